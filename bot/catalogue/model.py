@@ -1,0 +1,157 @@
+"""What can be painted, as values. See `load.py` for the TOML form and `parse.py` for raw input → `Order`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+#: Anything JSON can hold; what travels to fal and into the store.
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+
+class Kind(StrEnum):
+    """The closed set of option kinds; `kinds.py` has exactly one function for each."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+    SIZE = "size"  # preset name or {width, height}
+    TEXTS = "texts"  # list<string>
+    PICTURE = "picture"  # one image URL (an attachment or an https link)
+    PICTURES = "pictures"  # list of image URLs
+    COLOURS = "colours"  # list<RGBColor>
+    PALETTE = "palette"  # ideogram's ColorPalette: a name or members
+    LORAS = "loras"  # list<LoraWeight>
+    CONTROLNET = "controlnet"
+    IP_ADAPTER = "ip_adapter"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One parameter of one model, as fal names it."""
+
+    #: fal's parameter name, e.g. `num_inference_steps`.
+    name: str
+    kind: Kind
+    #: One sentence for people, ≤ 100 characters (Discord's description limit).
+    description: str
+    required: bool = False
+    #: Default in fal's own form; None means "fal decides".
+    default: Json = None
+    minimum: float | None = None
+    maximum: float | None = None
+    #: Allowed values (CHOICE) or preset names (SIZE).
+    choices: tuple[str, ...] = ()
+    max_items: int | None = None
+    #: Operator-held: never offered to, nor accepted from, a person.
+    held: bool = False
+    #: Bounds for a custom {width, height} (SIZE only), in pixels.
+    min_side_px: int | None = None
+    max_side_px: int | None = None
+    min_pixels: int | None = None
+    max_pixels: int | None = None
+    #: False where the model takes presets only.
+    custom_size: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the result JSON of a model holds."""
+
+    pictures: Literal["image", "file"]
+    seed: bool = False
+    timings: bool = False
+    has_nsfw_concepts: bool = False
+    usage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What fal charges, as far as known.
+
+    `usd` is per `unit`; None means unknown. `by_option` maps an option's values to other prices
+    (ideogram v3: rendering_speed), as (option name, {value: usd}).
+    """
+
+    usd: Decimal | None
+    unit: Literal["image", "megapixel"]
+    confidence: Literal["high", "medium", "low", "none"]
+    note: str = ""
+    by_option: tuple[str, Mapping[str, Decimal]] | None = None
+    #: Extra USD per request when a boolean option is on, e.g. {"enable_prompt_expansion": Decimal("0.0025")}.
+    surcharges: Mapping[str, Decimal] = field(default_factory=dict)
+    round_up_megapixels: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """The endpoint has left fal's published types; it may answer 404."""
+
+    note: str
+    #: Endpoint id of the model to offer instead, or None.
+    successor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One fal endpoint that can be offered."""
+
+    #: fal's endpoint id, e.g. `fal-ai/flux-1/schnell`: the primary key everywhere.
+    endpoint: str
+    #: Short name people type and buttons carry, `[a-z0-9-]{1,32}`, e.g. `flux-schnell`.
+    key: str
+    #: Name people read, e.g. `FLUX.1 schnell`.
+    title: str
+    #: What it is good at, one sentence ≤ 100 characters.
+    good_at: str
+    #: Typical seconds for one picture; the first guess before past jobs teach better.
+    typical_s: float
+    options: tuple[Option, ...]
+    output: Output
+    price: Price
+    #: The option that carries the size (`image_size` or `aspect_ratio`), or None.
+    size_option: str | None
+    retired: Retired | None = None
+    #: False: fal must not store the payload (it holds a secret).
+    store_payload: bool = True
+
+    def option(self, name: str) -> Option | None:
+        """The option fal calls `name`, or None."""
+        return next((option for option in self.options if option.name == name), None)
+
+    @property
+    def offered(self) -> tuple[Option, ...]:
+        """Options a person may set, in the document's order."""
+        return tuple(option for option in self.options if not option.held)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A request that passed `parse`: after this nothing checks an option again.
+
+    `options` holds every offered option with a value (given or default), in fal's names and
+    forms. Picture options hold their URL(s) as given (a Discord attachment URL or an https link).
+    `size` is what we expect back, (width, height) in pixels, or None where fal decides.
+    """
+
+    endpoint: str
+    prompt: str
+    options: Mapping[str, Json]
+    #: Names of options the person set themselves (shown in Details; defaults are greyed).
+    given: tuple[str, ...]
+    #: The most pictures this order can yield (num_images × max_images).
+    images: int
+    size: tuple[int, int] | None
+    #: Worst-case price in USD, or None where unknown.
+    cost_usd: Decimal | None
+
+    @property
+    def seed(self) -> int | None:
+        """The seed the person chose, or the one chosen for them by `with_seed`."""
+        value = self.options.get("seed")
+        return value if isinstance(value, int) else None

@@ -1,0 +1,341 @@
+"""The error tree. Each class carries the sentence a person reads.
+
+    EaselError
+    ├── Refusal                 asked for something we will not start; nothing was spent
+    │   ├── InvalidOption       a value that the model does not take
+    │   ├── UnknownModel        no such model here
+    │   ├── ModelUnavailable    known, but not offered (no key, switched off, retired)
+    │   ├── LimitReached        the person or the server has to wait
+    │   ├── CannotPostHere      the bot lacks a permission in this channel
+    │   ├── BadPicture          an attachment that is no usable picture
+    │   ├── NotYours            somebody else's picture or a moderator's button
+    │   ├── JobUnknown          the picture's record is gone
+    │   └── Overloaded          too much is waiting already
+    ├── PaintingFailed          accepted, then failed; the reservation is released
+    │   ├── ContentRefused      fal's or a partner's content policy
+    │   ├── OptionsRefused      fal did not like the arguments
+    │   ├── ModelGone           fal answers 404 for this model
+    │   ├── BalanceExhausted    the fal account has no money left
+    │   ├── KeyRefused          fal does not know the key
+    │   ├── PaintingTimedOut    fal gave up waiting or we did
+    │   ├── FalBroken           fal answered 5xx or nothing at all
+    │   ├── ResultUnusable      what came back is no picture
+    │   └── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
+    ├── Transient               worth another try by the caller; never shown to a person
+    │   ├── FalUnreachable      no usable answer to a GET or PUT
+    │   └── AnswerLost          a submit POST whose answer never came: fal may or may not have it
+    └── SetupError              the operator has to mend something; printed, never shown in chat
+        ├── SettingsInvalid
+        ├── TokenMissing
+        ├── StoreUnusable       read-only, full, damaged, or newer than the code
+        └── DiscordRefused      wrong token, missing intents
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+
+class EaselError(Exception):
+    """Base of everything Easel raises on purpose; `str(error)` is a whole sentence."""
+
+    #: Short, stable, machine-readable name: stored in `jobs.failure_code`, logged, counted.
+    code: str = "error"
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+        super().__init__(sentence)
+
+
+# ---------------------------------------------------------------------- refusals
+
+
+class Refusal(EaselError):
+    """Nothing was started and nothing was spent."""
+
+    code = "refused"
+
+
+class InvalidOption(Refusal):
+    """A value that the model does not take.
+
+    Args:
+        option: the name the person used (`steps`, `size`, …).
+        given: what they typed, shown back shortened.
+        allowed: a phrase that completes "It takes …", e.g. "a whole number from 1 to 50".
+    """
+
+    code = "invalid_option"
+
+    def __init__(self, option: str, given: object, allowed: str) -> None:
+        self.option = option
+        self.given = str(given)
+        self.allowed = allowed
+        shown = self.given if len(self.given) <= 60 else self.given[:57] + "…"
+        shown = shown.replace("`", "ˋ").replace("\n", " ")
+        super().__init__(
+            f"`{option}` can't be `{shown or ' '}`. It takes {allowed}. Nothing was started and no quota was used."
+        )
+
+
+class UnknownModel(Refusal):
+    """No model of that name is offered here."""
+
+    code = "unknown_model"
+
+    def __init__(self, given: str, close: Sequence[str] = ()) -> None:
+        self.given = given
+        self.close = tuple(close)
+        hint = f" Did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else ""
+        shown = given[:60].replace("`", "ˋ").replace("\n", " ")
+        super().__init__(f"There is no model `{shown}` here.{hint} `/models` lists them all. No quota was used.")
+
+
+class ModelUnavailable(Refusal):
+    """The model is known but cannot be used here right now."""
+
+    code = "model_unavailable"
+
+    def __init__(self, title: str, why: str) -> None:
+        self.title = title
+        super().__init__(f"{title} is not available here: {why}. Pick another from `/models`. No quota was used.")
+
+
+class LimitReached(Refusal):
+    """The person or the server has to wait.
+
+    Args:
+        rule: `pace`, `user_day`, `guild_day` or `concurrent`.
+        retry_at: the first moment the same request would be admitted; None when it depends on a running job.
+        sentence: the whole sentence, with what remains.
+    """
+
+    code = "limit_reached"
+
+    def __init__(self, rule: str, sentence: str, retry_at: datetime | None) -> None:
+        self.rule = rule
+        self.retry_at = retry_at
+        super().__init__(sentence)
+
+
+class CannotPostHere(Refusal):
+    """The bot lacks a permission it needs to show the picture in this channel."""
+
+    code = "cannot_post"
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        self.missing = tuple(missing)
+        super().__init__(
+            f"I can't post pictures in this channel: I need {', '.join(missing)}. Ask a moderator to allow it for me, "
+            "or use me in another channel. Nothing was started and no quota was used."
+        )
+
+
+class BadPicture(Refusal):
+    """An attachment that is no usable picture."""
+
+    code = "bad_picture"
+
+    def __init__(self, option: str, why: str) -> None:
+        self.option = option
+        super().__init__(
+            f"I can't use the file given as `{option}`: {why}. Send a PNG, JPEG or WebP picture. No quota was used."
+        )
+
+
+class NotYours(Refusal):
+    """Somebody else's job."""
+
+    code = "not_yours"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"Only the person who asked for this picture can {what}.")
+
+
+class JobUnknown(Refusal):
+    """The record behind a button is gone (deleted by its owner or by retention)."""
+
+    code = "job_unknown"
+
+    def __init__(self) -> None:
+        super().__init__("I no longer have the record of this picture, so this button can't work. Start afresh with `/imagine`.")
+
+
+class Overloaded(Refusal):
+    """Too much is waiting already."""
+
+    code = "overloaded"
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(
+            f"{waiting} pictures are already waiting, so I'm not taking more for the moment. "
+            "Please try again in a minute. No quota was used."
+        )
+
+
+# ---------------------------------------------------------------------- failures after acceptance
+
+
+class PaintingFailed(EaselError):
+    """An accepted job ended without a picture; its reservation is released."""
+
+    code = "painting_failed"
+    #: Whether the same request may succeed if tried again (shows the Again button).
+    worth_retrying = True
+
+
+class ContentRefused(PaintingFailed):
+    """fal's or a partner's content policy; never retryable with the same prompt."""
+
+    code = "content_refused"
+    worth_retrying = False
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The model's content policy refused this prompt. Change the wording and try again. Your quota was not used."
+        )
+
+
+class OptionsRefused(PaintingFailed):
+    """fal's own validation refused the arguments.
+
+    Args:
+        detail: field names and limits only; never the value that was sent (it may be the prompt).
+    """
+
+    code = "options_refused"
+    worth_retrying = False
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"fal.ai did not accept these options: {detail}. Your quota was not used; change them and try again.")
+
+
+class ModelGone(PaintingFailed):
+    """fal answers 404 for the endpoint."""
+
+    code = "model_gone"
+    worth_retrying = False
+
+    def __init__(self, title: str, successor: str | None) -> None:
+        hint = f" Try **{successor}** instead." if successor else " `/models` shows the others."
+        super().__init__(f"{title}: this model is no longer served by fal.ai.{hint} Your quota was not used.")
+
+
+class BalanceExhausted(PaintingFailed):
+    """fal's 403 about the account's balance."""
+
+    code = "balance_exhausted"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot. Your quota was not used."
+        )
+
+
+class KeyRefused(PaintingFailed):
+    """fal's 401 or 403 about the key."""
+
+    code = "key_refused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it. Your quota was not used."
+        )
+
+
+class PaintingTimedOut(PaintingFailed):
+    """fal gave up waiting, or our own deadline passed."""
+
+    code = "timed_out"
+
+    def __init__(self) -> None:
+        super().__init__("The model took too long and was stopped. Your quota was not used; you can try again.")
+
+
+class FalBroken(PaintingFailed):
+    """fal answered 5xx, or nothing usable for longer than we wait."""
+
+    code = "fal_broken"
+
+    def __init__(self) -> None:
+        super().__init__("fal.ai had a problem while painting this. Your quota was not used; you can try again.")
+
+
+class ResultUnusable(PaintingFailed):
+    """What came back is no picture we can post."""
+
+    code = "result_unusable"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The model answered, but {why}. Your quota was not used; you can try again.")
+
+
+class ResultWithheld(PaintingFailed):
+    """Flagged, or unflagged where a flag is due, in a channel that is not age-restricted."""
+
+    code = "withheld"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The safety checker flagged this picture, so I'm not showing it in this channel. "
+            "Your quota was not used; another wording or seed may do."
+        )
+
+
+# ---------------------------------------------------------------------- transient
+
+
+class Transient(EaselError):
+    """Worth another try by the caller."""
+
+    code = "transient"
+
+
+class FalUnreachable(Transient):
+    """A GET or PUT got no usable answer (connection, timeout, 408, 429, 5xx)."""
+
+    code = "fal_unreachable"
+
+    def __init__(self, sentence: str, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(sentence)
+
+
+class AnswerLost(Transient):
+    """A submit POST left, and its answer never came: fal may or may not have the job."""
+
+    code = "answer_lost"
+
+
+# ---------------------------------------------------------------------- set-up
+
+
+class SetupError(EaselError):
+    """The operator has to mend something before the bot can run."""
+
+    code = "setup"
+
+
+class SettingsInvalid(SetupError):
+    """config.toml or an EASEL_… variable does not parse."""
+
+    code = "settings_invalid"
+
+
+class TokenMissing(SetupError):
+    """One of DISCORD_TOKEN and FAL_KEY is set, the other is not."""
+
+    code = "token_missing"
+
+
+class StoreUnusable(SetupError):
+    """The database is read-only, full, damaged, held by another process, or newer than this code."""
+
+    code = "store_unusable"
+
+
+class DiscordRefused(SetupError):
+    """Discord refused the token or the intents."""
+
+    code = "discord_refused"

@@ -1,0 +1,42 @@
+"""What the runner tells the delivery about a job under way. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingHere:
+    """In our own queue. `ahead` jobs will start before this one."""
+
+    ahead: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingAtFal:
+    """Handed to fal, not started. `ahead` is fal's queue_position (0-based), None before the first status."""
+
+    ahead: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """fal is painting.
+
+    `fraction` is 0..1 as read from the logs, None where the model logs nothing.
+    `step`/`steps` are set when the logs count inference steps.
+    `left_s` is the expected remaining time learned from past jobs of this model, None if unknown.
+    """
+
+    fraction: float | None = None
+    step: int | None = None
+    steps: int | None = None
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """fal is done; the pictures are on their way into the channel."""
+
+
+Progress = WaitingHere | WaitingAtFal | Painting | Fetching
