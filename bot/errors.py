@@ -64,18 +64,20 @@ class InvalidOption(Refusal):
         option: the name the person used (`steps`, `size`, …).
         given: what they typed, shown back shortened.
         allowed: a phrase that completes "It takes …", e.g. "a whole number from 1 to 50".
+        sentence: the whole sentence where "can't be … It takes …" would not fit (no such option, two that clash).
     """
 
     code = "invalid_option"
 
-    def __init__(self, option: str, given: object, allowed: str) -> None:
+    def __init__(self, option: str, given: object, allowed: str, *, sentence: str | None = None) -> None:
         self.option = option
         self.given = str(given)
         self.allowed = allowed
         shown = self.given if len(self.given) <= 60 else self.given[:57] + "…"
         shown = shown.replace("`", "ˋ").replace("\n", " ")
         super().__init__(
-            f"`{option}` can't be `{shown or ' '}`. It takes {allowed}. Nothing was started and no quota was used."
+            sentence
+            or f"`{option}` can't be `{shown or ' '}`. It takes {allowed}. Nothing was started and no quota was used."
         )
 
 

@@ -55,8 +55,46 @@ class Option:
     max_side_px: int | None = None
     min_pixels: int | None = None
     max_pixels: int | None = None
-    #: False where the model takes presets only.
+    #: False where the model takes the listed choices only (presets, ratios such as `16:9`, or pixels such as `1024x1536`).
     custom_size: bool = True
+    #: The name people use for it on every model (`steps`, `size`, …; see FRIENDLY), or None.
+    alias: str | None = None
+    #: Known from newer documents only: never sent unless the person gives it.
+    beyond_seed: bool = False
+    #: Characters a TEXT, or one of TEXTS, may have.
+    max_length: int | None = None
+    #: Regular expression every one of TEXTS must match whole, and the words that say so.
+    pattern: str | None = None
+    pattern_says: str = ""
+    #: Members a nested value may have (LORAS only).
+    fields: tuple[str, ...] = ()
+    #: Name of an option whose presence switches the default off (a control image decides the size itself).
+    default_unless: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name people see: the friendly one where it has one."""
+        return self.alias or self.name
+
+
+#: Names that mean the same on every model, in the order of /imagine's fields.
+FRIENDLY = ("size", "count", "seed", "negative_prompt", "style", "steps", "guidance", "image", "mask")
+
+#: fal's parameters that only the operator sets; a model file cannot offer them.
+HELD = frozenset({"sync_mode", "enable_safety_checker", "openai_api_key"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What several options of one model must obey together.
+
+    `exclusive`: at most one of them may be given. `ordered`: their values must not fall.
+    `product`: their values multiplied must not pass `maximum`.
+    """
+
+    kind: Literal["exclusive", "ordered", "product"]
+    options: tuple[str, ...]
+    maximum: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +157,7 @@ class Model:
     retired: Retired | None = None
     #: False: fal must not store the payload (it holds a secret).
     store_payload: bool = True
+    rules: tuple[Rule, ...] = ()
 
     def option(self, name: str) -> Option | None:
         """The option fal calls `name`, or None."""
