@@ -1,0 +1,51 @@
+# Two commands matter: `make run` and `make test`. Everything else is listed by `make help`.
+# Kept to what GNU make 3.81 (macOS) understands.
+
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help run setup test check format docs bench soak coverage lock clean
+
+help: ## list these commands
+	@echo "Easel, a Discord bot that paints on demand."; echo
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@echo; echo "  PYTHON=python3.12 chooses the Python that .venv is made with."
+
+run: ## start the bot, or the sandbox when there is no token and no key
+	@sh requirements/install.sh runtime
+	@exec $(PY) -m bot
+
+setup: ## make .venv with everything for running, testing and checking; start nothing
+	@sh requirements/install.sh dev
+
+test: setup ## run all tests, in a real browser too (ARGS="-k words" for some)
+	@$(PY) -m tests.browser
+	@$(PY) -m pytest $(ARGS)
+
+check: setup ## lint, format, strict types, import walls
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-logo
+
+format: setup ## put the code into the house format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+docs: setup ## write config.example.toml and README.md's tables anew from the code
+	$(PY) -m tests.docs
+
+bench: setup ## measure against a naive bot in the same run (ARGS="--help" for more)
+	@$(PY) -m tests.bench $(ARGS)
+
+soak: setup ## the bench's crowds again and again for an hour (ARGS="--minutes 10" for less)
+	@echo "Repeats the bench's crowds for an hour and watches memory, missing and doubled pictures. Ctrl-C stops it."
+	@$(PY) -m tests.bench soak $(ARGS)
+
+coverage: setup ## all tests with branch coverage
+	@$(PY) -m pytest --cov --cov-report=term $(ARGS)
+
+lock: setup ## write requirements/*.txt anew from *.in (ARGS=--upgrade takes the newest)
+	@sh requirements/lock.sh $(ARGS)
+
+clean: ## remove caches and .venv; never data/ or your configuration
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov
