@@ -1,0 +1,1 @@
+"""What people see, as values: texts, cards, buttons, modals. No I/O."""

@@ -1,0 +1,100 @@
+"""The one place where an error becomes an answer.
+
+Expected errors (`EaselError`) are answered with their own sentence, privately, without a traceback. An
+interaction Discord no longer knows is only logged. Anything else is "Something broke (code …)", with the
+same code in the log. Slash commands, buttons, menus and modals all end here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+
+from bot.errors import EaselError
+from bot.logs import incident
+
+if TYPE_CHECKING:
+    from bot.client import EaselBot
+
+log = logging.getLogger(__name__)
+
+#: Unknown interaction, already acknowledged, invalid webhook token: nobody is left to be told.
+_GONE = frozenset({10062, 40060, 50027})
+_STALE = "This command has just changed. Please wait a moment, then type it anew."
+_NOT_HERE = "You can't use this here."
+
+
+async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
+    """Tell the person what went wrong, as far as they can still be told. Raises nothing but cancellation."""
+    cause = next((link for link in _chain(error) if _is_ours(link)), None) or _innermost(error)
+    if is_gone(cause):
+        log.info("interaction gone", extra={"interaction": interaction.id, "error": type(cause).__name__})
+        return
+    await say(interaction, _sentence(interaction, cause))
+
+
+async def say(interaction: discord.Interaction[Any], sentence: str) -> None:
+    """Answer privately by whichever way is open; a failure to do so is only logged."""
+    try:
+        if interaction.response.is_done():
+            await interaction.followup.send(sentence, ephemeral=True)
+        else:
+            await interaction.response.send_message(sentence, ephemeral=True)
+    except (discord.DiscordException, OSError) as failure:
+        log.info("could not answer", extra={"interaction": interaction.id, "error": type(failure).__name__})
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether Discord says that this interaction is over or already answered."""
+    if isinstance(error, discord.InteractionResponded):
+        return True
+    return isinstance(error, discord.HTTPException) and error.code in _GONE
+
+
+def install(bot: EaselBot) -> None:
+    """Let the command tree answer its errors here."""
+    bot.tree.error(_on_tree_error)
+
+
+async def _on_tree_error(interaction: discord.Interaction[Any], error: app_commands.AppCommandError) -> None:
+    await answer(interaction, error)
+
+
+async def setup(bot: EaselBot) -> None:
+    """Load as an extension."""
+    install(bot)
+
+
+def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> str:
+    if isinstance(error, EaselError):
+        log.debug("refused", extra={"interaction": interaction.id, "code": error.code})
+        return error.sentence
+    if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
+        return _STALE
+    if isinstance(error, app_commands.CheckFailure):
+        return _NOT_HERE
+    code = incident()
+    log.error("unexpected error", exc_info=error, extra={"incident": code, "interaction": interaction.id})
+    return f"Something broke (code {code}). Your quota was not used for a picture you did not get. Please try again."
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = getattr(link, "original", None) or link.__cause__
+
+
+def _is_ours(error: BaseException) -> bool:
+    return isinstance(error, EaselError | app_commands.CommandSignatureMismatch | app_commands.CommandNotFound)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The error a command raised, without discord.py's wrapping."""
+    while isinstance(error, app_commands.CommandInvokeError):
+        error = error.original
+    return error

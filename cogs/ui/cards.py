@@ -1,0 +1,373 @@
+"""Jobs, models and limits as cards: values in, a `LayoutView` out, no I/O.
+
+Discord's limits: 40 components, 4,000 characters of text in all, custom_ids of 100 (Components V2).
+Cards are written for a phone: short lines, the prompt first, one line of facts, one row of buttons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, assert_never
+
+import discord
+
+from bot.catalogue.model import Json, Model, Order
+from bot.jobs.events import Fetching, Painting, Progress, WaitingAtFal, WaitingHere
+from bot.jobs.job import Failure, Job
+from cogs.ui import text
+from cogs.ui.buttons import Verb, button, row
+
+BLUE = 0x5865F2
+GREEN = 0x3BA55D
+RED = 0xD9534F
+GREY = 0x80848E
+
+#: Discord's limit for the alt text of one picture.
+ALT_LIMIT = 1024
+#: Discord's limit for all text of one card.
+TEXT_LIMIT = 4000
+#: Most pictures in one gallery.
+GALLERY_LIMIT = 10
+
+
+class Card(discord.ui.LayoutView):
+    """A view that discord.py sends and forgets: it counts as finished from the start.
+
+    `Interaction`, `Webhook` and `Message` skip `store_view` for a finished view, so nothing stays in
+    memory; its buttons are found again by template (`cogs.ui.buttons`).
+    """
+
+    def __init__(self, *parts: discord.ui.Item[Any], colour: int | None = None) -> None:
+        super().__init__(timeout=None)
+        self.add_item(discord.ui.Container(*parts, accent_colour=colour))
+        self.stop()
+
+    def is_finished(self) -> bool:
+        """Always: also where no loop ran when it was made."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One picture of a result card, already attached under `filename`."""
+
+    filename: str
+    alt: str
+    spoiler: bool = False
+
+
+def file_name(job_id: str, index: int, extension: str, spoiler: bool = False) -> str:
+    """The attachment's name; Discord reads a spoiler off the prefix."""
+    return f"{'SPOILER_' if spoiler else ''}easel-{job_id}-{index + 1}.{extension}"
+
+
+def alt_text(order: Order, index: int) -> str:
+    """What a screen reader says for picture `index` (0-based)."""
+    which = f"Picture {index + 1} of {order.images}, painted" if order.images > 1 else "A picture painted"
+    prompt = text.plain(order.prompt, 900) or "an unreadable prompt"
+    return f"{which} from the prompt: {prompt}"[:ALT_LIMIT]
+
+
+# ---------------------------------------------------------------------- a job's life
+
+
+def progress_card(job: Job, model: Model | None, progress: Progress) -> Card:
+    """A job under way, with a Cancel button."""
+    cancelling = job.cancel_requested or isinstance(progress, Fetching)
+    status = "Cancelling…" if job.cancel_requested else status_text(progress)
+    return Card(
+        _words(text.safe(job.order.prompt, limit=300, max_lines=3)),
+        _words(status),
+        _words(_small(_name(job, model), *_seed(job), *_size(job))),
+        row(button(Verb.CANCEL, job.id, disabled=cancelling)),
+        colour=BLUE,
+    )
+
+
+def status_text(progress: Progress) -> str:
+    """Where the job stands, in one or two short lines."""
+    match progress:
+        case WaitingHere(ahead=0):
+            return "Next in line."
+        case WaitingHere(ahead=ahead):
+            return f"Waiting: {text.count(ahead, 'picture')} before yours."
+        case WaitingAtFal(ahead=None):
+            return "Handed to fal.ai, waiting for it to start."
+        case WaitingAtFal(ahead=0):
+            return "Next in line at fal.ai."
+        case WaitingAtFal(ahead=int(ahead)):
+            return f"Waiting at fal.ai: {text.count(ahead, 'picture')} before yours."
+        case Painting():
+            return _painting_text(progress)
+        case Fetching():
+            return "Painted. Bringing it here…"
+        case _:
+            assert_never(progress)
+
+
+def _painting_text(progress: Painting) -> str:
+    left = f" · {text.time_left(progress.left_s)}" if progress.left_s is not None else ""
+    if progress.fraction is None:
+        return f"Painting…{left}"
+    percent = min(100, max(0, int(progress.fraction * 100)))
+    line = f"Painting {text.bar(progress.fraction)} {percent} %"
+    if progress.step is not None and progress.steps:
+        return f"{line}\nStep {progress.step} of {progress.steps}{left}"
+    return line + left
+
+
+def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, withheld: int = 0) -> Card:
+    """The pictures with the facts about them. `withheld` were kept back by the safety checker."""
+    notes = [_small(_withheld_text(withheld))] if withheld else []
+    return Card(
+        _words(text.safe(job.order.prompt)),
+        _gallery(pictures),
+        _words("\n".join([_small(*facts(job, model)), *notes])),
+        row(
+            button(Verb.AGAIN, job.id),
+            button(Verb.EDIT, job.id),
+            button(Verb.DETAILS, job.id),
+            button(Verb.DELETE, job.id),
+        ),
+        colour=GREEN,
+    )
+
+
+def _withheld_text(withheld: int) -> str:
+    are = "was" if withheld == 1 else "were"
+    return f"{text.count(withheld, 'picture')} {are} flagged by the safety checker and kept back."
+
+
+def _gallery(pictures: Sequence[Shown]) -> discord.ui.MediaGallery[Any]:
+    gallery: discord.ui.MediaGallery[Any] = discord.ui.MediaGallery()
+    for shown in pictures[:GALLERY_LIMIT]:
+        gallery.add_item(media=f"attachment://{shown.filename}", description=shown.alt, spoiler=shown.spoiler)
+    return gallery
+
+
+def failure_card(job: Job, model: Model | None, failure: Failure) -> Card:
+    """One sentence, and the buttons that may help."""
+    sentence = failure.sentence
+    if failure.incident is not None and failure.incident not in sentence:
+        sentence = f"{sentence} (code {failure.incident})"
+    again = [button(Verb.AGAIN, job.id)] if failure.worth_retrying else []
+    return Card(
+        _words(text.safe(job.order.prompt, limit=300, max_lines=3)),
+        _words(text.shorten(sentence, 900)),
+        _words(_small(_name(job, model), *_seed(job))),
+        row(*again, button(Verb.EDIT, job.id), button(Verb.DETAILS, job.id), button(Verb.DELETE, job.id)),
+        colour=RED,
+    )
+
+
+def cancelled_card(job: Job, model: Model | None, sentence: str) -> Card:
+    """A job somebody stopped; `sentence` says whether anything was charged."""
+    return Card(
+        _words(text.safe(job.order.prompt, limit=300, max_lines=3)),
+        _words(text.shorten(sentence, 900)),
+        _words(_small(_name(job, model))),
+        row(button(Verb.AGAIN, job.id), button(Verb.EDIT, job.id), button(Verb.DELETE, job.id)),
+        colour=GREY,
+    )
+
+
+def deleted_card() -> Card:
+    """What stays where a message could not be deleted."""
+    return Card(_words("This picture was deleted."), colour=GREY)
+
+
+def facts(job: Job, model: Model | None) -> list[str]:
+    """Model, seed, size, time and price: whatever of it is known."""
+    known = [_name(job, model), *_seed(job), *_size(job)]
+    took_s = painting_s(job)
+    if took_s is not None:
+        known.append(text.duration(took_s))
+    cost = cost_usd(job, model)
+    if cost is not None:
+        known.append(text.money(cost))
+    if job.parent_id is not None:
+        known.append(f"for <@{job.actor.user_id}>")
+    return known
+
+
+def painting_s(job: Job) -> float | None:
+    """Seconds of painting: as fal measured it, else as we saw it."""
+    if job.result is not None and job.result.inference_s:
+        return job.result.inference_s
+    begun, ended = job.started_at or job.submitted_at, job.finished_at
+    return max(0.0, (ended - begun).total_seconds()) if begun is not None and ended is not None else None
+
+
+def cost_usd(job: Job, model: Model | None) -> Decimal | None:
+    """What fal billed where it said so and we know the unit's price, else the estimate."""
+    units = job.result.billable_units if job.result is not None else None
+    plain_price = model is not None and model.price.by_option is None and not model.price.surcharges
+    if units is not None and plain_price and model is not None and model.price.usd is not None:
+        return units * model.price.usd
+    return job.order.cost_usd
+
+
+def seed_of(job: Job) -> int | None:
+    """The seed fal reports, else the one we sent."""
+    if job.result is not None and job.result.seed is not None:
+        return job.result.seed
+    return job.order.seed
+
+
+# ---------------------------------------------------------------------- details
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """A card and, when the parameters do not fit on it, the whole of them as a text file."""
+
+    card: Card
+    attachment: str | None = None
+
+
+DETAILS_FILE = "details.txt"
+
+
+def details(job: Job, model: Model | None) -> Details:
+    """Every parameter in blocks that a phone copies with one long press, and a line to paste."""
+    listing, line = parameter_listing(job), command_line(job, model)
+    fits = len(listing) + len(line) <= TEXT_LIMIT - 800
+    parts: list[discord.ui.Item[Any]] = [_words(_details_head(job, model))]
+    if fits:
+        parts += [_words(text.code_block(listing)), _words("To paint it again, paste:\n" + text.code_block(line))]
+        return Details(Card(*parts, colour=BLUE))
+    short = text.shorten(line, 1500)
+    parts += [
+        _words("The prompt is long; everything is in this file:"),
+        discord.ui.File(f"attachment://{DETAILS_FILE}"),
+        _words("The beginning:\n" + text.code_block(short)),
+    ]
+    return Details(Card(*parts, colour=BLUE), f"{listing}\n\n{line}\n")
+
+
+def _details_head(job: Job, model: Model | None) -> str:
+    link = f"[{_name(job, model)}](<https://fal.ai/models/{job.order.endpoint}>)"
+    cost = cost_usd(job, model)
+    took_s = painting_s(job)
+    lines = [
+        f"**{link}**",
+        f"Price: {text.money(cost) if cost is not None else 'unknown'}",
+        f"Time at fal.ai: {text.duration(took_s)}" if took_s is not None else "",
+        f"Asked for by <@{job.actor.user_id}> {text.when(job.created_at)}",
+        _small(f"Job {job.id}"),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def parameter_listing(job: Job) -> str:
+    """`name: value` lines; values nobody chose are marked."""
+    seed = seed_of(job)
+    lines = [f"prompt: {job.order.prompt}", f"model: {job.order.endpoint}"]
+    for name, value in job.order.options.items():
+        if name == "prompt" or value is None:
+            continue
+        shown = seed if name == "seed" and seed is not None else value
+        default = "" if name in job.order.given or name == "seed" else "  (default)"
+        lines.append(f"{name}: {plain_value(shown)}{default}")
+    if "seed" not in job.order.options and seed is not None:
+        lines.append(f"seed: {seed}")
+    return "\n".join(lines)
+
+
+def plain_value(value: Json) -> str:
+    """JSON as a person would type it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case {"width": width, "height": height}:
+            return f"{width}x{height}"
+        case str():
+            return value
+        case list():
+            return ", ".join(plain_value(item) for item in value)
+        case dict():
+            return ", ".join(f"{name} {plain_value(item)}" for name, item in value.items())
+        case _:
+            return f"{value}"
+
+
+#: fal's names that have an option of their own in /imagine.
+_OWN_FIELDS = {
+    "image_size": "size",
+    "aspect_ratio": "size",
+    "num_images": "count",
+    "seed": "seed",
+    "negative_prompt": "negative_prompt",
+    "style": "style",
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+}
+
+
+def command_line(job: Job, model: Model | None) -> str:
+    """`/imagine prompt:… model:… …`, which Discord turns into the command when it is pasted."""
+    key = model.key if model is not None else job.order.endpoint
+    words = [f"/imagine prompt:{' '.join(job.order.prompt.split())}", f"model:{key}"]
+    pairs = []
+    for name in job.order.given:
+        value = job.order.options.get(name)
+        if name in ("prompt", "seed") or value is None or (isinstance(value, list | dict) and not _is_size(value)):
+            continue
+        field = _OWN_FIELDS.get(name)
+        if field is not None:
+            words.append(f"{field}:{plain_value(value)}")
+        elif not _is_link(value):
+            pairs.append(_pair(name, plain_value(value)))
+    seed = seed_of(job)
+    if seed is not None and "seed" in job.order.options:
+        words.append(f"seed:{seed}")
+    if pairs:
+        words.append(f"options:{' '.join(pairs)}")
+    return " ".join(words)
+
+
+def _is_size(value: Json) -> bool:
+    return isinstance(value, dict) and set(value) == {"width", "height"}
+
+
+def _is_link(value: Json) -> bool:
+    return isinstance(value, str) and value.startswith(("https://", "http://", "data:"))
+
+
+def _pair(name: str, value: str) -> str:
+    if any(char in value for char in ' "='):
+        value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name}={value}"
+
+
+# ---------------------------------------------------------------------- small parts
+
+
+def _words(content: str) -> discord.ui.TextDisplay[Any]:
+    return discord.ui.TextDisplay(content)
+
+
+def _small(*parts: str) -> str:
+    """One line of subtext; empty parts are left out."""
+    shown = " · ".join(part for part in parts if part)
+    return f"-# {shown}" if shown else ""
+
+
+def _name(job: Job, model: Model | None) -> str:
+    return text.escape(model.title if model is not None else job.order.endpoint)
+
+
+def _seed(job: Job) -> list[str]:
+    seed = seed_of(job)
+    return [f"seed `{seed}`"] if seed is not None else []
+
+
+def _size(job: Job) -> list[str]:
+    first = job.result.pictures[0] if job.result is not None and job.result.pictures else None
+    if first is not None and first.width and first.height:
+        return [f"{first.width}×{first.height}"]
+    if job.order.size is not None:
+        return [f"{job.order.size[0]}×{job.order.size[1]}"]
+    return []
