@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 import discord
 
-from bot.catalogue.model import Json, Model, Order
+from bot.catalogue.model import Json, Model, Order, Output, Price
 from bot.jobs.events import Fetching, Painting, Progress, WaitingAtFal, WaitingHere
 from bot.jobs.job import Failure, Job
 from cogs.ui import text
@@ -76,7 +76,7 @@ def alt_text(order: Order, index: int) -> str:
 def progress_card(job: Job, model: Model | None, progress: Progress) -> Card:
     """A job under way, with a Cancel button."""
     cancelling = job.cancel_requested or isinstance(progress, Fetching)
-    status = "Cancelling…" if job.cancel_requested else status_text(progress)
+    status = "Cancelling…" if job.cancel_requested else progress_text(progress)
     return Card(
         _words(text.safe(job.order.prompt, limit=300, max_lines=3)),
         _words(status),
@@ -86,7 +86,7 @@ def progress_card(job: Job, model: Model | None, progress: Progress) -> Card:
     )
 
 
-def status_text(progress: Progress) -> str:
+def progress_text(progress: Progress) -> str:
     """Where the job stands, in one or two short lines."""
     match progress:
         case WaitingHere(ahead=0):
@@ -97,7 +97,8 @@ def status_text(progress: Progress) -> str:
             return "Handed to fal.ai, waiting for it to start."
         case WaitingAtFal(ahead=0):
             return "Next in line at fal.ai."
-        case WaitingAtFal(ahead=int(ahead)):
+        case WaitingAtFal():
+            ahead = progress.ahead or 0
             return f"Waiting at fal.ai: {text.count(ahead, 'picture')} before yours."
         case Painting():
             return _painting_text(progress)
@@ -176,6 +177,21 @@ def cancelled_card(job: Job, model: Model | None, sentence: str) -> Card:
 def deleted_card() -> Card:
     """What stays where a message could not be deleted."""
     return Card(_words("This picture was deleted."), colour=GREY)
+
+
+def unknown_model(endpoint: str) -> Model:
+    """Stands in for a model whose description is gone, so that old jobs can still be shown."""
+    return Model(
+        endpoint=endpoint,
+        key="unknown",
+        title=endpoint,
+        good_at="",
+        typical_s=10,
+        options=(),
+        output=Output("image"),
+        price=Price(None, "image", "none"),
+        size_option=None,
+    )
 
 
 def facts(job: Job, model: Model | None) -> list[str]:
@@ -293,19 +309,6 @@ def plain_value(value: Json) -> str:
             return f"{value}"
 
 
-#: fal's names that have an option of their own in /imagine.
-_OWN_FIELDS = {
-    "image_size": "size",
-    "aspect_ratio": "size",
-    "num_images": "count",
-    "seed": "seed",
-    "negative_prompt": "negative_prompt",
-    "style": "style",
-    "num_inference_steps": "steps",
-    "guidance_scale": "guidance",
-}
-
-
 def command_line(job: Job, model: Model | None) -> str:
     """`/imagine prompt:… model:… …`, which Discord turns into the command when it is pasted."""
     key = model.key if model is not None else job.order.endpoint
@@ -315,9 +318,9 @@ def command_line(job: Job, model: Model | None) -> str:
         value = job.order.options.get(name)
         if name in ("prompt", "seed") or value is None or (isinstance(value, list | dict) and not _is_size(value)):
             continue
-        field = _OWN_FIELDS.get(name)
-        if field is not None:
-            words.append(f"{field}:{plain_value(value)}")
+        option = model.option(name) if model is not None else None
+        if option is not None and option.alias is not None and not _is_link(value):
+            words.append(f"{option.alias}:{plain_value(value)}")
         elif not _is_link(value):
             pairs.append(_pair(name, plain_value(value)))
     seed = seed_of(job)
