@@ -2,15 +2,45 @@
 
 Precedence, highest first: environment, `.env`, secret files, config.toml, defaults. Built once in
 `__main__` and passed down; nothing else in the project reads the environment.
+
+An `EASEL_…` variable names a setting by its path, with `__` between the parts and in any case:
+`EASEL_FAL__MAX_IN_FLIGHT=0` is `max_in_flight` in section `[fal]`. What nobody understands is refused
+rather than ignored: a misspelt limit would otherwise be no limit.
 """
 
 from __future__ import annotations
 
+import difflib
+import json
+import os
+import re
+import tomllib
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from types import UnionType
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from bot.errors import SettingsInvalid, TokenMissing
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"a URL that starts with {schemes[0]}://")
+        return value
+
+    return AfterValidator(check)
+
+
+_WebUrl = Annotated[str, _url("https", "http")]
+_SocketUrl = Annotated[str, _url("wss", "ws")]
 
 
 class _Section(BaseModel):
@@ -21,8 +51,8 @@ class DiscordSettings(_Section):
     """How Discord is reached and what is shown there."""
 
     token: SecretStr | None = Field(None, description="Bot token. Usually given as DISCORD_TOKEN.")
-    api_url: str = Field("https://discord.com/api/v10", description="Base URL of Discord's REST API.")
-    gateway_url: str = Field("wss://gateway.discord.gg/", description="Discord's gateway.")
+    api_url: _WebUrl = Field("https://discord.com/api/v10", description="Base URL of Discord's REST API.")
+    gateway_url: _SocketUrl = Field("wss://gateway.discord.gg/", description="Discord's gateway.")
     sync_commands: bool = Field(True, description="Register the slash commands at start when they changed.")
     progress_interval_s: float = Field(2.5, ge=1, description="Least time between two edits of one progress message.")
     progress_edits_per_s: float = Field(
@@ -35,28 +65,41 @@ class FalSettings(_Section):
 
     key: SecretStr | None = Field(None, description="fal.ai API key. Usually given as FAL_KEY.")
     openai_api_key: SecretStr | None = Field(
-        None, description="For the gpt-image-1 byok model; usually given as OPENAI_API_KEY. Without it the model is not offered."
+        None,
+        description="For the gpt-image-1 byok model; usually OPENAI_API_KEY. Without it the model is not offered.",
     )
-    queue_url: str | None = Field(None, description="Base URL of fal's queue, when it is not the usual https://queue.fal.run/.")
-    rest_url: str | None = Field(None, description="Base URL of fal's REST API (storage tokens), when not the usual one.")
-    cdn_url: str | None = Field(None, description="Base URL of fal's upload CDN, when not the usual one.")
+    queue_url: _WebUrl | None = Field(
+        None, description="Base URL of fal's queue, when it is not the usual https://queue.fal.run/."
+    )
+    rest_url: _WebUrl | None = Field(
+        None, description="Base URL of fal's REST API (storage tokens), when not the usual one."
+    )
+    cdn_url: _WebUrl | None = Field(None, description="Base URL of fal's upload CDN, when not the usual one.")
     max_in_flight: int = Field(
-        10, ge=0, description="Jobs handed to fal at once; 0 lifts the limit. fal starts 2 at once on a new account, up to 40."
+        10,
+        ge=0,
+        description="Jobs handed to fal at once; 0 lifts the limit. fal starts 2 at once on a new account, up to 40.",
     )
     start_timeout_s: float = Field(600, gt=1, description="fal drops a request that has not started painting by then.")
     job_timeout_s: float = Field(1800, gt=1, description="We give a job up, and cancel it at fal, after this time.")
     safety_checker: Literal["on", "off_in_age_restricted"] = Field(
         "on", description="fal's safety checker is always on, or off in age-restricted channels only."
     )
-    store_payloads: bool = Field(True, description="Let fal keep request payloads (30 days); false sends X-Fal-Store-IO: 0.")
-    max_streams: int = Field(1500, ge=0, description="Most status streams open at once; further jobs are polled. 0 polls always.")
+    store_payloads: bool = Field(
+        True, description="Let fal keep request payloads (30 days); false sends X-Fal-Store-IO: 0."
+    )
+    max_streams: int = Field(
+        1500, ge=0, description="Most status streams open at once; further jobs are polled. 0 polls always."
+    )
 
 
 class Tier(_Section):
     """Limits for one group of people. A person gets the most generous tier among their roles."""
 
     images_per_hour: float = Field(30, gt=0, description="Sustained pace per person.")
-    burst_images: int = Field(8, ge=1, description="Images a rested person may ask for at once before the pace applies.")
+    burst_images: int = Field(
+        8, ge=1, description="Images a rested person may ask for at once before the pace applies."
+    )
     images_per_day: int = Field(60, ge=0, description="Images per person and day (UTC).")
     concurrent_jobs: int = Field(3, ge=1, description="Unfinished jobs per person.")
     weight: float = Field(1, gt=0, description="Share of the queue compared with others.")
@@ -66,7 +109,7 @@ class LimitSettings(_Section):
     """Who may paint how much. Overridable per server with /settings limits."""
 
     enabled: bool = Field(True, description="false lifts every limit.")
-    default: Tier = Field(default_factory=lambda: Tier(), description="Everybody without a better tier.")
+    default: Tier = Field(default_factory=Tier, description="Everybody without a better tier.")
     tiers: dict[str, Tier] = Field(default_factory=dict, description="Better tiers by role id.")
     guild_images_per_day: int = Field(500, ge=0, description="Images per server and day (UTC).")
     max_waiting_jobs: int = Field(5000, ge=1, description="Beyond this many waiting jobs new ones are refused.")
@@ -78,14 +121,16 @@ class ModelSettings(_Section):
     default: str = Field("flux-schnell", description="Model used when nobody chose one (key or endpoint id).")
     folder: Path | None = Field(None, description="Folder with your own model TOML files; same endpoint replaces ours.")
     disabled: tuple[str, ...] = Field((), description="Keys or endpoint ids that are not offered.")
-    prices_usd: dict[str, Decimal] = Field(default_factory=dict, description="Your own price per unit, by key or endpoint id.")
+    prices_usd: dict[str, Decimal] = Field(
+        default_factory=dict, description="Your own price per unit, by key or endpoint id."
+    )
 
 
 class WebSettings(_Section):
     """The built-in web server (health). Off without a port."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int | None = Field(None, description="Port to listen on; unset: no web server.")
+    port: int | None = Field(None, ge=1, le=65535, description="Port to listen on; unset: no web server.")
 
 
 class PrivacySettings(_Section):
@@ -105,10 +150,418 @@ class Settings(_Section):
     """Everything, frozen."""
 
     database_url: str = Field("sqlite:///data/easel.db", description="sqlite:///path or postgresql://…")
-    discord: DiscordSettings = Field(default_factory=lambda: DiscordSettings())
-    fal: FalSettings = Field(default_factory=lambda: FalSettings())
-    limits: LimitSettings = Field(default_factory=lambda: LimitSettings())
-    models: ModelSettings = Field(default_factory=lambda: ModelSettings())
-    web: WebSettings = Field(default_factory=lambda: WebSettings())
-    privacy: PrivacySettings = Field(default_factory=lambda: PrivacySettings())
-    log: LogSettings = Field(default_factory=lambda: LogSettings())
+    discord: DiscordSettings = Field(default_factory=DiscordSettings)
+    fal: FalSettings = Field(default_factory=FalSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    models: ModelSettings = Field(default_factory=ModelSettings)
+    web: WebSettings = Field(default_factory=WebSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+
+# ---------------------------------------------------------------------- what decides how to start
+
+
+def mode(settings: Settings) -> Literal["live", "sandbox"]:
+    """`live` with both secrets, `sandbox` with neither.
+
+    Raises:
+        TokenMissing: one of the two is set, the other is not; says which.
+    """
+    token, key = settings.discord.token is not None, settings.fal.key is not None
+    if token and key:
+        return "live"
+    if not token and not key:
+        return "sandbox"
+    present, missing, where = (
+        ("DISCORD_TOKEN", "FAL_KEY", "fal.ai: Dashboard, API keys")
+        if token
+        else ("FAL_KEY", "DISCORD_TOKEN", "Discord's developer portal: your application, Bot, Reset Token")
+    )
+    raise TokenMissing(
+        f"{present} is set but {missing} is missing. Get it from {where}, and put it into the environment, .env or "
+        f"config.toml. (Without both, Easel starts the sandbox.)"
+    )
+
+
+# ---------------------------------------------------------------------- loading
+
+#: Usual names of the secrets, beside their EASEL_ ones.
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "DISCORD_TOKEN": ("discord", "token"),
+    "FAL_KEY": ("fal", "key"),
+    "OPENAI_API_KEY": ("fal", "openai_api_key"),
+}
+
+#: EASEL_ variables that are no settings.
+_OTHER_VARIABLES = frozenset({"EASEL_CONFIG", "EASEL_SECRETS_DIR", "EASEL_CHROMIUM"})
+
+#: What Kubernetes and Docker links invent beside a service that is called "easel".
+_SERVICE_LINK = re.compile(r"EASEL_(SERVICE_(HOST|PORT.*)|PORT(_\d+_.*)?|NAME|ENV_.*)$")
+
+_Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One value and where it was written."""
+
+    value: object
+    source: str
+
+
+def load_settings(*, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
+    """Read every source once.
+
+    Raises:
+        SettingsInvalid: names each wrong key or value, where it stands, and what is allowed there.
+    """
+    environ = os.environ if environ is None else environ
+    cwd = Path.cwd() if cwd is None else cwd
+    dotenv = _read_dotenv(cwd / ".env")
+    special = {name: value for name, value in (*dotenv.items(), *environ.items()) if value.strip()}
+
+    problems: list[str] = []
+    given: dict[_Path, _Given] = {}
+    given |= _from_toml(cwd, special.get("EASEL_CONFIG"), problems)
+    given |= _from_variables(
+        _read_secrets(cwd, special.get("EASEL_SECRETS_DIR")), "{name} in the secrets folder", problems
+    )
+    given |= _from_variables(dotenv, "{name} in .env", problems)
+    given |= _from_variables(environ, "{name} in the environment", problems)
+    if problems:
+        raise SettingsInvalid("\n".join(problems))
+    try:
+        return Settings.model_validate(_nested(given))
+    except ValidationError as error:
+        lines = [_explain(detail, given) for detail in error.errors(include_url=False)]
+        raise SettingsInvalid("\n".join(lines)) from None  # the cause would print values, secrets among them
+
+
+def _read_dotenv(file: Path) -> dict[str, str]:
+    if not file.is_file():
+        return {}
+    import dotenv  # 30 ms that most starts do not need
+
+    try:
+        values = dotenv.dotenv_values(file, interpolate=False, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"{file} can't be read: {_reason(error)}.") from error
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _read_secrets(cwd: Path, folder: str | None) -> dict[str, str]:
+    """Files named like the variables, as Docker and Kubernetes mount secrets."""
+    if folder is None:
+        return {}
+    path = cwd / folder
+    if not path.is_dir():
+        raise SettingsInvalid(f"EASEL_SECRETS_DIR is {folder}, which is no folder.")
+    try:
+        return {
+            file.name: file.read_text("utf-8")
+            for file in sorted(path.iterdir())
+            if file.is_file() and (file.name.upper() in ALIASES or file.name.upper().startswith("EASEL_"))
+        }
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"A file in {path} can't be read: {_reason(error)}.") from error
+
+
+def _from_toml(cwd: Path, named: str | None, problems: list[str]) -> dict[_Path, _Given]:
+    file = cwd / (named or "config.toml")
+    if named is None and not file.exists():
+        return {}
+    try:
+        data = tomllib.loads(file.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingsInvalid(f"EASEL_CONFIG is {named}, and there is no such file.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"{file} is no valid TOML: {error}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"{file} can't be read: {_reason(error)}.") from error
+    given: dict[_Path, _Given] = {}
+    for path, value in _leaves(data):
+        if _field_at(path) is None:
+            problems.append(f"{file}: there is no setting `{'.'.join(path)}`.{_did_you_mean(path, '.'.join)}")
+        elif value not in ("", {}):
+            given[path] = _Given(value, f"{'.'.join(path)} in {file}")
+    return given
+
+
+def _from_variables(variables: Mapping[str, str], source: str, problems: list[str]) -> dict[_Path, _Given]:
+    given: dict[_Path, _Given] = {}
+    # Sorted, so that the longer EASEL_ names come after the usual ones and win within one source.
+    for name in sorted(variables, key=lambda name: (name.upper() not in ALIASES, name)):
+        path = _path_of(name)
+        if path is None or not variables[name].strip():
+            continue
+        label = source.format(name=name)
+        field = _field_at(path)
+        if field is None:
+            problems.append(f"{label}: there is no such setting.{_did_you_mean(path, _variable)}")
+            continue
+        value = _decode(variables[name].strip(), field)
+        for below, one in _leaves(value, path):
+            if _field_at(below) is None:
+                problems.append(f"{label}: there is no setting `{'.'.join(below)}`.{_did_you_mean(below, '.'.join)}")
+            given[below] = _Given(one, label)
+    return given
+
+
+def _path_of(variable: str) -> _Path | None:
+    """Which setting a variable names; None for variables that are not ours."""
+    name = variable.upper()
+    if name in ALIASES:
+        return ALIASES[name]
+    if not name.startswith("EASEL_") or name in _OTHER_VARIABLES or _SERVICE_LINK.match(name):
+        return None
+    return tuple(name.removeprefix("EASEL_").lower().split("__"))
+
+
+def _variable(path: Sequence[str]) -> str:
+    return "EASEL_" + "__".join(path).upper()
+
+
+def _decode(text: str, field: FieldInfo) -> object:
+    """Lists and tables may be given as JSON, lists also with commas; pydantic reads the rest from text."""
+    kind = typing.get_origin(_plain(field.annotation)) or _plain(field.annotation)
+    if kind in (tuple, dict) or _section(field.annotation) is not None:
+        try:
+            return json.loads(text)
+        except ValueError:
+            if kind is tuple:
+                return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _leaves(value: object, path: _Path = ()) -> Iterator[tuple[_Path, object]]:
+    """The single values below `value`, each with its path; lists stay whole."""
+    if isinstance(value, dict) and value:
+        for key, below in value.items():
+            yield from _leaves(below, (*path, key))
+    elif path:
+        yield path, value
+
+
+def _nested(given: Mapping[_Path, _Given]) -> dict[str, object]:
+    root: dict[str, object] = {}
+    for path, one in given.items():
+        table = root
+        for part in path[:-1]:
+            below = table.get(part)
+            if not isinstance(below, dict):
+                below = table[part] = {}
+            table = below
+        table[path[-1]] = one.value
+    return root
+
+
+# ---------------------------------------------------------------------- what there is to set
+
+
+def _plain(annotation: Any) -> Any:
+    """The annotation without `| None`."""
+    if typing.get_origin(annotation) in (UnionType, typing.Union):
+        return next(part for part in typing.get_args(annotation) if part is not type(None))
+    return annotation
+
+
+def _section(annotation: Any) -> type[_Section] | None:
+    plain = _plain(annotation)
+    return plain if isinstance(plain, type) and issubclass(plain, _Section) else None
+
+
+def _item(annotation: Any) -> Any:
+    return typing.get_args(_plain(annotation))[1]
+
+
+def _field_at(path: Sequence[str]) -> FieldInfo | None:
+    """The setting a path names, or None."""
+    section: type[_Section] | None = Settings
+    field: FieldInfo | None = None
+    rest = list(path)
+    while rest:
+        part = rest.pop(0)
+        if section is not None:
+            field = section.model_fields.get(part)
+            if field is None:
+                return None
+        elif field is not None and typing.get_origin(_plain(field.annotation)) is dict:
+            field = FieldInfo(annotation=_item(field.annotation))
+        else:
+            return None
+        section = _section(field.annotation)
+    return field
+
+
+def _all_paths(section: type[_Section] = Settings, above: _Path = ()) -> Iterator[_Path]:
+    for name, field in section.model_fields.items():
+        below = _section(field.annotation)
+        yield (*above, name)
+        if below is not None:
+            yield from _all_paths(below, (*above, name))
+
+
+def _did_you_mean(path: _Path, show: Callable[[_Path], str]) -> str:
+    paths = [known for known in _all_paths() if _section((_field_at(known) or FieldInfo()).annotation) is None]
+    same_name = [known for known in paths if known[-1] == path[-1]]
+    by_text = {".".join(known): known for known in paths}
+    close = [by_text[text] for text in difflib.get_close_matches(".".join(path), by_text, n=1, cutoff=0.5)]
+    found = (close or same_name)[:1] if len(path) > 1 else (same_name or close)[:1]
+    return f" Did you mean `{show(found[0])}`?" if found else " config.example.toml lists them all."
+
+
+# ---------------------------------------------------------------------- saying what is wrong
+
+_PHRASES: Mapping[str, str] = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "decimal_parsing": "a number",
+    "decimal_type": "a number",
+    "finite_number": "a finite number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text in quotes",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+    "literal_error": "one of {expected}",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "path_type": "a path in quotes",
+}
+
+
+def _explain(detail: ErrorDetails, given: Mapping[_Path, _Given]) -> str:
+    path = tuple(str(part) for part in detail["loc"])
+    written = next((given[path[:end]] for end in range(len(path), 0, -1) if path[:end] in given), None)
+    source = written.source if written else ".".join(path)
+    context = detail.get("ctx", {})
+    if detail["type"] == "extra_forbidden":
+        return f"{source}: there is no setting `{'.'.join(path)}`.{_did_you_mean(path, '.'.join)}"
+    if detail["type"] == "value_error":
+        allowed = str(context.get("error", detail["msg"]))
+    else:
+        allowed = _PHRASES.get(detail["type"], detail["msg"]).format_map(
+            {key: str(value) for key, value in context.items()}
+        )
+    field = _field_at(path)
+    secret = field is None or _plain(field.annotation) is SecretStr or path[-1] == "database_url"
+    shown = "this value" if secret else repr(detail["input"])[:80]
+    return f"{source}: it can't be {shown}. It takes {allowed}."
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (error.strerror or str(error))
+
+
+# ---------------------------------------------------------------------- the example, from the same source
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One line of the documentation."""
+
+    path: _Path
+    description: str
+    #: In TOML's notation; empty where there is none.
+    default: str
+    #: "one of …", "0 or more"; empty where anything of its type goes.
+    allowed: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable people use."""
+        usual = next((name for name, path in ALIASES.items() if path == self.path), None)
+        return usual or _variable(self.path)
+
+
+def documented(section: type[_Section] = Settings, above: _Path = ()) -> Iterator[Setting]:
+    """Every setting, in the order of the sections."""
+    below = {name: _section(field.annotation) for name, field in section.model_fields.items()}
+    for name, field in section.model_fields.items():  # a TOML table's own keys must come before the tables below it
+        if below[name] is None:
+            path = (*above, name)
+            yield Setting(
+                path, field.description or "", _toml(field.get_default(call_default_factory=True)), _allowed(field)
+            )
+    for name, inner in below.items():
+        if inner is not None:
+            yield from documented(inner, (*above, name))
+
+
+def _toml(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "{}"
+    if isinstance(value, tuple):
+        return json.dumps(list(value))
+    return (
+        f"{value:g}" if isinstance(value, float) else str(value) if isinstance(value, int) else json.dumps(str(value))
+    )
+
+
+def _allowed(field: FieldInfo) -> str:
+    plain = _plain(field.annotation)
+    if typing.get_origin(plain) is Literal:
+        return "one of " + ", ".join(typing.get_args(plain))
+    bounds = []
+    for rule in field.metadata:
+        for name, words in (("gt", "above {}"), ("ge", "at least {}"), ("le", "at most {}"), ("lt", "below {}")):
+            if (bound := getattr(rule, name, None)) is not None:
+                bounds.append(words.format(bound))
+    return ", ".join(bounds)
+
+
+_EXAMPLE_HEAD = """\
+# Easel's settings: all of them, with their defaults. Copy this file to config.toml and uncomment what you change.
+# Every setting has an environment variable too, which wins: EASEL_ and the path with __ between its parts,
+# e.g. EASEL_FAL__MAX_IN_FLIGHT=4. The three secrets are better kept in the environment or in .env:
+# DISCORD_TOKEN, FAL_KEY, OPENAI_API_KEY. An empty value ("") counts as not set.
+"""
+
+_EXAMPLE_TIER = """\
+
+# A better tier for people with a role; the key is the role's id. As many as you like.
+# [limits.tiers.123456789012345678]
+# images_per_hour = 120
+# burst_images = 20
+# images_per_day = 400
+# concurrent_jobs = 6
+# weight = 2
+"""
+
+
+def example_toml() -> str:
+    """The text of config.example.toml (`make docs` writes it)."""
+    blocks = [_EXAMPLE_HEAD]
+    table: _Path = ()
+    for setting in documented():
+        if setting.path == ("limits", "tiers"):
+            continue
+        if setting.path[:-1] != table:
+            table = setting.path[:-1]
+            blocks.append(f"\n# {_about(table)}\n[{'.'.join(table)}]\n")
+        allowed = f" ({setting.allowed})" if setting.allowed else ""
+        line = f"{setting.path[-1]} = {setting.default or _EMPTY}"
+        blocks.append(f"\n# {setting.description}{allowed}\n# {line}\n")
+    return "".join(blocks) + _EXAMPLE_TIER
+
+
+_EMPTY = '""'
+
+
+def _about(table: _Path) -> str:
+    field = _field_at(table)
+    section = _section(field.annotation) if field is not None else None
+    if field is None or section is None:
+        return ""
+    return field.description or (section.__doc__ or "").strip().splitlines()[0]
