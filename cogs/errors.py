@@ -77,8 +77,7 @@ def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> st
         return _STALE
     if isinstance(error, app_commands.CheckFailure):
         return _NOT_HERE
-    code = incident()
-    log.error("unexpected error", exc_info=error, extra={"incident": code, "interaction": interaction.id})
+    code = incident(log, error)
     return f"Something broke (code {code}). Your quota was not used for a picture you did not get. Please try again."
 
 

@@ -1,0 +1,127 @@
+"""Accept an order and show it: what /imagine, /compose, Again and Edit have in common."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from random import SystemRandom
+from typing import TYPE_CHECKING, assert_never
+
+import aiohttp
+import discord
+
+from bot.catalogue import parse, with_seed
+from bot.catalogue.model import Model, Order
+from bot.ids import new_job_id
+from bot.jobs.events import WaitingHere
+from bot.jobs.job import NewJob
+from bot.limits import Refused, policy_for
+from bot.store import Accepted, Duplicate
+from cogs import reading
+from cogs.defaults import default_model
+from cogs.reading import Interaction
+from cogs.ui import cards
+
+if TYPE_CHECKING:
+    from bot.services import Services
+    from bot.store import Preferences
+
+log = logging.getLogger(__name__)
+
+ALREADY_ACKNOWLEDGED = 40060
+
+
+async def ask(
+    interaction: Interaction,
+    services: Services,
+    model_name: str | None,
+    raw: Mapping[str, object],
+    *,
+    parent_id: str | None = None,
+) -> None:
+    """Validate what was typed, accept it and show it.
+
+    Raises:
+        Refusal: with the sentence for the person; nothing was started.
+    """
+    preferences = await services.store.preferences(interaction.user.id, interaction.guild_id)
+    if model_name:
+        model = services.catalogue.get(model_name)
+    else:
+        model = default_model(services.catalogue, preferences, services.settings.models.default)
+    order = seeded(model, parse(model, raw))
+    await place(interaction, services, model, order, preferences, parent_id=parent_id)
+
+
+def seeded(model: Model, order: Order) -> Order:
+    """With a seed of our choice where the model has one and the person gave none, so that it can be repeated."""
+    if model.option("seed") is None or order.seed is not None:
+        return order
+    return with_seed(model, order, reading.new_seed())
+
+
+async def place(
+    interaction: Interaction,
+    services: Services,
+    model: Model,
+    order: Order,
+    preferences: Preferences,
+    *,
+    parent_id: str | None = None,
+) -> None:
+    """Permissions, limits, acceptance, and the first answer; a replayed interaction does nothing.
+
+    Raises:
+        Refusal: with the sentence for the person; nothing was started.
+    """
+    reading.check_can_post(interaction)
+    actor = reading.actor_of(interaction)
+    policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
+    job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
+    new = NewJob(job_id, actor, reading.reply_of(interaction), order, parent_id)
+    outcome = await services.runner.accept(new, policy)
+    match outcome:
+        case Accepted():
+            await _show(interaction, services, model, outcome)
+        case Refused():
+            raise outcome.error()
+        case Duplicate():
+            log.info("interaction replayed", extra={"interaction": interaction.id, "job": outcome.job.id})
+        case _:
+            assert_never(outcome)
+
+
+async def _show(interaction: Interaction, services: Services, model: Model, accepted: Accepted) -> None:
+    """The progress card as the first answer; if it can't be shown, nothing is started."""
+    job = accepted.job
+    card = cards.progress_card(job, model, WaitingHere(accepted.ahead))
+    try:
+        message_id = await _answer(interaction, card, private=job.reply.ephemeral)
+    except BaseException:
+        await services.runner.unanswered(job.id)
+        raise
+    await services.runner.answered(job.id, message_id)
+
+
+async def _answer(interaction: Interaction, card: cards.Card, *, private: bool) -> int | None:
+    """Answer with the card; returns the message's id, or None when only Discord knows it."""
+    try:
+        response = await interaction.response.send_message(view=card, ephemeral=private)
+    except discord.HTTPException as error:
+        if error.code == ALREADY_ACKNOWLEDGED:
+            # discord.py repeats the POST after a 5xx that Discord had acted on.
+            return None
+        if error.status < 500:
+            raise
+        return await _answer_after_all(interaction, error)
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        return await _answer_after_all(interaction, error)
+    return response.message_id
+
+
+async def _answer_after_all(interaction: Interaction, error: Exception) -> int:
+    """The connection broke: Discord may have shown the card nevertheless. Raises `error` if it did not."""
+    try:
+        return (await interaction.original_response()).id
+    except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError):
+        raise error from None

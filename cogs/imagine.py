@@ -1,0 +1,131 @@
+"""/imagine and /compose: paint from words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice
+from discord.ext import commands
+
+from bot import catalogue
+from cogs.asking import ask
+from cogs.defaults import RecentPreferences, default_model, offered
+from cogs.presses import PressesCog
+from cogs.reading import Interaction, picture_url
+from cogs.ui import buttons, modals
+from cogs.ui.completion import choices, model_choices
+
+if TYPE_CHECKING:
+    from bot.catalogue.model import Model
+    from bot.client import EaselBot
+
+
+class Imagine(commands.Cog, name="imagine"):
+    """Paint from words."""
+
+    def __init__(self, bot: EaselBot) -> None:
+        self._services = bot.services
+        self._recent = RecentPreferences(bot.services)
+
+    @app_commands.command()
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @app_commands.describe(
+        prompt="What should be painted? For several lines use /compose",
+        model="Which model paints; /models says what each is good at",
+        size="A preset, a ratio such as 16:9, or width x height such as 1280x720",
+        count="How many pictures",
+        seed="The same seed and options give the same picture again",
+        negative_prompt="What should not be in the picture",
+        style="A style of the chosen model",
+        steps="More steps: slower, often finer",
+        guidance="How closely the prompt is followed",
+        image="A picture to start from or to refer to",
+        mask="White where the picture may change",
+        options='Anything else the model takes, as name=value pairs: acceleration=high lora="…"',
+    )
+    async def imagine(  # noqa: PLR0917 - Discord fills them by name
+        self,
+        interaction: Interaction,
+        prompt: str,
+        model: str | None = None,
+        size: str | None = None,
+        count: int | None = None,
+        seed: int | None = None,
+        negative_prompt: str | None = None,
+        style: str | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        image: discord.Attachment | None = None,
+        mask: discord.Attachment | None = None,
+        options: str | None = None,
+    ) -> None:
+        """Paint a picture from your words."""
+        typed: dict[str, object] = {
+            "prompt": prompt,
+            "size": size,
+            "count": count,
+            "seed": seed,
+            "negative_prompt": negative_prompt,
+            "style": style,
+            "steps": steps,
+            "guidance": guidance,
+            "image": picture_url("image", image),
+            "mask": picture_url("mask", mask),
+            "options": options,
+        }
+        raw = {name: value for name, value in typed.items() if value is not None}
+        await ask(interaction, self._services, model, raw)
+
+    @app_commands.command()
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @app_commands.describe(model="Which model paints; yours or the server's default if left out")
+    async def compose(self, interaction: Interaction, model: str | None = None) -> None:
+        """Write a long prompt of several lines in a window of its own."""
+        chosen = self._services.catalogue.get(model) if model else await self._default(interaction)
+        await interaction.response.send_modal(modals.compose(chosen))
+
+    # ------------------------------------------------------------------ completion while typing
+
+    @imagine.autocomplete("model")
+    @compose.autocomplete("model")
+    async def _complete_model(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return model_choices(self._services.catalogue.search(typed))
+
+    @imagine.autocomplete("size")
+    async def _complete_size(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return choices(catalogue.size_choices(await self._chosen(interaction), typed))
+
+    @imagine.autocomplete("style")
+    async def _complete_style(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return choices(catalogue.style_choices(await self._chosen(interaction), typed))
+
+    @imagine.autocomplete("options")
+    async def _complete_options(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return choices(catalogue.option_completions(await self._chosen(interaction), typed))
+
+    async def _chosen(self, interaction: Interaction) -> Model:
+        """The model named so far, else the default."""
+        named = offered(self._services.catalogue, interaction.namespace.model)
+        return named if named is not None else await self._default(interaction)
+
+    async def _default(self, interaction: Interaction) -> Model:
+        preferences = await self._recent.get(interaction.user.id, interaction.guild_id)
+        return default_model(self._services.catalogue, preferences, self._services.settings.models.default)
+
+    # ------------------------------------------------------------------ events
+
+    @commands.Cog.listener()
+    async def on_preferences_changed(self) -> None:
+        """A default model was set (see cogs.settings)."""
+        self._recent.forget()
+
+
+async def setup(bot: EaselBot) -> None:
+    """Load as an extension."""
+    bot.add_dynamic_items(*buttons.ALL)
+    await bot.add_cog(PressesCog(bot))
+    await bot.add_cog(Imagine(bot))

@@ -1,0 +1,147 @@
+"""/settings: a person's default model, and a server's default model and limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from discord import app_commands
+from discord.app_commands import Choice
+from discord.ext import commands
+
+from bot.errors import Refusal
+from bot.limits import GuildLimits, policy_for
+from cogs import reading
+from cogs.defaults import default_model, offered
+from cogs.reading import Interaction
+from cogs.ui import pages
+from cogs.ui.completion import model_choices
+from cogs.ui.text import escape
+
+if TYPE_CHECKING:
+    from bot.client import EaselBot
+
+PerHour = app_commands.Range[float, 0.1, 100_000]
+AtOnce = app_commands.Range[int, 1, 1000]
+PerDay = app_commands.Range[int, 0, 1_000_000]
+
+
+@app_commands.allowed_installs(guilds=True, users=True)
+@app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+class SettingsCog(
+    commands.GroupCog, group_name="settings", group_description="Your default model; the server's limits"
+):
+    """Defaults and limits."""
+
+    def __init__(self, bot: EaselBot) -> None:
+        self._bot = bot
+        self._services = bot.services
+
+    @app_commands.command()
+    @app_commands.describe(
+        model="The model that paints when none is named; left out: back to what it was at first",
+        whose="Your own default, or everybody's in this server (needs Manage Server)",
+    )
+    async def model(
+        self, interaction: Interaction, model: str | None = None, whose: Literal["mine", "this server"] = "mine"
+    ) -> None:
+        """Choose the model that paints when none is named."""
+        chosen = self._services.catalogue.get(model) if model else None
+        endpoint = chosen.endpoint if chosen is not None else None
+        if whose == "mine":
+            await self._services.store.set_user_model(interaction.user.id, endpoint)
+        else:
+            await self._services.store.set_guild_model(_managed_guild(interaction), endpoint)
+        self._bot.dispatch("preferences_changed")
+        owner = "Your" if whose == "mine" else "This server's"
+        now = f"is now **{escape(chosen.title)}**" if chosen is not None else "is reset"
+        await interaction.response.send_message(f"{owner} default model {now}.", ephemeral=True)
+
+    @app_commands.command()
+    @app_commands.describe(
+        images_per_hour="Pictures an hour for each person",
+        burst="Pictures a rested person may ask for at once",
+        images_per_day="Pictures a day for each person",
+        concurrent="Requests a person may have under way at the same time",
+        server_images_per_day="Pictures a day for the whole server",
+        reset="Give up this server's own values first",
+    )
+    async def limits(  # noqa: PLR0917 - Discord fills them by name
+        self,
+        interaction: Interaction,
+        images_per_hour: PerHour | None = None,
+        burst: AtOnce | None = None,
+        images_per_day: PerDay | None = None,
+        concurrent: AtOnce | None = None,
+        server_images_per_day: PerDay | None = None,
+        reset: bool = False,
+    ) -> None:
+        """Set how much may be painted in this server (needs Manage Server)."""
+        guild_id = _managed_guild(interaction)
+        typed = {
+            "images_per_hour": images_per_hour,
+            "burst_images": burst,
+            "images_per_day": images_per_day,
+            "concurrent_jobs": concurrent,
+            "guild_images_per_day": server_images_per_day,
+        }
+        changes = {name: value for name, value in typed.items() if value is not None}
+        if changes or reset:
+            await self._change_limits(interaction, guild_id, changes, reset=reset)
+        await self._show(interaction)
+
+    async def _change_limits(
+        self, interaction: Interaction, guild_id: int, changes: dict[str, float], *, reset: bool
+    ) -> None:
+        preferences = await self._services.store.preferences(interaction.user.id, guild_id)
+        held = GuildLimits() if reset else preferences.guild_limits or GuildLimits()
+        limits = replace(held, **changes)  # type: ignore[arg-type]  # Discord has checked the kinds
+        await self._services.store.set_guild_limits(guild_id, limits if limits.to_json() else None)
+        self._bot.dispatch("preferences_changed")
+
+    @app_commands.command()
+    async def show(self, interaction: Interaction) -> None:
+        """The default model and the limits that hold for you here."""
+        await self._show(interaction)
+
+    async def _show(self, interaction: Interaction) -> None:
+        services = self._services
+        actor = reading.actor_of(interaction)
+        preferences = await services.store.preferences(actor.user_id, actor.guild_id)
+        model = default_model(services.catalogue, preferences, services.settings.models.default)
+        mine = offered(services.catalogue, preferences.user_model)
+        servers = offered(services.catalogue, preferences.guild_model)
+        origin = "your" if mine is not None else "the server's" if servers is not None else "the usual"
+        shown = pages.SettingsView(
+            model=model,
+            origin=origin,
+            guild_model=servers,
+            policy=policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids),
+            overrides=preferences.guild_limits,
+            in_guild=actor.guild_id is not None,
+        )
+        await interaction.response.send_message(view=pages.settings_page(shown), ephemeral=True)
+
+    @model.autocomplete("model")
+    async def _complete_model(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return model_choices(self._services.catalogue.search(typed))
+
+
+def _managed_guild(interaction: Interaction) -> int:
+    """The server, if the person manages it and the bot is a member.
+
+    Raises:
+        Refusal: otherwise.
+    """
+    if interaction.guild_id is None:
+        raise Refusal("That is a setting of a server; use it in one. Nothing was changed.")
+    if not interaction.is_guild_integration():
+        raise Refusal("I am not a member of this server, so it has no settings with me. Nothing was changed.")
+    if not interaction.permissions.manage_guild:
+        raise Refusal("Only people with the Manage Server permission can change that here. Nothing was changed.")
+    return interaction.guild_id
+
+
+async def setup(bot: EaselBot) -> None:
+    """Load as an extension."""
+    await bot.add_cog(SettingsCog(bot))

@@ -1,0 +1,34 @@
+"""Autocomplete answers within Discord's limits: 25 choices, 100 characters each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from discord.app_commands import Choice
+
+from bot.catalogue.model import Model
+from bot.jobs.job import Job
+from cogs.ui import text
+
+MOST = 25
+LENGTH = 100
+
+
+def choices(pairs: Iterable[tuple[str, str]]) -> list[Choice[str]]:
+    """(label, value) pairs; a value that would not fit is left out, because it would not mean the same cut off."""
+    fitting = [
+        Choice(name=text.plain(label, LENGTH), value=value) for label, value in pairs if 0 < len(value) <= LENGTH
+    ]
+    return fitting[:MOST]
+
+
+def model_choices(models: Sequence[Model]) -> list[Choice[str]]:
+    """Models by title, with what each is good at."""
+    return choices((f"{model.title} · {model.good_at}", model.key) for model in models)
+
+
+def job_choices(jobs: Sequence[Job], typed: str) -> list[Choice[str]]:
+    """A person's own jobs by prompt, newest first."""
+    wanted = typed.casefold()
+    labelled = ((f"{text.plain(job.order.prompt, 80)} ({job.state.value})", job.id) for job in jobs)
+    return choices((label, job_id) for label, job_id in labelled if wanted in label.casefold() or wanted in job_id)

@@ -1,0 +1,143 @@
+"""Modals as values, and what comes back from them.
+
+A modal's custom_id says what it was for, so a submit is understood by whatever process receives it, also
+after a restart in the middle of typing. Discord's limits: five fields, labels of 45 characters, 4,000
+characters a field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import discord
+
+from bot.catalogue.model import Model
+from bot.jobs.job import Job
+from cogs.ui import text
+
+#: The most a modal's text field takes.
+FIELD_LIMIT = 4000
+
+_TEMPLATE = re.compile(r"easel-modal:(?P<purpose>[a-z]+):(?P<subject>[0-9A-Za-z_.-]{1,64})")
+
+
+class Purpose(StrEnum):
+    """What a modal was opened for."""
+
+    #: The subject is a model's key.
+    COMPOSE = "compose"
+    #: The subject is a job id.
+    EDIT = "edit"
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A modal that came back."""
+
+    purpose: Purpose
+    subject: str
+    #: What was typed, by field; empty fields are left out.
+    fields: Mapping[str, str]
+
+
+class Form(discord.ui.Modal):
+    """A modal that discord.py sends and forgets (`send_modal` stores unfinished ones only)."""
+
+    def __init__(self, title: str, purpose: Purpose, subject: str, *fields: discord.ui.Label[Any]) -> None:
+        super().__init__(title=text.plain(title, 45), timeout=None, custom_id=f"easel-modal:{purpose.value}:{subject}")
+        for field in fields:
+            self.add_item(field)
+        self.stop()
+
+    def is_finished(self) -> bool:
+        """Always: the submit is read by `submitted`."""
+        return True
+
+
+def compose(model: Model) -> Form:
+    """An empty form for `model`: the prompt at full length, and the options people change most."""
+    fields = [_prompt()]
+    if model.option("negative_prompt") is not None:
+        fields.append(_negative(""))
+    if model.size_option is not None:
+        fields.append(
+            _line("size", "Size (optional)", "landscape, 16:9 or 1280x720", "A preset, a ratio or width x height.")
+        )
+    fields.append(
+        _line(
+            "options",
+            "More options (optional)",
+            "seed=7 steps=20",
+            f"As name=value pairs; /models {model.key} lists them.",
+        )
+    )
+    return Form(f"Paint with {model.title}", Purpose.COMPOSE, model.key, *fields)
+
+
+def edit(job: Job, model: Model) -> Form:
+    """The job's prompt, to be changed and painted anew."""
+    fields = [_prompt(job.order.prompt)]
+    if model.option("negative_prompt") is not None:
+        negative = job.order.options.get("negative_prompt")
+        fields.append(_negative(negative if isinstance(negative, str) else ""))
+    return Form("Edit the prompt", Purpose.EDIT, job.id, *fields)
+
+
+def submitted(interaction_data: Mapping[str, Any]) -> Submitted | None:
+    """Read a submit, or None when the modal is not one of ours."""
+    match = _TEMPLATE.fullmatch(str(interaction_data.get("custom_id", "")))
+    if match is None or match["purpose"] not in set(Purpose):
+        return None
+    values = _values(interaction_data.get("components", ()))
+    return Submitted(Purpose(match["purpose"]), match["subject"], {name: value for name, value in values if value})
+
+
+def _values(components: Any) -> Iterator[tuple[str, str]]:
+    """Text fields inside labels (type 18) or rows (type 1)."""
+    for component in components:
+        if "component" in component:
+            yield from _values([component["component"]])
+        elif "components" in component:
+            yield from _values(component["components"])
+        elif "custom_id" in component and "value" in component:
+            yield component["custom_id"], str(component["value"]).strip()
+
+
+def _prompt(default: str = "") -> discord.ui.Label[Any]:
+    return discord.ui.Label(
+        text="Prompt",
+        component=discord.ui.TextInput(
+            custom_id="prompt",
+            style=discord.TextStyle.paragraph,
+            placeholder="What should be painted?",
+            default=default[:FIELD_LIMIT] or None,
+            min_length=1,
+            max_length=FIELD_LIMIT,
+        ),
+    )
+
+
+def _negative(default: str) -> discord.ui.Label[Any]:
+    return discord.ui.Label(
+        text="Negative prompt (optional)",
+        description="What should not be in the picture.",
+        component=discord.ui.TextInput(
+            custom_id="negative_prompt",
+            style=discord.TextStyle.paragraph,
+            default=default[:FIELD_LIMIT] or None,
+            required=False,
+            max_length=FIELD_LIMIT,
+        ),
+    )
+
+
+def _line(name: str, label: str, placeholder: str, description: str) -> discord.ui.Label[Any]:
+    return discord.ui.Label(
+        text=label,
+        description=text.plain(description, 100),
+        component=discord.ui.TextInput(custom_id=name, placeholder=placeholder, required=False, max_length=1000),
+    )

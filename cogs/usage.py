@@ -1,0 +1,98 @@
+"""/usage and /cancel: what is left, what is under way, and stopping it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from discord import app_commands
+from discord.app_commands import Choice
+from discord.ext import commands
+
+from bot.errors import JobUnknown, NotYours
+from bot.jobs.job import LIVE
+from bot.limits import policy_for, standing
+from cogs import reading
+from cogs.reading import Interaction
+from cogs.ui import pages
+from cogs.ui.completion import job_choices
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bot.client import EaselBot
+    from bot.services import Services
+
+
+async def show_usage(interaction: Interaction, services: Services) -> None:
+    """Answer privately with what the person has left and under way."""
+    actor = reading.actor_of(interaction)
+    preferences = await services.store.preferences(actor.user_id, actor.guild_id)
+    policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
+    left = standing(await services.store.usage(actor), policy, services.clock())
+    jobs = await services.store.jobs_of(actor.user_id, live_only=True)
+    ahead = await services.store.ahead([job.id for job in jobs]) if jobs else {}
+    page = pages.usage_page(left, jobs, ahead, model_titles(services))
+    await interaction.response.send_message(view=page, ephemeral=True)
+
+
+def model_titles(services: Services) -> Mapping[str, str]:
+    """Names of the offered models by endpoint."""
+    return {model.endpoint: model.title for model in services.catalogue.models}
+
+
+class UsageCog(commands.Cog, name="usage"):
+    """What is left, and stopping what runs."""
+
+    def __init__(self, bot: EaselBot) -> None:
+        self._services = bot.services
+
+    @app_commands.command()
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def usage(self, interaction: Interaction) -> None:
+        """What you have left, when it returns, and what of yours is under way."""
+        await show_usage(interaction, self._services)
+
+    @app_commands.command()
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    @app_commands.describe(job="Which one; if left out, your only one or a list to choose from")
+    async def cancel(self, interaction: Interaction, job: str | None = None) -> None:
+        """Stop a picture of yours that is waiting or being painted."""
+        if job is not None:
+            await self._cancel(interaction, await self._own(interaction, job))
+            return
+        jobs = await self._services.store.jobs_of(interaction.user.id, live_only=True)
+        if not jobs:
+            await interaction.response.send_message("Nothing of yours is under way.", ephemeral=True)
+        elif len(jobs) == 1:
+            await self._cancel(interaction, jobs[0].id)
+        else:
+            page = pages.cancel_page(jobs, model_titles(self._services))
+            await interaction.response.send_message(view=page, ephemeral=True)
+
+    async def _own(self, interaction: Interaction, job_id: str) -> str:
+        job = await self._services.store.job(job_id.strip())
+        if job is None:
+            raise JobUnknown
+        if job.actor.user_id != interaction.user.id and not (
+            reading.may_moderate(interaction) and job.actor.guild_id == interaction.guild_id
+        ):
+            raise NotYours("cancel it")
+        return job.id
+
+    async def _cancel(self, interaction: Interaction, job_id: str) -> None:
+        # fal may take its time to answer; Discord waits three seconds.
+        await interaction.response.defer(ephemeral=True)
+        outcome = await self._services.runner.cancel(job_id)
+        await interaction.edit_original_response(content=outcome.sentence)
+
+    @cancel.autocomplete("job")
+    async def _complete_job(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
+        jobs = await self._services.store.jobs_of(interaction.user.id, live_only=True)
+        return job_choices([job for job in jobs if job.state in LIVE], typed)
+
+
+async def setup(bot: EaselBot) -> None:
+    """Load as an extension."""
+    await bot.add_cog(UsageCog(bot))
