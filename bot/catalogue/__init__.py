@@ -1,0 +1,57 @@
+"""What can be painted: model files → `Model`; raw input → `Order`; `Order` → fal's arguments."""
+
+from __future__ import annotations
+
+from bot.catalogue.arguments import arguments, input_pictures, picture_options, with_pictures
+from bot.catalogue.complete import option_completions, size_choices, style_choices
+from bot.catalogue.load import load
+from bot.catalogue.model import (
+    FRIENDLY,
+    HELD,
+    Json,
+    Kind,
+    Model,
+    Option,
+    Order,
+    Output,
+    Price,
+    Retired,
+    Rule,
+)
+from bot.catalogue.offer import Catalogue
+from bot.catalogue.parse import parse, with_prompt, with_seed
+from bot.catalogue.phrases import describe_option, value_text
+from bot.catalogue.prices import price_text, usd_text
+from bot.catalogue.stored import order_from_json, order_to_json
+
+__all__ = [
+    "FRIENDLY",
+    "HELD",
+    "Catalogue",
+    "Json",
+    "Kind",
+    "Model",
+    "Option",
+    "Order",
+    "Output",
+    "Price",
+    "Retired",
+    "Rule",
+    "arguments",
+    "describe_option",
+    "input_pictures",
+    "load",
+    "option_completions",
+    "order_from_json",
+    "order_to_json",
+    "parse",
+    "picture_options",
+    "price_text",
+    "size_choices",
+    "style_choices",
+    "usd_text",
+    "value_text",
+    "with_pictures",
+    "with_prompt",
+    "with_seed",
+]

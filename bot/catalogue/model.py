@@ -55,7 +55,7 @@ class Option:
     max_side_px: int | None = None
     min_pixels: int | None = None
     max_pixels: int | None = None
-    #: False where the model takes the listed choices only (presets, ratios such as `16:9`, or pixels such as `1024x1536`).
+    #: False where the model takes the listed choices only (presets, ratios such as `16:9`, pixels such as `1024x1536`).
     custom_size: bool = True
     #: The name people use for it on every model (`steps`, `size`, …; see FRIENDLY), or None.
     alias: str | None = None

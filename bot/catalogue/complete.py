@@ -1,0 +1,154 @@
+"""Autocomplete for sizes, styles and the `options` field. Discord takes 25 choices of 100 characters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from bot.catalogue import sizes
+from bot.catalogue.kinds import parse_value
+from bot.catalogue.model import Kind, Model, Option
+from bot.catalogue.pairs import plain_key
+from bot.catalogue.parse import candidates
+from bot.catalogue.phrases import describe_option, value_text
+from bot.errors import InvalidOption
+
+Choice = tuple[str, str]
+_MOST: Final = 25
+_MOST_CHARACTERS: Final = 100
+_KEYS = re.compile(r"(?:^|[\s,;])([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
+_TAIL = re.compile(r"[\s,;]*([^\s,;=]*)$")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+
+
+def _fitting(choices: Iterable[Choice], typed: str) -> list[Choice]:
+    """Those whose value or label holds every typed word; values that start with it first."""
+    words = re.split(r"[\s_/-]+", typed.strip().lower())
+    found = [(label, value) for label, value in choices if all(word in f"{label} {value}".lower() for word in words)]
+    found.sort(key=lambda choice: not choice[1].lower().startswith(typed.strip().lower()))
+    return [(_short(label), value) for label, value in found if len(value) <= _MOST_CHARACTERS][:_MOST]
+
+
+def _pretty(value: str) -> str:
+    """`vector_illustration/line_art` as people read it."""
+    return " / ".join(part.replace("_", " ").capitalize() for part in value.split("/"))
+
+
+# ---------------------------------------------------------------------- sizes and styles
+
+
+def _size_label(choice: str) -> str:
+    pixels = sizes.pixels_of(choice)
+    if choice in sizes.PRESETS_PX and pixels:
+        words = choice.removesuffix("_hd").split("_", 1)
+        shape = f" {'9:16' if 'portrait' in choice else '16:9'}" if "16_9" in choice else ""
+        shape = shape or (f" {'3:4' if 'portrait' in choice else '4:3'}" if "4_3" in choice else "")
+        return f"{words[0].capitalize()}{shape} · {pixels[0]} × {pixels[1]}"
+    if pixels:
+        return f"{_orientation(pixels[0] / pixels[1])} · {pixels[0]} × {pixels[1]}"
+    ratio = sizes.read_ratio(choice)
+    if ratio:
+        return f"{choice} · {_orientation(ratio).lower()}"
+    return f"{_pretty(choice)} · the model decides"
+
+
+def _orientation(ratio: float) -> str:
+    return "Square" if ratio == 1 else ("Landscape" if ratio > 1 else "Portrait")
+
+
+def size_choices(model: Model, typed: str = "") -> list[Choice]:
+    """(label for people, value) of sizes; a size typed out comes first when the model takes it."""
+    option = model.option(model.size_option or "")
+    if option is None:
+        return []
+    listed = [(_size_label(choice), choice) for choice in option.choices]
+    custom = [choice for choice in _typed_size(option, typed) if choice[1] not in option.choices]
+    return (custom + _fitting(listed, typed))[:_MOST]
+
+
+def _typed_size(option: Option, typed: str) -> list[Choice]:
+    if not typed.strip() or len(typed) > _MOST_CHARACTERS:
+        return []
+    try:
+        value = parse_value(option, "size", typed)
+    except InvalidOption:
+        return []
+    pixels = sizes.pixels_of(value)
+    if isinstance(value, dict) and pixels:
+        return [(f"{pixels[0]} × {pixels[1]}", f"{pixels[0]}x{pixels[1]}")]
+    return [(_size_label(str(value)), typed.strip())]
+
+
+def style_choices(model: Model, typed: str = "") -> list[Choice]:
+    """(label for people, value) of every style the model has, whichever option carries it."""
+    styles = [choice for option in candidates(model, "style") for choice in option.choices]
+    return _fitting([(_pretty(style), style) for style in styles], typed)
+
+
+# ---------------------------------------------------------------------- the options field
+
+
+def option_completions(model: Model, typed: str) -> list[Choice]:
+    """Keys first, after `key=` values; earlier pairs are kept. Empty where the whole would pass 100 characters."""
+    earlier, key, tail = _split(typed)
+    if key is None:
+        return _whole(earlier, _key_choices(model, typed, tail))
+    option = next(iter(candidates(model, plain_key(key))), None)
+    if option is None:
+        return _whole(earlier, _key_choices(model, earlier, key))
+    return _whole(f"{earlier}{key}=", _value_choices(model, option, plain_key(key), tail))
+
+
+def _split(typed: str) -> tuple[str, str | None, str]:
+    """(what is settled, the key whose value is being typed or None, the unfinished word)."""
+    keys = list(_KEYS.finditer(typed))
+    if not keys:
+        return "", None, typed.strip()
+    last = keys[-1]
+    value = typed[last.end() :]
+    finished = re.fullmatch(r"(\"[^\"]*\"|[^\s,;\"'{\[]+)([\s,;]+)([A-Za-z_.-]*)", value)
+    if finished and not (finished[2].strip() == "," and not finished[3]):
+        return typed[: last.end()] + finished[1] + " ", None, finished[3]
+    return typed[: last.start(1)], last[1], value
+
+
+def _whole(earlier: str, choices: Iterable[Choice]) -> list[Choice]:
+    full = [(_short(f"{earlier}{label}"), f"{earlier}{value}") for label, value in choices]
+    return [choice for choice in full if len(choice[1]) <= _MOST_CHARACTERS][:_MOST]
+
+
+def _key_choices(model: Model, earlier: str, word: str) -> list[Choice]:
+    """Keys not given yet; those without a field of their own in /imagine first."""
+    used = {option.name for found in _KEYS.finditer(earlier) for option in candidates(model, plain_key(found[1]))}
+    free = [option for option in model.offered if option.name not in used | {"prompt"}]
+    free.sort(key=lambda option: option.alias is not None)
+    wanted = plain_key(word)
+    fitting = [option for option in free if wanted in option.name or wanted in (option.alias or "")]
+    fitting.sort(key=lambda option: not option.name.startswith(wanted))
+    return [(f"{option.name}= ({describe_option(option)})", f"{option.name}=") for option in fitting]
+
+
+def _value_choices(model: Model, option: Option, key: str, typed: str) -> list[Choice]:
+    if option.kind is Kind.SIZE:
+        return [(value, value) for _, value in size_choices(model, typed)]
+    if option.kind in {Kind.CHOICE, Kind.PALETTE}:
+        every = [choice for found in candidates(model, key) for choice in found.choices]
+        return [(value, value) for _, value in _fitting([(_pretty(value), value) for value in every], typed)]
+    if option.kind is Kind.BOOLEAN:
+        return [(value, value) for value in ("true", "false") if value.startswith(typed.strip().lower())]
+    return _fitting_value(option, typed)
+
+
+def _fitting_value(option: Option, typed: str) -> list[Choice]:
+    """What was typed when it is fine, else the default, with what the option takes."""
+    hint = f" ({describe_option(option)})"
+    try:
+        parse_value(option, option.name, typed)
+    except InvalidOption:
+        fallback = value_text(option.default)
+        return [(fallback + hint, fallback)] if fallback.strip() else []
+    return [(typed + hint, typed)]

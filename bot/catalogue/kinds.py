@@ -1,0 +1,437 @@
+"""One function for each kind of option: what a person gave → the value in fal's own form, or a refusal.
+
+Text and typed values are both taken. Numbers are plain: digits with at most one dot; no thousands
+separators, no comma as decimal point, no exponent, no `nan`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from bot.catalogue import sizes
+from bot.catalogue.model import Json, Kind, Option
+from bot.catalogue.phrases import allowed
+from bot.catalogue.prompts import nothing_to_paint, unsendable
+from bot.catalogue.refuse import close, listed, refuse, refuse_with
+from bot.errors import InvalidOption
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})")
+_HEX_COLOUR = re.compile(r"#?([0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})")
+#: A Hugging Face repository, optionally with a file inside.
+_HUB_PATH = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[\w.-]{1,200}){1,6}", re.ASCII)
+_MOST_URL_CHARACTERS = 2048  # fal refuses longer ones
+_TRUE = frozenset({"true", "yes", "on", "1", "y"})
+_FALSE = frozenset({"false", "no", "off", "0", "n"})
+
+
+# ---------------------------------------------------------------------- plain kinds
+
+
+def _bad(option: Option, name: str, given: object) -> InvalidOption:
+    return refuse(name, given, allowed(option))
+
+
+def _within(option: Option, name: str, given: object, value: float) -> None:
+    too_low = option.minimum is not None and value < option.minimum
+    too_high = option.maximum is not None and value > option.maximum
+    if too_low or too_high:
+        raise _bad(option, name, given)
+
+
+def parse_text(option: Option, name: str, given: object) -> Json:
+    """Text without its outer blanks; a required one must say something to paint."""
+    if not isinstance(given, str):
+        raise _bad(option, name, given)
+    text = given.strip()
+    if option.max_length and len(text) > option.max_length:
+        sentence = f"`{name}` has {len(text):,} characters; {option.max_length:,} is the most."
+        raise refuse_with(name, given, allowed(option), sentence)
+    if unsendable(text):
+        raise refuse(name, text, "plain text without control characters")
+    why = nothing_to_paint(text) if option.required else None
+    if why:
+        raise refuse(name, text, why)
+    return text
+
+
+def parse_integer(option: Option, name: str, given: object) -> Json:
+    """A whole number within the option's range."""
+    match given:
+        case bool():
+            raise _bad(option, name, given)
+        case int():
+            value = given
+        case float() if math.isfinite(given) and given.is_integer():
+            value = int(given)
+        case str() if _INTEGER.fullmatch(given.strip()):
+            value = int(given)
+        case _:
+            raise _bad(option, name, given)
+    _within(option, name, given, value)
+    return value
+
+
+def parse_number(option: Option, name: str, given: object) -> Json:
+    """A finite number within the option's range."""
+    match given:
+        case bool():
+            raise _bad(option, name, given)
+        case int() | float() if not isinstance(given, int) or abs(given) < 10**18:
+            value = float(given)
+        case str() if _NUMBER.fullmatch(given.strip()):
+            value = float(given)
+        case _:
+            raise _bad(option, name, given)
+    if not math.isfinite(value):
+        raise _bad(option, name, given)
+    _within(option, name, given, value)
+    return value
+
+
+def parse_boolean(option: Option, name: str, given: object) -> Json:
+    """True or false, in the usual words."""
+    if isinstance(given, bool):
+        return given
+    word = given.strip().lower() if isinstance(given, str) else None
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise _bad(option, name, given)
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"[\s_-]+", "_", text.strip().lower())
+
+
+def parse_choice(option: Option, name: str, given: object) -> Json:
+    """One of the listed values; capitals, blanks and hyphens do not matter, and a unique last part will do."""
+    if not isinstance(given, str):
+        raise _bad(option, name, given)
+    word = _folded(given[:200])
+    same = [choice for choice in option.choices if _folded(choice) == word]
+    last = [choice for choice in option.choices if _folded(choice).rpartition("/")[2] == word]
+    found = same or last
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise refuse(name, given, f"one of {listed(found, 'or')} there")
+    near = close(given, option.choices)
+    hint = f"; did you mean {listed(near, 'or')}?" if near and len(option.choices) > len(near) else ""
+    raise refuse(name, given, allowed(option) + hint)
+
+
+# ---------------------------------------------------------------------- links and lists
+
+
+def read_json(text: str) -> object:
+    """JSON from a person: no NaN, no repeated keys, no bottomless nesting. Raises ValueError."""
+
+    def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
+        if len(dict(items)) != len(items):
+            raise ValueError("a key is given twice")
+        return dict(items)
+
+    def constant(word: str) -> object:
+        raise ValueError(word)
+
+    try:
+        value: object = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
+def _maybe_json(option: Option, name: str, given: object) -> object:
+    """Text that is a JSON list or object, read; anything else as it is."""
+    if isinstance(given, str) and given.strip()[:1] in ("[", "{"):
+        try:
+            return read_json(given)
+        except ValueError as error:
+            raise _bad(option, name, given) from error
+    return given
+
+
+def _items(option: Option, name: str, given: object) -> list[object]:
+    given = _maybe_json(option, name, given)
+    match given:
+        case str():
+            parts: list[object] = [part for part in re.split(r"[,\s]+", given.strip()) if part]
+        case Sequence() if not isinstance(given, bytes | bytearray):
+            parts = list(given)
+        case Mapping():
+            parts = [given]
+        case _:
+            raise _bad(option, name, given)
+    if not parts or (option.max_items and len(parts) > option.max_items):
+        raise _bad(option, name, given)
+    return parts
+
+
+def is_attachment(url: str) -> bool:
+    """Whether the URL is an attachment in chat: Discord's own hosts, or loopback under the sandbox."""
+    parts = urlsplit(url)
+    return parts.hostname in {"cdn.discordapp.com", "media.discordapp.net", "127.0.0.1", "localhost", "::1"}
+
+
+def _link(text: object, *, attachment: bool = False) -> str | None:
+    """A usable link, or None. Plain http is for attachments under the sandbox only, never for typed links."""
+    if (
+        not isinstance(text, str)
+        or len(text) > _MOST_URL_CHARACTERS
+        or re.search(r"[\s\x00-\x1f\x7f\"<>\\^`{|}]", text)
+    ):
+        return None
+    try:
+        text.encode()
+        parts = urlsplit(text)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    if parts.username is not None or parts.password is not None:
+        return None
+    if parts.scheme == "http":
+        return text if attachment and host in {"127.0.0.1", "localhost", "::1"} else None
+    return text if parts.scheme == "https" and "." in host.strip(".") and not _numeric(host) else None
+
+
+def _numeric(host: str) -> bool:
+    """An address rather than a name; no public picture lives at one, and some are private."""
+    return ":" in host or not re.search(r"[A-Za-z]", host.rpartition(".")[2] or host)
+
+
+def parse_picture(option: Option, name: str, given: object) -> Json:
+    """One https link. `Attachment` values may also point at loopback."""
+    link = _link(given.strip() if isinstance(given, str) else given, attachment=isinstance(given, Attachment))
+    if link is None:
+        raise _bad(option, name, given)
+    return str(link)
+
+
+def parse_pictures(option: Option, name: str, given: object) -> Json:
+    """A list of links."""
+    parts = [given] if isinstance(given, Attachment) else _items(option, name, given)
+    return [parse_picture(option, name, part) for part in parts]
+
+
+class Attachment(str):
+    """A URL that Discord gave, not the person."""
+
+    __slots__ = ()
+
+
+def parse_texts(option: Option, name: str, given: object) -> Json:
+    """A list of short texts that match the option's pattern."""
+    values: list[Json] = []
+    for part in _items(option, name, given):
+        fits = isinstance(part, str) and len(part) <= (option.max_length or 200) and not unsendable(part)
+        if not fits or (option.pattern and not re.fullmatch(option.pattern, str(part))):
+            raise _bad(option, name, part)
+        values.append(str(part))
+    return values
+
+
+# ---------------------------------------------------------------------- colours
+
+
+def _colour(given: object) -> dict[str, Json] | None:
+    if isinstance(given, str) and (found := _HEX_COLOUR.fullmatch(given.strip())):
+        digits = found[1] if len(found[1]) == 6 else "".join(digit * 2 for digit in found[1])
+        return {key: int(digits[at : at + 2], 16) for key, at in (("r", 0), ("g", 2), ("b", 4))}
+    if isinstance(given, Mapping) and given and set(given) <= {"r", "g", "b"}:
+        parts = {key: given.get(key, 0) for key in "rgb"}
+        if all(type(part) is int and 0 <= part <= 255 for part in parts.values()):
+            return parts
+    return None
+
+
+def parse_colours(option: Option, name: str, given: object) -> Json:
+    """A list of RGB colours from `#rrggbb` or `{"r": …}`."""
+    colours: list[Json] = []
+    for part in _items(option, name, given):
+        colour = _colour(part)
+        if colour is None:
+            raise _bad(option, name, part)
+        colours.append(colour)
+    return colours
+
+
+def parse_palette(option: Option, name: str, given: object) -> Json:
+    """A palette by name, or by its colours with weights; never both."""
+    given = _maybe_json(option, name, given)
+    if isinstance(given, Mapping):
+        if set(given) == {"name"}:
+            given = given["name"]
+        elif set(given) == {"members"} and isinstance(given["members"], list):
+            given = given["members"]
+        else:
+            raise _bad(option, name, given)
+    named = [choice for choice in option.choices if isinstance(given, str) and choice.lower() == given.strip().lower()]
+    if named:
+        return {"name": named[0]}
+    return {"members": [_member(option, name, part) for part in _items(option, name, given)]}
+
+
+def _member(option: Option, name: str, given: object) -> Json:
+    colour: object = given
+    weight: object = None
+    if isinstance(given, str):
+        colour, colon, text = given.partition(":")
+        weight = text if colon else None
+    elif isinstance(given, Mapping) and "rgb" in given and set(given) <= {"rgb", "color_weight"}:
+        colour, weight = given["rgb"], given.get("color_weight")
+    rgb = _colour(colour)
+    if rgb is None:
+        raise _bad(option, name, given)
+    member: dict[str, Json] = {"rgb": rgb}
+    if weight is not None:
+        member["color_weight"] = parse_number(_scale(option), name, weight)
+    return member
+
+
+# ---------------------------------------------------------------------- weights
+
+
+def _scale(option: Option) -> Option:
+    """A number under the bounds of the option that holds it."""
+    return Option("scale", Kind.NUMBER, "", minimum=option.minimum, maximum=option.maximum)
+
+
+def _weights_path(given: object) -> str | None:
+    if isinstance(given, str) and _HUB_PATH.fullmatch(given) and ".." not in given:
+        return given
+    return _link(given)
+
+
+def parse_loras(option: Option, name: str, given: object) -> Json:
+    """A list of LoRA weights from `path@scale` or JSON."""
+    return [_lora(option, name, part) for part in _items(option, name, given)]
+
+
+def _lora(option: Option, name: str, given: object) -> Json:
+    if isinstance(given, str):
+        path, at, scale = given.rpartition("@")
+        given = {"path": path, "scale": scale} if at else {"path": given}
+    if not isinstance(given, Mapping) or not set(given) <= set(option.fields):
+        raise _bad(option, name, given)
+    path = _weights_path(given.get("path"))
+    file = given.get("weight_name")
+    if path is None or (file is not None and not _is_file_name(file)):
+        raise _bad(option, name, given)
+    lora: dict[str, Json] = {"path": path}
+    if file is not None:
+        lora["weight_name"] = str(file)
+    if given.get("scale") is not None:
+        lora["scale"] = parse_number(_scale(option), f"{name} scale", given["scale"])
+    return lora
+
+
+def _is_file_name(given: object) -> bool:
+    return isinstance(given, str) and bool(re.fullmatch(r"[\w. /-]{1,200}", given)) and ".." not in given
+
+
+#: Members of the nested values: (kind of value, bounds), and which must be given.
+_SHARE = (0.0, 1.0)
+_STRENGTH = (0.0, 2.0)
+CONTROLNET_MEMBERS: Final[Mapping[str, str | tuple[float, float]]] = {
+    "path": "path",
+    "control_image_url": "link",
+    "conditioning_scale": _STRENGTH,
+    "start_percentage": _SHARE,
+    "end_percentage": _SHARE,
+}
+CONTROLNET_REQUIRED: Final = ("path", "control_image_url")
+IP_ADAPTER_MEMBERS: Final[Mapping[str, str | tuple[float, float]]] = {
+    "path": "path",
+    "subfolder": "file",
+    "weight_name": "file",
+    "image_encoder_path": "path",
+    "image_encoder_subfolder": "file",
+    "image_encoder_weight_name": "file",
+    "image_url": "link",
+    "mask_image_url": "link",
+    "mask_threshold": _SHARE,
+    "scale": _STRENGTH,
+}
+IP_ADAPTER_REQUIRED: Final = ("path", "image_encoder_path", "image_url", "scale")
+#: Which members of nested values are pictures.
+PICTURE_MEMBERS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    Kind.CONTROLNET: ("control_image_url",),
+    Kind.IP_ADAPTER: ("image_url", "mask_image_url"),
+}
+
+
+def _nested(
+    option: Option,
+    name: str,
+    given: object,
+    members: Mapping[str, str | tuple[float, float]],
+    required: Sequence[str],
+) -> dict[str, Json]:
+    given = _maybe_json(option, name, given)
+    if not isinstance(given, Mapping) or not set(given) <= set(members):
+        raise _bad(option, name, given)
+    missing = [member for member in required if given.get(member) in (None, "")]
+    if missing:
+        sentence = f"`{name}` needs {listed([f'{name}.{member}' for member in missing])} too."
+        raise refuse_with(name, given, allowed(option), sentence)
+    known = {member: value for member, value in given.items() if value not in (None, "")}
+    return {member: _member_value(f"{name}.{member}", members[member], value) for member, value in known.items()}
+
+
+def _member_value(name: str, sort: str | tuple[float, float], given: object) -> Json:
+    if isinstance(sort, tuple):
+        return parse_number(Option(name, Kind.NUMBER, "", minimum=sort[0], maximum=sort[1]), name, given)
+    readers: dict[str, tuple[Callable[[object], str | None], str]] = {
+        "link": (_link, "an https link to a picture"),
+        "path": (_weights_path, "an https link or a Hugging Face name such as `owner/name`"),
+        "file": (lambda text: str(text) if _is_file_name(text) else None, "the name of a file or folder"),
+    }
+    read, words = readers[sort]
+    value = read(given)
+    if value is None:
+        raise refuse(name, given, words)
+    return value
+
+
+def parse_controlnet(option: Option, name: str, given: object) -> Json:
+    """ControlNet weights with their control picture."""
+    value = _nested(option, name, given, CONTROLNET_MEMBERS, CONTROLNET_REQUIRED)
+    start, end = value.get("start_percentage", 0.0), value.get("end_percentage", 1.0)
+    if isinstance(start, float) and isinstance(end, float) and start > end:
+        sentence = f"`{name}.start_percentage` must not be above `{name}.end_percentage`."
+        raise refuse_with(name, given, allowed(option), sentence)
+    return value
+
+
+def parse_ip_adapter(option: Option, name: str, given: object) -> Json:
+    """IP-Adapter weights with their reference picture."""
+    return dict(_nested(option, name, given, IP_ADAPTER_MEMBERS, IP_ADAPTER_REQUIRED))
+
+
+#: The closed set: every kind has exactly one function.
+PARSERS: Final[Mapping[Kind, Callable[[Option, str, object], Json]]] = {
+    Kind.TEXT: parse_text,
+    Kind.INTEGER: parse_integer,
+    Kind.NUMBER: parse_number,
+    Kind.BOOLEAN: parse_boolean,
+    Kind.CHOICE: parse_choice,
+    Kind.SIZE: sizes.parse_size,
+    Kind.TEXTS: parse_texts,
+    Kind.PICTURE: parse_picture,
+    Kind.PICTURES: parse_pictures,
+    Kind.COLOURS: parse_colours,
+    Kind.PALETTE: parse_palette,
+    Kind.LORAS: parse_loras,
+    Kind.CONTROLNET: parse_controlnet,
+    Kind.IP_ADAPTER: parse_ip_adapter,
+}
+
+
+def parse_value(option: Option, name: str, given: object) -> Json:
+    """The value in fal's own form; `name` is what the person called the option."""
+    return PARSERS[option.kind](option, name, given)

@@ -1,0 +1,362 @@
+"""Model files → frozen `Model`s.
+
+One TOML file describes one model; unknown keys are refused. Limits have three sources, kept apart:
+keys of the option itself come from fal's document, `docs` from other pages of fal, and `ours` are
+protective caps of this project. The narrowest holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from bot.catalogue.kinds import parse_value
+from bot.catalogue.model import HELD, Kind, Model, Option, Output, Price, Retired, Rule
+from bot.catalogue.offer import Catalogue
+from bot.catalogue.refuse import close, listed
+from bot.errors import InvalidOption, SettingsInvalid
+
+OWN_FOLDER: Final = Path(__file__).parent / "models"
+
+_MOST_FILE_BYTES = 256 * 1024
+_Alias = Literal["size", "count", "seed", "negative_prompt", "style", "steps", "guidance", "image", "mask"]
+_Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\r\n]+$")]
+_Endpoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*){1,7}$", max_length=100)]
+_Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+_Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+
+
+def _exact(value: object) -> object:
+    # A TOML float would carry its binary rounding into the price.
+    return str(value) if isinstance(value, float) else value
+
+
+_Usd = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=1000, allow_inf_nan=False)]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Limits(_File):
+    minimum: float | None = None
+    maximum: float | None = None
+    max_items: int | None = Field(None, ge=1)
+    max_length: int | None = Field(None, ge=1)
+    min_side_px: int | None = Field(None, ge=1)
+    max_side_px: int | None = Field(None, ge=1, le=16384)
+    min_pixels: int | None = Field(None, ge=1)
+    max_pixels: int | None = Field(None, ge=1)
+
+
+class _OptionFile(_Limits):
+    name: _Name
+    kind: Kind
+    description: _Line
+    alias: _Alias | None = None
+    required: bool = False
+    held: bool = False
+    beyond_seed: bool = False
+    default: Any = None
+    default_unless: _Name | None = None
+    choices: tuple[str, ...] = ()
+    custom_size: bool = True
+    pattern: str | None = None
+    pattern_says: str = ""
+    fields: tuple[str, ...] = ()
+    docs: _Limits = _Limits()
+    ours: _Limits = _Limits()
+
+
+class _OutputFile(_File):
+    pictures: Literal["image", "file"]
+    seed: bool = False
+    timings: bool = False
+    has_nsfw_concepts: bool = False
+    usage: bool = False
+
+
+class _ByOptionFile(_File):
+    option: _Name
+    usd: dict[str, _Usd]
+
+
+class _PriceFile(_File):
+    usd: _Usd | None = None
+    unit: Literal["image", "megapixel"]
+    confidence: Literal["high", "medium", "low", "none"]
+    note: str = ""
+    by_option: _ByOptionFile | None = None
+    surcharges: dict[str, _Usd] = Field(default_factory=dict)
+    round_up_megapixels: bool = False
+
+
+class _RetiredFile(_File):
+    note: str
+    successor: _Endpoint | None = None
+
+
+class _RuleFile(_File):
+    kind: Literal["exclusive", "ordered", "product"]
+    options: tuple[_Name, ...] = Field(min_length=2)
+    maximum: int | None = Field(None, ge=1)
+
+
+class _ModelFile(_File):
+    endpoint: _Endpoint
+    key: _Key
+    title: Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\r\n`]+$")]
+    good_at: _Line
+    typical_s: float = Field(gt=0, le=3600)
+    order: int = 1000
+    size_option: _Name | None = None
+    store_payload: bool = True
+    output: _OutputFile
+    price: _PriceFile
+    retired: _RetiredFile | None = None
+    options: tuple[_OptionFile, ...] = Field(min_length=1)
+    rules: tuple[_RuleFile, ...] = ()
+
+
+# ---------------------------------------------------------------------- one file
+
+
+def read_model(path: Path) -> tuple[int, Model]:
+    """(display order, model) of one file. Raises SettingsInvalid naming the file, the key and what is wrong."""
+    try:
+        if path.stat().st_size > _MOST_FILE_BYTES:
+            raise SettingsInvalid(f"Model file {path.name} is larger than {_MOST_FILE_BYTES // 1024} KiB.")
+        text = path.read_text(encoding="utf-8")
+        read = _ModelFile.model_validate(tomllib.loads(text))
+    except OSError as error:
+        raise SettingsInvalid(f"Model file {path} can't be read: {error.strerror or error}.") from error
+    except ValidationError as error:
+        raise SettingsInvalid(f"Model file {path.name}: {_said(error)}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsInvalid(f"Model file {path.name} is not valid TOML: {error}.") from error
+    try:
+        model = _model(read)
+        _check(model)
+    except ValueError as error:
+        raise SettingsInvalid(f"Model file {path.name}: {error}") from error
+    return read.order, model
+
+
+def _said(error: ValidationError) -> str:
+    """The first few faults, each with the place it is in (`options.3.maximum`)."""
+    faults = error.errors(include_url=False, include_context=False)
+    lines = [f"`{'.'.join(map(str, fault['loc']))}`: {_words(fault['type'], fault['msg'])}" for fault in faults[:5]]
+    more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+    return "; ".join(lines) + more + "."
+
+
+def _words(sort: str, message: str) -> str:
+    return "there is no such key" if sort == "extra_forbidden" else message[:1].lower() + message[1:]
+
+
+def _narrowest(pick: Any, limits: Iterable[float | None]) -> Any:
+    return pick((limit for limit in limits if limit is not None), default=None)
+
+
+_LEAST: Final = ("maximum", "max_items", "max_length", "max_side_px", "max_pixels")
+_MOST: Final = ("minimum", "min_side_px", "min_pixels")
+
+
+def _option(read: _OptionFile) -> Option:
+    sources: tuple[_Limits, ...] = (read, read.docs, read.ours)
+    limits = {name: _narrowest(min, (getattr(source, name) for source in sources)) for name in _LEAST}
+    limits |= {name: _narrowest(max, (getattr(source, name) for source in sources)) for name in _MOST}
+    taken = {"docs", "ours", *limits}
+    plain = {name: getattr(read, name) for name in type(read).model_fields if name not in taken}
+    return Option(**plain, **limits)
+
+
+def _price(read: _PriceFile) -> Price:
+    by_option = (read.by_option.option, MappingProxyType(read.by_option.usd)) if read.by_option else None
+    plain = read.model_dump(exclude={"by_option", "surcharges"})
+    return Price(**plain, by_option=by_option, surcharges=MappingProxyType(read.surcharges))
+
+
+def _model(read: _ModelFile) -> Model:
+    return Model(
+        endpoint=read.endpoint,
+        key=read.key,
+        title=read.title,
+        good_at=read.good_at,
+        typical_s=read.typical_s,
+        options=tuple(map(_option, read.options)),
+        output=Output(**read.output.model_dump()),
+        price=_price(read.price),
+        size_option=read.size_option,
+        retired=Retired(**read.retired.model_dump()) if read.retired else None,
+        store_payload=read.store_payload,
+        rules=tuple(Rule(**rule.model_dump()) for rule in read.rules),
+    )
+
+
+# ---------------------------------------------------------------------- what a file must make sense of
+
+
+def _check(model: Model) -> None:
+    """Raises ValueError with a sentence."""
+    names = [option.name for option in model.options]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"option `{twice[0]}` is described twice.")
+    prompt = model.option("prompt")
+    if prompt is None or prompt.kind is not Kind.TEXT or prompt.held:
+        raise ValueError("it needs an option `prompt` of kind `text`.")
+    for option in model.options:
+        _check_option(model, option)
+    _check_references(model)
+    if "openai_api_key" in names and model.store_payload:
+        raise ValueError("a model that takes `openai_api_key` needs `store_payload = false`, or fal keeps the key.")
+
+
+def _check_option(model: Model, option: Option) -> None:
+    at = f"option `{option.name}`"
+    if option.held != (option.name in HELD):
+        raise ValueError(f"{at}: `held` is for {listed(sorted(HELD))}, and needed there.")
+    if option.kind in {Kind.CHOICE, Kind.PALETTE} and not option.choices:
+        raise ValueError(f"{at} needs `choices`.")
+    if len(set(option.choices)) < len(option.choices):
+        raise ValueError(f"{at} lists a choice twice.")
+    for low, high in (("minimum", "maximum"), ("min_side_px", "max_side_px"), ("min_pixels", "max_pixels")):
+        least, most = getattr(option, low), getattr(option, high)
+        if least is not None and most is not None and least > most:
+            raise ValueError(f"{at}: `{low}` is above `{high}`.")
+    if option.kind is Kind.SIZE and option.name != model.size_option:
+        raise ValueError(f"{at} is of kind `size`, so `size_option` must name it.")
+    _check_pattern(option, at)
+    _check_default(option, at)
+
+
+def _check_pattern(option: Option, at: str) -> None:
+    try:
+        re.compile(option.pattern or "")
+    except re.error as error:
+        raise ValueError(f"{at}: `pattern` is no regular expression ({error}).") from error
+
+
+def _check_default(option: Option, at: str) -> None:
+    if option.default is None or option.held or option.default in ([], "", " "):
+        return
+    if option.beyond_seed:
+        raise ValueError(f"{at} is `beyond_seed` and so can't have a default: it is sent only when given.")
+    try:
+        parsed = parse_value(option, option.name, option.default)
+    except InvalidOption as error:
+        raise ValueError(f"{at}: its `default` {option.default!r} is not what it takes ({error.allowed}).") from error
+    if parsed != option.default:
+        raise ValueError(f"{at}: its `default` {option.default!r} must be written {parsed!r}.")
+
+
+def _check_references(model: Model) -> None:
+    mentioned = [(f"rule `{rule.kind}`", name) for rule in model.rules for name in rule.options]
+    mentioned += [("`default_unless`", option.default_unless) for option in model.options if option.default_unless]
+    mentioned += [("`price.surcharges`", name) for name in model.price.surcharges]
+    mentioned += [("`price.by_option`", model.price.by_option[0])] if model.price.by_option else []
+    mentioned += [("`size_option`", model.size_option)] if model.size_option else []
+    for where, name in mentioned:
+        if model.option(name) is None:
+            raise ValueError(f"{where} names `{name}`, which is no option of this model.")
+    if model.price.by_option:
+        option = model.option(model.price.by_option[0])
+        strange = set(model.price.by_option[1]) - set(option.choices if option else ())
+        if strange:
+            raise ValueError(f"`price.by_option.usd` has `{min(strange)}`, which is no value of that option.")
+
+
+# ---------------------------------------------------------------------- the whole
+
+
+def load(
+    *,
+    folder: Path | None = None,
+    disabled: Sequence[str] = (),
+    prices_usd: Mapping[str, Decimal] = MappingProxyType({}),
+    has_openai_key: bool = False,
+) -> Catalogue:
+    """Our models, the operator's over them, without those switched off.
+
+    Raises:
+        SettingsInvalid: names the file, the key and what is wrong.
+    """
+    models = {model.endpoint: (order, model) for order, model in map(read_model, sorted(OWN_FOLDER.glob("*.toml")))}
+    if folder is not None:
+        models |= _operators(folder)
+    known = [model for _, model in sorted(models.values(), key=lambda pair: (pair[0], pair[1].key))]
+    _check_unique(known)
+    known = _repriced(known, prices_usd)
+    off = {_named(known, name, "models.disabled").endpoint: "it is switched off on this bot" for name in disabled}
+    if not has_openai_key:
+        keyless = "it needs an OpenAI key, which this bot does not have"
+        off |= {
+            model.endpoint: keyless for model in known if model.option("openai_api_key") and model.endpoint not in off
+        }
+    return Catalogue(known, off)
+
+
+def _operators(folder: Path) -> dict[str, tuple[int, Model]]:
+    if not folder.is_dir():
+        raise SettingsInvalid(f"`models.folder` is {folder}, and there is no such folder.")
+    models: dict[str, tuple[int, Model]] = {}
+    for path in sorted(folder.glob("*.toml")):
+        order, model = read_model(path)
+        if model.endpoint in models:
+            raise SettingsInvalid(
+                f"Model file {path.name}: another file in {folder} describes {model.endpoint} already."
+            )
+        models[model.endpoint] = (order, model)
+    return models
+
+
+def _check_unique(models: Sequence[Model]) -> None:
+    for what in ("key", "title"):
+        seen: dict[str, Model] = {}
+        for model in models:
+            other = seen.setdefault(getattr(model, what).lower(), model)
+            if other is not model:
+                raise SettingsInvalid(
+                    f"Models {other.endpoint} and {model.endpoint} both have the {what} `{getattr(model, what)}`; "
+                    "give the second another one."
+                )
+
+
+def _named(models: Sequence[Model], name: str, setting: str) -> Model:
+    wanted = name.strip().lower()
+    found = next((model for model in models if wanted in {model.key, model.endpoint.lower()}), None)
+    if found is None:
+        near = close(name, [word for model in models for word in (model.key, model.endpoint)])
+        hint = f" Did you mean {listed(near, 'or')}?" if near else ""
+        raise SettingsInvalid(f"`{setting}` names `{name}`, and there is no such model.{hint}")
+    return found
+
+
+def _repriced(models: Sequence[Model], prices_usd: Mapping[str, Decimal]) -> list[Model]:
+    by_endpoint = {model.endpoint: model for model in models}
+    for name, usd in prices_usd.items():
+        model = _named(models, name, "models.prices_usd")
+        if not usd.is_finite() or usd < 0:
+            raise SettingsInvalid(
+                f"`models.prices_usd` gives `{name}` the price {usd}; it must be 0 or more US dollars."
+            )
+        by_endpoint[model.endpoint] = dataclasses.replace(model, price=_with_usd(model.price, usd))
+    return list(by_endpoint.values())
+
+
+def _with_usd(price: Price, usd: Decimal) -> Price:
+    """The operator's price per unit; prices that depend on an option keep their proportion to it."""
+    by_option = price.by_option
+    if by_option and price.usd:
+        scaled = {value: each * usd / price.usd for value, each in by_option[1].items()}
+        by_option = (by_option[0], MappingProxyType(scaled))
+    return dataclasses.replace(price, usd=usd, by_option=by_option, confidence="high", note="Set by the operator.")

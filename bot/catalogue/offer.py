@@ -1,0 +1,86 @@
+"""The models that can be painted with here, and how people find them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from bot.catalogue.model import Model
+from bot.errors import ModelUnavailable, UnknownModel
+
+
+class Catalogue:
+    """Immutable. Holds every known model, and which of them are not offered and why."""
+
+    __slots__ = ("_by_name", "_known", "_unavailable", "models")
+
+    #: The offered ones, in display order.
+    models: tuple[Model, ...]
+
+    def __init__(self, known: Iterable[Model], unavailable: Mapping[str, str]) -> None:
+        """`unavailable`: endpoint → why it is not offered, as a phrase."""
+        every = tuple(known)
+        self._known = MappingProxyType({model.endpoint: model for model in every})
+        self._unavailable = MappingProxyType(dict(unavailable))
+        self._by_name = MappingProxyType({name: model for model in every for name in _names(model)})
+        self.models = tuple(model for model in every if model.endpoint not in unavailable)
+
+    def get(self, name: str) -> Model:
+        """The model of that key, endpoint id or title, whatever the capitals.
+
+        Raises:
+            UnknownModel: no such model; carries close names.
+            ModelUnavailable: known, but not offered here.
+        """
+        wanted = name.strip().lower()
+        model = self._by_name.get(wanted)
+        if model is None:
+            raise UnknownModel(name, self._close(wanted))
+        if model.endpoint in self._unavailable:
+            raise ModelUnavailable(model.title, self._unavailable[model.endpoint])
+        return model
+
+    def known(self, endpoint: str) -> Model | None:
+        """The model of an endpoint id, offered or not (for old jobs)."""
+        return self._known.get(endpoint)
+
+    def successor(self, model: Model) -> str | None:
+        """What to try when fal no longer serves the model: a title if we offer it, else fal's id; None if unknown."""
+        if model.retired is None or model.retired.successor is None:
+            return None
+        instead = next((other for other in self.models if other.endpoint == model.retired.successor), None)
+        return instead.title if instead else model.retired.successor
+
+    def search(self, text: str, limit: int = 25) -> list[Model]:
+        """The offered models that fit a few typed letters, best first; all of them for none."""
+        words = text.lower().split()
+        ranked = [
+            (rank, at, model) for at, model in enumerate(self.models) if (rank := _rank(model, words)) is not None
+        ]
+        found = [model for _, _, model in sorted(ranked, key=lambda entry: entry[:2])]
+        if not found:
+            found = [self._by_name[name] for name in self._close(" ".join(words)[:100])]
+        return found[:limit]
+
+    def _close(self, wanted: str) -> Sequence[str]:
+        names = {name: model.key for model in self.models for name in _names(model)}
+        near = difflib.get_close_matches(wanted[:100], names, 6, 0.5)
+        return list(dict.fromkeys(names[name] for name in near))[:3]
+
+
+def _names(model: Model) -> set[str]:
+    endpoint = model.endpoint.lower()
+    return {model.key, model.title.lower(), endpoint, endpoint.removeprefix("fal-ai/")}
+
+
+def _rank(model: Model, words: Sequence[str]) -> int | None:
+    """0 best; None when a word is nowhere."""
+    places = (model.key, model.title.lower(), model.endpoint.lower(), model.good_at.lower())
+    if not all(any(word in place for place in places) for word in words):
+        return None
+    typed = " ".join(words)
+    starts = (model.key.startswith(typed), model.title.lower().startswith(typed))
+    if any(starts):
+        return 0
+    return next((at + 1 for at, place in enumerate(places) if typed in place), len(places) + 1)

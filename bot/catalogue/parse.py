@@ -1,0 +1,236 @@
+"""Raw input → frozen `Order`. After this nothing checks an option again."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from bot.catalogue.kinds import Attachment, parse_value
+from bot.catalogue.model import Json, Kind, Model, Option, Order, Rule
+from bot.catalogue.pairs import plain_key, read_pairs
+from bot.catalogue.phrases import allowed, value_text
+from bot.catalogue.prices import images_of, order_cost_usd, order_size
+from bot.catalogue.refuse import listed, no_such_option, refuse, refuse_with, shown
+from bot.errors import InvalidOption
+
+#: What a friendly name means to a model without such an option: a value that changes nothing is let through.
+_HARMLESS: Final[Mapping[str, frozenset[str]]] = {"count": frozenset({"1", "1.0"})}
+_ATTACHED: Final = frozenset({"image", "mask"})
+
+
+def parse(model: Model, raw: Mapping[str, object]) -> Order:
+    """Check everything a person gave and fill in the defaults.
+
+    Raises:
+        InvalidOption: a value, or a combination of values, that this model does not take.
+    """
+    prompt = _prompt(model, raw)
+    given: dict[str, Json] = {}
+    for key, value in _pairs(raw):
+        option, parsed = _resolve(model, key, value)
+        if option is None:
+            continue
+        if option.name in given:
+            raise refuse_with(key, value, allowed(option), f"`{shown(key)}` is given twice (as {_both(option)}).")
+        given[option.name] = parsed
+    _check_required(model, given)
+    for rule in model.rules:
+        _RULES[rule.kind](model, rule, given)
+    return _order(model, prompt, given)
+
+
+def _both(option: Option) -> str:
+    return listed(list(dict.fromkeys((option.label, option.name))), "or")
+
+
+def _prompt(model: Model, raw: Mapping[str, object]) -> str:
+    """The prompt, checked; where the model can do without one, it may be missing."""
+    option = model.option("prompt")
+    given = next((value for key, value in raw.items() if plain_key(str(key)) == "prompt" and value is not None), None)
+    if option is None or (given is None and not option.required):
+        return ""
+    return str(parse_value(option, "prompt", "" if given is None else given))
+
+
+def _pairs(raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Every (key, value) a person gave, the `options` text taken apart; empty values are none."""
+    for key, value in raw.items():
+        name = plain_key(str(key))
+        if name == "prompt" or value is None or value == "":
+            continue
+        if name == "options":
+            yield from _option_pairs(value)
+        elif name in _ATTACHED and isinstance(value, str):
+            yield name, Attachment(value.strip())
+        else:
+            yield name, value
+
+
+def _option_pairs(text: object) -> Iterator[tuple[str, object]]:
+    pairs = read_pairs(text) if isinstance(text, str) else _typed_pairs(text)
+    nested: dict[str, dict[str, object]] = {}
+    seen: set[str] = set()
+    for key, value in pairs:
+        if key in seen or key.partition(".")[0] in seen:
+            raise refuse_with(key, value, "one value", f"`{shown(key)}` is given twice in `options`.")
+        seen.add(key)
+        outer, dot, inner = key.partition(".")
+        if dot:
+            nested.setdefault(outer, {})[inner] = value
+        elif key == "prompt":
+            raise refuse_with(key, value, "nothing", "The prompt has a field of its own; leave it out of `options`.")
+        elif value not in (None, ""):
+            yield key, value
+    for outer, members in nested.items():
+        if outer in seen:
+            raise refuse_with(outer, members, "one value", f"`{shown(outer)}` is given twice in `options`.")
+        yield outer, members
+
+
+def _typed_pairs(given: object) -> list[tuple[str, object]]:
+    if not isinstance(given, Mapping):
+        raise refuse("options", given, "text such as `steps=20 acceleration=high`")
+    return [(plain_key(str(key)), value) for key, value in given.items()]
+
+
+# ---------------------------------------------------------------------- names
+
+
+def candidates(model: Model, key: str) -> list[Option]:
+    """The offered options a name can mean: those it is the friendly name of, else the one fal calls so."""
+    friendly = [option for option in model.offered if option.alias == key]
+    return friendly or [option for option in model.offered if option.name == key and key != "prompt"]
+
+
+def _resolve(model: Model, key: str, value: object) -> tuple[Option | None, Json]:
+    """The option meant and its value; where one name means two options, the value decides."""
+    options = candidates(model, key)
+    refusal: InvalidOption | None = None
+    for option in options:
+        try:
+            return option, parse_value(option, key, value)
+        except InvalidOption as error:
+            refusal = refusal or error
+    if refusal is not None:
+        raise refusal if len(options) == 1 else _none_takes(options, key, value)
+    if key in _HARMLESS and str(value)[:8].strip() in _HARMLESS[key]:
+        return None, None
+    raise no_such_option(model, key, value)
+
+
+def _none_takes(options: list[Option], key: str, value: object) -> InvalidOption:
+    merged = dataclasses.replace(options[0], choices=tuple(choice for option in options for choice in option.choices))
+    if {option.kind for option in options} == {Kind.CHOICE}:
+        try:
+            parse_value(merged, key, value)
+        except InvalidOption as error:
+            return error
+    return refuse(key, value, "; or ".join(allowed(option) for option in options))
+
+
+# ---------------------------------------------------------------------- what belongs together
+
+
+def _check_required(model: Model, given: Mapping[str, Json]) -> None:
+    needed = [o for o in model.offered if o.required and o.name != "prompt"]
+    missing = [option.label for option in needed if option.name not in given]
+    if missing:
+        sentence = f"{model.title} needs {listed([option.label for option in needed])}; {listed(missing)} is missing."
+        raise refuse_with(missing[0], "", listed(missing), sentence)
+
+
+def _value(model: Model, name: str, given: Mapping[str, Json]) -> Json:
+    option = model.option(name)
+    return given.get(name, option.default if option else None)
+
+
+def _labels(model: Model, names: tuple[str, ...]) -> list[str]:
+    """How a clash names the options: friendly names only where they tell them apart."""
+    return [
+        option.label if _tells_apart(model, option) else option.name for name in names if (option := model.option(name))
+    ]
+
+
+def _tells_apart(model: Model, option: Option) -> bool:
+    return sum(other.label == option.label for other in model.offered) == 1
+
+
+def _exclusive(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
+    both = tuple(name for name in rule.options if name in given)
+    if len(both) > 1:
+        words = listed(_labels(model, both))
+        sentence = f"{words} can't be used together on {model.title}; give one of them."
+        raise refuse_with(both[0], value_text(given[both[0]]), f"no other of {words} beside it", sentence)
+
+
+def _ordered(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
+    numbers = [value for name in rule.options if isinstance(value := _value(model, name, given), int | float)]
+    if numbers != sorted(numbers):
+        words = " up to ".join(f"`{label}`" for label in _labels(model, rule.options))
+        values = ", ".join(f"{number:g}" for number in numbers)
+        raise refuse_with(
+            rule.options[0],
+            values,
+            f"values that rise: {words}",
+            f"The values must rise from {words}; these are {values}.",
+        )
+
+
+def _product(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
+    total = 1
+    for name in rule.options:
+        value = _value(model, name, given)
+        total *= value if isinstance(value, int) else 1
+    if rule.maximum is not None and total > rule.maximum:
+        words = " times ".join(f"`{label}`" for label in _labels(model, rule.options))
+        raise refuse_with(
+            rule.options[0],
+            total,
+            f"{words} of at most {rule.maximum}",
+            f"{words} makes {total}; {rule.maximum} is the most.",
+        )
+
+
+_RULES: Final = {"exclusive": _exclusive, "ordered": _ordered, "product": _product}
+
+
+# ---------------------------------------------------------------------- orders
+
+
+def _order(model: Model, prompt: str, given: Mapping[str, Json]) -> Order:
+    options: dict[str, Json] = {}
+    for option in model.offered:
+        if option.name in given:
+            options[option.name] = given[option.name]
+        elif option.default is not None and option.default_unless not in given and option.name != "prompt":
+            options[option.name] = copy.deepcopy(option.default)
+    order = Order(
+        endpoint=model.endpoint,
+        prompt=prompt,
+        options=options,
+        given=tuple(given),
+        images=images_of(options),
+        size=order_size(model, options),
+        cost_usd=None,
+    )
+    return dataclasses.replace(order, cost_usd=order_cost_usd(model, order))
+
+
+def with_seed(model: Model, order: Order, seed: int | None) -> Order:
+    """The same order with another seed, or none. A model without a seed leaves the order as it is.
+
+    Raises:
+        InvalidOption: the seed is out of the model's range.
+    """
+    option = model.option("seed")
+    options = {name: value for name, value in order.options.items() if name != "seed"}
+    if seed is not None and option is not None:
+        options["seed"] = parse_value(option, "seed", seed)
+    return dataclasses.replace(order, options=options, given=tuple(name for name in order.given if name != "seed"))
+
+
+def with_prompt(model: Model, order: Order, prompt: str) -> Order:
+    """The same order with another prompt. Raises InvalidOption like `parse`."""
+    return dataclasses.replace(order, prompt=_prompt(model, {"prompt": prompt}))

@@ -1,0 +1,74 @@
+"""What an order can cost at worst, and prices in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, ROUND_UP, Decimal
+
+from bot.catalogue import sizes
+from bot.catalogue.model import Json, Model, Order, Price
+
+_MEGAPIXEL = Decimal(1_000_000)
+_CENT_OF_A_CENT = Decimal("0.0001")
+
+
+def images_of(options: Mapping[str, Json]) -> int:
+    """The most pictures an order can yield: `num_images` times `max_images`, each 1 where the model has none."""
+    most = 1
+    for name in ("num_images", "max_images"):
+        value = options.get(name)
+        most *= value if isinstance(value, int) else 1
+    return most
+
+
+def order_size(model: Model, options: Mapping[str, Json]) -> tuple[int, int] | None:
+    """Width and height to expect, None where fal decides."""
+    return sizes.pixels_of(options.get(model.size_option)) if model.size_option else None
+
+
+def order_cost_usd(model: Model, order: Order) -> Decimal | None:
+    """The worst case in USD; None where the price is unknown.
+
+    Where fal decides the size, the largest the model can paint counts.
+    """
+    each = _unit_usd(model.price, order)
+    if each is None:
+        return None
+    if model.price.unit == "megapixel":
+        each *= _megapixels(model, order)
+    extra = sum((usd for name, usd in model.price.surcharges.items() if order.options.get(name) is True), Decimal(0))
+    return (each * order.images + extra).quantize(_CENT_OF_A_CENT, ROUND_UP).normalize() + 0
+
+
+def _unit_usd(price: Price, order: Order) -> Decimal | None:
+    if price.by_option:
+        name, by_value = price.by_option
+        return by_value.get(str(order.options.get(name)), price.usd)
+    return price.usd
+
+
+def _megapixels(model: Model, order: Order) -> Decimal:
+    option = model.option(model.size_option or "")
+    largest = sizes.most_pixels(option) if option else 0
+    pixels = order.size[0] * order.size[1] if order.size else largest
+    megapixels = Decimal(pixels) / _MEGAPIXEL
+    return megapixels.to_integral_value(ROUND_CEILING) if model.price.round_up_megapixels else megapixels
+
+
+def usd_text(usd: Decimal) -> str:
+    """`$0.003`, `$0.50`: as exact as it is, at least to the cent."""
+    exact = f"{usd.normalize():f}"
+    return f"${usd:.2f}" if len(exact.partition(".")[2]) < 2 else f"${exact}"
+
+
+def price_text(model: Model) -> str:
+    """The price in words, e.g. `$0.003 per megapixel`; `about` where it is not well known."""
+    price = model.price
+    known = sorted(
+        {*(price.by_option[1].values() if price.by_option else ()), *([price.usd] if price.usd is not None else [])}
+    )
+    if not known:
+        return "price unknown"
+    about = "" if price.confidence in {"high", "medium"} else "about "
+    amount = usd_text(known[0]) if len(known) == 1 else f"{usd_text(known[0])} to {usd_text(known[-1])}"
+    return f"{about}{amount} per {price.unit}"

@@ -1,0 +1,180 @@
+"""Sizes: what people type (`16:9`, `1024x768`, `portrait`, `square_hd`) in each model's own form.
+
+A size option is one of two sorts, told apart by its data alone. With `custom_size` it takes presets
+and any width and height within its bounds; without, only the listed choices: presets such as `auto`,
+ratios such as `16:9`, or pixels such as `1024x1536`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from bot.catalogue.model import Json, Option
+from bot.catalogue.refuse import listed, refuse
+
+#: fal's preset names in pixels, the same on every model that knows them.
+PRESETS_PX: Final[Mapping[str, tuple[int, int]]] = {
+    "square_hd": (1024, 1024),
+    "square": (512, 512),
+    "portrait_4_3": (768, 1024),
+    "portrait_16_9": (576, 1024),
+    "landscape_4_3": (1024, 768),
+    "landscape_16_9": (1024, 576),
+}
+
+#: Words for shapes. A preset of the same name wins (`square` is fal's 512 × 512).
+WORDS: Final[Mapping[str, float]] = {
+    "square": 1.0,
+    "portrait": 3 / 4,
+    "landscape": 4 / 3,
+    "tall": 9 / 16,
+    "wide": 16 / 9,
+    "vertical": 9 / 16,
+    "horizontal": 16 / 9,
+}
+
+_PIXELS = re.compile(r"([0-9]{1,5})\s*(?:px)?\s*[x×✕*]\s*([0-9]{1,5})\s*(?:px)?")
+_RATIO = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:/]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)")
+#: How far a typed shape may be from a listed ratio (1344 × 768 counts as 16:9).
+_TOLERANCE = 0.03
+_STEP_PX = 16
+_USUAL_PIXELS = 1024 * 1024
+#: What fal's own ImageSize takes at all; used where a model states no bounds.
+_LEAST_SIDE_PX, _MOST_SIDE_PX = 1, 14142
+
+
+class _Bounds(NamedTuple):
+    low: int
+    high: int
+    least: int
+    most: int
+
+    def hold(self, width: int, height: int) -> bool:
+        sides = self.low <= min(width, height) and max(width, height) <= self.high
+        return sides and self.least <= width * height <= self.most
+
+
+def _bounds(option: Option) -> _Bounds:
+    low = option.min_side_px or _LEAST_SIDE_PX
+    high = option.max_side_px or _MOST_SIDE_PX
+    return _Bounds(low, high, option.min_pixels or low * low, option.max_pixels or high * high)
+
+
+def read_pixels(text: str) -> tuple[int, int] | None:
+    """`1024x768` as (1024, 768)."""
+    found = _PIXELS.fullmatch(text.strip().lower())
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def read_ratio(text: str) -> float | None:
+    """`16:9` as width divided by height."""
+    found = _RATIO.fullmatch(text.strip())
+    if not found or not float(found[1]) or not float(found[2]):
+        return None
+    return float(found[1]) / float(found[2])
+
+
+def _shape(choice: str) -> float | None:
+    """Width divided by height of a listed choice, None for `auto`."""
+    pixels = PRESETS_PX.get(choice) or read_pixels(choice)
+    return pixels[0] / pixels[1] if pixels else read_ratio(choice)
+
+
+def parse_size(option: Option, name: str, given: object) -> Json:
+    """The size in the model's own form: a choice, or `{"width": …, "height": …}`."""
+    if isinstance(given, Mapping):
+        given = _object_text(given)
+    if not isinstance(given, str):
+        raise refuse(name, given, allowed(option))
+    text = given.strip().lower()
+    for choice in option.choices:
+        if _folded(text) == _folded(choice):
+            return choice
+    pixels, ratio = read_pixels(text), read_ratio(text)
+    value = _custom(option, text, pixels, ratio) if option.custom_size else _listed(option, text, pixels, ratio)
+    if value is None:
+        raise refuse(name, given, allowed(option))
+    return value
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"[\s:_-]+", "_", text.lower())
+
+
+def _object_text(given: Mapping[object, object]) -> str:
+    width, height = given.get("width"), given.get("height")
+    whole = all(type(side) is int and 0 <= side < 100_000 for side in (width, height))
+    return f"{width}x{height}" if whole and len(given) == 2 else str(dict(given))[:100]
+
+
+def _custom(option: Option, text: str, pixels: tuple[int, int] | None, ratio: float | None) -> Json:
+    if pixels:
+        return {"width": pixels[0], "height": pixels[1]} if _bounds(option).hold(*pixels) else None
+    shape = ratio or WORDS.get(text)
+    if shape is None:
+        return None
+    fitting = [name for name in option.choices if name in PRESETS_PX and math.isclose(_shape(name) or 0, shape)]
+    if fitting:
+        return max(fitting, key=lambda name: PRESETS_PX[name])
+    computed = _computed(_bounds(option), shape)
+    return {"width": computed[0], "height": computed[1]} if computed else None
+
+
+def _computed(bounds: _Bounds, shape: float) -> tuple[int, int] | None:
+    """About a megapixel of that shape, in steps of 16 pixels, within the bounds; None where no size is."""
+    area = min(max(_USUAL_PIXELS, bounds.least), bounds.most)
+    long_ratio = max(shape, 1 / shape)
+    short = min(max(math.sqrt(area / long_ratio), bounds.low), bounds.high / long_ratio)
+    short_px = round(short / _STEP_PX) * _STEP_PX
+    short_px = short_px if short_px >= bounds.low else short_px + _STEP_PX
+    long_px = min(round(short_px * long_ratio / _STEP_PX) * _STEP_PX, bounds.high)
+    size = (long_px, short_px) if shape >= 1 else (short_px, long_px)
+    close_enough = short_px > 0 and abs(long_px / short_px / long_ratio - 1) <= _TOLERANCE
+    return size if close_enough and bounds.hold(*size) else None
+
+
+def _listed(option: Option, text: str, pixels: tuple[int, int] | None, ratio: float | None) -> str | None:
+    shapes = {choice: shape for choice in option.choices if (shape := _shape(choice))}
+    if text in WORDS and shapes:
+        return min(shapes, key=lambda choice: abs(math.log(shapes[choice] / WORDS[text])))
+    if pixels:
+        exact = next((choice for choice in shapes if read_pixels(choice) == pixels), None)
+        if exact or not all(pixels) or not _bounds(option).hold(*pixels):
+            return exact
+        shapes = {choice: shape for choice, shape in shapes.items() if read_ratio(choice)}
+        ratio = pixels[0] / pixels[1]
+    if not ratio or not shapes:
+        return None
+    best = min(shapes, key=lambda choice: abs(math.log(shapes[choice] / ratio)))
+    return best if abs(shapes[best] / ratio - 1) <= _TOLERANCE else None
+
+
+def pixels_of(value: Json) -> tuple[int, int] | None:
+    """Width and height of a size in the model's own form, None where fal decides."""
+    match value:
+        case {"width": int(width), "height": int(height)}:
+            return width, height
+        case str():
+            return PRESETS_PX.get(value) or read_pixels(value)
+    return None
+
+
+def most_pixels(option: Option) -> int:
+    """The most pixels a picture can have when fal decides its size."""
+    return min(_bounds(option).most, _bounds(option).high ** 2)
+
+
+def allowed(option: Option) -> str:
+    """What the size option takes, as a phrase."""
+    presets = listed(option.choices, "or")
+    if not option.custom_size:
+        return f"one of {presets}"
+    bounds = _bounds(option)
+    area = f", at most {bounds.most:,} pixels in all" if bounds.most < bounds.high**2 else ""
+    return (
+        f"one of {presets}, a shape such as `16:9`, or width and height such as `1280x1024` "
+        f"({bounds.low} to {bounds.high} pixels a side{area})"
+    )
