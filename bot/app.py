@@ -1,0 +1,166 @@
+"""Composition root: settings in, a running bot out, everything owned by one exit stack."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import discord
+
+from bot.catalogue import load
+from bot.client import EaselBot, point_discord_at
+from bot.errors import DiscordRefused, TokenMissing
+from bot.fal import Fal
+from bot.jobs.runner import Runner
+from bot.media import Attachments
+from bot.services import Services
+from bot.settings import Settings
+from bot.store import Store
+from bot.web import start as start_web
+
+log = logging.getLogger(__name__)
+
+#: Pauses between attempts to reach Discord at start; the last one repeats.
+LOGIN_PAUSES_S = (1, 2, 5, 10, 20, 30, 60)
+#: Old jobs are deleted this often.
+PURGE_EVERY_S = 6 * 3600
+
+
+def utcnow() -> datetime:
+    """Aware UTC now."""
+    return datetime.now(UTC)
+
+
+async def run(settings: Settings) -> int:
+    """Run the live bot until SIGINT or SIGTERM; returns the exit code.
+
+    Raises:
+        SetupError: something only the operator can mend (token, database, models).
+    """
+    token, key = settings.discord.token, settings.fal.key
+    if token is None or key is None:
+        raise TokenMissing("The live bot needs both DISCORD_TOKEN and FAL_KEY.")
+    catalogue = load(
+        folder=settings.models.folder,
+        disabled=settings.models.disabled,
+        prices_usd=settings.models.prices_usd,
+        has_openai_key=settings.fal.openai_api_key is not None,
+    )
+    catalogue.get(settings.models.default)
+    point_discord_at(settings.discord)
+    async with AsyncExitStack() as stack:
+        store = await Store.open(settings.database_url)
+        stack.push_async_callback(store.close)
+        fal = await stack.enter_async_context(
+            Fal(
+                key=key.get_secret_value(),
+                queue_url=settings.fal.queue_url,
+                rest_url=settings.fal.rest_url,
+                cdn_url=settings.fal.cdn_url,
+                max_streams=settings.fal.max_streams,
+                store_payloads=settings.fal.store_payloads,
+            )
+        )
+        inputs = await stack.enter_async_context(Attachments(extra_origins=_sandbox_origins(settings)))
+        runner = Runner(
+            store=store,
+            fal=fal,
+            catalogue=catalogue,
+            settings=settings.fal,
+            max_waiting=settings.limits.max_waiting_jobs,
+            tick_s=settings.discord.progress_interval_s,
+            clock=utcnow,
+            inputs=inputs,
+        )
+        bot = EaselBot(Services(settings, store, catalogue, runner, utcnow))
+        stack.push_async_callback(bot.close)
+        if settings.web.port is not None:
+
+            async def health() -> Mapping[str, bool]:
+                return {"discord": bot.is_ready(), "store": (await store.meta("alive")) is None}
+
+            web = await start_web(settings.web, health)
+            stack.push_async_callback(web.cleanup)
+        stack.push_async_callback(runner.stop)
+        await _until_stopped(bot, runner, store, settings, token.get_secret_value())
+    log.info("stopped")
+    return 0
+
+
+async def _until_stopped(bot: EaselBot, runner: Runner, store: Store, settings: Settings, token: str) -> None:
+    """Log in, then keep the parts running until a signal or the first of them ends."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    parts = [asyncio.create_task(stop.wait(), name="stop-signal")]
+    try:
+        login = asyncio.create_task(_login(bot, token), name="login")
+        await asyncio.wait({login, parts[0]}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            login.cancel()
+            await asyncio.gather(login, return_exceptions=True)
+            return
+        await login
+        parts.append(asyncio.create_task(_connect(bot), name="gateway"))
+        parts.append(asyncio.create_task(runner.run(), name="runner"))
+        parts.append(asyncio.create_task(_purge_forever(store, settings.privacy.keep_days), name="purge"))
+        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        log.info("stopping", extra={"because": ", ".join(sorted(task.get_name() for task in done))})
+        await runner.stop()
+        for task in done:
+            task.result()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        for task in parts:
+            task.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+
+
+async def _login(bot: EaselBot, token: str) -> None:
+    """Log in and register the commands; waits for Discord as long as it is merely out of reach."""
+    attempt = 0
+    while True:
+        try:
+            await bot.login(token)
+        except discord.LoginFailure as error:
+            raise DiscordRefused(
+                "Discord does not accept the bot token. Copy it again from the Bot page of your application in Discord's "
+                "developer portal (Reset Token shows a new one) and set it as DISCORD_TOKEN."
+            ) from error
+        except (aiohttp.ClientError, discord.DiscordServerError, discord.RateLimited, OSError, TimeoutError) as error:
+            pause_s = LOGIN_PAUSES_S[min(attempt, len(LOGIN_PAUSES_S) - 1)]
+            attempt += 1
+            log.warning("Discord is out of reach; trying again", extra={"pause_s": pause_s, "error": type(error).__name__})
+            await bot.http.close()
+            await asyncio.sleep(pause_s)
+        else:
+            return
+
+
+async def _connect(bot: EaselBot) -> None:
+    try:
+        await bot.connect(reconnect=True)
+    except discord.PrivilegedIntentsRequired as error:
+        raise DiscordRefused("Discord refused the gateway intents, though Easel asks for no privileged one.") from error
+
+
+async def _purge_forever(store: Store, keep_days: int) -> None:
+    """Delete what is older than the retention time."""
+    while True:
+        deleted = await store.purge(utcnow() - timedelta(days=keep_days))
+        if deleted:
+            log.info("purged old jobs", extra={"jobs": deleted})
+        await asyncio.sleep(PURGE_EVERY_S)
+
+
+def _sandbox_origins(settings: Settings) -> tuple[str, ...]:
+    """Attachments come from Discord's CDN only, except when the API itself is on this machine."""
+    url = settings.discord.api_url
+    return (url.split("/api/", 1)[0],) if url.startswith(("http://127.0.0.1:", "http://localhost:")) else ()

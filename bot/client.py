@@ -1,0 +1,94 @@
+"""The discord.py bot: minimal intents, cogs by dotted name, commands registered when the tree changed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+
+import aiohttp
+import discord
+import yarl
+from discord.ext import commands
+
+from bot.services import Services
+from bot.settings import DiscordSettings
+
+log = logging.getLogger(__name__)
+
+#: Loaded in this order; nothing in `bot` imports them.
+COGS = (
+    "cogs.errors",
+    "cogs.delivery",
+    "cogs.imagine",
+    "cogs.models",
+    "cogs.usage",
+    "cogs.settings",
+    "cogs.help",
+)
+
+#: Connections to Discord. Deliveries use at most a part (see cogs.delivery), so that first answers always find one.
+MAX_CONNECTIONS = 96
+
+
+def point_discord_at(settings: DiscordSettings) -> None:
+    """Make discord.py use the configured hosts.
+
+    discord.py 2.7.1 has no option for this; `Route.BASE` and `DEFAULT_GATEWAY` are read at call time.
+    """
+    discord.http.Route.BASE = settings.api_url.rstrip("/")
+    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+
+
+class EaselBot(commands.Bot):
+    """A client that holds the services and nothing else of its own."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        intents = discord.Intents.none()
+        # Guilds only: channel permissions and the age restriction of a thread's parent. Nothing privileged.
+        intents.guilds = True
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            intents=intents,
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=30),
+            activity=discord.CustomActivity(name="/imagine"),
+        )
+
+    async def setup_hook(self) -> None:
+        """Load the cogs, then register the commands if they changed."""
+        for name in COGS:
+            await self.load_extension(name)
+        if self.services.settings.discord.sync_commands:
+            await self._register_commands()
+
+    async def _register_commands(self) -> None:
+        """PUT the command tree unless Discord already holds exactly what we put there last."""
+        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        key = f"commands:{self.application_id}"
+        digest = _digest(payload)
+        held = await self.tree.fetch_commands()
+        if held and await self.services.store.meta(key) == digest + _versions(held):
+            log.info("commands unchanged", extra={"commands": len(held)})
+            return
+        held = await self.tree.sync()
+        await self.services.store.set_meta(key, digest + _versions(held))
+        log.info("commands synced", extra={"commands": len(held)})
+
+    async def on_ready(self) -> None:
+        """Log the moment the bot can be used."""
+        log.info("ready", extra={"bot_user": str(self.user), "servers": len(self.guilds)})
+
+
+def _digest(payload: list[dict[str, Any]]) -> str:
+    return hashlib.sha256(discord.utils._to_json(payload).encode()).hexdigest()[:24]
+
+
+def _versions(held: list[discord.app_commands.AppCommand]) -> str:
+    """Discord gives every command a new id when it was deleted and made again."""
+    return ":" + hashlib.sha256(",".join(sorted(str(command.id) for command in held)).encode()).hexdigest()[:16]

@@ -1,0 +1,638 @@
+"""The life of a job: claim, submit once, watch, fetch, deliver; resumed after a restart.
+
+Every step is written to the store before the next begins, so a killed process leaves rows that say where each
+job stood. What cannot be interrupted without losing money or posting twice (a submit with the record of its
+answer, a post with the record of its message) runs in tasks of its own that a shutdown waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from bot.catalogue import Catalogue, arguments, picture_options, with_pictures
+from bot.catalogue.model import Json, Model
+from bot.errors import (
+    AnswerLost,
+    EaselError,
+    FalBroken,
+    FalUnreachable,
+    ModelGone,
+    PaintingFailed,
+    PaintingTimedOut,
+    Refusal,
+    ResultUnusable,
+    ResultWithheld,
+)
+from bot.fal import CancelAnswer, Completed, Fal, Waiting, Working, read_progress
+from bot.jobs.events import Fetching, Painting, Progress, WaitingAtFal, WaitingHere
+from bot.jobs.job import TERMINAL, FalRequest, Failure, Job, JobState, NewJob, Result
+from bot.limits import Policy, Refused
+from bot.logs import incident
+from bot.media import Picture, fit, inspect, mask_matches
+from bot.settings import FalSettings
+from bot.store import Accepted, Duplicate, Store
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Most jobs taken from the queue by one claim.
+CLAIM_BATCH = 200
+#: Most downloads and posts under way at once; keeps memory bounded (4 pictures of a few MB each).
+DELIVERIES_AT_ONCE = 24
+#: Most submits under way at once.
+SUBMITS_AT_ONCE = 32
+#: The largest single picture fetched from fal.
+MAX_PICTURE_BYTES = 64 * 1024 * 1024
+#: How long a job waits for the first answer to the interaction before it starts anyway.
+ANSWER_WAIT_S = 10.0
+#: Pauses between submits that certainly never left (connection refused, no such host).
+UNREACHABLE_PAUSES_S = (1, 2, 4, 8, 15, 30, 30)
+#: Weight of the newest painting in the expected time of its model.
+LEARNING_RATE = 0.3
+#: A job found after its deadline (a long stop) is still looked at for this long.
+LEAST_WATCH_S = 5.0
+#: How long a shutdown waits for submits and posts under way.
+DRAIN_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Pictures that may be shown, fitted to the channel."""
+
+    pictures: tuple[Picture, ...]
+    #: One flag a picture: behind a spoiler.
+    spoilers: tuple[bool, ...]
+    #: Pictures that the safety checker kept back.
+    withheld: int = 0
+
+
+class Inputs(Protocol):
+    """Where a person's attachments come from; `bot.media.Attachments`."""
+
+    def is_attachment(self, url: str) -> bool:
+        """Whether the URL is a Discord attachment (anything else is left for fal to fetch)."""
+
+    async def fetch(self, url: str, *, option: str) -> Picture:
+        """Fetch and check it. Raises BadPicture."""
+
+
+class Delivery(Protocol):
+    """What shows jobs to people; `cogs.delivery` on Discord."""
+
+    def progress(self, job: Job, progress: Progress) -> None:
+        """Take note of a newer state; never blocks, may be dropped."""
+
+    async def deliver(self, job: Job, ready: Ready) -> int | None:
+        """Post the pictures; returns the message id. Safe to repeat.
+
+        Raises:
+            PaintingFailed: they can't be posted anywhere.
+        """
+
+    async def tell(self, job: Job) -> None:
+        """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
+
+    def forget(self, job_id: str) -> None:
+        """No more progress for this job."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOutcome:
+    """What became of a wish to cancel."""
+
+    cancelled: bool
+    #: Whether anything was charged, and what happens now.
+    sentence: str
+
+
+class AnswerLostForGood(PaintingFailed):
+    """A submit left and its answer never came; it is not repeated, because fal may have it."""
+
+    code = "answer_lost"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "fal.ai did not answer when I handed it this picture, so I can't tell whether it began. To avoid paying twice "
+            "I did not send it again. Your quota was not used; press Again to try once more."
+        )
+
+
+class Undeliverable(PaintingFailed):
+    """Every way into the channel is closed."""
+
+    code = "undeliverable"
+
+    def __init__(self) -> None:
+        super().__init__("The picture is finished, but I can no longer post in that channel. Your quota was not used.")
+
+
+class Runner:
+    """Owns every job between acceptance and delivery."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        fal: Fal,
+        catalogue: Catalogue,
+        settings: FalSettings,
+        max_waiting: int,
+        tick_s: float,
+        clock: Callable[[], datetime],
+        inputs: Inputs,
+    ) -> None:
+        self._store = store
+        self._fal = fal
+        self._catalogue = catalogue
+        self._settings = settings
+        self._max_waiting = max_waiting
+        self._tick_s = tick_s
+        self._clock = clock
+        self._inputs = inputs
+        self._delivery: Delivery | None = None
+        self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._in_flight = 0
+        self._waiting: dict[str, Job] = {}
+        self._running: dict[str, _UnderWay] = {}
+        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._critical: set[asyncio.Task[Any]] = set()
+        self._answers: dict[str, asyncio.Event] = {}
+        self._durations: dict[str, float] = {}
+        self._submits = asyncio.Semaphore(SUBMITS_AT_ONCE)
+        self._deliveries = asyncio.Semaphore(DELIVERIES_AT_ONCE)
+
+    # ------------------------------------------------------------------ used by the commands
+
+    def attach(self, delivery: Delivery) -> None:
+        """Name who shows the jobs; called once, before `run`."""
+        self._delivery = delivery
+
+    async def accept(self, new: NewJob, policy: Policy) -> Accepted | Refused | Duplicate:
+        """Reserve and queue, in one transaction. The job starts once `answered` is called.
+
+        Raises:
+            Overloaded: too many jobs wait already.
+        """
+        self._answers[new.id] = asyncio.Event()
+        try:
+            outcome = await self._store.accept(new, policy, max_waiting=self._max_waiting)
+        except BaseException:
+            self._answers.pop(new.id, None)
+            raise
+        if isinstance(outcome, Accepted):
+            self._waiting[new.id] = outcome.job
+            self._wake.set()
+        else:
+            self._answers.pop(new.id, None)
+        return outcome
+
+    async def answered(self, job_id: str, message_id: int | None) -> None:
+        """The person sees the job; it may start. `message_id` is where."""
+        event = self._answers.pop(job_id, None)
+        if event is not None:
+            event.set()
+        if message_id is not None:
+            await self._store.note(job_id, message_id=message_id)
+
+    async def unanswered(self, job_id: str) -> None:
+        """The first answer never reached the person: nothing is started, nothing is spent."""
+        job = await self._store.job(job_id)
+        if job is not None and job.state is JobState.QUEUED:
+            await self._store.advance(job, JobState.CANCELLED, told=True)
+        else:
+            await self._store.note(job_id, cancel_requested=True, told=True)
+        self._waiting.pop(job_id, None)
+        event = self._answers.pop(job_id, None)
+        if event is not None:
+            event.set()
+
+    async def cancel(self, job_id: str) -> CancelOutcome:
+        """Stop a job for its owner, here and at fal."""
+        job = await self._store.note(job_id, cancel_requested=True)
+        if job is None:
+            return CancelOutcome(False, "I no longer have the record of this picture, so there is nothing to cancel.")
+        match job.state:
+            case JobState.HELD | JobState.QUEUED:
+                return await self._cancel_waiting(job)
+            case JobState.SUBMITTING:
+                return CancelOutcome(True, "Cancelling: I stop it as soon as fal.ai has answered. Your quota is not used.")
+            case JobState.RUNNING:
+                return await self._cancel_running(job)
+            case JobState.FINISHED:
+                return CancelOutcome(False, "Too late to cancel: the picture is finished and on its way.")
+            case JobState.CANCELLED:
+                return CancelOutcome(True, "This one is cancelled already. Your quota was not used.")
+            case _:
+                return CancelOutcome(False, "This one has ended already, so there is nothing to cancel.")
+
+    def expected_s(self, model: Model, images: int) -> float:
+        """Seconds from submit to finished, learned from past jobs of this model."""
+        known = self._durations.get(model.endpoint)
+        return known if known is not None else model.typical_s * (1 + 0.3 * (max(images, 1) - 1))
+
+    # ------------------------------------------------------------------ main loop
+
+    async def run(self) -> None:
+        """Recover what an earlier process left, then claim and care for jobs until `stop`."""
+        if self._delivery is None:
+            raise RuntimeError("attach a delivery before run()")
+        self._durations = dict(await self._store.durations())
+        ticker = asyncio.create_task(self._tick_forever(), name="runner-ticks")
+        try:
+            await self._recover()
+            while not self._stopping.is_set():
+                self._wake.clear()
+                if not await self._claim_some():
+                    await self._wake.wait()
+        finally:
+            ticker.cancel()
+            await asyncio.gather(ticker, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Stop claiming, let submits and posts under way end, leave everything else to the next start."""
+        self._stopping.set()
+        self._wake.set()
+        if self._critical:
+            await asyncio.wait(set(self._critical), timeout=DRAIN_S)
+        lives = list(self._lives.values())
+        for task in lives:
+            task.cancel()
+        await asyncio.gather(*lives, return_exceptions=True)
+
+    async def _claim_some(self) -> bool:
+        """Take the fairest waiting jobs; False when there is no room or nothing waits."""
+        limit = self._settings.max_in_flight
+        room = CLAIM_BATCH if limit == 0 else min(CLAIM_BATCH, limit - self._in_flight)
+        if room <= 0 or not self._waiting:
+            return False
+        try:
+            claimed = await self._store.claim(room)
+        except EaselError:
+            log.exception("claim failed")
+            await asyncio.sleep(1)
+            return True
+        for job in claimed:
+            self._waiting.pop(job.id, None)
+            self._start(job)
+        if not claimed:
+            # We think jobs wait, the store knows better (cancelled, or erased with their owner's data).
+            self._waiting = {job.id: job for job in await self._store.live_jobs() if job.state is JobState.QUEUED}
+        return bool(claimed)
+
+    async def _recover(self) -> None:
+        """Take up every job that an earlier process left unfinished."""
+        jobs = await self._store.live_jobs()
+        for job in jobs:
+            match job.state:
+                case JobState.QUEUED:
+                    self._waiting[job.id] = job
+                case JobState.SUBMITTING:
+                    self._start(job, left_over=True)
+                case JobState.HELD:
+                    pass
+                case _:
+                    self._start(job)
+        untold = await self._store.untold()
+        for job in untold:
+            self._start(job)
+        if jobs or untold:
+            log.info("recovered", extra={"jobs": len(jobs), "waiting": len(self._waiting), "untold": len(untold)})
+
+    def _start(self, job: Job, *, left_over: bool = False) -> None:
+        task = asyncio.create_task(self._live(job, left_over=left_over), name=f"job-{job.id}")
+        self._lives[job.id] = task
+        task.add_done_callback(lambda _: self._lives.pop(job.id, None))
+
+    # ------------------------------------------------------------------ one job
+
+    async def _live(self, job: Job, *, left_over: bool) -> None:
+        """Carry one job from where it stands to its end; the last line of defence for its errors."""
+        try:
+            current: Job | None = job
+            if job.state in (JobState.SUBMITTING, JobState.RUNNING):
+                current = await self._paint(job, left_over=left_over)
+            if current is not None and current.state is JobState.FINISHED:
+                current = await self._hand_over(current)
+            if current is not None and current.state in (JobState.FAILED, JobState.CANCELLED):
+                await self._tell(current)
+        except PaintingFailed as error:
+            await self._fail(job.id, Failure(error.code, error.sentence, error.worth_retrying))
+        except Refusal as error:  # an attachment that turned out to be no picture
+            await self._fail(job.id, Failure(error.code, error.sentence, worth_retrying=False))
+        except Exception:
+            code = incident()
+            log.exception("job broke", extra={"job": job.id, "incident": code})
+            sentence = f"Something broke on my side (code {code}). Your quota was not used; you can try again."
+            await self._fail(job.id, Failure("unexpected", sentence, incident=code))
+
+    async def _paint(self, job: Job, *, left_over: bool) -> Job | None:
+        """From claimed to finished, while counting against the jobs in flight."""
+        self._in_flight += 1
+        try:
+            if left_over:
+                raise AnswerLostForGood
+            current = await self._submit(job) if job.state is JobState.SUBMITTING else job
+            if current is not None and current.state is JobState.RUNNING:
+                current = await self._watch(current)
+            return current
+        finally:
+            self._in_flight -= 1
+            self._running.pop(job.id, None)
+            self._wake.set()
+
+    async def _submit(self, job: Job) -> Job | None:
+        """Exactly one POST, then its answer on record."""
+        await self._wait_for_answer(job)
+        noted = await self._store.job(job.id)
+        if noted is None:
+            return None
+        if noted.cancel_requested:
+            return await self._cancelled(noted, "Cancelled before it was handed to fal.ai: nothing was charged.")
+        async with self._submits:
+            running = await self._guard(self._post_and_record(noted))
+        if running is not None and running.cancel_requested:
+            await self._cancel_running(running)
+            return None
+        return running
+
+    async def _wait_for_answer(self, job: Job) -> None:
+        """Nothing is spent before the person has seen that the job was taken."""
+        event = self._answers.get(job.id)
+        if event is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_WAIT_S):
+                    await event.wait()
+
+    async def _post_and_record(self, job: Job) -> Job | None:
+        model = self._model(job)
+        order = with_pictures(job.order, await self._upload_inputs(model, job))
+        secret = self._settings.openai_api_key
+        payload = arguments(
+            model,
+            order,
+            safety_checker=not (self._settings.safety_checker == "off_in_age_restricted" and job.reply.age_restricted),
+            openai_api_key=secret.get_secret_value() if secret is not None else None,
+        )
+        request = await self._post(model, payload)
+        return await self._advance(job, JobState.RUNNING, request=request)
+
+    async def _post(self, model: Model, payload: dict[str, Json]) -> FalRequest:
+        """Submit; tried again only while it is certain that no request ever left."""
+        for pause_s in (*UNREACHABLE_PAUSES_S, None):
+            try:
+                return await self._fal.submit(
+                    model.endpoint,
+                    payload,
+                    start_timeout_s=self._settings.start_timeout_s,
+                    store_payload=model.store_payload,
+                )
+            except FalUnreachable:
+                if pause_s is None or self._stopping.is_set():
+                    raise FalBroken from None
+                await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+            except AnswerLost as error:
+                raise AnswerLostForGood from error
+        raise FalBroken
+
+    async def _upload_inputs(self, model: Model, job: Job) -> dict[str, str]:
+        """Attachments are copied to fal's storage: their Discord links are signed and die."""
+        fetched: dict[str, tuple[str, Picture]] = {}
+        for option, urls in picture_options(model, job.order).items():
+            for url in urls:
+                if url not in fetched and self._inputs.is_attachment(url):
+                    fetched[url] = (option, await self._inputs.fetch(url, option=option))
+        fetched = await _with_matching_masks(model, fetched)
+        return {
+            url: await self._fal.upload(picture.body, picture.content_type, f"{option}.{picture.extension}")
+            for url, (option, picture) in fetched.items()
+        }
+
+    async def _watch(self, job: Job) -> Job | None:
+        """Follow fal until the result is on record."""
+        if job.request is None:
+            raise RuntimeError("a running job has a request")
+        model = self._model(job)
+        expected_s = self.expected_s(model, job.order.images)
+        under_way = self._running[job.id] = _UnderWay(job, expected_s)
+        deadline_s = self._settings.job_timeout_s - self._age_s(job)
+        try:
+            async with asyncio.timeout(max(deadline_s, LEAST_WATCH_S)):
+                async for status in self._fal.watch(job.request, expected_s=expected_s):
+                    if isinstance(status, Completed):
+                        break
+                    self._show(under_way, status)
+                result = await self._fal.result(job.request, model=model)
+        except TimeoutError:
+            await self._fal.cancel(job.request)
+            raise PaintingTimedOut from None
+        self._publish(job, Fetching())
+        await self._learn(model, under_way, result)
+        return await self._guard(self._advance(job, JobState.FINISHED, result=result))
+
+    def _show(self, under_way: _UnderWay, status: Waiting | Working) -> None:
+        if isinstance(status, Waiting):
+            self._publish(under_way.job, WaitingAtFal(status.position))
+            return
+        if under_way.started_at is None:
+            under_way.started_at = self._clock()
+        painted = read_progress(status.lines)
+        if painted is not None and painted.fraction >= (under_way.fraction or 0):
+            under_way.fraction, under_way.step, under_way.steps = painted.fraction, painted.step, painted.steps
+        self._publish(under_way.job, under_way.painting(self._clock()))
+
+    async def _learn(self, model: Model, under_way: _UnderWay, result: Result) -> None:
+        """Remember how long this model takes."""
+        if under_way.started_at is None:
+            return
+        took_s = max((self._clock() - under_way.started_at).total_seconds(), result.inference_s or 0)
+        known_s = self._durations.get(model.endpoint, took_s)
+        self._durations[model.endpoint] = known_s + (took_s - known_s) * LEARNING_RATE
+        await self._store.record_duration(model.endpoint, took_s)
+
+    async def _hand_over(self, job: Job) -> Job | None:
+        """Fetch the pictures, fit them, post them, settle."""
+        async with self._deliveries:
+            ready = await self._fetch(job)
+            return await self._guard(self._deliver_and_record(job, ready))
+
+    async def _deliver_and_record(self, job: Job, ready: Ready) -> Job | None:
+        fresh = await self._store.job(job.id)  # the message id may have come in since
+        message_id = await self._shown_by().deliver(fresh or job, ready)
+        return await self._advance(job, JobState.DELIVERED, message_id=message_id, told=True)
+
+    async def _fetch(self, job: Job) -> Ready:
+        """Download what may be shown here.
+
+        Raises:
+            ResultWithheld: the safety checker flagged every picture and the channel is not age-restricted.
+        """
+        if job.result is None:
+            raise RuntimeError("a finished job has a result")
+        if not job.result.pictures:
+            raise ResultUnusable("it held no picture")
+        flags = nsfw_flags(self._model(job), job.result)
+        shown = [
+            (remote, flagged)
+            for remote, flagged in zip(job.result.pictures, flags, strict=True)
+            if job.reply.age_restricted or not flagged
+        ]
+        if not shown:
+            raise ResultWithheld
+        bodies = await asyncio.gather(*(self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES) for remote, _ in shown))
+        pictures = await fit([inspect(body) for body in bodies], file_limit_bytes=job.reply.upload_limit_bytes)
+        spoilers = tuple(flagged for _, flagged in shown)
+        return Ready(tuple(pictures), spoilers, withheld=len(flags) - len(shown))
+
+    async def _tell(self, job: Job) -> None:
+        self._shown_by().forget(job.id)
+        if not job.told:
+            await self._shown_by().tell(job)
+            await self._store.note(job.id, told=True)
+
+    async def _fail(self, job_id: str, failure: Failure) -> None:
+        """Write the end and tell the person; the reservation is released with it."""
+        job = await self._store.job(job_id)
+        if job is None or job.state in TERMINAL:
+            return
+        if job.cancel_requested:
+            ended = await self._cancelled(job, "Cancelled. Your quota was not used.")
+        else:
+            ended = await self._advance(job, JobState.FAILED, failure=failure)
+            log.info("job failed", extra={"job": job.id, "model": job.order.endpoint, "failure": failure.code})
+        if ended is not None:
+            await self._tell(ended)
+
+    # ------------------------------------------------------------------ cancelling
+
+    async def _cancel_waiting(self, job: Job) -> CancelOutcome:
+        ended = await self._cancelled(job, "Cancelled before it was handed to fal.ai: nothing was charged.")
+        if ended is None:
+            return CancelOutcome(True, "Cancelling: it was just being handed to fal.ai. Your quota is not used.")
+        self._waiting.pop(job.id, None)
+        await self._tell(ended)
+        return CancelOutcome(True, "Cancelled before it was handed to fal.ai: nothing was charged, your quota was not used.")
+
+    async def _cancel_running(self, job: Job) -> CancelOutcome:
+        if job.request is None:
+            raise RuntimeError("a running job has a request")
+        answer = await self._fal.cancel(job.request)
+        if answer is CancelAnswer.ALREADY_COMPLETED:
+            return CancelOutcome(False, "Too late to cancel: fal.ai has finished it, and the picture is on its way.")
+        under_way = self._running.get(job.id)
+        if under_way is not None and under_way.started_at is not None:
+            sentence = "Cancelled while it was being painted: fal.ai may still charge for it, but your quota was not used."
+        else:
+            sentence = "Cancelled before fal.ai began: nothing was charged, and your quota was not used."
+        ended = await self._cancelled(job, sentence)
+        if ended is None:
+            return CancelOutcome(False, "Too late to cancel: the picture is finished and on its way.")
+        life = self._lives.get(job.id)
+        if life is not None and life is not asyncio.current_task():
+            life.cancel()
+        await self._tell(ended)
+        return CancelOutcome(True, sentence)
+
+    async def _cancelled(self, job: Job, sentence: str) -> Job | None:
+        return await self._advance(job, JobState.CANCELLED, failure=Failure("cancelled", sentence))
+
+    # ------------------------------------------------------------------ small parts
+
+    async def _advance(self, job: Job, to: JobState, **changes: Any) -> Job | None:
+        """Move in the store; None when somebody else moved the job first (a cancel, an erasure)."""
+        moved = await self._store.advance(job, to, **changes)
+        if moved is None:
+            log.info("job moved elsewhere", extra={"job": job.id, "wanted": to.value})
+        return moved
+
+    async def _guard(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run to the end even if the caller is cancelled; `stop` waits for it."""
+        task = asyncio.create_task(work)
+        self._critical.add(task)
+        task.add_done_callback(self._critical.discard)
+        return await asyncio.shield(task)
+
+    def _publish(self, job: Job, progress: Progress) -> None:
+        self._shown_by().progress(job, progress)
+
+    def _shown_by(self) -> Delivery:
+        if self._delivery is None:
+            raise RuntimeError("attach a delivery before run()")
+        return self._delivery
+
+    def _model(self, job: Job) -> Model:
+        model = self._catalogue.known(job.order.endpoint)
+        if model is None:
+            raise ModelGone(job.order.endpoint, None)
+        return model
+
+    def _age_s(self, job: Job) -> float:
+        since = job.submitted_at or job.created_at
+        return max((self._clock() - since).total_seconds(), 0)
+
+    async def _tick_forever(self) -> None:
+        """Keep places in the queue and remaining times current."""
+        while True:
+            await asyncio.sleep(self._tick_s)
+            now = self._clock()
+            for under_way in list(self._running.values()):
+                if under_way.started_at is not None:
+                    self._publish(under_way.job, under_way.painting(now))
+            if self._waiting:
+                try:
+                    places = await self._store.ahead(list(self._waiting))
+                except EaselError:
+                    log.exception("places in the queue unknown")
+                    continue
+                for job_id, ahead in places.items():
+                    if job_id in self._waiting:
+                        self._publish(self._waiting[job_id], WaitingHere(ahead))
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A job that fal has, as last seen."""
+
+    job: Job
+    expected_s: float
+    started_at: datetime | None = None
+    fraction: float | None = None
+    step: int | None = None
+    steps: int | None = None
+
+    def painting(self, now: datetime) -> Painting:
+        """The state as an event, with the time left by the clock and by the logs."""
+        spent_s = (now - self.started_at).total_seconds() if self.started_at else 0.0
+        left_s = self.expected_s - spent_s
+        if self.fraction:
+            left_s = spent_s / self.fraction - spent_s
+        return Painting(self.fraction, self.step, self.steps, left_s if left_s > 0.5 else None)
+
+
+async def _with_matching_masks(model: Model, fetched: dict[str, tuple[str, Picture]]) -> dict[str, tuple[str, Picture]]:
+    """Masks in the dimensions of their picture. Raises BadPicture when the shapes differ."""
+    friendly = {option.name: option.alias for option in model.options}
+    image = next((picture for option, picture in fetched.values() if friendly.get(option) == "image"), None)
+    if image is None:
+        return fetched
+    return {
+        url: (option, await mask_matches(image, picture) if friendly.get(option) == "mask" else picture)
+        for url, (option, picture) in fetched.items()
+    }
+
+
+def nsfw_flags(model: Model, result: Result) -> tuple[bool, ...]:
+    """One flag a picture: True when flagged, or when the model should have said and did not."""
+    count = len(result.pictures)
+    if not model.output.has_nsfw_concepts:
+        return (False,) * count
+    told = result.nsfw or ()
+    return tuple(told[:count]) + (True,) * (count - len(told))

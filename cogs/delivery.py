@@ -1,0 +1,288 @@
+"""Jobs on Discord: progress edits, the finished pictures, and how a job ended.
+
+Results are shown by editing the message that exists (safe to repeat) or, when its token has died and the message
+is out of reach, by a channel message with a stable nonce. Never by follow-ups: they carry no nonce.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import io
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+import discord
+from discord.ext import commands
+
+from bot.jobs.events import Fetching, Progress
+from bot.jobs.job import Failure, Job, JobState
+from bot.jobs.runner import Ready, Undeliverable
+from bot.media import fit
+from cogs.ui import cards
+
+if TYPE_CHECKING:
+    from bot.client import EaselBot
+
+log = logging.getLogger(__name__)
+
+#: discord.py repeats neither resets (errno 104 on Linux) nor 503; the sum outlasts a short outage of Discord.
+RETRY_PAUSES_S = (0.3, 1, 2, 4, 8, 15, 30, 60, 60, 60, 60, 60)
+#: A token this close to its end is not used for uploads any more.
+TOKEN_MARGIN_S = 10
+#: An edit that took longer was held up by Discord's rate limits.
+SLOW_EDIT_S = 1.0
+#: Largest wait between two edits of one message while Discord is slow.
+SLOWEST_EDIT_S = 30.0
+
+#: Discord's numeric error codes.
+UNKNOWN_MESSAGE = 10008
+UNKNOWN_WEBHOOK = 10015
+UNKNOWN_INTERACTION = 10062
+INVALID_TOKEN = 50027
+TOO_LARGE = 40005
+TOKEN_IS_DEAD = {UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION, INVALID_TOKEN}
+
+
+@dataclass(slots=True)
+class _Live:
+    """One message under way."""
+
+    job: Job
+    progress: Progress
+    interval_s: float
+    shown: str = ""
+    editing: asyncio.Task[None] | None = None
+
+
+class DiscordDelivery:
+    """Shows jobs on Discord; handed to the runner."""
+
+    def __init__(self, bot: EaselBot) -> None:
+        self._bot = bot
+        settings = bot.services.settings.discord
+        self._interval_s = settings.progress_interval_s
+        self._pause_s = 1 / settings.progress_edits_per_s
+        self._live: dict[str, _Live] = {}
+        #: (monotonic seconds, job id), one entry a live message.
+        self._due: list[tuple[float, str]] = []
+        self._changed = asyncio.Event()
+
+    # ------------------------------------------------------------------ progress
+
+    def progress(self, job: Job, progress: Progress) -> None:
+        """Take note of a newer state; the editor shows it when the message is due."""
+        live = self._live.get(job.id)
+        if live is None:
+            # The first answer has just shown the state of acceptance.
+            live = self._live[job.id] = _Live(job, progress, self._interval_s)
+            self._schedule(live, time.monotonic() + self._interval_s)
+        live.job, live.progress = job, progress
+
+    def forget(self, job_id: str) -> None:
+        """No more progress for this job."""
+        self._live.pop(job_id, None)
+
+    def _schedule(self, live: _Live, due_at: float) -> None:
+        heapq.heappush(self._due, (due_at, live.job.id))
+        self._changed.set()
+
+    async def edit_forever(self) -> None:
+        """Edit the messages that are due, most overdue first, never faster than the configured rate."""
+        while True:
+            if not self._due:
+                self._changed.clear()
+                await self._changed.wait()
+            due_at, job_id = self._due[0]
+            await asyncio.sleep(max(due_at - time.monotonic(), 0))
+            heapq.heappop(self._due)
+            live = self._live.get(job_id)
+            if live is None:
+                continue
+            if self._editable(live):
+                live.editing = asyncio.create_task(self._edit(live))
+                await asyncio.sleep(self._pause_s)
+            self._schedule(live, time.monotonic() + live.interval_s)
+
+    def _editable(self, live: _Live) -> bool:
+        """Only what has changed, while a token lives, and not when the picture is about to replace it anyway."""
+        if live.editing is not None or isinstance(live.progress, Fetching) or not self._token_lives(live.job):
+            return False
+        return cards.progress_text(live.progress) != live.shown
+
+    async def _edit(self, live: _Live) -> None:
+        """One progress edit; slower next time if Discord made us wait."""
+        text = cards.progress_text(live.progress)
+        began = time.monotonic()
+        try:
+            await self._patch_original(
+                live.job, cards.progress_card(live.job, self._model(live.job), live.progress), []
+            )
+            live.shown = text
+        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            log.debug("progress edit failed", extra={"job": live.job.id, "error": type(error).__name__})
+            gone = isinstance(error, (discord.NotFound, discord.Forbidden))
+        else:
+            gone = False
+        live.editing = None
+        took_s = time.monotonic() - began
+        if gone or took_s > SLOW_EDIT_S:
+            live.interval_s = min(max(live.interval_s * 2, took_s), SLOWEST_EDIT_S)
+        else:
+            live.interval_s = self._interval_s
+
+    async def _settle_progress(self, job_id: str) -> None:
+        """Make sure that no progress edit can land after what comes now."""
+        live = self._live.pop(job_id, None)
+        if live is not None and live.editing is not None:
+            await asyncio.wait({live.editing})
+
+    # ------------------------------------------------------------------ results
+
+    async def deliver(self, job: Job, ready: Ready) -> int | None:
+        """Post the pictures; returns the message id. Safe to repeat."""
+        await self._settle_progress(job.id)
+        limit_bytes = job.reply.upload_limit_bytes
+        while True:
+            try:
+                return await self._show(job, lambda: self._result(job, ready))
+            except _TooLarge:
+                limit_bytes //= 2
+                if limit_bytes < 64 * 1024:
+                    raise Undeliverable from None
+                smaller = await fit(ready.pictures, file_limit_bytes=limit_bytes, request_limit_bytes=limit_bytes * 2)
+                ready = Ready(tuple(smaller), ready.spoilers, ready.withheld)
+
+    async def tell(self, job: Job) -> None:
+        """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
+        await self._settle_progress(job.id)
+        failure = job.failure or Failure("cancelled", "Cancelled. Your quota was not used.")
+        model = self._model(job)
+        cancelled = job.state is JobState.CANCELLED
+
+        def card() -> _Content:
+            if cancelled:
+                return cards.cancelled_card(job, model, failure.sentence), []
+            return cards.failure_card(job, model, failure), []
+
+        try:
+            await self._show(job, card)
+        except Undeliverable:
+            log.warning("could not tell how a job ended", extra={"job": job.id, "failure": failure.code})
+
+    def _result(self, job: Job, ready: Ready) -> _Content:
+        shown, files = [], []
+        for index, (picture, spoiler) in enumerate(zip(ready.pictures, ready.spoilers, strict=True)):
+            name = cards.file_name(job.id, index, picture.extension, spoiler)
+            alt = cards.alt_text(job.order, index)
+            shown.append(cards.Shown(name, alt, spoiler))
+            files.append(discord.File(io.BytesIO(picture.body), filename=name, description=alt, spoiler=spoiler))
+        return cards.result_card(job, self._model(job), shown, withheld=ready.withheld), files
+
+    async def _show(self, job: Job, content: Callable[[], _Content]) -> int | None:
+        """Bring a card to the person by the first way that is open.
+
+        Raises:
+            Undeliverable: no way is open.
+            _TooLarge: Discord refuses the size.
+        """
+        if self._token_lives(job):
+            done, message_id = await self._try(job, lambda: self._patch_original(job, *content()))
+            if done:
+                return message_id
+        if job.reply.bot_can_post and not job.reply.ephemeral:
+            if job.reply.message_id is not None:
+                done, message_id = await self._try(job, lambda: self._patch_message(job, *content()))
+                if done:
+                    return message_id
+            done, message_id = await self._try(job, lambda: self._post(job, *content()))
+            if done:
+                return message_id
+        raise Undeliverable
+
+    async def _try(self, job: Job, attempt: Callable[[], Awaitable[int | None]]) -> tuple[bool, int | None]:
+        """One way into the channel, with our own retries; False when the way is closed for good."""
+        for pause_s in (*RETRY_PAUSES_S, None):
+            try:
+                return True, await attempt()
+            except discord.HTTPException as error:
+                if error.status == 413 or error.code == TOO_LARGE:
+                    raise _TooLarge from error
+                if error.status < 500 and error.status != 429:
+                    log.info("delivery way closed", extra={"job": job.id, "status": error.status, "code": error.code})
+                    return False, None
+                reason = f"HTTP {error.status}"
+            except (aiohttp.ClientError, OSError, TimeoutError, discord.RateLimited) as error:
+                reason = type(error).__name__
+            if pause_s is None or not (self._token_lives(job) or job.reply.bot_can_post):
+                return False, None
+            log.info("delivery tried again", extra={"job": job.id, "reason": reason, "pause_s": pause_s})
+            await asyncio.sleep(pause_s)
+        return False, None
+
+    async def _patch_original(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
+        """Edit the answer to the interaction, by its token."""
+        webhook = discord.Webhook.partial(job.reply.application_id, job.reply.token, client=self._bot)
+        message = await webhook.edit_message("@original", view=view, attachments=files)  # type: ignore[arg-type]
+        return message.id
+
+    async def _patch_message(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
+        """Edit the same message as the bot, once the token is dead."""
+        channel = self._bot.get_partial_messageable(job.actor.channel_id, guild_id=job.actor.guild_id)
+        message = channel.get_partial_message(job.reply.message_id or 0)
+        await message.edit(view=view, attachments=files)
+        return message.id
+
+    async def _post(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
+        """A new message; the nonce makes a repeated POST return the first one."""
+        channel = self._bot.get_partial_messageable(job.actor.channel_id, guild_id=job.actor.guild_id)
+        message = await channel.send(view=view, files=files, nonce=f"{job.id}{job.state.value[:1]}")
+        return message.id
+
+    def _token_lives(self, job: Job) -> bool:
+        left = job.reply.token_expires_at - self._bot.services.clock()
+        return bool(job.reply.token) and left.total_seconds() > TOKEN_MARGIN_S
+
+    def _model(self, job: Job) -> cards.Model:
+        model = self._bot.services.catalogue.known(job.order.endpoint)
+        return model if model is not None else cards.unknown_model(job.order.endpoint)
+
+
+_Content = tuple[discord.ui.LayoutView, list[discord.File]]
+
+
+class _TooLarge(Exception):
+    """Discord refuses the size of an upload."""
+
+
+class DeliveryCog(commands.Cog):
+    """Owns the editor task."""
+
+    def __init__(self, bot: EaselBot) -> None:
+        self._delivery = DiscordDelivery(bot)
+        bot.services.runner.attach(self._delivery)
+        self._editor: asyncio.Task[None] | None = None
+
+    async def cog_load(self) -> None:
+        """Start editing."""
+        self._editor = asyncio.create_task(self._delivery.edit_forever(), name="progress-editor")
+        self._editor.add_done_callback(_log_end)
+
+    async def cog_unload(self) -> None:
+        """Stop editing."""
+        if self._editor is not None:
+            self._editor.cancel()
+
+
+def _log_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("progress editor ended", exc_info=task.exception())
+
+
+async def setup(bot: EaselBot) -> None:
+    """Called by discord.py's `load_extension`."""
+    await bot.add_cog(DeliveryCog(bot))

@@ -1,0 +1,448 @@
+"""The runner over a real store; fal and Discord are scripted values."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bot.catalogue import load, parse
+from bot.catalogue.model import Json, Model
+from bot.errors import AnswerLost, ContentRefused, FalUnreachable, PaintingFailed
+from bot.fal import CancelAnswer, Completed, Waiting, Working
+from bot.jobs import runner as runner_module
+from bot.jobs.events import Painting, Progress, WaitingHere
+from bot.jobs.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
+from bot.jobs.runner import Ready, Runner
+from bot.limits import Policy, policy_for
+from bot.media import Picture
+from bot.settings import FalSettings, LimitSettings
+from bot.store import Accepted, Store
+
+CATALOGUE = load()
+MODEL = CATALOGUE.get("flux-schnell")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def a_png(colour: str = "red") -> bytes:
+    body = io.BytesIO()
+    Image.new("RGB", (8, 6), colour).save(body, "PNG")
+    return body.getvalue()
+
+
+UNLIMITED: Policy = policy_for(LimitSettings(enabled=False), None, ())
+TIGHT: Policy = policy_for(LimitSettings(), None, ())
+
+
+class ScriptedFal:
+    """Plays back what it is told and keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.submitted: list[tuple[str, Mapping[str, Json]]] = []
+        self.submit_errors: list[Exception] = []
+        self.cancelled: list[FalRequest] = []
+        self.cancel_answer = CancelAnswer.REMOVED_OR_REQUESTED
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.statuses: list[Waiting | Working] = [Waiting(0), Working(("50%|#####     | 2/4",))]
+        self.result_error: PaintingFailed | None = None
+        self.nsfw: tuple[bool, ...] | None = (False,)
+        self.posts_begun = asyncio.Event()
+        self.submit_gate = asyncio.Event()
+        self.submit_gate.set()
+
+    async def submit(
+        self, endpoint: str, arguments: Mapping[str, Json], *, start_timeout_s: float, store_payload: bool
+    ) -> FalRequest:
+        self.submitted.append((endpoint, arguments))
+        self.posts_begun.set()
+        await self.submit_gate.wait()
+        if self.submit_errors:
+            raise self.submit_errors.pop(0)
+        number = len(self.submitted)
+        url = f"http://fal.test/requests/r{number}"
+        return FalRequest(f"r{number}", f"{url}/status", url, f"{url}/cancel")
+
+    async def watch(self, request: FalRequest, *, expected_s: float) -> AsyncIterator[Waiting | Working | Completed]:
+        for status in self.statuses:
+            yield status
+        await self.hold.wait()
+        yield Completed(None)
+
+    async def result(self, request: FalRequest, *, model: Model) -> Result:
+        if self.result_error is not None:
+            raise self.result_error
+        picture = RemotePicture("http://fal.test/a.png", "image/png", 8, 6)
+        return Result((picture,) * len(self.nsfw or (False,)), seed=7, nsfw=self.nsfw, billable_units=Decimal(1))
+
+    async def cancel(self, request: FalRequest) -> CancelAnswer:
+        self.cancelled.append(request)
+        return self.cancel_answer
+
+    async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
+        return "https://fal.test/uploaded"
+
+    async def download(self, picture: RemotePicture, *, max_bytes: int) -> bytes:
+        return a_png()
+
+
+class ScriptedDelivery:
+    """Keeps what people would have seen."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Progress]] = []
+        self.delivered: list[tuple[Job, Ready]] = []
+        self.told: list[Job] = []
+
+    def progress(self, job: Job, progress: Progress) -> None:
+        self.events.append((job.id, progress))
+
+    def forget(self, job_id: str) -> None:
+        return None
+
+    async def deliver(self, job: Job, ready: Ready) -> int | None:
+        self.delivered.append((job, ready))
+        return 4242
+
+    async def tell(self, job: Job) -> None:
+        self.told.append(job)
+
+
+class NoAttachments:
+    def is_attachment(self, url: str) -> bool:
+        return False
+
+    async def fetch(self, url: str, *, option: str) -> Picture:
+        raise AssertionError("no attachment expected")
+
+
+class House:
+    """A runner with its scripted neighbours."""
+
+    def __init__(self, store: Store, fal: ScriptedFal, settings: FalSettings) -> None:
+        self.store = store
+        self.fal = fal
+        self.shown = ScriptedDelivery()
+        self.runner = Runner(
+            store=store,
+            fal=fal,  # type: ignore[arg-type]
+            catalogue=CATALOGUE,
+            settings=settings,
+            max_waiting=1000,
+            tick_s=0.01,
+            clock=now,
+            inputs=NoAttachments(),
+        )
+        self.runner.attach(self.shown)
+        self.count = 0
+
+    async def ask(
+        self, *, user: int = 1, answered: bool = True, age_restricted: bool = False, policy: Policy = UNLIMITED
+    ) -> Job:
+        self.count += 1
+        reply = Reply(
+            application_id=5,
+            interaction_id=1000 + self.count,
+            token="t",
+            token_expires_at=now() + timedelta(minutes=15),
+            age_restricted=age_restricted,
+        )
+        new = NewJob(f"job{self.count:07}", Actor(user, 2, 3), reply, parse(MODEL, {"prompt": "a fox", "seed": 7}))
+        outcome = await self.runner.accept(new, policy)
+        assert isinstance(outcome, Accepted)
+        if answered:
+            await self.runner.answered(new.id, 99)
+        return outcome.job
+
+    async def until(self, job: Job, state: JobState) -> Job:
+        async with asyncio.timeout(10):
+            while True:
+                found = await self.store.job(job.id)
+                assert found is not None
+                if found.state is state:
+                    return found
+                await asyncio.sleep(0.005)
+
+
+Build = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture
+async def build(tmp_path: Path) -> AsyncIterator[Build]:
+    """Make running houses; all of one test share one database file, one after another."""
+    houses: list[tuple[House, asyncio.Task[None]]] = []
+
+    async def make(
+        fal: ScriptedFal | None = None, *, run: bool = True, max_in_flight: int = 10, job_timeout_s: float = 60
+    ) -> House:
+        await leave()
+        store = await Store.open(f"sqlite:///{tmp_path / 'easel.db'}")
+        house = House(store, fal or ScriptedFal(), FalSettings(max_in_flight=max_in_flight, job_timeout_s=job_timeout_s))
+        task = asyncio.create_task(house.runner.run() if run else asyncio.sleep(0))
+        houses.append((house, task))
+        return house
+
+    async def leave() -> None:
+        while houses:
+            house, task = houses.pop()
+            await house.runner.stop()
+            await task
+            await house.store.close()
+
+    yield make
+    await leave()
+
+
+async def test_a_job_goes_from_queue_to_channel_with_one_submit(build: Build) -> None:
+    house = await build()
+    job = await house.ask()
+    done = await house.until(job, JobState.DELIVERED)
+    assert len(house.fal.submitted) == 1
+    assert house.fal.submitted[0][1]["prompt"] == "a fox"
+    assert [delivered.id for delivered, _ in house.shown.delivered] == [job.id]
+    assert done.result is not None
+    assert done.result.seed == 7
+    assert any(isinstance(event, Painting) and event.fraction == 0.5 for _, event in house.shown.events)
+
+
+async def test_nothing_is_spent_before_the_person_was_answered(build: Build) -> None:
+    house = await build()
+    job = await house.ask(answered=False)
+    await house.until(job, JobState.SUBMITTING)
+    await asyncio.sleep(0.05)
+    assert house.fal.submitted == []
+    await house.runner.answered(job.id, 5)
+    await house.until(job, JobState.DELIVERED)
+
+
+async def test_an_answer_that_never_reached_the_person_spends_nothing(build: Build) -> None:
+    house = await build()
+    job = await house.ask(answered=False)
+    await house.runner.unanswered(job.id)
+    await house.until(job, JobState.CANCELLED)
+    assert house.fal.submitted == []
+    assert (await house.store.usage(job.actor)).images_today == 0
+
+
+async def test_a_refusal_by_fal_releases_the_quota_and_tells_the_person(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.result_error = ContentRefused()
+    house = await build(fal)
+    job = await house.ask()
+    failed = await house.until(job, JobState.FAILED)
+    assert failed.failure is not None
+    assert failed.failure.code == "content_refused"
+    async with asyncio.timeout(5):
+        while not house.shown.told:
+            await asyncio.sleep(0.005)
+    assert house.shown.told[0].id == job.id
+    assert (await house.store.usage(job.actor)).images_today == 0
+
+
+async def test_a_lost_answer_is_never_submitted_again(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_errors = [AnswerLost("dropped")]
+    house = await build(fal)
+    job = await house.ask()
+    failed = await house.until(job, JobState.FAILED)
+    assert failed.failure is not None
+    assert failed.failure.code == "answer_lost"
+    assert len(fal.submitted) == 1
+
+
+async def test_a_submit_that_never_left_is_tried_again(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "UNREACHABLE_PAUSES_S", (0.0, 0.0))
+    fal = ScriptedFal()
+    fal.submit_errors = [FalUnreachable("refused"), FalUnreachable("refused")]
+    house = await build(fal)
+    job = await house.ask()
+    await house.until(job, JobState.DELIVERED)
+    assert len(fal.submitted) == 3
+
+
+async def test_a_flagged_picture_is_withheld_outside_age_restricted_channels(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.nsfw = (True,)
+    house = await build(fal)
+    job = await house.ask()
+    failed = await house.until(job, JobState.FAILED)
+    assert failed.failure is not None
+    assert failed.failure.code == "withheld"
+    assert house.shown.delivered == []
+
+
+async def test_a_flagged_picture_goes_behind_a_spoiler_inside(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.nsfw = (True, False)
+    house = await build(fal)
+    job = await house.ask(age_restricted=True)
+    await house.until(job, JobState.DELIVERED)
+    assert house.shown.delivered[0][1].spoilers == (True, False)
+
+
+async def test_a_missing_flag_counts_as_flagged(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.nsfw = None
+    house = await build(fal)
+    job = await house.ask()
+    failed = await house.until(job, JobState.FAILED)
+    assert failed.failure is not None
+    assert failed.failure.code == "withheld"
+
+
+async def test_only_the_unflagged_pictures_of_several_are_shown(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.nsfw = (True, False, False)
+    house = await build(fal)
+    job = await house.ask()
+    await house.until(job, JobState.DELIVERED)
+    ready = house.shown.delivered[0][1]
+    assert len(ready.pictures) == 2
+    assert ready.withheld == 1
+
+
+async def test_cancelling_a_waiting_job_costs_nothing(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    house = await build(fal, max_in_flight=1)
+    first = await house.ask()
+    await house.until(first, JobState.RUNNING)
+    second = await house.ask()
+    outcome = await house.runner.cancel(second.id)
+    assert outcome.cancelled
+    assert "nothing was charged" in outcome.sentence
+    await house.until(second, JobState.CANCELLED)
+    fal.hold.set()
+    await house.until(first, JobState.DELIVERED)
+    assert len(fal.submitted) == 1
+
+
+async def test_cancelling_a_running_job_tells_fal_and_says_that_it_may_cost(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    house = await build(fal)
+    job = await house.ask()
+    async with asyncio.timeout(5):
+        while not any(isinstance(event, Painting) for _, event in house.shown.events):
+            await asyncio.sleep(0.005)
+    outcome = await house.runner.cancel(job.id)
+    assert outcome.cancelled
+    assert "may still charge" in outcome.sentence
+    assert [request.request_id for request in fal.cancelled] == ["r1"]
+    ended = await house.until(job, JobState.CANCELLED)
+    assert ended.failure is not None
+    assert house.shown.told[0].id == job.id
+    assert (await house.store.usage(job.actor)).images_today == 0
+
+
+async def test_a_cancel_that_comes_too_late_still_delivers(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
+    house = await build(fal)
+    job = await house.ask()
+    await house.until(job, JobState.RUNNING)
+    outcome = await house.runner.cancel(job.id)
+    assert not outcome.cancelled
+    fal.hold.set()
+    await house.until(job, JobState.DELIVERED)
+
+
+async def test_a_cancel_during_the_submit_is_carried_out_at_fal(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_gate.clear()
+    fal.hold.clear()
+    house = await build(fal)
+    job = await house.ask()
+    await asyncio.wait_for(fal.posts_begun.wait(), 5)
+    outcome = await house.runner.cancel(job.id)
+    assert outcome.cancelled
+    fal.submit_gate.set()
+    await house.until(job, JobState.CANCELLED)
+    assert len(fal.cancelled) == 1
+
+
+async def test_no_more_jobs_are_in_flight_than_allowed_and_places_are_shown(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    house = await build(fal, max_in_flight=2)
+    jobs = [await house.ask(user=number) for number in range(5)]
+    async with asyncio.timeout(5):
+        while not any(job_id == jobs[4].id and event == WaitingHere(2) for job_id, event in house.shown.events):
+            await asyncio.sleep(0.005)
+    assert len(fal.submitted) == 2
+    fal.hold.set()
+    for job in jobs:
+        await house.until(job, JobState.DELIVERED)
+
+
+async def test_a_running_job_is_taken_up_after_a_restart_without_a_second_submit(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    house = await build(fal)
+    job = await house.ask()
+    await house.until(job, JobState.RUNNING)
+    restarted = await build(fal)
+    fal.hold.set()
+    await restarted.until(job, JobState.DELIVERED)
+    assert len(fal.submitted) == 1
+
+
+async def test_a_shutdown_waits_for_the_submit_under_way(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_gate.clear()
+    fal.hold.clear()
+    house = await build(fal)
+    job = await house.ask()
+    await asyncio.wait_for(fal.posts_begun.wait(), 5)
+    stopping = asyncio.create_task(house.runner.stop())
+    await asyncio.sleep(0.02)
+    fal.submit_gate.set()
+    await stopping
+    stored = await house.store.job(job.id)
+    assert stored is not None
+    assert stored.state is JobState.RUNNING
+    assert stored.request is not None
+
+
+async def test_waiting_jobs_start_after_a_restart(build: Build) -> None:
+    fal = ScriptedFal()
+    house = await build(fal, run=False)
+    job = await house.ask()
+    restarted = await build(fal)
+    await restarted.until(job, JobState.DELIVERED)
+    assert len(fal.submitted) == 1
+
+
+async def test_the_second_of_two_identical_events_starts_nothing(build: Build) -> None:
+    house = await build()
+    job = await house.ask()
+    again = NewJob("anotherid1", job.actor, job.reply, job.order)
+    outcome = await house.runner.accept(again, UNLIMITED)
+    assert type(outcome).__name__ == "Duplicate"
+    await house.until(job, JobState.DELIVERED)
+    assert len(house.fal.submitted) == 1
+
+
+async def test_a_job_that_fal_never_finishes_is_given_up_and_cancelled_there(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "LEAST_WATCH_S", 0.05)
+    fal = ScriptedFal()
+    fal.hold.clear()
+    house = await build(fal, job_timeout_s=1.01)
+    job = await house.ask()
+    failed = await house.until(job, JobState.FAILED)
+    assert failed.failure is not None
+    assert failed.failure.code == "timed_out"
+    assert len(fal.cancelled) == 1
