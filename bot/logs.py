@@ -155,8 +155,14 @@ def incident_code(random: bytes) -> str:
     return f"{digits[:4]}-{digits[4:]}"
 
 
-def incident(logger: logging.Logger, error: BaseException, *, random: bytes | None = None) -> str:
-    """Log an unexpected error with its traceback; returns the code under which a person can report it."""
+def incident(
+    logger: logging.Logger | None = None, error: BaseException | None = None, *, random: bytes | None = None
+) -> str:
+    """A new code under which a person can report an unexpected error.
+
+    With a logger and the error, the error is logged with its traceback under that code, too.
+    """
     code = incident_code(token_bytes(3) if random is None else random)
-    logger.error("unexpected error", extra={"code": code}, exc_info=error)
+    if logger is not None:
+        logger.error("unexpected error", extra={"code": code}, exc_info=error)
     return code

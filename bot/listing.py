@@ -1,0 +1,59 @@
+"""The models as a table: for the terminal, the README and programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from bot.catalogue import price_text
+from bot.catalogue.model import Model
+
+
+def as_text(models: Sequence[Model]) -> str:
+    """Aligned columns for a terminal."""
+    rows = [("NAME", "MODEL", "PRICE", "SECONDS", "GOOD AT")]
+    rows += [(one.key, _title(one), price_text(one), f"~{one.typical_s:g}", one.good_at) for one in models]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
+        for row in rows
+    )
+
+
+def as_markdown(models: Iterable[Model]) -> str:
+    """A GitHub table."""
+    lines = ["| Model | Name | Good at | Price | About | fal endpoint |", "| --- | --- | --- | --- | --- | --- |"]
+    for one in models:
+        cells = (
+            _title(one),
+            f"`{one.key}`",
+            one.good_at,
+            price_text(one),
+            f"{one.typical_s:g} s",
+            f"`{one.endpoint}`",
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def as_json(models: Iterable[Model]) -> str:
+    """A list of objects."""
+    rows = [
+        {
+            "key": one.key,
+            "endpoint": one.endpoint,
+            "title": one.title,
+            "good_at": one.good_at,
+            "typical_s": one.typical_s,
+            "price": price_text(one),
+            "options": [option.name for option in one.offered],
+            "retired": one.retired.note if one.retired else None,
+            "successor": one.retired.successor if one.retired else None,
+        }
+        for one in models
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False)
+
+
+def _title(model: Model) -> str:
+    return f"{model.title} (may be retired)" if model.retired else model.title
