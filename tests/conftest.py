@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 
@@ -35,10 +35,10 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:  # pytest types the sent value loosely
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skipped browser or database test is a failure."""
-    report: pytest.TestReport = yield  # type: ignore[assignment, misc]
+    report = yield
     if report.skipped and os.environ.get("CI") and any(item.get_closest_marker(name) for name in _MUST_RUN):
         report.outcome = "failed"
         report.longrepr = f"In CI this must run: {call.excinfo.value if call.excinfo else 'skipped'}"
-    return report  # type: ignore[return-value]
+    return report
