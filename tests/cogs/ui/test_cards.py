@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import discord
+import pytest
+
+from bot.jobs.events import Fetching, Painting, Progress, WaitingAtFal, WaitingHere
+from bot.jobs.job import Failure, RemotePicture, Result
+from cogs.ui import cards
+from cogs.ui.buttons import Pick, Press
+from tests.cogs.values import MODEL, NASTY, NOW, a_job, an_order, check_card, custom_ids, shown_text
+
+PICTURES = [cards.Shown(f"easel-{index}.png", "alt " * 256, spoiler=index == 0) for index in range(10)]
+FAILURE = Failure("fal_broken", "fal.ai had a problem. Your quota was not used.")
+
+
+@pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
+def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: str) -> None:
+    job = a_job(prompt)
+    for card in (
+        cards.progress_card(job, MODEL, Painting(0.4, 4, 12, 30)),
+        cards.result_card(job, MODEL, PICTURES, withheld=2),
+        cards.failure_card(job, MODEL, replace(FAILURE, incident="7F3A-91")),
+        cards.cancelled_card(job, MODEL, "Cancelled. Nothing was charged."),
+        cards.details(job, MODEL).card,
+    ):
+        check_card(card)
+        assert "@everyone" not in shown_text(cards.result_card(job, MODEL, PICTURES))
+
+
+@pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
+def test_alt_texts_fit(prompt: str) -> None:
+    alt = cards.alt_text(an_order(prompt), 0)
+    assert alt.startswith("A picture painted from the prompt: ")
+    assert len(alt) <= 1024
+    assert "\n" not in alt
+
+
+def test_alt_texts_count_pictures() -> None:
+    order = replace(an_order("a fox"), images=4)
+    assert cards.alt_text(order, 2) == "Picture 3 of 4, painted from the prompt: a fox"
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (WaitingHere(0), "Next in line."),
+        (WaitingHere(1), "Waiting: 1 picture before yours."),
+        (WaitingHere(2), "Waiting: 2 pictures before yours."),
+        (WaitingAtFal(None), "Handed to fal.ai, waiting for it to start."),
+        (WaitingAtFal(0), "Next in line at fal.ai."),
+        (WaitingAtFal(3), "Waiting at fal.ai: 3 pictures before yours."),
+        (Painting(), "Painting…"),
+        (Painting(left_s=8), "Painting… · about 8 s left"),
+        (Painting(0.5, left_s=3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 % · about 3 s left"),
+        (Painting(0.5, 6, 12, 3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 %\nStep 6 of 12 · about 3 s left"),
+        (Fetching(), "Painted. Bringing it here…"),
+    ],
+)
+def test_progress_is_said_in_plain_words(progress: Progress, said: str) -> None:
+    assert cards.progress_text(progress) == said
+    assert said in shown_text(cards.progress_card(a_job(), MODEL, progress))
+
+
+def test_a_job_under_way_can_be_cancelled_once() -> None:
+    def disabled(card: cards.Card) -> bool:
+        return bool(card.to_components()[0]["components"][-1]["components"][0]["disabled"])
+
+    assert custom_ids(cards.progress_card(a_job(), MODEL, WaitingHere(0))) == ["easel:cancel:0a1b2c3d4e5f"]
+    assert not disabled(cards.progress_card(a_job(), MODEL, WaitingHere(0)))
+    assert disabled(cards.progress_card(a_job(cancel_requested=True), MODEL, WaitingHere(0)))
+    assert disabled(cards.progress_card(a_job(), MODEL, Fetching()))
+
+
+def test_a_result_shows_prompt_pictures_facts_and_four_buttons_in_that_order() -> None:
+    result = Result((RemotePicture("https://x", width=1024, height=768),), seed=99, inference_s=3.21)
+    card = cards.result_card(a_job("a fox", result=result), MODEL, PICTURES[:1])
+    prompt, gallery, facts, buttons = card.to_components()[0]["components"]
+    assert prompt["content"] == "a fox"
+    assert gallery["items"][0]["media"]["url"] == "attachment://easel-0.png"
+    assert gallery["items"][0]["spoiler"] is True
+    assert facts["content"] == "-# FLUX.1 schnell · seed `99` · 1024×768 · 3.2 s · $0.003"
+    assert [button["label"] for button in buttons["components"]] == ["Again", "Edit prompt", "Details", "Delete"]
+
+
+def test_the_price_is_what_fal_billed_where_it_said_so() -> None:
+    result = Result((), billable_units=Decimal(2))
+    assert cards.cost_usd(a_job(result=result), MODEL) == Decimal("0.006")
+    assert cards.cost_usd(a_job(), MODEL) == Decimal("0.003")
+
+
+def test_the_time_is_taken_from_our_clock_where_fal_measured_none() -> None:
+    job = a_job(submitted_at=NOW, started_at=NOW + timedelta(seconds=1), finished_at=NOW + timedelta(seconds=5))
+    assert cards.painting_s(job) == 4
+    assert cards.painting_s(a_job()) is None
+
+
+def test_a_repeated_picture_names_who_asked() -> None:
+    assert "for <@11>" in shown_text(cards.result_card(a_job(parent_id="x" * 12), MODEL, PICTURES))
+    assert "<@11>" not in shown_text(cards.result_card(a_job(), MODEL, PICTURES))
+
+
+def test_a_failure_offers_again_only_where_it_may_help() -> None:
+    assert "easel:again:0a1b2c3d4e5f" in custom_ids(cards.failure_card(a_job(), MODEL, FAILURE))
+    never = replace(FAILURE, worth_retrying=False)
+    assert "easel:again:0a1b2c3d4e5f" not in custom_ids(cards.failure_card(a_job(), MODEL, never))
+
+
+def test_a_failure_shows_its_code_once() -> None:
+    unsaid = replace(FAILURE, incident="7F3A-91")
+    assert shown_text(cards.failure_card(a_job(), MODEL, unsaid)).count("7F3A-91") == 1
+    said = replace(unsaid, sentence="Something broke (code 7F3A-91).")
+    assert shown_text(cards.failure_card(a_job(), MODEL, said)).count("7F3A-91") == 1
+
+
+def test_details_hold_every_value_and_a_line_to_paste() -> None:
+    order = an_order("a fox\nat dawn", num_inference_steps=8, acceleration="high", image_size={"width": 640, "height": 480})
+    shown = shown_text(cards.details(a_job(order=order), MODEL).card)
+    assert "num_inference_steps: 8\n" in shown
+    assert "seed: 7" in shown
+    line = "/imagine prompt:a fox at dawn model:flux-schnell steps:8 size:640x480 seed:7 options:acceleration=high"
+    assert line in shown
+
+
+def test_details_mark_what_nobody_chose() -> None:
+    assert "image_size: landscape_4_3  (default)" in shown_text(cards.details(a_job(), MODEL).card)
+
+
+def test_details_of_a_long_prompt_come_as_a_file() -> None:
+    shown = cards.details(a_job("word " * 790), MODEL)
+    assert shown.attachment is not None
+    assert shown.attachment.count("word") >= 1580
+    assert "attachment://details.txt" in str(shown.card.to_components())
+
+
+def test_spoilers_are_in_the_file_name() -> None:
+    assert cards.file_name("0a1b2c3d4e5f", 0, "png") == "easel-0a1b2c3d4e5f-1.png"
+    assert cards.file_name("0a1b2c3d4e5f", 1, "webp", spoiler=True) == "SPOILER_easel-0a1b2c3d4e5f-2.webp"
+
+
+def test_a_model_no_longer_described_can_still_be_shown() -> None:
+    model = cards.unknown_model("fal-ai/gone")
+    check_card(cards.result_card(a_job(), model, PICTURES))
+    assert "fal-ai/gone" in shown_text(cards.failure_card(a_job(), model, FAILURE))
+
+
+async def test_discord_py_forgets_a_card_once_it_is_sent() -> None:
+    assert cards.progress_card(a_job(), MODEL, WaitingHere(0)).is_finished()
+
+
+def test_every_custom_id_is_found_again_by_exactly_one_template() -> None:
+    job = a_job()
+    for card in (cards.progress_card(job, MODEL, Fetching()), cards.result_card(job, MODEL, PICTURES)):
+        for custom_id in custom_ids(card):
+            templates = [item.__discord_ui_compiled_template__ for item in (Press, Pick)]
+            assert sum(template.fullmatch(custom_id) is not None for template in templates) == 1
+
+
+def test_a_card_can_be_rebuilt_from_the_message_it_became() -> None:
+    """discord.py does so before it calls a DynamicItem; what it can't rebuild can't be pressed."""
+    for part in cards.result_card(a_job(), MODEL, PICTURES).to_components():
+        assert discord.components._component_factory(part) is not None

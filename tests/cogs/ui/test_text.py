@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import unicodedata
+from decimal import Decimal
+
+import pytest
+
+from cogs.ui import text
+from tests.cogs.values import NASTY
+
+
+@pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
+def test_safe_text_is_never_empty_and_never_much_longer_than_asked(prompt: str) -> None:
+    assert 0 < len(text.safe(prompt)) <= 1200
+
+
+@pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
+def test_safe_text_holds_no_control_no_bidi_and_no_piled_marks(prompt: str) -> None:
+    shown = text.safe(prompt).replace("@\u200b", "")
+    assert not {unicodedata.category(char) for char in shown.replace("\n", "").replace("\u200d", "")} & {"Cc", "Cf", "Cs"}
+    run = 0
+    for char in shown:
+        run = run + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
+        assert run <= text.MAX_MARKS
+
+
+def test_nobody_is_pinged() -> None:
+    shown = text.safe("@everyone @HERE <@1> <@&2> <#3> </imagine:4> <t:5:R> <:x:6>")
+    assert "@everyone" not in shown
+    assert "@HERE" not in shown
+    assert all(shown[index - 1] == "\\" for index, char in enumerate(shown) if char == "<")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shown"),
+    [
+        ("# big", "\\# big"),
+        ("### big", "\\#\\#\\# big"),
+        ("-# small", "\\-\\# small"),
+        ("> quote", "\\> quote"),
+        (">>> all", "\\>\\>\\> all"),
+        ("- item", "\\- item"),
+        ("1. one", "1\\. one"),
+        ("**b** __u__ ~~s~~ ||x||", "\\*\\*b\\*\\* \\_\\_u\\_\\_ \\~\\~s\\~\\~ \\|\\|x\\|\\|"),
+        ("[x](https://a.b)", "\\[x\\](https\\:\\/\\/a.b)"),
+        ("back\\slash `code`", "back\\\\slash \\`code\\`"),
+        ("well-known 3.5 #1 c# a>b", "well-known 3.5 #1 c# a>b"),
+    ],
+)
+def test_markdown_is_shown_and_not_obeyed(prompt: str, shown: str) -> None:
+    assert text.safe(prompt) == shown
+
+
+def test_whitespace_is_kept_modestly() -> None:
+    assert text.clean("  a \t b\r\n\r\n\n c\u2003d\u00a0e ") == "a b\nc d e"
+
+
+def test_many_lines_become_few() -> None:
+    assert text.safe("1\n2\n3\n4", max_lines=2) == "1\n2 3 4"
+
+
+def test_a_prompt_of_nothing_visible_says_so() -> None:
+    assert text.safe(NASTY["invisible"]) == "(nothing visible)"
+
+
+@pytest.mark.parametrize("word", ["Việt Nam", "क्षत्रिय", "שָׁלוֹם", "ไทยที่นี่", "👩‍👩‍👧", "🏳️‍🌈", "می‌خواهم"])
+def test_real_writing_survives(word: str) -> None:
+    assert text.clean(word) == unicodedata.normalize("NFC", word)
+
+
+def test_shortening_ends_at_a_word_and_inside_no_emoji() -> None:
+    assert text.shorten("the quick brown fox", 12) == "the quick…"
+    assert text.shorten("👩‍👩‍👧‍👦" * 3, 10) == "👩‍👩‍👧‍👦…"
+    assert text.shorten("short", 5) == "short"
+
+
+@pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
+def test_nothing_closes_a_code_block_from_inside(prompt: str) -> None:
+    block = text.code_block(prompt)
+    assert block.count("```") == 2
+    assert block.startswith("```\n")
+    assert block.endswith("\n```")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0.0 s"), (0.84, "0.8 s"), (9.96, "10 s"), (59.4, "59 s"), (60, "1 min"), (125, "2 min 5 s"), (3780, "1 h 3 min")],
+)
+def test_durations_read_well(seconds: float, shown: str) -> None:
+    assert text.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.5, "almost done"), (3.4, "about 3 s left"), (31, "about 30 s left"), (100, "about 1 min 45 s left")],
+)
+def test_time_left_is_rounded(seconds: float, shown: str) -> None:
+    assert text.time_left(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("usd", "shown"),
+    [("0.003", "$0.003"), ("0.04", "$0.04"), ("1.2", "$1.20"), ("12", "$12.00"), ("0.00001", "under $0.0001"), ("0", "$0.00")],
+)
+def test_money_reads_well(usd: str, shown: str) -> None:
+    assert text.money(Decimal(usd)) == shown
+
+
+def test_the_bar_is_full_only_at_the_end() -> None:
+    assert text.bar(0) == "▱" * 12
+    assert text.bar(0.999).count("▰") == 11
+    assert text.bar(1) == "▰" * 12
+    assert text.bar(7) == "▰" * 12
