@@ -19,6 +19,7 @@
     │   ├── KeyRefused          fal does not know the key
     │   ├── PaintingTimedOut    fal gave up waiting or we did
     │   ├── FalBroken           fal answered 5xx or nothing at all
+    │   ├── Cancelled           fal says the request was cancelled
     │   ├── ResultUnusable      what came back is no picture
     │   └── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
     ├── Transient               worth another try by the caller; never shown to a person
@@ -264,12 +265,22 @@ class FalBroken(PaintingFailed):
         super().__init__("fal.ai had a problem while painting this. Your quota was not used; you can try again.")
 
 
+class Cancelled(PaintingFailed):
+    """fal's 499: the request was cancelled there, by us or in fal's dashboard."""
+
+    code = "cancelled"
+
+    def __init__(self) -> None:
+        super().__init__("This picture was cancelled at fal.ai. Your quota was not used.")
+
+
 class ResultUnusable(PaintingFailed):
     """What came back is no picture we can post."""
 
     code = "result_unusable"
 
     def __init__(self, why: str) -> None:
+        self.why = why
         super().__init__(f"The model answered, but {why}. Your quota was not used; you can try again.")
 
 

@@ -1,0 +1,24 @@
+"""fal.ai's queue: submit once, watch many, read the result, cancel, upload, download.
+
+client.py     Fal: one per process, the only door
+origins.py    where fal is, and the one place that adjusts fal_client
+pace.py       every interval, limit and timeout
+http.py       answers read under a cap
+statuses.py   what fal says about a job under way
+stream.py     server-sent events
+poller.py     one scheduler for all polled jobs, and what it does in an outage
+watching.py   stream first, polling when it must
+failures.py   fal's refusals as PaintingFailed
+results.py    the result JSON as a Result
+uploads.py    pictures into fal's storage, by fal_client
+progress.py   percent and steps out of log lines
+"""
+
+from __future__ import annotations
+
+from bot.fal.client import CancelAnswer, Fal
+from bot.fal.pace import Pace
+from bot.fal.progress import Painted, read_progress
+from bot.fal.statuses import Completed, Status, Waiting, Working
+
+__all__ = ["CancelAnswer", "Completed", "Fal", "Pace", "Painted", "Status", "Waiting", "Working", "read_progress"]

@@ -1,0 +1,470 @@
+"""`Fal`: the only door to fal.ai."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import re
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack
+from enum import Enum
+from types import SimpleNamespace, TracebackType
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from bot.catalogue.model import Json, Model
+from bot.errors import (
+    AnswerLost,
+    FalBroken,
+    FalUnreachable,
+    PaintingFailed,
+    ResultUnusable,
+)
+from bot.fal.failures import Served, failure_of
+from bot.fal.http import NETWORK_ERRORS, RESULT_BYTES, STATUS_BYTES, Answer, read_answer
+from bot.fal.origins import Origins, fal_client_pointed, resolve
+from bot.fal.pace import Pace
+from bot.fal.poller import Poller
+from bot.fal.results import read_result
+from bot.fal.statuses import Status
+from bot.fal.uploads import Uploader
+from bot.fal.watching import Watcher
+from bot.jobs.job import FalRequest, RemotePicture, Result
+from bot.media.fetch import BadAddress, BadStatus, TooLarge, decode_data_uri, get_capped
+
+log = logging.getLogger(__name__)
+
+USER_AGENT = "Easel (self-hosted Discord bot; aiohttp)"
+_REQUEST_ID = re.compile(r"[\w.:-]{1,200}")
+#: A result of a mere network box in between: fal itself has not spoken.
+_GONE_PICTURE = frozenset({403, 404, 410})
+
+
+class CancelAnswer(Enum):
+    """What fal said to a cancel."""
+
+    #: Removed from the queue, or the runner was told; one that is being painted may still finish, and be billed.
+    REMOVED_OR_REQUESTED = "removed_or_requested"
+    #: Too late: the result is there.
+    ALREADY_COMPLETED = "already_completed"
+    #: fal has no such request.
+    UNKNOWN = "unknown"
+
+
+class Fal:
+    """fal's queue for one process. Enter it inside the running loop.
+
+    A submit is exactly one POST, never repeated here:
+
+    ====================================================== =====================================================
+    what happened                                          raised
+    ====================================================== =====================================================
+    no connection (refused, DNS, TLS, connect timeout),    FalUnreachable: fal can't have it, submit again later
+    or none became free
+    408, 409, 429; 503 with Retry-After; 503 page of an    FalUnreachable (`retry_after_s` where sent): fal turned
+    nginx without x-fal-request-id                         it away before the queue
+    401, 403, 402                                          KeyRefused, BalanceExhausted
+    404, 410                                               ModelGone
+    400, 413, 422                                          OptionsRefused, or ContentRefused where it says so
+    any other 3xx or 4xx                                   FalBroken
+    the connection broke or the time ran out after the     AnswerLost: fal may or may not have it
+    headers had left; 500, 502, 504 and any other 5xx;
+    2xx without a readable request id (HTML, cut off)
+    ====================================================== =====================================================
+
+    A 503 is split because gateways also answer it after handing a request on ("upstream reset"); only where the
+    answer shows that it came from in front of the queue is it safe to submit again.
+
+    Args:
+        key: the API key, sent only to the queue's host and fal's own (`Origins.may_see_key`).
+        queue_url: base URL of the queue; None takes fal_client's, with FAL_RUN_HOST and FAL_QUEUE_RUN_HOST.
+        rest_url, cdn_url: hosts of uploads; None takes fal_client's.
+        max_streams: status streams open at once; beyond them jobs are polled. 0 polls always.
+        store_payloads: False sends `X-Fal-Store-IO: 0` with every submit.
+        pace: intervals and limits.
+        jitter: numbers in [0, 1) that spread retries.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: str,
+        queue_url: str | None = None,
+        rest_url: str | None = None,
+        cdn_url: str | None = None,
+        max_streams: int = 1500,
+        store_payloads: bool = True,
+        pace: Pace = Pace(),  # noqa: B008 - frozen
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._key = key
+        self._origins: Origins = resolve(queue_url)
+        self._rest_url, self._cdn_url = rest_url, cdn_url
+        self._max_streams = max_streams
+        self._store_payloads = store_payloads
+        self._pace = pace
+        self._jitter = jitter
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        tls = ssl.create_default_context()  # honours SSL_CERT_FILE
+        pace = self._pace
+        # Idle connections are dropped early: a POST on one that fal has just closed would be an answer lost.
+        calls = aiohttp.TCPConnector(limit=pace.calls_at_once, ssl=tls, keepalive_timeout=15, ttl_dns_cache=60)
+        stack.push_async_callback(calls.close)
+        streams = aiohttp.TCPConnector(limit=0, ssl=tls, ttl_dns_cache=60)
+        stack.push_async_callback(streams.close)
+        media = aiohttp.TCPConnector(limit=2 * pace.downloads_at_once, ssl=tls, ttl_dns_cache=60)
+        stack.push_async_callback(media.close)
+        secret = {"Authorization": f"Key {self._key}"}
+        self._submits = await stack.enter_async_context(_session(calls, secret, [_departures()]))
+        self._calls = await stack.enter_async_context(_session(calls, secret))
+        self._streams = await stack.enter_async_context(_session(streams, secret))
+        self._media = await stack.enter_async_context(_session(media, {"Accept-Encoding": "identity"}))
+        self._downloads = asyncio.Semaphore(pace.downloads_at_once)
+        stack.enter_context(
+            fal_client_pointed(queue=self._origins.queue, rest_url=self._rest_url, cdn_url=self._cdn_url)
+        )
+        self._uploader = Uploader(self._key, at_once=pace.uploads_at_once, timeout_s=pace.upload_s)
+        self._poller = Poller(self._look, pace, jitter=self._jitter)
+        stack.push_async_callback(self._poller.close)
+        self._watcher = Watcher(self._streams, self._poller, pace, max_streams=self._max_streams)
+
+    # ------------------------------------------------------------------ submit
+
+    async def submit(
+        self,
+        endpoint: str,
+        arguments: Mapping[str, Json],
+        *,
+        start_timeout_s: float,
+        store_payload: bool = True,
+        model: Model | None = None,
+    ) -> FalRequest:
+        """Hand one request to fal with one POST (see the class for what each outcome raises).
+
+        Args:
+            endpoint: `owner/alias` or `owner/alias/path`.
+            start_timeout_s: fal drops the request when painting has not begun by then; more than 1.
+            store_payload: False keeps this one's payload out of fal's records.
+            model: names the model and its successor in a ModelGone.
+
+        Raises:
+            FalUnreachable: it never left; safe to submit again.
+            AnswerLost: fal may have it.
+            PaintingFailed: fal refused it.
+        """
+        headers = {"Content-Type": "application/json", "X-Fal-Request-Timeout": str(float(start_timeout_s))}
+        if not (store_payload and self._store_payloads):
+            headers["X-Fal-Store-IO"] = "0"
+        body = json.dumps(arguments, separators=(",", ":"), allow_nan=False).encode()
+        departure = _Departure()
+        try:
+            async with self._submits.post(
+                self._origins.submit_url(endpoint),
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=self._pace.submit_s, sock_connect=self._pace.connect_s),
+                trace_request_ctx=departure,
+            ) as response:
+                answer = await read_answer(response, STATUS_BYTES)
+        except NETWORK_ERRORS as error:
+            if not departure.left:
+                raise FalUnreachable("fal.ai could not be reached.") from error
+            raise AnswerLost("The connection to fal.ai broke before it answered.") from error
+        return self._accepted(answer, endpoint, Served.of(model) if model else Served(endpoint))
+
+    def _accepted(self, answer: Answer, endpoint: str, served: Served) -> FalRequest:
+        if answer.ok:
+            return self._request(answer, endpoint)
+        log.info("fal refused a submit", extra={"endpoint": endpoint, "status": answer.status})
+        if answer.status in (408, 409, 429) or _before_the_queue(answer):
+            raise FalUnreachable("fal.ai turned the request away.", answer.retry_after_s(self._pace.retry_after_max_s))
+        if answer.status >= 500:
+            raise AnswerLost(f"fal.ai answered {answer.status} to a submit.")
+        if answer.status == 404:
+            served_no_more = failure_of(Answer(410, {}, b""), served)
+            assert served_no_more is not None
+            raise served_no_more
+        raise failure_of(answer, served) or FalBroken()
+
+    def _request(self, answer: Answer, endpoint: str) -> FalRequest:
+        body = answer.object() or {}
+        request_id = body.get("request_id")
+        if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
+            raise AnswerLost("fal.ai's answer to a submit could not be read.")
+        ours = self._origins.request(endpoint, request_id)
+
+        def address(name: str, fallback: str) -> str:
+            given = body.get(name)
+            return given if isinstance(given, str) and self._origins.may_see_key(given) else fallback
+
+        return FalRequest(
+            request_id=request_id,
+            status_url=address("status_url", ours.status_url),
+            response_url=address("response_url", ours.response_url),
+            cancel_url=address("cancel_url", ours.cancel_url),
+        )
+
+    # ------------------------------------------------------------------ watch
+
+    def watch(self, request: FalRequest, *, expected_s: float) -> AsyncGenerator[Status, None]:
+        """Statuses until Completed: Waiting, Working with new log lines, Completed. Nothing is said twice.
+
+        Over the status stream (one HTTP call a job) where fal offers it and fewer than `max_streams` are open, else by
+        polling, first at about `expected_s`. Goes on through outages of any length. Close it (`contextlib.aclosing`)
+        when leaving early.
+
+        Raises:
+            FalBroken: fal does not know the request. KeyRefused: fal does not take the key.
+        """
+        self._check_address(request.status_url)
+        return self._watcher.watch(request, expected_s=expected_s)
+
+    async def _look(self, url: str) -> Answer:
+        """One status GET for the poller: useful answers are a JSON object with 2xx, and definite ends."""
+        answer = await self._once("GET", url, STATUS_BYTES)
+        if answer.torn and len(answer.body) > STATUS_BYTES:  # the logs have outgrown us; the status has not
+            answer = await self._once("GET", str(URL(url, encoded=True).update_query(logs="0")), STATUS_BYTES)
+        is_end = answer.status in (400, 401, 403, 404, 410, 422) and answer.json() is not None
+        if is_end or (answer.ok and answer.object() is not None):
+            return answer
+        raise self._useless(answer)
+
+    # ------------------------------------------------------------------ result
+
+    async def result(self, request: FalRequest, *, model: Model) -> Result:
+        """The result of a completed request, with one GET unless fal stumbles.
+
+        Raises:
+            PaintingFailed: the job's end in fal's words (see `failures`), or ResultUnusable.
+            FalUnreachable: fal can't be heard at the moment; the picture may still be there, ask again later.
+        """
+        self._check_address(request.response_url)
+        served = Served.of(model)
+        unreadable = 0
+        useless: Answer | None = None
+        async for attempt in self._attempts():
+            try:
+                answer = await self._once("GET", request.response_url, RESULT_BYTES)
+            except FalUnreachable:
+                if attempt.last:
+                    raise
+                continue
+            useless = answer
+            if not answer.ok:
+                if (failure := failure_of(answer, served)) is not None:
+                    self._log_failure(request, answer, failure)
+                    raise failure
+                attempt.wait_at_least(answer.retry_after_s(self._pace.retry_max_s))
+                continue
+            body = answer.object()
+            if body is not None:
+                return read_result(body, answer.headers)
+            unreadable += 1
+            if unreadable > 1:
+                break
+        assert useless is not None
+        raise self._no_result(request, useless)
+
+    def _no_result(self, request: FalRequest, answer: Answer) -> PaintingFailed | FalUnreachable:
+        """What to make of the last answer when all tries heard nothing better."""
+        log.warning("no usable result", extra={"request": request.request_id, "status": answer.status})
+        if answer.ok:
+            return ResultUnusable("its answer could not be read")
+        if answer.status == 404:
+            return ResultUnusable("the result is no longer there")
+        # A JSON 5xx is the model's or fal's own word about this job; a page of a gateway says only that fal is away.
+        if answer.status >= 500 and answer.object() is not None:
+            return FalBroken()
+        return self._useless(answer)
+
+    @staticmethod
+    def _log_failure(request: FalRequest, answer: Answer, failure: PaintingFailed) -> None:
+        log.info(
+            "fal ended a request", extra={"request": request.request_id, "status": answer.status, "code": failure.code}
+        )
+
+    # ------------------------------------------------------------------ cancel
+
+    async def cancel(self, request: FalRequest) -> CancelAnswer:
+        """Cancel at fal: one PUT, repeated only while fal can't be heard.
+
+        Raises:
+            KeyRefused: fal does not take the key.
+            FalUnreachable: no usable answer.
+        """
+        self._check_address(request.cancel_url)
+        async for attempt in self._attempts():
+            try:
+                answer = await self._once("PUT", request.cancel_url, STATUS_BYTES)
+            except FalUnreachable:
+                if attempt.last:
+                    raise
+                continue
+            if (meaning := _cancel_meaning(answer)) is not None:
+                return meaning
+            failure = failure_of(answer, Served("The model")) if answer.status in (401, 403) else None
+            if failure is not None:
+                raise failure
+            if attempt.last:
+                raise self._useless(answer)
+            attempt.wait_at_least(answer.retry_after_s(self._pace.retry_max_s))
+        raise AssertionError("the last attempt returns or raises")
+
+    # ------------------------------------------------------------------ pictures
+
+    async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
+        """Put a picture into fal's storage; returns its https address (see `Uploader`)."""
+        return await self._uploader.upload(body, content_type, file_name)
+
+    async def download(self, picture: RemotePicture, *, max_bytes: int) -> bytes:
+        """One picture of a result, at most `max_bytes`; our key is not sent.
+
+        Raises:
+            ResultUnusable: too large, empty, gone, or at an address that is not followed.
+            FalUnreachable: the network or the server failed for all tries.
+        """
+        try:
+            if picture.url[:5].lower() == "data:":
+                body = decode_data_uri(picture.url, max_bytes=max_bytes)
+            else:
+                async with self._downloads:
+                    body = await self._fetch(picture.url, max_bytes)
+        except TooLarge as error:
+            raise ResultUnusable(f"its picture is larger than {max_bytes / 1_048_576:.0f} MiB") from error
+        except BadAddress as error:
+            raise ResultUnusable("its picture lies at an address I don't open") from error
+        if not body:
+            raise ResultUnusable("the picture it sent is empty")
+        return body
+
+    async def _fetch(self, address: str, max_bytes: int) -> bytes:
+        body = b""
+        async for attempt in self._attempts():
+            try:
+                body = await get_capped(self._media, address, max_bytes=max_bytes, timeout_s=self._pace.download_s)
+            except BadStatus as error:
+                if attempt.last and error.status in _GONE_PICTURE:
+                    raise ResultUnusable("its picture is no longer there") from error
+                if attempt.last:
+                    raise FalUnreachable("The picture could not be fetched.") from error
+            except NETWORK_ERRORS as error:
+                if attempt.last:
+                    raise FalUnreachable("The picture could not be fetched.") from error
+            else:
+                if body:
+                    break
+        return body
+
+    # ------------------------------------------------------------------ shared
+
+    async def _once(self, method: str, url: str, max_bytes: int) -> Answer:
+        """One call with our key. Raises FalUnreachable when no answer comes."""
+        timeout = aiohttp.ClientTimeout(total=self._pace.call_s, sock_connect=self._pace.connect_s)
+        try:
+            async with self._calls.request(
+                method, URL(url, encoded=True), allow_redirects=False, timeout=timeout
+            ) as response:
+                return await read_answer(response, max_bytes)
+        except NETWORK_ERRORS as error:
+            raise FalUnreachable("fal.ai did not answer.") from error
+
+    async def _attempts(self) -> AsyncGenerator[_Attempt, None]:
+        """The tries of one call with growing pauses between them."""
+        pause_s = self._pace.retry_s
+        for number in range(1, self._pace.tries + 1):
+            attempt = _Attempt(last=number == self._pace.tries)
+            yield attempt
+            if not attempt.last:
+                await asyncio.sleep(max(pause_s * (0.75 + 0.5 * self._jitter()), attempt.pause_s))
+                pause_s = min(2 * pause_s, self._pace.retry_max_s)
+
+    def _useless(self, answer: Answer) -> FalUnreachable:
+        return FalUnreachable(
+            f"fal.ai gave no usable answer ({answer.status}).", answer.retry_after_s(self._pace.retry_after_max_s)
+        )
+
+    def _check_address(self, address: str) -> None:
+        """A stored request of another configuration must not lead our key astray."""
+        if not self._origins.may_see_key(address):
+            log.warning("a request belongs to another host than the configured queue")
+            raise FalBroken
+
+
+class _Attempt:
+    """One try."""
+
+    def __init__(self, *, last: bool) -> None:
+        self.last = last
+        self.pause_s = 0.0
+
+    def wait_at_least(self, seconds: float | None) -> None:
+        """What the server asked for before the next try."""
+        self.pause_s = seconds or 0.0
+
+
+class _Departure:
+    """Whether the headers of one POST have been handed to the connection."""
+
+    left = False
+
+
+def _departures() -> aiohttp.TraceConfig:
+    async def leave(
+        session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
+    ) -> None:
+        context.trace_request_ctx.left = True
+
+    config = aiohttp.TraceConfig()
+    config.on_request_headers_sent.append(leave)
+    return config
+
+
+def _session(
+    connector: aiohttp.TCPConnector, headers: Mapping[str, str], traces: list[aiohttp.TraceConfig] | None = None
+) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        connector_owner=False,
+        headers={"User-Agent": USER_AGENT, **headers},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=traces,
+    )
+
+
+def _before_the_queue(answer: Answer) -> bool:
+    """Whether a 503 certainly came from in front of fal's queue."""
+    if answer.status != 503:
+        return False
+    is_ingress = "x-fal-request-id" not in answer.headers and b"nginx" in answer.body
+    return is_ingress or "Retry-After" in answer.headers
+
+
+def _cancel_meaning(answer: Answer) -> CancelAnswer | None:
+    body = answer.object() or {}
+    said = str(body.get("status", "")).upper()
+    if said == "ALREADY_COMPLETED" or (answer.ok and body.get("success") is False):
+        return CancelAnswer.ALREADY_COMPLETED
+    if answer.ok:
+        return CancelAnswer.REMOVED_OR_REQUESTED
+    if answer.status in (400, 404, 410, 422):
+        return CancelAnswer.UNKNOWN
+    return None

@@ -1,0 +1,83 @@
+"""Answers of fal, read under a cap and judged before anybody trusts them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+
+from bot.catalogue.model import Json
+
+#: What a status may weigh; its logs grow with every poll.
+STATUS_BYTES = 2 * 1024 * 1024
+#: A result with pictures as data URIs (we never ask for them) is far larger than one with links.
+RESULT_BYTES = 24 * 1024 * 1024
+
+#: What aiohttp raises when the network is at fault.
+NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers and body of one HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    #: The body ended early or passed the cap.
+    torn: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Any 2xx: fal says 202 while a job is under way and 200 once it is done."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Json:
+        """The body as JSON, or None where it is none (HTML, cut off, empty, or the literal null)."""
+        if self.torn:
+            return None
+        try:
+            parsed: Json = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+        return parsed
+
+    def object(self) -> dict[str, Json] | None:
+        """The body as a JSON object, or None."""
+        parsed = self.json()
+        return parsed if isinstance(parsed, dict) else None
+
+    def retry_after_s(self, longest_s: float) -> float | None:
+        """Retry-After in seconds (given as such or as a date), at most `longest_s`."""
+        given = self.headers.get("Retry-After")
+        if given is None:
+            return None
+        try:
+            seconds = float(given)
+        except ValueError:
+            try:
+                at = parsedate_to_datetime(given)
+            except (ValueError, TypeError):
+                return None
+            seconds = (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        return None if math.isnan(seconds) else min(max(seconds, 0.0), longest_s)
+
+
+async def read_answer(response: aiohttp.ClientResponse, max_bytes: int) -> Answer:
+    """The whole answer. A body that ends early or passes the cap is marked torn, so the status is never lost."""
+    body = bytearray()
+    torn = False
+    try:
+        async for chunk in response.content.iter_chunked(64 * 1024):
+            body += chunk
+            if len(body) > max_bytes:
+                torn = True
+                break
+    except NETWORK_ERRORS:
+        torn = True
+    return Answer(response.status, response.headers, bytes(body), torn)

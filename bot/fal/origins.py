@@ -1,0 +1,74 @@
+"""Where fal is. The only place that reads fal_client's addresses and the only one that changes them.
+
+fal_client takes `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST` from the environment at import and knows no setting for the
+hosts of uploads, so a configured URL is written over its module constants while a `Fal` is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import fal_client.client
+from yarl import URL
+
+from bot.jobs.job import FalRequest
+from bot.media.fetch import is_loopback
+
+#: Hosts of fal's own that may see the key (fal_client's backup domain among them).
+_FAL_DOMAINS = ("fal.run", "falrun.com", "fal.ai")
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Base URL of the queue, ending in a slash."""
+
+    queue: str
+
+    def submit_url(self, endpoint: str) -> URL:
+        """Where a request for this endpoint (`owner/alias` or `owner/alias/path`) is posted."""
+        return URL(self.queue + endpoint.strip("/"))
+
+    def request(self, endpoint: str, request_id: str) -> FalRequest:
+        """The addresses of a request as fal documents them: `owner/alias` only, whatever the endpoint's path."""
+        parts = endpoint.strip("/").split("/")
+        app = "/".join(parts[:3] if parts[0] in fal_client.client.APP_NAMESPACES else parts[:2])
+        base = f"{self.queue}{app}/requests/{request_id}"
+        return FalRequest(request_id, f"{base}/status", base, f"{base}/cancel")
+
+    def may_see_key(self, address: str) -> bool:
+        """Whether our key may be sent there: the queue's own host, or one of fal's over https."""
+        try:
+            url, queue = URL(address, encoded=True), URL(self.queue)
+        except (ValueError, TypeError):
+            return False
+        if url.host is None:
+            return False
+        if url.host == queue.host:
+            return url.scheme == "https" or (url.scheme == "http" and (queue.scheme == "http" or is_loopback(url.host)))
+        return url.scheme == "https" and any(
+            url.host == domain or url.host.endswith(f".{domain}") for domain in _FAL_DOMAINS
+        )
+
+
+def resolve(queue_url: str | None) -> Origins:
+    """The configured queue, else fal_client's (which honours the environment)."""
+    return Origins((queue_url or fal_client.client.QUEUE_URL_FORMAT).rstrip("/") + "/")
+
+
+@contextmanager
+def fal_client_pointed(*, queue: str, rest_url: str | None, cdn_url: str | None) -> Iterator[None]:
+    """fal_client speaks to the configured hosts inside this context, and to fal's again after it."""
+    module = fal_client.client
+    before = (module.QUEUE_URL_FORMAT, module.RUN_URL_FORMAT, module.REST_URL, module.CDN_URL)
+    if queue != module.QUEUE_URL_FORMAT:
+        module.QUEUE_URL_FORMAT = module.RUN_URL_FORMAT = queue
+    if rest_url is not None:
+        module.REST_URL = rest_url.rstrip("/")
+    if cdn_url is not None:
+        module.CDN_URL = cdn_url.rstrip("/")
+    try:
+        yield
+    finally:
+        module.QUEUE_URL_FORMAT, module.RUN_URL_FORMAT, module.REST_URL, module.CDN_URL = before

@@ -1,0 +1,63 @@
+"""Every interval, limit and timeout of `bot.fal` in one value, so that tests can run the same code faster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patient we are. Names ending in `_s` are seconds."""
+
+    # A job of known duration is first looked at when it should be done, so that one look usually suffices.
+    margin_s: float = 0.2
+    margin_share: float = 0.05
+    #: The first look at a long job comes no later than this, so that people see it move.
+    first_look_s: float = 8.0
+    poll_min_s: float = 0.5
+    poll_growth: float = 1.5
+    poll_max_s: float = 5.0
+    #: Far back in fal's queue the longest interval grows up to this.
+    poll_queued_max_s: float = 20.0
+    polls_at_once: int = 32
+    polls_per_s: float = 250.0
+
+    # Pauses for everything polled while fal answers nothing useful.
+    outage_min_s: float = 0.5
+    outage_max_s: float = 15.0
+    #: The longest Retry-After that is honoured.
+    retry_after_max_s: float = 120.0
+
+    #: A stream without a byte for this long is taken for dead (fal's own client allows 15 s).
+    stream_idle_s: float = 45.0
+    #: Heartbeats alone are believed for this long; then one poll asks.
+    stream_quiet_s: float = 150.0
+    #: A stream that told something and lived this long has done its duty when it breaks.
+    stream_fair_s: float = 5.0
+    #: Streams opened a second: a TLS handshake costs about a millisecond, a thousand in one go would hold the loop.
+    streams_per_s: float = 400.0
+    #: How often one job may meet a broken stream before it is polled to its end.
+    stream_tries: int = 2
+
+    connect_s: float = 10.0
+    submit_s: float = 60.0
+    call_s: float = 30.0
+    download_s: float = 30.0
+    upload_s: float = 120.0
+    #: Tries of one GET or PUT and the first pause between them; it doubles.
+    tries: int = 4
+    retry_s: float = 0.5
+    retry_max_s: float = 10.0
+    #: How often an unlikely end (404 for a request we have seen, a refused key) must be heard to be believed.
+    believe_after: int = 3
+
+    downloads_at_once: int = 12
+    uploads_at_once: int = 3
+    calls_at_once: int = 64
+
+    def scaled(self, factor: float) -> Self:
+        """The same manners on another clock: every `_s` field times `factor`."""
+        times = {field.name: getattr(self, field.name) * factor for field in fields(self) if field.name.endswith("_s")}
+        times |= {"polls_per_s": self.polls_per_s / factor, "streams_per_s": self.streams_per_s / factor}
+        return replace(self, **times)

@@ -1,0 +1,100 @@
+"""What fal says about a request under way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.catalogue.model import Json
+
+log = logging.getLogger(__name__)
+
+#: Log lines are only searched for progress; nobody needs more of one.
+_LINE_CHARACTERS = 300
+#: More lines than any model writes; beyond them repeats are possible, and harmless.
+_REMEMBERED_LINES = 4_000
+_UNKNOWN_SEEN: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """In fal's queue; `position` requests are ahead (0-based), None where fal does not say."""
+
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """fal is painting; `lines` are log lines not given before."""
+
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The result, or its failure, can be fetched. `error_type` hints at a failure; the result says which."""
+
+    error_type: str | None = None
+
+
+Status = Waiting | Working | Completed
+
+
+class StatusReader:
+    """Turns the status bodies of one request into news: nothing is said twice.
+
+    fal's logs are cumulative in polled statuses and incremental on the stream, and after a fallback the two mix; a
+    line is known by its time and text, or by its place where a polled one carries no time.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._last: Status | None = None
+
+    def news(self, body: Mapping[str, Json], *, cumulative: bool) -> Status | None:
+        """What this body adds, or None when it repeats the last one."""
+        status, last = self._read(body, cumulative), self._last
+        self._last = status
+        if isinstance(status, Waiting):
+            return None if status == last else status
+        if isinstance(status, Working) and not status.lines:
+            return None if isinstance(last, Working) else status
+        return status
+
+    def _read(self, body: Mapping[str, Json], cumulative: bool) -> Status:
+        name = body.get("status")
+        if name == "COMPLETED":
+            error_type = body.get("error_type") or ("error" if body.get("error") else None)
+            return Completed(str(error_type)[:64] if error_type else None)
+        if name == "IN_QUEUE":
+            position = body.get("queue_position")
+            return Waiting(position if isinstance(position, int) and position >= 0 else None)
+        if name != "IN_PROGRESS":
+            _note_unknown(name)
+        return Working(self._new_lines(body.get("logs"), cumulative))
+
+    def _new_lines(self, logs: Json, cumulative: bool) -> tuple[str, ...]:
+        if not isinstance(logs, list):
+            return ()
+        lines: list[str] = []
+        for place, entry in enumerate(logs):
+            message = entry.get("message") if isinstance(entry, dict) else entry
+            if not isinstance(message, str):
+                continue
+            at = entry.get("timestamp") if isinstance(entry, dict) else None
+            line = message[:_LINE_CHARACTERS]
+            if at is None and not cumulative:
+                lines.append(line)
+            elif (known := hash((at if at is not None else place, line))) not in self._seen:
+                if len(self._seen) < _REMEMBERED_LINES:
+                    self._seen.add(known)
+                lines.append(line)
+        return tuple(lines)
+
+
+def _note_unknown(name: Json) -> None:
+    shown = str(name)[:40]
+    if shown not in _UNKNOWN_SEEN and len(_UNKNOWN_SEEN) < 100:
+        _UNKNOWN_SEEN.add(shown)
+        log.warning("fal sent an unknown status; taken for work in progress", extra={"status": shown})

@@ -1,0 +1,64 @@
+"""Pictures into fal's storage, by fal_client as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import fal_client
+import httpx
+from yarl import URL
+
+from bot.errors import BalanceExhausted, FalUnreachable, KeyRefused, OptionsRefused
+from bot.media.fetch import followable
+
+log = logging.getLogger(__name__)
+
+
+class Uploader:
+    """Uploads through repository `fal_v3` only.
+
+    fal_client's own fallback (`fal`) sends our key along to a storage host that is not fal's, so there is none. A
+    picture that can't be uploaded is not sent as a data URI either: fal keeps payloads for 30 days and advises
+    against it beyond a few KB; the job waits instead (FalUnreachable).
+
+    fal_client makes a TLS context for each upload (some 20 ms of the event loop), hence few at once.
+    """
+
+    def __init__(self, key: str, *, at_once: int, timeout_s: float) -> None:
+        self._client = fal_client.AsyncClient(key=key)
+        self._turn = asyncio.Semaphore(at_once)
+        self._timeout_s = timeout_s
+
+    async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
+        """The https address of the stored picture.
+
+        Raises:
+            KeyRefused, BalanceExhausted, OptionsRefused (too large): fal said no.
+            FalUnreachable: no usable answer within fal_client's own tries.
+        """
+        try:
+            async with self._turn, asyncio.timeout(self._timeout_s):
+                address = await self._client.upload(
+                    body, content_type, file_name, repository="fal_v3", fallback_repository=[]
+                )
+        except fal_client.FalClientHTTPError as error:
+            raise _refusal(error.status_code, str(error.message)) from error
+        except httpx.HTTPStatusError as error:  # the storage token is asked for without fal_client's error handling
+            raise _refusal(error.response.status_code, error.response.text) from error
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError, KeyError, TypeError) as error:
+            raise FalUnreachable("fal.ai's storage did not answer.") from error
+        if not followable(URL(address)):
+            raise FalUnreachable("fal.ai's storage answered with an address that can't be used.")
+        return address
+
+
+def _refusal(status: int, text: str) -> KeyRefused | BalanceExhausted | OptionsRefused | FalUnreachable:
+    log.warning("an upload to fal's storage failed", extra={"status": status})
+    if status == 402 or (status == 403 and any(word in text.lower() for word in ("balance", "locked"))):
+        return BalanceExhausted()
+    if status in (401, 403):
+        return KeyRefused()
+    if status == 413:
+        return OptionsRefused("the picture given is too large")
+    return FalUnreachable("fal.ai's storage did not take the picture.")

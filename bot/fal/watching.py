@@ -1,0 +1,199 @@
+"""One job from submit to COMPLETED: over the status stream where there is one, by polling where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import aiohttp
+from yarl import URL
+
+from bot.catalogue.model import Json
+from bot.errors import FalBroken, KeyRefused
+from bot.fal.http import NETWORK_ERRORS
+from bot.fal.pace import Pace
+from bot.fal.poller import Poller
+from bot.fal.statuses import Completed, Status, StatusReader, Waiting, Working
+from bot.fal.stream import EventParser, NotAStream, polled_url, stream_url
+from bot.jobs.job import FalRequest
+
+log = logging.getLogger(__name__)
+
+#: How a server says that it has no status stream. A 404 may also mean the request; the next poll tells.
+_NO_STREAM = frozenset({404, 405, 406, 410, 501})
+
+
+class Cadence:
+    """When to look next at one polled job."""
+
+    def __init__(self, pace: Pace, expected_s: float) -> None:
+        self._pace = pace
+        self._interval_s = pace.poll_min_s
+        self._first_s = min(max(expected_s, 0.0) * (1 + pace.margin_share) + pace.margin_s, pace.first_look_s)
+        self._working = False
+
+    def first_s(self) -> float:
+        """Seconds until the first look: about when the job should be done."""
+        return self._first_s
+
+    def next_s(self, status: Status | None) -> float:
+        """Seconds until the next look, after this status."""
+        if isinstance(status, Working) and not self._working:
+            self._working = True
+            self._interval_s = self._pace.poll_min_s
+        longest_s = self._pace.poll_max_s
+        if isinstance(status, Waiting) and status.position:
+            longest_s = min(longest_s * (1 + status.position / 10), self._pace.poll_queued_max_s)
+        interval_s = min(self._interval_s, longest_s)
+        self._interval_s = min(self._interval_s * self._pace.poll_growth, self._pace.poll_queued_max_s)
+        return interval_s
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What is known about one watched request."""
+
+    request: FalRequest
+    cadence: Cadence
+    reader: StatusReader = field(default_factory=StatusReader)
+    last: Status | None = None
+    #: Streams that broke before they were of use.
+    broken: int = 0
+    #: A stream answered as if there were none; the next poll decides who is meant.
+    doubted: bool = False
+    #: Answers in a row that would end the job.
+    ends: int = 0
+
+
+class Watcher:
+    """All jobs under way in this process."""
+
+    def __init__(self, session: aiohttp.ClientSession, poller: Poller, pace: Pace, *, max_streams: int) -> None:
+        self._session = session
+        self._poller = poller
+        self._pace = pace
+        self._max_streams = max_streams
+        self._streams = 0
+        self._supported = True
+        self._next_opening = float("-inf")
+        self._loop = asyncio.get_running_loop()
+
+    async def watch(self, request: FalRequest, *, expected_s: float) -> AsyncGenerator[Status, None]:
+        """What happens to the request until it is completed; nothing is said twice.
+
+        Survives outages of any length. Raises FalBroken when fal does not know the request, KeyRefused when it no
+        longer takes the key.
+        """
+        watch = _Watch(request, Cadence(self._pace, expected_s))
+        after_s: float | None = None
+        while True:
+            if self._may_stream(watch):
+                async for status in self._stream(watch):
+                    yield status
+                    if isinstance(status, Completed):
+                        return
+                after_s = 0.0  # it broke: has the job ended meanwhile?
+            status_now = await self._poll(watch, watch.cadence.first_s() if after_s is None else after_s)
+            if status_now is not None:
+                yield status_now
+                if isinstance(status_now, Completed):
+                    return
+            after_s = watch.cadence.next_s(watch.last)
+
+    def _may_stream(self, watch: _Watch) -> bool:
+        return (
+            self._supported
+            and self._streams < self._max_streams
+            and watch.broken < self._pace.stream_tries
+            and not watch.doubted
+            and watch.ends == 0
+            and not self._poller.outage.active
+        )
+
+    # ------------------------------------------------------------------ the stream
+
+    async def _stream(self, watch: _Watch) -> AsyncGenerator[Status, None]:
+        """Statuses from one stream; ends when it ends, however it ends."""
+        self._streams += 1
+        opened_at, told = self._loop.time(), False
+        try:
+            async for status in self._events(watch):
+                told = True
+                if status is not None:
+                    yield status
+        except NETWORK_ERRORS as error:
+            log.debug("status stream broke", extra={"error": type(error).__name__})
+        except NotAStream:
+            log.debug("no usable status stream")
+        finally:
+            self._streams -= 1
+        if not told or self._loop.time() - opened_at < self._pace.stream_fair_s:
+            watch.broken += 1
+
+    async def _events(self, watch: _Watch) -> AsyncGenerator[Status | None, None]:
+        """One item for each event: its news, or None when it repeats what is known."""
+        parser = EventParser()
+        with closing(await self._open(stream_url(watch.request.status_url))) as response:
+            self._check_stream(response, watch)
+            quiet_since = self._loop.time()
+            async for chunk in response.content.iter_any():
+                for body in parser.feed(chunk):
+                    quiet_since = self._loop.time()
+                    yield self._news(watch, body, cumulative=False)
+                if self._loop.time() - quiet_since > self._pace.stream_quiet_s:
+                    return
+            for body in parser.finish():
+                yield self._news(watch, body, cumulative=False)
+
+    async def _open(self, url: URL) -> aiohttp.ClientResponse:
+        now = self._loop.time()
+        self._next_opening = max(now, self._next_opening) + 1 / self._pace.streams_per_s
+        if (wait_s := self._next_opening - 1 / self._pace.streams_per_s - now) > 0:
+            await asyncio.sleep(wait_s)
+        timeout = aiohttp.ClientTimeout(
+            total=None, connect=self._pace.call_s, sock_connect=self._pace.connect_s, sock_read=self._pace.stream_idle_s
+        )
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        return await self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout)
+
+    def _check_stream(self, response: aiohttp.ClientResponse, watch: _Watch) -> None:
+        if response.status == 200 and response.content_type == "text/event-stream":
+            return
+        # A proxy's error page says nothing about streams, but a plain answer to the stream's address does.
+        watch.doubted = response.status in _NO_STREAM or 200 <= response.status < 300
+        raise NotAStream
+
+    # ------------------------------------------------------------------ polling
+
+    async def _poll(self, watch: _Watch, after_s: float) -> Status | None:
+        answer = await self._poller.ask(str(polled_url(watch.request.status_url)), after_s=after_s)
+        body = answer.object()
+        if not answer.ok or body is None:
+            self._count_end(watch, answer.status)
+            return None
+        watch.ends = 0
+        if watch.doubted:
+            watch.doubted = False
+            watch.broken = self._pace.stream_tries
+            if self._supported:
+                self._supported = False
+                log.info("fal's status stream is not offered here; jobs are polled")
+        return self._news(watch, body, cumulative=True)
+
+    def _count_end(self, watch: _Watch, status: int) -> None:
+        """An unknown request or a refused key ends the job only when heard several times."""
+        watch.ends += 1
+        if watch.ends < self._pace.believe_after:
+            return
+        log.warning("fal ended a watch", extra={"request": watch.request.request_id, "status": status})
+        raise KeyRefused if status in (401, 403) else FalBroken
+
+    @staticmethod
+    def _news(watch: _Watch, body: Mapping[str, Json], *, cumulative: bool) -> Status | None:
+        status = watch.reader.news(body, cumulative=cumulative)
+        if status is not None:
+            watch.last = status
+        return status
