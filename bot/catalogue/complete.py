@@ -35,25 +35,30 @@ def _fitting(choices: Iterable[Choice], typed: str) -> list[Choice]:
 
 def _pretty(value: str) -> str:
     """`vector_illustration/line_art` as people read it."""
-    return " / ".join(part.replace("_", " ").capitalize() for part in value.split("/"))
+    parts = [part.lower() if part.isupper() else part for part in value.replace("_", " ").split("/")]
+    return " / ".join(part[:1].upper() + part[1:] for part in parts)
 
 
 # ---------------------------------------------------------------------- sizes and styles
 
 
-def _size_label(choice: str) -> str:
-    pixels = sizes.pixels_of(choice)
-    if choice in sizes.PRESETS_PX and pixels:
-        words = choice.removesuffix("_hd").split("_", 1)
-        shape = f" {'9:16' if 'portrait' in choice else '16:9'}" if "16_9" in choice else ""
-        shape = shape or (f" {'3:4' if 'portrait' in choice else '4:3'}" if "4_3" in choice else "")
-        return f"{words[0].capitalize()}{shape} · {pixels[0]} × {pixels[1]}"
+_SHAPES: Final = {
+    "square_hd": "Square",
+    "square": "Square, small",
+    "portrait_4_3": "Portrait 3:4",
+    "portrait_16_9": "Portrait 9:16",
+    "landscape_4_3": "Landscape 4:3",
+    "landscape_16_9": "Landscape 16:9",
+}
+
+
+def _size_label(option: Option, choice: str) -> str:
+    pixels, ratio = sizes.pixels_of(option, choice), sizes.read_ratio(choice)
+    name = _SHAPES.get(choice) or (choice if ratio else _pretty(choice))
     if pixels:
-        return f"{_orientation(pixels[0] / pixels[1])} · {pixels[0]} × {pixels[1]}"
-    ratio = sizes.read_ratio(choice)
-    if ratio:
-        return f"{choice} · {_orientation(ratio).lower()}"
-    return f"{_pretty(choice)} · the model decides"
+        shape = _SHAPES.get(choice) or _orientation(pixels[0] / pixels[1])
+        return f"{shape} · {pixels[0]} × {pixels[1]}"
+    return f"{name} · {_orientation(ratio).lower()}" if ratio else f"{name} · the model decides"
 
 
 def _orientation(ratio: float) -> str:
@@ -65,22 +70,20 @@ def size_choices(model: Model, typed: str = "") -> list[Choice]:
     option = model.option(model.size_option or "")
     if option is None:
         return []
-    listed = [(_size_label(choice), choice) for choice in option.choices]
-    custom = [choice for choice in _typed_size(option, typed) if choice[1] not in option.choices]
-    return (custom + _fitting(listed, typed))[:_MOST]
+    first = _typed_size(option, typed)
+    listed = _fitting([(_size_label(option, choice), choice) for choice in option.choices], typed)
+    return (first + [choice for choice in listed if choice not in first])[:_MOST]
 
 
 def _typed_size(option: Option, typed: str) -> list[Choice]:
-    if not typed.strip() or len(typed) > _MOST_CHARACTERS:
-        return []
     try:
         value = parse_value(option, "size", typed)
     except InvalidOption:
         return []
-    pixels = sizes.pixels_of(value)
+    pixels = sizes.pixels_of(option, value)
     if isinstance(value, dict) and pixels:
         return [(f"{pixels[0]} × {pixels[1]}", f"{pixels[0]}x{pixels[1]}")]
-    return [(_size_label(str(value)), typed.strip())]
+    return [(_size_label(option, str(value)), str(value))]
 
 
 def style_choices(model: Model, typed: str = "") -> list[Choice]:
@@ -94,7 +97,7 @@ def style_choices(model: Model, typed: str = "") -> list[Choice]:
 
 def option_completions(model: Model, typed: str) -> list[Choice]:
     """Keys first, after `key=` values; earlier pairs are kept. Empty where the whole would pass 100 characters."""
-    earlier, key, tail = _split(typed)
+    earlier, key, tail = _split(model, typed)
     if key is None:
         return _whole(earlier, _key_choices(model, typed, tail))
     option = next(iter(candidates(model, plain_key(key))), None)
@@ -103,16 +106,22 @@ def option_completions(model: Model, typed: str) -> list[Choice]:
     return _whole(f"{earlier}{key}=", _value_choices(model, option, plain_key(key), tail))
 
 
-def _split(typed: str) -> tuple[str, str | None, str]:
+#: A value that is over, the separator after it, and the beginning of the next key.
+_FINISHED = re.compile(r"(\"[^\"]*\"|[^\s,;\"'{\[]+)[\s,;]+([A-Za-z_.-]*)")
+_SEVERAL: Final = frozenset({Kind.TEXTS, Kind.PICTURES, Kind.COLOURS, Kind.PALETTE, Kind.LORAS})
+
+
+def _split(model: Model, typed: str) -> tuple[str, str | None, str]:
     """(what is settled, the key whose value is being typed or None, the unfinished word)."""
     keys = list(_KEYS.finditer(typed))
     if not keys:
         return "", None, typed.strip()
     last = keys[-1]
     value = typed[last.end() :]
-    finished = re.fullmatch(r"(\"[^\"]*\"|[^\s,;\"'{\[]+)([\s,;]+)([A-Za-z_.-]*)", value)
-    if finished and not (finished[2].strip() == "," and not finished[3]):
-        return typed[: last.end()] + finished[1] + " ", None, finished[3]
+    finished = _FINISHED.fullmatch(value)
+    takes_several = any(option.kind in _SEVERAL for option in candidates(model, plain_key(last[1])))
+    if finished and not (takes_several and value.rstrip().endswith(",")):
+        return f"{typed[: last.end()]}{finished[1]} ", None, finished[2]
     return typed[: last.start(1)], last[1], value
 
 

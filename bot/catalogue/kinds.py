@@ -56,7 +56,7 @@ def parse_text(option: Option, name: str, given: object) -> Json:
         raise refuse(name, text, "plain text without control characters")
     why = nothing_to_paint(text) if option.required else None
     if why:
-        raise refuse(name, text, why)
+        raise refuse_with(name, text, "words that say what to paint", why)
     return text
 
 
@@ -314,8 +314,8 @@ def parse_loras(option: Option, name: str, given: object) -> Json:
 
 def _lora(option: Option, name: str, given: object) -> Json:
     if isinstance(given, str):
-        path, at, scale = given.rpartition("@")
-        given = {"path": path, "scale": scale} if at else {"path": given}
+        before, at, scale = given.rpartition("@")
+        given = {"path": before, "scale": scale} if at else {"path": given}
     if not isinstance(given, Mapping) or not set(given) <= set(option.fields):
         raise _bad(option, name, given)
     path = _weights_path(given.get("path"))

@@ -36,7 +36,7 @@ class Catalogue:
         wanted = name.strip().lower()
         model = self._by_name.get(wanted)
         if model is None:
-            raise UnknownModel(name, self._close(wanted))
+            raise UnknownModel(name, [near.key for near in self.search(wanted, 3)] if wanted else [])
         if model.endpoint in self._unavailable:
             raise ModelUnavailable(model.title, self._unavailable[model.endpoint])
         return model
@@ -59,14 +59,20 @@ class Catalogue:
             (rank, at, model) for at, model in enumerate(self.models) if (rank := _rank(model, words)) is not None
         ]
         found = [model for _, _, model in sorted(ranked, key=lambda entry: entry[:2])]
-        if not found:
-            found = [self._by_name[name] for name in self._close(" ".join(words)[:100])]
-        return found[:limit]
+        return (found or self._nearly(" ".join(words)))[:limit]
 
-    def _close(self, wanted: str) -> Sequence[str]:
-        names = {name: model.key for model in self.models for name in _names(model)}
-        near = difflib.get_close_matches(wanted[:100], names, 6, 0.5)
-        return list(dict.fromkeys(names[name] for name in near))[:3]
+    def _nearly(self, typed: str) -> list[Model]:
+        """Models whose name is a misspelling away, or holds the typed letters in their order."""
+        by_name = {name: model for model in self.models for name in _names(model)}
+        near = difflib.get_close_matches(typed[:100], by_name, 6, 0.6)
+        loose = [model.key for model in self.models if _in_order(typed, model.key)] if len(typed) > 1 else []
+        endpoints = dict.fromkeys(by_name[name].endpoint for name in [*near, *loose])
+        return [self._known[endpoint] for endpoint in endpoints]
+
+
+def _in_order(letters: str, text: str) -> bool:
+    rest = iter(text)
+    return all(letter in rest for letter in letters)
 
 
 def _names(model: Model) -> set[str]:

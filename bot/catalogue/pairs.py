@@ -17,7 +17,7 @@ from bot.catalogue.refuse import refuse, refuse_with
 MOST_CHARACTERS: Final = 6000
 _KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
 _NEXT_KEY = re.compile(r"[\s,;]+(?=[A-Za-z_][A-Za-z0-9_.-]*[ \t]*=)")
-_QUOTES: Final = {'"': '"', "'": "'", "“": '””“"', "”": '”“"', "„": '“”"', "‘": "’‘'", "’": "’‘'"}  # noqa: RUF001
+_QUOTES: Final = {'"': '"', "'": "'", "“": '””“"', "”": '”“"', "„": '“”"', "‘": "’‘'", "’": "’‘'"}
 _FORM = 'pairs such as `steps=20 acceleration=high negative_prompt="blurry, dull"`'
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Final
 
 from bot.catalogue.kinds import Attachment, parse_value
@@ -17,7 +19,6 @@ from bot.errors import InvalidOption
 
 #: What a friendly name means to a model without such an option: a value that changes nothing is let through.
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {"count": frozenset({"1", "1.0"})}
-_ATTACHED: Final = frozenset({"image", "mask"})
 
 
 def parse(model: Model, raw: Mapping[str, object]) -> Order:
@@ -28,7 +29,7 @@ def parse(model: Model, raw: Mapping[str, object]) -> Order:
     """
     prompt = _prompt(model, raw)
     given: dict[str, Json] = {}
-    for key, value in _pairs(raw):
+    for key, value in _pairs(model, raw):
         option, parsed = _resolve(model, key, value)
         if option is None:
             continue
@@ -54,18 +55,32 @@ def _prompt(model: Model, raw: Mapping[str, object]) -> str:
     return str(parse_value(option, "prompt", "" if given is None else given))
 
 
-def _pairs(raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+def _pairs(model: Model, raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """Every (key, value) a person gave, the `options` text taken apart; empty values are none."""
     for key, value in raw.items():
         name = plain_key(str(key))
-        if name == "prompt" or value is None or value == "":
+        if name == "prompt" or _empty(value):
             continue
         if name == "options":
             yield from _option_pairs(value)
-        elif name in _ATTACHED and isinstance(value, str):
-            yield name, Attachment(value.strip())
         else:
-            yield name, value
+            yield name, _attached(value) if _takes_pictures(model, name) else value
+
+
+def _empty(value: object) -> bool:
+    bare = value.strip() if isinstance(value, str) else value
+    return bare is None or (isinstance(bare, str | list | dict) and not bare)
+
+
+def _takes_pictures(model: Model, name: str) -> bool:
+    return any(option.kind in {Kind.PICTURE, Kind.PICTURES} for option in candidates(model, name))
+
+
+def _attached(value: object) -> object:
+    """URLs in a field of their own come from Discord; those inside `options` were typed by the person."""
+    if isinstance(value, str):
+        return Attachment(value.strip())
+    return [_attached(item) for item in value] if isinstance(value, list) else value
 
 
 def _option_pairs(text: object) -> Iterator[tuple[str, object]]:
@@ -81,7 +96,7 @@ def _option_pairs(text: object) -> Iterator[tuple[str, object]]:
             nested.setdefault(outer, {})[inner] = value
         elif key == "prompt":
             raise refuse_with(key, value, "nothing", "The prompt has a field of its own; leave it out of `options`.")
-        elif value not in (None, ""):
+        elif not _empty(value):
             yield key, value
     for outer, members in nested.items():
         if outer in seen:
@@ -137,7 +152,8 @@ def _check_required(model: Model, given: Mapping[str, Json]) -> None:
     needed = [o for o in model.offered if o.required and o.name != "prompt"]
     missing = [option.label for option in needed if option.name not in given]
     if missing:
-        sentence = f"{model.title} needs {listed([option.label for option in needed])}; {listed(missing)} is missing."
+        verb = "is" if len(missing) == 1 else "are"
+        sentence = f"{model.title} needs {listed([o.label for o in needed])}; {listed(missing)} {verb} missing."
         raise refuse_with(missing[0], "", listed(missing), sentence)
 
 
@@ -168,29 +184,18 @@ def _exclusive(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
 def _ordered(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
     numbers = [value for name in rule.options if isinstance(value := _value(model, name, given), int | float)]
     if numbers != sorted(numbers):
-        words = " up to ".join(f"`{label}`" for label in _labels(model, rule.options))
+        words = " or ".join(f"`{label}` above `{after}`" for label, after in pairwise(_labels(model, rule.options)))
         values = ", ".join(f"{number:g}" for number in numbers)
-        raise refuse_with(
-            rule.options[0],
-            values,
-            f"values that rise: {words}",
-            f"The values must rise from {words}; these are {values}.",
-        )
+        raise refuse_with(rule.options[0], values, f"values without {words}", f"There can't be {words} ({values}).")
 
 
 def _product(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
-    total = 1
-    for name in rule.options:
-        value = _value(model, name, given)
-        total *= value if isinstance(value, int) else 1
+    values = [_value(model, name, given) for name in rule.options]
+    total = math.prod(value for value in values if isinstance(value, int))
     if rule.maximum is not None and total > rule.maximum:
         words = " times ".join(f"`{label}`" for label in _labels(model, rule.options))
-        raise refuse_with(
-            rule.options[0],
-            total,
-            f"{words} of at most {rule.maximum}",
-            f"{words} makes {total}; {rule.maximum} is the most.",
-        )
+        sentence = f"{words} makes {total}; {rule.maximum} is the most."
+        raise refuse_with(rule.options[0], total, f"{words} of at most {rule.maximum}", sentence)
 
 
 _RULES: Final = {"exclusive": _exclusive, "ordered": _ordered, "product": _product}

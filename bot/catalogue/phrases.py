@@ -95,7 +95,7 @@ def value_text(value: Json) -> str:
 
 def describe_option(option: Option) -> str:
     """What the option takes and what it is when not given, e.g. `whole number from 1 to 50, default 28`."""
-    words = allowed(option).removeprefix("a ").replace("`", "")
+    words = allowed(option).removeprefix("a ").removeprefix("an ").replace("`", "")
     default = value_text(option.default)
     if not default.strip():
         return f"{words}, needed" if option.required else words

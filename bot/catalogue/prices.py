@@ -23,7 +23,8 @@ def images_of(options: Mapping[str, Json]) -> int:
 
 def order_size(model: Model, options: Mapping[str, Json]) -> tuple[int, int] | None:
     """Width and height to expect, None where fal decides."""
-    return sizes.pixels_of(options.get(model.size_option)) if model.size_option else None
+    option = model.option(model.size_option or "")
+    return sizes.pixels_of(option, options.get(option.name)) if option else None
 
 
 def order_cost_usd(model: Model, order: Order) -> Decimal | None:

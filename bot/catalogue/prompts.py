@@ -19,14 +19,19 @@ def _visible(character: str) -> bool:
 
 
 def nothing_to_paint(text: str) -> str | None:
-    """Why a prompt cannot be painted, as a phrase; None when it can."""
+    """Why a prompt cannot be painted, as a sentence; None when it can."""
+    if not text.strip():
+        return "The prompt is empty; say what to paint."
     plain = unicodedata.normalize("NFC", _MENTIONS.sub(" ", text))
     seen = sum(_visible(character) for character in plain)
     marks = sum(unicodedata.category(character) in {"Mn", "Me"} for character in plain if not _variation(character))
     if not seen:
-        return "words that say what to paint; mentions, links, formatting and invisible characters alone are not enough"
+        return (
+            "There is nothing to paint in this prompt: mentions, links, formatting, accents and invisible characters "
+            "alone are not enough."
+        )
     if marks > _MOST_MARKS * seen:
-        return "words that say what to paint, without piles of accents on every letter"
+        return "This prompt is buried under accents; write it without the piles on every letter."
     return None
 
 

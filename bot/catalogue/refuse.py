@@ -6,7 +6,7 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from bot.catalogue.model import HELD, Model, Option
+from bot.catalogue.model import FRIENDLY, HELD, Model, Option
 from bot.errors import InvalidOption
 
 _SHOWN_CHARACTERS = 60
@@ -49,9 +49,15 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 
 def close(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
-    """Candidates that look like the word."""
+    """Candidates that look like the word or begin with it."""
     by_lower = {candidate.lower(): candidate for candidate in candidates}
-    return [by_lower[found] for found in difflib.get_close_matches(word[:100].lower(), by_lower, limit, 0.6)]
+    wanted = word[:100].lower()
+    begin = [lower for lower in by_lower if len(wanted) > 1 and lower.startswith(wanted)]
+    near = [*begin, *difflib.get_close_matches(wanted, by_lower, limit, 0.6)]
+    return [by_lower[found] for found in dict.fromkeys(near)][:limit]
+
+
+_INSTEAD = {"count": "It paints one picture at a time.", "seed": "It chooses its own seed every time."}
 
 
 def no_such_option(model: Model, key: str, given: object) -> InvalidOption:
@@ -61,7 +67,9 @@ def no_such_option(model: Model, key: str, given: object) -> InvalidOption:
             key, given, "nothing", f"`{key}` is set by the operator of this bot and can't be given here."
         )
     offered = names(model.offered)
-    known = {option.label for option in model.offered} | {option.name for option in model.offered}
-    near = close(key, known)
-    hint = f" Did you mean {listed(near, 'or')}?" if near else ""
+    if key in FRIENDLY:
+        hint = f" {_INSTEAD[key]}" if key in _INSTEAD else ""
+    else:
+        near = close(key, [name for option in model.offered for name in (option.label, option.name)])
+        hint = f" Did you mean {listed(near, 'or')}?" if near else ""
     return refuse_with(key, given, offered, f"{model.title} has no option `{shown(key)}`.{hint} It has {offered}.")

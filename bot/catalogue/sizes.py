@@ -116,7 +116,8 @@ def _custom(option: Option, text: str, pixels: tuple[int, int] | None, ratio: fl
     shape = ratio or WORDS.get(text)
     if shape is None:
         return None
-    fitting = [name for name in option.choices if name in PRESETS_PX and math.isclose(_shape(name) or 0, shape)]
+    within = [name for name in option.choices if name in PRESETS_PX and _bounds(option).hold(*PRESETS_PX[name])]
+    fitting = [name for name in within if math.isclose(_shape(name) or 0, shape)]
     if fitting:
         return max(fitting, key=lambda name: PRESETS_PX[name])
     computed = _computed(_bounds(option), shape)
@@ -152,13 +153,19 @@ def _listed(option: Option, text: str, pixels: tuple[int, int] | None, ratio: fl
     return best if abs(shapes[best] / ratio - 1) <= _TOLERANCE else None
 
 
-def pixels_of(value: Json) -> tuple[int, int] | None:
-    """Width and height of a size in the model's own form, None where fal decides."""
+def pixels_of(option: Option, value: Json) -> tuple[int, int] | None:
+    """Width and height of a size in the model's own form, None where fal decides.
+
+    A preset whose usual pixels the model itself does not paint (`square` on a model of 1024 pixels a
+    side and more) is also fal's to decide.
+    """
     match value:
         case {"width": int(width), "height": int(height)}:
             return width, height
+        case str() if value in PRESETS_PX:
+            return PRESETS_PX[value] if _bounds(option).hold(*PRESETS_PX[value]) else None
         case str():
-            return PRESETS_PX.get(value) or read_pixels(value)
+            return read_pixels(value)
     return None
 
 
