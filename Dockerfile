@@ -1,0 +1,31 @@
+# Two stages: the first has pip and makes the packages, the second has only Python, the packages and Easel.
+
+FROM python:3.13-slim AS packages
+COPY requirements/runtime.txt /tmp/runtime.txt
+RUN python -m venv /opt/easel \
+    && /opt/easel/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/runtime.txt \
+    && /opt/easel/bin/python -m pip uninstall --yes pip
+
+FROM python:3.13-slim
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin easel \
+    && mkdir /data && chown easel:easel /data
+COPY --from=packages /opt/easel /opt/easel
+WORKDIR /easel
+COPY LICENSE ./
+COPY bot bot
+COPY cogs cogs
+RUN /opt/easel/bin/python -m compileall -q bot cogs
+
+ENV PATH=/opt/easel/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    EASEL_DATABASE_URL=sqlite:////data/easel.db \
+    EASEL_WEB__PORT=8080
+VOLUME /data
+USER 10001:10001
+# discord.py and fal need outgoing HTTPS only; 8080 answers /health inside the container.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "bot", "check", "--health"]
+STOPSIGNAL SIGTERM
+# Exec form: python is process 1 and gets the signal itself.
+ENTRYPOINT ["python", "-m", "bot"]
+CMD ["run"]
