@@ -179,7 +179,7 @@ class Order:
     """
 
     endpoint: str
-    prompt: str
+    prompt: str = field(repr=False)
     options: Mapping[str, Json]
     #: Names of options the person set themselves (shown in Details; defaults are greyed).
     given: tuple[str, ...]

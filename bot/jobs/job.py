@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -65,7 +65,7 @@ class Reply:
     application_id: int
     interaction_id: int
     #: Dies 15 minutes after the interaction; never logged.
-    token: str
+    token: str = field(repr=False)
     token_expires_at: datetime
     #: The message that shows this job; known once the first answer is out.
     message_id: int | None = None

@@ -1,0 +1,9 @@
+"""The store: the only room that knows SQL. SQLite by default, PostgreSQL where several processes share the work."""
+
+from __future__ import annotations
+
+from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Preferences
+from bot.store.store import KEEP, Keep, Store
+from bot.store.times import utcnow
+
+__all__ = ["KEEP", "Accepted", "Counts", "Duplicate", "Erased", "Keep", "Preferences", "Store", "utcnow"]

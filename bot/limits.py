@@ -1,0 +1,389 @@
+"""Who may paint how much: values and one decision. No clock, no database.
+
+Four rules apply to every request:
+
+- `pace`: a generic cell rate algorithm (GCRA) per person. One moment, the theoretical arrival time (`tat`), says how
+  much of the burst is used: an image costs `interval`, and `tat` may run ahead of now by `burst_images * interval`.
+- `user_day` and `guild_day`: images per person and per server in the UTC calendar day.
+- `concurrent`: unfinished jobs per person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Self
+
+from bot.errors import LimitReached
+from bot.settings import LimitSettings, Tier
+
+_NOTHING_SPENT = "Nothing was started and no quota was used."
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The limits that hold for one request."""
+
+    #: Time one image costs; the sustained pace is one image each `interval`.
+    interval: timedelta
+    #: Images a rested person may ask for at once.
+    burst_images: int
+    #: 0 means none at all, as everywhere here; `enabled=False` is what lifts limits.
+    images_per_day: int
+    concurrent_jobs: int
+    guild_images_per_day: int
+    #: Share of the queue compared with others.
+    weight: float = 1.0
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GuildLimits:
+    """What a server sets for everybody in it; None leaves the operator's value.
+
+    Raises:
+        ValueError: a value out of range, naming it.
+    """
+
+    images_per_hour: float | None = None
+    burst_images: int | None = None
+    images_per_day: int | None = None
+    concurrent_jobs: int | None = None
+    guild_images_per_day: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be at least {least}, not {value}")
+        if self.images_per_hour is not None and not 0 < self.images_per_hour < float("inf"):
+            raise ValueError(f"images_per_hour must be above 0, not {self.images_per_hour}")
+
+    def to_json(self) -> dict[str, float | int]:
+        """Only what is set."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Self:
+        """Read what `to_json` wrote; keys of another version and unusable values are left out."""
+        known: dict[str, float | int] = {}
+        for name in ("images_per_hour", *_LEAST):
+            value = data.get(name)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                known[name] = float(value) if name == "images_per_hour" else int(value)
+        try:
+            return cls(**known)  # type: ignore[arg-type]  # the names decide the types just above
+        except ValueError:
+            return cls()
+
+
+_LEAST: Mapping[str, int] = {"burst_images": 1, "images_per_day": 0, "concurrent_jobs": 1, "guild_images_per_day": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What somebody has used up."""
+
+    #: The GCRA's theoretical arrival time; None for somebody new.
+    tat: datetime | None
+    images_today: int
+    guild_images_today: int
+    active_jobs: int
+    #: False in direct messages and group chats: the server's rule does not apply.
+    in_guild: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The request passes; `tat` is to be stored."""
+
+    tat: datetime
+    #: Images left for the person today after this request; None without limits.
+    left_today: int | None
+    #: Time taken from the pace, given back when the job fails.
+    cost: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request does not pass, and why."""
+
+    #: `pace`, `user_day`, `guild_day` or `concurrent`.
+    rule: str
+    #: First moment the same request would pass; None when it never would, or when a running job has to end first.
+    retry_at: datetime | None
+    #: Images left for the person today.
+    left_today: int
+    #: Images that were asked for.
+    images: int
+    #: Images (for `concurrent`: jobs) that would pass under this rule right now.
+    left: int
+    #: The rule's bound: images at once, images a day, or jobs.
+    bound: int
+    #: When anything at all comes back under this rule (None: something is left now, or nothing ever comes).
+    next_at: datetime | None = None
+
+    def error(self) -> LimitReached:
+        """The refusal as the error that carries the sentence."""
+        return LimitReached(self.rule, f"{_SENTENCES[self.rule](self)} {_NOTHING_SPENT}", self.retry_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What somebody has left, for `/usage`."""
+
+    #: Images possible in one request right now, all rules considered.
+    images_now: int
+    #: Images the pace alone would let through now, and when the whole burst is back (None: it is).
+    burst_left: int
+    burst_full_at: datetime | None
+    left_today: int
+    #: None outside servers.
+    guild_left_today: int | None
+    free_jobs: int
+    #: When the day counts start again.
+    day_ends_at: datetime
+
+
+def decide(usage: Usage, policy: Policy, images: int, now: datetime) -> Allowed | Refused:
+    """Check one request of `images` images against all rules.
+
+    Of several rules in the way the one that takes longest to clear is reported, so that waiting once is enough.
+    """
+    if images < 1:
+        raise ValueError(f"a request is for at least one image, not {images}")
+    start = now if usage.tat is None else max(usage.tat, now)
+    if not policy.enabled:
+        return Allowed(start, None)
+    refusals = [
+        refused
+        for refused in (
+            _user_day(usage, policy, images, now),
+            _guild_day(usage, policy, images, now),
+            _pace(usage, policy, images, now),
+            _concurrent(usage, policy, images),
+        )
+        if refused is not None
+    ]
+    if refusals:
+        return max(refusals, key=_stubbornness)
+    cost = policy.interval * images
+    return Allowed(start + cost, policy.images_per_day - usage.images_today - images, cost)
+
+
+def standing(usage: Usage, policy: Policy, now: datetime) -> Standing | None:
+    """What is left for somebody; None when limits are off."""
+    if not policy.enabled:
+        return None
+    burst_left = _burst_left(usage, policy, now)
+    left_today = max(0, policy.images_per_day - usage.images_today)
+    guild_left = max(0, policy.guild_images_per_day - usage.guild_images_today) if usage.in_guild else None
+    free_jobs = max(0, policy.concurrent_jobs - usage.active_jobs)
+    bounds = [burst_left, left_today, *([guild_left] if guild_left is not None else [])]
+    return Standing(
+        images_now=min(bounds) if free_jobs else 0,
+        burst_left=burst_left,
+        burst_full_at=usage.tat if usage.tat is not None and usage.tat > now else None,
+        left_today=left_today,
+        guild_left_today=guild_left,
+        free_jobs=free_jobs,
+        day_ends_at=_midnight(now),
+    )
+
+
+def policy_for(settings: LimitSettings, overrides: GuildLimits | None, role_ids: Sequence[int]) -> Policy:
+    """The limits for somebody with these roles.
+
+    The best of each value among their tiers counts; then the server's own values replace it.
+    """
+    tiers = [settings.default, *(settings.tiers[str(role)] for role in role_ids if str(role) in settings.tiers)]
+    best = _best(tiers)
+    policy = Policy(
+        interval=_interval(best.images_per_hour),
+        burst_images=best.burst_images,
+        images_per_day=best.images_per_day,
+        concurrent_jobs=best.concurrent_jobs,
+        guild_images_per_day=settings.guild_images_per_day,
+        weight=best.weight,
+        enabled=settings.enabled,
+    )
+    return policy if overrides is None else _overridden(policy, overrides)
+
+
+def _best(tiers: Sequence[Tier]) -> Tier:
+    return Tier(
+        images_per_hour=max(tier.images_per_hour for tier in tiers),
+        burst_images=max(tier.burst_images for tier in tiers),
+        images_per_day=max(tier.images_per_day for tier in tiers),
+        concurrent_jobs=max(tier.concurrent_jobs for tier in tiers),
+        weight=max(tier.weight for tier in tiers),
+    )
+
+
+def _overridden(policy: Policy, overrides: GuildLimits) -> Policy:
+    changes = overrides.to_json()
+    per_hour = changes.pop("images_per_hour", None)
+    policy = replace(policy, **changes)  # type: ignore[arg-type]  # the names of both are the same
+    return policy if per_hour is None else replace(policy, interval=_interval(per_hour))
+
+
+def _interval(images_per_hour: float) -> timedelta:
+    return timedelta(seconds=3600 / images_per_hour)
+
+
+# ---------------------------------------------------------------------- the rules
+
+
+def _user_day(usage: Usage, policy: Policy, images: int, now: datetime) -> Refused | None:
+    return _day("user_day", usage.images_today, policy.images_per_day, usage, policy, images, now)
+
+
+def _guild_day(usage: Usage, policy: Policy, images: int, now: datetime) -> Refused | None:
+    if not usage.in_guild:
+        return None
+    return _day("guild_day", usage.guild_images_today, policy.guild_images_per_day, usage, policy, images, now)
+
+
+def _day(  # noqa: PLR0917  # the two day rules share everything but two numbers
+    rule: str, used: int, bound: int, usage: Usage, policy: Policy, images: int, now: datetime
+) -> Refused | None:
+    if used + images <= bound:
+        return None
+    tomorrow = _midnight(now)
+    return Refused(
+        rule=rule,
+        retry_at=tomorrow if images <= bound else None,
+        left_today=_left_today(usage, policy),
+        images=images,
+        left=max(0, bound - used),
+        bound=bound,
+        next_at=tomorrow if bound and used >= bound else None,
+    )
+
+
+def _pace(usage: Usage, policy: Policy, images: int, now: datetime) -> Refused | None:
+    start = now if usage.tat is None else max(usage.tat, now)
+    earliest = start + policy.interval * images - policy.interval * policy.burst_images
+    if images <= policy.burst_images and earliest <= now:
+        return None
+    left = _burst_left(usage, policy, now)
+    next_image_at = start + policy.interval - policy.interval * policy.burst_images
+    return Refused(
+        rule="pace",
+        retry_at=earliest if images <= policy.burst_images else None,
+        left_today=_left_today(usage, policy),
+        images=images,
+        left=left,
+        bound=policy.burst_images,
+        next_at=None if left else next_image_at,
+    )
+
+
+def _concurrent(usage: Usage, policy: Policy, images: int) -> Refused | None:
+    if usage.active_jobs < policy.concurrent_jobs:
+        return None
+    return Refused(
+        rule="concurrent",
+        retry_at=None,
+        left_today=_left_today(usage, policy),
+        images=images,
+        left=0,
+        bound=policy.concurrent_jobs,
+    )
+
+
+def _stubbornness(refused: Refused) -> tuple[int, datetime]:
+    """Sort key: never possible, then the latest moment, then a running job in the way."""
+    if refused.retry_at is not None:
+        return (1, refused.retry_at)
+    return (0 if refused.rule == "concurrent" else 2, datetime.min.replace(tzinfo=UTC))
+
+
+def _burst_left(usage: Usage, policy: Policy, now: datetime) -> int:
+    ahead = timedelta(0) if usage.tat is None else max(usage.tat - now, timedelta(0))
+    room = policy.interval * policy.burst_images - ahead
+    return max(0, room // policy.interval)
+
+
+def _left_today(usage: Usage, policy: Policy) -> int:
+    return max(0, policy.images_per_day - usage.images_today)
+
+
+def _midnight(now: datetime) -> datetime:
+    """The next start of a UTC day."""
+    return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
+
+
+# ---------------------------------------------------------------------- the sentences
+
+
+def relative(moment: datetime) -> str:
+    """Discord's markup for "in 5 minutes", rounded up so that it is true when it says "now"."""
+    seconds, rest = divmod((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1), 1_000_000)
+    return f"<t:{seconds + bool(rest)}:R>"
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture" if count == 1 else f"{count} pictures"
+
+
+def _say_pace(refused: Refused) -> str:
+    if refused.retry_at is None:
+        return (
+            f"That would be {_pictures(refused.images)} in one request; ask for at most {refused.bound} at once. "
+            f"Right now {_pictures(refused.left)} would go through{_and_next(refused)}."
+        )
+    left = (
+        f"you have {_pictures(refused.left)} left for the moment"
+        if refused.left
+        else "you have none left for the moment"
+    )
+    when = f"{_pictures(refused.images)} will be possible {relative(refused.retry_at)}"
+    return f"That's a bit fast: {left}, and {when}. You have {_pictures(refused.left_today)} left today."
+
+
+def _and_next(refused: Refused) -> str:
+    return f", the next one {relative(refused.next_at)}" if refused.next_at is not None else ""
+
+
+def _say_user_day(refused: Refused) -> str:
+    if refused.bound == 0:
+        return "Your limit here is 0 pictures a day, so I can't paint for you."
+    return _say_day(refused, f"your {_pictures(refused.bound)} a day", "You have")
+
+
+def _say_guild_day(refused: Refused) -> str:
+    if refused.bound == 0:
+        return "This server's limit is 0 pictures a day, so I can't paint here."
+    own = f" Your own limit leaves you {_pictures(refused.left_today)} today."
+    return _say_day(refused, f"this server's {_pictures(refused.bound)} a day", "The server has") + own
+
+
+def _say_day(refused: Refused, bound: str, holder: str) -> str:
+    back = f"The count starts again {relative(refused.retry_at)}." if refused.retry_at is not None else ""
+    if refused.retry_at is None:
+        back = f"Ask for at most {refused.left or refused.bound} at once{_again(refused)}."
+    left = f"{holder} {refused.left} left" if refused.left else f"{holder} none left"
+    return f"{_pictures(refused.images).capitalize()} would be more than {bound}. {left} today. {back}"
+
+
+def _again(refused: Refused) -> str:
+    return f"; the count starts again {relative(refused.next_at)}" if refused.next_at is not None else ""
+
+
+def _say_concurrent(refused: Refused) -> str:
+    jobs = "request" if refused.bound == 1 else "requests"
+    return (
+        f"You already have {refused.bound} {jobs} in the works, the most at once, so 0 more can start. "
+        "The next one can start as soon as one of them is done or you `/cancel` it. "
+        f"You have {_pictures(refused.left_today)} left today."
+    )
+
+
+_SENTENCES = {
+    "pace": _say_pace,
+    "user_day": _say_user_day,
+    "guild_day": _say_guild_day,
+    "concurrent": _say_concurrent,
+}

@@ -1,0 +1,166 @@
+"""Accepting jobs: many at once, in one transaction, with one statement for each thing there is to know or write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, or_, select
+
+from bot.errors import Overloaded
+from bot.jobs.job import Job, NewJob
+from bot.limits import Allowed, Policy, Refused, decide
+from bot.store.books import Books, Count, counts_of
+from bot.store.dialect import upsert
+from bot.store.outcomes import Accepted, Duplicate
+from bot.store.queue import places, virtual_time, waiting_jobs
+from bot.store.rows import job_columns, job_from, queued_job
+from bot.store.tables import balances, jobs, ledger, pacing
+from bot.store.times import day_of, span_us, to_us
+
+Answer = Accepted | Refused | Duplicate
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One call of `Store.accept`."""
+
+    new: NewJob
+    policy: Policy
+    max_waiting: int
+
+
+class Accepting:
+    """The batch behind `Store.accept`."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    def batch(self, connection: Connection, asks: Sequence[Ask]) -> Sequence[Answer | Exception]:
+        """Answer all asks, in order of arrival, each seeing the effects of those before it."""
+        now = self._clock()
+        round_ = _Round(connection, asks, now)
+        answers = [round_.answer(ask) for ask in asks]
+        round_.write()
+        ahead = places(connection, round_.accepted)
+        return [
+            Accepted(answer, round_.allowed[answer.id], ahead.get(answer.id, 0)) if isinstance(answer, Job) else answer
+            for answer in answers
+        ]
+
+
+class _Round:
+    """One batch under way."""
+
+    def __init__(self, connection: Connection, asks: Sequence[Ask], now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self._now_us = to_us(now)
+        self._day = day_of(now)
+        # The locks come first: what is read below must be what the process before us committed.
+        self._books = Books(connection, [ask.new.actor for ask in asks], self._day, lock=True)
+        self._by_interaction, self._ids = _known(connection, asks)
+        self._waiting = waiting_jobs(connection)
+        self._virtual_time = virtual_time(connection)
+        self._job_rows: list[dict[str, Any]] = []
+        self._ledger_rows: list[dict[str, Any]] = []
+        self._touched: dict[Count, int] = {}
+        self._paced: set[int] = set()
+        self.allowed: dict[str, Allowed] = {}
+
+    @property
+    def accepted(self) -> list[str]:
+        """Ids of the jobs this batch adds."""
+        return list(self.allowed)
+
+    def answer(self, ask: Ask) -> Job | Refused | Duplicate | Exception:
+        """Decide one ask; a Job means accepted."""
+        known = self._by_interaction.get(ask.new.reply.interaction_id)
+        if known is not None:
+            return Duplicate(known)
+        if ask.new.id in self._ids:
+            return ValueError(f"job id {ask.new.id} is taken")
+        if self._waiting >= ask.max_waiting:
+            return Overloaded(self._waiting)
+        verdict = decide(self._books.usage(ask.new.actor), ask.policy, ask.new.order.images, self._now)
+        if isinstance(verdict, Refused):
+            return verdict
+        return self._add(ask.new, ask.policy, verdict)
+
+    def _add(self, new: NewJob, policy: Policy, allowed: Allowed) -> Job:
+        actor, images = new.actor, new.order.images
+        cost = images / policy.weight
+        pace = self._books.paces.get(actor.user_id)
+        tag = max(self._virtual_time, pace.last_tag if pace is not None else 0.0) + cost
+        self._books.add(actor, images, tat_us=to_us(allowed.tat) if allowed.cost else None, tag=tag)
+        self._paced.add(actor.user_id)
+        for count in counts_of(actor, self._day):
+            self._touched[count] = self._touched.get(count, 0) + images
+        self._job_rows.append(job_columns(new, self._now_us, fair_tag=tag, fair_cost=cost))
+        self._ledger_rows.append(
+            {
+                "job_id": new.id,
+                "user_id": actor.user_id,
+                "guild_id": actor.guild_id,
+                "day": self._day,
+                "images": images,
+                "counted": images,
+                "pace_us": span_us(allowed.cost),
+                "state": "reserved",
+                "reserved_us": self._now_us,
+            }
+        )
+        job = queued_job(new, self._now)
+        self._by_interaction[new.reply.interaction_id] = job
+        self._ids.add(new.id)
+        self._waiting += 1
+        self.allowed[new.id] = allowed
+        return job
+
+    def write(self) -> None:
+        """Everything the batch added, one statement a table."""
+        if not self._job_rows:
+            return
+        self._connection.execute(jobs.insert(), self._job_rows)
+        self._connection.execute(ledger.insert(), self._ledger_rows)
+        paces = self._books.paces
+        upsert(
+            self._connection,
+            pacing,
+            [
+                {"user_id": user, "tat_us": paces[user].tat_us, "last_tag": paces[user].last_tag}
+                for user in sorted(self._paced)
+            ],
+            replace=("tat_us", "last_tag"),
+        )
+        upsert(
+            self._connection,
+            balances,
+            [
+                {"scope": scope, "subject_id": subject, "day": day, "images": self._books.counts[scope, subject, day]}
+                for scope, subject, day in sorted(self._touched)
+            ],
+            replace=("images",),
+        )
+
+
+def _known(connection: Connection, asks: Sequence[Ask]) -> tuple[dict[int, Job], set[str]]:
+    """Jobs that exist already, by interaction, and the ids in use."""
+    values = {
+        "interactions": [ask.new.reply.interaction_id for ask in asks],
+        "ids": [ask.new.id for ask in asks],
+    }
+    found = [job_from(row) for row in connection.execute(_KNOWN, values).mappings()]
+    return {job.reply.interaction_id: job for job in found}, {job.id for job in found}
+
+
+_KNOWN = select(jobs).where(
+    or_(
+        jobs.c.interaction_id.in_(bindparam("interactions", expanding=True)),
+        jobs.c.id.in_(bindparam("ids", expanding=True)),
+    )
+)
+
+__all__ = ["Accepting", "Answer", "Ask"]

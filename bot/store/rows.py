@@ -1,0 +1,203 @@
+"""Between values (`Job`, `Order`, …) and what the columns hold.
+
+Unknown JSON keys are ignored, missing ones get their defaults: rows may come from another version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from bot.catalogue import Json, Order, order_from_json, order_to_json
+from bot.jobs.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
+from bot.store.times import from_us, maybe_from_us, to_us
+
+#: One row by column name.
+Row = Mapping[str, Any] | RowMapping
+
+_PICTURE = ("url", "content_type", "width", "height")
+
+
+def job_columns(new: NewJob, now_us: int, *, fair_tag: float, fair_cost: float) -> dict[str, object]:
+    """A whole new row of `jobs`, queued."""
+    return {
+        "id": new.id,
+        "interaction_id": new.reply.interaction_id,
+        "state": JobState.QUEUED.value,
+        "fence": 0,
+        "attempts": 0,
+        "user_id": new.actor.user_id,
+        "guild_id": new.actor.guild_id,
+        "channel_id": new.actor.channel_id,
+        "role_ids": _dump(list(new.actor.role_ids)),
+        "endpoint": new.order.endpoint,
+        "images": new.order.images,
+        "order_json": _dump(order_to_json(new.order)),
+        "reply_json": _dump(_reply_to_json(new.reply)),
+        "token": new.reply.token,
+        "token_expires_us": to_us(new.reply.token_expires_at),
+        "message_id": new.reply.message_id,
+        "parent_id": new.parent_id,
+        "told": 0,
+        "cancel_requested": 0,
+        "fair_tag": fair_tag,
+        "fair_cost": fair_cost,
+        "created_us": now_us,
+    }
+
+
+def queued_job(new: NewJob, now: datetime) -> Job:
+    """The job as it stands right after `job_columns` was inserted."""
+    return Job(
+        id=new.id,
+        state=JobState.QUEUED,
+        fence=0,
+        actor=new.actor,
+        reply=new.reply,
+        order=new.order,
+        parent_id=new.parent_id,
+        created_at=now,
+    )
+
+
+def job_from(row: Row) -> Job:
+    """The whole job. Where its content was deleted, the order is an empty shell."""
+    return Job(
+        id=row["id"],
+        state=JobState(row["state"]),
+        fence=row["fence"],
+        actor=Actor(row["user_id"], row["channel_id"], row["guild_id"], tuple(json.loads(row["role_ids"]))),
+        reply=_reply_from(row),
+        order=_order_from(row),
+        parent_id=row["parent_id"],
+        created_at=from_us(row["created_us"]),
+        submitted_at=maybe_from_us(row["submitted_us"]),
+        started_at=maybe_from_us(row["started_us"]),
+        finished_at=maybe_from_us(row["finished_us"]),
+        ended_at=maybe_from_us(row["ended_us"]),
+        request=_request_from(row["request_json"]),
+        result=_result_from(row["result_json"]),
+        failure=_failure_from(row["failure_json"]),
+        told=bool(row["told"]),
+        cancel_requested=bool(row["cancel_requested"]),
+        attempts=row["attempts"],
+    )
+
+
+def request_json(request: FalRequest | None) -> str | None:
+    """Column `request_json`."""
+    if request is None:
+        return None
+    return _dump(
+        {
+            "request_id": request.request_id,
+            "status_url": request.status_url,
+            "response_url": request.response_url,
+            "cancel_url": request.cancel_url,
+        }
+    )
+
+
+def result_json(result: Result | None) -> str | None:
+    """Column `result_json`."""
+    if result is None:
+        return None
+    return _dump(
+        {
+            "pictures": [{name: getattr(picture, name) for name in _PICTURE} for picture in result.pictures],
+            "seed": result.seed,
+            "nsfw": None if result.nsfw is None else list(result.nsfw),
+            "inference_s": result.inference_s,
+            "billable_units": None if result.billable_units is None else str(result.billable_units),
+            "usage": None if result.usage is None else dict(result.usage),
+        }
+    )
+
+
+def failure_json(failure: Failure | None) -> str | None:
+    """Column `failure_json`."""
+    if failure is None:
+        return None
+    return _dump(
+        {
+            "code": failure.code,
+            "sentence": failure.sentence,
+            "worth_retrying": failure.worth_retrying,
+            "incident": failure.incident,
+        }
+    )
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+# ---------------------------------------------------------------------- the parts of a job
+
+
+def _order_from(row: Row) -> Order:
+    if row["order_json"] is None:
+        return Order(row["endpoint"], "", {}, (), row["images"], None, None)
+    return order_from_json(json.loads(row["order_json"]))
+
+
+def _reply_to_json(reply: Reply) -> dict[str, Json]:
+    return {
+        "application_id": reply.application_id,
+        "upload_limit_bytes": reply.upload_limit_bytes,
+        "age_restricted": reply.age_restricted,
+        "bot_can_post": reply.bot_can_post,
+        "ephemeral": reply.ephemeral,
+        "locale": reply.locale,
+    }
+
+
+def _reply_from(row: Row) -> Reply:
+    kept = _known(
+        json.loads(row["reply_json"]),
+        ("application_id", "upload_limit_bytes", "age_restricted", "bot_can_post", "ephemeral", "locale"),
+    )
+    return Reply(
+        interaction_id=row["interaction_id"],
+        token=row["token"],
+        token_expires_at=from_us(row["token_expires_us"]),
+        message_id=row["message_id"],
+        **kept,
+    )
+
+
+def _request_from(text: str | None) -> FalRequest | None:
+    if text is None:
+        return None
+    return FalRequest(**_known(json.loads(text), ("request_id", "status_url", "response_url", "cancel_url")))
+
+
+def _result_from(text: str | None) -> Result | None:
+    if text is None:
+        return None
+    data = json.loads(text)
+    units = data.get("billable_units")
+    nsfw = data.get("nsfw")
+    return Result(
+        pictures=tuple(RemotePicture(**_known(picture, _PICTURE)) for picture in data["pictures"]),
+        seed=data.get("seed"),
+        nsfw=None if nsfw is None else tuple(nsfw),
+        inference_s=data.get("inference_s"),
+        billable_units=None if units is None else Decimal(units),
+        usage=data.get("usage"),
+    )
+
+
+def _failure_from(text: str | None) -> Failure | None:
+    if text is None:
+        return None
+    return Failure(**_known(json.loads(text), ("code", "sentence", "worth_retrying", "incident")))
+
+
+def _known(data: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: data[key] for key in keys if key in data}

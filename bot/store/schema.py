@@ -1,0 +1,82 @@
+"""Bringing a database to the newest revision; forward only.
+
+A database that is there already costs one SELECT: Alembic is imported only when there is something to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, inspect, text
+
+from bot.errors import StoreUnusable
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
+#: Every revision, oldest first; a test compares it with the files.
+REVISIONS = ("0001", "0002")
+HEAD = REVISIONS[-1]
+
+_FOLDER = Path(__file__).parent / "migrations"
+#: Any number that no other program on the server uses for its advisory lock.
+_ADVISORY_LOCK = 7_308_332_140_665
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The revision the database is at; None when it is empty.
+
+    Raises:
+        StoreUnusable: it holds somebody else's tables where ours would be.
+    """
+    names = set(inspect(connection).get_table_names())
+    if "alembic_version" in names:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if "jobs" in names or "ledger" in names:
+        raise StoreUnusable(
+            "The database holds tables of another program. Give Easel a database of its own in EASEL_DATABASE_URL."
+        )
+    return None
+
+
+def check_revision(revision: str | None) -> None:
+    """Raise StoreUnusable for a database that a newer Easel wrote."""
+    if revision is not None and revision not in REVISIONS:
+        raise StoreUnusable(
+            f"The database was written by a newer Easel (revision {revision}; this one knows up to {HEAD}). "
+            "Update Easel, or restore a backup from before the update."
+        )
+
+
+def migrate(connection: Connection, to: str = HEAD) -> None:
+    """Bring the database forward, all in the caller's transaction.
+
+    Raises:
+        StoreUnusable: written by a newer Easel, or another program's.
+    """
+    if connection.dialect.name == "postgresql":
+        # Several processes may start at once: one migrates, the others wait and find it done.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    revision = revision_of(connection)
+    check_revision(revision)
+    if revision != to:
+        _upgrade(connection, to)
+
+
+def scripts() -> ScriptDirectory:
+    """The migration files, wherever the package is installed."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(_FOLDER))
+
+
+def _upgrade(connection: Connection, to: str) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+
+    script = scripts()
+    environment = EnvironmentContext(Config(), script, fn=lambda revision, _: script._upgrade_revs(to, revision))
+    with environment:
+        environment.configure(connection=connection, target_metadata=None)
+        environment.run_migrations()

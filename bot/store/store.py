@@ -1,0 +1,356 @@
+"""The store: jobs, their ledger, limits in use, preferences. The only way to the database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, bindparam, func, select, text
+
+from bot.errors import StoreUnusable
+from bot.jobs.job import LIVE, Actor, Failure, FalRequest, Job, JobState, NewJob, Result
+from bot.limits import GuildLimits, Policy, Refused, Usage
+from bot.store import choices, schema, upkeep
+from bot.store.accepting import Accepting, Ask
+from bot.store.books import Books
+from bot.store.database import Database, parse_url
+from bot.store.moving import Move, Moving, Note, check_move
+from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Preferences
+from bot.store.queue import Claiming, places
+from bot.store.rows import failure_json, job_from, request_json, result_json
+from bot.store.tables import jobs
+from bot.store.times import day_of, maybe_us, to_us, utcnow
+from bot.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Rows read and decoded between two breaths of the event loop.
+_PAGE = 500
+_CHECKPOINT_TRIES = 20
+
+
+class Keep(Enum):
+    """Marks what a call does not change (None is a value)."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
+
+
+class Store:
+    """All that outlives a restart.
+
+    Writes go through one task that lets concurrent callers share a transaction; every call returns after its COMMIT.
+    Any call may raise StoreUnusable (disk full, locked, server gone); later calls work again when the cause is gone.
+    """
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+        self._writer = Writer(database)
+        # One object for each kind, so that the writer can tell what belongs together.
+        self._accepting = Accepting(clock).batch
+        self._claiming = Claiming(clock).batch
+        self._moving = Moving(clock).batch
+
+    @classmethod
+    async def open(cls, url: str, *, clock: Callable[[], datetime] = utcnow, exclusive: bool = True) -> Self:
+        """Open the database at `url`, make it where it is missing, bring it to the newest form.
+
+        Args:
+            url: `sqlite:///file`, `sqlite:////whole/path` or `postgresql://…`, with or without a driver's name.
+            clock: where the present moment comes from.
+            exclusive: False only reads (`check`), beside a bot that runs: nothing is made, locked or migrated.
+
+        Raises:
+            StoreUnusable: with what to do about it.
+        """
+        parsed, place = parse_url(url)
+        database = Database(parsed, place, exclusive=exclusive)
+        store = cls(database, clock=clock)
+        try:
+            await store._prepare()
+        except BaseException:
+            await database.close()
+            raise
+        return store
+
+    async def _prepare(self) -> None:
+        if not self._database.exclusive:
+            revision = await self._database.read(schema.revision_of)
+            schema.check_revision(revision)
+            if revision != schema.HEAD:
+                raise StoreUnusable(
+                    f"The database {self._database.place} is empty or older than this Easel. "
+                    "Start the bot once: it brings the database forward by itself."
+                )
+            return
+        await self._database.write(schema.migrate)
+        # A first write shows a read-only file or a full disk now, not when the first person asks for a picture.
+        await self._database.write(self._note_start)
+        self._writer.start()
+
+    def _note_start(self, connection: Connection) -> None:
+        now = self._clock()
+        choices.write_meta(connection, "opened_at", now.isoformat())
+        upkeep.blank_dead_tokens(connection, to_us(now))
+
+    async def close(self) -> None:
+        """Finish what is being written and let go of the database."""
+        try:
+            await self._writer.close()
+        finally:
+            await self._database.close()
+
+    # ------------------------------------------------------------------ the life of a job
+
+    async def accept(self, new: NewJob, policy: Policy, *, max_waiting: int) -> Accepted | Refused | Duplicate:
+        """Check the limits, reserve and queue, in one transaction; the interaction id is the key.
+
+        Raises:
+            Overloaded: `max_waiting` jobs wait already.
+            ValueError: the job id is taken.
+        """
+        if new.order.images < 1 or policy.weight <= 0:
+            raise ValueError("a job needs at least one image and a weight above 0")
+        return await self._writer.run(self._accepting, Ask(new, policy, max_waiting))
+
+    async def claim(self, limit: int) -> list[Job]:
+        """Take up to `limit` jobs from the queue, fairest first; they are SUBMITTING, under a new fence."""
+        return await self._writer.run(self._claiming, limit)
+
+    async def advance(
+        self,
+        job: Job,
+        to: JobState,
+        *,
+        request: FalRequest | Keep | None = KEEP,
+        result: Result | Keep | None = KEEP,
+        failure: Failure | Keep | None = KEEP,
+        started_at: datetime | Keep | None = KEEP,
+        message_id: int | Keep | None = KEEP,
+        told: bool | Keep = KEEP,
+    ) -> Job | None:
+        """Move a job on if it still stands where `job` says (state and fence); None when it does not.
+
+        A terminal state settles (DELIVERED) or releases the reservation in the same transaction.
+        DELIVERED implies told.
+
+        Raises:
+            ValueError: not a legal move (SUBMITTING is entered by `claim`).
+        """
+        check_move(job, to)
+        fields: dict[str, Any] = {
+            name: value
+            for name, value in (("request", request), ("result", result), ("failure", failure))
+            if value is not KEEP
+        }
+        columns = _given(
+            request_json=request if request is KEEP else request_json(request),
+            result_json=result if result is KEEP else result_json(result),
+            failure_json=failure if failure is KEEP else failure_json(failure),
+            started_us=started_at if started_at is KEEP else maybe_us(started_at),
+            message_id=message_id,
+            told=told if told is KEEP else int(told),
+        )
+        return await self._writer.run(self._moving, Move(job, to, columns, fields))
+
+    async def note(
+        self,
+        job_id: str,
+        *,
+        message_id: int | Keep | None = KEEP,
+        told: bool | Keep = KEEP,
+        cancel_requested: bool | Keep = KEEP,
+        started_at: datetime | Keep | None = KEEP,
+    ) -> Job | None:
+        """Write down facts that change no state; None when there is no such job."""
+        columns = _given(
+            message_id=message_id,
+            told=told if told is KEEP else int(told),
+            cancel_requested=cancel_requested if cancel_requested is KEEP else int(cancel_requested),
+            started_us=started_at if started_at is KEEP else maybe_us(started_at),
+        )
+        return await self._writer.run(self._moving, Note(job_id, columns))
+
+    # ------------------------------------------------------------------ looking
+
+    async def job(self, job_id: str) -> Job | None:
+        """One job; None when it never was, or its content is deleted."""
+        found = await self._jobs(_BY_ID, {"id": job_id})
+        return found[0] if found else None
+
+    async def job_by_interaction(self, interaction_id: int) -> Job | None:
+        """The job an interaction started."""
+        found = await self._jobs(_BY_INTERACTION, {"interaction": interaction_id})
+        return found[0] if found else None
+
+    async def live_jobs(self) -> list[Job]:
+        """Every job that is not over, oldest first."""
+        return await self._paged(_LIVE_PAGE)
+
+    async def untold(self) -> list[Job]:
+        """Failed and cancelled jobs whose owner does not know yet, oldest first."""
+        return await self._paged(_UNTOLD_PAGE)
+
+    async def jobs_of(self, user_id: int, *, live_only: bool, limit: int = 25) -> list[Job]:
+        """Somebody's jobs, newest first."""
+        return await self._jobs(_OF_USER_LIVE if live_only else _OF_USER, {"user": user_id, "most": limit})
+
+    async def ahead(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """How many jobs will be claimed before each; jobs that are not queued are left out."""
+        return await self._database.read(partial(places, ids=list(job_ids)))
+
+    async def counts(self) -> Counts:
+        """How much is going on."""
+        by_state: dict[str, int] = await self._database.read(lambda connection: dict(connection.execute(_COUNTS).all()))
+        waiting = by_state.get(JobState.QUEUED.value, 0)
+        flying = sum(by_state.get(state.value, 0) for state in _IN_FLIGHT)
+        return Counts(waiting=waiting, in_flight=flying)
+
+    async def usage(self, actor: Actor) -> Usage:
+        """What somebody has used up, here and now."""
+        day = day_of(self._clock())
+        return await self._database.read(lambda connection: Books(connection, [actor], day, lock=False).usage(actor))
+
+    async def _jobs(self, statement: Any, values: Mapping[str, Any]) -> list[Job]:
+        def work(connection: Connection) -> list[Job]:
+            return [job_from(row) for row in connection.execute(statement, values).mappings()]
+
+        return await self._database.read(work)
+
+    async def _paged(self, statement: Any) -> list[Job]:
+        def page(connection: Connection, after: int) -> tuple[list[Job], int]:
+            rows = connection.execute(statement, {"after": after}).mappings().all()
+            return [job_from(row) for row in rows], (rows[-1]["seq"] if len(rows) == _PAGE else -1)
+
+        found: list[Job] = []
+        after = 0
+        while after >= 0:
+            some, after = await self._database.read(partial(page, after=after))
+            found += some
+            await asyncio.sleep(0)
+        return found
+
+    # ------------------------------------------------------------------ preferences and odds and ends
+
+    async def preferences(self, user_id: int, guild_id: int | None) -> Preferences:
+        """What the person and the server chose."""
+        return await self._database.read(partial(choices.preferences, user_id=user_id, guild_id=guild_id))
+
+    async def set_user_model(self, user_id: int, endpoint: str | None) -> None:
+        """A person's own default model; None forgets it."""
+        await self._write(partial(choices.set_user_model, user_id=user_id, endpoint=endpoint))
+
+    async def set_guild_model(self, guild_id: int, endpoint: str | None) -> None:
+        """A server's default model; None forgets it."""
+        await self._write(partial(choices.set_guild, guild_id=guild_id, column="model", value=endpoint))
+
+    async def set_guild_limits(self, guild_id: int, limits: GuildLimits | None) -> None:
+        """A server's own limits; None goes back to the operator's."""
+        value = None if limits is None else json.dumps(limits.to_json())
+        await self._write(partial(choices.set_guild, guild_id=guild_id, column="limits_json", value=value))
+
+    async def durations(self) -> dict[str, float]:
+        """Median seconds of recent paintings, by endpoint."""
+        return await self._database.read(choices.median_durations)
+
+    async def record_duration(self, endpoint: str, seconds: float) -> None:
+        """Learn how long a painting took."""
+        await self._write(partial(choices.record_duration, endpoint=endpoint, seconds=seconds))
+
+    async def meta(self, key: str) -> str | None:
+        """One of the odds and ends."""
+        return await self._database.read(partial(choices.read_meta, key=key))
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Keep one of the odds and ends (key at most 64 characters)."""
+        await self._write(partial(choices.write_meta, key=key, value=value))
+
+    # ------------------------------------------------------------------ deletion and inspection
+
+    async def erase_user(self, user_id: int) -> Erased:
+        """Really delete somebody's jobs, prompts, preferences and pace. Cancel their live jobs first: those stay."""
+        erased = await self._write(partial(upkeep.erase_user, user_id=user_id))
+        await self._scrub()
+        return erased
+
+    async def delete_job(self, job_id: str) -> bool:
+        """Really delete the content of a job that is over; False when it is not, or there is nothing left."""
+        deleted = await self._write(partial(upkeep.delete_job, job_id=job_id))
+        if deleted:
+            await self._scrub()
+        return deleted
+
+    async def purge(self, before: datetime) -> int:
+        """Delete jobs that ended before a moment; how many."""
+        gone = await self._write(partial(upkeep.purge, before_us=to_us(before), now_us=to_us(self._clock())))
+        if gone:
+            await self._scrub()
+        return gone
+
+    async def check(self) -> list[str]:
+        """What is wrong with the database, a sentence each; empty when all is well."""
+        try:
+            revision = await self._database.read(schema.revision_of)
+            schema.check_revision(revision)
+            missing = await self._database.read(upkeep.tables_missing)
+            if missing:
+                return [f"Tables are missing: {', '.join(missing)}. Restore a backup."]
+            return await self._database.read(upkeep.problems)
+        except StoreUnusable as error:
+            return [error.sentence]
+
+    async def _scrub(self) -> None:
+        """Push deleted content out of SQLite's write-ahead log too."""
+        if not self._database.is_sqlite:
+            return
+        for _ in range(_CHECKPOINT_TRIES):
+            row = await self._database.outside_transaction("PRAGMA wal_checkpoint(TRUNCATE)")
+            if row is not None and row[0] == 0:
+                return
+            # A reader is still looking at the old pages.
+            await asyncio.sleep(0.05)
+        log.warning("deleted content stays in the write-ahead log until the next checkpoint")
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        return await self._writer.run(_one_by_one, work)
+
+
+def _one_by_one(connection: Connection, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+    """The batch for everything that is rare."""
+    return [work(connection) for work in works]
+
+
+def _given(**columns: object) -> dict[str, object]:
+    return {name: value for name, value in columns.items() if value is not KEEP}
+
+
+_IN_FLIGHT = LIVE - {JobState.QUEUED, JobState.HELD}
+
+_WITH_CONTENT = select(jobs).where(jobs.c.order_json.is_not(None))
+_BY_ID = _WITH_CONTENT.where(jobs.c.id == bindparam("id"))
+_BY_INTERACTION = _WITH_CONTENT.where(jobs.c.interaction_id == bindparam("interaction"))
+_LIVE = text("jobs.ended_us IS NULL")
+_LIVE_PAGE = select(jobs).where(_LIVE, jobs.c.seq > bindparam("after")).order_by(jobs.c.seq).limit(_PAGE)
+_UNTOLD_PAGE = (
+    _WITH_CONTENT.where(text("jobs.told = 0 AND jobs.ended_us IS NOT NULL"), jobs.c.seq > bindparam("after"))
+    .order_by(jobs.c.seq)
+    .limit(_PAGE)
+)
+_OF_USER = _WITH_CONTENT.where(jobs.c.user_id == bindparam("user")).order_by(jobs.c.seq.desc()).limit(bindparam("most"))
+_OF_USER_LIVE = _OF_USER.where(_LIVE)
+_COUNTS = select(jobs.c.state, func.count()).where(_LIVE).group_by(jobs.c.state)
+
+
+def _count_states(connection: Connection) -> dict[str, int]:
+    return dict(connection.execute(_COUNTS).all())

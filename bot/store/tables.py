@@ -1,0 +1,189 @@
+"""The tables as the newest migration leaves them (a test compares the two).
+
+Moments are whole microseconds since 1970 (UTC) in columns called `…_us`: exact, sortable, the same on every database.
+Days are whole days since 1970. Flags are 0 and 1. JSON is text, so that a key of another version survives reading.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+#: A growing number the database hands out (SQLite does that for INTEGER only).
+_Serial: Final = BigInteger().with_variant(Integer, "sqlite")
+
+_IN_QUEUE = text("state = 'queued'")
+_LIVE = text("ended_us IS NULL")
+_UNTOLD = text("told = 0 AND ended_us IS NOT NULL")
+_HAS_TOKEN = text("token <> ''")
+
+#: One row a request, from acceptance until retention removes it.
+jobs = Table(
+    "jobs",
+    metadata,
+    #: Order of acceptance; breaks ties in the queue.
+    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String(20), nullable=False, unique=True),
+    #: Discord may replay an interaction: this makes the second one a duplicate.
+    Column("interaction_id", BigInteger, nullable=False, unique=True),
+    Column("state", String(12), nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("guild_id", BigInteger),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("role_ids", Text, nullable=False),
+    Column("endpoint", String(200), nullable=False),
+    Column("images", Integer, nullable=False),
+    #: NULL once the content was deleted on request.
+    Column("order_json", Text),
+    #: What of the reply never changes.
+    Column("reply_json", Text, nullable=False),
+    #: Interaction token; '' once expired, or once the job ended and the person was told.
+    Column("token", Text, nullable=False),
+    Column("token_expires_us", BigInteger, nullable=False),
+    Column("message_id", BigInteger),
+    Column("parent_id", String(20)),
+    Column("request_json", Text),
+    Column("result_json", Text),
+    Column("failure_json", Text),
+    Column("told", SmallInteger, nullable=False),
+    Column("cancel_requested", SmallInteger, nullable=False),
+    #: Start-time fair queueing: the lowest tag is claimed next; `fair_cost` is images over weight.
+    Column("fair_tag", Double, nullable=False),
+    Column("fair_cost", Double, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("submitted_us", BigInteger),
+    Column("started_us", BigInteger),
+    Column("finished_us", BigInteger),
+    #: Set exactly in the terminal states.
+    Column("ended_us", BigInteger),
+    Index("ix_jobs_queue", "fair_tag", "seq", sqlite_where=_IN_QUEUE, postgresql_where=_IN_QUEUE),
+    Index("ix_jobs_live", "user_id", sqlite_where=_LIVE, postgresql_where=_LIVE),
+    Index("ix_jobs_user", "user_id", "seq"),
+    Index("ix_jobs_ended", "ended_us"),
+    Index("ix_jobs_untold", "seq", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
+    Index("ix_jobs_token", "token_expires_us", sqlite_where=_HAS_TOKEN, postgresql_where=_HAS_TOKEN),
+)
+
+#: One reservation a job; it resolves once, to settled or released. Outlives the job's row.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("job_id", String(20), primary_key=True),
+    #: NULL once the person had their data erased.
+    Column("user_id", BigInteger),
+    Column("guild_id", BigInteger),
+    Column("day", Integer, nullable=False),
+    #: Images reserved, and images that count now: all while reserved, those painted once settled, none once released.
+    Column("images", Integer, nullable=False),
+    Column("counted", Integer, nullable=False),
+    #: Pace (time) taken by what counts.
+    Column("pace_us", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("reserved_us", BigInteger, nullable=False),
+    Column("resolved_us", BigInteger),
+    CheckConstraint("state IN ('reserved', 'settled', 'released')", name="state"),
+    CheckConstraint("counted >= 0 AND counted <= images", name="counted"),
+    Index("ix_ledger_user", "user_id", "reserved_us"),
+    Index("ix_ledger_day", "day"),
+)
+
+#: Images that count, a day, for a person ('u') or a server ('g'): always the sum of `ledger.counted`.
+balances = Table(
+    "balances",
+    metadata,
+    Column("scope", String(1), primary_key=True),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("images", Integer, nullable=False),
+    Index("ix_balances_day", "day"),
+)
+
+#: A person's pace and their last place in the fair queue.
+pacing = Table(
+    "pacing",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("tat_us", BigInteger, nullable=False),
+    Column("last_tag", Double, nullable=False),
+)
+
+#: One row: the queue's virtual time, the highest tag claimed so far.
+fairness = Table(
+    "fairness",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("virtual_time", Double, nullable=False),
+)
+
+#: Odds and ends that outlive a restart.
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+#: What a person chose.
+people = Table(
+    "people",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", String(200), nullable=False),
+)
+
+#: What a server's managers chose.
+guilds = Table(
+    "guilds",
+    metadata,
+    Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", String(200)),
+    Column("limits_json", Text),
+)
+
+#: How long recent paintings took, a few for each model.
+durations = Table(
+    "durations",
+    metadata,
+    Column("seq", _Serial, primary_key=True, autoincrement=True),
+    Column("endpoint", String(200), nullable=False),
+    Column("seconds", Double, nullable=False),
+    Index("ix_durations_endpoint", "endpoint", "seq"),
+)
+
+__all__ = [
+    "balances",
+    "durations",
+    "fairness",
+    "guilds",
+    "jobs",
+    "ledger",
+    "meta",
+    "metadata",
+    "pacing",
+    "people",
+]

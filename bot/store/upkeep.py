@@ -1,0 +1,133 @@
+"""Deletion, retention and inspection."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, text, update
+
+from bot.store.outcomes import Erased
+from bot.store.tables import balances, jobs, ledger, metadata, pacing, people
+from bot.store.times import day_of, from_us
+
+#: Accounts are kept a little longer than the day they count for.
+_KEEP_ACCOUNTS = timedelta(days=3)
+
+
+def erase_user(connection: Connection, user_id: int) -> Erased:
+    """Delete everything that is somebody's; the servers' day counts stay, without a name.
+
+    While a job is under way it stays, and so do its owner's accounts: what fal is painting is still to be settled.
+    """
+    live = connection.execute(
+        select(func.count()).select_from(jobs).where(jobs.c.user_id == user_id, jobs.c.ended_us.is_(None))
+    ).scalar_one()
+    gone = connection.execute(delete(jobs).where(jobs.c.user_id == user_id, jobs.c.ended_us.is_not(None))).rowcount
+    other = connection.execute(delete(people).where(people.c.user_id == user_id)).rowcount
+    if not live:
+        connection.execute(update(ledger).where(ledger.c.user_id == user_id).values(user_id=None))
+        connection.execute(delete(balances).where(balances.c.scope == "u", balances.c.subject_id == user_id))
+        other += connection.execute(delete(pacing).where(pacing.c.user_id == user_id)).rowcount
+    return Erased(jobs=gone, live_jobs=live, other=other)
+
+
+def delete_job(connection: Connection, job_id: str) -> bool:
+    """Wipe the content of a job that is over; the row stays, so that a replayed interaction is still a duplicate."""
+    statement = (
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.ended_us.is_not(None), jobs.c.order_json.is_not(None))
+        .values(
+            order_json=None, result_json=None, request_json=None, failure_json=None, token="", role_ids="[]", told=1
+        )
+    )
+    return bool(connection.execute(statement).rowcount)
+
+
+def purge(connection: Connection, before_us: int, now_us: int) -> int:
+    """Delete jobs that ended before a moment, dead tokens, and accounts that no rule looks at any more."""
+    gone = connection.execute(delete(jobs).where(jobs.c.ended_us < before_us)).rowcount
+    blank_dead_tokens(connection, now_us)
+    account_day = day_of(from_us(now_us) - _KEEP_ACCOUNTS)
+    connection.execute(
+        delete(ledger).where(
+            ledger.c.day < account_day,
+            ledger.c.state != "reserved",
+            ~select(jobs.c.seq).where(jobs.c.id == ledger.c.job_id).exists(),
+        )
+    )
+    connection.execute(
+        delete(balances).where(
+            balances.c.day < account_day,
+            ~select(ledger.c.job_id).where(ledger.c.day == balances.c.day).exists(),
+        )
+    )
+    live = select(jobs.c.user_id).where(jobs.c.ended_us.is_(None))
+    connection.execute(delete(pacing).where(pacing.c.tat_us < before_us, pacing.c.user_id.not_in(live)))
+    return gone
+
+
+def blank_dead_tokens(connection: Connection, now_us: int) -> None:
+    """Forget the interaction tokens that Discord no longer takes."""
+    connection.execute(update(jobs).where(text("jobs.token <> ''"), jobs.c.token_expires_us <= now_us).values(token=""))
+
+
+# ---------------------------------------------------------------------- inspection
+
+
+def problems(connection: Connection) -> list[str]:
+    """What is wrong with the content, a sentence each."""
+    return [*_damage(connection), *_wrong_balances(connection), *_wrong_ledger(connection)]
+
+
+def _damage(connection: Connection) -> list[str]:
+    if connection.dialect.name != "sqlite":
+        return []
+    rows = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
+    return [] if rows == ["ok"] else [f"The file is damaged: {row}." for row in rows]
+
+
+def _wrong_balances(connection: Connection) -> list[str]:
+    """Invariant: a balance is the sum of what is settled and what is reserved."""
+    found = []
+    for scope, subject in (("u", ledger.c.user_id), ("g", ledger.c.guild_id)):
+        summed = (
+            select(subject.label("subject"), ledger.c.day, func.sum(ledger.c.counted).label("images"))
+            .where(subject.is_not(None))
+            .group_by(subject, ledger.c.day)
+        )
+        sums = {(row.subject, row.day): int(row.images) for row in connection.execute(summed) if row.images}
+        kept = select(balances).where(balances.c.scope == scope, balances.c.images != 0)
+        counts = {(row.subject_id, row.day): row.images for row in connection.execute(kept)}
+        wrong = {key for key in sums.keys() | counts.keys() if sums.get(key, 0) != counts.get(key, 0)}
+        if wrong:
+            whose = "people" if scope == "u" else "servers"
+            found.append(f"The day counts of {len(wrong)} {whose} differ from the ledger.")
+    return found
+
+
+def _wrong_ledger(connection: Connection) -> list[str]:
+    """Every live job has its reservation open, every job that is over has it resolved."""
+    joined = jobs.join(ledger, ledger.c.job_id == jobs.c.id, isouter=True)
+    open_ = ledger.c.state == "reserved"
+    unreserved = (
+        select(func.count()).select_from(joined).where(jobs.c.ended_us.is_(None), (ledger.c.job_id.is_(None)) | ~open_)
+    )
+    unresolved = select(func.count()).select_from(joined).where(jobs.c.ended_us.is_not(None), open_)
+    found = []
+    if count := connection.execute(unreserved).scalar_one():
+        found.append(f"{count} unfinished jobs have no open reservation.")
+    if count := connection.execute(unresolved).scalar_one():
+        found.append(f"{count} finished jobs still have an open reservation.")
+    return found
+
+
+def tables_missing(connection: Connection) -> list[str]:
+    """Names of tables that ought to be there."""
+    from sqlalchemy import inspect
+
+    names: Any = inspect(connection).get_table_names()
+    return sorted(set(metadata.tables) - set(names))
+
+
+__all__ = ["blank_dead_tokens", "delete_job", "erase_user", "problems", "purge", "tables_missing"]

@@ -1,0 +1,131 @@
+"""The one task that writes. Callers that come while a transaction runs share the next one (group commit)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from bot.errors import StoreUnusable
+from bot.store.database import Database
+
+log = logging.getLogger(__name__)
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+#: Runs many requests of one kind in one transaction, set-wise; one result a request, in order. A result that is an
+#: exception is raised to that caller alone.
+Batch = Callable[[Connection, Sequence[Q]], Sequence[R | Exception]]
+
+_MOST_IN_ONE_TRANSACTION = 250
+
+
+@dataclass(slots=True)
+class _Waiting:
+    batch: Batch[Any, Any]
+    request: Any
+    done: asyncio.Future[Any]
+
+
+class Writer:
+    """Owns the writing task; `run` may be called from any number of tasks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin writing."""
+        self._task = asyncio.create_task(self._work(), name="store-writer")
+
+    async def run(self, batch: Batch[Q, R], request: Q) -> R:
+        """Have `request` executed by `batch`, and return its result once it is committed.
+
+        A caller that is cancelled while waiting loses the answer, not the write.
+
+        Raises:
+            StoreUnusable: the transaction did not commit.
+        """
+        if self._task is None or self._closing:
+            raise StoreUnusable(
+                "The database is closed." if self._closing else "The database is open for reading only."
+            )
+        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(batch, request, done))
+        self._wake.set()
+        return await done
+
+    async def close(self) -> None:
+        """Write what is waiting, then stop."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    async def _work(self) -> None:
+        while self._waiting or not self._closing:
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            await self._write(self._next())
+
+    def _next(self) -> list[_Waiting]:
+        """The oldest request and all of its kind. Requests that wait at the same time have no order among them."""
+        kind = self._waiting[0].batch
+        chosen: list[_Waiting] = []
+        others: deque[_Waiting] = deque()
+        for waiting in self._waiting:
+            fits = waiting.batch is kind and len(chosen) < _MOST_IN_ONE_TRANSACTION
+            (chosen if fits else others).append(waiting)
+        self._waiting = others
+        return chosen
+
+    async def _write(self, members: list[_Waiting]) -> None:
+        try:
+            results = await self._commit(members)
+        except StoreUnusable as error:
+            if len(members) > 1 and _may_be_one_member(error):
+                for member in members:
+                    await self._write([member])
+                return
+            log.error("write failed", extra={"reason": error.sentence, "requests": len(members)})
+            results = [error] * len(members)
+        except Exception as error:
+            if len(members) > 1:
+                for member in members:
+                    await self._write([member])
+                return
+            results = [error]
+        for member, result in zip(members, results, strict=True):
+            _answer(member.done, result)
+
+    async def _commit(self, members: list[_Waiting]) -> Sequence[Any]:
+        batch = members[0].batch
+        requests = [member.request for member in members]
+        return await self._database.write(lambda connection: batch(connection, requests))
+
+
+def _may_be_one_member(error: StoreUnusable) -> bool:
+    """Whether the database refused a statement's content, so that the others may pass alone."""
+    from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
+
+    return isinstance(error.__cause__, (DataError, IntegrityError, InterfaceError, ProgrammingError))
+
+
+def _answer(done: asyncio.Future[Any], result: Any) -> None:
+    if done.done():  # the caller was cancelled
+        return
+    if isinstance(result, Exception):
+        done.set_exception(result)
+    else:
+        done.set_result(result)
