@@ -6,6 +6,8 @@ and ownership is checked every time.
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import io
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 import discord
 from discord.ext import commands
 
-from bot.catalogue import parse, with_prompt, with_seed
+from bot.catalogue import with_prompt, with_seed
+from bot.catalogue.kinds import parse_value
 from bot.catalogue.model import Model, Order
 from bot.errors import BadPicture, JobUnknown, NotYours
 from bot.jobs.job import Job, JobState
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from bot.client import EaselBot
 
 log = logging.getLogger(__name__)
+
+#: A job that is just being handed to fal ends a moment later; these are the waits for it.
+ERASE_PAUSES_S = (0.0, 1.0, 2.0, 4.0)
 
 Handler = Callable[[Interaction, Pressed], Awaitable[None]]
 
@@ -203,11 +209,21 @@ class PressesCog(commands.Cog, name="presses"):
 
     async def _erase(self, interaction: Interaction, press: Pressed) -> None:
         await interaction.response.defer()
-        user_id = interaction.user.id
-        cancelled = await self._cancel_all(user_id)
-        erased = await self._services.store.erase_user(user_id)
+        sentence = await self._erase_all(interaction.user.id)
         self._bot.dispatch("preferences_changed")
-        await interaction.edit_original_response(view=pages.plain_page(_erased_sentence(erased.jobs, cancelled)))
+        await interaction.edit_original_response(view=pages.plain_page(sentence))
+
+    async def _erase_all(self, user_id: int) -> str:
+        """Cancel what lives, delete the rest; tried again while a job is just being handed to fal."""
+        jobs = cancelled = left = 0
+        for pause_s in ERASE_PAUSES_S:
+            await asyncio.sleep(pause_s)
+            cancelled += await self._cancel_all(user_id)
+            erased = await self._services.store.erase_user(user_id)
+            jobs, left = jobs + erased.jobs, erased.live_jobs
+            if left == 0:
+                break
+        return _erased_sentence(jobs, cancelled, left=left)
 
     async def _cancel_all(self, user_id: int) -> int:
         cancelled = 0
@@ -227,11 +243,12 @@ def edited(model: Model, order: Order, fields: Mapping[str, str]) -> Order:
         InvalidOption: the words do not suit the model.
     """
     prompt, negative = fields.get("prompt", ""), fields.get("negative_prompt", "")
-    if negative == (order.options.get("negative_prompt") or ""):
-        changed = with_prompt(model, order, prompt)
-    else:
-        kept = {name: order.options[name] for name in order.given if name in order.options}
-        changed = parse(model, {**kept, "prompt": prompt, "negative_prompt": negative})
+    changed = with_prompt(model, order, prompt)
+    option = model.option("negative_prompt")
+    if option is not None and negative != (order.options.get(option.name) or ""):
+        options = {**order.options, option.name: parse_value(option, option.name, negative) if negative else ""}
+        given = tuple(dict.fromkeys((*order.given, option.name)))
+        changed = dataclasses.replace(changed, options=options, given=given)
     return changed if "seed" in order.given else with_seed(model, changed, reading.new_seed())
 
 
@@ -250,10 +267,14 @@ def _may_delete(interaction: Interaction, job: Job | None) -> bool:
     return asked is not None and asked.user.id == interaction.user.id
 
 
-def _erased_sentence(jobs: int, cancelled: int) -> str:
+def _erased_sentence(jobs: int, cancelled: int, *, left: int) -> str:
     stopped = (
         f" {count(cancelled, 'picture')} under way {'was' if cancelled == 1 else 'were'} cancelled."
         if cancelled
         else ""
     )
-    return f"Done: {count(jobs, 'request')} with prompts, and your settings, are deleted.{stopped}"
+    if left:
+        stopped += (
+            f" {count(left, 'request')} can't be stopped just now; please press Delete my data again in a minute."
+        )
+    return f"Deleted: {count(jobs, 'request')} with prompts, and your settings.{stopped}"

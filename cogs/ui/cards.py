@@ -6,6 +6,8 @@ Cards are written for a phone: short lines, the prompt first, one line of facts,
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +15,7 @@ from typing import Any, assert_never
 
 import discord
 
-from bot.catalogue.model import Json, Model, Order, Output, Price
+from bot.catalogue.model import FRIENDLY, Json, Kind, Model, Option, Order, Output, Price
 from bot.jobs.events import Fetching, Painting, Progress, WaitingAtFal, WaitingHere
 from bot.jobs.job import Failure, Job
 from cogs.ui import text
@@ -271,10 +273,15 @@ def _details_head(job: Job, model: Model | None) -> str:
         f"**{link}**",
         f"Price: {text.money(cost) if cost is not None else 'unknown'}",
         f"Time at fal.ai: {text.duration(took_s)}" if took_s is not None else "",
+        "Pictures have to be attached again." if _has_pictures(job, model) else "",
         f"Asked for by <@{job.actor.user_id}> {text.when(job.created_at)}",
         _small(f"Job {job.id}"),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _has_pictures(job: Job, model: Model | None) -> bool:
+    return model is not None and any(_is_attached(model.option(name)) for name in job.order.given)
 
 
 def parameter_listing(job: Job) -> str:
@@ -312,37 +319,46 @@ def plain_value(value: Json) -> str:
 def command_line(job: Job, model: Model | None) -> str:
     """`/imagine prompt:… model:… …`, which Discord turns into the command when it is pasted."""
     key = model.key if model is not None else job.order.endpoint
-    words = [f"/imagine prompt:{' '.join(job.order.prompt.split())}", f"model:{key}"]
+    words = {"prompt": " ".join(job.order.prompt.split()), "model": key}
     pairs = []
     for name in job.order.given:
         value = job.order.options.get(name)
-        if name in ("prompt", "seed") or value is None or (isinstance(value, list | dict) and not _is_size(value)):
-            continue
         option = model.option(name) if model is not None else None
-        if option is not None and option.alias is not None and not _is_link(value):
-            words.append(f"{option.alias}:{plain_value(value)}")
-        elif not _is_link(value):
-            pairs.append(_pair(name, plain_value(value)))
+        if name in ("prompt", "seed") or value is None or _is_attached(option):
+            continue
+        label = option.label if option is not None else name
+        if label in _FIELDS and label not in words:
+            words[label] = plain_value(value)
+        else:
+            pairs.append(f"{name}={_pair_value(value)}")
     seed = seed_of(job)
     if seed is not None and "seed" in job.order.options:
-        words.append(f"seed:{seed}")
+        words["seed"] = str(seed)
     if pairs:
-        words.append(f"options:{' '.join(pairs)}")
-    return " ".join(words)
+        words["options"] = " ".join(pairs)
+    return "/imagine " + " ".join(f"{name}:{value}" for name, value in words.items())
 
 
-def _is_size(value: Json) -> bool:
-    return isinstance(value, dict) and set(value) == {"width", "height"}
+#: What /imagine has a field for.
+_FIELDS = frozenset(FRIENDLY)
 
 
-def _is_link(value: Json) -> bool:
-    return isinstance(value, str) and value.startswith(("https://", "http://", "data:"))
+def _is_attached(option: Option | None) -> bool:
+    """Pictures have to be attached anew: links to attachments die."""
+    return option is not None and option.kind in (Kind.PICTURE, Kind.PICTURES)
 
 
-def _pair(name: str, value: str) -> str:
-    if any(char in value for char in ' "='):
-        value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{name}={value}"
+def _pair_value(value: Json) -> str:
+    """As `options` reads it: JSON, or a word, or a quoted text."""
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    word = "true" if value is True else "false" if value is False else str(value)
+    if _PLAIN_WORD.fullmatch(word):
+        return word
+    return '"' + " ".join(word.split()).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_PLAIN_WORD = re.compile(r"[\w.:/#+-]+")
 
 
 # ---------------------------------------------------------------------- small parts

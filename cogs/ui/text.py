@@ -92,7 +92,8 @@ def safe(text: str, limit: int = 600, max_lines: int = 6) -> str:
 
     Escaping at most doubles the length (a link's `://` grows to six). Never empty.
     """
-    return escape(_fewer_lines(shorten(clean(text), limit), max_lines)) or "(nothing visible)"
+    # Cut before cleaning too: what is beyond can only matter where nearly everything is dropped.
+    return escape(_fewer_lines(shorten(clean(text[: limit * 6]), limit), max_lines)) or "(nothing visible)"
 
 
 def _fewer_lines(text: str, max_lines: int) -> str:

@@ -23,7 +23,9 @@ MODEL = Model(
     typical_s=2,
     options=(
         Option("prompt", Kind.TEXT, "What to paint", required=True),
-        Option("image_size", Kind.SIZE, "Size", default="landscape_4_3", choices=("square", "landscape_4_3"), alias="size"),
+        Option(
+            "image_size", Kind.SIZE, "Size", default="landscape_4_3", choices=("square", "landscape_4_3"), alias="size"
+        ),
         Option("num_inference_steps", Kind.INTEGER, "Steps", default=4, minimum=1, maximum=12, alias="steps"),
         Option("seed", Kind.INTEGER, "Seed", alias="seed"),
         Option("num_images", Kind.INTEGER, "Pictures", default=1, minimum=1, maximum=4, alias="count"),
@@ -41,7 +43,8 @@ NASTY = {
     "mentions": "@everyone @here <@123> <@&456> <#789> </imagine:1> <t:1:R> <:x:1> " * 40,
     "right to left": "שלום עולם \u202edlrow olleh\u202c مرحبا " * 90,
     "emoji": "👩‍👩‍👧‍👦🏳️‍🌈🇩🇪" * 300,
-    "markdown": "# big\n> quote\n>>> all\n- item\n1. one\n-# small\n**b** __u__ ~~s~~ ||spoiler|| [x](https://evil.example)\n" * 20,
+    "markdown": "# big\n> quote\n>>> all\n- item\n1. one\n-# small\n**b** __u__ ~~s~~ ||spoiler|| [x](https://evil.example)\n"
+    * 20,
     "invisible": "\u200b\u200c\u200d\u2060\ufeff\u3164\u115f\u00ad" * 300,
     "fence": "```\nend\n```" * 300,
     "links": "https://evil.example/x?y=1 http://a.b discord.gg/abc steam://run/1 " * 50,
@@ -70,25 +73,30 @@ def a_job(prompt: str = "a lighthouse", *, order: Order | None = None, **changes
     return replace(job, **changes)
 
 
-def parts(payload: Any) -> Iterator[dict[str, Any]]:
+def payload(view: Any) -> Any:
+    """What is sent to Discord for a view."""
+    return view.to_components()
+
+
+def parts(components: Any) -> Iterator[dict[str, Any]]:
     """Every component of a payload, nested ones too."""
-    for component in payload:
+    for component in components:
         yield component
         yield from parts(component.get("components", ()))
         yield from parts([component[name] for name in ("component", "accessory") if name in component])
 
 
 def shown_text(view: discord.ui.LayoutView) -> str:
-    return "\n".join(part["content"] for part in parts(view.to_components()) if part["type"] == 10)
+    return "\n".join(part["content"] for part in parts(payload(view)) if part["type"] == 10)
 
 
 def custom_ids(view: discord.ui.LayoutView) -> list[str]:
-    return [part["custom_id"] for part in parts(view.to_components()) if "custom_id" in part]
+    return [part["custom_id"] for part in parts(payload(view)) if "custom_id" in part]
 
 
 def check_card(view: discord.ui.LayoutView) -> None:
     """Assert Discord's limits for a Components V2 message."""
-    components = list(parts(view.to_components()))
+    components = list(parts(payload(view)))
     assert len(components) <= 40
     assert sum(len(part["content"].encode("utf-16-le")) // 2 for part in components if part["type"] == 10) <= 4000
     ids = [part["custom_id"] for part in components if "custom_id" in part]

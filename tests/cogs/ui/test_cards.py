@@ -11,7 +11,7 @@ from bot.jobs.events import Fetching, Painting, Progress, WaitingAtFal, WaitingH
 from bot.jobs.job import Failure, RemotePicture, Result
 from cogs.ui import cards
 from cogs.ui.buttons import Pick, Press
-from tests.cogs.values import MODEL, NASTY, NOW, a_job, an_order, check_card, custom_ids, shown_text
+from tests.cogs.values import MODEL, NASTY, NOW, a_job, an_order, check_card, custom_ids, payload, shown_text
 
 PICTURES = [cards.Shown(f"easel-{index}.png", "alt " * 256, spoiler=index == 0) for index in range(10)]
 FAILURE = Failure("fal_broken", "fal.ai had a problem. Your quota was not used.")
@@ -67,7 +67,7 @@ def test_progress_is_said_in_plain_words(progress: Progress, said: str) -> None:
 
 def test_a_job_under_way_can_be_cancelled_once() -> None:
     def disabled(card: cards.Card) -> bool:
-        return bool(card.to_components()[0]["components"][-1]["components"][0]["disabled"])
+        return bool(payload(card)[0]["components"][-1]["components"][0]["disabled"])
 
     assert custom_ids(cards.progress_card(a_job(), MODEL, WaitingHere(0))) == ["easel:cancel:0a1b2c3d4e5f"]
     assert not disabled(cards.progress_card(a_job(), MODEL, WaitingHere(0)))
@@ -78,7 +78,7 @@ def test_a_job_under_way_can_be_cancelled_once() -> None:
 def test_a_result_shows_prompt_pictures_facts_and_four_buttons_in_that_order() -> None:
     result = Result((RemotePicture("https://x", width=1024, height=768),), seed=99, inference_s=3.21)
     card = cards.result_card(a_job("a fox", result=result), MODEL, PICTURES[:1])
-    prompt, gallery, facts, buttons = card.to_components()[0]["components"]
+    prompt, gallery, facts, buttons = payload(card)[0]["components"]
     assert prompt["content"] == "a fox"
     assert gallery["items"][0]["media"]["url"] == "attachment://easel-0.png"
     assert gallery["items"][0]["spoiler"] is True
@@ -117,7 +117,9 @@ def test_a_failure_shows_its_code_once() -> None:
 
 
 def test_details_hold_every_value_and_a_line_to_paste() -> None:
-    order = an_order("a fox\nat dawn", num_inference_steps=8, acceleration="high", image_size={"width": 640, "height": 480})
+    order = an_order(
+        "a fox\nat dawn", num_inference_steps=8, acceleration="high", image_size={"width": 640, "height": 480}
+    )
     shown = shown_text(cards.details(a_job(order=order), MODEL).card)
     assert "num_inference_steps: 8\n" in shown
     assert "seed: 7" in shown
@@ -133,7 +135,7 @@ def test_details_of_a_long_prompt_come_as_a_file() -> None:
     shown = cards.details(a_job("word " * 790), MODEL)
     assert shown.attachment is not None
     assert shown.attachment.count("word") >= 1580
-    assert "attachment://details.txt" in str(shown.card.to_components())
+    assert "attachment://details.txt" in str(payload(shown.card))
 
 
 def test_spoilers_are_in_the_file_name() -> None:
@@ -161,5 +163,5 @@ def test_every_custom_id_is_found_again_by_exactly_one_template() -> None:
 
 def test_a_card_can_be_rebuilt_from_the_message_it_became() -> None:
     """discord.py does so before it calls a DynamicItem; what it can't rebuild can't be pressed."""
-    for part in cards.result_card(a_job(), MODEL, PICTURES).to_components():
+    for part in payload(cards.result_card(a_job(), MODEL, PICTURES)):
         assert discord.components._component_factory(part) is not None

@@ -17,7 +17,11 @@ def test_safe_text_is_never_empty_and_never_much_longer_than_asked(prompt: str) 
 @pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
 def test_safe_text_holds_no_control_no_bidi_and_no_piled_marks(prompt: str) -> None:
     shown = text.safe(prompt).replace("@\u200b", "")
-    assert not {unicodedata.category(char) for char in shown.replace("\n", "").replace("\u200d", "")} & {"Cc", "Cf", "Cs"}
+    assert not {unicodedata.category(char) for char in shown.replace("\n", "").replace("\u200d", "")} & {
+        "Cc",
+        "Cf",
+        "Cs",
+    }
     run = 0
     for char in shown:
         run = run + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
@@ -84,7 +88,15 @@ def test_nothing_closes_a_code_block_from_inside(prompt: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0, "0.0 s"), (0.84, "0.8 s"), (9.96, "10 s"), (59.4, "59 s"), (60, "1 min"), (125, "2 min 5 s"), (3780, "1 h 3 min")],
+    [
+        (0, "0.0 s"),
+        (0.84, "0.8 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (125, "2 min 5 s"),
+        (3780, "1 h 3 min"),
+    ],
 )
 def test_durations_read_well(seconds: float, shown: str) -> None:
     assert text.duration(seconds) == shown
@@ -100,7 +112,14 @@ def test_time_left_is_rounded(seconds: float, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("usd", "shown"),
-    [("0.003", "$0.003"), ("0.04", "$0.04"), ("1.2", "$1.20"), ("12", "$12.00"), ("0.00001", "under $0.0001"), ("0", "$0.00")],
+    [
+        ("0.003", "$0.003"),
+        ("0.04", "$0.04"),
+        ("1.2", "$1.20"),
+        ("12", "$12.00"),
+        ("0.00001", "under $0.0001"),
+        ("0", "$0.00"),
+    ],
 )
 def test_money_reads_well(usd: str, shown: str) -> None:
     assert text.money(Decimal(usd)) == shown
