@@ -107,14 +107,14 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _db(options: argparse.Namespace) -> int:
-    from bot import database
+    from bot import db
     from bot.settings import load_settings
 
     settings = load_settings()
     _log(settings)
     if options.action == "backup":
-        return _guarded(database.backup(settings.database_url, options.file, print))
-    action = {"upgrade": database.upgrade, "current": database.current, "check": database.check}[options.action]
+        return _guarded(db.backup(settings.database_url, options.file, print))
+    action = {"upgrade": db.upgrade, "current": db.current, "check": db.check}[options.action]
     return _guarded(action(settings.database_url, print))
 
 
@@ -232,13 +232,13 @@ def _add_check(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _add_db(add: Callable[..., argparse.ArgumentParser]) -> None:
-    db = add(
+    database = add(
         "db",
         _db,
         "look after the database",
         "  python -m bot db check\n  python -m bot db backup easel-backup.db",
     )
-    actions = db.add_subparsers(title="actions", metavar="", required=True, dest="action")
+    actions = database.add_subparsers(title="actions", metavar="", required=True, dest="action")
     actions.add_parser("upgrade", help="bring the database to this version (`run` does so by itself)")
     actions.add_parser("current", help="say which version the database has")
     actions.add_parser("check", help="look for damage")

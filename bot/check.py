@@ -7,6 +7,7 @@ the log's redaction before it is printed.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import urllib.error
@@ -24,6 +25,7 @@ import aiohttp
 import discord
 
 from bot.catalogue import Catalogue, load
+from bot.db import sqlite_file
 from bot.errors import EaselError, SettingsInvalid
 from bot.logs import Redaction
 from bot.settings import Settings
@@ -131,29 +133,53 @@ def _configuration(settings: Settings) -> Finding:
 
 
 async def _database(url: str) -> AsyncIterator[Finding]:
-    is_sqlite = url.startswith("sqlite")
     try:
-        store = await Store.open(url)
+        file = sqlite_file(url)
     except EaselError as error:
-        if is_sqlite and "in use by another" in error.sentence:
-            yield ok("Database: in use by a running Easel, which has looked at it already")
-        else:
-            yield fault("Database: can't be opened", error.sentence)
+        yield fault("Database: the URL is wrong", error.sentence)
+        return
+    if file is not None and not file.exists():
+        yield _place_for(file)
     else:
-        try:
-            problems = await store.check()
-        except EaselError as error:
-            problems = [error.sentence]
-        finally:
-            await store.close()
-        for problem in problems:
-            yield fault("Database: not sound", problem)
-        if not problems:
-            yield ok("Database: opens, is up to date and sound")
-    if is_sqlite:
-        for finding in (_sqlite_version(sqlite3.sqlite_version_info), _space(url)):
-            if finding is not None:
-                yield finding
+        async for finding in _content(url):
+            yield finding
+    if file is not None:
+        for maybe in (_sqlite_version(sqlite3.sqlite_version_info), _space(file)):
+            if maybe is not None:
+                yield maybe
+
+
+async def _content(url: str) -> AsyncIterator[Finding]:
+    try:
+        store = await Store.open(url, exclusive=False)
+    except EaselError as error:
+        if "empty or older" in error.sentence:
+            yield ok("Database: reachable; the next start brings it to this version")
+        else:
+            yield fault("Database: can't be used", error.sentence)
+        return
+    try:
+        problems = await store.check()
+    finally:
+        await store.close()
+    for problem in problems:
+        yield fault("Database: not sound", problem)
+    if not problems:
+        yield ok("Database: reachable, up to date and sound")
+
+
+def _place_for(file: Path) -> Finding:
+    folder = _nearest_folder(file)
+    if os.access(folder, os.W_OK | os.X_OK):
+        return ok(f"Database: {file} will be made at the first start")
+    return fault(
+        f"Database: {file} can't be made, {folder} is not writable",
+        "Let the user that runs Easel write there, or point EASEL_DATABASE_URL somewhere else.",
+    )
+
+
+def _nearest_folder(file: Path) -> Path:
+    return next(folder for folder in file.parents if folder.is_dir())
 
 
 def _sqlite_version(version: tuple[int, ...]) -> Finding | None:
@@ -166,10 +192,8 @@ def _sqlite_version(version: tuple[int, ...]) -> Finding | None:
     )
 
 
-def _space(url: str) -> Finding | None:
-    folder = Path(url.partition("///")[2]).expanduser().resolve().parent
-    while not folder.exists():
-        folder = folder.parent
+def _space(file: Path) -> Finding | None:
+    folder = _nearest_folder(file)
     free = shutil.disk_usage(folder).free
     if free >= _LITTLE_SPACE_BYTES:
         return None
