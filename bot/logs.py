@@ -30,7 +30,7 @@ _SECRETS = tuple(
     for pattern in (
         r"(?P<keep>/webhooks/\d+/)[\w-]+",  # webhook and follow-up URLs
         r"(?P<keep>/interactions/\d+/)[\w-]+",
-        r"(?P<keep>\"?(?i:authorization)\"?'?\s*[:=]\s*['\"]?(?:(?i:key|bot|bearer|basic)\s+)?)[^\s'\",;)}]+",
+        r"(?P<keep>(?i:authorization)[\\\"'\s]*[:=][\\\"'\s]*(?:(?i:key|bot|bearer|basic)\s+)?)[^\s\\'\",;)}]+",
         r"(?P<keep>[?&](?i:token|key|signature|sig|hm|x-amz-signature|x-amz-credential|x-amz-security-token)=)[^&\s'\"]+",
         r"(?P<keep>\w://[^\s:/@]*:)[^\s@/]+(?=@)",  # a password in a database URL
         r"\b[MNO][\w-]{23,28}\.[\w-]{6}\.[\w-]{27,}",  # bot token

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bot.errors import SettingsInvalid, TokenMissing
+from bot.settings import Settings, documented, example_toml, load_settings, mode
+
+TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
+
+
+def load(cwd: Path, **environ: str) -> Settings:
+    return load_settings(environ=environ, cwd=cwd)
+
+
+def refusal(cwd: Path, **environ: str) -> str:
+    with pytest.raises(SettingsInvalid) as caught:
+        load(cwd, **environ)
+    return caught.value.sentence
+
+
+# ---------------------------------------------------------------------- sources
+
+
+def test_without_any_source_everything_has_its_default(tmp_path: Path) -> None:
+    assert load(tmp_path) == Settings()
+
+
+def test_the_usual_names_of_the_secrets_are_understood(tmp_path: Path) -> None:
+    settings = load(tmp_path, DISCORD_TOKEN=TOKEN, FAL_KEY="id:secret", OPENAI_API_KEY="sk-1")
+
+    assert settings.discord.token is not None
+    assert settings.discord.token.get_secret_value() == TOKEN
+    assert settings.fal.key is not None
+    assert settings.fal.key.get_secret_value() == "id:secret"
+    assert settings.fal.openai_api_key is not None
+    assert settings.fal.openai_api_key.get_secret_value() == "sk-1"
+
+
+def test_secrets_do_not_show_when_settings_are_printed(tmp_path: Path) -> None:
+    assert TOKEN not in repr(load(tmp_path, DISCORD_TOKEN=TOKEN))
+
+
+def test_a_variable_reaches_a_nested_setting_in_any_case(tmp_path: Path) -> None:
+    settings = load(tmp_path, EASEL_LIMITS__ENABLED="false", easel_fal__max_in_flight="0")
+
+    assert settings.limits.enabled is False
+    assert settings.fal.max_in_flight == 0
+
+
+def test_lists_take_commas_or_json(tmp_path: Path) -> None:
+    assert load(tmp_path, EASEL_MODELS__DISABLED="imagen4, f-lite").models.disabled == ("imagen4", "f-lite")
+    assert load(tmp_path, EASEL_MODELS__DISABLED='["imagen4"]').models.disabled == ("imagen4",)
+
+
+def test_a_table_may_come_as_json_and_part_by_part(tmp_path: Path) -> None:
+    settings = load(tmp_path, EASEL_LIMITS__TIERS='{"1": {"weight": 2}}', EASEL_LIMITS__TIERS__2__IMAGES_PER_DAY="400")
+
+    assert settings.limits.tiers["1"].weight == 2
+    assert settings.limits.tiers["2"].images_per_day == 400
+
+
+def test_config_toml_is_read_where_the_bot_is_started(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[limits.tiers.42]\nweight = 3\n[models]\ndefault = "qwen-image"\n')
+
+    settings = load(tmp_path)
+
+    assert settings.limits.tiers["42"].weight == 3
+    assert settings.models.default == "qwen-image"
+
+
+def test_easel_config_names_another_file(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('database_url = "sqlite:///elsewhere.db"')
+
+    assert load(tmp_path, EASEL_CONFIG="other.toml").database_url == "sqlite:///elsewhere.db"
+    (tmp_path / ".env").write_text("EASEL_CONFIG=other.toml\n")
+    assert load(tmp_path).database_url == "sqlite:///elsewhere.db"
+
+
+def test_the_environment_beats_dotenv_beats_secret_files_beats_config_toml(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (tmp_path / "config.toml").write_text('[fal]\nkey = "from toml"\n[log]\nlevel = "ERROR"\n')
+    assert _key(load(tmp_path)) == "from toml"
+
+    (secrets / "fal_key").write_text("from a file\n")
+    (secrets / "somebody_elses_secret").write_text("x")
+    assert _key(load(tmp_path, EASEL_SECRETS_DIR="secrets")) == "from a file"
+
+    (tmp_path / ".env").write_text("FAL_KEY='from dotenv'\nEASEL_LOG__LEVEL=WARNING\n")
+    assert _key(load(tmp_path, EASEL_SECRETS_DIR="secrets")) == "from dotenv"
+
+    settings = load(tmp_path, EASEL_SECRETS_DIR="secrets", FAL_KEY="from the environment")
+    assert _key(settings) == "from the environment"
+    assert settings.log.level == "WARNING"
+
+
+def test_an_empty_value_counts_as_not_set(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[fal]\nkey = "from toml"\nqueue_url = ""\n')
+
+    settings = load(tmp_path, FAL_KEY=" ", DISCORD_TOKEN="")
+
+    assert _key(settings) == "from toml"
+    assert settings.discord.token is None
+    assert settings.fal.queue_url is None
+
+
+def test_a_file_saved_by_notepad_is_read(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[limits]\nenabled = false\n", "utf-8-sig")
+
+    assert load(tmp_path).limits.enabled is False
+
+
+def test_variables_that_docker_and_kubernetes_invent_are_left_alone(tmp_path: Path) -> None:
+    load(tmp_path, EASEL_SERVICE_HOST="10.0.0.1", EASEL_PORT="tcp://10.0.0.1:80", EASEL_PORT_80_TCP="tcp://10.0.0.1:80")
+
+
+def _key(settings: Settings) -> str | None:
+    return settings.fal.key.get_secret_value() if settings.fal.key else None
+
+
+# ---------------------------------------------------------------------- refusals
+
+
+def test_a_typo_in_config_toml_is_named_with_the_file_and_the_right_key(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[limits]\nenabeld = false\n")
+
+    sentence = refusal(tmp_path)
+
+    assert "config.toml" in sentence
+    assert "`limits.enabeld`" in sentence
+    assert "`limits.enabled`" in sentence
+
+
+def test_a_key_in_the_wrong_section_is_sent_to_the_right_one(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("images_per_day = 3\n")
+
+    assert "`limits.default.images_per_day`" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("EASEL_LIMITS__ENABELD", "EASEL_LIMITS__ENABLED"),
+        ("EASEL_FAL_MAX_IN_FLIGHT", "EASEL_FAL__MAX_IN_FLIGHT"),
+        ("EASEL_DATABASE", "EASEL_DATABASE_URL"),
+    ],
+)
+def test_an_unknown_variable_is_named_with_the_right_one(tmp_path: Path, variable: str, meant: str) -> None:
+    sentence = refusal(tmp_path, **{variable: "1"})
+
+    assert f"{variable} in the environment" in sentence
+    assert f"`{meant}`" in sentence
+
+
+def test_a_wrong_value_is_named_with_its_place_and_what_is_allowed(tmp_path: Path) -> None:
+    sentence = refusal(tmp_path, EASEL_FAL__MAX_IN_FLIGHT="many")
+
+    assert sentence == "EASEL_FAL__MAX_IN_FLIGHT in the environment: it can't be 'many'. It takes a whole number."
+
+
+@pytest.mark.parametrize(
+    ("toml", "allowed"),
+    [
+        ("[limits]\nenabled = 'perhaps'", "true or false"),
+        ("[log]\nlevel = 'LOUD'", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("[fal]\nmax_in_flight = -1", "at least 0"),
+        ("[web]\nport = 99999", "at most 65535"),
+        ("[discord]\napi_url = 'discord.com'", "starts with https://"),
+        ("[discord]\ngateway_url = 'https://gateway.discord.gg'", "starts with wss://"),
+        ("[models]\nprices_usd = {qwen-image = 'cheap'}", "a number"),
+        ("limits = 3", "a table"),
+        ("database_url = 3", "text in quotes"),
+    ],
+)
+def test_each_kind_of_wrong_value_says_what_is_allowed(tmp_path: Path, toml: str, allowed: str) -> None:
+    (tmp_path / "config.toml").write_text(toml)
+
+    assert allowed in refusal(tmp_path)
+
+
+def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    sentence = refusal(tmp_path, EASEL_LIMITS__ENABLED="perhaps", EASEL_WEB__PORT="http")
+
+    assert len(sentence.splitlines()) == 2
+
+
+def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[fal]\nkey = 123456789\n")
+
+    sentence = refusal(tmp_path)
+
+    assert "fal.key" in sentence
+    assert "123456789" not in sentence
+
+
+def test_broken_toml_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[limits]\nenabled = yes\n")
+
+    assert "line 2" in refusal(tmp_path)
+
+
+def test_a_missing_easel_config_is_refused(tmp_path: Path) -> None:
+    assert "no such file" in refusal(tmp_path, EASEL_CONFIG="gone.toml")
+
+
+def test_files_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b"\xff\xfe\x00")
+    assert "not UTF-8" in refusal(tmp_path)
+    assert "can't be read" in refusal(tmp_path, EASEL_CONFIG=str(tmp_path))
+
+
+def test_a_missing_secrets_folder_is_refused(tmp_path: Path) -> None:
+    assert "no folder" in refusal(tmp_path, EASEL_SECRETS_DIR="gone")
+
+
+# ---------------------------------------------------------------------- live or sandbox
+
+
+def test_both_secrets_mean_live_and_none_means_sandbox(tmp_path: Path) -> None:
+    assert mode(load(tmp_path, DISCORD_TOKEN=TOKEN, FAL_KEY="k")) == "live"
+    assert mode(load(tmp_path)) == "sandbox"
+
+
+@pytest.mark.parametrize(("given", "missing"), [("DISCORD_TOKEN", "FAL_KEY"), ("FAL_KEY", "DISCORD_TOKEN")])
+def test_one_of_two_secrets_is_refused_and_the_other_named(tmp_path: Path, given: str, missing: str) -> None:
+    with pytest.raises(TokenMissing, match=f"{given} is set but {missing} is missing"):
+        mode(load(tmp_path, **{given: "x"}))
+
+
+# ---------------------------------------------------------------------- documentation
+
+
+def test_the_example_as_it_is_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(example_toml())
+
+    assert load(tmp_path) == Settings()
+
+
+def test_the_example_with_every_line_uncommented_still_holds_the_defaults(tmp_path: Path) -> None:
+    text = re.sub(r"^# (\w+ = )", r"\1", example_toml().partition("\n# A better tier")[0], flags=re.MULTILINE)
+    (tmp_path / "config.toml").write_text(text)
+
+    assert len(list(_keys(tomllib.loads(text)))) == len(list(documented())) - 1  # all but the tiers
+    assert load(tmp_path) == Settings()
+
+
+def test_the_tier_in_the_example_works_when_uncommented(tmp_path: Path) -> None:
+    tier = example_toml().partition("As many as you like.\n")[2]
+    (tmp_path / "config.toml").write_text(tier.replace("# ", ""))
+
+    assert len(load(tmp_path).limits.tiers) == 1
+
+
+def test_every_setting_is_described(tmp_path: Path) -> None:
+    assert [setting.path for setting in documented() if not setting.description] == []
+
+
+def test_every_documented_variable_is_understood(tmp_path: Path) -> None:
+    for setting in documented():
+        if setting.default not in ("", "{}", "[]"):
+            load(tmp_path, **{setting.variable: setting.default.strip('"')})
+
+
+def _keys(table: dict[str, object]) -> list[str]:
+    found = []
+    for key, value in table.items():
+        found += _keys(value) if isinstance(value, dict) and value else [key]
+    return found
