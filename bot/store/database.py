@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.errors import StoreUnusable
-from bot.store.trouble import DRIVER_ERRORS, told
+from bot.store.trouble import DRIVER_ERRORS, passing, told
 
 T = TypeVar("T")
 
@@ -42,23 +41,27 @@ class Database:
             self.path = None
             self._writing = self._reading = _postgres_engine(url)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """The writing connection inside a transaction: committed at the end, rolled back on an error."""
-        async with self._writing.begin() as connection:
-            yield connection.sync_connection  # type: ignore[misc]  # set while the block lasts
-
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one write transaction; returns after COMMIT.
+
+        `work` may run again after a lost connection or a deadlock, always in a new transaction.
 
         Raises:
             StoreUnusable: disk full, locked, unreachable, …
         """
-        try:
-            async with self._writing.begin() as connection:
-                return await connection.run_sync(work)
-        except DRIVER_ERRORS as error:
-            raise told(error, self.place) from error
+        for last in (False, False, True):
+            committing = False
+            try:
+                async with self._writing.begin() as connection:
+                    result = await connection.run_sync(work)
+                    committing = True
+            except DRIVER_ERRORS as error:
+                # An error of COMMIT itself leaves open whether it took; nothing before it can have.
+                if committing or last or not passing(error):
+                    raise told(error, self.place) from error
+            else:
+                return result
+        raise AssertionError("the last try returns or raises")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on a reading connection; each statement sees the newest commit.
@@ -66,21 +69,24 @@ class Database:
         Raises:
             StoreUnusable: damaged, unreachable, …
         """
-        try:
-            async with self._reading.connect() as connection:
-                return await connection.run_sync(work)
-        except DRIVER_ERRORS as error:
-            raise told(error, self.place) from error
+        for last in (False, True):
+            try:
+                async with self._reading.connect() as connection:
+                    return await connection.run_sync(work)
+            except DRIVER_ERRORS as error:
+                if last or not passing(error):
+                    raise told(error, self.place) from error
+        raise AssertionError("the last try returns or raises")
 
     async def outside_transaction(self, statement: str) -> tuple[Any, ...] | None:
-        """Run one statement that may not stand in a transaction on the writing connection; its first row."""
+        """Run one statement that may not stand in a transaction, on the writing connection; SQLite's first row."""
         try:
             async with self._writing.connect() as connection:
                 raw = await connection.get_raw_connection()
                 driver: Any = raw.driver_connection
                 if not self.is_sqlite:
-                    row = await driver.fetchrow(statement)
-                    return None if row is None else tuple(row)
+                    await driver.execute(statement)
+                    return None
                 cursor = await driver.execute(statement)
                 row = await cursor.fetchone()
                 await cursor.close()

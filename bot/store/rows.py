@@ -134,7 +134,8 @@ def failure_json(failure: Failure | None) -> str | None:
 
 
 def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # ASCII only: half an emoji (a lone surrogate) can come in from outside, and no database takes it as text.
+    return json.dumps(value, separators=(",", ":"))
 
 
 # ---------------------------------------------------------------------- the parts of a job

@@ -35,6 +35,8 @@ T = TypeVar("T")
 #: Rows read and decoded between two breaths of the event loop.
 _PAGE = 500
 _CHECKPOINT_TRIES = 20
+#: A file of this size is rewritten in well under a second.
+_MOST_BYTES_AT_ONCE = 64 * 1024 * 1024
 
 
 class Keep(Enum):
@@ -281,21 +283,22 @@ class Store:
     async def erase_user(self, user_id: int) -> Erased:
         """Really delete somebody's jobs, prompts, preferences and pace. Cancel their live jobs first: those stay."""
         erased = await self._write(partial(upkeep.erase_user, user_id=user_id))
-        await self._scrub()
+        if erased.jobs or erased.other:
+            await self._scrub(most_bytes=_MOST_BYTES_AT_ONCE)
         return erased
 
     async def delete_job(self, job_id: str) -> bool:
         """Really delete the content of a job that is over; False when it is not, or there is nothing left."""
         deleted = await self._write(partial(upkeep.delete_job, job_id=job_id))
         if deleted:
-            await self._scrub()
+            await self._checkpoint()
         return deleted
 
     async def purge(self, before: datetime) -> int:
-        """Delete jobs that ended before a moment; how many."""
+        """Delete jobs that ended before a moment, and rewrite the file if anything was deleted since; how many jobs."""
         gone = await self._write(partial(upkeep.purge, before_us=to_us(before), now_us=to_us(self._clock())))
-        if gone:
-            await self._scrub()
+        if await self.meta(upkeep.SCRUB_DUE) == "1":
+            await self._scrub(most_bytes=None)
         return gone
 
     async def check(self) -> list[str]:
@@ -310,7 +313,26 @@ class Store:
         except StoreUnusable as error:
             return [error.sentence]
 
-    async def _scrub(self) -> None:
+    async def _scrub(self, *, most_bytes: int | None) -> None:
+        """Rewrite the file, so that no copy of deleted content is left anywhere in it.
+
+        SQLite's secure_delete zeroes what it deletes, but not the copies that its pages kept when a row moved from one
+        page to another. A file above `most_bytes` is left for the next `purge`: rewriting it would hold up everybody.
+        """
+        path = self._database.path
+        if path is None or most_bytes is None or path.stat().st_size <= most_bytes:
+            await self.set_meta(upkeep.SCRUB_DUE, "0")
+            try:
+                await self._database.outside_transaction(
+                    "VACUUM" if path is not None else "VACUUM jobs, people, ledger"
+                )
+            except StoreUnusable as error:
+                # The deletion is committed all the same; rewriting needs room for a second copy.
+                log.warning("deleted content is not scrubbed yet", extra={"reason": error.sentence})
+                await self.set_meta(upkeep.SCRUB_DUE, "1")
+        await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
         """Push deleted content out of SQLite's write-ahead log too."""
         if not self._database.is_sqlite:
             return

@@ -89,5 +89,13 @@ def _chain(error: BaseException) -> list[BaseException]:
     return found
 
 
+def passing(error: BaseException) -> bool:
+    """Whether the same work may succeed at once on a new connection: connection lost, deadlock, serialization."""
+    if not isinstance(error, DBAPIError):
+        return False
+    states = {getattr(link, "sqlstate", None) for link in _chain(error)}
+    return error.connection_invalidated or bool(states & {"40001", "40P01"})
+
+
 #: What the drivers raise; everything else is a mistake of ours and passes through.
 DRIVER_ERRORS = (SQLAlchemyError, OSError)

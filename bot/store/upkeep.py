@@ -7,12 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, text, update
 
+from bot.store.choices import write_meta
 from bot.store.outcomes import Erased
 from bot.store.tables import balances, jobs, ledger, metadata, pacing, people
 from bot.store.times import day_of, from_us
 
 #: Accounts are kept a little longer than the day they count for.
 _KEEP_ACCOUNTS = timedelta(days=3)
+#: Key of `meta`: "1" while the file may hold copies of deleted content.
+SCRUB_DUE = "scrub_due"
 
 
 def erase_user(connection: Connection, user_id: int) -> Erased:
@@ -29,6 +32,8 @@ def erase_user(connection: Connection, user_id: int) -> Erased:
         connection.execute(update(ledger).where(ledger.c.user_id == user_id).values(user_id=None))
         connection.execute(delete(balances).where(balances.c.scope == "u", balances.c.subject_id == user_id))
         other += connection.execute(delete(pacing).where(pacing.c.user_id == user_id)).rowcount
+    if gone or other:
+        write_meta(connection, SCRUB_DUE, "1")
     return Erased(jobs=gone, live_jobs=live, other=other)
 
 
@@ -41,12 +46,17 @@ def delete_job(connection: Connection, job_id: str) -> bool:
             order_json=None, result_json=None, request_json=None, failure_json=None, token="", role_ids="[]", told=1
         )
     )
-    return bool(connection.execute(statement).rowcount)
+    deleted = bool(connection.execute(statement).rowcount)
+    if deleted:
+        write_meta(connection, SCRUB_DUE, "1")
+    return deleted
 
 
 def purge(connection: Connection, before_us: int, now_us: int) -> int:
     """Delete jobs that ended before a moment, dead tokens, and accounts that no rule looks at any more."""
     gone = connection.execute(delete(jobs).where(jobs.c.ended_us < before_us)).rowcount
+    if gone:
+        write_meta(connection, SCRUB_DUE, "1")
     blank_dead_tokens(connection, now_us)
     account_day = day_of(from_us(now_us) - _KEEP_ACCOUNTS)
     connection.execute(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from bot.errors import StoreUnusable
 from bot.store.database import Database
@@ -99,7 +100,7 @@ class Writer:
                     await self._write([member])
                 return
             log.error("write failed", extra={"reason": error.sentence, "requests": len(members)})
-            results = [error] * len(members)
+            results = [StoreUnusable(error.sentence) for _ in members]
         except Exception as error:
             if len(members) > 1:
                 for member in members:
@@ -117,9 +118,10 @@ class Writer:
 
 def _may_be_one_member(error: StoreUnusable) -> bool:
     """Whether the database refused a statement's content, so that the others may pass alone."""
-    from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
-
-    return isinstance(error.__cause__, (DataError, IntegrityError, InterfaceError, ProgrammingError))
+    cause = error.__cause__
+    return (
+        isinstance(cause, DBAPIError) and not isinstance(cause, OperationalError) and not cause.connection_invalidated
+    )
 
 
 def _answer(done: asyncio.Future[Any], result: Any) -> None:
