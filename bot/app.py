@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import discord
@@ -98,7 +99,7 @@ async def _until_stopped(bot: EaselBot, runner: Runner, store: Store, settings: 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    parts = [asyncio.create_task(stop.wait(), name="stop-signal")]
+    parts: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait(), name="stop-signal")]
     try:
         login = asyncio.create_task(_login(bot, token), name="login")
         await asyncio.wait({login, parts[0]}, return_when=asyncio.FIRST_COMPLETED)

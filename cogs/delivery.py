@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
 import discord
@@ -26,6 +26,7 @@ from bot.media import fit
 from cogs.ui import cards
 
 if TYPE_CHECKING:
+    from bot.catalogue.model import Model
     from bot.client import EaselBot
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,9 @@ TOKEN_MARGIN_S = 10
 SLOW_EDIT_S = 1.0
 #: Largest wait between two edits of one message while Discord is slow.
 SLOWEST_EDIT_S = 30.0
+
+#: Discord's name for the first answer to an interaction, taken in place of a message id.
+ORIGINAL = cast("int", "@original")
 
 #: Discord's numeric error codes.
 UNKNOWN_MESSAGE = 10008
@@ -227,7 +231,7 @@ class DiscordDelivery:
     async def _patch_original(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
         """Edit the answer to the interaction, by its token."""
         webhook = discord.Webhook.partial(job.reply.application_id, job.reply.token, client=self._bot)
-        message = await webhook.edit_message("@original", view=view, attachments=files)  # type: ignore[arg-type]
+        message = await webhook.edit_message(ORIGINAL, view=view, attachments=files)
         return message.id
 
     async def _patch_message(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
@@ -247,7 +251,7 @@ class DiscordDelivery:
         left = job.reply.token_expires_at - self._bot.services.clock()
         return bool(job.reply.token) and left.total_seconds() > TOKEN_MARGIN_S
 
-    def _model(self, job: Job) -> cards.Model:
+    def _model(self, job: Job) -> Model:
         model = self._bot.services.catalogue.known(job.order.endpoint)
         return model if model is not None else cards.unknown_model(job.order.endpoint)
 

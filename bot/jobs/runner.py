@@ -205,11 +205,10 @@ class Runner:
 
     async def unanswered(self, job_id: str) -> None:
         """The first answer never reached the person: nothing is started, nothing is spent."""
-        job = await self._store.job(job_id)
+        # The wish first: a claim in this very moment then finds it before it submits.
+        job = await self._store.note(job_id, cancel_requested=True, told=True)
         if job is not None and job.state is JobState.QUEUED:
-            await self._store.advance(job, JobState.CANCELLED, told=True)
-        else:
-            await self._store.note(job_id, cancel_requested=True, told=True)
+            await self._cancelled(job, "The first answer did not reach Discord.")
         self._waiting.pop(job_id, None)
         event = self._answers.pop(job_id, None)
         if event is not None:
