@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from aiohttp import web
+
+from bot import check
+from bot.settings import Settings, WebSettings
+from bot.store import Store
+from bot.web import start
+
+TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
+FAL_KEY = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0:0123456789abcdef0123456789abcdef"
+
+GUILD = {"id": "1", "name": "Atelier", "permissions": str(check.NEEDED_PERMISSIONS.value)}
+ANSWERS: Mapping[str, tuple[int, object]] = {
+    "/users/@me": (200, {"id": "9", "username": "easel"}),
+    "/applications/@me": (
+        200,
+        {
+            "id": "9",
+            "integration_types_config": {
+                "0": {"oauth2_install_params": {"scopes": ["bot", "applications.commands"], "permissions": "0"}},
+                "1": {},
+            },
+        },
+    ),
+    "/gateway/bot": (200, {"session_start_limit": {"total": 1000, "remaining": 998}}),
+    "/users/@me/guilds": (200, [GUILD]),
+    "/guilds/1": (200, {"premium_tier": 2}),
+    "/status": (404, {"status": "NOT_FOUND"}),
+    "/storage/auth/token": (200, {"token": "t"}),
+}
+
+
+@asynccontextmanager
+async def services(changes: Mapping[str, tuple[int, object]], headers: Mapping[str, str]) -> AsyncIterator[str]:
+    """Discord and fal as far as the check asks them; changes replace answers by path."""
+    answers = {**ANSWERS, **changes}
+
+    async def answer(request: web.Request) -> web.Response:
+        ours = "Key " + FAL_KEY if "/status" in request.path or "/storage" in request.path else "Bot " + TOKEN
+        if request.headers.get("Authorization") != ours:
+            return web.json_response({"message": "401: Unauthorized"}, status=401)
+        path = "/status" if request.path.endswith("/status") else request.path
+        status, body = answers[path]
+        return web.json_response(body, status=status, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def report(
+    folder: Path,
+    changes: Mapping[str, tuple[int, object]] | None = None,
+    *,
+    token: str | None = TOKEN,
+    key: str | None = FAL_KEY,
+    headers: Mapping[str, str] | None = None,
+    **sections: Any,
+) -> tuple[int, str]:
+    """Run the check; its exit code and everything it printed."""
+    lines: list[str] = []
+    async with services(changes or {}, headers or {}) as url:
+        values = {
+            "database_url": f"sqlite:///{folder}/easel.db",
+            "discord": {"token": token, "api_url": url},
+            "fal": {"key": key, "queue_url": url, "rest_url": url},
+            **sections,
+        }
+        code = await check.run(Settings.model_validate(values), lines.append)
+    return code, "\n".join(lines)
+
+
+async def test_when_all_is_well_every_part_says_so(tmp_path: Path) -> None:
+    code, text = await report(tmp_path)
+
+    assert code == 0
+    assert "✗" not in text
+    for part in (
+        "the token is that of easel",
+        "may post pictures in 1 server",
+        "files up to 50 MiB",
+        "998 of 1000 starts",
+        "the key is accepted",
+        "the account has credit",
+        "will be made at the first start",
+    ):
+        assert part in text
+
+
+async def test_no_secret_is_printed_even_when_it_is_echoed(tmp_path: Path) -> None:
+    _, text = await report(tmp_path, {"/users/@me": (200, {"username": f"{TOKEN} {FAL_KEY}"})})
+
+    assert TOKEN not in text
+    assert FAL_KEY not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence", "advice"),
+    [
+        ({"/users/@me": (401, {})}, "Discord: the token is not accepted", "Reset Token"),
+        ({"/gateway/bot": (500, {})}, "Discord: answered 500 to GET /gateway/bot", "discordstatus.com"),
+        (
+            {"/users/@me/guilds": (200, [{**GUILD, "permissions": "3072"}])},
+            "lacks Embed Links, Attach Files, Read Message History, Send Messages in Threads",
+            "discord.com/oauth2/authorize",
+        ),
+        (
+            {"/applications/@me": (200, {"id": "9", "integration_types_config": {"1": {}}})},
+            "can't be installed in servers",
+            "Guild Install",
+        ),
+        ({"/status": (401, {})}, "fal.ai: the key is not accepted", "FAL_KEY"),
+        ({"/status": (403, {"detail": "User is locked. Reason: Exhausted balance."})}, "no credit", "Billing"),
+        ({"/storage/auth/token": (403, {"detail": "Exhausted balance"})}, "no credit", "Billing"),
+    ],
+)
+async def test_each_fault_comes_with_what_to_do(
+    tmp_path: Path, changes: Mapping[str, tuple[int, object]], sentence: str, advice: str
+) -> None:
+    code, text = await report(tmp_path, changes)
+
+    assert code == 1
+    fault = next(line for line in text.splitlines() if line.startswith("✗"))
+    assert sentence in fault
+    assert advice in text.partition(fault)[2].splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"/users/@me/guilds": (200, [])}, "in no server yet"),
+        ({"/gateway/bot": (200, {"session_start_limit": {"total": 1000, "remaining": 3}})}, "3 of 1000 starts left"),
+        ({"/status": (503, {})}, "answered 503"),
+        ({"/storage/auth/token": (500, {})}, "upload service answered 500"),
+    ],
+)
+async def test_what_still_works_is_only_a_warning(
+    tmp_path: Path, changes: Mapping[str, tuple[int, object]], sentence: str
+) -> None:
+    code, text = await report(tmp_path, changes)
+
+    assert code == 0
+    assert any(line.startswith("!") and sentence in line for line in text.splitlines())
+
+
+async def test_an_administrator_lacks_nothing(tmp_path: Path) -> None:
+    assert check.missing_permissions(8) == []
+
+
+async def test_hosts_that_do_not_answer_are_named(tmp_path: Path) -> None:
+    closed = "http://127.0.0.1:9"
+
+    code, text = await report(
+        tmp_path,
+        discord={"token": TOKEN, "api_url": closed},
+        fal={"key": FAL_KEY, "queue_url": closed, "rest_url": closed},
+    )
+
+    assert code == 1
+    assert "✗ Discord: can't be reached at http://127.0.0.1:9" in text
+    assert "✗ fal.ai: can't be reached at 127.0.0.1:9" in text
+
+
+@pytest.mark.parametrize(("token", "key", "missing"), [(TOKEN, None, "FAL_KEY"), (None, FAL_KEY, "DISCORD_TOKEN")])
+async def test_one_secret_alone_is_a_fault(tmp_path: Path, token: str | None, key: str | None, missing: str) -> None:
+    code, text = await report(tmp_path, token=token, key=key)
+
+    assert code == 1
+    assert f"✗ Configuration: {missing} is missing" in text
+
+
+async def test_without_both_secrets_nobody_is_asked(tmp_path: Path) -> None:
+    code, text = await report(tmp_path, token=None, key=None)
+
+    assert code == 0
+    assert "`run` starts the sandbox" in text
+    assert "Discord:" not in text
+
+
+async def test_a_wrong_model_setting_is_a_fault(tmp_path: Path) -> None:
+    code, text = await report(tmp_path, models={"default": "no-such-model"})
+
+    assert code == 1
+    assert "the default model 'no-such-model' is not offered" in text
+
+
+async def test_a_database_in_use_is_looked_at_beside_the_running_bot(tmp_path: Path) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path}/easel.db")
+    try:
+        code, text = await report(tmp_path)
+    finally:
+        await store.close()
+
+    assert code == 0
+    assert "✓ Database: reachable, up to date and sound" in text
+
+
+async def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "easel.db").write_text("my diary, " * 100)
+
+    code, text = await report(tmp_path)
+
+    assert code == 1
+    assert "is not an SQLite database" in text
+
+
+async def test_a_url_of_another_kind_is_a_fault(tmp_path: Path) -> None:
+    code, text = await report(tmp_path, database_url="mysql://root:hunter2@db/easel")
+
+    assert code == 1
+    assert "✗ Database: the URL is wrong" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (datetime(2026, 11, 21, 12, 0, 20, tzinfo=UTC), None),
+        (datetime(2026, 11, 21, 12, 2, tzinfo=UTC), "120 s ahead"),
+        (datetime(2026, 11, 21, 11, 59, tzinfo=UTC), "60 s behind"),
+    ],
+)
+def test_a_wrong_clock_is_noticed_by_discords_date(now: datetime, said: str | None) -> None:
+    finding = check.clock_skew("Sat, 21 Nov 2026 12:00:00 GMT", now)
+
+    assert (finding is None) if said is None else (finding is not None and said in finding.what)
+
+
+def test_the_install_link_asks_for_just_what_is_needed() -> None:
+    query = parse_qs(urlsplit(check.install_link("42")).query)
+
+    assert query == {"client_id": ["42"], "scope": ["bot applications.commands"], "permissions": ["274878024704"]}
+
+
+# ---------------------------------------------------------------------- a running bot
+
+
+async def test_health_asks_the_running_bot() -> None:
+    import asyncio
+
+    answers = {"discord": True}
+
+    async def parts() -> Mapping[str, bool]:
+        return answers
+
+    runner = await start(WebSettings(), parts)
+    try:
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/health"
+        lines: list[str] = []
+        assert await asyncio.to_thread(check.health, url, lines.append) == 0
+        answers["discord"] = False
+        assert await asyncio.to_thread(check.health, url, lines.append) == 1
+    finally:
+        await runner.cleanup()
+    assert '"not ready"' in lines[1]
+    assert check.health(url, lines.append) == 1
+    assert lines[2].startswith("no answer from http://127.0.0.1:")
+
+
+def test_the_health_address_follows_the_settings() -> None:
+    assert check.health_url(Settings(web=WebSettings(host="0.0.0.0", port=8080))) == "http://127.0.0.1:8080/health"

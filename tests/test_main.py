@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bot.__main__
+import bot.app
+from bot.errors import DiscordRefused
+from bot.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No configuration but the test's own, and no logging set up for the rest of the suite."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bot.__main__, "_log", lambda _settings: None)
+
+
+def easel(*arguments: str) -> int:
+    return bot.__main__.main(arguments)
+
+
+def as_process(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The command line as people start it."""
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+# ---------------------------------------------------------------------- help
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("sandbox",), ("check",), ("models",), ("db",), ("db", "backup")])
+def test_every_command_explains_itself(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        easel(*command, "--help")
+
+    assert caught.value.code == 0
+    assert "usage: python -m bot" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "sandbox", "check", "models", "db"])
+def test_every_command_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        easel(command, "--help")
+
+    assert "examples:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_a_wrong_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        easel("sandbox", f"--port={port}")
+
+    assert caught.value.code == 2
+    assert "whole number from 0" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------- run
+
+
+@pytest.mark.parametrize(("given", "missing"), [("DISCORD_TOKEN", "FAL_KEY"), ("FAL_KEY", "DISCORD_TOKEN")])
+def test_one_of_two_secrets_ends_with_one_sentence_that_names_the_other(
+    tmp_path: Path, given: str, missing: str
+) -> None:
+    done = as_process(tmp_path, "run", **{given: "not-a-real-one"})
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"easel: {given} is set but {missing} is missing.")
+    assert "Traceback" not in done.stderr
+    assert "not-a-real-one" not in done.stderr
+
+
+def test_a_typo_in_the_configuration_ends_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[limits]\nenabeld = false\n")
+
+    done = as_process(tmp_path)
+
+    assert done.returncode == 2
+    assert "Did you mean `limits.enabled`?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_with_both_secrets_the_live_bot_gets_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Settings] = []
+
+    async def run(settings: Settings) -> int:
+        seen.append(settings)
+        return 0
+
+    monkeypatch.setattr(bot.app, "run", run)
+    monkeypatch.setenv("DISCORD_TOKEN", "t")
+    monkeypatch.setenv("FAL_KEY", "k")
+    monkeypatch.setenv("EASEL_FAL__MAX_IN_FLIGHT", "0")
+
+    assert easel() == 0
+    assert easel("run") == 0
+    assert [settings.fal.max_in_flight for settings in seen] == [0, 0]
+
+
+def test_what_the_operator_must_mend_is_a_sentence_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run(_settings: Settings) -> int:
+        raise DiscordRefused("Discord does not accept the bot token.")
+
+    monkeypatch.setattr(bot.app, "run", run)
+    monkeypatch.setenv("DISCORD_TOKEN", "t")
+    monkeypatch.setenv("FAL_KEY", "k")
+
+    assert easel("run") == 2
+    assert capsys.readouterr().err == "easel: Discord does not accept the bot token.\n"
+
+
+def test_what_nobody_expected_is_a_code_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run(_settings: Settings) -> int:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(bot.app, "run", run)
+    monkeypatch.setenv("DISCORD_TOKEN", "t")
+    monkeypatch.setenv("FAL_KEY", "k")
+
+    assert easel("run") == 1
+    code = caplog.records[-1].__dict__["code"]
+    assert f"(code {code})" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------- models, check
+
+
+def test_models_are_listed_as_text_markdown_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert easel("models") == 0
+    assert "flux-schnell" in capsys.readouterr().out
+
+    assert easel("models", "--markdown") == 0
+    assert capsys.readouterr().out.startswith("| Model | Name |")
+
+    assert easel("models", "--json") == 0
+    first = json.loads(capsys.readouterr().out)[0]
+    assert {"key", "endpoint", "price", "options"} <= first.keys()
+
+
+def test_models_follow_the_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("EASEL_MODELS__DISABLED", "flux-schnell")
+
+    assert easel("models", "--json") == 0
+
+    assert "flux-schnell" not in [one["key"] for one in json.loads(capsys.readouterr().out)]
+
+
+def test_check_prints_the_example_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert easel("check", "--print-example") == 0
+
+    assert "# max_in_flight = 10" in capsys.readouterr().out
+
+
+def test_check_tells_wrong_settings_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.toml").write_text("[web]\nport = 'http'\n[log]\nlevel = 'LOUD'\n")
+
+    assert easel("check") == 1
+
+    assert [line[0] for line in capsys.readouterr().out.splitlines()] == ["✗", "✗"]
+
+
+def test_health_without_a_port_says_how_to_get_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert easel("check", "--health") == 2
+
+    assert "EASEL_WEB__PORT" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------- db
+
+
+def test_a_database_is_made_examined_and_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert easel("db", "upgrade") == 0
+    assert easel("db", "current") == 0
+    assert "the newest" in capsys.readouterr().out
+    assert easel("db", "check") == 0
+    assert easel("db", "backup", "copy.db") == 0
+
+    copy = sqlite3.connect(tmp_path / "copy.db")
+    assert copy.execute("SELECT count(*) FROM jobs").fetchone() == (0,)
+    copy.close()
+    assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_backup_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    easel("db", "upgrade")
+    (tmp_path / "copy.db").write_text("precious")
+
+    assert easel("db", "backup", "copy.db") == 2
+    assert easel("db", "backup", "nowhere/copy.db") == 2
+
+    assert (tmp_path / "copy.db").read_text() == "precious"
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("action", [("current",), ("check",), ("backup", "copy.db")])
+def test_looking_at_a_missing_database_does_not_make_one(
+    tmp_path: Path, action: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert easel("db", *action) == 2
+
+    assert "no database" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_backing_up_postgresql_names_the_right_tool(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EASEL_DATABASE_URL", "postgresql://easel:hunter2@127.0.0.1:1/easel")
+
+    assert easel("db", "backup", "copy.db") == 2
+
+    error = capsys.readouterr().err
+    assert "pg_dump" in error
+    assert "hunter2" not in error
