@@ -102,6 +102,7 @@ class Database:
         finally:
             if self._lock is not None:
                 self._lock.release()
+                self._lock = None
 
 
 def parse_url(url: str) -> tuple[URL, str]:

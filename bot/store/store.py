@@ -35,6 +35,8 @@ T = TypeVar("T")
 #: Rows read and decoded between two breaths of the event loop.
 _PAGE = 500
 _CHECKPOINT_TRIES = 20
+_VACUUM_FILE = "VACUUM"
+_VACUUM_TABLES = "VACUUM jobs, people, ledger"
 #: A file of this size is rewritten in well under a second.
 _MOST_BYTES_AT_ONCE = 64 * 1024 * 1024
 
