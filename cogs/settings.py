@@ -21,7 +21,7 @@ from cogs.ui.text import escape
 if TYPE_CHECKING:
     from bot.client import EaselBot
 
-PerHour = app_commands.Range[float, 0.1, 100_000]
+PerHour = app_commands.Range[float, 0.1, 100_000.0]
 AtOnce = app_commands.Range[int, 1, 1000]
 PerDay = app_commands.Range[int, 0, 1_000_000]
 

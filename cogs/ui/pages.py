@@ -67,7 +67,7 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET) -> str:
     lines = ["**Options**"]
     options = [option for option in model.offered if option.name != "prompt"]
     for index, option in enumerate(options):
-        line = f"`{option.label}` {text.shorten(describe_option(option), 160)}"
+        line = f"`{_option_name(model, option)}`: {text.shorten(describe_option(option), 160)}"
         rest = len(options) - index
         if sum(map(len, lines)) + len(line) > budget:
             lines.append(
@@ -76,6 +76,12 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET) -> str:
             break
         lines.append(line)
     return "\n".join(lines) if options else "It takes a prompt and nothing else."
+
+
+def _option_name(model: Model, option: Option) -> str:
+    """The friendly name, or fal's where two options share the friendly one."""
+    shared = sum(other.label == option.label for other in model.offered) > 1
+    return option.name if shared else option.label
 
 
 def _model_menus(models: Sequence[Model], shown: Model | None) -> list[discord.ui.ActionRow[Any]]:
