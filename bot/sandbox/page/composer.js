@@ -1,0 +1,616 @@
+// The line at the bottom: chat messages, the command palette, and commands with their options as fields.
+
+import { byId, el, icon, isNarrow } from "./dom.js";
+import { createField, TYPE } from "./fields.js";
+import { avatar } from "./message.js";
+import { channel, leafByTitle, leaves, state } from "./state.js";
+
+const AUTOCOMPLETE_DELAY_MS = 150;
+const MAX_MESSAGE = 2000;
+
+export class Composer {
+  /** send: {command(leaf, options, remembered), say(text, uploads), autocomplete(leaf, options) → Promise<interaction id>} */
+  constructor(send) {
+    this.send = send;
+    this.leaf = null;
+    this.fields = [];
+    this.uploads = []; // {file, upload, error}
+    this.suggestions = [];
+    this.active = -1;
+    this.asked = 0;
+    this.waitingFor = null; // {field, interactionId, sequence}
+    this.last = null;
+    this.#build();
+    this.#text();
+  }
+
+  // Frame ---------------------------------------------------------------------------------------------------------
+
+  #build() {
+    this.form = byId("composer");
+    this.suggest = el("div", { class: "suggest", id: "suggest", role: "listbox", "aria-label": "Suggestions", hidden: true, data: { testid: "suggestions" } });
+    this.text = el("textarea", {
+      class: "say",
+      id: "say",
+      rows: 1,
+      role: "combobox",
+      "aria-expanded": "false",
+      "aria-autocomplete": "list",
+      "aria-controls": "suggest",
+      "aria-label": "Message or command",
+      enterkeyhint: "send",
+      data: { testid: "composer" },
+    });
+    this.fileInput = el("input", { type: "file", class: "unseen", multiple: true, tabindex: -1, "aria-label": "Attach files", data: { testid: "attach-input" } });
+    this.attach = el("button", { class: "icon-button", type: "button", "aria-label": "Attach a file", title: "Attach a file", data: { testid: "attach" } }, icon("plus"));
+    this.slash = el("button", { class: "icon-button", type: "button", "aria-label": "Commands", title: "Commands", data: { testid: "open-palette" } }, icon("slash"));
+    this.sendButton = el("button", { class: "send", type: "submit", "aria-label": "Send", title: "Send (Enter)", data: { testid: "send" } }, icon("send"));
+    this.commandHead = el("div", { class: "command-head" });
+    this.fieldsNode = el("div", { class: "fields" });
+    this.more = el("div", { class: "more-options", role: "group", "aria-label": "Further options" });
+    this.tray = el("div", { class: "tray" });
+    this.hint = el("div", { class: "composer-hint", id: "composer-hint" });
+    this.box = el(
+      "div",
+      { class: "composer-box" },
+      this.tray,
+      this.commandHead,
+      el("div", { class: "line" }, this.attach, el("div", { class: "line-main" }, this.text, this.fieldsNode, this.more), this.slash, this.sendButton),
+      this.fileInput,
+    );
+    this.form.append(this.suggest, this.box, this.hint);
+    this.#listen();
+  }
+
+  #listen() {
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    this.text.addEventListener("input", () => this.#typedText());
+    this.text.addEventListener("keydown", (event) => this.#textKey(event));
+    this.text.addEventListener("blur", () => setTimeout(() => document.activeElement !== this.text && !this.leaf && this.#close(), 150));
+    this.text.addEventListener("focus", () => this.text.value.startsWith("/") && this.#typedText());
+    this.attach.addEventListener("click", () => this.fileInput.click());
+    this.slash.addEventListener("click", () => this.openPalette());
+    this.fileInput.addEventListener("change", () => {
+      for (const file of this.fileInput.files) this.takeFile(file);
+      this.fileInput.value = "";
+    });
+    this.suggest.addEventListener("pointerdown", (event) => event.preventDefault()); // keep the focus in the field
+    this.suggest.addEventListener("click", (event) => {
+      const item = event.target.closest("[data-index]");
+      if (item) this.#pick(Number(item.dataset.index));
+    });
+    this.form.addEventListener("paste", (event) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (!files.length) return;
+      event.preventDefault();
+      for (const file of files) this.takeFile(file);
+    });
+    const chat = byId("chat");
+    chat.addEventListener("dragover", (event) => {
+      if (![...event.dataTransfer.types].includes("Files")) return;
+      event.preventDefault();
+      chat.classList.add("dropping");
+    });
+    chat.addEventListener("dragleave", (event) => !chat.contains(event.relatedTarget) && chat.classList.remove("dropping"));
+    chat.addEventListener("drop", (event) => {
+      chat.classList.remove("dropping");
+      if (!event.dataTransfer.files.length) return;
+      event.preventDefault();
+      const target = event.target.closest?.("[data-option]");
+      for (const file of event.dataTransfer.files) this.takeFile(file, target?.dataset.option);
+    });
+  }
+
+  /** The channel or the person changed. */
+  refresh() {
+    const here = channel();
+    if (!here) return;
+    const place = here.kind === "dm" ? `@${here.name}` : `#${here.name}`;
+    const silent = here.can_send === false;
+    this.text.placeholder = silent ? "You cannot write here · / for commands" : isNarrow() || here.phone ? "Message or /" : `Message ${place}, or type / for commands`;
+    if (this.leaf && !leafByTitle(this.leaf.title)) this.leaf.gone = true;
+    if (!this.leaf && this.text.value.startsWith("/") && document.activeElement === this.text) this.#typedText();
+  }
+
+  focus() {
+    (this.leaf ? (this.fields.find((field) => field.empty()) ?? this.fields[0]) : this.text)?.focus();
+  }
+
+  // Plain text and the palette ----------------------------------------------------------------------------------------
+
+  #text() {
+    this.leaf = null;
+    this.fields = [];
+    this.form.classList.remove("commanding");
+    this.fieldsNode.replaceChildren();
+    this.more.replaceChildren();
+    this.commandHead.replaceChildren();
+    this.hint.textContent = "";
+    this.#close();
+    this.#grow();
+  }
+
+  #grow() {
+    this.text.style.height = "auto";
+    this.text.style.height = `${Math.min(this.text.scrollHeight, 240)}px`;
+  }
+
+  openPalette() {
+    if (this.leaf) this.#text();
+    this.text.value = "/";
+    this.text.focus();
+    this.#typedText();
+  }
+
+  #typedText() {
+    this.#grow();
+    const text = this.text.value;
+    this.#say(text.length > MAX_MESSAGE ? `${text.length - MAX_MESSAGE} characters too many for one message.` : "");
+    if (!text.startsWith("/") || text.includes("\n")) {
+      this.#close();
+      return;
+    }
+    const typed = text.slice(1).toLowerCase();
+    const all = leaves();
+    const exact = all.find((leaf) => typed.startsWith(`${leaf.title} `) && !all.some((other) => other !== leaf && other.title.startsWith(`${leaf.title} `) && other.title.startsWith(typed.trimEnd())));
+    if (exact) {
+      this.begin(exact, readInline(exact, text.slice(exact.title.length + 2)));
+      return;
+    }
+    this.#palette(all, typed.trim());
+  }
+
+  #palette(all, typed) {
+    const rank = (leaf) => {
+      if (leaf.title.startsWith(typed)) return 0;
+      if (leaf.title.includes(typed)) return 1;
+      return leaf.description.toLowerCase().includes(typed) ? 2 : 3;
+    };
+    const found = all.map((leaf) => ({ leaf, rank: rank(leaf) })).filter((item) => item.rank < 3).sort((a, b) => a.rank - b.rank);
+    this.#show(
+      found.map(({ leaf }) => ({
+        testid: "command-suggestion",
+        value: leaf.title,
+        node: [avatar(state.world.bot, "avatar mid"), el("span", { class: "suggest-text" }, el("span", { class: "command-name" }, `/${leaf.title}`), el("span", { class: "muted clip" }, leaf.description)), leaf.options.some((option) => option.required) ? el("span", { class: "suggest-side muted" }, leaf.options.filter((option) => option.required).map((option) => option.name).join(", ")) : null],
+        pick: () => this.begin(leaf),
+      })),
+      { owner: this.text, title: "Commands", empty: all.length ? `No command matches “/${typed}”.` : "The bot has not registered any command for this place yet.", active: 0 },
+    );
+  }
+
+  #textKey(event) {
+    if (event.isComposing) return;
+    if (this.#suggestKey(event)) return;
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      this.submit();
+    } else if (event.key === "ArrowUp" && !this.text.value && this.last) {
+      event.preventDefault();
+      const leaf = leafByTitle(this.last.title);
+      if (leaf) this.begin(leaf, this.last.values);
+    }
+  }
+
+  // Commands -----------------------------------------------------------------------------------------------------------
+
+  /** Opens a command with its options as fields. values: option name → text, {name, value}, boolean or upload. */
+  begin(leaf, values = {}) {
+    this.#text();
+    this.text.value = "";
+    this.leaf = leaf;
+    this.form.classList.add("commanding");
+    this.commandHead.replaceChildren(
+      el("span", { class: "command-chip", data: { testid: "command-chip" } }, avatar(state.world.bot, "avatar tiny"), `/${leaf.title}`),
+      el("span", { class: "muted clip" }, leaf.description),
+      el("button", { class: "icon-button small", type: "button", "aria-label": "Leave the command", data: { testid: "leave-command" }, on: { click: () => this.leave() } }, icon("close")),
+    );
+    for (const option of leaf.options) {
+      const given = values[option.name] !== undefined && values[option.name] !== null && values[option.name] !== "";
+      if (!option.required && !given) continue;
+      const field = this.#add(option);
+      if (given) field.set(values[option.name]);
+    }
+    this.#offer();
+    const first = this.fields.find((field) => field.empty()) ?? this.fields[0];
+    if (first) {
+      first.focus();
+      if (!first.empty() && first.control.setSelectionRange) first.control.setSelectionRange(first.control.value.length, first.control.value.length);
+      for (const field of this.fields) field.fit?.();
+    } else {
+      this.sendButton.focus();
+      this.#say("No options needed: Enter runs it.");
+    }
+  }
+
+  leave() {
+    this.#text();
+    this.text.value = "";
+    this.text.focus();
+  }
+
+  #add(option) {
+    const field = createField(option, this);
+    const order = this.leaf.options.indexOf(option);
+    const after = this.fields.findIndex((item) => this.leaf.options.indexOf(item.option) > order);
+    const at = after === -1 ? this.fields.length : after;
+    this.fieldsNode.insertBefore(field.node, this.fields[at]?.node ?? null);
+    this.fields.splice(at, 0, field);
+    return field;
+  }
+
+  /** The options that can still be added. */
+  #offer() {
+    const used = new Set(this.fields.map((field) => field.option.name));
+    const left = this.leaf.options.filter((option) => !used.has(option.name));
+    this.more.replaceChildren(
+      ...left.map((option) =>
+        el(
+          "button",
+          {
+            class: "add-option",
+            type: "button",
+            title: option.description,
+            data: { testid: `add-option-${option.name}` },
+            on: {
+              click: () => this.addOption(option.name).focus(),
+              focus: () => this.#describe(option),
+              pointerenter: (event) => event.pointerType === "mouse" && this.#describe(option),
+              pointerleave: (event) => event.pointerType === "mouse" && this.#say(""),
+            },
+          },
+          icon("plus"),
+          option.name,
+        ),
+      ),
+    );
+    this.more.hidden = !left.length;
+  }
+
+  addOption(name) {
+    const present = this.fields.find((field) => field.option.name === name);
+    if (present) return present;
+    const option = this.leaf.options.find((item) => item.name === name);
+    const field = this.#add(option);
+    this.#offer();
+    return field;
+  }
+
+  #describe(option) {
+    const parts = [`${option.name}: ${option.description}`];
+    if (option.min_value !== undefined || option.max_value !== undefined) parts.push(`(${option.min_value ?? "…"} to ${option.max_value ?? "…"})`);
+    this.#say(parts.join(" "));
+  }
+
+  #say(text, wrong = false) {
+    this.hint.textContent = text;
+    this.hint.classList.toggle("wrong", wrong);
+  }
+
+  // What fields call ---------------------------------------------------------------------------------------------------
+
+  focused(field) {
+    this.#describe(field.option);
+    for (const item of this.fields) item.node.classList.toggle("current", item === field);
+    if (this.owner !== field) this.#close();
+    if (field.suggests && (field.empty() || !field.picked)) this.#suggestFor(field, true);
+  }
+
+  blurred(field) {
+    field.node.classList.remove("current");
+    setTimeout(() => this.owner === field && document.activeElement !== field.control && this.#close(), 150);
+  }
+
+  typed(field) {
+    this.#say("");
+    this.#describe(field.option);
+    if (field.suggests) this.#suggestFor(field, false);
+  }
+
+  changed() {}
+
+  removed(field) {
+    const at = this.fields.indexOf(field);
+    this.fields.splice(at, 1);
+    field.node.remove();
+    this.#close();
+    this.#offer();
+    (this.fields[at - 1] ?? this.fields[0] ?? this.sendButton).focus();
+  }
+
+  keydown(event, field) {
+    if (event.isComposing) return;
+    if (this.#suggestKey(event)) return;
+    if (event.key === "Enter" && field.option.type !== TYPE.ATTACHMENT && field.option.type !== TYPE.BOOLEAN) {
+      event.preventDefault();
+      this.submit();
+    } else if (event.key === "ArrowDown" && field.suggests) {
+      event.preventDefault();
+      this.#suggestFor(field, true);
+    } else if (event.key === "Backspace" && field.empty()) {
+      event.preventDefault();
+      if (!field.option.required) this.removed(field);
+      else if (this.fields.every((item) => item.empty())) {
+        this.leave();
+        this.text.value = "/";
+        this.#typedText();
+      }
+    } else if (event.key === "Escape" && this.fields.every((item) => item.empty())) {
+      event.preventDefault();
+      this.leave();
+    }
+  }
+
+  // Suggestions ----------------------------------------------------------------------------------------------------------
+
+  #suggestFor(field, atOnce) {
+    clearTimeout(this.timer);
+    const own = field.option.autocomplete ? null : field.ownChoices();
+    if (own) {
+      this.#choices(field, own, field.empty() ? -1 : 0);
+      return;
+    }
+    const sequence = ++this.asked; // everything asked before is stale from now on
+    this.timer = setTimeout(() => this.#ask(field, sequence), atOnce ? 0 : AUTOCOMPLETE_DELAY_MS);
+  }
+
+  async #ask(field, sequence) {
+    if (!this.fields.includes(field)) return;
+    this.waitingFor = { field, sequence, interactionId: null, early: new Map() };
+    const waiting = this.waitingFor;
+    this.loading = setTimeout(() => {
+      if (this.waitingFor === waiting && document.activeElement === field.control) {
+        this.#show([], { owner: field, title: field.option.name, empty: "Looking…", active: -1 });
+      }
+    }, 350);
+    try {
+      const id = await this.send.autocomplete(this.leaf, this.#options(field));
+      if (this.waitingFor !== waiting) return;
+      waiting.interactionId = id;
+      if (waiting.early.has(id)) this.autocompleted(id, waiting.early.get(id));
+    } catch (error) {
+      if (this.waitingFor === waiting) {
+        clearTimeout(this.loading);
+        this.#show([], { owner: field, title: field.option.name, empty: error.message, active: -1 });
+      }
+    }
+  }
+
+  /** The bot's answer to an autocomplete question. Answers to older questions are dropped. */
+  autocompleted(interactionId, choices) {
+    const waiting = this.waitingFor;
+    if (!waiting || waiting.sequence !== this.asked) return;
+    if (waiting.interactionId === null) {
+      waiting.early.set(interactionId, choices);
+      return;
+    }
+    if (waiting.interactionId !== interactionId) return;
+    clearTimeout(this.loading);
+    this.waitingFor = null;
+    if (document.activeElement !== waiting.field.control) return;
+    this.#choices(waiting.field, choices, waiting.field.empty() ? -1 : 0);
+  }
+
+  autocompleteFailed(interactionId) {
+    const waiting = this.waitingFor;
+    if (!waiting || waiting.interactionId !== interactionId) return;
+    clearTimeout(this.loading);
+    this.waitingFor = null;
+    this.#show([], { owner: waiting.field, title: waiting.field.option.name, empty: "Loading options failed.", active: -1 });
+  }
+
+  #choices(field, choices, active) {
+    this.#show(
+      choices.map((choice) => ({
+        testid: "option-suggestion",
+        value: choice.value,
+        node: [el("span", { class: "suggest-text" }, el("span", { class: "clip-2" }, choice.name))],
+        pick: () => this.#chosen(field, choice),
+      })),
+      { owner: field, title: field.option.name, empty: field.option.autocomplete ? "Nothing matches; what you typed is sent as it is." : "Nothing in the list matches.", active },
+    );
+  }
+
+  #chosen(field, choice) {
+    field.pick(choice);
+    this.#close();
+    field.focus();
+    if (typeof choice.value === "string" && /[=:]$/.test(choice.value)) this.#suggestFor(field, true); // "key=" goes on to its values
+  }
+
+  #show(items, { owner, title, empty, active }) {
+    this.suggestions = items;
+    this.owner = owner;
+    this.active = items.length ? Math.min(active, items.length - 1) : -1;
+    this.suggest.replaceChildren(
+      el("div", { class: "suggest-title", "aria-hidden": "true" }, title),
+      ...(items.length
+        ? items.map((item, index) => el("div", { class: "suggest-item", role: "option", id: `suggest-${index}`, data: { index, testid: item.testid, value: item.value } }, item.node))
+        : [el("div", { class: "suggest-empty", role: "status" }, empty)]),
+    );
+    this.suggest.hidden = false;
+    this.suggest.scrollTop = 0;
+    this.#control()?.setAttribute("aria-expanded", "true");
+    this.#mark();
+  }
+
+  #control() {
+    return this.owner?.control ?? this.owner ?? null;
+  }
+
+  #mark() {
+    const control = this.#control();
+    for (const node of this.suggest.querySelectorAll(".suggest-item")) {
+      const on = Number(node.dataset.index) === this.active;
+      node.setAttribute("aria-selected", String(on));
+      if (on) {
+        node.scrollIntoView({ block: "nearest" });
+        control?.setAttribute("aria-activedescendant", node.id);
+      }
+    }
+    if (this.active === -1) control?.removeAttribute("aria-activedescendant");
+  }
+
+  #close() {
+    clearTimeout(this.timer);
+    clearTimeout(this.loading);
+    const control = this.#control();
+    control?.setAttribute?.("aria-expanded", "false");
+    control?.removeAttribute?.("aria-activedescendant");
+    this.suggest.hidden = true;
+    this.suggestions = [];
+    this.owner = null;
+    this.active = -1;
+    this.waitingFor = null;
+    this.asked += 1;
+  }
+
+  /** Keys that belong to the open list. True when the key was used up. */
+  #suggestKey(event) {
+    if (this.suggest.hidden) return false;
+    const count = this.suggestions.length;
+    const steps = { ArrowDown: 1, ArrowUp: -1 };
+    if (steps[event.key] && count) {
+      const from = this.active === -1 && event.key === "ArrowUp" ? 0 : this.active;
+      this.active = (from + steps[event.key] + count) % count;
+      this.#mark();
+    } else if ((event.key === "Enter" || event.key === "Tab") && this.active !== -1 && !event.shiftKey) {
+      this.#pick(this.active);
+    } else if (event.key === "Enter" && this.owner === this.text) {
+      // A command that does not exist is not sent as a message by accident.
+    } else if (event.key === "Escape") {
+      this.#close();
+    } else {
+      return false;
+    }
+    event.preventDefault();
+    return true;
+  }
+
+  #pick(index) {
+    this.suggestions[index]?.pick();
+  }
+
+  // Sending -----------------------------------------------------------------------------------------------------------------
+
+  #options(focused = null) {
+    const options = [];
+    for (const field of this.fields) {
+      if (field === focused) options.push({ name: field.option.name, type: field.option.type, value: String(field.partial() ?? ""), focused: true });
+      else if (!field.empty() && !field.problem()) options.push({ name: field.option.name, type: field.option.type, value: field.value() });
+    }
+    return this.leaf.path.reduceRight((inner, part) => [{ name: part.name, type: part.type, options: inner }], options);
+  }
+
+  submit() {
+    if (this.leaf) this.#submitCommand();
+    else this.#submitText();
+  }
+
+  #submitCommand() {
+    let first = null;
+    for (const field of this.fields) {
+      field.fail(field.check());
+      if (field.error && !first) first = field;
+    }
+    if (first) {
+      first.focus();
+      this.#close();
+      this.#say(`${first.option.name}: ${first.error}`, true);
+      return;
+    }
+    const current = leafByTitle(this.leaf.title);
+    if (!current) {
+      this.#say("This command is not available here right now.", true);
+      return;
+    }
+    const values = Object.fromEntries(this.fields.filter((field) => !field.empty()).map((field) => [field.option.name, field.remember()]));
+    this.last = { title: current.title, values };
+    this.send.command(current, this.#options(), values);
+    this.#text();
+    this.text.value = "";
+    this.text.focus();
+  }
+
+  async #submitText() {
+    const text = this.text.value.trim();
+    if (!text && !this.uploads.length) return;
+    if (text.length > MAX_MESSAGE) return;
+    if (this.uploads.some((item) => !item.upload && !item.error)) {
+      this.#say("Still uploading…");
+      return;
+    }
+    const uploads = this.uploads.filter((item) => item.upload);
+    this.text.value = "";
+    this.uploads = [];
+    this.#drawTray();
+    this.#grow();
+    try {
+      await this.send.say(text, uploads.map((item) => item.upload.id));
+    } catch (error) {
+      if (!this.text.value) this.text.value = text;
+      this.uploads = uploads;
+      this.#drawTray();
+      this.#grow();
+      this.#say(error.message, true);
+    }
+  }
+
+  // Files --------------------------------------------------------------------------------------------------------------------
+
+  /** A chosen, dropped or pasted file: for an attachment option of the open command, else for the message. */
+  takeFile(file, optionName = null) {
+    if (this.leaf) {
+      const wanted = this.leaf.options.filter((option) => option.type === TYPE.ATTACHMENT);
+      const named = wanted.find((option) => option.name === optionName);
+      const free = wanted.find((option) => this.fields.find((field) => field.option === option)?.empty() ?? true);
+      const option = named ?? free ?? wanted[0];
+      if (option) this.addOption(option.name).take(file);
+      else this.#say("This command takes no file.", true);
+      return;
+    }
+    const item = { file, upload: null, error: null };
+    this.uploads.push(item);
+    this.#drawTray();
+    state.session.upload(file).then(
+      (upload) => (item.upload = upload),
+      (error) => (item.error = error.message),
+    ).finally(() => this.#drawTray());
+  }
+
+  #drawTray() {
+    this.tray.replaceChildren(
+      ...this.uploads.map((item) =>
+        el(
+          "div",
+          { class: `tray-item${item.error ? " wrong" : ""}` },
+          icon("file"),
+          el("span", { class: "clip" }, item.error ?? `${item.file.name}${item.upload ? "" : " · uploading…"}`),
+          el("button", { class: "icon-button small", type: "button", "aria-label": `Remove ${item.file.name}`, on: { click: () => this.#untray(item) } }, icon("close")),
+        ),
+      ),
+    );
+  }
+
+  #untray(item) {
+    this.uploads = this.uploads.filter((other) => other !== item);
+    this.#drawTray();
+  }
+}
+
+/** "/imagine prompt: a fox model: flux" or "/imagine a fox", as people paste it. */
+export function readInline(leaf, text) {
+  const values = {};
+  const names = leaf.options.map((option) => option.name);
+  const found = [...text.matchAll(/(?:^|\s)([-\w]{1,32}):\s?/g)].filter((match) => names.includes(match[1]));
+  const free = text.slice(0, found[0]?.index ?? text.length).trim();
+  const first = leaf.options.find((option) => option.type === TYPE.STRING && option.required) ?? leaf.options.find((option) => option.type === TYPE.STRING);
+  if (free && first) values[first.name] = free;
+  found.forEach((match, index) => {
+    const value = text.slice(match.index + match[0].length, found[index + 1]?.index ?? text.length).trim();
+    if (value) values[match[1]] = value;
+  });
+  return values;
+}

@@ -1,0 +1,90 @@
+// The wrench: make Discord, fal.ai and the bot misbehave, and watch the bot's own log.
+
+import { byId, el, icon, isNarrow } from "./dom.js";
+import { toast } from "./layers.js";
+import { state } from "./state.js";
+
+const MAX_LINES = 500;
+
+export class Drawer {
+  constructor() {
+    this.node = byId("drawer");
+    this.toggle = byId("open-drawer");
+    this.toggle.append(icon("wrench"));
+    this.list = el("div", { class: "troubles" });
+    this.log = el("pre", { class: "log", tabindex: 0, "aria-label": "Log of the bot", data: { testid: "log" } });
+    this.logBox = el("details", { class: "log-box", data: { testid: "log-box" } }, el("summary", {}, "Log of the bot", icon("down")), this.log);
+    this.node.append(
+      el("header", { class: "drawer-head" }, icon("wrench"), el("h2", {}, "Make trouble"), el("button", { class: "icon-button", type: "button", "aria-label": "Close", data: { testid: "drawer-close" }, on: { click: () => this.show(false) } }, icon("close"))),
+      el("p", { class: "drawer-about" }, "See how the bot behaves when things go wrong. Nothing here leaves this computer."),
+      this.list,
+      this.logBox,
+    );
+    this.lines = [];
+    this.logBox.addEventListener("toggle", () => (this.log.scrollTop = this.log.scrollHeight));
+    this.toggle.addEventListener("click", () => this.show(this.node.hidden));
+    this.node.addEventListener("keydown", (event) => event.key === "Escape" && this.show(false));
+  }
+
+  show(open) {
+    this.node.hidden = !open;
+    document.body.classList.toggle("drawer-open", open);
+    this.toggle.setAttribute("aria-expanded", String(open));
+    byId("scrim").hidden = !(open && isNarrow());
+    if (open) this.node.querySelector(".icon-button").focus({ preventScroll: true });
+    else this.toggle.focus({ preventScroll: true });
+  }
+
+  draw(troubles) {
+    this.troubles = troubles ?? [];
+    const focused = document.activeElement?.dataset?.testid;
+    this.list.replaceChildren(...this.troubles.map((item) => this.#row(item)));
+    if (focused && this.list) this.list.querySelector(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
+    const active = this.troubles.some((item) => item.kind !== "action" && item.value && item.value !== 0);
+    this.toggle.classList.toggle("active", active);
+    this.toggle.title = active ? "Make trouble (something is switched on)" : "Make trouble";
+  }
+
+  #row(item) {
+    const id = `trouble-${item.name}`;
+    const text = el("span", { class: "trouble-text" }, el("span", { class: "trouble-label" }, item.label ?? item.name), el("span", { class: "trouble-about" }, item.about ?? ""));
+    if (item.kind === "switch") {
+      return el("button", { class: "trouble", type: "button", role: "switch", "aria-checked": String(Boolean(item.value)), data: { testid: id }, on: { click: () => this.#set(item, !item.value) } }, text, el("span", { class: "switch", "aria-hidden": "true" }));
+    }
+    if (item.kind === "action") {
+      return el("div", { class: "trouble" }, text, el("button", { class: "button secondary", type: "button", "aria-label": item.label ?? item.name, data: { testid: id }, on: { click: () => this.#set(item, true) } }, "Do it"));
+    }
+    const input = el("input", { class: "number", type: "number", id, min: item.min, max: item.max, step: item.step ?? "any", inputmode: "decimal", "aria-label": item.label ?? item.name, data: { testid: id } });
+    input.value = item.value ?? 0;
+    input.addEventListener("change", () => this.#set(item, Number(input.value)));
+    return el("label", { class: "trouble", for: id }, text, input);
+  }
+
+  async #set(item, value) {
+    try {
+      const answer = await state.session.trouble(item.name, value);
+      if (answer.troubles) this.draw(answer.troubles);
+      if (item.kind === "action") toast(`${item.label ?? item.name}: done`);
+    } catch (error) {
+      toast(error.message, "bad");
+      this.draw(this.troubles);
+    }
+  }
+
+  setLog(lines) {
+    this.lines = lines.slice(-MAX_LINES);
+    this.log.replaceChildren(...this.lines.map((line) => this.#line(line)));
+  }
+
+  line(text) {
+    const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 30;
+    this.log.append(this.#line(text));
+    while (this.log.childElementCount > MAX_LINES) this.log.firstChild.remove();
+    if (atEnd) this.log.scrollTop = this.log.scrollHeight;
+  }
+
+  #line(text) {
+    const kind = /\b(ERROR|CRITICAL)\b/.test(text) ? "bad" : /\bWARNING\b/.test(text) ? "warn" : null;
+    return el("span", { class: kind }, `${text}\n`);
+  }
+}
