@@ -1,0 +1,199 @@
+"""`python -m tests.bench [names…]`: crowds on Easel and, where a ratio is asked for, on the naive bot.
+
+Every figure is printed beside the bound of the requirement and the naive bot's figure of the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+READY_S = 30
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One crowd."""
+
+    name: str
+    people: int
+    over_s: float
+    fal_s: float
+    wait_s: float
+    naive: bool
+
+
+SCENARIOS = (
+    Scenario("solo", 1, 0, 5, 60, True),
+    Scenario("fifty", 50, 0, 10, 120, True),
+    Scenario("two-hundred", 200, 0, 5, 120, True),
+    Scenario("thousand", 1000, 4, 10, 240, False),
+)
+
+
+class Crowd:
+    """The stand-ins in their process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def tell(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Send one order and wait for its answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        return await self.hear()
+
+    async def hear(self) -> dict[str, Any]:
+        """The next line from the stand-ins."""
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            raise SystemExit("the stand-ins ended early")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextlib.asynccontextmanager
+async def process(module: str, environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A child of ours, ended with SIGTERM."""
+    pipes = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, stdin=pipes, stdout=pipes, env={**os.environ, **environ}, limit=1 << 20
+    )
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.terminate()
+            try:
+                await asyncio.wait_for(child.wait(), 15)
+            except TimeoutError:
+                child.kill()
+
+
+@contextlib.asynccontextmanager
+async def bot_over_crowd(module: str, folder: Path) -> AsyncIterator[tuple[Crowd, psutil.Process, Path]]:
+    """Stand-ins and one bot, ready to be asked."""
+    lag_file = folder / f"{module}.lag"
+    async with process("tests.bench.crowd", {}) as standins:
+        crowd = Crowd(standins)
+        urls = await crowd.hear()
+        environ = {
+            "DISCORD_TOKEN": urls["token"],
+            "FAL_KEY": "bench:bench",
+            "EASEL_DISCORD__API_URL": urls["api_url"],
+            "EASEL_DISCORD__GATEWAY_URL": urls["gateway_url"],
+            "EASEL_FAL__QUEUE_URL": urls["fal_url"],
+            "EASEL_FAL__REST_URL": urls["fal_url"],
+            "EASEL_FAL__CDN_URL": urls["fal_url"],
+            "EASEL_FAL__MAX_IN_FLIGHT": "0",
+            "EASEL_LIMITS__ENABLED": "false",
+            "EASEL_DATABASE_URL": f"sqlite:///{folder / (module + '.db')}",
+            "EASEL_LOG__LEVEL": "WARNING",
+            "BENCH_LAG_FILE": str(lag_file),
+        }
+        async with process(module, environ) as bot:
+            await crowd.tell({"ready": READY_S})
+            yield crowd, psutil.Process(bot.pid), lag_file
+
+
+async def measure(module: str, scenario: Scenario, folder: Path) -> dict[str, Any]:
+    """One scenario on one bot, freshly started."""
+    async with bot_over_crowd(module, folder) as (crowd, bot, lag_file):
+        await crowd.tell({"people": 2, "over_s": 0, "fal_s": 0.1, "wait_s": 20})  # connections and caches
+        bot.send_signal(signal.SIGUSR1)
+        before = bot.cpu_times()
+        figures = await crowd.tell(
+            {"people": scenario.people, "over_s": scenario.over_s, "fal_s": scenario.fal_s, "wait_s": scenario.wait_s}
+        )
+        after = bot.cpu_times()
+        await asyncio.sleep(1.2)
+        spent_s = after.user + after.system - before.user - before.system
+        figures["cpu_per_picture_s"] = spent_s / max(figures["people"] - figures["missing"], 1)
+        figures["loop_block_max_ms"] = json.loads(lag_file.read_text())["max_ms"]  # noqa: ASYNC240
+        figures["memory_peak_mb"] = peak_memory_mb(bot)
+        return figures
+
+
+async def idle(folder: Path, seconds: float) -> dict[str, Any]:
+    """CPU share and peak memory of a bot that nobody asks for anything."""
+    async with bot_over_crowd("tests.bench.easel", folder) as (_, bot, _lag_file):
+        await asyncio.sleep(3)
+        peak_mb = peak_memory_mb(bot)
+        before, began_s = bot.cpu_times(), time.monotonic()
+        await asyncio.sleep(seconds)
+        after = bot.cpu_times()
+        spent_s = after.user + after.system - before.user - before.system
+        return {"cpu_percent": 100 * spent_s / (time.monotonic() - began_s), "memory_peak_mb": peak_mb}
+
+
+def peak_memory_mb(bot: psutil.Process) -> float:
+    """Largest resident size so far, in MB (Linux; elsewhere the present one)."""
+    status = Path(f"/proc/{bot.pid}/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1000
+    resident: int = bot.memory_info().rss
+    return resident / 1e6
+
+
+def show(title: str, easel: dict[str, Any], naive: dict[str, Any] | None) -> None:
+    """One table a scenario."""
+    print(f"\n{title}\n{'measure':<26}{'easel':>12}{'naive':>12}{'ratio':>9}")
+    for name, value in easel.items():
+        other = naive.get(name) if naive else None
+        ratio = f"{value / other:.2f}" if isinstance(value, (int, float)) and other else ""
+        print(f"{name:<26}{number(value):>12}{number(other):>12}{ratio:>9}")
+
+
+def number(value: float | None) -> str:
+    """Three significant places, or nothing."""
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
+
+
+async def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of: idle {' '.join(one.name for one in SCENARIOS)}; default all")
+    parser.add_argument("--no-naive", action="store_true", help="leave the baseline out")
+    parser.add_argument("--idle-s", type=float, default=20, help="how long the idle bot is watched")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        for scenario in SCENARIOS:
+            if options.names and scenario.name not in options.names:
+                continue
+            naive = None
+            if scenario.naive and not options.no_naive:
+                naive = await measure("tests.bench.naive", scenario, folder_for(name, scenario.name + "-naive"))
+            easel = await measure("tests.bench.easel", scenario, folder_for(name, scenario.name))
+            title = f"{scenario.name}: {scenario.people} people within {scenario.over_s} s, fal takes {scenario.fal_s} s"
+            show(title, easel, naive)
+        if not options.names or "idle" in options.names:
+            show("idle", await idle(folder_for(name, "idle"), options.idle_s), None)
+
+
+def folder_for(base: str, name: str) -> Path:
+    """A fresh folder for one bot's database and figures."""
+    folder = Path(base, name)
+    folder.mkdir()
+    return folder
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

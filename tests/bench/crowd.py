@@ -1,0 +1,111 @@
+"""Discord and fal on loopback in a process of their own, and a crowd that asks for pictures.
+
+Reads one JSON object a line from stdin, writes one a line to stdout:
+`{"people": n, "over_s": s, "fal_s": s, "wait_s": s}` → figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from bot.sandbox.discord import DiscordStandIn
+from bot.sandbox.discord.interactions import InteractionRecord, NotAnswered
+from bot.sandbox.fal import FalStandIn
+
+
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """The value below which `share` of all lie; None of nothing."""
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else None
+
+
+class Crowd:
+    """The two stand-ins and what is measured on them."""
+
+    def __init__(self) -> None:
+        self.fal = FalStandIn(paint="flat")
+        self.discord = DiscordStandIn()
+        self.asked = 0
+
+    async def serve(self) -> None:
+        """Start, tell where, and do what stdin says until it ends."""
+        await self.fal.start()
+        await self.discord.start()
+        say({"api_url": self.discord.api_url, "gateway_url": self.discord.gateway_url, "fal_url": self.fal.url, "token": self.discord.token})
+        loop = asyncio.get_running_loop()
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            say(await self.answer(json.loads(line)))
+        await self.discord.stop()
+        await self.fal.stop()
+
+    async def answer(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Wait for the bot (`{"ready": …}`) or run one crowd."""
+        if "ready" in order:
+            await self.discord.wait_for(self._bot_is_there, timeout_s=order["ready"])
+            return {"ready": True}
+        return await self.run(**order)
+
+    def _bot_is_there(self) -> bool:
+        return self.discord.gateway.online and any(
+            command["name"] == "imagine" for command in self.discord.commands.all()
+        )
+
+    async def run(self, people: int, over_s: float, fal_s: float, wait_s: float) -> dict[str, Any]:
+        """`people` ask within `over_s`; fal takes `fal_s`; everything is awaited for `wait_s` at most."""
+        self.fal.queue.paint_s = fal_s
+        calls_before = self.fal.counters.calls
+        crowd = self.discord.world.add_people(people)
+        channel = self.discord.channel("general")
+        records: list[tuple[str, InteractionRecord]] = []
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        for number, person in enumerate(crowd):
+            due_s = began_s + over_s * number / max(people, 1)
+            await asyncio.sleep(max(due_s - loop.time(), 0))
+            self.asked += 1
+            prompt = f"a lighthouse, number {self.asked}"
+            records.append((prompt, await self.discord.command(person, channel, "imagine", {"prompt": prompt})))
+        patience = asyncio.gather(*(self._patiently(record, wait_s) for _, record in records))
+        await patience
+        return self._figures(records, self.fal.counters.calls - calls_before)
+
+    async def _patiently(self, record: InteractionRecord, wait_s: float) -> None:
+        try:
+            await record.until(lambda one: one.picture_s is not None or one.state == "failed", wait_s)
+        except NotAnswered:
+            return
+
+    def _figures(self, records: Sequence[tuple[str, InteractionRecord]], fal_calls: int) -> dict[str, Any]:
+        ended = {str(job.arguments["prompt"]): job.ended_at for job in self.fal.queue.jobs.values()}
+        lags_s = []
+        for prompt, record in records:
+            ended_at = ended.get(prompt)
+            if record.picture_s is not None and ended_at is not None:
+                posted_s = record.created_at.timestamp() + record.picture_s
+                lags_s.append(posted_s - ended_at.timestamp())
+        first_s = [record.first_answer_s for _, record in records if record.first_answer_s is not None]
+        return {
+            "people": len(records),
+            "failed": sum(record.state == "failed" for _, record in records),
+            "missing": sum(record.picture_s is None for _, record in records),
+            "first_answer_p50_s": quantile(first_s, 0.5),
+            "first_answer_p99_s": quantile(first_s, 0.99),
+            "picture_p50_s": quantile(lags_s, 0.5),
+            "picture_p99_s": quantile(lags_s, 0.99),
+            "fal_calls_per_picture": fal_calls / max(len(lags_s), 1),
+            "duplicates": self.fal.counters.duplicates,
+            "refusals": len(self.discord.refusals),
+        }
+
+
+def say(figures: dict[str, Any]) -> None:
+    """One line of JSON for the bench."""
+    print(json.dumps(figures), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(Crowd().serve())
