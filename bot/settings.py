@@ -50,7 +50,7 @@ class _Section(BaseModel):
 class DiscordSettings(_Section):
     """How Discord is reached and what is shown there."""
 
-    token: SecretStr | None = Field(None, description="Bot token. Usually given as DISCORD_TOKEN.")
+    token: SecretStr | None = Field(None, description="Bot token, usually given as DISCORD_TOKEN.")
     api_url: _WebUrl = Field("https://discord.com/api/v10", description="Base URL of Discord's REST API.")
     gateway_url: _SocketUrl = Field("wss://gateway.discord.gg/", description="Discord's gateway.")
     sync_commands: bool = Field(True, description="Register the slash commands at start when they changed.")
@@ -63,7 +63,7 @@ class DiscordSettings(_Section):
 class FalSettings(_Section):
     """How fal.ai is reached."""
 
-    key: SecretStr | None = Field(None, description="fal.ai API key. Usually given as FAL_KEY.")
+    key: SecretStr | None = Field(None, description="fal.ai API key, usually given as FAL_KEY.")
     openai_api_key: SecretStr | None = Field(
         None,
         description="For the gpt-image-1 byok model; usually OPENAI_API_KEY. Without it the model is not offered.",
@@ -149,7 +149,10 @@ class LogSettings(_Section):
 class Settings(_Section):
     """Everything, frozen."""
 
-    database_url: str = Field("sqlite:///data/easel.db", description="sqlite:///path or postgresql://…")
+    database_url: str = Field(
+        "sqlite:///data/easel.db",
+        description="Where everything is kept: sqlite:///path or postgresql://user:password@host/name.",
+    )
     discord: DiscordSettings = Field(default_factory=DiscordSettings)
     fal: FalSettings = Field(default_factory=FalSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
@@ -475,6 +478,11 @@ class Setting:
     allowed: str
 
     @property
+    def sentence(self) -> str:
+        """The description with what is allowed."""
+        return f"{self.description.rstrip('.')} ({self.allowed})." if self.allowed else self.description
+
+    @property
     def variable(self) -> str:
         """The environment variable people use."""
         usual = next((name for name, path in ALIASES.items() if path == self.path), None)
@@ -550,9 +558,8 @@ def example_toml() -> str:
         if setting.path[:-1] != table:
             table = setting.path[:-1]
             blocks.append(f"\n# {_about(table)}\n[{'.'.join(table)}]\n")
-        allowed = f" ({setting.allowed})" if setting.allowed else ""
         line = f"{setting.path[-1]} = {setting.default or _EMPTY}"
-        blocks.append(f"\n# {setting.description}{allowed}\n# {line}\n")
+        blocks.append(f"\n# {setting.sentence}\n# {line}\n")
     return "".join(blocks) + _EXAMPLE_TIER
 
 

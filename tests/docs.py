@@ -25,9 +25,8 @@ def settings() -> str:
     """The README's table of settings."""
     lines = ["| Variable | Default | Meaning |", "| --- | --- | --- |"]
     for one in documented():
-        allowed = f" ({one.allowed})" if one.allowed else ""
-        default = f"`{one.default}`" if one.default else "–"
-        lines.append(f"| `{one.variable}` | {default} | {one.description}{allowed} |")
+        default = f"`{one.default.strip(chr(34))}`" if one.default else "–"
+        lines.append(f"| `{one.variable}` | {default} | {one.sentence} |")
     return "\n".join(lines)
 
 

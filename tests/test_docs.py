@@ -1,0 +1,123 @@
+"""What is said twice is compared once. `make docs` mends most of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bot.catalogue import load
+from bot.check import NEEDED_PERMISSIONS
+from bot.client import COGS
+from bot.settings import Settings, example_toml, load_settings
+from tests import docs
+
+ROOT = docs.ROOT
+README = (ROOT / "README.md").read_text("utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def block(name: str, language: str) -> str:
+    """The code inside a marked part of the README."""
+    found = re.search(rf"<!-- {name} -->\n```{language}\n(.*?)```\n<!-- /{name} -->", README, re.DOTALL)
+    assert found is not None, f"README.md has no {language} block between <!-- {name} --> marks"
+    return found[1]
+
+
+def test_the_readme_holds_the_models_and_settings_as_they_are() -> None:
+    assert docs.filled(README) == README, "run `make docs`"
+
+
+def test_the_readme_counts_the_models_right() -> None:
+    assert f"one of {len(load(has_openai_key=True).models)} models" in README
+
+
+def test_config_example_holds_the_settings_as_they_are() -> None:
+    assert (ROOT / "config.example.toml").read_text("utf-8") == example_toml(), "run `make docs`"
+
+
+def test_the_install_link_asks_for_what_the_check_demands() -> None:
+    assert f"scope=bot+applications.commands&permissions={NEEDED_PERMISSIONS.value}`" in README
+
+
+def test_the_model_in_the_readme_can_be_added_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "flux-dev.toml").write_text(block("own-model", "toml"))
+
+    catalogue = load(folder=tmp_path)
+
+    assert catalogue.get("flux-dev").endpoint == "fal-ai/flux/dev"
+
+
+def test_the_limits_in_the_readme_are_the_defaults() -> None:
+    tier, limits = Settings().limits.default, Settings().limits
+
+    assert (
+        f"for {tier.burst_images} images at once, {tier.images_per_hour} an hour and {tier.images_per_day} a day"
+        in (" ".join(README.split()))
+    )
+    assert f"{limits.guild_images_per_day} images a day" in README
+
+
+def test_the_toml_in_the_readme_is_understood(tmp_path: Path) -> None:
+    for text in re.findall(r"```toml\n(.*?)```", README, re.DOTALL):
+        assert tomllib.loads(text)
+        if "[limits" in text:
+            (tmp_path / "config.toml").write_text(text)
+            assert load_settings(environ={}, cwd=tmp_path) != Settings()
+
+
+def test_every_variable_in_the_readme_exists(tmp_path: Path) -> None:
+    for name, value in re.findall(r"`(EASEL_\w+__\w+)=([^`]*)`", README):
+        load_settings(environ={name: value}, cwd=tmp_path)
+
+
+def test_every_link_into_the_repository_leads_somewhere() -> None:
+    for text in (README, CONTRIBUTING):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)\)", text):
+            if target != "docs/sandbox.png":
+                assert (ROOT / target).exists(), target
+
+
+def test_every_room_in_contributing_exists() -> None:
+    for path in re.findall(r"^\| `([\w/.]+)`", CONTRIBUTING, re.MULTILINE):
+        assert (ROOT / path).exists(), path
+
+
+def test_every_command_group_is_loaded_and_exists() -> None:
+    for name in COGS:
+        assert (ROOT / f"{name.replace('.', '/')}.py").exists(), name
+
+
+@pytest.mark.parametrize("target", ["run", "setup", "test", "check", "bench", "soak", "docs", "lock"])
+def test_make_help_lists_each_target(target: str) -> None:
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert re.search(rf"^  make {target} +\w", said, re.MULTILINE)
+
+
+def test_the_locks_name_no_host_and_hash_everything() -> None:
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        text = lock.read_text("utf-8")
+        assert not re.search(r"https?://|file://|--index-url|--find-links|--trusted-host", text), lock.name
+        pins = re.findall(r"^[\w.\[\]-]+==[^\\\n]*(\\)?\n( +--hash)?", text, re.MULTILINE)
+        assert pins, lock.name
+        assert all(backslash and hashed for backslash, hashed in pins), lock.name
+
+
+def test_every_wanted_package_is_locked() -> None:
+    for name in ("runtime", "dev"):
+        wanted = re.findall(r"^([A-Za-z][\w.-]*)", (ROOT / f"requirements/{name}.in").read_text(), re.MULTILINE)
+        locked = re.findall(r"^([\w.-]+)==", (ROOT / f"requirements/{name}.txt").read_text(), re.MULTILINE)
+        assert {one.lower().replace(".", "-") for one in wanted} <= set(locked)
+
+
+def test_everything_importable_is_importable_without_a_network_or_a_token() -> None:
+    code = "import bot.app, bot.check, bot.client, bot.db, json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "cogs" not in json.loads(done.stdout)
