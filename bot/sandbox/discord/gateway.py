@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import secrets
 import zlib
 from collections import deque
@@ -39,9 +40,9 @@ class _Zlib:
 
 class _Zstd:
     def __init__(self) -> None:
-        import zstandard
-
-        self._stream: Any = zstandard.ZstdCompressor(level=1).compressobj()
+        # Only clients that have the package ask for it.
+        zstandard: Any = importlib.import_module("zstandard")
+        self._stream = zstandard.ZstdCompressor(level=1).compressobj()
         self._block = zstandard.COMPRESSOBJ_FLUSH_BLOCK
 
     def pack(self, frame: bytes) -> bytes:
@@ -185,7 +186,12 @@ class Gateway:
                 session.dispatch(event, dumps(data if session.intents & _INTENT_CONTENT else blank))
 
     async def drop(self, how: Drop = "close") -> None:
-        """Break every connection: `close` (4000), `abort` (no handshake), `reconnect` (op 7) or `invalid` (op 9, not resumable)."""
+        """Break every connection.
+
+        Args:
+            how: `close` (code 4000), `abort` (no handshake), `reconnect` (op 7: the client is asked to come
+                again) or `invalid` (op 9: the session is over).
+        """
         for session in list(self.sessions.values()):
             link = session.link
             if link is None:

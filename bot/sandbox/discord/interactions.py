@@ -115,7 +115,7 @@ class InteractionRecord:
     async def pictures(self, timeout_s: float = 30.0) -> Message:
         """Wait for a message with files that belongs to this interaction."""
         await self.until(lambda one: one.picture_message is not None, timeout_s)
-        assert self.picture_message is not None  # noqa: S101
+        assert self.picture_message is not None
         return self.picture_message
 
 
@@ -153,7 +153,8 @@ class Interactions:
         now_s = self.clock()
         outside = not self.world.bot_is_in(channel)
         number, token = self.world.snowflakes.next(now_s), secrets.token_urlsafe(96)
-        payload = self._payload(number, token, kind, person, channel, data, own_app=own_app or outside)
+        payload = self._payload(person, channel, own_app=own_app or outside)
+        payload |= {"id": number, "token": token, "type": kind, "data": data}
         if source is not None:
             payload["message"] = source.data
         record = InteractionRecord(
@@ -181,9 +182,7 @@ class Interactions:
         guild_id = record.channel.guild_id if not record.outside else None
         self.gateway.dispatch("INTERACTION_CREATE", record.payload, guild_id=guild_id)
 
-    def _payload(
-        self, number: str, token: str, kind: int, person: Person, channel: Channel, data: Obj, *, own_app: bool
-    ) -> Obj:
+    def _payload(self, person: Person, channel: Channel, *, own_app: bool) -> Obj:
         world = self.world
         owners: dict[str, str] = {}
         if channel.guild_id == world.guild_id and not own_app:
@@ -193,13 +192,9 @@ class Interactions:
         if own_app or person.id in world.user_installs:
             owners["1"] = person.id
         payload: Obj = {
-            "id": number,
             "application_id": world.application_id,
-            "type": kind,
-            "data": data,
             "channel_id": channel.id,
             "channel": world.channel_object(channel, viewer=person),
-            "token": token,
             "version": 1,
             "locale": person.locale,
             "app_permissions": str(world.bot_permissions(channel)),
@@ -313,10 +308,17 @@ class Interactions:
         elif record.source is not None:
             message_type = _REPLY
             extra = _reference(record.source)
-        record.original = self._post(record, data, uploads, flags, message_type, extra)
+        record.original = self._post(record, data, uploads, flags=flags, message_type=message_type, extra=extra)
 
     def _post(
-        self, record: InteractionRecord, data: Obj, uploads: Sequence[Upload], flags: int, message_type: int, extra: Obj
+        self,
+        record: InteractionRecord,
+        data: Obj,
+        uploads: Sequence[Upload],
+        *,
+        flags: int,
+        message_type: int,
+        extra: Obj,
     ) -> Message:
         hidden = record.person.id if flags & Flag.EPHEMERAL else None
         message = self.board.post(
@@ -436,7 +438,8 @@ class Interactions:
         if record.outside and not self.world.permissions(record.person, record.channel) & Permission.USE_EXTERNAL_APPS:
             flags |= Flag.EPHEMERAL
         extra = _reference(original) if original is not None else {}
-        message = self._post(record, payload, uploads, flags, _REPLY if extra else 0, extra)
+        kind = _REPLY if extra else 0
+        message = self._post(record, payload, uploads, flags=flags, message_type=kind, extra=extra)
         self._changed(record)
         return message
 

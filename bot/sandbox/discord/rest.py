@@ -70,6 +70,7 @@ class Rest:
 
     def __init__(
         self,
+        *,
         world: World,
         board: Board,
         interactions: Interactions,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import socket
 import time
@@ -23,8 +22,8 @@ from bot.sandbox.discord.gateway import Drop, Gateway
 from bot.sandbox.discord.interactions import InteractionRecord, Interactions, NotAnswered
 from bot.sandbox.discord.page import Page
 from bot.sandbox.discord.rest import Refusal, Rest
-from bot.sandbox.discord.wire import Kind, Obj
-from bot.sandbox.discord.world import APPLICATION_ID, Channel, Message, Person, World, walk
+from bot.sandbox.discord.wire import Kind, Obj, sandbox_token
+from bot.sandbox.discord.world import Channel, Message, Person, World, walk
 
 
 class TroubleSource(Protocol):
@@ -37,12 +36,6 @@ class TroubleSource(Protocol):
     def set(self, name: str, value: Any) -> Any:
         """Turn one."""
         ...
-
-
-def sandbox_token() -> str:
-    """A bot token of the right form that is good for nothing outside the sandbox."""
-    head = base64.b64encode(APPLICATION_ID.encode()).decode().rstrip("=")
-    return f"{head}.sandbx.only-the-stand-in-takes-this-one-ever"
 
 
 class DiscordStandIn:
@@ -81,14 +74,14 @@ class DiscordStandIn:
         self.interactions.token_lifetime_s = token_lifetime_s
         self.commands = Commands(self.world, self._commands_changed)
         self.rest = Rest(
-            self.world,
-            self.board,
-            self.interactions,
-            self.commands,
-            self.gateway,
-            self.faults,
-            self.now_s,
-            self._refused,
+            world=self.world,
+            board=self.board,
+            interactions=self.interactions,
+            commands=self.commands,
+            gateway=self.gateway,
+            faults=self.faults,
+            clock=self.now_s,
+            on_refusal=self._refused,
         )
         self.rest.token = self.token
         self.board.on_change.append(self._changed)
@@ -432,12 +425,8 @@ class DiscordStandIn:
         kind = field["type"]
         if kind == validate.TEXT_INPUT:
             text = str(value if value is not None else field.get("value") or "")
-            least = field.get("min_length") or (1 if field.get("required", True) else 0)
-            if not unchecked and not (text == "" and not field.get("required", True)):
-                if not least <= len(text) <= (field.get("max_length") or 4000):
-                    raise NotOffered(
-                        f"{field['custom_id']} must be {least} to {field.get('max_length') or 4000} characters long."
-                    )
+            if not unchecked:
+                _check_length(field, text)
             return {"value": text}
         if kind == validate.RADIO:
             preset = next((one["value"] for one in field["options"] if one.get("default")), None)
@@ -527,7 +516,7 @@ class DiscordStandIn:
                 continue
             try:
                 value = predicate()
-            except Exception as error:  # noqa: BLE001 - it belongs to the one who waits
+            except Exception as error:  # it belongs to the one who waits
                 future.set_exception(error)
                 continue
             if value:
@@ -685,9 +674,12 @@ class DiscordStandIn:
             done = source.set(name, value)
             if isinstance(done, Awaitable):
                 await done
-        troubles = self.troubles
-        self.page.push("troubles", {"troubles": troubles})
-        return troubles
+        self.troubles_changed()
+        return self.troubles
+
+    def troubles_changed(self) -> None:
+        """Show the drawer anew on every open page."""
+        self.page.push("troubles", {"troubles": self.troubles})
 
     # ------------------------------------------------------------------ inside
 
@@ -713,6 +705,14 @@ class DiscordStandIn:
         if not content_type.startswith("image/") or content_type == "image/svg+xml":
             headers["Content-Disposition"] = "attachment"
         return web.Response(body=body, headers=headers)
+
+
+def _check_length(field: Obj, text: str) -> None:
+    """What Discord's client checks before it sends a text input."""
+    required = field.get("required", True)
+    least, most = field.get("min_length") or int(bool(required)), field.get("max_length") or 4000
+    if not least <= len(text) <= most and (text or required):
+        raise NotOffered(f"{field['custom_id']} must be {least} to {most} characters long.")
 
 
 def _sub_names(options: Sequence[Obj]) -> list[str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bot.sandbox.discord.wire import Flag, Obj, Permission, Snowflakes, timestamp
+from bot.sandbox.discord.wire import APPLICATION_ID, Flag, Obj, Permission, Snowflakes, timestamp
 
 #: Real-looking ids that stay the same from start to start.
 GUILD_ID = "1204105100330106880"
 OTHER_GUILD_ID = "1187439422031159297"
-APPLICATION_ID = "1204104999880728576"
 BOT_ROLE_ID = "1204105214817841153"
 MODERATOR_ROLE_ID = "1204105214817841154"
 PATRON_ROLE_ID = "1204105214817841155"
@@ -250,16 +249,27 @@ class World:
         ):
             self.roles[role.id] = role
         self.people[self.bot.id] = self.bot
-        self.ada = self._person(1, "ada", "Ada", "A regular member.", "#4fa3e0", (MEMBER_ROLE_ID,))
-        self.mo = self._person(
-            2, "mo", "Mo", "A moderator: Manage Messages and Manage Server.", "#57c785", (MODERATOR_ROLE_ID,)
+        self.ada = self._person(
+            1, "ada", name="Ada", about="A regular member.", color="#4fa3e0", roles=(MEMBER_ROLE_ID,)
         )
-        self.nia = self._person(3, "nia", "Nia", "A newcomer without any role.", "#e07a5f", ())
-        self.pat = self._person(4, "pat", "Pat", "A patron with a supporter role.", "#e0b04f", (PATRON_ROLE_ID,))
+        self.mo = self._person(
+            2,
+            "mo",
+            name="Mo",
+            about="A moderator: Manage Messages and Manage Server.",
+            color="#57c785",
+            roles=(MODERATOR_ROLE_ID,),
+        )
+        self.nia = self._person(3, "nia", name="Nia", about="A newcomer without any role.", color="#e07a5f")
+        self.pat = self._person(
+            4, "pat", name="Pat", about="A patron with a supporter role.", color="#e0b04f", roles=(PATRON_ROLE_ID,)
+        )
         self.user_installs.update({self.ada.id, self.pat.id})
         self._channels()
 
-    def _person(self, number: int, username: str, name: str, about: str, color: str, roles: tuple[str, ...]) -> Person:
+    def _person(
+        self, number: int, username: str, *, name: str, about: str, color: str, roles: tuple[str, ...] = ()
+    ) -> Person:
         person = Person(str(_PERSON_BASE + number * 4_194_304), username, name, about, color, roles)
         self.people[person.id] = person
         return person
@@ -310,9 +320,9 @@ class World:
         start = len(self.people)
         return [
             self._person(
-                1000 + start + index, f"guest{start + index}", f"Guest {start + index}", "A guest.", "#9aa0a6", roles
+                1000 + index, f"guest{index}", name=f"Guest {index}", about="A guest.", color="#9aa0a6", roles=roles
             )
-            for index in range(count)
+            for index in range(start, start + count)
         ]
 
     def dm(self, person_id: str) -> Channel:

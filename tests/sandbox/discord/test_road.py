@@ -10,6 +10,7 @@ import pytest
 from discord import app_commands
 from PIL import Image
 
+from bot.sandbox.discord.gateway import Drop
 from bot.sandbox.discord.standin import DiscordStandIn, NotOffered
 from tests.sandbox.discord.conftest import RunBot, SmallBot
 
@@ -31,7 +32,7 @@ class Card(discord.ui.LayoutView):
             box.add_item(discord.ui.MediaGallery(item))
         row: discord.ui.ActionRow[Card] = discord.ui.ActionRow()
         again: discord.ui.Button[Card] = discord.ui.Button(label="Again", custom_id="small:again")
-        again.callback = self.pressed  # type: ignore[method-assign]
+        again.callback = self.pressed  # type: ignore[assignment,method-assign]
         row.add_item(again)
         box.add_item(row)
         self.add_item(box)
@@ -169,9 +170,7 @@ async def test_silence_fails_after_the_deadline_and_later_answers_are_unknown(
     assert (record.state, record.failed_reason) == ("failed", "The application did not respond")
 
 
-async def test_what_discord_would_not_offer_is_refused_to_the_person(
-    standin: DiscordStandIn, run_bot: RunBot
-) -> None:
+async def test_what_discord_would_not_offer_is_refused_to_the_person(standin: DiscordStandIn, run_bot: RunBot) -> None:
     await run_bot(commands)
 
     with pytest.raises(NotOffered, match="prompt is required"):
@@ -185,8 +184,9 @@ async def test_what_discord_would_not_offer_is_refused_to_the_person(
 async def test_nothing_is_lost_when_the_gateway_drops(standin: DiscordStandIn, run_bot: RunBot) -> None:
     bot = await run_bot(commands)
     records = []
-    for how in ("close", "abort", "reconnect"):
-        dropped = asyncio.create_task(standin.drop_gateway(how))  # type: ignore[arg-type]
+    ways: tuple[Drop, ...] = ("close", "abort", "reconnect")
+    for how in ways:
+        dropped = asyncio.create_task(standin.drop_gateway(how))
         await asyncio.sleep(0)
         records += [await standin.command("ada", "general", "say", {"text": f"{how} {n}"}) for n in range(3)]
         await dropped
