@@ -50,7 +50,7 @@ install() {
     wanted=requirements/$1.txt
     cmp -s "$wanted" "$(stamp "$1")" && return
     say "Installing $wanted (pinned and hashed) …"
-    "$py" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r "$wanted" ||
+    "$py" -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r "$wanted" ||
         die "Could not install $wanted; the lines above say why. Nothing is half done: run the same command again."
     cp "$wanted" "$(stamp "$1")"
 }
