@@ -55,7 +55,8 @@ export class Composer {
       { class: "composer-box" },
       this.tray,
       this.commandHead,
-      el("div", { class: "line" }, this.attach, el("div", { class: "line-main" }, this.text, this.fieldsNode, this.more), this.slash, this.sendButton),
+      el("div", { class: "line" }, this.attach, el("div", { class: "line-main" }, this.text, this.fieldsNode), this.slash, this.sendButton),
+      this.more,
       this.fileInput,
     );
     this.form.append(this.suggest, this.box, this.hint);
@@ -254,12 +255,7 @@ export class Composer {
             type: "button",
             title: option.description,
             data: { testid: `add-option-${option.name}` },
-            on: {
-              click: () => this.addOption(option.name).focus(),
-              focus: () => this.#describe(option),
-              pointerenter: (event) => event.pointerType === "mouse" && this.#describe(option),
-              pointerleave: (event) => event.pointerType === "mouse" && this.#say(""),
-            },
+            on: { click: () => this.addOption(option.name).focus(), focus: () => this.#describe(option) },
           },
           icon("plus"),
           option.name,
@@ -430,6 +426,8 @@ export class Composer {
         ? items.map((item, index) => el("div", { class: "suggest-item", role: "option", id: `suggest-${index}`, data: { index, testid: item.testid, value: item.value } }, item.node))
         : [el("div", { class: "suggest-empty", role: "status" }, empty)]),
     );
+    const room = this.form.getBoundingClientRect().top - byId("chat").getBoundingClientRect().top - 8;
+    this.suggest.style.setProperty("--room", `${Math.round(Math.max(150, room))}px`);
     this.suggest.hidden = false;
     this.suggest.scrollTop = 0;
     this.#control()?.setAttribute("aria-expanded", "true");
@@ -518,7 +516,8 @@ export class Composer {
     if (first) {
       first.focus();
       this.#close();
-      this.#say(`${first.option.name}: ${first.error}`, true);
+      const wrong = this.fields.filter((field) => field.error).length;
+      this.#say(`Not sent yet: ${wrong === 1 ? "one option needs" : `${wrong} options need`} a look.`, true);
       return;
     }
     const current = leafByTitle(this.leaf.title);

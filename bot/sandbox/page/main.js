@@ -261,6 +261,7 @@ function takeEvent(event) {
       return list.refresh();
     case "bot":
       state.world.bot = { ...state.world.bot, online: event.online };
+      if (event.detail && !event.online) toast(event.detail, "bad");
       drawBadge();
       return list.refresh();
     case "modal":
@@ -674,6 +675,16 @@ function listenLongPress(holder) {
   list.scroller.addEventListener("scroll", stop, { passive: true });
 }
 
+/** iOS lays the keyboard over the page; the page then keeps to what is left. */
+function keepAboveKeyboard() {
+  const view = window.visualViewport;
+  view?.addEventListener("resize", () => {
+    document.documentElement.style.setProperty("--height", `${Math.round(view.height)}px`);
+    window.scrollTo(0, 0);
+  });
+}
+
 listen();
+keepAboveKeyboard();
 keepTimesCurrent();
 start();

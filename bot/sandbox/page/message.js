@@ -3,7 +3,7 @@
 import { el, icon } from "./dom.js";
 import { attachments, components, embeds, usesComponents } from "./components.js";
 import { markdown } from "./markdown.js";
-import { channelName, colourOf, EPHEMERAL, LOADING, messageById, nameOf, roleName, state, uiOf, userName } from "./state.js";
+import { channelName, colourOf, EPHEMERAL, LOADING, nameOf, roleName, state, uiOf, userName } from "./state.js";
 import { dayText, messageTime } from "./times.js";
 
 const GROUP_MS = 7 * 60 * 1000;
@@ -85,8 +85,10 @@ function above(message) {
   if (used) return used;
   if (!message.referenced_message) return null;
   const target = message.referenced_message;
-  return el("div", { class: "used", data: { kind: "above" } }, icon("reply"), el("b", {}, nameOf(target.author)), el("span", { class: "muted clip" }, target.content || "a message"));
+  return el("div", { class: "used", data: { kind: "above" } }, spine(), el("b", {}, nameOf(target.author)), el("span", { class: "muted clip" }, target.content || "a message"));
 }
+
+const spine = () => el("span", { class: "spine", "aria-hidden": "true" });
 
 function usedLine(message) {
   const meta = message.interaction_metadata ?? message.interaction;
@@ -99,7 +101,7 @@ function usedLine(message) {
   return el(
     "div",
     { class: "used", data: { kind: "above", testid: "used" } },
-    icon("reply"),
+    spine(),
     avatar(user, "avatar tiny"),
     el("b", {}, nameOf(user)),
     el("span", { class: "muted" }, " used "),
@@ -138,7 +140,7 @@ function ephemeralLine(message) {
     { class: "ephemeral-line", data: { kind: "ephemeral" } },
     icon("eye"),
     el("span", {}, "Only you can see this"),
-    el("span", { "aria-hidden": "true" }, "·"),
+    message.flags & LOADING ? null : el("span", { "aria-hidden": "true" }, "·"),
     message.flags & LOADING ? null : el("button", { class: "linkish", type: "button", data: { action: "dismiss", testid: "dismiss" } }, "Dismiss message"),
   );
 }
@@ -148,7 +150,7 @@ export function buildPending(item) {
   return el(
     "article",
     { class: `message provisional${item.error ? " failed" : ""}`, data: { key: item.key, testid: "provisional", pendingKey: item.key } },
-    el("div", { class: "used", data: { kind: "above" } }, icon("reply"), avatar(state.me, "avatar tiny"), el("b", {}, nameOf(state.me)), el("span", { class: "muted" }, " used "), el("span", { class: "command-name" }, item.title)),
+    el("div", { class: "used", data: { kind: "above" } }, spine(), avatar(state.me, "avatar tiny"), el("b", {}, nameOf(state.me)), el("span", { class: "muted" }, " used "), el("span", { class: "command-name" }, item.title)),
     el("span", { class: "avatar-button" }, avatar(state.world.bot)),
     el(
       "div",
@@ -188,5 +190,3 @@ export function spoken(message) {
   walk(message.components);
   return `${nameOf(message.author)}: ${parts.join(". ").replace(/[*_~`#|>]/g, "").slice(0, 200)}`;
 }
-
-export const referenced = messageById;
