@@ -173,7 +173,7 @@ class Fal:
         headers = {"Content-Type": "application/json", "X-Fal-Request-Timeout": str(float(start_timeout_s))}
         if not (store_payload and self._store_payloads):
             headers["X-Fal-Store-IO"] = "0"
-        body = json.dumps(arguments, separators=(",", ":"), allow_nan=False).encode()
+        body = json.dumps(dict(arguments), separators=(",", ":"), allow_nan=False).encode()
         departure = _Departure()
         try:
             async with self._submits.post(
@@ -278,8 +278,7 @@ class Fal:
             body = answer.object()
             if body is not None:
                 return read_result(body, answer.headers)
-            unreadable += 1
-            if unreadable > 1:
+            if not answer.torn and (unreadable := unreadable + 1) > 1:
                 break
         assert useless is not None
         raise self._no_result(request, useless)
@@ -445,6 +444,7 @@ def _session(
         connector=connector,
         connector_owner=False,
         headers={"User-Agent": USER_AGENT, **headers},
+        skip_auto_headers=("Content-Type",),  # a cancel has no body
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=traces,
     )

@@ -46,7 +46,7 @@ _CONTENT_WORDS = (
     "flagged as",
     "nsfw content",
 )
-_BALANCE_WORDS = ("balance", "billing", "top up", "locked", "credit")
+BALANCE_WORDS = ("balance", "billing", "top up", "credit")
 _NOT_YET_WORDS = ("still in progress", "not completed", "not ready", "in queue")
 
 
@@ -125,7 +125,7 @@ def _account(trouble: Trouble) -> PaintingFailed | None:
         return BalanceExhausted()
     # A 403 page of a proxy in between is not fal's word.
     if trouble.status == 403 and trouble.is_json:
-        return BalanceExhausted() if trouble.says(_BALANCE_WORDS) else KeyRefused()
+        return BalanceExhausted() if trouble.says(BALANCE_WORDS) else KeyRefused()
     return KeyRefused() if trouble.status == 401 else None
 
 

@@ -10,6 +10,7 @@ import httpx
 from yarl import URL
 
 from bot.errors import BalanceExhausted, FalUnreachable, KeyRefused, OptionsRefused
+from bot.fal.failures import BALANCE_WORDS
 from bot.media.fetch import followable
 
 log = logging.getLogger(__name__)
@@ -38,24 +39,26 @@ class Uploader:
             FalUnreachable: no usable answer within fal_client's own tries.
         """
         try:
-            async with self._turn, asyncio.timeout(self._timeout_s):
-                address = await self._client.upload(
-                    body, content_type, file_name, repository="fal_v3", fallback_repository=[]
-                )
+            async with self._turn:
+                async with asyncio.timeout(self._timeout_s):
+                    address = await self._client.upload(
+                        body, content_type, file_name, repository="fal_v3", fallback_repository=[]
+                    )
+            usable = followable(URL(address))
         except fal_client.FalClientHTTPError as error:
             raise _refusal(error.status_code, str(error.message)) from error
         except httpx.HTTPStatusError as error:  # the storage token is asked for without fal_client's error handling
             raise _refusal(error.response.status_code, error.response.text) from error
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError, KeyError, TypeError) as error:
             raise FalUnreachable("fal.ai's storage did not answer.") from error
-        if not followable(URL(address)):
+        if not usable:
             raise FalUnreachable("fal.ai's storage answered with an address that can't be used.")
         return address
 
 
 def _refusal(status: int, text: str) -> KeyRefused | BalanceExhausted | OptionsRefused | FalUnreachable:
     log.warning("an upload to fal's storage failed", extra={"status": status})
-    if status == 402 or (status == 403 and any(word in text.lower() for word in ("balance", "locked"))):
+    if status == 402 or (status == 403 and any(word in text.lower() for word in BALANCE_WORDS)):
         return BalanceExhausted()
     if status in (401, 403):
         return KeyRefused()

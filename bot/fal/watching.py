@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -16,7 +16,7 @@ from bot.errors import FalBroken, KeyRefused
 from bot.fal.http import NETWORK_ERRORS
 from bot.fal.pace import Pace
 from bot.fal.poller import Poller
-from bot.fal.statuses import Completed, Status, StatusReader, Waiting, Working
+from bot.fal.statuses import Completed, Status, StatusReader, Waiting
 from bot.fal.stream import EventParser, NotAStream, polled_url, stream_url
 from bot.jobs.job import FalRequest
 
@@ -29,24 +29,27 @@ _NO_STREAM = frozenset({404, 405, 406, 410, 501})
 class Cadence:
     """When to look next at one polled job."""
 
-    def __init__(self, pace: Pace, expected_s: float) -> None:
+    def __init__(self, pace: Pace, expected_s: float, now: float) -> None:
         self._pace = pace
+        self._takes_s = max(expected_s, 0.0) * (1 + pace.margin_share) + pace.margin_s
+        self._due_at = now + self._takes_s
         self._interval_s = pace.poll_min_s
-        self._first_s = min(max(expected_s, 0.0) * (1 + pace.margin_share) + pace.margin_s, pace.first_look_s)
-        self._working = False
 
     def first_s(self) -> float:
         """Seconds until the first look: about when the job should be done."""
-        return self._first_s
+        return min(self._takes_s, self._pace.first_look_s)
 
-    def next_s(self, status: Status | None) -> float:
-        """Seconds until the next look, after this status."""
-        if isinstance(status, Working) and not self._working:
-            self._working = True
-            self._interval_s = self._pace.poll_min_s
+    def next_s(self, status: Status | None, now: float) -> float:
+        """Seconds until the next look, after this status.
+
+        Seldom before the job should be done, then soon, then ever less often; far back in the queue least often.
+        """
         longest_s = self._pace.poll_max_s
-        if isinstance(status, Waiting) and status.position:
-            longest_s = min(longest_s * (1 + status.position / 10), self._pace.poll_queued_max_s)
+        if isinstance(status, Waiting):
+            self._due_at = max(self._due_at, now + self._takes_s)  # it has not even begun
+            longest_s = min(longest_s * (1 + (status.position or 0) / 10), self._pace.poll_queued_max_s)
+        elif now < self._due_at:
+            return max(min(self._due_at - now, self._pace.first_look_s), self._pace.poll_min_s)
         interval_s = min(self._interval_s, longest_s)
         self._interval_s = min(self._interval_s * self._pace.poll_growth, self._pace.poll_queued_max_s)
         return interval_s
@@ -62,8 +65,8 @@ class _Watch:
     last: Status | None = None
     #: Streams that broke before they were of use.
     broken: int = 0
-    #: A stream answered as if there were none; the next poll decides who is meant.
-    doubted: bool = False
+    #: The status with which a stream was denied; the next poll tells whether the stream or the request is missing.
+    denied: int | None = None
     #: Answers in a row that would end the job.
     ends: int = 0
 
@@ -77,7 +80,9 @@ class Watcher:
         self._pace = pace
         self._max_streams = max_streams
         self._streams = 0
-        self._supported = True
+        #: Jobs in a row to which a stream was denied while their plain status worked.
+        self._denials = 0
+        self._missing_until = float("-inf")
         self._next_opening = float("-inf")
         self._loop = asyncio.get_running_loop()
 
@@ -87,28 +92,29 @@ class Watcher:
         Survives outages of any length. Raises FalBroken when fal does not know the request, KeyRefused when it no
         longer takes the key.
         """
-        watch = _Watch(request, Cadence(self._pace, expected_s))
+        watch = _Watch(request, Cadence(self._pace, expected_s, self._loop.time()))
         after_s: float | None = None
         while True:
             if self._may_stream(watch):
-                async for status in self._stream(watch):
-                    yield status
-                    if isinstance(status, Completed):
-                        return
+                async with aclosing(self._stream(watch)) as statuses:
+                    async for status in statuses:
+                        yield status
+                        if isinstance(status, Completed):
+                            return
                 after_s = 0.0  # it broke: has the job ended meanwhile?
             status_now = await self._poll(watch, watch.cadence.first_s() if after_s is None else after_s)
             if status_now is not None:
                 yield status_now
                 if isinstance(status_now, Completed):
                     return
-            after_s = watch.cadence.next_s(watch.last)
+            after_s = watch.cadence.next_s(watch.last, self._loop.time())
 
     def _may_stream(self, watch: _Watch) -> bool:
         return (
-            self._supported
+            self._missing_until <= self._loop.time()
             and self._streams < self._max_streams
             and watch.broken < self._pace.stream_tries
-            and not watch.doubted
+            and watch.denied is None
             and watch.ends == 0
             and not self._poller.outage.active
         )
@@ -120,10 +126,12 @@ class Watcher:
         self._streams += 1
         opened_at, told = self._loop.time(), False
         try:
-            async for status in self._events(watch):
-                told = True
-                if status is not None:
-                    yield status
+            async with aclosing(self._events(watch)) as events:
+                async for status in events:
+                    told = True
+                    self._denials = 0
+                    if status is not None:
+                        yield status
         except NETWORK_ERRORS as error:
             log.debug("status stream broke", extra={"error": type(error).__name__})
         except NotAStream:
@@ -163,7 +171,8 @@ class Watcher:
         if response.status == 200 and response.content_type == "text/event-stream":
             return
         # A proxy's error page says nothing about streams, but a plain answer to the stream's address does.
-        watch.doubted = response.status in _NO_STREAM or 200 <= response.status < 300
+        if response.status in _NO_STREAM or 200 <= response.status < 300:
+            watch.denied = response.status
         raise NotAStream
 
     # ------------------------------------------------------------------ polling
@@ -175,13 +184,19 @@ class Watcher:
             self._count_end(watch, answer.status)
             return None
         watch.ends = 0
-        if watch.doubted:
-            watch.doubted = False
-            watch.broken = self._pace.stream_tries
-            if self._supported:
-                self._supported = False
-                log.info("fal's status stream is not offered here; jobs are polled")
+        if watch.denied is not None:
+            self._note_denial(watch.denied)
+            watch.denied, watch.broken = None, self._pace.stream_tries
         return self._news(watch, body, cumulative=True)
+
+    def _note_denial(self, status: int) -> None:
+        """There is no stream, but there is a status. One 404 may be a request too young to be known everywhere."""
+        self._denials += 1 if status == 404 else self._pace.stream_tries
+        if self._denials < self._pace.stream_tries:
+            return
+        if self._missing_until <= self._loop.time():
+            log.info("fal's status stream is not offered here; jobs are polled")
+        self._missing_until = self._loop.time() + self._pace.stream_missing_s
 
     def _count_end(self, watch: _Watch, status: int) -> None:
         """An unknown request or a refused key ends the job only when heard several times."""

@@ -116,7 +116,7 @@ def open_upright(picture: Picture) -> Image.Image:
         with Image.open(io.BytesIO(picture.body), formats=("PNG", "JPEG", "WEBP", "GIF")) as opened:
             opened.load()
             upright = ImageOps.exif_transpose(opened)
-    except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's decoders and EXIF reader raise whatever hostile bytes lead them to
         raise ResultUnusable("the picture it sent is damaged") from error
     return _plain(upright)
 
@@ -129,7 +129,12 @@ def _plain(image: Image.Image) -> Image.Image:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         lowest, _ = rgba.getchannel("A").getextrema()
         return rgba if isinstance(lowest, int | float) and lowest < 255 else rgba.convert("RGB")
-    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+    if image.mode in ("L", "RGB"):
+        return image
+    rgb = image.convert("RGB")
+    if image.mode not in ("P", "RGBA", "LA"):
+        rgb.info.pop("icc_profile", None)  # it described other channels (CMYK, Lab)
+    return rgb
 
 
 def _scaled(image: Image.Image, factor: float) -> Image.Image:

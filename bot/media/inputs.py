@@ -14,25 +14,19 @@ from yarl import URL
 from bot.errors import BadPicture, ResultUnusable
 from bot.media.fetch import BadAddress, BadStatus, TooLarge, get_capped
 from bot.media.fit import open_upright
+from bot.media.notes import has_notes
 from bot.media.picture import Picture, inspect
 from bot.media.workshop import in_workshop
 
 DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
-#: What fal's own helpers read at most.
-MAX_INPUT_BYTES = 50 * 1024 * 1024
+#: fal's own helpers read 50 MiB at most; no model gains by more than this.
+MAX_INPUT_BYTES = 25 * 1024 * 1024
 MAX_INPUT_PIXELS = 32_000_000
 FETCH_TIMEOUT_S = 30.0
 #: A mask whose shape differs by more than this was made for another picture.
 MAX_SHAPE_DIFFERENCE = 0.03
 
 _ACCEPTED = frozenset({"png", "jpg", "webp"})
-_XMP = b"http://ns.adobe.com/xap/1.0/"
-#: What holds a camera's notes (EXIF with GPS, XMP), by format.
-_NOTES = {
-    "jpg": (b"Exif\0\0", _XMP),
-    "png": (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type"),
-    "webp": (b"EXIF", b"XMP "),
-}
 
 
 def from_discord(url: URL, allowed_origins: Collection[str] = ()) -> bool:
@@ -92,7 +86,7 @@ def _why(error: ResultUnusable) -> str:
 async def _acceptable(picture: Picture, option: str) -> Picture:
     if picture.extension not in _ACCEPTED:
         raise BadPicture(option, f"it is a {picture.extension.upper()} file")
-    if any(mark in picture.body for mark in _NOTES[picture.extension]):
+    if has_notes(picture):
         return await in_workshop(without_notes, picture)
     return picture
 

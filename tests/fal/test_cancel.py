@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from bot.errors import EaselError, FalUnreachable, KeyRefused
+from bot.fal import CancelAnswer, Fal
+from tests.fal.fake import KEY, FakeFal, Reply, drops, html, says
+
+ANSWERS: dict[str, tuple[Reply, CancelAnswer]] = {
+    "requested": (says({"status": "CANCELLATION_REQUESTED"}, 202), CancelAnswer.REMOVED_OR_REQUESTED),
+    "success": (says({"success": True}), CancelAnswer.REMOVED_OR_REQUESTED),
+    "empty 200": (html(200, b""), CancelAnswer.REMOVED_OR_REQUESTED),
+    "no success": (says({"success": False}), CancelAnswer.ALREADY_COMPLETED),
+    "too late": (says({"status": "ALREADY_COMPLETED"}, 400), CancelAnswer.ALREADY_COMPLETED),
+    "unknown": (says({"status": "NOT_FOUND"}, 404), CancelAnswer.UNKNOWN),
+    "odd 400": (says({"detail": "what?"}, 400), CancelAnswer.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+async def test_a_cancel_is_one_put_without_a_body(fake: FakeFal, fal: Fal, case: str) -> None:
+    reply, meaning = ANSWERS[case]
+    fake.always("cancel", reply)
+
+    assert await fal.cancel(fake.request()) is meaning
+
+    (seen,) = fake.seen
+    assert (seen.method, seen.path, seen.body) == ("PUT", "/owner/alias/requests/r1/cancel", b"")
+    assert seen.headers["Authorization"] == f"Key {KEY}"
+    assert "Content-Type" not in seen.headers
+
+
+@pytest.mark.parametrize("stumble", ["502", "429", "dropped"])
+async def test_a_stumble_is_outlived(fake: FakeFal, fal: Fal, stumble: str) -> None:
+    fake.enqueue("cancel", {"502": html(502), "429": says({}, 429, Retry_After="0"), "dropped": drops}[stumble])
+
+    assert await fal.cancel(fake.request()) is CancelAnswer.REMOVED_OR_REQUESTED
+
+
+ENDS: dict[str, tuple[Reply, type[EaselError]]] = {
+    "502": (html(502), FalUnreachable),
+    "503": (says({"detail": "x"}, 503), FalUnreachable),
+    "429": (says({}, 429), FalUnreachable),
+    "dropped": (drops, FalUnreachable),
+    "wrong key": (says({"detail": "Invalid key"}, 401), KeyRefused),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+async def test_a_cancel_that_is_not_heard_says_so(fake: FakeFal, fal: Fal, case: str) -> None:
+    reply, error = ENDS[case]
+    fake.always("cancel", reply)
+
+    with pytest.raises(error):
+        await fal.cancel(fake.request())

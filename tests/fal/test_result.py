@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from bot.errors import (
+    BalanceExhausted,
+    Cancelled,
+    ContentRefused,
+    EaselError,
+    FalBroken,
+    FalUnreachable,
+    KeyRefused,
+    ModelGone,
+    OptionsRefused,
+    PaintingTimedOut,
+    ResultUnusable,
+)
+from bot.fal import Fal
+from bot.jobs.job import RemotePicture
+from tests.fal.fake import FAST, KEY, RETIRED, FakeFal, Reply, drops, html, model, says, sends, tears
+
+URL = "https://v3b.fal.media/files/b/1/one.png"
+
+
+async def test_a_result_is_one_get_with_the_key(fake: FakeFal, fal: Fal) -> None:
+    result = await fal.result(fake.request(), model=model())
+
+    (seen,) = fake.seen
+    assert (seen.method, seen.path) == ("GET", "/owner/alias/requests/r1")
+    assert seen.headers["Authorization"] == f"Key {KEY}"
+    assert result.pictures == (RemotePicture(f"{fake.url}/media/one.png"),)
+    assert (result.seed, result.nsfw, result.inference_s) == (7, None, None)
+    assert result.billable_units == Decimal("1.5")
+
+
+async def test_everything_a_model_may_send_is_read(fake: FakeFal, fal: Fal) -> None:
+    body = {
+        "images": [
+            {"url": URL, "content_type": "image/jpeg", "width": 1024, "height": 768.0},
+            {"url": "data:image/png;base64,AAAA", "file_name": "x.png", "file_size": 3, "width": None},
+        ],
+        "seed": 2**64 + 1,
+        "timings": {"inference": 1.25},
+        "has_nsfw_concepts": [False, True],
+        "usage": {"total_tokens": 5},
+        "prompt": "x",
+    }
+    fake.always("result", says(body))
+
+    result = await fal.result(fake.request(), model=model())
+
+    assert result.pictures == (
+        RemotePicture(URL, "image/jpeg", 1024, 768),
+        RemotePicture("data:image/png;base64,AAAA"),
+    )
+    assert (result.seed, result.nsfw, result.inference_s) == (2**64 + 1, (False, True), 1.25)
+    assert result.usage == {"total_tokens": 5}
+    assert result.billable_units is None
+
+
+SINGLE: dict[str, tuple[object, int | None, tuple[bool, ...] | None]] = {
+    "image": ({"image": {"url": URL}}, None, None),
+    "bare addresses": ({"images": [URL]}, None, None),
+    "junk between": ({"images": [None, 5, {}, {"url": ""}, {"url": URL}]}, None, None),
+    "seed as digits": ({"images": [URL], "seed": "123"}, 123, None),
+    "seed as true": ({"images": [URL], "seed": True}, None, None),
+    "seed as words": ({"images": [URL], "seed": "random"}, None, None),
+    "one flag for all": ({"images": [URL], "has_nsfw_concepts": True}, None, (True,)),
+    "flags that do not match, one set": ({"images": [URL], "has_nsfw_concepts": [False, True]}, None, (True,)),
+    "flags that do not match": ({"images": [URL], "has_nsfw_concepts": [False, False]}, None, None),
+    "flags that are none": ({"images": [URL], "has_nsfw_concepts": ["no"]}, None, None),
+    "odd timings": ({"images": [URL], "timings": {"inference": "fast"}}, None, None),
+}
+
+
+@pytest.mark.parametrize("case", SINGLE)
+async def test_odd_results_are_read_as_far_as_they_go(fake: FakeFal, fal: Fal, case: str) -> None:
+    body, seed, nsfw = SINGLE[case]
+    fake.always("result", says(body, X_Fal_Billable_Units="many"))
+
+    result = await fal.result(fake.request(), model=model())
+
+    assert [picture.url for picture in result.pictures] == [URL]
+    assert (result.seed, result.nsfw, result.inference_s, result.billable_units) == (seed, nsfw, None, None)
+
+
+def detail(kind: str, loc: tuple[object, ...] = ("body", "prompt"), **context: object) -> dict[str, object]:
+    """One entry of a model error, with the prompt where fal repeats it."""
+    return {
+        "loc": list(loc),
+        "msg": "SECRET prompt",
+        "type": kind,
+        "url": f"https://docs.fal.ai/errors/#{kind}",
+        "input": "SECRET prompt",
+        **({"ctx": context} if context else {}),
+    }
+
+
+def infra(kind: str, status: int) -> Reply:
+    """An error of fal's infrastructure."""
+    return says({"detail": "SECRET prompt", "error_type": kind}, status, X_Fal_Error_Type=kind)
+
+
+FAILURES: dict[str, tuple[Reply, type[EaselError]]] = {
+    "content policy": (says({"detail": [detail("content_policy_violation")]}, 422), ContentRefused),
+    "content policy behind another": (
+        says({"detail": [detail("missing"), detail("content_policy_violation")]}, 422),
+        ContentRefused,
+    ),
+    "content policy in a partner's words": (
+        says({"detail": "Your request was rejected by our safety system."}, 400),
+        ContentRefused,
+    ),
+    "validation": (says({"detail": [detail("less_than_equal", ("body", "steps"), le=12)]}, 422), OptionsRefused),
+    "validation as a string": (says({"detail": "Could not load image from url: SECRET"}, 422), OptionsRefused),
+    "bad request": (infra("bad_request", 400), OptionsRefused),
+    "no picture": (says({"detail": [detail("no_media_generated")]}, 422), ResultUnusable),
+    "partner broken": (says({"detail": [detail("downstream_service_error")]}, 400), FalBroken),
+    "partner away": (says({"detail": [detail("downstream_service_unavailable")]}, 500), FalBroken),
+    "generation timeout": (says({"detail": [detail("generation_timeout")]}, 504), PaintingTimedOut),
+    "start timeout": (infra("startup_timeout", 504), PaintingTimedOut),
+    "request timeout": (infra("request_timeout", 504), PaintingTimedOut),
+    "request timeout, by header only": (html(504, X_Fal_Error_Type="request_timeout"), PaintingTimedOut),
+    "504 of fal": (says({"detail": "Request timed out"}, 504), PaintingTimedOut),
+    "cancelled": (infra("client_cancelled", 499), Cancelled),
+    "disconnected": (says({"detail": "x"}, 499), Cancelled),
+    "unknown path": (says({"detail": "Path /x not found"}, 404), ModelGone),
+    "gone": (says({}, 410), ModelGone),
+    "no money": (says({"detail": "User is locked. Reason: Exhausted balance."}, 403), BalanceExhausted),
+    "wrong key": (says({"detail": "No user found for Key ID and Secret"}, 401), KeyRefused),
+    "forbidden": (says({"detail": "Forbidden"}, 403), KeyRefused),
+    "crashed": (says({"detail": "Internal Server Error"}, 500), FalBroken),
+    "internal error": (infra("internal_error", 500), FalBroken),
+    "runner gone": (infra("runner_disconnected", 503), FalBroken),
+    "runner refused": (infra("runner_connection_refused", 503), FalBroken),
+    "half an answer": (infra("runner_incomplete_response", 502), FalBroken),
+    "unknown request": (says({"status": "NOT_FOUND"}, 404), ResultUnusable),
+    "page of a gateway": (html(502), FalUnreachable),
+    "turned away": (says({"detail": "slow down"}, 429), FalUnreachable),
+    "not finished": (says({"detail": "Request is still in progress"}, 400), FalUnreachable),
+    "firewall": (html(403), FalUnreachable),
+    "dropped": (drops, FalUnreachable),
+    "200 page": (html(200), ResultUnusable),
+    "200 empty": (sends(b"", content_type="application/json"), ResultUnusable),
+    "200 cut off": (sends(b'{"images": [{"url": "htt', content_type="application/json"), ResultUnusable),
+    "200 torn": (tears(b'{"images": [{"url": "htt', 9000), ResultUnusable),
+    "200 list": (says([URL]), ResultUnusable),
+    "200 null": (says(None), ResultUnusable),
+    "200 nested too deeply": (sends(b"[" * 200_000, content_type="application/json"), ResultUnusable),
+    "no images": (says({"images": []}), ResultUnusable),
+    "nothing": (says({}), ResultUnusable),
+    "redirect": (says({}, 302, Location="https://collector.example/"), FalBroken),
+}
+
+#: Ends that are not believed at once.
+SEVERAL_TRIES = {
+    "partner away": 4,
+    "crashed": 4,
+    "internal error": 4,
+    "runner gone": 4,
+    "runner refused": 4,
+    "half an answer": 4,
+    "unknown request": 4,
+    "page of a gateway": 4,
+    "turned away": 4,
+    "not finished": 4,
+    "firewall": 4,
+    "dropped": 8,  # aiohttp itself repeats a GET once when the connection closes before any answer
+    "200 page": 2,
+    "200 empty": 2,
+    "200 cut off": 2,
+    "200 torn": 4,
+    "200 list": 2,
+    "200 null": 2,
+    "200 nested too deeply": 2,
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+async def test_every_failure_is_mapped_and_quotes_nothing(
+    fake: FakeFal, fal: Fal, case: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="bot")
+    reply, error = FAILURES[case]
+    fake.always("result", reply)
+
+    with pytest.raises(error) as caught:
+        await fal.result(fake.request(), model=model())
+
+    assert type(caught.value) is error
+    assert fake.calls() == SEVERAL_TRIES.get(case, 1)
+    assert "SECRET" not in str(caught.value) + "".join(str(vars(record)) for record in caplog.records)
+
+
+@pytest.mark.parametrize("case", SEVERAL_TRIES)
+async def test_a_stumble_is_outlived(fake: FakeFal, fal: Fal, case: str) -> None:
+    fake.enqueue("result", FAILURES[case][0])
+
+    assert (await fal.result(fake.request(), model=model())).seed == 7
+
+
+async def test_a_gone_model_names_its_successor(fake: FakeFal, fal: Fal) -> None:
+    fake.always("result", says({"detail": "Path /x not found"}, 404))
+
+    with pytest.raises(ModelGone, match=r"Alias One: .*\*\*owner/newer\*\*"):
+        await fal.result(fake.request(), model=RETIRED)
+
+
+SENTENCES: dict[str, tuple[object, str]] = {
+    "a limit": (
+        [detail("less_than_equal", ("body", "num_inference_steps"), le=50)],
+        "`num_inference_steps` must be at most 50",
+    ),
+    "both limits": (
+        [detail("image_too_small", ("body", "image_url"), min_width=64, min_height=32)],
+        "`image_url` must be at least 64 pixels wide and at least 32 pixels high",
+    ),
+    "a place in a list": ([detail("missing", ("body", "loras", 0, "path"))], "`loras.path`: it is missing"),
+    "choices": ([detail("one_of", ("body", "style"), expected=["a", "b"])], "`style` must be one of a, b"),
+    "choices in words": (
+        [detail("enum", ("body", "style"), expected="'a' or 'b'")],
+        "`style` must be one of 'a' or 'b'",
+    ),
+    "unknown kind": ([detail("mystery", ("body", "seed"))], "`seed`: not accepted"),
+    "a loc that quotes": ([detail("missing", ("body", "a SECRET prompt"))], "`body`: it is missing"),
+    "no loc": ([{"type": "missing"}], "`request`: it is missing"),
+    "a limit that quotes": ([detail("one_of", ("body", "style"), expected="`@everyone`")], "`style`: not accepted"),
+    "a limit that is a flag": ([detail("less_than", ("body", "seed"), lt=True)], "`seed`: not accepted"),
+    "many": ([detail("missing", ("body", f"field_{number}")) for number in range(9)], "and 5 more"),
+    "a string": ("prompt SECRET is bad", "fal.ai does not say which"),
+    "a picture": ("Failed to download SECRET", "a picture given could not be read"),
+}
+
+
+@pytest.mark.parametrize("case", SENTENCES)
+async def test_refused_options_are_said_with_names_and_limits_only(fake: FakeFal, fal: Fal, case: str) -> None:
+    given, sentence = SENTENCES[case]
+    fake.always("result", says({"detail": given}, 422))
+
+    with pytest.raises(OptionsRefused) as caught:
+        await fal.result(fake.request(), model=model())
+
+    assert sentence in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+
+
+async def test_an_oversized_result_is_not_read_to_its_end(fake: FakeFal, fal: Fal) -> None:
+    huge = json.dumps({"images": [{"url": "data:," + "x" * 30_000_000}]}).encode()
+    fake.always("result", sends(huge, content_type="application/json"))
+
+    with pytest.raises(ResultUnusable):
+        await fal.result(fake.request(), model=model())
+
+
+async def test_a_hanging_fal_is_unreachable(fake: FakeFal) -> None:
+    from tests.fal.fake import hangs
+
+    fake.always("result", hangs)
+    async with fake.fal(pace=replace(FAST, call_s=0.05, tries=2)) as fal:
+        with pytest.raises(FalUnreachable):
+            await fal.result(fake.request(), model=model())
+
+
+async def test_the_key_is_not_sent_to_a_strangers_host(fake: FakeFal, fal: Fal) -> None:
+    with pytest.raises(FalBroken):
+        await fal.result(replace(fake.request(), response_url="https://collector.example/r1"), model=model())

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from dataclasses import replace
+
+import pytest
+
+from bot.catalogue.model import Json
+from bot.errors import (
+    AnswerLost,
+    BalanceExhausted,
+    ContentRefused,
+    EaselError,
+    FalBroken,
+    FalUnreachable,
+    KeyRefused,
+    ModelGone,
+    OptionsRefused,
+)
+from bot.fal import Fal
+from tests.fal.fake import FAST, KEY, RETIRED, FakeFal, Reply, drops, hangs, html, says, sends, tears
+
+ARGUMENTS: dict[str, Json] = {
+    "prompt": "a hare, naïve\n“quoted”",
+    "seed": 2**40,
+    "image_size": {"width": 64, "height": 64},
+}
+
+
+async def test_a_submit_is_one_post_of_the_bare_arguments_with_key_and_deadline(fake: FakeFal, fal: Fal) -> None:
+    request = await fal.submit("owner/alias/deep/path", ARGUMENTS, start_timeout_s=600, store_payload=True)
+
+    (seen,) = fake.seen
+    assert (seen.method, seen.path) == ("POST", "/owner/alias/deep/path")
+    assert json.loads(seen.body) == ARGUMENTS
+    assert seen.headers["Authorization"] == f"Key {KEY}"
+    assert seen.headers["Content-Type"] == "application/json"
+    assert seen.headers["X-Fal-Request-Timeout"] == "600.0"
+    assert "X-Fal-Store-IO" not in seen.headers
+    assert request == fake.request(1)
+
+
+@pytest.mark.parametrize(("operator_stores", "order_stores"), [(False, True), (True, False), (False, False)])
+async def test_fal_is_told_not_to_store_when_either_side_says_so(
+    fake: FakeFal, operator_stores: bool, order_stores: bool
+) -> None:
+    async with fake.fal(store_payloads=operator_stores) as fal:
+        await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60, store_payload=order_stores)
+
+    assert fake.seen[0].headers["X-Fal-Store-IO"] == "0"
+
+
+LOST: dict[str, Reply] = {
+    "connection dropped": drops,
+    "500 page": html(500, b"oops"),
+    "500": says({"detail": "Internal Server Error"}, 500),
+    "502": html(502),
+    "504": html(504),
+    "503 of a gateway that had passed it on": says(
+        {"detail": "upstream connect error or disconnect/reset before headers"}, 503
+    ),
+    "503 page with a request id": html(503, x_fal_request_id="r1"),
+    "empty 200": sends(b"", 200),
+    "200 page": html(200),
+    "no request id": says({"status": "IN_QUEUE"}),
+    "empty request id": says({"request_id": ""}),
+    "request id that is a path": says({"request_id": "../../evil"}),
+    "a list": says(["r1"]),
+    "torn 200": tears(b'{"request_id": "r1", "status_ur', 500),
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+async def test_an_answer_that_leaves_it_open_is_lost_after_exactly_one_post(fake: FakeFal, fal: Fal, case: str) -> None:
+    fake.always("submit", LOST[case])
+
+    with pytest.raises(AnswerLost):
+        await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
+
+    assert fake.calls() == 1
+
+
+async def test_a_server_that_takes_the_request_and_hangs_got_one_post(fake: FakeFal) -> None:
+    fake.always("submit", hangs)
+
+    async with fake.fal(pace=replace(FAST, submit_s=0.3)) as fal:
+        with pytest.raises(AnswerLost):
+            await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
+
+    assert fake.calls() == 1
+
+
+async def test_a_connection_that_was_kept_and_died_is_not_posted_to_again(fake: FakeFal, fal: Fal) -> None:
+    fake.enqueue("submit", says({"request_id": "r1"}), drops)
+    await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
+
+    with pytest.raises(AnswerLost):
+        await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
+
+    assert fake.calls() == 2
+
+
+async def test_nobody_listening_means_it_never_left() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        async with Fal(key=KEY, queue_url=url, pace=FAST) as fal:
+            with pytest.raises(FalUnreachable):
+                await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
+
+
+async def test_a_server_that_speaks_no_tls_means_it_never_left(fake: FakeFal) -> None:
+    async with Fal(key=KEY, queue_url=fake.url.replace("http:", "https:"), pace=FAST) as fal:
+        with pytest.raises(FalUnreachable):
+            await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
+
+    assert fake.calls() == 0
+
+
+async def test_waiting_in_vain_for_a_free_connection_means_it_never_left(fake: FakeFal) -> None:
+    fake.always("submit", hangs)
+    async with fake.fal(pace=replace(FAST, calls_at_once=1, submit_s=0.3)) as fal:
+        first = asyncio.create_task(fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60))
+        await fake.heard(1)
+        second = asyncio.create_task(fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60))
+        outcomes = await asyncio.gather(first, second, return_exceptions=True)
+
+    assert isinstance(outcomes[0], AnswerLost)
+    # The second may get the connection that the first gave up at the last moment; then one more POST was seen.
+    assert isinstance(outcomes[1], FalUnreachable if fake.calls() == 1 else AnswerLost)
+
+
+TURNED_AWAY: dict[str, tuple[Reply, float | None]] = {
+    "429 with seconds": (says({"detail": "slow down"}, 429, Retry_After="7"), 7.0),
+    "429 with an absurd wait": (says({}, 429, Retry_After="100000"), FAST.retry_after_max_s),
+    "429 with a date": (says({}, 429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"), 0.0),
+    "429 with words": (says({}, 429, Retry_After="soon"), None),
+    "429 with nan": (says({}, 429, Retry_After="nan"), None),
+    "429": (says({"detail": "slow down"}, 429), None),
+    "408": (says({}, 408), None),
+    "409": (says({}, 409), None),
+    "503 page of the ingress": (html(503), None),
+    "503 with a time to come back": (says({"detail": "maintenance"}, 503, Retry_After="30"), 30.0),
+}
+
+
+@pytest.mark.parametrize("case", TURNED_AWAY)
+async def test_being_turned_away_before_the_queue_is_safe_to_repeat(fake: FakeFal, fal: Fal, case: str) -> None:
+    reply, retry_after_s = TURNED_AWAY[case]
+    fake.always("submit", reply)
+
+    with pytest.raises(FalUnreachable) as caught:
+        await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
+
+    assert caught.value.retry_after_s == retry_after_s
+    assert fake.calls() == 1
+
+
+BALANCE = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
+
+
+REFUSALS: dict[str, tuple[Reply, type[EaselError]]] = {
+    "wrong key": (says({"detail": "Invalid key"}, 401), KeyRefused),
+    "wrong key, as a page": (html(401, b"no"), KeyRefused),
+    "forbidden": (says({"detail": "Forbidden"}, 403), KeyRefused),
+    "no money": (says({"detail": BALANCE}, 403), BalanceExhausted),
+    "payment required": (says({}, 402), BalanceExhausted),
+    "a firewall in between": (html(403), FalBroken),
+    "no such application": (says({"detail": "Application 'owner/alias' not found"}, 404), ModelGone),
+    "no such page": (html(404), ModelGone),
+    "gone": (says({"detail": "gone"}, 410), ModelGone),
+    "validation": (says({"detail": [{"loc": ["body", "seed"], "type": "int_type"}]}, 422), OptionsRefused),
+    "bad request": (says({"detail": "bad"}, 400), OptionsRefused),
+    "too large": (html(413), OptionsRefused),
+    "content policy": (
+        says({"detail": [{"loc": ["body", "prompt"], "type": "content_policy_violation"}]}, 422),
+        ContentRefused,
+    ),
+    "redirect": (says({}, 307, Location="/elsewhere"), FalBroken),
+    "not allowed": (says({}, 405), FalBroken),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+async def test_a_definite_refusal_is_the_end_of_the_job(fake: FakeFal, fal: Fal, case: str) -> None:
+    reply, error = REFUSALS[case]
+    fake.always("submit", reply)
+
+    with pytest.raises(error):
+        await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
+
+    assert fake.calls() == 1
+
+
+async def test_a_gone_model_is_named_with_its_successor(fake: FakeFal, fal: Fal) -> None:
+    fake.always("submit", says({"detail": "not found"}, 404))
+
+    with pytest.raises(ModelGone, match=r"Alias One: .*owner/newer"):
+        await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60, model=RETIRED)
+
+
+async def test_addresses_on_a_strangers_host_are_replaced_by_the_documented_ones(fake: FakeFal, fal: Fal) -> None:
+    stranger = "https://collector.example/owner/alias/requests/r9"
+    fake.always(
+        "submit",
+        says({"request_id": "r9", "status_url": stranger + "/status", "response_url": stranger, "cancel_url": 5}),
+    )
+
+    request = await fal.submit("owner/alias/deep/path", ARGUMENTS, start_timeout_s=60)
+
+    assert request == fake.request(9)
+
+
+async def test_cancelling_the_task_leaves_one_post_behind(fake: FakeFal, fal: Fal) -> None:
+    fake.always("submit", hangs)
+    task = asyncio.create_task(fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60))
+    await fake.heard(1)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert fake.calls() == 1
+
+
+async def test_prompt_and_key_never_reach_the_log(fake: FakeFal, fal: Fal, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", logger="bot")
+    fake.always("submit", says({"detail": [{"loc": ["body"], "msg": "hare", "input": "hare", "type": "x"}]}, 422))
+
+    with pytest.raises(OptionsRefused) as caught:
+        await fal.submit("owner/alias", {"prompt": "hare"}, start_timeout_s=60)
+
+    assert "hare" not in caplog.text + str(caught.value) + "".join(str(vars(record)) for record in caplog.records)
+    assert KEY not in caplog.text

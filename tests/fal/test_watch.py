@@ -1,0 +1,486 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from bot.errors import FalBroken, KeyRefused
+from bot.fal import Completed, Fal, Status, Waiting, Working
+from bot.jobs.job import FalRequest
+from tests.fal.fake import (
+    COMPLETED,
+    FAST,
+    QUEUED,
+    WORKING,
+    FakeFal,
+    Reply,
+    bodies,
+    drops,
+    event,
+    html,
+    line,
+    model,
+    says,
+    sends,
+    streams,
+)
+
+
+async def watched(fal: Fal, request: FalRequest, expected_s: float = 0.0) -> list[Status]:
+    """Everything said until the end."""
+    async with asyncio.timeout(20), aclosing(fal.watch(request, expected_s=expected_s)) as statuses:
+        return [status async for status in statuses]
+
+
+# ---------------------------------------------------------------------- the stream
+
+
+async def test_a_streamed_job_costs_four_calls_from_submit_to_picture(fake: FakeFal, fal: Fal) -> None:
+    fake.always("stream", streams(event(QUEUED), event(WORKING), event(COMPLETED)))
+
+    request = await fal.submit("owner/alias", {"prompt": "x"}, start_timeout_s=60)
+    await watched(fal, request, 5)
+    result = await fal.result(request, model=model())
+    await fal.download(result.pictures[0], max_bytes=1000)
+
+    assert fake.kinds() == ["submit", "stream", "result", "media"]
+
+
+async def test_a_stream_tells_place_lines_and_end_once_each(fake: FakeFal, fal: Fal) -> None:
+    first, second = line("10%|█ | 1/10 [", "t1"), line("20%|██ | 2/10 [", "t2")
+    told = [
+        QUEUED,
+        QUEUED,
+        {**QUEUED, "queue_position": 0},
+        {"status": "IN_PROGRESS", "logs": None},
+        WORKING,
+        {"status": "IN_PROGRESS", "logs": [first]},
+        {"status": "IN_PROGRESS", "logs": [second]},
+        {"status": "IN_PROGRESS", "logs": [second]},
+        COMPLETED,
+    ]
+    fake.always("stream", streams(*map(event, told)))
+
+    assert await watched(fal, fake.request()) == [
+        Waiting(2),
+        Waiting(0),
+        Working(),
+        Working((first["message"],)),
+        Working((second["message"],)),
+        Completed(),
+    ]
+    assert fake.seen[0].query == {"logs": "1"}
+    assert fake.seen[0].headers["Accept"] == "text/event-stream"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+async def test_a_stream_torn_anywhere_is_put_together(fake: FakeFal, fal: Fal, newline: str, size: int) -> None:
+    text = newline.join(
+        [
+            "\ufeff: heartbeat",
+            "event: status",
+            "id: 1",
+            'data: {"status": "IN_PROGRESS",',
+            'data: "logs": [{"message": "█▌ naïve 3/4 [", "timestamp": "t"}]}',
+            "",
+            "",
+            ":",
+            "data: this is no JSON",
+            "",
+            "data: [1, 2]",
+            "",
+            "retry: 10",
+            'data:{"status":"COMPLETED"}',
+            "",
+            "",
+        ]
+    ).encode()
+    fake.always("stream", streams(*(text[at : at + size] for at in range(0, len(text), size))))
+
+    assert await watched(fal, fake.request()) == [Working(("█▌ naïve 3/4 [",)), Completed()]
+    assert fake.calls() == 1
+
+
+async def test_an_end_without_its_empty_line_still_counts(fake: FakeFal, fal: Fal) -> None:
+    fake.always("stream", streams(event(QUEUED), json.dumps(COMPLETED).join(("data: ", "")).encode()))
+
+    assert await watched(fal, fake.request()) == [Waiting(2), Completed()]
+    assert fake.calls() == 1
+
+
+async def test_nothing_is_read_past_the_end(fake: FakeFal, fal: Fal) -> None:
+    async def forever(_: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    fake.always("stream", streams(event(COMPLETED), then=forever))
+
+    assert await watched(fal, fake.request()) == [Completed()]
+
+
+async def test_a_failed_job_completes_with_its_error_type(fake: FakeFal, fal: Fal) -> None:
+    fake.enqueue("stream", streams(event({**COMPLETED, "error": "timed out", "error_type": "request_timeout"})))
+    fake.enqueue("stream", streams(event({**COMPLETED, "error": "Invalid status code: 422"})))
+
+    assert await watched(fal, fake.request()) == [Completed("request_timeout")]
+    assert await watched(fal, fake.request()) == [Completed("error")]
+
+
+async def test_an_unknown_status_is_taken_for_work(fake: FakeFal, fal: Fal, caplog: pytest.LogCaptureFixture) -> None:
+    odd = {"status": "REHEATING-ONCE-MORE"}
+    fake.always("stream", streams(event(odd), event(odd), event({"status": None}), event(COMPLETED)))
+
+    assert await watched(fal, fake.request()) == [Working(), Completed()]
+    assert sum("unknown status" in record.message for record in caplog.records) == 2
+
+
+async def test_the_streams_address_keeps_the_query_of_the_status_url(fake: FakeFal, fal: Fal) -> None:
+    request = replace(fake.request(), status_url=fake.request().status_url + "?app=a%2Fb&logs=0")
+
+    await watched(fal, request)
+
+    assert fake.seen[0].path.endswith("/status/stream")
+    assert fake.seen[0].query == {"app": "a/b", "logs": "1"}
+
+
+# ---------------------------------------------------------------------- from stream to polls and back
+
+BROKEN: dict[str, Reply] = {
+    "closed early": streams(event(QUEUED)),
+    "closed at once": streams(),
+    "dropped": drops,
+    "dropped after a word": streams(event(QUEUED), then=drops),
+    "500": html(500),
+    "429": says({}, 429),
+    "an event without end": streams(*[b"data: " + b"x" * 300_000] * 8),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+async def test_a_broken_stream_is_asked_about_at_once_and_the_job_goes_on(fake: FakeFal, fal: Fal, case: str) -> None:
+    fake.always("stream", BROKEN[case])
+    fake.enqueue("status", says(WORKING), says(WORKING))
+
+    statuses = await watched(fal, fake.request(), expected_s=1000)
+
+    assert statuses[-2:] == [Working(), Completed()]
+    # aiohttp itself repeats a GET once when the connection closes before any answer.
+    assert fake.calls("stream") == FAST.stream_tries * (2 if case == "dropped" else 1)
+    assert fake.kinds().index("status") < fake.calls("stream")
+
+
+async def test_a_stream_without_a_byte_is_given_up(fake: FakeFal) -> None:
+    async def silent(_: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    fake.always("stream", streams(event(QUEUED), then=silent))
+
+    async with fake.fal(pace=replace(FAST, stream_idle_s=0.05)) as fal:
+        assert await watched(fal, fake.request(), 1000) == [Waiting(2), Completed()]
+
+
+async def test_heartbeats_alone_are_not_believed_for_ever(fake: FakeFal) -> None:
+    async def heartbeats(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        while True:
+            await response.write(b": ping\n\n")
+            await asyncio.sleep(0.005)
+
+    fake.always("stream", heartbeats)
+
+    async with fake.fal(pace=replace(FAST, stream_quiet_s=0.05)) as fal:
+        assert await watched(fal, fake.request(), 1000) == [Completed()]
+
+
+async def test_a_stream_that_served_well_is_opened_again_and_again(fake: FakeFal) -> None:
+    fake.enqueue("stream", *[streams(event({**QUEUED, "queue_position": place})) for place in (5, 4, 3, 2)])
+    fake.enqueue("status", *bodies(*[{**QUEUED, "queue_position": place} for place in (4, 3, 2, 1)]))
+
+    async with fake.fal(pace=replace(FAST, stream_fair_s=0)) as fal:
+        statuses = await watched(fal, fake.request())
+
+    assert statuses == [Waiting(5), Waiting(4), Waiting(3), Waiting(2), Waiting(1), Completed()]
+    assert fake.kinds() == ["stream", "status"] * 4 + ["stream"]
+
+
+NO_STREAM: dict[str, Reply] = {
+    "405": says({"detail": "Method Not Allowed"}, 405),
+    "501": html(501, b""),
+    "a plain status": says(WORKING),
+    "a page": html(200),
+}
+
+
+@pytest.mark.parametrize("case", NO_STREAM)
+async def test_a_server_without_streams_is_asked_for_one_once(fake: FakeFal, fal: Fal, case: str) -> None:
+    fake.always("stream", NO_STREAM[case])
+
+    for number in range(5):
+        await watched(fal, fake.request(number))
+
+    assert fake.calls("stream") == 1
+
+
+async def test_a_404_for_the_stream_is_believed_the_second_time(fake: FakeFal, fal: Fal) -> None:
+    fake.always("stream", says({"detail": "Path /status/stream not found"}, 404))
+
+    for number in range(5):
+        await watched(fal, fake.request(number))
+
+    assert fake.calls("stream") == 2
+
+
+async def test_a_request_too_young_for_the_stream_does_not_end_streams(fake: FakeFal, fal: Fal) -> None:
+    young = says({"status": "NOT_FOUND"}, 404)
+    for number in range(6):
+        if number % 2:
+            fake.enqueue("stream", young)
+        else:
+            fake.enqueue("stream", streams(event(COMPLETED)))
+
+    for number in range(6):
+        await watched(fal, fake.request(number))
+
+    assert fake.calls("stream") == 6
+
+
+async def test_streams_found_missing_are_tried_again_later(fake: FakeFal) -> None:
+    fake.enqueue("stream", says({}, 405))
+
+    async with fake.fal(pace=replace(FAST, stream_missing_s=0)) as fal:
+        await watched(fal, fake.request(1))
+        await watched(fal, fake.request(2))
+
+    assert fake.kinds() == ["stream", "status", "stream"]
+
+
+async def test_beyond_max_streams_jobs_are_polled(fake: FakeFal) -> None:
+    release = asyncio.Event()
+
+    async def held(_: web.Request) -> web.StreamResponse:
+        await release.wait()
+        return web.Response()
+
+    fake.always("stream", streams(event(QUEUED), then=held))
+    fake.always("status", says(COMPLETED))
+
+    async with fake.fal(max_streams=3) as fal:
+        streaming = [fal.watch(fake.request(number), expected_s=0) for number in range(3)]
+        for statuses in streaming:
+            assert await anext(statuses) == Waiting(2)
+        assert await watched(fal, fake.request(9)) == [Completed()]
+        assert fake.calls("stream") == 3
+        for statuses in streaming:
+            await statuses.aclose()
+        fake.enqueue("stream", streams(event(COMPLETED)))
+        await watched(fal, fake.request(10))  # a closed watch gives its stream back
+        assert fake.calls("stream") == 3 + 1
+        release.set()
+
+
+async def test_lines_told_on_the_stream_are_not_repeated_by_polls(fake: FakeFal) -> None:
+    old, new = line("1/4 [", "t1"), line("2/4 [", "t2")
+    fake.always("stream", streams(event({"status": "IN_PROGRESS", "logs": [old]})))
+    fake.enqueue("status", says({"status": "IN_PROGRESS", "logs": [old, new]}), says(COMPLETED))
+
+    async with fake.fal(pace=replace(FAST, stream_tries=1)) as fal:
+        assert await watched(fal, fake.request()) == [Working(("1/4 [",)), Working(("2/4 [",)), Completed()]
+
+
+# ---------------------------------------------------------------------- polls
+
+
+async def test_a_polled_job_of_known_duration_costs_four_calls(fake: FakeFal) -> None:
+    takes_s = 0.2
+    loop = asyncio.get_running_loop()
+    started_at = float("inf")
+
+    async def status(_: web.Request) -> web.StreamResponse:
+        return web.json_response(COMPLETED if loop.time() >= started_at + takes_s else WORKING)
+
+    fake.always("status", status)
+    async with fake.fal(max_streams=0) as fal:
+        request = await fal.submit("owner/alias", {"prompt": "x"}, start_timeout_s=60)
+        started_at = loop.time()
+        await watched(fal, request, takes_s)
+        result = await fal.result(request, model=model())
+        await fal.download(result.pictures[0], max_bytes=1000)
+
+    assert fake.kinds() == ["submit", "status", "result", "media"]
+
+
+async def test_polled_logs_are_cumulative_and_told_once(fake: FakeFal) -> None:
+    logs = [line("1/4 ["), line("1/4 ["), line("2/4 [")]
+    fake.enqueue("status", *bodies(*({"status": "IN_PROGRESS", "logs": logs[:count]} for count in (0, 1, 2, 2, 3))))
+
+    async with fake.fal(max_streams=0) as fal:
+        statuses = await watched(fal, fake.request())
+
+    assert statuses == [Working(), Working(("1/4 [",)), Working(("1/4 [",)), Working(("2/4 [",)), Completed()]
+    assert all(seen.query == {"logs": "1"} for seen in fake.seen)
+
+
+async def test_status_codes_200_and_202_mean_what_the_body_says(fake: FakeFal) -> None:
+    fake.enqueue("status", says(QUEUED, 202), says(WORKING, 200), says(COMPLETED, 202))
+
+    async with fake.fal(max_streams=0) as fal:
+        assert await watched(fal, fake.request()) == [Waiting(2), Working(), Completed()]
+
+
+async def test_logs_that_outgrew_us_are_left_out(fake: FakeFal) -> None:
+    async def status(request: web.Request) -> web.StreamResponse:
+        logs = [line("x" * 1000, str(number)) for number in range(3000)] if request.query["logs"] == "1" else None
+        return web.json_response({**COMPLETED, "logs": logs})
+
+    fake.always("status", status)
+    async with fake.fal(max_streams=0) as fal:
+        assert await watched(fal, fake.request()) == [Completed()]
+
+    assert fake.calls() == 2
+
+
+async def test_two_hundred_polled_jobs_share_few_requests(fake: FakeFal) -> None:
+    polls: Counter[str] = Counter()
+
+    async def status(request: web.Request) -> web.StreamResponse:
+        polls[request.path] += 1
+        await asyncio.sleep(0.002)
+        return web.json_response(COMPLETED if polls[request.path] == 3 else WORKING)
+
+    fake.always("status", status)
+    async with fake.fal(max_streams=0, pace=replace(FAST, polls_at_once=8)) as fal:
+        ends = await asyncio.gather(*(watched(fal, fake.request(number)) for number in range(200)))
+
+    assert all(end == [Working(), Completed()] for end in ends)
+    assert set(polls.values()) == {3}
+    assert fake.most_at_once["status"] <= 8
+
+
+async def test_a_watch_that_is_given_up_is_not_polled_any_more(fake: FakeFal) -> None:
+    fake.always("status", says(WORKING))
+    async with fake.fal(max_streams=0) as fal:
+        task = asyncio.create_task(watched(fal, fake.request(1)))
+        await fake.heard(1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        asked = fake.calls()
+        fake.enqueue("status", *bodies(*[WORKING] * 5, COMPLETED))
+        await watched(fal, fake.request(2))
+
+    assert all(seen.path.endswith("r2/status") for seen in fake.seen[asked:])
+
+
+# ---------------------------------------------------------------------- trouble
+
+USELESS: dict[str, Reply] = {
+    "dropped": drops,
+    "500": says({"detail": "x"}, 500),
+    "502 page": html(502),
+    "503": html(503),
+    "429": says({}, 429),
+    "429 with a wait": says({}, 429, Retry_After="0.01"),
+    "200 page": html(200),
+    "200 empty": sends(b""),
+    "200 list": says([]),
+    "403 of a firewall": html(403),
+    "404 page": html(404),
+    "redirect": says({}, 302, Location="/"),
+}
+
+
+@pytest.mark.parametrize("case", USELESS)
+async def test_useless_answers_are_outlived(fake: FakeFal, case: str) -> None:
+    fake.enqueue("status", *[USELESS[case]] * 6)
+
+    async with fake.fal(max_streams=0) as fal:
+        assert await watched(fal, fake.request()) == [Completed()]
+
+    assert fake.calls() == 7
+
+
+async def test_in_an_outage_a_thousand_jobs_ask_one_at_a_time(fake: FakeFal) -> None:
+    down = True
+
+    async def status(request: web.Request) -> web.StreamResponse:
+        return await (html(502) if down else says(COMPLETED))(request)
+
+    fake.always("status", status)
+    async with fake.fal(max_streams=0, pace=replace(FAST, polls_at_once=16)) as fal:
+        watches = [asyncio.create_task(watched(fal, fake.request(number))) for number in range(1000)]
+        await fake.heard(16 + 10)
+        after_first_wave = fake.most_at_once.copy()
+        fake.most_at_once.clear()
+        await fake.heard(16 + 20)
+        in_outage = fake.most_at_once["status"]
+        down = False
+        ends = await asyncio.gather(*watches)
+
+    assert after_first_wave["status"] <= 16
+    assert in_outage == 1
+    assert all(end == [Completed()] for end in ends)
+
+
+async def test_retry_after_holds_every_poll_back(fake: FakeFal) -> None:
+    loop = asyncio.get_running_loop()
+    asked_at: list[float] = []
+
+    async def status(request: web.Request) -> web.StreamResponse:
+        asked_at.append(loop.time())
+        return await (says({}, 429, Retry_After="0.2") if len(asked_at) == 1 else says(COMPLETED))(request)
+
+    fake.always("status", status)
+    async with fake.fal(max_streams=0, pace=replace(FAST, polls_at_once=1)) as fal:
+        await asyncio.gather(*(watched(fal, fake.request(number)) for number in range(5)))
+
+    assert min(asked_at[1:]) - asked_at[0] >= 0.19
+
+
+async def test_an_unknown_request_ends_the_watch_when_heard_three_times(fake: FakeFal, fal: Fal) -> None:
+    unknown = says({"status": "NOT_FOUND"}, 404)
+    fake.always("stream", unknown).always("status", unknown)
+
+    with pytest.raises(FalBroken):
+        await watched(fal, fake.request())
+
+    assert fake.kinds() == ["stream", "status", "status", "status"]
+
+
+async def test_a_404_in_passing_is_forgiven(fake: FakeFal, fal: Fal) -> None:
+    unknown = says({"status": "NOT_FOUND"}, 404)
+    fake.always("stream", unknown)
+    fake.enqueue("status", unknown, unknown, says(WORKING), unknown, unknown)
+
+    assert await watched(fal, fake.request()) == [Working(), Completed()]
+
+
+async def test_a_refused_key_ends_the_watch(fake: FakeFal, fal: Fal) -> None:
+    refused = says({"detail": "Invalid key"}, 401)
+    fake.always("stream", refused).always("status", refused)
+
+    with pytest.raises(KeyRefused):
+        await watched(fal, fake.request())
+
+
+async def test_the_key_is_not_sent_to_a_strangers_host(fake: FakeFal, fal: Fal) -> None:
+    stranger = replace(fake.request(), status_url="https://collector.example/requests/1/status")
+
+    with pytest.raises(FalBroken):
+        await watched(fal, stranger)
+
+
+async def test_leaving_the_house_ends_its_watches(fake: FakeFal) -> None:
+    fake.always("status", says(WORKING))
+    async with fake.fal(max_streams=0) as fal:
+        watch = asyncio.create_task(watched(fal, fake.request(), expected_s=1000))
+        await asyncio.sleep(0)
+
+    with pytest.raises(asyncio.CancelledError):
+        await watch
