@@ -244,7 +244,7 @@ class FakeFal:
         self._at_once[kind] += 1
         self.most_at_once[kind] = max(self.most_at_once[kind], self._at_once[kind])
         try:
-                body = await request.read() if request.can_read_body else b""
+            body = await request.read() if request.can_read_body else b""
             self.seen.append(
                 Seen(kind, request.method, request.path, dict(request.query), CIMultiDict(request.headers), body)
             )
