@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import aiohttp
@@ -153,7 +154,7 @@ class DiscordDelivery:
         limit_bytes = job.reply.upload_limit_bytes
         while True:
             try:
-                return await self._show(job, lambda: self._result(job, ready))
+                return await self._show(job, partial(self._result, job, ready))
             except _TooLarge:
                 limit_bytes //= 2
                 if limit_bytes < 64 * 1024:

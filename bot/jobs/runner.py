@@ -31,8 +31,8 @@ from bot.errors import (
     ResultWithheld,
 )
 from bot.fal import CancelAnswer, Completed, Fal, Waiting, Working, read_progress
-from bot.jobs.events import Fetching, Painting, Progress, WaitingAtFal, WaitingHere
-from bot.jobs.job import TERMINAL, FalRequest, Failure, Job, JobState, NewJob, Result
+from bot.jobs.events import Painting, Progress, WaitingAtFal, WaitingHere
+from bot.jobs.job import TERMINAL, Failure, FalRequest, Job, JobState, NewJob, Result
 from bot.limits import Policy, Refused
 from bot.logs import incident
 from bot.media import Picture, fit, inspect, mask_matches
@@ -59,6 +59,8 @@ UNREACHABLE_PAUSES_S = (1, 2, 4, 8, 15, 30, 30)
 LEARNING_RATE = 0.3
 #: A job found after its deadline (a long stop) is still looked at for this long.
 LEAST_WATCH_S = 5.0
+#: Paintings whose time is written down at every tick, at most; enough to learn from.
+DURATIONS_A_TICK = 10
 #: How long a shutdown waits for submits and posts under way.
 DRAIN_S = 4.0
 
@@ -120,8 +122,8 @@ class AnswerLostForGood(PaintingFailed):
 
     def __init__(self) -> None:
         super().__init__(
-            "fal.ai did not answer when I handed it this picture, so I can't tell whether it began. To avoid paying twice "
-            "I did not send it again. Your quota was not used; press Again to try once more."
+            "fal.ai did not answer when I handed it this picture, so I can't tell whether it began. To avoid "
+            "paying twice I did not send it again. Your quota was not used; press Again to try once more."
         )
 
 
@@ -166,6 +168,9 @@ class Runner:
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._critical: set[asyncio.Task[Any]] = set()
         self._answers: dict[str, asyncio.Event] = {}
+        self._messages: dict[str, int] = {}
+        self._unwanted: set[str] = set()
+        self._fresh_durations: list[tuple[str, float]] = []
         self._durations: dict[str, float] = {}
         self._submits = asyncio.Semaphore(SUBMITS_AT_ONCE)
         self._deliveries = asyncio.Semaphore(DELIVERIES_AT_ONCE)
@@ -197,18 +202,22 @@ class Runner:
 
     async def answered(self, job_id: str, message_id: int | None) -> None:
         """The person sees the job; it may start. `message_id` is where."""
+        if message_id is not None:
+            self._messages[job_id] = message_id  # goes on record with the next move, unless the job has to wait
         event = self._answers.pop(job_id, None)
         if event is not None:
             event.set()
-        if message_id is not None:
+        if message_id is not None and job_id in self._waiting:
             await self._store.note(job_id, message_id=message_id)
 
     async def unanswered(self, job_id: str) -> None:
         """The first answer never reached the person: nothing is started, nothing is spent."""
         # The wish first: a claim in this very moment then finds it before it submits.
+        self._unwanted.add(job_id)
         job = await self._store.note(job_id, cancel_requested=True, told=True)
-        if job is not None and job.state is JobState.QUEUED:
-            await self._cancelled(job, "The first answer did not reach Discord.")
+        still_queued = job is not None and job.state is JobState.QUEUED
+        if job is not None and still_queued and await self._cancelled(job, "The first answer did not reach Discord."):
+            self._unwanted.discard(job_id)
         self._waiting.pop(job_id, None)
         event = self._answers.pop(job_id, None)
         if event is not None:
@@ -223,7 +232,10 @@ class Runner:
             case JobState.HELD | JobState.QUEUED:
                 return await self._cancel_waiting(job)
             case JobState.SUBMITTING:
-                return CancelOutcome(True, "Cancelling: I stop it as soon as fal.ai has answered. Your quota is not used.")
+                self._unwanted.add(job_id)
+                return CancelOutcome(
+                    True, "Cancelling: I stop it as soon as fal.ai has answered. Your quota is not used."
+                )
             case JobState.RUNNING:
                 return await self._cancel_running(job)
             case JobState.FINISHED:
@@ -266,6 +278,8 @@ class Runner:
         for task in lives:
             task.cancel()
         await asyncio.gather(*lives, return_exceptions=True)
+        with suppress(EaselError):
+            await self._write_durations()
 
     async def _claim_some(self) -> bool:
         """Take the fairest waiting jobs; False when there is no room or nothing waits."""
@@ -309,7 +323,12 @@ class Runner:
     def _start(self, job: Job, *, left_over: bool = False) -> None:
         task = asyncio.create_task(self._live(job, left_over=left_over), name=f"job-{job.id}")
         self._lives[job.id] = task
-        task.add_done_callback(lambda _: self._lives.pop(job.id, None))
+        task.add_done_callback(lambda _: self._end_of_life(job.id))
+
+    def _end_of_life(self, job_id: str) -> None:
+        self._lives.pop(job_id, None)
+        self._messages.pop(job_id, None)
+        self._unwanted.discard(job_id)
 
     # ------------------------------------------------------------------ one job
 
@@ -351,14 +370,11 @@ class Runner:
     async def _submit(self, job: Job) -> Job | None:
         """Exactly one POST, then its answer on record."""
         await self._wait_for_answer(job)
-        noted = await self._store.job(job.id)
-        if noted is None:
-            return None
-        if noted.cancel_requested:
-            return await self._cancelled(noted, "Cancelled before it was handed to fal.ai: nothing was charged.")
+        if job.cancel_requested or job.id in self._unwanted:
+            return await self._cancelled(job, "Cancelled before it was handed to fal.ai: nothing was charged.")
         async with self._submits:
-            running = await self._guard(self._post_and_record(noted))
-        if running is not None and running.cancel_requested:
+            running = await self._guard(self._post_and_record(job))
+        if running is not None and (running.cancel_requested or job.id in self._unwanted):
             await self._cancel_running(running)
             return None
         return running
@@ -382,7 +398,12 @@ class Runner:
             openai_api_key=secret.get_secret_value() if secret is not None else None,
         )
         request = await self._post(model, payload)
-        return await self._advance(job, JobState.RUNNING, request=request)
+        return await self._advance(job, JobState.RUNNING, request=request, **self._known_message(job))
+
+    def _known_message(self, job: Job) -> dict[str, int]:
+        """The message id for the next move, where it is not on record yet."""
+        message_id = self._messages.pop(job.id, None)
+        return {} if message_id is None or job.reply.message_id is not None else {"message_id": message_id}
 
     async def _post(self, model: Model, payload: dict[str, Json]) -> FalRequest:
         """Submit; tried again only while it is certain that no request ever left."""
@@ -397,7 +418,7 @@ class Runner:
             except FalUnreachable:
                 if pause_s is None or self._stopping.is_set():
                     raise FalBroken from None
-                await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+                await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
             except AnswerLost as error:
                 raise AnswerLostForGood from error
         raise FalBroken
@@ -433,8 +454,7 @@ class Runner:
         except TimeoutError:
             await self._fal.cancel(job.request)
             raise PaintingTimedOut from None
-        self._publish(job, Fetching())
-        await self._learn(model, under_way, result)
+        self._learn(model, under_way, result)
         return await self._guard(self._advance(job, JobState.FINISHED, result=result))
 
     def _show(self, under_way: _UnderWay, status: Waiting | Working) -> None:
@@ -448,14 +468,19 @@ class Runner:
             under_way.fraction, under_way.step, under_way.steps = painted.fraction, painted.step, painted.steps
         self._publish(under_way.job, under_way.painting(self._clock()))
 
-    async def _learn(self, model: Model, under_way: _UnderWay, result: Result) -> None:
-        """Remember how long this model takes."""
+    def _learn(self, model: Model, under_way: _UnderWay, result: Result) -> None:
+        """Remember how long this model takes; written down with the next tick."""
         if under_way.started_at is None:
             return
         took_s = max((self._clock() - under_way.started_at).total_seconds(), result.inference_s or 0)
         known_s = self._durations.get(model.endpoint, took_s)
         self._durations[model.endpoint] = known_s + (took_s - known_s) * LEARNING_RATE
-        await self._store.record_duration(model.endpoint, took_s)
+        self._fresh_durations.append((model.endpoint, took_s))
+
+    async def _write_durations(self) -> None:
+        fresh, self._fresh_durations = self._fresh_durations[-DURATIONS_A_TICK:], []
+        for endpoint, took_s in fresh:
+            await self._store.record_duration(endpoint, took_s)
 
     async def _hand_over(self, job: Job) -> Job | None:
         """Fetch the pictures, fit them, post them, settle."""
@@ -464,8 +489,7 @@ class Runner:
             return await self._guard(self._deliver_and_record(job, ready))
 
     async def _deliver_and_record(self, job: Job, ready: Ready) -> Job | None:
-        fresh = await self._store.job(job.id)  # the message id may have come in since
-        message_id = await self._shown_by().deliver(fresh or job, ready)
+        message_id = await self._shown_by().deliver(job, ready)
         return await self._advance(job, JobState.DELIVERED, message_id=message_id, told=True)
 
     async def _fetch(self, job: Job) -> Ready:
@@ -518,7 +542,9 @@ class Runner:
             return CancelOutcome(True, "Cancelling: it was just being handed to fal.ai. Your quota is not used.")
         self._waiting.pop(job.id, None)
         await self._tell(ended)
-        return CancelOutcome(True, "Cancelled before it was handed to fal.ai: nothing was charged, your quota was not used.")
+        return CancelOutcome(
+            True, "Cancelled before it was handed to fal.ai: nothing was charged, your quota was not used."
+        )
 
     async def _cancel_running(self, job: Job) -> CancelOutcome:
         if job.request is None:
@@ -528,7 +554,9 @@ class Runner:
             return CancelOutcome(False, "Too late to cancel: fal.ai has finished it, and the picture is on its way.")
         under_way = self._running.get(job.id)
         if under_way is not None and under_way.started_at is not None:
-            sentence = "Cancelled while it was being painted: fal.ai may still charge for it, but your quota was not used."
+            sentence = (
+                "Cancelled while it was being painted: fal.ai may still charge for it, but your quota was not used."
+            )
         else:
             sentence = "Cancelled before fal.ai began: nothing was charged, and your quota was not used."
         ended = await self._cancelled(job, sentence)
@@ -585,15 +613,18 @@ class Runner:
             for under_way in list(self._running.values()):
                 if under_way.started_at is not None:
                     self._publish(under_way.job, under_way.painting(now))
-            if self._waiting:
-                try:
-                    places = await self._store.ahead(list(self._waiting))
-                except EaselError:
-                    log.exception("places in the queue unknown")
-                    continue
-                for job_id, ahead in places.items():
-                    if job_id in self._waiting:
-                        self._publish(self._waiting[job_id], WaitingHere(ahead))
+            try:
+                await self._write_durations()
+                await self._show_places()
+            except EaselError:
+                log.exception("tick failed")
+
+    async def _show_places(self) -> None:
+        if not self._waiting:
+            return
+        for job_id, ahead in (await self._store.ahead(list(self._waiting))).items():
+            if job_id in self._waiting:
+                self._publish(self._waiting[job_id], WaitingHere(ahead))
 
 
 @dataclass(slots=True)

@@ -123,7 +123,7 @@ async def measure(module: str, scenario: Scenario, folder: Path) -> dict[str, An
         await asyncio.sleep(1.2)
         spent_s = after.user + after.system - before.user - before.system
         figures["cpu_per_picture_s"] = spent_s / max(figures["people"] - figures["missing"], 1)
-        figures["loop_block_max_ms"] = json.loads(lag_file.read_text())["max_ms"]  # noqa: ASYNC240
+        figures["loop_block_max_ms"] = json.loads(lag_file.read_text())["max_ms"]
         figures["memory_peak_mb"] = peak_memory_mb(bot)
         return figures
 
@@ -182,7 +182,9 @@ async def main() -> None:
             if scenario.naive and not options.no_naive:
                 naive = await measure("tests.bench.naive", scenario, folder_for(name, scenario.name + "-naive"))
             easel = await measure("tests.bench.easel", scenario, folder_for(name, scenario.name))
-            title = f"{scenario.name}: {scenario.people} people within {scenario.over_s} s, fal takes {scenario.fal_s} s"
+            title = (
+                f"{scenario.name}: {scenario.people} people within {scenario.over_s} s, fal takes {scenario.fal_s} s"
+            )
             show(title, easel, naive)
         if not options.names or "idle" in options.names:
             show("idle", await idle(folder_for(name, "idle"), options.idle_s), None)

@@ -35,7 +35,14 @@ class Crowd:
         """Start, tell where, and do what stdin says until it ends."""
         await self.fal.start()
         await self.discord.start()
-        say({"api_url": self.discord.api_url, "gateway_url": self.discord.gateway_url, "fal_url": self.fal.url, "token": self.discord.token})
+        say(
+            {
+                "api_url": self.discord.api_url,
+                "gateway_url": self.discord.gateway_url,
+                "fal_url": self.fal.url,
+                "token": self.discord.token,
+            }
+        )
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             say(await self.answer(json.loads(line)))

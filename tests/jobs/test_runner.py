@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -187,7 +186,9 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
     ) -> House:
         await leave()
         store = await Store.open(f"sqlite:///{tmp_path / 'easel.db'}")
-        house = House(store, fal or ScriptedFal(), FalSettings(max_in_flight=max_in_flight, job_timeout_s=job_timeout_s))
+        house = House(
+            store, fal or ScriptedFal(), FalSettings(max_in_flight=max_in_flight, job_timeout_s=job_timeout_s)
+        )
         task = asyncio.create_task(house.runner.run() if run else asyncio.sleep(0))
         houses.append((house, task))
         return house
