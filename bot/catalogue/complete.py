@@ -155,6 +155,8 @@ def _value_choices(model: Model, option: Option, key: str, typed: str) -> list[C
 def _fitting_value(option: Option, typed: str) -> list[Choice]:
     """What was typed when it is fine, else the default, with what the option takes."""
     hint = f" ({describe_option(option)})"
+    if not typed.strip() and option.kind is Kind.TEXT:
+        return []
     try:
         parse_value(option, option.name, typed)
     except InvalidOption:

@@ -16,7 +16,8 @@ from bot.catalogue.refuse import refuse, refuse_with
 
 MOST_CHARACTERS: Final = 6000
 _KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
-_NEXT_KEY = re.compile(r"[\s,;]+(?=[A-Za-z_][A-Za-z0-9_.-]*[ \t]*=)")
+# The lookbehind keeps long runs of separators linear.
+_NEXT_KEY = re.compile(r"(?<![\s,;])[\s,;]+(?=[A-Za-z_][A-Za-z0-9_.-]*[ \t]*=)")
 _QUOTES: Final = {'"': '"', "'": "'", "“": '””“"', "”": '”“"', "„": '“”"', "‘": "’‘'", "’": "’‘'"}
 _FORM = 'pairs such as `steps=20 acceleration=high negative_prompt="blurry, dull"`'
 
@@ -41,7 +42,12 @@ def read_pairs(text: str) -> list[tuple[str, object]]:
         found = _KEY.match(text, at)
         if not found:
             raise refuse("options", text[at:], _FORM)
-        value, at = _value(text, found.end(), found[1])
+        value: object
+        blank_after = text[found.end() - 1] != "="
+        if blank_after and _KEY.match(text, found.end()):
+            value, at = "", found.end()
+        else:
+            value, at = _value(text, found.end(), found[1])
         pairs.append((plain_key(found[1]), value))
     return pairs
 

@@ -41,6 +41,7 @@ _RATIO = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:/]\s*([0-9]{1,5}(?:\.[0-
 #: How far a typed shape may be from a listed ratio (1344 × 768 counts as 16:9).
 _TOLERANCE = 0.03
 _STEP_PX = 16
+_MOST_CHARACTERS = 100
 _USUAL_PIXELS = 1024 * 1024
 #: What fal's own ImageSize takes at all; used where a model states no bounds.
 _LEAST_SIDE_PX, _MOST_SIDE_PX = 1, 14142
@@ -87,7 +88,7 @@ def parse_size(option: Option, name: str, given: object) -> Json:
     """The size in the model's own form: a choice, or `{"width": …, "height": …}`."""
     if isinstance(given, Mapping):
         given = _object_text(given)
-    if not isinstance(given, str):
+    if not isinstance(given, str) or len(given) > _MOST_CHARACTERS:
         raise refuse(name, given, allowed(option))
     text = given.strip().lower()
     for choice in option.choices:

@@ -1,0 +1,143 @@
+"""What fal's documents say about the 18 endpoints, and a checker of request bodies built from that alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+
+Facts = dict[str, Any]
+
+_FILE: Facts = json.loads((Path(__file__).parent / "seed_facts.json").read_text(encoding="utf-8"))
+NESTED: Facts = _FILE["_nested"]
+FACTS: Mapping[str, Facts] = {name: facts for name, facts in _FILE.items() if not name.startswith("_")}
+#: Parameters from newer documents only.
+BEYOND = {
+    "fal-ai/flux-1/schnell": {"guidance_scale": "float"},
+    "fal-ai/z-image/turbo": {"enable_prompt_expansion": "boolean"},
+    "fal-ai/qwen-image": {"use_turbo": "boolean"},
+}
+#: The documents themselves, where the checkout lies beside them.
+DOCUMENTS = Path(__file__).parents[3] / "shared"
+
+#: Same examples on every run, no deadline to miss on a busy machine.
+QUICK = settings(max_examples=400, derandomize=True, deadline=None, database=None)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_link(value: object) -> bool:
+    return isinstance(value, str) and re.match(r"(https://[^/\s]+\.|http://127\.0\.0\.1)", value) is not None
+
+
+def _is_size(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return set(value) == {"width", "height"} and all(_is_integer(side) and 0 < side <= 14142 for side in value.values())
+
+
+def _is_colour(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"r", "g", "b"}
+        and all(_is_integer(part) and 0 <= part <= 255 for part in value.values())
+    )
+
+
+def _is_palette(value: Any) -> bool:
+    match value:
+        case {"name": name} if len(value) == 1:
+            return name in NESTED["palette_names"]
+        case {"members": [_, *_] as members} if len(value) == 1:
+            return all(
+                set(member) <= {"rgb", "color_weight"}
+                and _is_colour(member["rgb"])
+                and _is_number(member.get("color_weight", 0.5))
+                for member in members
+            )
+    return False
+
+
+def _is_lora(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("path"), str)
+        and set(value) <= {"path", "weight_name", "scale"}
+        and _is_number(value.get("scale", 1))
+    )
+
+
+def _is_nested(name: str) -> Callable[[object], bool]:
+    members: dict[str, str] = NESTED[name]
+    required = {member for member, said in members.items() if said.partition(" ")[0].endswith("*")}
+
+    def fits(value: object) -> bool:
+        if not isinstance(value, dict) or not required <= set(value) <= set(members):
+            return False
+        return all(
+            isinstance(value[member], str) if members[member].startswith("string") else _is_number(value[member])
+            for member in value
+        )
+
+    return fits
+
+
+def _is_list_of(fits: Callable[[Any], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+_TYPES: Mapping[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "integer": _is_integer,
+    "float": _is_number,
+    "boolean": lambda value: isinstance(value, bool),
+    "enum": lambda value: isinstance(value, str),
+    "ImageSize|enum": lambda value: isinstance(value, str) or _is_size(value),
+    "image_url": _is_link,
+    "list<image_url>": _is_list_of(_is_link),
+    "list<string>": _is_list_of(lambda value: isinstance(value, str)),
+    "list<RGBColor>": _is_list_of(_is_colour),
+    "ColorPalette": _is_palette,
+    "list<LoraWeight>": _is_list_of(_is_lora),
+    "ControlNet": _is_nested("ControlNet"),
+    "IPAdapter": _is_nested("IPAdapter"),
+}
+
+
+def _fault(fact: Facts, value: Any) -> str | None:
+    if not _TYPES[fact["type"]](value):
+        return f"is no {fact['type']}"
+    if isinstance(value, str) and "enum" in fact and value not in fact["enum"]:
+        return "is not in the enum"
+    if _is_number(value) and not fact.get("min", value) <= value <= fact.get("max", value):
+        return "is out of range"
+    if isinstance(value, dict) and "side_px" in fact:
+        low, high = fact["side_px"]
+        if not all(low <= side <= high for side in value.values()):
+            return "is out of the size range"
+    if isinstance(value, list) and len(value) > fact.get("max_items", len(value)):
+        return "has too many items"
+    return None
+
+
+def faults(endpoint: str, body: Mapping[str, Any]) -> list[str]:
+    """Everything about a request body that fal's documents do not allow."""
+    parameters: Facts = FACTS[endpoint]["parameters"]
+    beyond = {name: {"type": sort} for name, sort in BEYOND.get(endpoint, {}).items()}
+    found = [f"{name} is missing" for name, fact in parameters.items() if fact["required"] and name not in body]
+    for name, value in body.items():
+        fact = parameters.get(name) or beyond.get(name)
+        fault = "is unknown" if fact is None else _fault(fact, value)
+        found += [f"{name} {fault}: {value!r}"] if fault else []
+    json.dumps(body, allow_nan=False).encode()
+    return found

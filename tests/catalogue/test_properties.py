@@ -1,0 +1,146 @@
+"""Whatever comes in: a refusal or an order that fal's documents allow, never anything else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import example
+from hypothesis import given as examples
+from hypothesis import strategies as st
+
+from bot.catalogue import Kind, Model, Option, arguments, load, order_from_json, order_to_json, parse, with_prompt
+from bot.catalogue.model import FRIENDLY, HELD
+from bot.errors import Refusal
+from tests.catalogue.asking import NEEDS
+from tests.catalogue.facts import QUICK, faults
+
+CATALOGUE = load(has_openai_key=True)
+MODELS = st.sampled_from(CATALOGUE.models)
+NAMES = sorted({option.name for model in CATALOGUE.models for option in model.options} | {*FRIENDLY, *HELD, "options"})
+ANYTHING: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=8,
+)
+TYPED = st.sampled_from(
+    ["0x0", "16:9", "1024x768", "auto", "high", "3", "4.5", "nan", "-1", "true", "#ff0000,#0f0", "EMBER", "a/b@0.8",
+     "AUTO", "https://x.example/a.png", "A1B2C3D4", '{"path":"a/b"}', "[1]", "🙂", "\ud800", "\u202e", "square",
+     "9" * 30, " ", "ANIME"]
+)  # fmt: skip
+PAIRS = st.lists(st.tuples(st.sampled_from(NAMES), TYPED | st.text(max_size=20)), max_size=4).map(
+    lambda pairs: " ".join(f"{key}={value}" for key, value in pairs)
+)
+RAW = st.dictionaries(st.sampled_from([*NAMES, "prompt"]) | st.text(max_size=20), TYPED | ANYTHING, max_size=5)
+
+
+def _check_sentence(sentence: str) -> None:
+    assert len(sentence.encode()) < 2000
+
+
+def _body_or_none(model: Model, raw: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        placed = parse(model, raw)
+    except Refusal as refusal:
+        _check_sentence(str(refusal))
+        return None
+    assert order_from_json(json.loads(json.dumps(order_to_json(placed)))) == placed
+    assert 1 <= placed.images <= 10
+    assert placed.cost_usd is None or placed.cost_usd > 0
+    return arguments(model, placed, safety_checker=True, openai_api_key="sk-1")
+
+
+@QUICK
+@examples(MODELS, RAW)
+@example(CATALOGUE.models[0], {"prompt": "x", "options": "a=" + "[" * 3000})
+def test_raw_input_is_refused_or_becomes_what_fal_takes(model: Model, raw: dict[str, Any]) -> None:
+    body = _body_or_none(model, {**NEEDS.get(model.key, {}), "prompt": "a cat", **raw})
+    if body is not None:
+        assert faults(model.endpoint, body) == []
+
+
+@QUICK
+@examples(MODELS, PAIRS | st.text(max_size=200))
+def test_typed_options_are_refused_or_become_what_fal_takes(model: Model, options: str) -> None:
+    body = _body_or_none(model, {**NEEDS.get(model.key, {}), "prompt": "a cat", "options": options})
+    if body is not None:
+        assert faults(model.endpoint, body) == []
+
+
+@QUICK
+@examples(MODELS, ANYTHING | st.text(max_size=50))
+def test_prompts_are_refused_or_sent_as_they_are(model: Model, prompt: object) -> None:
+    body = _body_or_none(model, {**NEEDS.get(model.key, {}), "prompt": prompt})
+    if body is not None:
+        assert isinstance(prompt, str)
+        assert body["prompt"] == prompt.strip()
+
+
+def _fair(  # noqa: PLR0911 (one kind, one answer)
+    option: Option,
+) -> st.SearchStrategy[Any]:
+    """Values the option must take."""
+    low, high = option.minimum or 0, option.maximum or 0
+    links = st.sampled_from(["https://x.example/a.png", "https://y.example/b.webp"])
+    match option.kind:
+        case Kind.INTEGER:
+            return st.integers(int(low), int(high)).flatmap(lambda value: st.sampled_from([value, str(value)]))
+        case Kind.NUMBER:
+            return st.integers(int(low * 100), int(high * 100)).map(lambda value: f"{value / 100:.2f}")
+        case Kind.BOOLEAN:
+            return st.booleans()
+        case Kind.CHOICE | Kind.SIZE:
+            return st.sampled_from(option.choices)
+        case Kind.PICTURE:
+            return links
+        case Kind.PICTURES:
+            return st.lists(links, min_size=1, max_size=option.max_items)
+        case Kind.TEXTS:
+            return st.lists(st.from_regex(option.pattern or "", fullmatch=True), min_size=1, max_size=option.max_items)
+        case Kind.COLOURS | Kind.PALETTE:
+            colour = st.integers(0, 0xFFFFFF).map(lambda value: f"#{value:06x}")
+            return st.lists(colour, min_size=1, max_size=option.max_items)
+        case Kind.LORAS:
+            return st.lists(
+                st.sampled_from(["a/b", "a/b@0.5", "https://x.example/l@2"]), min_size=1, max_size=option.max_items
+            )
+        case Kind.CONTROLNET:
+            return st.just({"path": "a/b", "control_image_url": "https://x.example/a"})
+        case Kind.IP_ADAPTER:
+            return st.just(
+                {"path": "a/b", "image_encoder_path": "c/d", "image_url": "https://x.example/a", "scale": "0.5"}
+            )
+    return st.sampled_from(["dull", "blurry, ugly hands"])
+
+
+@st.composite
+def _fair_orders(draw: st.DrawFn) -> tuple[Model, dict[str, Any]]:
+    model = draw(MODELS)
+    free = [option for option in model.offered if option.name != "prompt"]
+    ruled = {name for rule in model.rules for name in rule.options}
+    chosen = draw(
+        st.lists(
+            st.sampled_from([option for option in free if option.name not in ruled]),
+            unique_by=lambda option: option.name,
+            max_size=5,
+        )
+    )
+    return model, {option.name: draw(_fair(option)) for option in chosen}
+
+
+@QUICK
+@examples(_fair_orders())
+def test_fair_values_are_taken_and_valid_and_parsing_them_again_changes_nothing(
+    fair: tuple[Model, dict[str, Any]],
+) -> None:
+    model, raw = fair
+    raw = {
+        **{k: v for k, v in NEEDS.get(model.key, {}).items() if f"{k}_url" not in raw and f"{k}_image_url" not in raw},
+        **raw,
+    }
+    placed = parse(model, {"prompt": "a cat", **raw})
+    body = arguments(model, placed, safety_checker=True, openai_api_key="sk-1")
+    assert faults(model.endpoint, body) == []
+    again = parse(model, {"prompt": placed.prompt, **placed.options})
+    assert (again.options, again.size, again.cost_usd) == (placed.options, placed.size, placed.cost_usd)
+    assert with_prompt(model, placed, placed.prompt) == placed
