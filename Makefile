@@ -2,6 +2,7 @@
 # Kept to what GNU make 3.81 (macOS) understands.
 
 PY := .venv/bin/python
+ROUNDS ?= 30
 .DEFAULT_GOAL := help
 .PHONY: help run setup test check format docs bench soak coverage lock clean
 
@@ -37,9 +38,13 @@ docs: setup ## write config.example.toml and README.md's tables anew from the co
 bench: setup ## measure against a naive bot in the same run (ARGS="--help" for more)
 	@$(PY) -m tests.bench $(ARGS)
 
-soak: setup ## the bench's crowds again and again for an hour (ARGS="--minutes 10" for less)
-	@echo "Repeats the bench's crowds for an hour and watches memory, missing and doubled pictures. Ctrl-C stops it."
-	@$(PY) -m tests.bench soak $(ARGS)
+soak: setup ## the bench's crowds again and again, about an hour (ROUNDS=3 for less)
+	@echo "Runs the bench's crowds of 50, 200 and 1,000 people $(ROUNDS) times over, without the naive bot. Ctrl-C stops it."
+	@round=1; while [ $$round -le $(ROUNDS) ]; do \
+		echo; echo "round $$round of $(ROUNDS)"; \
+		$(PY) -m tests.bench fifty two-hundred thousand --no-naive || exit 1; \
+		round=$$((round + 1)); \
+	done
 
 coverage: setup ## all tests with branch coverage
 	@$(PY) -m pytest --cov --cov-report=term $(ARGS)

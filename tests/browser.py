@@ -45,11 +45,17 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
 
 @cache
 def _playwrights_own() -> str | None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
+    # In a process of its own: playwright's synchronous interface refuses to work inside a running event loop.
+    asked = subprocess.run([sys.executable, "-c", _ASK_PLAYWRIGHT], capture_output=True, text=True, check=False)
+    path = asked.stdout.strip()
     return path if path and Path(path).exists() else None
+
+
+_ASK_PLAYWRIGHT = """
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    print(playwright.chromium.executable_path)
+"""
 
 
 def main() -> int:
