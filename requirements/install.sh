@@ -12,7 +12,12 @@ die() { say "$@"; exit 1; }
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 find_python() {
-    for name in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11 python; do
+    if [ -n "${PYTHON:-}" ]; then
+        new_enough "$PYTHON" || die "PYTHON=$PYTHON is no Python 3.11 or newer."
+        echo "$PYTHON"
+        return
+    fi
+    for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
         if command -v "$name" >/dev/null 2>&1 && new_enough "$name"; then
             echo "$name"
             return
@@ -24,7 +29,7 @@ find_python() {
 }
 
 make_venv() {
-    python=$(find_python)
+    python=$(find_python) || exit 1
     say "Making .venv with $("$python" --version 2>&1) …"
     rm -rf .venv
     if "$python" -m venv .venv >.venv.log 2>&1; then
