@@ -23,7 +23,8 @@ find_python() {
             return
         fi
     done
-    found=$(command -v python3 >/dev/null 2>&1 && python3 --version 2>/dev/null || echo "no python3")
+    found=$(python3 --version 2>/dev/null) || true
+    found=${found:-no python3}
     die "Easel needs Python 3.11 or newer; found $found. Install one from your package manager or python.org," \
         "or name it: make run PYTHON=/path/to/python3.12"
 }
