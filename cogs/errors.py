@@ -78,7 +78,10 @@ def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> st
     if isinstance(error, app_commands.CheckFailure):
         return _NOT_HERE
     code = incident(log, error)
-    return f"Something broke (code {code}). Your quota was not used for a picture you did not get. Please try again."
+    return (
+        f"Something broke on my side (code {code}). You lose no quota for a picture you did not get. Please try again; "
+        "if it stays broken, tell whoever runs the bot this code."
+    )
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

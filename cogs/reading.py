@@ -62,10 +62,8 @@ def is_age_restricted(channel: Any) -> bool:
 
 def bot_can_post(interaction: Interaction) -> bool:
     """Whether the bot's own token reaches the channel: its servers and its direct messages."""
-    return interaction.is_guild_integration() if interaction.guild_id is not None else _is_dm_with_bot(interaction)
-
-
-def _is_dm_with_bot(interaction: Interaction) -> bool:
+    if interaction.guild_id is not None:
+        return interaction.is_guild_integration()
     return bool(interaction.context.dm_channel)
 
 

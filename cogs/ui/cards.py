@@ -58,6 +58,8 @@ class Shown:
     filename: str
     alt: str
     spoiler: bool = False
+    #: (width, height) as posted; where fal says nothing about the size, this is shown.
+    size_px: tuple[int, int] | None = None
 
 
 def file_name(job_id: str, index: int, extension: str, spoiler: bool = False) -> str:
@@ -127,7 +129,7 @@ def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, wit
     return Card(
         _words(text.safe(job.order.prompt)),
         _gallery(pictures),
-        _words("\n".join([_small(*facts(job, model)), *notes])),
+        _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
         row(
             button(Verb.AGAIN, job.id),
             button(Verb.EDIT, job.id),
@@ -181,6 +183,11 @@ def deleted_card() -> Card:
     return Card(_words("This picture was deleted."), colour=GREY)
 
 
+def _posted_size(pictures: Sequence[Shown]) -> list[str]:
+    size_px = pictures[0].size_px if pictures else None
+    return [f"{size_px[0]}×{size_px[1]}"] if size_px is not None else []
+
+
 def unknown_model(endpoint: str) -> Model:
     """Stands in for a model whose description is gone, so that old jobs can still be shown."""
     return Model(
@@ -196,9 +203,9 @@ def unknown_model(endpoint: str) -> Model:
     )
 
 
-def facts(job: Job, model: Model | None) -> list[str]:
+def facts(job: Job, model: Model | None, pictures: Sequence[Shown] = ()) -> list[str]:
     """Model, seed, size, time and price: whatever of it is known."""
-    known = [_name(job, model), *_seed(job), *_size(job)]
+    known = [_name(job, model), *_seed(job), *(_size(job) or _posted_size(pictures))]
     took_s = painting_s(job)
     if took_s is not None:
         known.append(text.duration(took_s))
@@ -274,10 +281,17 @@ def _details_head(job: Job, model: Model | None) -> str:
         f"Price: {text.money(cost) if cost is not None else 'unknown'}",
         f"Time at fal.ai: {text.duration(took_s)}" if took_s is not None else "",
         "Pictures have to be attached again." if _has_pictures(job, model) else "",
+        _tokens_text(job),
         f"Asked for by <@{job.actor.user_id}> {text.when(job.created_at)}",
         _small(f"Job {job.id}"),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _tokens_text(job: Job) -> str:
+    """What OpenAI counted, for the models it bills."""
+    tokens = (job.result.usage or {}).get("total_tokens") if job.result is not None else None
+    return f"OpenAI tokens: {tokens:,}" if isinstance(tokens, int) else ""
 
 
 def _has_pictures(job: Job, model: Model | None) -> bool:
@@ -306,12 +320,12 @@ def plain_value(value: Json) -> str:
             return "yes" if value else "no"
         case {"width": width, "height": height}:
             return f"{width}x{height}"
-        case str():
-            return value
-        case list():
-            return ", ".join(plain_value(item) for item in value)
-        case dict():
-            return ", ".join(f"{name} {plain_value(item)}" for name, item in value.items())
+        case {"name": str(name), **rest} if not rest:
+            return name
+        case list() if all(isinstance(item, str) for item in value):
+            return ", ".join(str(item) for item in value)
+        case list() | dict():
+            return json.dumps(value, ensure_ascii=False)
         case _:
             return f"{value}"
 
@@ -350,12 +364,17 @@ def _is_attached(option: Option | None) -> bool:
 
 def _pair_value(value: Json) -> str:
     """As `options` reads it: JSON, or a word, or a quoted text."""
-    if isinstance(value, list | dict):
+    if isinstance(value, list | dict) and not _is_named(value):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    word = "true" if value is True else "false" if value is False else str(value)
+    word = "true" if value is True else "false" if value is False else plain_value(value)
     if _PLAIN_WORD.fullmatch(word):
         return word
     return '"' + " ".join(word.split()).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _is_named(value: Json) -> bool:
+    """A palette by name."""
+    return isinstance(value, dict) and set(value) == {"name"}
 
 
 _PLAIN_WORD = re.compile(r"[\w.:/#+-]+")

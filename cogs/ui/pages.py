@@ -49,7 +49,7 @@ def model_page(models: Sequence[Model], model: Model, default: Model) -> Card:
         f"About {text.duration(model.typical_s).replace('.0 s', ' s')} a picture · {price_text(model)}",
     ]
     if model.retired is not None:
-        head.append(f"⚠️ {text.escape(text.plain(model.retired.note, 300))}")
+        head.append(f"Note: {text.escape(text.plain(model.retired.note, 300))}")
     head.append(f"-# `{model.key}` · [{model.endpoint}](<https://fal.ai/models/{model.endpoint}>)")
     is_default = model.endpoint == default.endpoint
     label = "Your default" if is_default else None
@@ -67,7 +67,7 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET) -> str:
     lines = ["**Options**"]
     options = [option for option in model.offered if option.name != "prompt"]
     for index, option in enumerate(options):
-        line = f"`{_option_name(model, option)}`: {text.shorten(describe_option(option), 160)}"
+        line = f"`{_option_name(model, option)}`: {text.shorten(describe_option(option), 260)}"
         rest = len(options) - index
         if sum(map(len, lines)) + len(line) > budget:
             lines.append(
@@ -141,7 +141,8 @@ def standing_text(standing: Standing | None) -> str:
     lines = [f"**{text.count(standing.images_now, 'picture')}** right now."]
     if standing.burst_full_at is not None:
         lines.append(
-            f"Pace: {text.count(standing.burst_left, 'picture')} at once; all back {text.when(standing.burst_full_at)}."
+            f"Pace: {text.count(standing.burst_left, 'picture')} at once for now; "
+            f"all of them back {text.when(standing.burst_full_at)}."
         )
     lines.append(
         f"Today: {text.count(standing.left_today, 'picture')}; "
@@ -252,6 +253,14 @@ def policy_text(policy: Policy) -> str:
 # ---------------------------------------------------------------------- help and privacy
 
 
+#: What follows `/imagine prompt:`.
+EXAMPLES = (
+    "a lighthouse in a storm, oil painting",
+    "a fox asleep in a teacup size:16:9 count:2",
+    "a paper city at dawn seed:7",
+)
+
+
 def help_page(default: Model) -> Card:
     """Short: what to type, three examples, where to go from here."""
     return Card(
@@ -259,12 +268,7 @@ def help_page(default: Model) -> Card:
             "### Paint with words\n"
             f"Type `/imagine` and say what you want to see. **{_title(default)}** paints unless you name a model."
         ),
-        _words(
-            "Three to try:\n"
-            + text.code_block("/imagine prompt:a lighthouse in a storm, oil painting")
-            + text.code_block("/imagine prompt:a fox asleep in a teacup size:16:9 count:2")
-            + text.code_block("/imagine prompt:a paper city at dawn seed:7")
-        ),
+        _words("Three to try:\n" + "\n".join(text.code_block(f"/imagine prompt:{example}") for example in EXAMPLES)),
         _words(
             "Under every picture: **Again** paints it with a new seed, **Edit prompt** lets you change the words, "
             "**Details** shows every value to copy, **Delete** takes it away.\n"
@@ -310,8 +314,3 @@ def erase_question() -> Card:
 def plain_page(sentence: str) -> Card:
     """One sentence, for edits of a card that has served."""
     return Card(_words(sentence), colour=GREY)
-
-
-def option_hint(option: Option) -> str:
-    """An option in a few words, for placeholders."""
-    return text.plain(describe_option(option), 100)

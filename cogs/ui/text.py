@@ -128,9 +128,9 @@ def bar(fraction: float, cells: int = 12) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.8 s`, `12 s`, `2 min 5 s`, `1 h 3 min`."""
+    """`0.8 s` (never less than `0.1 s`), `12 s`, `2 min 5 s`, `1 h 3 min`."""
     if seconds < 9.95:
-        return f"{max(0.0, seconds):.1f} s"
+        return f"{max(0.1, seconds):.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

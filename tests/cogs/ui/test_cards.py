@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -7,6 +8,8 @@ from decimal import Decimal
 import discord
 import pytest
 
+from bot.catalogue import load, parse, with_seed
+from bot.catalogue.model import Kind, Model, Option
 from bot.jobs.events import Fetching, Painting, Progress, WaitingAtFal, WaitingHere
 from bot.jobs.job import Failure, RemotePicture, Result
 from cogs.ui import cards
@@ -165,3 +168,61 @@ def test_a_card_can_be_rebuilt_from_the_message_it_became() -> None:
     """discord.py does so before it calls a DynamicItem; what it can't rebuild can't be pressed."""
     for part in payload(cards.result_card(a_job(), MODEL, PICTURES)):
         assert discord.components._component_factory(part) is not None
+
+
+FIELDS = ["prompt", "model", "size", "count", "seed", "negative_prompt", "style", "steps", "guidance", "options"]
+
+
+def as_discord_reads_it(line: str) -> dict[str, object]:
+    """A pasted line, taken apart at the names of the command's options."""
+    assert line.startswith("/imagine ")
+    cuts = [*re.finditer(rf"(?:^| )({'|'.join(FIELDS)}):", line.removeprefix("/imagine "))]
+    text = line.removeprefix("/imagine ")
+    ends = [*(cut.start() for cut in cuts[1:]), len(text)]
+    return {cut[1]: text[cut.end() : end] for cut, end in zip(cuts, ends, strict=True)}
+
+
+def a_value(option: Option) -> object:
+    """Something other than the default that the option takes."""
+    match option.kind:
+        case Kind.TEXT:
+            return 'two words, "quoted" and a=b'[: option.max_length or 100]
+        case Kind.BOOLEAN:
+            return not option.default
+        case Kind.CHOICE | Kind.PALETTE:
+            return option.choices[-1]
+        case Kind.INTEGER:
+            return int(option.maximum or 3)
+        case Kind.NUMBER:
+            return option.maximum or 1
+        case Kind.SIZE:
+            return "1024x1536" if option.custom_size else option.choices[0]
+        case Kind.TEXTS:
+            return "A1B2C3D4,00000000"
+        case Kind.COLOURS:
+            return "#ff0000,#00ff7f"
+        case Kind.LORAS:
+            return [{"path": "https://example.org/a.safetensors", "scale": 0.5}]
+        case _:
+            return None
+
+
+@pytest.mark.parametrize("model", load(has_openai_key=True).models, ids=lambda model: model.key)
+def test_the_pasted_line_asks_for_exactly_the_same(model: Model) -> None:
+    tried = 0
+    for option in model.offered:
+        value = a_value(option)
+        if option.name in ("prompt", "seed") or value is None or any(other.required for other in _others(model)):
+            continue
+        order = parse(model, {"prompt": "a fox, at dawn", option.name: value})
+        order = with_seed(model, order, 5)
+        pasted = as_discord_reads_it(cards.command_line(a_job(order=order), model))
+        assert pasted.pop("model") == model.key
+        again = parse(model, pasted)
+        assert again.options == order.options
+        tried += 1
+    assert tried or model.key == "z-image-inpaint"
+
+
+def _others(model: Model) -> list[Option]:
+    return [option for option in model.offered if option.name != "prompt"]

@@ -89,7 +89,7 @@ def test_nothing_closes_a_code_block_from_inside(prompt: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (0, "0.0 s"),
+        (0, "0.1 s"),
         (0.84, "0.8 s"),
         (9.96, "10 s"),
         (59.4, "59 s"),
