@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -32,7 +32,7 @@ from bot.errors import (
 )
 from bot.fal import CancelAnswer, Completed, Fal, Waiting, Working, read_progress
 from bot.jobs.events import Painting, Progress, WaitingAtFal, WaitingHere
-from bot.jobs.job import TERMINAL, Failure, FalRequest, Job, JobState, NewJob, Result
+from bot.jobs.job import TERMINAL, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Result
 from bot.limits import Policy, Refused
 from bot.logs import incident
 from bot.media import Picture, fit, inspect, mask_matches
@@ -55,6 +55,8 @@ MAX_PICTURE_BYTES = 64 * 1024 * 1024
 ANSWER_WAIT_S = 10.0
 #: Pauses between submits that certainly never left (connection refused, no such host).
 UNREACHABLE_PAUSES_S = (1, 2, 4, 8, 15, 30, 30)
+#: Pauses between tries to fetch what fal has finished, 15 minutes in all.
+PATIENCE_PAUSES_S = (2, 4, 8, 15, 30, *(60,) * 14)
 #: Weight of the newest painting in the expected time of its model.
 LEARNING_RATE = 0.3
 #: A job found after its deadline (a long stop) is still looked at for this long.
@@ -335,13 +337,15 @@ class Runner:
     async def _live(self, job: Job, *, left_over: bool) -> None:
         """Carry one job from where it stands to its end; the last line of defence for its errors."""
         try:
-            current: Job | None = job
-            if job.state in (JobState.SUBMITTING, JobState.RUNNING):
-                current = await self._paint(job, left_over=left_over)
-            if current is not None and current.state is JobState.FINISHED:
-                current = await self._hand_over(current)
-            if current is not None and current.state in (JobState.FAILED, JobState.CANCELLED):
-                await self._tell(current)
+            match job.state:
+                case JobState.SUBMITTING | JobState.RUNNING:
+                    painted = await self._paint(job, left_over=left_over)
+                    if painted is not None:
+                        await self._hand_over(*painted)
+                case JobState.FINISHED:
+                    await self._hand_over(job, job.result or Result(()))
+                case _:
+                    await self._tell(job)
         except PaintingFailed as error:
             await self._fail(job.id, Failure(error.code, error.sentence, error.worth_retrying))
         except Refusal as error:  # an attachment that turned out to be no picture
@@ -352,16 +356,14 @@ class Runner:
             sentence = f"Something broke on my side (code {code}). Your quota was not used; you can try again."
             await self._fail(job.id, Failure("unexpected", sentence, incident=code))
 
-    async def _paint(self, job: Job, *, left_over: bool) -> Job | None:
-        """From claimed to finished, while counting against the jobs in flight."""
+    async def _paint(self, job: Job, *, left_over: bool) -> tuple[Job, Result] | None:
+        """From claimed to fal's result, while counting against the jobs in flight; None when it was cancelled."""
         self._in_flight += 1
         try:
             if left_over:
                 raise AnswerLostForGood
-            current = await self._submit(job) if job.state is JobState.SUBMITTING else job
-            if current is not None and current.state is JobState.RUNNING:
-                current = await self._watch(current)
-            return current
+            running = await self._submit(job) if job.state is JobState.SUBMITTING else job
+            return None if running is None else (running, await self._watch(running))
         finally:
             self._in_flight -= 1
             self._running.pop(job.id, None)
@@ -371,12 +373,15 @@ class Runner:
         """Exactly one POST, then its answer on record."""
         await self._wait_for_answer(job)
         if job.cancel_requested or job.id in self._unwanted:
-            return await self._cancelled(job, "Cancelled before it was handed to fal.ai: nothing was charged.")
+            ended = await self._cancelled(job, "Cancelled before it was handed to fal.ai: nothing was charged.")
+            if ended is not None:
+                await self._tell(ended)
+            return None
         async with self._submits:
             running = await self._guard(self._post_and_record(job))
         if running is not None and (running.cancel_requested or job.id in self._unwanted):
-            await self._cancel_running(running)
-            return None
+            outcome = await self._cancel_running(running)
+            return None if outcome.cancelled else running
         return running
 
     async def _wait_for_answer(self, job: Job) -> None:
@@ -431,31 +436,34 @@ class Runner:
                 if url not in fetched and self._inputs.is_attachment(url):
                     fetched[url] = (option, await self._inputs.fetch(url, option=option))
         fetched = await _with_matching_masks(model, fetched)
-        return {
-            url: await self._fal.upload(picture.body, picture.content_type, f"{option}.{picture.extension}")
-            for url, (option, picture) in fetched.items()
-        }
+        return {url: await self._upload(picture, option) for url, (option, picture) in fetched.items()}
 
-    async def _watch(self, job: Job) -> Job | None:
-        """Follow fal until the result is on record."""
+    async def _upload(self, picture: Picture, option: str) -> str:
+        name = f"{option}.{picture.extension}"
+        return await _patiently(lambda: self._fal.upload(picture.body, picture.content_type, name))
+
+    async def _watch(self, job: Job) -> Result:
+        """Follow fal until it has a result."""
         if job.request is None:
             raise RuntimeError("a running job has a request")
-        model = self._model(job)
+        request, model = job.request, self._model(job)
         expected_s = self.expected_s(model, job.order.images)
         under_way = self._running[job.id] = _UnderWay(job, expected_s)
         deadline_s = self._settings.job_timeout_s - self._age_s(job)
         try:
             async with asyncio.timeout(max(deadline_s, LEAST_WATCH_S)):
-                async for status in self._fal.watch(job.request, expected_s=expected_s):
-                    if isinstance(status, Completed):
-                        break
-                    self._show(under_way, status)
-                result = await self._fal.result(job.request, model=model)
+                async with aclosing(self._fal.watch(request, expected_s=expected_s)) as statuses:
+                    async for status in statuses:
+                        if isinstance(status, Completed):
+                            break
+                        self._show(under_way, status)
+                result = await _patiently(lambda: self._fal.result(request, model=model))
         except TimeoutError:
-            await self._fal.cancel(job.request)
+            with suppress(EaselError):
+                await self._fal.cancel(request)
             raise PaintingTimedOut from None
         self._learn(model, under_way, result)
-        return await self._guard(self._advance(job, JobState.FINISHED, result=result))
+        return result
 
     def _show(self, under_way: _UnderWay, status: Waiting | Working) -> None:
         if isinstance(status, Waiting):
@@ -482,38 +490,48 @@ class Runner:
         for endpoint, took_s in fresh:
             await self._store.record_duration(endpoint, took_s)
 
-    async def _hand_over(self, job: Job) -> Job | None:
-        """Fetch the pictures, fit them, post them, settle."""
-        async with self._deliveries:
-            ready = await self._fetch(job)
-            return await self._guard(self._deliver_and_record(job, ready))
+    async def _hand_over(self, job: Job, result: Result) -> None:
+        """Fetch the pictures while the result goes on record, fit them, post them, settle."""
+        recording: asyncio.Task[Job | None] | None = None
+        if job.state is JobState.RUNNING:
+            recording = self._critically(self._advance(job, JobState.FINISHED, result=result))
+        try:
+            async with self._deliveries:
+                ready = await self._fetch(job, result)
+                finished = job if recording is None else await asyncio.shield(recording)
+                if finished is not None:
+                    await self._guard(self._deliver_and_record(finished, ready))
+        finally:
+            if recording is not None:
+                await asyncio.shield(recording)
 
     async def _deliver_and_record(self, job: Job, ready: Ready) -> Job | None:
         message_id = await self._shown_by().deliver(job, ready)
         return await self._advance(job, JobState.DELIVERED, message_id=message_id, told=True)
 
-    async def _fetch(self, job: Job) -> Ready:
+    async def _fetch(self, job: Job, result: Result) -> Ready:
         """Download what may be shown here.
 
         Raises:
             ResultWithheld: the safety checker flagged every picture and the channel is not age-restricted.
         """
-        if job.result is None:
-            raise RuntimeError("a finished job has a result")
-        if not job.result.pictures:
+        if not result.pictures:
             raise ResultUnusable("it held no picture")
-        flags = nsfw_flags(self._model(job), job.result)
+        flags = nsfw_flags(self._model(job), result)
         shown = [
             (remote, flagged)
-            for remote, flagged in zip(job.result.pictures, flags, strict=True)
+            for remote, flagged in zip(result.pictures, flags, strict=True)
             if job.reply.age_restricted or not flagged
         ]
         if not shown:
             raise ResultWithheld
-        bodies = await asyncio.gather(*(self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES) for remote, _ in shown))
+        bodies = await asyncio.gather(*(self._download(remote) for remote, _ in shown))
         pictures = await fit([inspect(body) for body in bodies], file_limit_bytes=job.reply.upload_limit_bytes)
         spoilers = tuple(flagged for _, flagged in shown)
         return Ready(tuple(pictures), spoilers, withheld=len(flags) - len(shown))
+
+    async def _download(self, remote: RemotePicture) -> bytes:
+        return await _patiently(lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES))
 
     async def _tell(self, job: Job) -> None:
         self._shown_by().forget(job.id)
@@ -549,7 +567,12 @@ class Runner:
     async def _cancel_running(self, job: Job) -> CancelOutcome:
         if job.request is None:
             raise RuntimeError("a running job has a request")
-        answer = await self._fal.cancel(job.request)
+        try:
+            answer = await self._fal.cancel(job.request)
+        except FalUnreachable:
+            return CancelOutcome(
+                False, "fal.ai can't be reached just now, so it goes on. Please try again in a moment."
+            )
         if answer is CancelAnswer.ALREADY_COMPLETED:
             return CancelOutcome(False, "Too late to cancel: fal.ai has finished it, and the picture is on its way.")
         under_way = self._running.get(job.id)
@@ -582,10 +605,13 @@ class Runner:
 
     async def _guard(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to the end even if the caller is cancelled; `stop` waits for it."""
+        return await asyncio.shield(self._critically(work))
+
+    def _critically(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._critical.add(task)
         task.add_done_callback(self._critical.discard)
-        return await asyncio.shield(task)
+        return task
 
     def _publish(self, job: Job, progress: Progress) -> None:
         self._shown_by().progress(job, progress)
@@ -645,6 +671,25 @@ class _UnderWay:
         if self.fraction:
             left_s = spent_s / self.fraction - spent_s
         return Painting(self.fraction, self.step, self.steps, left_s if left_s > 0.5 else None)
+
+
+async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
+    """A call to fal, tried again while fal can't be heard: what is there stays there for an hour.
+
+    Raises:
+        FalBroken: not heard for as long as `PATIENCE_PAUSES_S` adds up to.
+    """
+    for pause_s in PATIENCE_PAUSES_S:
+        try:
+            return await attempt()
+        except FalUnreachable as error:
+            wait_s = max(pause_s, error.retry_after_s or 0)
+            log.info("fal is out of reach; trying again", extra={"pause_s": wait_s})
+            await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
+    try:
+        return await attempt()
+    except FalUnreachable as error:
+        raise FalBroken from error
 
 
 async def _with_matching_masks(model: Model, fetched: dict[str, tuple[str, Picture]]) -> dict[str, tuple[str, Picture]]:
