@@ -34,7 +34,10 @@ class Database:
         if self.is_sqlite:
             assert url.database is not None
             self.path: Path | None = Path(url.database)
-            self._lock = _take(self.path) if exclusive else None
+            if exclusive:
+                self._lock = _take(self.path)
+            elif not self.path.exists():
+                raise StoreUnusable(f"The database {place} does not exist yet. Start the bot once: it makes it.")
             self._writing = _sqlite_engine(url, writing=True)
             self._reading = _sqlite_engine(url, writing=False)
         else:

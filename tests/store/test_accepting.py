@@ -188,7 +188,7 @@ async def test_lifted_limits_let_everything_in_and_still_count(store: Store) -> 
 
 
 async def test_too_many_waiting_jobs_are_refused_with_their_number(store: Store) -> None:
-    answers: list[Any] = await asyncio.gather(
+    answers: Any = await asyncio.gather(
         *(store.accept(new_job(user=n), WIDE, max_waiting=3) for n in range(8)), return_exceptions=True
     )
 
@@ -207,7 +207,7 @@ async def test_a_job_that_is_claimed_no_longer_waits(store: Store) -> None:
 async def test_a_taken_job_id_is_refused_alone(store: Store) -> None:
     first = new_job()
 
-    answers: list[Any] = await asyncio.gather(
+    answers: Any = await asyncio.gather(
         store.accept(first, WIDE, max_waiting=9),
         store.accept(new_job(job_id=first.id), WIDE, max_waiting=9),
         store.accept(new_job(), WIDE, max_waiting=9),
@@ -220,7 +220,7 @@ async def test_a_taken_job_id_is_refused_alone(store: Store) -> None:
 async def test_a_request_that_cannot_be_stored_fails_alone(store: Store) -> None:
     broken = new_job(options={"seed": object()})
 
-    answers: list[Any] = await asyncio.gather(
+    answers: Any = await asyncio.gather(
         store.accept(new_job(), WIDE, max_waiting=9),
         store.accept(broken, WIDE, max_waiting=9),
         store.accept(new_job(), WIDE, max_waiting=9),
@@ -237,7 +237,7 @@ async def test_a_request_the_database_refuses_fails_alone(store: Store) -> None:
     # Too large for a 64-bit column: only the database notices.
     broken = new_job(guild=2**70)
 
-    answers: list[Any] = await asyncio.gather(
+    answers: Any = await asyncio.gather(
         store.accept(new_job(), WIDE, max_waiting=9),
         store.accept(broken, WIDE, max_waiting=9),
         store.accept(new_job(), WIDE, max_waiting=9),

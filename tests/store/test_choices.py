@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.limits import GuildLimits
+from bot.store import Preferences, Store
+from tests.store.conftest import OpenStore
+
+
+async def test_nobody_has_chosen_anything_at_first(store: Store) -> None:
+    assert await store.preferences(1, 50) == Preferences()
+    assert await store.preferences(1, None) == Preferences()
+    assert await store.durations() == {}
+    assert await store.meta("nothing") is None
+
+
+async def test_choices_of_people_and_servers_do_not_mix(store: Store) -> None:
+    await store.set_user_model(1, "a")
+    await store.set_guild_model(1, "b")
+    await store.set_guild_limits(1, GuildLimits(images_per_day=3))
+    await store.set_guild_limits(2, GuildLimits(burst_images=2, images_per_hour=1.5))
+
+    assert await store.preferences(1, 1) == Preferences("a", "b", GuildLimits(images_per_day=3))
+    assert await store.preferences(1, None) == Preferences("a", None, None)
+    assert await store.preferences(2, 1) == Preferences(None, "b", GuildLimits(images_per_day=3))
+    assert await store.preferences(2, 2) == Preferences(None, None, GuildLimits(burst_images=2, images_per_hour=1.5))
+
+
+async def test_choices_can_be_changed_and_forgotten_one_by_one(store: Store) -> None:
+    await store.set_user_model(1, "a")
+    await store.set_user_model(1, "a2")
+    await store.set_guild_model(1, "b")
+    await store.set_guild_limits(1, GuildLimits(images_per_day=3))
+    await store.set_guild_model(1, None)
+    assert await store.preferences(1, 1) == Preferences("a2", None, GuildLimits(images_per_day=3))
+
+    await store.set_user_model(1, None)
+    await store.set_guild_limits(1, None)
+
+    assert await store.preferences(1, 1) == Preferences()
+
+
+async def test_choices_outlive_a_restart(open_store: OpenStore) -> None:
+    store = await open_store()
+    await store.set_user_model(1, "a")
+    await store.set_meta("tree_hash", "abc")
+    await store.close()
+
+    again = await open_store()
+
+    assert (await again.preferences(1, None)).user_model == "a"
+    assert await again.meta("tree_hash") == "abc"
+
+
+async def test_the_median_of_the_last_fifty_paintings_is_remembered(store: Store) -> None:
+    for _ in range(60):
+        await store.record_duration("slow", 100.0)
+    await asyncio.gather(*(store.record_duration("slow", seconds) for seconds in [1.0] * 24 + [3.0] * 2 + [9.0] * 24))
+    await store.record_duration("other", 4.0)
+
+    assert await store.durations() == {"slow": 3.0, "other": 4.0}
+
+
+@pytest.mark.parametrize("value", ["", "x" * 10_000, "ü\n🎨"])
+async def test_odds_and_ends_come_back_as_they_were(store: Store, value: str) -> None:
+    await store.set_meta("key", "before")
+    await store.set_meta("key", value)
+
+    assert await store.meta("key") == value

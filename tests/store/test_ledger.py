@@ -1,0 +1,210 @@
+"""Random lives of many jobs against a plain model of what must be counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from bot.jobs.job import MOVES, Actor, Job, JobState
+from bot.limits import Policy, Refused, Usage, decide
+from bot.store import Accepted, Store
+from bot.store.times import day_of, from_us, to_us
+from tests.store.conftest import OpenStore
+from tests.store.makers import FAILURE, Clock, new_job, policy, result
+
+USERS = (1, 2, 3)
+GUILDS = (50, 51, None)
+LIMITS = policy(
+    interval=timedelta(seconds=40), burst_images=9, images_per_day=25, guild_images_per_day=30, concurrent_jobs=5
+)
+
+
+@dataclass
+class Entry:
+    """One reservation as the model remembers it."""
+
+    user: int
+    guild: int | None
+    at_us: int
+    images: int
+    live: bool = True
+
+
+@dataclass
+class Book:
+    """What must be true, computed afresh from everything that ever happened."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    def usage(self, actor: Actor, clock: Clock) -> Usage:
+        today = day_of(clock())
+        own = [entry for entry in self.entries.values() if entry.user == actor.user_id and entry.images]
+        tat_us = 0
+        for entry in sorted(own, key=lambda entry: entry.at_us):
+            tat_us = max(tat_us, entry.at_us) + entry.images * (LIMITS.interval // timedelta(microseconds=1))
+        here = [
+            entry for entry in self.entries.values() if entry.guild == actor.guild_id and actor.guild_id is not None
+        ]
+        return Usage(
+            tat=from_us(tat_us) if tat_us else None,
+            images_today=sum(entry.images for entry in own if day_of(from_us(entry.at_us)) == today),
+            guild_images_today=sum(entry.images for entry in here if day_of(from_us(entry.at_us)) == today),
+            active_jobs=sum(entry.live for entry in self.entries.values() if entry.user == actor.user_id),
+            in_guild=actor.guild_id is not None,
+        )
+
+
+def same(actual: Usage, expected: Usage, clock: Clock) -> bool:
+    """Equal in all that can matter: arrival times in the past are all the same."""
+    now = clock()
+
+    def settled(usage: Usage) -> tuple[object, ...]:
+        ahead = usage.tat if usage.tat is not None and usage.tat > now else None
+        return (ahead, usage.images_today, usage.guild_images_today, usage.active_jobs, usage.in_guild)
+
+    return settled(actual) == settled(expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_counts_are_exact_after_any_history_and_across_restarts(
+    open_store: OpenStore, clock: Clock, seed: int
+) -> None:
+    chance = Random(seed)
+    book = Book()
+    jobs: dict[str, Job] = {}
+    store = await open_store()
+    outcomes: Counter[str] = Counter()
+    for step in range(50):
+        match chance.choices(("ask", "claim", "move", "wait", "restart"), (6, 4, 8, 3, 1))[0]:
+            case "ask":
+                outcomes += await ask(store, clock, book, jobs, chance)
+            case "claim":
+                jobs.update({job.id: job for job in await store.claim(chance.randrange(1, 5))})
+            case "move":
+                await move(store, book, jobs, chance)
+            case "wait":
+                clock.tick(seconds=chance.choice((1, 40, 400, 4000, 30_000)))
+            case "restart":
+                await store.close()
+                store = await open_store()
+        if step % 10 == 9:
+            await agree(store, clock, book)
+    await agree(store, clock, book)
+    assert outcomes["accepted"] > 10
+    assert outcomes["refused"] > 0
+
+
+async def ask(store: Store, clock: Clock, book: Book, jobs: dict[str, Job], chance: Random) -> Counter[str]:
+    """Several people ask at once; each answer must be the one the model gives, in order."""
+    asks = [
+        new_job(user=chance.choice(USERS), guild=chance.choice(GUILDS), images=chance.randrange(1, 4)) for _ in range(5)
+    ]
+    outcomes: Counter[str] = Counter()
+    answers = await asyncio.gather(*(store.accept(new, LIMITS, max_waiting=999) for new in asks))
+    for new, answer in zip(asks, answers, strict=True):
+        verdict = decide(book.usage(new.actor, clock), LIMITS, new.order.images, clock())
+        if isinstance(verdict, Refused):
+            assert answer == verdict
+            outcomes["refused"] += 1
+            continue
+        assert isinstance(answer, Accepted)
+        outcomes["accepted"] += 1
+        jobs[new.id] = answer.job
+        book.entries[new.id] = Entry(new.actor.user_id, new.actor.guild_id, to_us(clock()), new.order.images)
+    return outcomes
+
+
+async def move(store: Store, book: Book, jobs: dict[str, Job], chance: Random) -> None:
+    """Several jobs move on at once, some by two callers at odds."""
+    picked = chance.sample(sorted(jobs.values(), key=lambda job: job.id), min(4, len(jobs)))
+    moves = []
+    for job in picked:
+        for _ in range(chance.choice((1, 1, 2))):
+            choices = sorted(MOVES[job.state] - {JobState.SUBMITTING})
+            if choices:
+                to = chance.choice(choices)
+                moves.append((job, to, result(chance.randrange(1, job.order.images + 1))))
+    answers = await asyncio.gather(
+        *(
+            store.advance(job, to, result=painted)
+            if to is JobState.FINISHED
+            else store.advance(job, to, failure=FAILURE if to is JobState.FAILED else None)
+            for job, to, painted in moves
+        )
+    )
+    took: defaultdict[str, int] = defaultdict(int)
+    for after in answers:
+        if after is None:
+            continue
+        took[after.id] += 1
+        jobs[after.id] = after
+        if after.state in {JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED}:
+            del jobs[after.id]
+            entry = book.entries[after.id]
+            entry.live = False
+            delivered = after.state is JobState.DELIVERED
+            entry.images = len(after.result.pictures) if delivered and after.result is not None else 0
+    assert all(count == 1 for count in took.values())
+
+
+async def agree(store: Store, clock: Clock, book: Book) -> None:
+    for user in USERS:
+        for guild in GUILDS:
+            actor = Actor(user, 70, guild)
+            actual, expected = await store.usage(actor), book.usage(actor, clock)
+            assert same(actual, expected, clock), (actor, actual, expected)
+    assert await store.check() == []
+
+
+async def test_a_wrong_balance_is_found_by_check(store: Store) -> None:
+    from bot.store.tables import balances, ledger
+
+    answer = await store.accept(new_job(images=2), LIMITS, max_waiting=9)
+    assert isinstance(answer, Accepted)
+    await store._database.write(lambda connection: connection.execute(balances.update().values(images=5)))
+
+    assert await store.check() == [
+        "The day counts of 1 people differ from the ledger.",
+        "The day counts of 1 servers differ from the ledger.",
+    ]
+
+    await store._database.write(lambda connection: connection.execute(balances.update().values(images=2)))
+    await store._database.write(lambda connection: connection.execute(ledger.update().values(state="settled")))
+    assert await store.check() == ["1 unfinished jobs have no open reservation."]
+
+
+def bound(limits: Policy, window: timedelta) -> int:
+    """Most images the pace can admit in any window."""
+    return limits.burst_images + window // limits.interval
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_no_window_of_time_holds_more_pictures_than_the_pace_allows(
+    store: Store, clock: Clock, seed: int
+) -> None:
+    """Failures, releases and waiting in any order; what counts in the end never exceeds the bound."""
+    chance = Random(100 + seed)
+    limits = policy(interval=timedelta(seconds=10), burst_images=4)
+    live: list[Job] = []
+    for _ in range(80):
+        answers = await asyncio.gather(
+            *(store.accept(new_job(images=chance.randrange(1, 3)), limits, max_waiting=9999) for _ in range(3))
+        )
+        live += [answer.job for answer in answers if isinstance(answer, Accepted)]
+        chance.shuffle(live)
+        while len(live) > 1 and chance.random() < 0.3:
+            job = live.pop()
+            assert await store.advance(job, JobState.FAILED, failure=FAILURE) is not None
+        clock.tick(seconds=chance.choice((0, 0, 3, 10, 60)))
+    kept = sorted((to_us(job.created_at), job.order.images) for job in live)
+    assert len(kept) > 20
+    for first in range(len(kept)):
+        images = 0
+        for at_us, count in kept[first:]:
+            images += count
+            assert images <= bound(limits, timedelta(microseconds=at_us - kept[first][0]))

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, inspect, text
+
+from bot.errors import StoreUnusable
+from bot.jobs.job import JobState
+from bot.store import Store, schema
+from bot.store.database import Database, parse_url
+from bot.store.tables import metadata
+from tests.store.conftest import migrated
+from tests.store.makers import Clock, accepted
+
+#: What a bot of each revision may have left behind.
+LEFT_BEHIND = {
+    "0001": (
+        "INSERT INTO jobs (id, interaction_id, state, fence, attempts, user_id, guild_id, channel_id, role_ids,"
+        " endpoint, images, order_json, reply_json, token, token_expires_us, told, cancel_requested, fair_tag,"
+        " fair_cost, created_us)"
+        " VALUES ('oldjob000001', 42, 'queued', 0, 0, 1, 50, 70, '[]', 'fal-ai/z-image/turbo', 1,"
+        """ '{"endpoint":"fal-ai/z-image/turbo","prompt":"old","options":{},"given":[],"images":1}',"""
+        """ '{"application_id":3}', 'tok', 1777896000000000, 0, 0, 1.0, 1.0, 1777896000000000)""",
+        "INSERT INTO ledger (job_id, user_id, guild_id, day, images, counted, pace_us, state, reserved_us) "
+        "VALUES ('oldjob000001', 1, 50, 20577, 1, 1, 1000000, 'reserved', 1777896000000000)",
+        "INSERT INTO balances VALUES ('u', 1, 20577, 1), ('g', 50, 20577, 1)",
+        "INSERT INTO pacing VALUES (1, 1777896001000000, 1.0)",
+    ),
+    "0002": ("INSERT INTO people VALUES (1, 'fal-ai/qwen-image')",),
+}
+
+
+def run(connection: Connection, *statements: str) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement)
+
+
+async def fill(url: str, revision: str) -> None:
+    database = Database(*parse_url(url), exclusive=True)
+    known = schema.REVISIONS[: schema.REVISIONS.index(revision) + 1]
+    statements = [statement for name in known for statement in LEFT_BEHIND[name]]
+    await database.write(lambda connection: run(connection, *statements))
+    await database.close()
+
+
+def test_the_known_revisions_are_the_files() -> None:
+    scripts = schema.scripts()
+
+    chain = [script.revision for script in scripts.walk_revisions()]
+
+    assert tuple(reversed(chain)) == schema.REVISIONS
+    assert scripts.get_heads() == [schema.HEAD]
+    assert set(LEFT_BEHIND) == set(schema.REVISIONS)
+
+
+@pytest.mark.parametrize("revision", schema.REVISIONS)
+async def test_a_database_of_every_earlier_revision_comes_forward_with_its_content(
+    empty_url: str, revision: str
+) -> None:
+    await migrated(empty_url, revision)
+    await fill(empty_url, revision)
+
+    store = await Store.open(empty_url, clock=Clock())
+
+    job = await store.job("oldjob000001")
+    assert job is not None
+    assert (job.state, job.order.prompt, job.reply.interaction_id) == (JobState.QUEUED, "old", 42)
+    assert await store.check() == []
+    assert (await store.usage(job.actor)).images_today == 1
+    assert [claimed.id for claimed in await store.claim(5)] == ["oldjob000001"]
+    assert (await store.preferences(1, 50)).user_model == ("fal-ai/qwen-image" if revision >= "0002" else None)
+    await store.close()
+
+
+async def test_migrations_build_what_the_tables_say(empty_url: str) -> None:
+    database = Database(*parse_url(empty_url), exclusive=True)
+
+    def described(connection: Connection) -> tuple[Any, Any]:
+        schema.migrate(connection)
+        by_migrations = description(connection)
+        run(connection, *(f"DROP TABLE {table.name}" for table in metadata.sorted_tables))
+        metadata.create_all(connection)
+        return by_migrations, description(connection)
+
+    by_migrations, by_tables = await database.write(described)
+    await database.close()
+
+    assert by_migrations == by_tables
+    assert set(by_migrations) == set(metadata.tables)
+
+
+def description(connection: Connection) -> dict[str, Any]:
+    """Everything the database says about our tables, partial indexes included."""
+    inspector = inspect(connection)
+    names = [name for name in inspector.get_table_names() if name != "alembic_version"]
+    if connection.dialect.name == "sqlite":
+        ddl = "SELECT tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+    else:
+        ddl = "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+    statements = [(table, re.sub(r"\s+", " ", sql)) for table, sql in connection.execute(text(ddl))]
+    return {
+        name: {
+            "columns": [
+                (column["name"], str(column["type"]), column["nullable"], column["default"])
+                for column in inspector.get_columns(name)
+            ],
+            "key": inspector.get_pk_constraint(name),
+            "unique": sorted(map(str, inspector.get_unique_constraints(name))),
+            "checks": sorted(map(str, inspector.get_check_constraints(name))),
+            "indexes": sorted(sql for table, sql in statements if table == name and "INDEX" in sql),
+        }
+        for name in names
+    }
+
+
+async def test_a_database_newer_than_the_code_is_left_alone(url: str) -> None:
+    await (await Store.open(url)).close()
+    database = Database(*parse_url(url), exclusive=True)
+    await database.write(lambda connection: run(connection, "UPDATE alembic_version SET version_num = '9999'"))
+    try:
+        for exclusive in (True, False):
+            if exclusive:
+                await database.close()
+            with pytest.raises(StoreUnusable, match=r"newer Easel \(revision 9999.*Update Easel"):
+                await Store.open(url, exclusive=exclusive)
+    finally:
+        database = Database(*parse_url(url), exclusive=True)
+        await database.write(
+            lambda connection: run(connection, f"UPDATE alembic_version SET version_num = '{schema.HEAD}'")
+        )
+        await database.close()
+
+
+async def test_a_database_of_another_program_is_left_alone(empty_url: str) -> None:
+    database = Database(*parse_url(empty_url), exclusive=True)
+    await database.write(lambda connection: run(connection, "CREATE TABLE jobs (id INTEGER)"))
+    await database.close()
+
+    with pytest.raises(StoreUnusable, match="another program"):
+        await Store.open(empty_url)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> None:
+    database = Database(*parse_url(empty_url), exclusive=True)
+    # In the way of the second table of the first revision.
+    await database.write(lambda connection: run(connection, "CREATE TABLE pacing (id INTEGER)"))
+
+    with pytest.raises(StoreUnusable):
+        await database.write(schema.migrate)
+
+    names = await database.read(lambda connection: inspect(connection).get_table_names())
+    await database.close()
+    assert names == ["pacing"]
+
+
+@pytest.mark.postgres
+async def test_processes_that_start_at_once_on_an_empty_database_migrate_it_once(postgres: Any) -> None:
+    url = await postgres.create()
+
+    stores = await asyncio.gather(*(Store.open(url, clock=Clock()) for _ in range(4)))
+
+    await accepted(stores[0])
+    assert (await stores[3].counts()).waiting == 1
+    for store in stores:
+        await store.close()
+    await postgres.drop(url)
+
+
+async def test_a_database_at_the_newest_revision_opens_without_alembic(tmp_path: Any) -> None:
+    url = f"sqlite:///{tmp_path}/easel.db"
+    await (await Store.open(url)).close()
+    program = (
+        "import asyncio, json, sys\n"
+        "from bot.store import Store\n"
+        "async def main():\n"
+        "    await (await Store.open(sys.argv[1])).close()\n"
+        "asyncio.run(main())\n"
+        "print(json.dumps(sorted(name for name in sys.modules if name in {'alembic', 'asyncpg', 'mako'})))\n"
+    )
+
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, url, stdout=subprocess.PIPE)
+    output, _ = await process.communicate()
+
+    assert json.loads(output) == []
