@@ -53,8 +53,8 @@ async def test_the_reply_holds_what_the_channel_allows() -> None:
     assert reply.token_expires_at.tzinfo is not None
 
 
-async def test_a_thread_whose_parent_is_unknown_is_not_age_restricted() -> None:
-    thread = {
+def a_thread() -> dict[str, Any]:
+    return {
         "id": "9",
         "type": 11,
         "name": "t",
@@ -70,7 +70,22 @@ async def test_a_thread_whose_parent_is_unknown_is_not_age_restricted() -> None:
             "locked": False,
         },
     }
-    assert not reading.reply_of(an_interaction(channel=thread)).age_restricted
+
+
+async def test_a_thread_is_as_age_restricted_as_its_parent() -> None:
+    client = a_client()
+    data: Any = {"id": str(GUILD), "name": "s", "channels": [a_channel(nsfw=True)], "roles": [], "emojis": []}
+    client._connection._add_guild(discord.Guild(data=data, state=client._connection))
+    assert reading.reply_of(an_interaction(client, channel=a_thread())).age_restricted
+
+
+async def test_a_thread_whose_parent_is_unknown_is_not_age_restricted() -> None:
+    assert not reading.reply_of(an_interaction(channel=a_thread())).age_restricted
+
+
+async def test_threads_have_a_permission_of_their_own() -> None:
+    with pytest.raises(CannotPostHere, match="Send Messages in Threads"):
+        reading.check_can_post(an_interaction(channel=a_thread(), app_permissions=POSTING.value))
 
 
 @pytest.mark.parametrize(
