@@ -24,7 +24,8 @@ ENV PATH=/opt/easel/bin:$PATH \
 VOLUME /data
 USER 10001:10001
 # discord.py and fal need outgoing HTTPS only; 8080 answers /health inside the container.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "bot", "check", "--health"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
+    CMD python -m bot check --health "http://127.0.0.1:${EASEL_WEB__PORT}/health"
 STOPSIGNAL SIGTERM
 # Exec form: python is process 1 and gets the signal itself.
 ENTRYPOINT ["python", "-m", "bot"]

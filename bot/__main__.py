@@ -72,21 +72,31 @@ def _start_sandbox(port: int | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.health is not None:
+        return _health(options.health)
     from bot.settings import example_toml, load_settings
 
     if options.print_example:
         print(example_toml(), end="")
         return OK
-    from bot import check
-
-    if options.health is not None:
-        return check.health(options.health or check.health_url(load_settings()), print)
     try:
         settings = load_settings()
     except SettingsInvalid as error:
         print("\n".join(f"✗ {line}" for line in error.sentence.splitlines()))
         return FAILED
+    from bot import check
+
     return _guarded(check.run(settings, print))
+
+
+def _health(url: str) -> int:
+    from bot import health
+
+    if not url:
+        from bot.settings import load_settings
+
+        url = health.url_of(load_settings().web)
+    return health.ask(url, print)
 
 
 def _models(options: argparse.Namespace) -> int:

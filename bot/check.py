@@ -10,8 +10,6 @@ import json
 import os
 import shutil
 import sqlite3
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -509,36 +507,6 @@ def _unreachable(who: str, where: str, error: Exception) -> Finding:
         f"{who}: can't be reached at {where} ({type(error).__name__})",
         "Check this machine's network, DNS and firewall: HTTPS must be able to leave.",
     )
-
-
-# ---------------------------------------------------------------------- a running bot
-
-
-def health_url(settings: Settings) -> str:
-    """Where the bot with these settings answers.
-
-    Raises:
-        SettingsInvalid: the web server is off.
-    """
-    if settings.web.port is None:
-        raise SettingsInvalid("The web server is off, so there is no /health. Set EASEL_WEB__PORT, e.g. to 8080.")
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.web.host, settings.web.host)  # noqa: S104
-    return f"http://{host}:{settings.web.port}/health"
-
-
-def health(url: str, write: Print) -> int:
-    """Ask a running bot how it is; 0 when ready."""
-    if not url.startswith(("http://", "https://")):
-        raise SettingsInvalid(f"{url} is no URL; write for example http://127.0.0.1:8080/health.")
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # the scheme was looked at above
-            write(answer.read(4096).decode("utf-8", "replace"))
-            return 0
-    except urllib.error.HTTPError as error:
-        write(error.read(4096).decode("utf-8", "replace"))
-    except OSError as error:
-        write(f"no answer from {url}: {getattr(error, 'reason', None) or error}")
-    return 1
 
 
 # ---------------------------------------------------------------------- words

@@ -11,9 +11,8 @@ import pytest
 from aiohttp import web
 
 from bot import check
-from bot.settings import Settings, WebSettings
+from bot.settings import Settings
 from bot.store import Store
-from bot.web import start
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
 FAL_KEY = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0:0123456789abcdef0123456789abcdef"
@@ -245,32 +244,3 @@ def test_the_install_link_asks_for_just_what_is_needed() -> None:
     query = parse_qs(urlsplit(check.install_link("42")).query)
 
     assert query == {"client_id": ["42"], "scope": ["bot applications.commands"], "permissions": ["274878024704"]}
-
-
-# ---------------------------------------------------------------------- a running bot
-
-
-async def test_health_asks_the_running_bot() -> None:
-    import asyncio
-
-    answers = {"discord": True}
-
-    async def parts() -> Mapping[str, bool]:
-        return answers
-
-    runner = await start(WebSettings(), parts)
-    try:
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/health"
-        lines: list[str] = []
-        assert await asyncio.to_thread(check.health, url, lines.append) == 0
-        answers["discord"] = False
-        assert await asyncio.to_thread(check.health, url, lines.append) == 1
-    finally:
-        await runner.cleanup()
-    assert '"not ready"' in lines[1]
-    assert check.health(url, lines.append) == 1
-    assert lines[2].startswith("no answer from http://127.0.0.1:")
-
-
-def test_the_health_address_follows_the_settings() -> None:
-    assert check.health_url(Settings(web=WebSettings(host="0.0.0.0", port=8080))) == "http://127.0.0.1:8080/health"
