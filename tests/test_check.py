@@ -11,6 +11,8 @@ import pytest
 from aiohttp import web
 
 from bot import check
+from bot.sandbox.discord import DiscordStandIn
+from bot.sandbox.fal import FalStandIn
 from bot.settings import Settings
 from bot.store import Store
 
@@ -99,6 +101,25 @@ async def test_when_all_is_well_every_part_says_so(tmp_path: Path) -> None:
         "will be made at the first start",
     ):
         assert part in text
+
+
+async def test_the_sandbox_passes_its_own_check(tmp_path: Path) -> None:
+    discord, fal = DiscordStandIn(), FalStandIn()
+    await discord.start("127.0.0.1")
+    fal_url = await fal.start("127.0.0.1")
+    try:
+        code, text = await report(
+            tmp_path,
+            discord={"token": discord.token, "api_url": discord.api_url},
+            fal={"key": FAL_KEY, "queue_url": fal_url, "rest_url": fal_url},
+        )
+    finally:
+        await fal.stop()
+        await discord.stop()
+
+    assert code == 0, text
+    assert "the token is that of Easel" in text
+    assert "the key is accepted" in text
 
 
 async def test_no_secret_is_printed_even_when_it_is_echoed(tmp_path: Path) -> None:
