@@ -18,6 +18,7 @@ from typing import Self
 from bot.errors import LimitReached
 from bot.settings import LimitSettings, Tier
 
+_LONGEST_INTERVAL_S = 30 * 24 * 3600
 _NOTHING_SPENT = "Nothing was started and no quota was used."
 
 
@@ -229,7 +230,8 @@ def _overridden(policy: Policy, overrides: GuildLimits) -> Policy:
 
 
 def _interval(images_per_hour: float) -> timedelta:
-    return timedelta(seconds=3600 / images_per_hour)
+    """Bounded, so that no setting can reach the ends of the calendar."""
+    return timedelta(seconds=min(max(3600 / images_per_hour, 1e-6), _LONGEST_INTERVAL_S))
 
 
 # ---------------------------------------------------------------------- the rules
@@ -263,20 +265,19 @@ def _day(  # noqa: PLR0917  # the two day rules share everything but two numbers
 
 
 def _pace(usage: Usage, policy: Policy, images: int, now: datetime) -> Refused | None:
-    start = now if usage.tat is None else max(usage.tat, now)
-    earliest = start + policy.interval * images - policy.interval * policy.burst_images
-    if images <= policy.burst_images and earliest <= now:
+    room = _room(usage, policy, now)
+    missing = policy.interval * images - room
+    if images <= policy.burst_images and missing <= timedelta(0):
         return None
     left = _burst_left(usage, policy, now)
-    next_image_at = start + policy.interval - policy.interval * policy.burst_images
     return Refused(
         rule="pace",
-        retry_at=earliest if images <= policy.burst_images else None,
+        retry_at=now + missing if images <= policy.burst_images else None,
         left_today=_left_today(usage, policy),
         images=images,
         left=left,
         bound=policy.burst_images,
-        next_at=None if left else next_image_at,
+        next_at=None if left else now + (policy.interval - room),
     )
 
 
@@ -300,10 +301,14 @@ def _stubbornness(refused: Refused) -> tuple[int, datetime]:
     return (0 if refused.rule == "concurrent" else 2, datetime.min.replace(tzinfo=UTC))
 
 
-def _burst_left(usage: Usage, policy: Policy, now: datetime) -> int:
+def _room(usage: Usage, policy: Policy, now: datetime) -> timedelta:
+    """Time the burst still holds; below zero where a stricter policy came into force."""
     ahead = timedelta(0) if usage.tat is None else max(usage.tat - now, timedelta(0))
-    room = policy.interval * policy.burst_images - ahead
-    return max(0, room // policy.interval)
+    return policy.interval * policy.burst_images - ahead
+
+
+def _burst_left(usage: Usage, policy: Policy, now: datetime) -> int:
+    return max(0, _room(usage, policy, now) // policy.interval)
 
 
 def _left_today(usage: Usage, policy: Policy) -> int:

@@ -20,7 +20,7 @@ from tests.store.makers import FAILURE, Clock, new_job, policy, result
 USERS = (1, 2, 3)
 GUILDS = (50, 51, None)
 LIMITS = policy(
-    interval=timedelta(seconds=40), burst_images=9, images_per_day=25, guild_images_per_day=30, concurrent_jobs=5
+    interval=timedelta(seconds=40), burst_images=7, images_per_day=25, guild_images_per_day=30, concurrent_jobs=4
 )
 
 
@@ -70,7 +70,7 @@ def same(actual: Usage, expected: Usage, clock: Clock) -> bool:
     return settled(actual) == settled(expected)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 async def test_counts_are_exact_after_any_history_and_across_restarts(
     open_store: OpenStore, clock: Clock, seed: int
 ) -> None:
@@ -80,7 +80,7 @@ async def test_counts_are_exact_after_any_history_and_across_restarts(
     store = await open_store()
     outcomes: Counter[str] = Counter()
     for step in range(50):
-        match chance.choices(("ask", "claim", "move", "wait", "restart"), (6, 4, 8, 3, 1))[0]:
+        match chance.choices(("ask", "claim", "move", "wait", "restart"), (7, 4, 6, 3, 1))[0]:
             case "ask":
                 outcomes += await ask(store, clock, book, jobs, chance)
             case "claim":
@@ -102,7 +102,7 @@ async def test_counts_are_exact_after_any_history_and_across_restarts(
 async def ask(store: Store, clock: Clock, book: Book, jobs: dict[str, Job], chance: Random) -> Counter[str]:
     """Several people ask at once; each answer must be the one the model gives, in order."""
     asks = [
-        new_job(user=chance.choice(USERS), guild=chance.choice(GUILDS), images=chance.randrange(1, 4)) for _ in range(5)
+        new_job(user=chance.choice(USERS), guild=chance.choice(GUILDS), images=chance.randrange(1, 4)) for _ in range(7)
     ]
     outcomes: Counter[str] = Counter()
     answers = await asyncio.gather(*(store.accept(new, LIMITS, max_waiting=999) for new in asks))

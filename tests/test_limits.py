@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.errors import LimitReached
+from bot.limits import Allowed, GuildLimits, Policy, Refused, Usage, decide, policy_for, relative, standing
+from bot.settings import LimitSettings, Tier
+
+NOW = datetime(2026, 5, 4, 12, 0, 0, 250_000, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 5, 5, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+TICK = timedelta(microseconds=1)
+POLICY = Policy(
+    interval=MINUTE, burst_images=4, images_per_day=20, concurrent_jobs=2, guild_images_per_day=50, weight=1.0
+)
+FRESH = Usage(tat=None, images_today=0, guild_images_today=0, active_jobs=0)
+
+
+def used(**changes: Any) -> Usage:
+    return Usage(**{"tat": None, "images_today": 0, "guild_images_today": 0, "active_jobs": 0, **changes})
+
+
+def limits(**changes: Any) -> Policy:
+    return Policy(
+        **{
+            "interval": MINUTE,
+            "burst_images": 4,
+            "images_per_day": 20,
+            "concurrent_jobs": 2,
+            "guild_images_per_day": 50,
+            **changes,
+        }
+    )
+
+
+def refused(usage: Usage, images: int, policy: Policy = POLICY, now: datetime = NOW) -> Refused:
+    verdict = decide(usage, policy, images, now)
+    assert isinstance(verdict, Refused)
+    return verdict
+
+
+# ---------------------------------------------------------------------- the decision
+
+
+def test_somebody_rested_may_use_the_whole_burst() -> None:
+    assert decide(FRESH, POLICY, 4, NOW) == Allowed(tat=NOW + 4 * MINUTE, left_today=16, cost=4 * MINUTE)
+
+
+def test_the_pace_comes_back_image_by_image() -> None:
+    spent = used(tat=NOW + 4 * MINUTE, images_today=4)
+
+    assert refused(spent, 1).retry_at == NOW + MINUTE
+    assert refused(spent, 2).retry_at == NOW + 2 * MINUTE
+    assert refused(spent, 1, now=NOW + MINUTE - TICK).rule == "pace"
+    assert decide(spent, POLICY, 1, NOW + MINUTE) == Allowed(NOW + 5 * MINUTE, 15, MINUTE)
+
+
+def test_time_rested_beyond_the_burst_is_not_saved_up() -> None:
+    rested = used(tat=NOW - timedelta(days=30))
+
+    assert isinstance(decide(rested, POLICY, 4, NOW), Allowed)
+    assert refused(rested, 5).retry_at is None
+
+
+@pytest.mark.parametrize(
+    ("usage", "images", "rule", "retry_at", "left"),
+    [
+        (used(tat=NOW + 3 * MINUTE), 2, "pace", NOW + MINUTE, 1),
+        (used(images_today=19), 2, "user_day", MIDNIGHT, 1),
+        (used(images_today=20), 1, "user_day", MIDNIGHT, 0),
+        (used(guild_images_today=48), 3, "guild_day", MIDNIGHT, 2),
+        (used(active_jobs=2), 1, "concurrent", None, 0),
+        (FRESH, 5, "pace", None, 4),
+    ],
+)
+def test_each_rule_refuses_with_what_is_left_and_when(
+    usage: Usage, images: int, rule: str, retry_at: datetime | None, left: int
+) -> None:
+    verdict = refused(usage, images)
+
+    assert (verdict.rule, verdict.retry_at, verdict.left, verdict.images) == (rule, retry_at, left, images)
+
+
+def test_the_rule_that_takes_longest_is_the_one_reported() -> None:
+    everything = used(tat=NOW + 4 * MINUTE, images_today=20, guild_images_today=50, active_jobs=2)
+
+    assert refused(everything, 1).rule in {"user_day", "guild_day"}
+    assert refused(used(tat=NOW + 4 * MINUTE, active_jobs=2), 1).rule == "pace"
+    assert refused(used(tat=NOW + 4 * MINUTE, images_today=20), 9).retry_at is None
+
+
+def test_a_servers_rule_does_not_reach_direct_messages() -> None:
+    closed = limits(guild_images_per_day=0)
+
+    assert isinstance(decide(used(in_guild=False), closed, 1, NOW), Allowed)
+    assert refused(used(in_guild=True), 1, closed).rule == "guild_day"
+
+
+def test_lifted_limits_allow_anything() -> None:
+    lifted = limits(enabled=False)
+
+    verdict = decide(used(tat=NOW + 9 * MINUTE, images_today=999, active_jobs=99), lifted, 50, NOW)
+
+    assert verdict == Allowed(NOW + 9 * MINUTE, None, timedelta(0))
+    assert standing(FRESH, lifted, NOW) is None
+
+
+@pytest.mark.parametrize("images", [0, -3])
+def test_a_request_for_nothing_is_a_mistake(images: int) -> None:
+    with pytest.raises(ValueError, match="at least one image"):
+        decide(FRESH, POLICY, images, NOW)
+
+
+usages = st.builds(
+    Usage,
+    tat=st.none() | st.integers(-600, 600).map(lambda seconds: NOW + timedelta(seconds=seconds)),
+    images_today=st.integers(0, 25),
+    guild_images_today=st.integers(0, 60),
+    active_jobs=st.integers(0, 1),
+    in_guild=st.booleans(),
+)
+policies = st.builds(
+    Policy,
+    interval=st.integers(1, 5_000_000).map(lambda us: timedelta(microseconds=us * 37)),
+    burst_images=st.integers(1, 9),
+    images_per_day=st.integers(0, 25),
+    concurrent_jobs=st.just(2),
+    guild_images_per_day=st.integers(0, 60),
+)
+
+
+def later(usage: Usage, now: datetime, then: datetime) -> Usage:
+    """The same usage when nothing else happened until `then`."""
+    same_day = now.date() == then.date()
+    return Usage(
+        tat=usage.tat,
+        images_today=usage.images_today if same_day else 0,
+        guild_images_today=usage.guild_images_today if same_day else 0,
+        active_jobs=usage.active_jobs,
+        in_guild=usage.in_guild,
+    )
+
+
+@given(usages, policies, st.integers(1, 12))
+@settings(max_examples=300)
+def test_the_retry_moment_is_the_first_that_admits(usage: Usage, policy: Policy, images: int) -> None:
+    verdict = decide(usage, policy, images, NOW)
+    if isinstance(verdict, Allowed):
+        return
+    if verdict.retry_at is None:
+        rested = NOW + timedelta(days=365)
+        assert isinstance(decide(later(usage, NOW, rested), policy, images, rested), Refused)
+        return
+    before, then = verdict.retry_at - TICK, verdict.retry_at
+    assert isinstance(decide(later(usage, NOW, before), policy, images, before), Refused)
+    assert isinstance(decide(later(usage, NOW, then), policy, images, then), Allowed)
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 4)), min_size=1, max_size=60))
+@settings(max_examples=200)
+def test_no_window_admits_more_than_burst_and_pace(requests: list[tuple[int, int]]) -> None:
+    policy = limits(images_per_day=10_000, guild_images_per_day=10_000)
+    now, tat = NOW, None
+    admitted: list[tuple[datetime, int]] = []
+    for gap_s, images in requests:
+        now += timedelta(seconds=gap_s)
+        verdict = decide(used(tat=tat), policy, images, now)
+        if isinstance(verdict, Allowed):
+            tat = verdict.tat
+            admitted.append((now, images))
+    for start in range(len(admitted)):
+        total = 0
+        for moment, images in admitted[start:]:
+            total += images
+            assert total <= policy.burst_images + (moment - admitted[start][0]) // policy.interval
+
+
+@given(usages, policies)
+def test_what_usage_says_is_left_is_exactly_what_is_admitted(usage: Usage, policy: Policy) -> None:
+    left = standing(usage, policy, NOW)
+    assert left is not None
+    if left.images_now:
+        assert isinstance(decide(usage, policy, left.images_now, NOW), Allowed)
+    assert isinstance(decide(usage, policy, left.images_now + 1, NOW), Refused)
+
+
+def test_standing_says_when_things_come_back() -> None:
+    found = standing(used(tat=NOW + 3 * MINUTE, images_today=7, guild_images_today=49, active_jobs=1), POLICY, NOW)
+
+    assert found is not None
+    assert (found.images_now, found.burst_left, found.burst_full_at) == (1, 1, NOW + 3 * MINUTE)
+    assert (found.left_today, found.guild_left_today, found.free_jobs, found.day_ends_at) == (13, 1, 1, MIDNIGHT)
+
+
+# ---------------------------------------------------------------------- the sentences
+
+
+@pytest.mark.parametrize(
+    ("usage", "images", "policy"),
+    [
+        (used(tat=NOW + 3 * MINUTE), 2, POLICY),
+        (used(tat=NOW + 4 * MINUTE), 1, POLICY),
+        (FRESH, 5, POLICY),
+        (used(tat=NOW + 4 * MINUTE), 5, POLICY),
+        (used(images_today=19), 2, POLICY),
+        (used(images_today=20), 1, POLICY),
+        (FRESH, 3, limits(images_per_day=2)),
+        (used(images_today=2), 3, limits(images_per_day=2)),
+        (FRESH, 1, limits(images_per_day=0)),
+        (used(guild_images_today=49), 2, POLICY),
+        (FRESH, 1, limits(guild_images_per_day=0)),
+        (used(active_jobs=2), 1, POLICY),
+        (used(active_jobs=1), 1, limits(concurrent_jobs=1)),
+    ],
+)
+def test_every_refusal_is_a_whole_sentence_that_says_what_is_left_and_when(
+    usage: Usage, images: int, policy: Policy
+) -> None:
+    verdict = refused(usage, images, policy)
+
+    error = verdict.error()
+
+    assert isinstance(error, LimitReached)
+    assert (error.rule, error.retry_at) == (verdict.rule, verdict.retry_at)
+    assert error.sentence.endswith("Nothing was started and no quota was used.")
+    assert re.search(r"\d|none", error.sentence)
+    assert not re.search(r"\b1 pictures|\b1 requests|None|  ", error.sentence)
+    assert bool(re.search(r"<t:\d+:R>", error.sentence)) == bool(verdict.retry_at or verdict.next_at)
+
+
+def test_the_sentences_read_well() -> None:
+    later_s = int((NOW + MINUTE).timestamp()) + 1
+
+    assert refused(used(tat=NOW + 3 * MINUTE, images_today=3), 2).error().sentence == (
+        "That's a bit fast: you have 1 picture left for the moment, and 2 pictures will be possible "
+        f"<t:{later_s}:R>. You have 17 pictures left today. Nothing was started and no quota was used."
+    )
+    assert refused(FRESH, 9).error().sentence == (
+        "That would be 9 pictures in one request; ask for at most 4 at once. Right now 4 pictures would go through. "
+        "Nothing was started and no quota was used."
+    )
+    assert refused(used(images_today=19), 3).error().sentence == (
+        "3 pictures would be more than your 20 pictures a day. You have 1 left today. "
+        f"The count starts again <t:{int(MIDNIGHT.timestamp())}:R>. Nothing was started and no quota was used."
+    )
+
+
+def test_a_moment_is_rounded_up_so_that_it_is_true_when_it_comes() -> None:
+    whole = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+    assert relative(whole) == f"<t:{int(whole.timestamp())}:R>"
+    assert relative(whole + TICK) == f"<t:{int(whole.timestamp()) + 1}:R>"
+
+
+# ---------------------------------------------------------------------- where limits come from
+
+
+SETTINGS = LimitSettings(
+    enabled=True,
+    default=Tier(images_per_hour=30, burst_images=8, images_per_day=60, concurrent_jobs=3, weight=1),
+    tiers={
+        "11": Tier(images_per_hour=60, burst_images=4, images_per_day=100, concurrent_jobs=2, weight=2),
+        "12": Tier(images_per_hour=10, burst_images=20, images_per_day=10, concurrent_jobs=9, weight=0.5),
+    },
+    guild_images_per_day=500,
+    max_waiting_jobs=10,
+)
+
+
+def test_everybody_has_the_default_tier() -> None:
+    assert policy_for(SETTINGS, None, ()) == policy_for(SETTINGS, GuildLimits(), (999,))
+    assert policy_for(SETTINGS, None, ()) == Policy(timedelta(minutes=2), 8, 60, 3, 500, 1.0)
+
+
+def test_of_several_roles_the_most_generous_value_counts_in_any_order() -> None:
+    best = Policy(timedelta(minutes=1), 20, 100, 9, 500, 2.0)
+
+    assert policy_for(SETTINGS, None, (11, 12)) == policy_for(SETTINGS, None, (12, 5, 11)) == best
+
+
+def test_a_servers_own_values_win_over_every_tier() -> None:
+    own = GuildLimits(images_per_hour=3600, burst_images=1, guild_images_per_day=0)
+
+    assert policy_for(SETTINGS, own, (11, 12)) == Policy(timedelta(seconds=1), 1, 100, 9, 0, 2.0)
+
+
+@pytest.mark.parametrize("per_hour", [1e-300, 1e-9, 1e300, float("inf")])
+def test_no_pace_is_too_extreme_to_decide(per_hour: float) -> None:
+    extreme = policy_for(LimitSettings(default=Tier(images_per_hour=per_hour, burst_images=10**6)), None, ())
+
+    assert isinstance(decide(FRESH, extreme, 4, NOW), Allowed)
+    assert standing(FRESH, extreme, NOW) is not None
+    refused(FRESH, 10**6 + 1, extreme).error()
+
+
+def test_limits_can_be_lifted_altogether() -> None:
+    lifted = policy_for(SETTINGS.model_copy(update={"enabled": False}), GuildLimits(images_per_day=0), ())
+
+    assert isinstance(decide(used(images_today=10_000, active_jobs=99), lifted, 99, NOW), Allowed)
+
+
+@given(
+    st.builds(
+        GuildLimits,
+        images_per_hour=st.none() | st.floats(0.001, 1e6),
+        burst_images=st.none() | st.integers(1, 999),
+        images_per_day=st.none() | st.integers(0, 999),
+        concurrent_jobs=st.none() | st.integers(1, 99),
+        guild_images_per_day=st.none() | st.integers(0, 99_999),
+    )
+)
+def test_a_servers_limits_survive_json(own: GuildLimits) -> None:
+    assert GuildLimits.from_json(json.loads(json.dumps(own.to_json()))) == own
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"burst_images": 0},
+        {"burst_images": "many"},
+        {"from_the_future": 3},
+        {"images_per_day": True},
+        {"images_per_hour": -1},
+    ],
+)
+def test_stored_limits_that_make_no_sense_are_left_out(stored: dict[str, object]) -> None:
+    assert GuildLimits.from_json(stored) == GuildLimits()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"images_per_hour": 0},
+        {"images_per_hour": float("inf")},
+        {"burst_images": 0},
+        {"images_per_day": -1},
+        {"concurrent_jobs": 0},
+        {"guild_images_per_day": -1},
+    ],
+)
+def test_limits_out_of_range_are_refused_by_name(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(values))):
+        GuildLimits(**values)
