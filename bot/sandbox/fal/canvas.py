@@ -45,8 +45,7 @@ class Canvas:
         """Cover this sheet, down to `bottom`, with what was painted on its `small` one."""
         low = self.height if bottom is None else min(self.height, round(bottom))
         share = low / self.height * soft.height
-        part = soft.image.resize((self.width, low), Image.Resampling.BILINEAR, box=(0, 0, soft.width, share))
-        self.image.paste(part, (0, 0))
+        self.image.paste(_enlarged(soft.image, (self.width, low), (0, 0, soft.width, share)), (0, 0))
 
     def gradient(self, stops: Sequence[Colour], top: float = 0, bottom: float | None = None) -> None:
         """Fill a band from `top` to `bottom` with colours that run into each other."""
@@ -67,9 +66,7 @@ class Canvas:
             for edge, start in zip(box, (left, top, left, top), strict=True)
         )
         size = (box[2] - box[0], box[3] - box[1])
-        mask = _radial(round(strength, 2)).resize(
-            size, Image.Resampling.BILINEAR, box=(seen[0], seen[1], seen[2], seen[3])
-        )
+        mask = _enlarged(_radial(round(strength, 2)), size, (seen[0], seen[1], seen[2], seen[3]))
         self.image.paste(colour, box, mask)
 
     def disc(self, centre: Point, radius: float, colour: Colour, alpha: int = 255) -> None:
@@ -114,7 +111,7 @@ class Canvas:
         low, high = 96, 190
         ramp = [round(255 * strength * min(1.0, max(0.0, (value - low) / (high - low)))) for value in range(256)]
         soft = ImageChops.multiply(noise.point(ramp), _feather(size, above=top > 0, below=bottom < self.height))
-        mask = soft.resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+        mask = _enlarged(soft, (right - left, bottom - top), (0, 0, *size))
         self.image.paste(colour, (left, top, right, bottom), mask)
 
     def scattered(self, count: int, top: float, bottom: float) -> list[Point]:
@@ -133,6 +130,14 @@ def column(stops: Sequence[Colour], width: int, height: int) -> Image.Image:
         raw += bytes(mix(stops[index], stops[index + 1], share * share * (3 - 2 * share) * 0.4 + share * 0.6))
     narrow = Image.frombytes("RGB", (1, rows), bytes(raw)).resize((1, height), Image.Resampling.BICUBIC)
     return narrow.resize((width, height), Image.Resampling.NEAREST)
+
+
+def _enlarged(image: Image.Image, size: tuple[int, int], part: Box) -> Image.Image:
+    """A part of something soft, blown up: smoothly to half the size, then doubled, which is cheap and not seen."""
+    if min(size) < 64:
+        return image.resize(size, Image.Resampling.BILINEAR, box=part)
+    half = image.resize((size[0] // 2, size[1] // 2), Image.Resampling.BILINEAR, box=part)
+    return half.resize(size, Image.Resampling.NEAREST)
 
 
 def fractal(chance: random.Random, size: tuple[int, int], detail: int, stretch: float) -> Image.Image:

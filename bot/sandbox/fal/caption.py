@@ -15,7 +15,6 @@ _SMALLEST_TEXT_PX = 9
 _MOST_STRIP_SHARE = 0.36
 _SMALLEST_PICTURE_PX = 48
 _PROMPT_LINES = 2
-_UNSHOWN = "·"
 _NO_LETTERS = "(in letters this font does not have)"
 
 
@@ -51,7 +50,7 @@ def draw(picture: Image.Image, caption: Caption, accent: tuple[int, int, int]) -
     if picture.mode == "RGBA":
         picture.paste(ground, box)
     else:
-        picture.paste(Image.blend(picture.crop(box), ground, 0.84), box)
+        picture.paste(Image.blend(picture.crop(box), ground, 0.92), box)
     pen = ImageDraw.Draw(picture)
     pen.rectangle((0, box[1], width, box[1] + max(1, layout.text_px // 10)), fill=accent)
     _write(pen, caption, layout, top=box[1], width=width, accent=accent)
@@ -63,16 +62,9 @@ def strip_px(caption: Caption, width: int, height: int) -> int:
 
 
 def legible(text: str) -> str:
-    """`text` on one line, with what the font cannot show replaced by · (runs are kept short)."""
-    shown: list[str] = []
-    for mark in "".join(_shown_as(mark) for mark in unicodedata.normalize("NFC", text)):
-        if mark == " " and shown[-1:] == [" "]:
-            continue
-        if mark == _UNSHOWN and shown[-3:] == [_UNSHOWN] * 3:
-            continue
-        shown.append(mark)
-    text = "".join(shown).strip()
-    return text if not text or any(map(str.isalnum, text)) else _NO_LETTERS
+    """`text` on one line, without what the font cannot show."""
+    shown = " ".join("".join(_shown_as(mark) for mark in unicodedata.normalize("NFC", text)).split())
+    return shown if not text.strip() or any(map(str.isalnum, shown)) else _NO_LETTERS
 
 
 @lru_cache(maxsize=4096)
@@ -86,7 +78,7 @@ def _shown_as(mark: str) -> str:
     if _has_glyph(mark):
         return mark
     plain = "".join(part for part in unicodedata.normalize("NFKD", mark) if unicodedata.category(part) != "Mn")
-    return plain if plain and all(map(_has_glyph, plain)) else _UNSHOWN
+    return plain if plain and all(map(_has_glyph, plain)) else ""
 
 
 def wrapped(text: str, font: Font, width_px: float, most_lines: int) -> tuple[str, ...]:
@@ -134,9 +126,10 @@ def _write(
 
 
 def _lay_out(caption: Caption, width: int, height: int) -> _Layout:
-    text_px = max(_SMALLEST_TEXT_PX, round(width * _TEXT_SHARE))
+    # Viewers fit a tall picture by its height, so its text has to be larger.
+    text_px = max(_SMALLEST_TEXT_PX, round(max(width, min(height * 0.85, width * 1.5)) * _TEXT_SHARE))
     prompt = legible(caption.prompt[:600])
-    layout = _fit(prompt, text_px, width, _PROMPT_LINES)
+    layout = _fit(prompt, text_px, width, _PROMPT_LINES + (height > width * 1.2))
     if layout.height_px > height * _MOST_STRIP_SHARE:
         layout = _fit(prompt, text_px, width, 1)
     if layout.height_px <= height * _MOST_STRIP_SHARE:

@@ -162,11 +162,13 @@ def _opaque(given: Image.Image) -> Image.Image:
 
 
 def _cut_out(image: Image.Image, strip_px: int) -> Image.Image:
-    """A soft-cornered vignette on transparent ground, with the caption's strip left opaque."""
+    """An oval vignette on transparent ground, with the caption's strip left opaque."""
     width, height = image.size
-    small = Image.new("L", (128, 128), 0)
-    ImageDraw.Draw(small).ellipse((8, 8, 119, 119), fill=255)
-    mask = small.resize((width, max(1, height - strip_px)), Image.Resampling.BICUBIC)
+    shown = (width, max(1, height - strip_px))
+    large = Image.new("L", (shown[0] * 2, shown[1] * 2), 0)
+    edge = min(shown) // 12
+    ImageDraw.Draw(large).ellipse((edge, edge, large.width - edge, large.height - edge), fill=255)
+    mask = large.reduce(2)
     alpha = Image.new("L", image.size, 0)
     alpha.paste(mask, (0, 0))
     image.putalpha(alpha)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Literal
@@ -85,7 +85,7 @@ class FalStandIn:
         self.models = {model.endpoint: model for model in (_catalogue() if models is None else models)}
         self.troubles = Troubles()
         self.counters = Counters()
-        self.accepted: list[Accepted] = []
+        self.accepted: deque[Accepted] = deque(maxlen=20_000)
         self.files = Files(self.troubles, self.counters, lambda: self.url, self._authorised)
         self.callbacks = Callbacks(self.counters, attempts=webhook_attempts, pause_s=webhook_pause_s)
         self.queue = Queue(
