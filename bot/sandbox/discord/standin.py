@@ -175,7 +175,7 @@ class DiscordStandIn:
         if where == "dm" and person is not None:
             return self.world.dm(person.id)
         for one in self.world.channels.values():
-            if one.name == where.lstrip("#") and one.kind != "dm":
+            if where == one.kind == "group" or (one.name == where.lstrip("#") and one.kind != "dm"):
                 return one
         raise LookupError(f"there is no channel {where}")
 

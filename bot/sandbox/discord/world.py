@@ -465,6 +465,7 @@ class World:
             "safety_alerts_channel_id": None,
             "public_updates_channel_id": None,
             "premium_progress_bar_enabled": False,
+            "incidents_data": None,
             "nsfw": False,
             "nsfw_level": 0,
             "emojis": [],
@@ -514,6 +515,9 @@ class World:
             "team": None,
             "approximate_guild_count": 1,
             "approximate_user_install_count": len(self.user_installs),
+            "approximate_user_authorization_count": 0,
+            "explicit_content_filter": 0,
+            "eligible_oauth2_scopes": [],
             "event_webhooks_url": None,
             "event_webhooks_status": 1,
         }

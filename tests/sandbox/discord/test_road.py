@@ -190,8 +190,6 @@ async def test_nothing_is_lost_when_the_gateway_drops(standin: DiscordStandIn, r
         await asyncio.sleep(0)
         records += [await standin.command("ada", "general", "say", {"text": f"{how} {n}"}) for n in range(3)]
         await dropped
-        resumes = standin.gateway.resumes
-        await standin.wait_for(lambda: standin.gateway.resumes > resumes or standin.gateway.online, 8)
         for record in records:
             await record.shown(8)
 
