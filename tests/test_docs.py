@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from discord.ext import commands
 
 from bot.catalogue import load
 from bot.check import NEEDED_PERMISSIONS
@@ -91,6 +93,18 @@ def test_every_room_in_contributing_exists() -> None:
 def test_every_command_group_is_loaded_and_exists() -> None:
     for name in COGS:
         assert (ROOT / f"{name.replace('.', '/')}.py").exists(), name
+
+
+def test_the_readme_lists_every_command() -> None:
+    offered: set[str] = set()
+    for module in map(importlib.import_module, COGS):
+        for cog in vars(module).values():
+            if isinstance(cog, type) and issubclass(cog, commands.Cog) and cog.__module__ == module.__name__:
+                group = getattr(cog, "__cog_group_name__", "")
+                is_group = issubclass(cog, commands.GroupCog)
+                offered |= {group} if is_group else {command.name for command in cog.__cog_app_commands__}
+
+    assert {f"/{name}" for name in offered} == set(re.findall(r"^\| `(/\w+)` \|", README, re.MULTILINE))
 
 
 @pytest.mark.parametrize("target", ["run", "setup", "test", "check", "bench", "soak", "docs", "lock"])
