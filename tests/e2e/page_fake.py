@@ -55,7 +55,12 @@ COMMANDS: list[Obj] = [
             _option(4, "count", "How many pictures.", min_value=1, max_value=4),
             _option(4, "seed", "The same seed and words give the same picture.", min_value=0, max_value=4294967295),
             _option(3, "negative_prompt", "What should not be in it."),
-            _option(3, "style", "A style the model knows.", choices=[{"name": n, "value": n} for n in ("auto", "photo", "ink")]),
+            _option(
+                3,
+                "style",
+                "A style the model knows.",
+                choices=[{"name": n, "value": n} for n in ("auto", "photo", "ink")],
+            ),
             _option(10, "guidance", "How literally to take the prompt.", min_value=0, max_value=20),
             _option(5, "spoiler", "Hide the picture until it is pressed."),
             _option(11, "image", "A picture to start from."),
@@ -63,7 +68,13 @@ COMMANDS: list[Obj] = [
         ],
     },
     {"id": "5002", "type": 1, "name": "compose", "description": "Write a long prompt in a form.", "options": []},
-    {"id": "5003", "type": 1, "name": "usage", "description": "What you have left, and when it returns.", "options": []},
+    {
+        "id": "5003",
+        "type": 1,
+        "name": "usage",
+        "description": "What you have left, and when it returns.",
+        "options": [],
+    },
     {
         "id": "5004",
         "type": 1,
@@ -71,7 +82,12 @@ COMMANDS: list[Obj] = [
         "description": "Server settings.",
         "options": [
             _option(1, "show", "What is set here.", options=[]),
-            _option(1, "limits", "Who may paint how much.", options=[_option(4, "images_per_day", "Images per person and day.", required=True)]),
+            _option(
+                1,
+                "limits",
+                "Who may paint how much.",
+                options=[_option(4, "images_per_day", "Images per person and day.", required=True)],
+            ),
         ],
     },
     {"id": "5005", "type": 1, "name": "silent", "description": "Never answers, to see what happens.", "options": []},
@@ -87,7 +103,16 @@ MODAL: Obj = {
             "type": 18,
             "label": "Prompt",
             "description": "Up to 4,000 characters.",
-            "component": {"type": 4, "custom_id": "prompt", "style": 2, "required": True, "min_length": 3, "max_length": 4000, "value": "a fox", "placeholder": "What should be in the picture?"},
+            "component": {
+                "type": 4,
+                "custom_id": "prompt",
+                "style": 2,
+                "required": True,
+                "min_length": 3,
+                "max_length": 4000,
+                "value": "a fox",
+                "placeholder": "What should be in the picture?",
+            },
         },
         {
             "type": 18,
@@ -98,19 +123,71 @@ MODAL: Obj = {
                 "options": [{"label": title, "value": key, "default": key == "flux-schnell"} for key, title in MODELS],
             },
         },
-        {"type": 18, "label": "Start from a picture", "component": {"type": 19, "custom_id": "image", "required": False}},
+        {
+            "type": 18,
+            "label": "Start from a picture",
+            "component": {"type": 19, "custom_id": "image", "required": False},
+        },
     ],
 }
 
 TROUBLES: list[Obj] = [
-    {"name": "nsfw", "label": "Flag the next pictures", "about": "fal's safety checker marks them; outside age-restricted channels they are withheld.", "kind": "switch", "value": False},
-    {"name": "content_policy", "label": "Refuse the next prompt", "about": "fal answers with a content policy violation.", "kind": "switch", "value": False},
-    {"name": "fal_slow", "label": "fal is slow", "about": "Every picture takes ten times as long.", "kind": "switch", "value": False},
-    {"name": "fal_down", "label": "fal is down", "about": "fal answers 503 to everything.", "kind": "switch", "value": False},
-    {"name": "balance_exhausted", "label": "Balance exhausted", "about": "The fal account has no money left.", "kind": "switch", "value": False},
-    {"name": "rate_limit", "label": "Discord rate limit", "about": "Seconds during which Discord answers 429.", "kind": "number", "value": 0},
-    {"name": "gateway_drop", "label": "Drop the gateway", "about": "The bot's connection breaks and resumes.", "kind": "action", "value": None},
-    {"name": "bot_restart", "label": "Restart the bot", "about": "The process is ended and started again; jobs go on.", "kind": "action", "value": None},
+    {
+        "name": "nsfw",
+        "label": "Flag the next pictures",
+        "about": "fal's safety checker marks them; outside age-restricted channels they are withheld.",
+        "kind": "switch",
+        "value": False,
+    },
+    {
+        "name": "content_policy",
+        "label": "Refuse the next prompt",
+        "about": "fal answers with a content policy violation.",
+        "kind": "switch",
+        "value": False,
+    },
+    {
+        "name": "fal_slow",
+        "label": "fal is slow",
+        "about": "Every picture takes ten times as long.",
+        "kind": "switch",
+        "value": False,
+    },
+    {
+        "name": "fal_down",
+        "label": "fal is down",
+        "about": "fal answers 503 to everything.",
+        "kind": "switch",
+        "value": False,
+    },
+    {
+        "name": "balance_exhausted",
+        "label": "Balance exhausted",
+        "about": "The fal account has no money left.",
+        "kind": "switch",
+        "value": False,
+    },
+    {
+        "name": "rate_limit",
+        "label": "Discord rate limit",
+        "about": "Seconds during which Discord answers 429.",
+        "kind": "number",
+        "value": 0,
+    },
+    {
+        "name": "gateway_drop",
+        "label": "Drop the gateway",
+        "about": "The bot's connection breaks and resumes.",
+        "kind": "action",
+        "value": None,
+    },
+    {
+        "name": "bot_restart",
+        "label": "Restart the bot",
+        "about": "The process is ended and started again; jobs go on.",
+        "kind": "action",
+        "value": None,
+    },
 ]
 
 
@@ -129,7 +206,10 @@ def picture(words: str, width: int, height: int) -> bytes:
     for ridge in range(3):
         base = height * (58 + ridge * 13) // 100
         points = [(0, height)]
-        points += [(x, base - (x * (seed % 5 + 2 + ridge) * 37 // width) % 60 * height // 500) for x in range(0, width + 40, 40)]
+        points += [
+            (x, base - (x * (seed % 5 + 2 + ridge) * 37 // width) % 60 * height // 500)
+            for x in range(0, width + 40, 40)
+        ]
         draw.polygon([*points, (width, height)], fill=tuple(max(0, shade // (ridge + 2)) for shade in top))
     out = io.BytesIO()
     image.save(out, "PNG")
@@ -145,7 +225,10 @@ class PageFake:
         self.autocomplete_delays_s: list[float] = []
         self.picture_requests: list[str] = []
         self.hold_answers = False
-        self.messages: dict[str, list[Obj]] = {channel: [] for channel in (GENERAL, AFTER_DARK, READ_ONLY, PHONE, DIRECT)}
+        self.last_interaction = ""
+        self.messages: dict[str, list[Obj]] = {
+            channel: [] for channel in (GENERAL, AFTER_DARK, READ_ONLY, PHONE, DIRECT)
+        }
         self.troubles = [dict(one) for one in TROUBLES]
         self._sockets: dict[web.WebSocketResponse, str] = {}
         self._ids = itertools.count(900_000)
@@ -177,7 +260,12 @@ class PageFake:
             "flags": 0,
         }
         if used:
-            shown["interaction_metadata"] = {"id": self.next_id(), "type": 2, "user": by, "authorizing_integration_owners": {}}
+            shown["interaction_metadata"] = {
+                "id": self.next_id(),
+                "type": 2,
+                "user": by,
+                "authorizing_integration_owners": {},
+            }
             shown["interaction"] = {"id": shown["interaction_metadata"]["id"], "type": 2, "name": used, "user": by}
         return shown | fields
 
@@ -196,15 +284,34 @@ class PageFake:
             "description": alt,
         }
 
-    def result(self, prompt: str, count: int = 1, *, spoiler: bool = False, width: int = 512, height: int = 512, **fields: Any) -> Obj:
+    def result(
+        self, prompt: str, count: int = 1, *, spoiler: bool = False, width: int = 512, height: int = 512, **fields: Any
+    ) -> Obj:
         files = [
-            self.attachment(f"{prompt[:12].replace(' ', '-')}-{index}.png", width=width, height=height, alt=f"{prompt} ({index + 1} of {count})")
+            self.attachment(
+                f"{prompt[:12].replace(' ', '-')}-{index}.png",
+                width=width,
+                height=height,
+                alt=f"{prompt} ({index + 1} of {count})",
+            )
             for index in range(count)
         ]
         items = [
-            {"media": {"id": one["id"], "url": one["url"], "proxy_url": one["url"], "width": width, "height": height, "attachment_id": one["id"]}, "description": one["description"], "spoiler": spoiler}
+            {
+                "media": {
+                    "id": one["id"],
+                    "url": one["url"],
+                    "proxy_url": one["url"],
+                    "width": width,
+                    "height": height,
+                    "attachment_id": one["id"],
+                },
+                "description": one["description"],
+                "spoiler": spoiler,
+            }
             for one in files
         ]
+        painted_at = int(datetime.now(UTC).timestamp()) - 70
         card = {
             "type": 17,
             "id": 1,
@@ -213,7 +320,11 @@ class PageFake:
             "components": [
                 {"type": 10, "id": 2, "content": f"**FLUX.1 [schnell]** for <@{ADA['id']}>\n> {prompt}"},
                 {"type": 12, "id": 3, "items": items},
-                {"type": 10, "id": 4, "content": f"-# seed `4048113` · {width}×{height} · 1.8 s · about $0.003 · <t:{int(datetime.now(UTC).timestamp()) - 70}:R>"},
+                {
+                    "type": 10,
+                    "id": 4,
+                    "content": f"-# seed `4048113` · {width}×{height} · 1.8 s · about $0.003 · <t:{painted_at}:R>",
+                },
                 {
                     "type": 1,
                     "id": 5,
@@ -238,16 +349,24 @@ class PageFake:
             "components": [
                 {"type": 10, "id": 2, "content": f"**FLUX.1 [schnell]** is painting\n> {prompt}"},
                 {"type": 10, "id": 3, "content": f"`{bar}` {share} % · step {share // 4} of 25 · about 3 s left"},
-                {"type": 1, "id": 4, "components": [{"type": 2, "id": 5, "style": 2, "label": "Cancel", "custom_id": "easel:cancel:ab12cd34"}]},
+                {
+                    "type": 1,
+                    "id": 4,
+                    "components": [
+                        {"type": 2, "id": 5, "style": 2, "label": "Cancel", "custom_id": "easel:cancel:ab12cd34"}
+                    ],
+                },
             ],
         }
         return self.message(used="imagine", flags=COMPONENTS_V2, components=[card], **fields)
 
     def _examples(self) -> None:
         text = (
-            "# Heading\n## Smaller\n### Smallest\n-# Subtext below\n**bold** *italic* ***both*** __under__ ~~struck~~ `code` ||spoiler||\n"
+            "# Heading\n## Smaller\n### Smallest\n-# Subtext below\n**bold** *italic* ***both*** __under__ ~~struck~~ "
+            "`code` ||spoiler||\n"
             "> quoted\n> twice\n- one\n- two\n  - nested\n1. first\n2. second\n```py\nprint('<b>hello</b>')\n```\n"
-            f"[masked](https://example.org) https://example.org/a_(b) <@{MO['id']}> <#{AFTER_DARK}> </imagine:5001> \\*escaped\\* <script>alert(1)</script>"
+            f"[masked](https://example.org) https://example.org/a_(b) <@{MO['id']}> <#{AFTER_DARK}> "
+            "</imagine:5001> \\*escaped\\* <script>alert(1)</script>"
         )
         say = self.messages[GENERAL].append
         say(self.message(ADA, content="hello! does this paint?"))
@@ -265,13 +384,46 @@ class PageFake:
             "components": [
                 {"type": 10, "id": 2, "content": "### Models\nWhat each is good at."},
                 {"type": 14, "id": 3, "spacing": 1, "divider": True},
-                {"type": 9, "id": 4, "components": [{"type": 10, "id": 5, "content": "**Seedream 4**\nRich detail, large sizes. `$0.03` an image."}], "accessory": {"type": 2, "id": 6, "style": 2, "label": "Use", "custom_id": "use:seedream"}},
-                {"type": 9, "id": 7, "components": [{"type": 10, "id": 8, "content": "**Imagen 4**\nPhotographs and lettering."}], "accessory": {"type": 2, "id": 9, "style": 5, "label": "Page", "url": "https://example.org/imagen"}},
-                {"type": 1, "id": 10, "components": [{"type": 3, "id": 11, "custom_id": "pick", "placeholder": "See one model", "options": [{"label": title.split(" · ")[0], "value": key, "description": title.split(" · ")[1]} for key, title in MODELS]}]},
+                {
+                    "type": 9,
+                    "id": 4,
+                    "components": [
+                        {"type": 10, "id": 5, "content": "**Seedream 4**\nRich detail, large sizes. `$0.03` an image."}
+                    ],
+                    "accessory": {"type": 2, "id": 6, "style": 2, "label": "Use", "custom_id": "use:seedream"},
+                },
+                {
+                    "type": 9,
+                    "id": 7,
+                    "components": [{"type": 10, "id": 8, "content": "**Imagen 4**\nPhotographs and lettering."}],
+                    "accessory": {"type": 2, "id": 9, "style": 5, "label": "Page", "url": "https://example.org/imagen"},
+                },
+                {
+                    "type": 1,
+                    "id": 10,
+                    "components": [
+                        {
+                            "type": 3,
+                            "id": 11,
+                            "custom_id": "pick",
+                            "placeholder": "See one model",
+                            "options": [
+                                {"label": title.split(" · ")[0], "value": key, "description": title.split(" · ")[1]}
+                                for key, title in MODELS
+                            ],
+                        }
+                    ],
+                },
             ],
         }
         say(self.message(used="models", flags=COMPONENTS_V2 | EPHEMERAL, components=[settings]))
-        embed = {"title": "An embed", "description": "the older **kind**", "color": 0x57C785, "fields": [{"name": "A", "value": "1", "inline": True}, {"name": "B", "value": "2", "inline": True}], "footer": {"text": "footer"}}
+        embed = {
+            "title": "An embed",
+            "description": "the older **kind**",
+            "color": 0x57C785,
+            "fields": [{"name": "A", "value": "1", "inline": True}, {"name": "B", "value": "2", "inline": True}],
+            "footer": {"text": "footer"},
+        }
         say(self.message(content="An older message", embeds=[embed], edited_timestamp=self._now.isoformat()))
         say(self.progress("an owl reading by candlelight", 40))
         say(self.message(used="usage", flags=EPHEMERAL | LOADING))
@@ -326,23 +478,51 @@ class PageFake:
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         path = PAGE / (request.match_info.get("path") or "index.html")
-        return web.FileResponse(path, headers={"Cache-Control": "no-cache"}) if path.is_file() else web.Response(status=404)
+        return (
+            web.FileResponse(path, headers={"Cache-Control": "no-cache"})
+            if path.is_file()
+            else web.Response(status=404)
+        )
 
     async def _world(self, request: web.Request) -> web.Response:
         me = request.query.get("person") or ADA["id"]
         people = [
-            {"id": ADA["id"], "name": "Ada", "about": "A regular member", "color": "#4fa3e0", "roles": [], "permissions": "0"},
-            {"id": MO["id"], "name": "Mo", "about": "A moderator: Manage Messages and Manage Server", "color": "#57c785", "roles": [], "permissions": str(0x2000 | 0x20)},
-            {"id": NIA["id"], "name": "Nia", "about": "A newcomer without any role", "color": "#e07a5f", "roles": [], "permissions": "0"},
+            {
+                "id": ADA["id"],
+                "name": "Ada",
+                "about": "A regular member",
+                "color": "#4fa3e0",
+                "roles": [],
+                "permissions": "0",
+            },
+            {
+                "id": MO["id"],
+                "name": "Mo",
+                "about": "A moderator: Manage Messages and Manage Server",
+                "color": "#57c785",
+                "roles": [],
+                "permissions": str(0x2000 | 0x20),
+            },
+            {
+                "id": NIA["id"],
+                "name": "Nia",
+                "about": "A newcomer without any role",
+                "color": "#e07a5f",
+                "roles": [],
+                "permissions": "0",
+            },
         ]
-        rows = (
+        rows: tuple[tuple[str, str, str, Obj], ...] = (
             (GENERAL, "general", "Paint here. Everybody sees it.", {}),
             (AFTER_DARK, "after-dark", "Age-restricted: flagged pictures are shown behind a spoiler.", {"nsfw": True}),
             (READ_ONLY, "read-only", "The bot may not post or attach here.", {"bot_can_post": False}),
             (PHONE, "phone", "The same server on a phone-sized screen.", {"phone": True}),
             (DIRECT, "Easel", "Direct messages with the bot.", {"kind": "dm"}),
         )
-        channels = [{"id": id_, "name": name, "topic": topic, "nsfw": False, "kind": "guild", "phone": False} | more for id_, name, topic, more in rows]
+        channels = [
+            {"id": id_, "name": name, "topic": topic, "nsfw": False, "kind": "guild", "phone": False} | more
+            for id_, name, topic, more in rows
+        ]
         return web.json_response(
             {
                 "person": me,
@@ -377,12 +557,22 @@ class PageFake:
         assert isinstance(field, web.FileField)
         number = self.next_id()
         self.uploads[number] = field.file.read()
-        return web.json_response({"id": number, "url": f"/attachments/up/{number}/{field.filename}", "filename": field.filename, "size": len(self.uploads[number]), "content_type": field.content_type})
+        return web.json_response(
+            {
+                "id": number,
+                "url": f"/attachments/up/{number}/{field.filename}",
+                "filename": field.filename,
+                "size": len(self.uploads[number]),
+                "content_type": field.content_type,
+            }
+        )
 
     async def _attachment(self, request: web.Request) -> web.Response:
         self.picture_requests.append(request.path)
         size = (int(request.query.get("w", 512)), int(request.query.get("h", 512)))
-        return web.Response(body=await asyncio.to_thread(picture, request.match_info["name"], *size), content_type="image/png")
+        return web.Response(
+            body=await asyncio.to_thread(picture, request.match_info["name"], *size), content_type="image/png"
+        )
 
     async def _posted(self, request: web.Request) -> web.Response:
         what = request.match_info["what"]
@@ -406,7 +596,7 @@ class PageFake:
         return web.json_response({})
 
     async def _interact(self, given: Obj) -> web.Response:
-        interaction = self.next_id()
+        interaction = self.last_interaction = self.next_id()
         acts = {"autocomplete": self._complete, "command": self._command, "modal": self._form, "component": self._press}
         act = acts.get(given["kind"])
         if act is not None and not self.hold_answers:
@@ -433,11 +623,19 @@ class PageFake:
             await self.push("modal", interaction_id=interaction, channel_id=given["channel_id"], modal=MODAL)
             await self.push("answered", interaction_id=interaction)
         elif name == "silent":
-            await self.push("failed", interaction_id=interaction, channel_id=given["channel_id"], reason="The application did not respond")
+            await self.push(
+                "failed",
+                interaction_id=interaction,
+                channel_id=given["channel_id"],
+                reason="The application did not respond",
+            )
         elif name == "imagine":
             prompt = next(one["value"] for one in given["options"] if one["name"] == "prompt")
             first = self.message(used="imagine", flags=LOADING)
-            first |= {"interaction_metadata": meta, "interaction": {"id": interaction, "type": 2, "name": "imagine", "user": ADA}}
+            first |= {
+                "interaction_metadata": meta,
+                "interaction": {"id": interaction, "type": 2, "name": "imagine", "user": ADA},
+            }
             await self.post_message(first, given["channel_id"])
             same = {key: first[key] for key in ("id", "interaction_metadata", "interaction", "timestamp")}
             for share in (20, 60, 90):
@@ -446,7 +644,12 @@ class PageFake:
             await asyncio.sleep(0.15)
             await self.post_message(self.result(prompt) | same, given["channel_id"])
         else:
-            await self.post_message(self.message(used=name, flags=EPHEMERAL, content=f"`{json.dumps(given['options'])}`", interaction_metadata=meta), given["channel_id"])
+            await self.post_message(
+                self.message(
+                    used=name, flags=EPHEMERAL, content=f"`{json.dumps(given['options'])}`", interaction_metadata=meta
+                ),
+                given["channel_id"],
+            )
 
     async def _form(self, interaction: str, given: Obj) -> None:
         await self.push("answered", interaction_id=interaction)

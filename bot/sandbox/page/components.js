@@ -200,6 +200,7 @@ function tile(picture, context, path, alone) {
     return node;
   }
   const image = el("img", {
+    loading: "lazy", // before src: nodes that are built only to be compared must not fetch anything
     src: picture.url,
     alt: picture.alt,
     width: picture.width,
@@ -230,12 +231,12 @@ function altBadge(alt, context, key) {
   return el(
     "div",
     { class: "alt", data: { kind: "alt" } },
-    open ? el("div", { class: "alt-text", role: "note", data: { testid: "alt-text" } }, alt) : null,
     el(
       "button",
       { class: "alt-badge", type: "button", "aria-label": "Picture description", "aria-expanded": String(open), data: { action: "alt", alt: key, testid: "alt-badge", kind: "badge" } },
       "ALT",
     ),
+    open ? el("div", { class: "alt-text", role: "note", data: { testid: "alt-text" } }, alt) : null,
   );
 }
 

@@ -216,7 +216,10 @@ export class Composer {
     }
     this.#offer();
     const first = this.fields.find((field) => field.empty()) ?? this.fields[0];
-    if (first) {
+    const ready = this.fields.length > 0 && this.fields.every((field) => !field.empty());
+    if (ready && matchMedia("(pointer: coarse)").matches) {
+      for (const field of this.fields) field.fit?.(); // no keyboard over what is ready to be sent
+    } else if (first) {
       first.focus();
       if (!first.empty() && first.control.setSelectionRange) first.control.setSelectionRange(first.control.value.length, first.control.value.length);
       for (const field of this.fields) field.fit?.();
@@ -513,7 +516,10 @@ export class Composer {
       field.fail(field.check());
       if (field.error && !first) first = field;
     }
-    if (first) {
+    const ready = this.fields.length > 0 && this.fields.every((field) => !field.empty());
+    if (ready && matchMedia("(pointer: coarse)").matches) {
+      for (const field of this.fields) field.fit?.(); // no keyboard over what is ready to be sent
+    } else if (first) {
       first.focus();
       this.#close();
       const wrong = this.fields.filter((field) => field.error).length;

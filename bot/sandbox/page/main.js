@@ -553,6 +553,7 @@ const ACTIONS = {
   },
   "message-menu": (node, message) => messageMenu(message, { anchor: node }),
   "user-menu": (node) => userMenu(node.dataset.userId, { anchor: node }),
+  "copy-code": (node) => copy(node.closest(".code").querySelector("code").textContent),
   "go-channel": (node) => go(node.dataset.channelId),
   "use-command": (node) => {
     const leaf = leafByTitle(node.dataset.name);

@@ -1,6 +1,6 @@
 // Discord's markdown, straight to DOM nodes.
 
-import { el, safeUrl } from "./dom.js";
+import { el, icon, safeUrl } from "./dom.js";
 import { fullTime, timeText } from "./times.js";
 
 const MAX_DEPTH = 14;
@@ -87,7 +87,12 @@ function block(rest, lineStart, run, depth) {
 }
 
 function codeBlock(code, language) {
-  return el("pre", { data: { language } }, el("code", {}, code));
+  return el(
+    "div",
+    { class: "code", data: { kind: "code" } },
+    el("pre", { data: { language } }, el("code", {}, code)),
+    el("button", { class: "copy-code", type: "button", "aria-label": "Copy this text", data: { action: "copy-code" } }, icon("copy")),
+  );
 }
 
 function listNode(lines, run, depth) {

@@ -13,7 +13,7 @@ export function avatar(user, className = "avatar") {
     return el("img", { class: className, src: "icon.svg", alt: "", width: 40, height: 40 });
   }
   const colour = colourOf(user?.id);
-  return el("span", { class: className, vars: colour ? { "--colour": colour } : {}, "aria-hidden": "true" }, [...nameOf(user)][0]?.toUpperCase() ?? "?");
+  return el("span", { class: className, vars: colour ? { "--colour": colour } : {}, "aria-hidden": "true", data: { initial: [...nameOf(user)][0]?.toUpperCase() ?? "?" } });
 }
 
 export function mdContext(message, ui, prefix) {

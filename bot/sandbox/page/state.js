@@ -65,7 +65,8 @@ export function commandsHere(type) {
 export function leaves() {
   const found = [];
   for (const command of commandsHere(1)) unfold(command, command, [], found);
-  return found.sort((a, b) => a.title.localeCompare(b.title));
+  const main = (leaf) => (leaf.title === "imagine" ? 0 : 1); // what nearly everybody came for
+  return found.sort((a, b) => main(a) - main(b) || a.title.localeCompare(b.title));
 }
 
 function unfold(command, node, path, found) {

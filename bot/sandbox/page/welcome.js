@@ -30,7 +30,7 @@ export function welcome(channel) {
     el(
       "p",
       {},
-      "The real bot runs behind this page. Discord and fal.ai are played by stand-ins on this computer: no account, no token, nothing to pay. Press an example, then Enter.",
+      "The real bot runs behind this page. Discord and fal.ai are played by stand-ins on this computer: no account, no token, nothing to pay. Press an example, then send it.",
     ),
     el(
       "div",
