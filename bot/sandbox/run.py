@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,12 +37,21 @@ Say = Callable[[str], None]
 class Child:
     """The bot's process: started, watched, started again with growing pauses when it falls over."""
 
-    def __init__(self, environment: Mapping[str, str], *, on_line: Say, on_state: Callable[[str | None], None]) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        on_line: Say,
+        on_state: Say,
+        command: Sequence[str] = (sys.executable, "-m", "bot", "run"),
+    ) -> None:
         self._environment = dict(environment)
+        self._command = command
         self._on_line = on_line
         self._on_state = on_state
         self._process: asyncio.subprocess.Process | None = None
         self._asked = False  # the end of the process was asked for
+        self._over = False  # and no other is to follow
         self._go = asyncio.Event()
         self.starts = 0
         self.unexpected_ends = 0
@@ -57,10 +66,7 @@ class Child:
         """Start the process now."""
         self._asked = False
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bot",
-            "run",
+            *self._command,
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -72,7 +78,7 @@ class Child:
         self.starts += 1
 
     async def watch(self) -> None:
-        """Forward its log and restart it until cancelled."""
+        """Forward its log and restart it until `stop`."""
         pause_s = _FIRST_PAUSE_S
         while True:
             if self._process is None:
@@ -81,6 +87,8 @@ class Child:
             code = await self._until_end()
             self._process = None
             if self._asked:
+                if self._over:
+                    return
                 self._on_state("The bot is restarting.")
                 pause_s = _FIRST_PAUSE_S
                 continue
@@ -127,7 +135,7 @@ class Child:
 
     async def stop(self) -> None:
         """End the process for good."""
-        self._asked = True
+        self._asked = self._over = True
         await self._end(kill=False)
 
     async def _end(self, *, kill: bool) -> None:
@@ -217,6 +225,8 @@ async def open_sandbox(
         try:
             yield Sandbox(discord, fal, child, url=url)
         finally:
+            # While its log is still read and both stand-ins still answer.
+            await child.stop()
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
@@ -318,10 +328,9 @@ class _Relay:
         elif self._early is not None:
             self._early.append(line)
 
-    def state(self, sentence: str | None) -> None:
+    def state(self, sentence: str) -> None:
         """What became of the process."""
-        if sentence is not None:
-            self.line(sentence)
+        self.line(sentence)
         if self._discord is not None:
             self._discord.page.push("bot", {"online": False, "detail": sentence})
 

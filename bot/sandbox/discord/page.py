@@ -85,6 +85,8 @@ class Page:
             viewer.queue.put_nowait(None)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
+        if not _same_origin(request):
+            return _answer({"error": "Only the sandbox's own page may listen."}, status=403)
         try:
             person = self._standin.person(request.query.get("person", ""))
         except LookupError as error:
@@ -126,7 +128,7 @@ class Page:
                 return _answer({"error": "Only the sandbox's own page may ask."}, status=403)
             try:
                 return _answer(await handler(request))
-            except NotOffered as error:
+            except (NotOffered, ValueError) as error:
                 return _answer({"error": str(error)}, status=400)
             except LookupError as error:
                 return _answer({"error": str(error.args[0]) if error.args else "unknown"}, status=404)
@@ -311,6 +313,9 @@ def _options(given: Obj) -> list[Obj]:
 
 
 def _same_origin(request: web.Request) -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in {"same-origin", "none"}
     origin = request.headers.get("Origin")
     return origin is None or origin == f"{request.scheme}://{request.host}"
 

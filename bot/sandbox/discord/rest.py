@@ -53,6 +53,11 @@ class Refusal:
     errors: Obj | None
     payload: Obj
 
+    @property
+    def faulty(self) -> bool:
+        """Whether the bot did something wrong: messages that vanish and tokens that die are ordinary life."""
+        return self.status in {400, 403, 413} or self.code == 0
+
     def public(self) -> Obj:
         """For the page."""
         return {

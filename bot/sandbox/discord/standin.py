@@ -693,7 +693,8 @@ class DiscordStandIn:
 
     def _refused(self, refusal: Refusal) -> None:
         self.refusals.append(refusal)
-        self.page.push("refused", refusal.public())
+        if refusal.faulty:
+            self.page.push("refused", refusal.public())
         self._changed()
 
     async def _attachment(self, request: web.Request) -> web.StreamResponse:

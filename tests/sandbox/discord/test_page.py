@@ -1,0 +1,215 @@
+"""The page's API: the world as one person sees it, and what they do in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import discord
+import pytest
+
+from bot.sandbox.discord.standin import DiscordStandIn
+from tests.sandbox.discord.conftest import RunBot, SmallBot
+from tests.sandbox.discord.test_road import a_png, commands
+
+
+class Browser:
+    """One open page."""
+
+    def __init__(self, standin: DiscordStandIn, session: aiohttp.ClientSession, who: str) -> None:
+        self.standin = standin
+        self.session = session
+        self.person = standin.person(who)
+        self.socket: aiohttp.ClientWebSocketResponse | None = None
+
+    async def open(self) -> Browser:
+        url = f"{self.standin.base_url}/sandbox/api/events?person={self.person.id}"
+        self.socket = await self.session.ws_connect(url)
+        return self
+
+    async def world(self) -> Any:
+        url = f"{self.standin.base_url}/sandbox/api/world?person={self.person.id}"
+        async with self.session.get(url) as answer:
+            assert answer.headers["Content-Type"] == "application/json"
+            return await answer.json()
+
+    async def post(self, path: str, **more: Any) -> tuple[int, Any]:
+        async with self.session.post(f"{self.standin.base_url}/sandbox/api/{path}", **more) as answer:
+            return answer.status, await answer.json()
+
+    async def interact(self, channel: str, **more: Any) -> str:
+        where = self.standin.channel(channel, self.person).id
+        status, body = await self.post("interact", json={"person": self.person.id, "channel_id": where, **more})
+        assert status == 200, body
+        return str(body["interaction_id"])
+
+    async def event(self, *kinds: str) -> Any:
+        assert self.socket is not None
+        while True:
+            event = await self.socket.receive_json(timeout=5)
+            if event["type"] in kinds:
+                return event
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as one:
+        yield one
+
+
+async def test_the_world_is_what_the_person_sees(standin: DiscordStandIn, session: aiohttp.ClientSession) -> None:
+    nia, ada = Browser(standin, session, "nia"), Browser(standin, session, "ada")
+    standin.say("ada", "dm", "between us")
+
+    hers, other = await nia.world(), await ada.world()
+
+    assert [one["name"] for one in hers["people"]] == ["Ada", "Mo", "Nia", "Pat"]
+    assert [one["name"] for one in hers["channels"] if one["guild_id"] == hers["guild"]["id"]] == [
+        "general",
+        "after-dark",
+        "phone",
+        "read-only",
+    ]
+    assert [one["kind"] for one in hers["channels"]].count("dm") == 1
+    assert {one["name"]: one["nsfw"] for one in hers["channels"]}["after-dark"]
+    assert "between us" not in str(hers)
+    assert "between us" in str(other)
+    assert hers["bot"] == {"id": standin.world.bot.id, "name": "Easel", "online": False}
+    assert {"rate_limit", "gateway_drop"} <= {one["name"] for one in hers["troubles"]}
+
+
+async def test_a_command_goes_its_way_through_the_page(
+    standin: DiscordStandIn, session: aiohttp.ClientSession, run_bot: RunBot
+) -> None:
+    await run_bot(commands)
+    ada = await Browser(standin, session, "ada").open()
+    mo = await Browser(standin, session, "mo").open()
+    command = next(one for one in (await ada.world())["commands"] if one["name"] == "paint")
+    assert command["allowed"][standin.world.general.id]
+
+    typing = [{"name": "model", "type": 3, "value": "fl", "focused": True}]
+    asked = await ada.interact("general", kind="autocomplete", command_id=command["id"], options=typing)
+    assert await ada.event("autocomplete") == {
+        "type": "autocomplete",
+        "interaction_id": asked,
+        "choices": [{"name": "flux", "value": "flux"}],
+    }
+
+    form = aiohttp.FormData()
+    form.add_field("file", a_png(), filename="in.png", content_type="image/png")
+    status, upload = await ada.post(f"upload?person={ada.person.id}", data=form)
+    assert (status, upload["width"], upload["content_type"]) == (200, 8, "image/png")
+    options = [{"name": "prompt", "type": 3, "value": "a fox"}, {"name": "picture", "type": 11, "value": upload["id"]}]
+    number = await ada.interact("general", kind="command", command_id=command["id"], options=options)
+
+    loading = (await mo.event("message_create"))["message"]
+    done = (await mo.event("message_update"))["message"]
+    assert loading["flags"] == 128
+    assert loading["interaction_metadata"]["id"] == number
+    assert [(await ada.event("answered"))["interaction_id"] for _ in range(2)] == [asked, number]
+    picture = next(one for one in done["components"][0]["components"] if one["type"] == 12)["items"][0]["media"]["url"]
+    async with session.get(picture) as answer:
+        assert (answer.status, answer.content_type) == (200, "image/png")
+
+    pressed = {"kind": "component", "message_id": done["id"], "custom_id": "small:again", "component_type": 2}
+    await mo.interact("general", **pressed)
+    assert (await mo.event("message_update"))["message"]["components"][0]["components"][0]["content"] == "Pressed"
+
+
+async def test_a_modal_is_shown_to_its_person_and_sent_back(
+    standin: DiscordStandIn, session: aiohttp.ClientSession, run_bot: RunBot
+) -> None:
+    await run_bot(commands)
+    nia = await Browser(standin, session, "nia").open()
+    mo = await Browser(standin, session, "mo").open()
+    ask = standin.commands.find("ask")["id"]
+
+    number = await nia.interact("general", kind="command", command_id=ask, options=[])
+    event = await nia.event("modal")
+    assert event["interaction_id"] == number
+    assert event["modal"]["components"][0]["component"]["value"] == "a cat"
+    fields = [{"custom_id": "prompt", "type": 4, "value": "a hen"}]
+    await nia.interact("general", kind="modal", modal_interaction_id=number, custom_id="x", components=fields)
+    answer = (await nia.event("message_create"))["message"]
+    assert (answer["content"], answer["flags"]) == ("You wrote a hen", 64)
+
+    gone = {"person": nia.person.id, "channel_id": standin.world.general.id, "message_id": answer["id"]}
+    assert (await nia.post("dismiss", json=gone))[0] == 200
+    assert (await nia.event("message_delete"))["message_id"] == answer["id"]
+    assert (await nia.world())["messages"][standin.world.general.id] == []
+    standin.say("nia", "general", "the end")
+    assert (await mo.event("message_create", "modal"))["message"]["content"] == "the end"
+
+
+async def test_what_goes_wrong_is_pushed(
+    standin: DiscordStandIn, session: aiohttp.ClientSession, run_bot: RunBot
+) -> None:
+    def setup(bot: SmallBot) -> None:
+        @bot.tree.command(description="x")
+        async def wrong(interaction: discord.Interaction) -> None:
+            try:
+                await interaction.response.send_message("x" * 2001)
+            except discord.HTTPException:
+                return
+
+    standin.interactions.answer_deadline_s = 0.3
+    await run_bot(setup)
+    ada = await Browser(standin, session, "ada").open()
+
+    number = await ada.interact("general", kind="command", command_id=standin.commands.find("wrong")["id"])
+    refused = await ada.event("refused")
+    failed = await ada.event("failed")
+
+    assert (refused["status"], refused["code"], refused["message"]) == (400, 50035, "Invalid Form Body")
+    assert "content" in refused["errors"]["data"]
+    assert failed["interaction_id"] == number
+    assert failed["reason"] == "The application did not respond"
+
+
+async def test_the_page_is_told_in_a_sentence(standin: DiscordStandIn, session: aiohttp.ClientSession) -> None:
+    nia = Browser(standin, session, "nia")
+    general = {"person": nia.person.id, "channel_id": standin.world.general.id}
+
+    assert await nia.post("message", json=general | {"content": " "}) == (
+        400,
+        {"error": "An empty message cannot be sent."},
+    )
+    assert (await nia.post("message", json=general | {"channel_id": standin.world.elsewhere.id}))[0] == 404
+    assert (await nia.post("interact", json=general | {"kind": "dance"}))[0] == 400
+    assert (await nia.post("interact", json=general | {"kind": "command", "command_id": "1"}))[0] == 400
+    assert (await nia.post("trouble", json={"name": "weather", "value": 1}))[0] == 404
+    assert (await nia.post("message", json=general, headers={"Origin": "https://example.org"}))[0] == 403
+    assert (await nia.post("message", json=general, headers={"Sec-Fetch-Site": "cross-site"}))[0] == 403
+    assert (await nia.post("message", json=general | {"content": "hello"}))[1]["message"]["content"] == "hello"
+
+
+async def test_troubles_are_switched_and_shown_to_everybody(
+    standin: DiscordStandIn, session: aiohttp.ClientSession
+) -> None:
+    done: list[object] = []
+
+    async def act(value: object) -> None:
+        done.append(value)
+
+    standin.add_action("bot_restart", "Restart", "Ends it.", act)
+    mo = await Browser(standin, session, "mo").open()
+
+    status, body = await mo.post("trouble", json={"name": "rate_limit", "value": True})
+    shown = {one["name"]: one["value"] for one in (await mo.event("troubles"))["troubles"]}
+    await mo.post("trouble", json={"name": "bot_restart", "value": True})
+
+    assert status == 200
+    assert {one["name"]: one["value"] for one in body["troubles"]}["rate_limit"] is True
+    assert shown["rate_limit"] is True
+    assert done == [True]
+
+
+async def test_files_outside_the_page_are_not_served(standin: DiscordStandIn, session: aiohttp.ClientSession) -> None:
+    async with session.get(f"{standin.base_url}/..%2frun.py") as answer:
+        assert answer.status == 404
+    async with session.get(f"{standin.base_url}/nothing.js") as answer:
+        assert answer.status == 404
+    async with session.get(standin.base_url) as answer:
+        assert answer.status == 200
+        assert answer.content_type == "text/html"
