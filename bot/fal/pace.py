@@ -11,17 +11,17 @@ class Pace:
     """How patient we are. Names ending in `_s` are seconds."""
 
     # A job of known duration is first looked at when it should be done, so that one look usually suffices.
-    margin_s: float = 0.2
+    margin_s: float = 0.15
     margin_share: float = 0.05
     #: The first look at a long job comes no later than this, so that people see it move.
-    first_look_s: float = 8.0
+    first_look_s: float = 12.0
     poll_min_s: float = 0.5
     poll_growth: float = 1.5
     poll_max_s: float = 5.0
     #: Far back in fal's queue the longest interval grows up to this.
     poll_queued_max_s: float = 20.0
     polls_at_once: int = 32
-    polls_per_s: float = 250.0
+    polls_per_s: float = 500.0
 
     # Pauses for everything polled while fal answers nothing useful.
     outage_min_s: float = 0.5
