@@ -32,12 +32,15 @@ MAX_CONNECTIONS = 96
 
 
 def point_discord_at(settings: DiscordSettings) -> None:
-    """Make discord.py use the configured hosts.
+    """Make discord.py use the configured hosts, where they were configured.
 
     discord.py 2.7.1 has no option for this; `Route.BASE` and `DEFAULT_GATEWAY` are read at call time.
     """
-    discord.http.Route.BASE = settings.api_url.rstrip("/")
-    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+    usual = DiscordSettings()
+    if settings.api_url != usual.api_url:
+        discord.http.Route.BASE = settings.api_url.rstrip("/")
+    if settings.gateway_url != usual.gateway_url:
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
 
 
 class EaselBot(commands.Bot):
