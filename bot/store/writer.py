@@ -24,7 +24,8 @@ R = TypeVar("R")
 #: exception is raised to that caller alone.
 Batch = Callable[[Connection, Sequence[Q]], Sequence[R | Exception]]
 
-_MOST_IN_ONE_TRANSACTION = 250
+#: Bounds how long the event loop is busy preparing one transaction (some 20 ms).
+_MOST_IN_ONE_TRANSACTION = 128
 
 
 @dataclass(slots=True)
@@ -81,14 +82,17 @@ class Writer:
             await self._write(self._next())
 
     def _next(self) -> list[_Waiting]:
-        """The oldest request and all of its kind. Requests that wait at the same time have no order among them."""
+        """The oldest requests; on PostgreSQL of one kind, which locks rows in one order.
+
+        Two processes whose transactions mix kinds would lock each other out there.
+        """
         kind = self._waiting[0].batch
         chosen: list[_Waiting] = []
         others: deque[_Waiting] = deque()
-        for waiting in self._waiting:
-            fits = waiting.batch is kind and len(chosen) < _MOST_IN_ONE_TRANSACTION
-            (chosen if fits else others).append(waiting)
-        self._waiting = others
+        while self._waiting and len(chosen) < _MOST_IN_ONE_TRANSACTION:
+            waiting = self._waiting.popleft()
+            (chosen if self._database.is_sqlite or waiting.batch == kind else others).append(waiting)
+        self._waiting.extendleft(reversed(others))
         return chosen
 
     async def _write(self, members: list[_Waiting]) -> None:
@@ -111,9 +115,20 @@ class Writer:
             _answer(member.done, result)
 
     async def _commit(self, members: list[_Waiting]) -> Sequence[Any]:
-        batch = members[0].batch
-        requests = [member.request for member in members]
-        return await self._database.write(lambda connection: batch(connection, requests))
+        """Kind by kind: requests that wait at the same time have no order among them, only those of one kind."""
+        kinds: dict[Batch[Any, Any], list[int]] = {}
+        for position, member in enumerate(members):
+            kinds.setdefault(member.batch, []).append(position)
+
+        def work(connection: Connection) -> list[Any]:
+            results: list[Any] = [None] * len(members)
+            for batch, positions in kinds.items():
+                answers = batch(connection, [members[position].request for position in positions])
+                for position, answer in zip(positions, answers, strict=True):
+                    results[position] = answer
+            return results
+
+        return await self._database.write(work)
 
 
 def _may_be_one_member(error: StoreUnusable) -> bool:

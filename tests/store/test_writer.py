@@ -43,8 +43,36 @@ async def test_calls_made_at_once_share_a_transaction(store: Store) -> None:
     assert await commits_during(store, *moves, *notes) <= 3
 
 
+async def test_on_sqlite_calls_of_different_kinds_share_a_transaction_too(file_store: Store) -> None:
+    job = await accepted(file_store)
+
+    calls = [
+        file_store.accept(new_job(), WIDE, max_waiting=9),
+        file_store.advance(job, JobState.CANCELLED),
+        file_store.set_meta("a", "b"),
+        file_store.claim(1),
+    ]
+    assert await commits_during(file_store, *calls) <= 2
+
+
+async def test_a_call_that_breaks_does_not_break_those_of_another_kind(file_store: Store) -> None:
+    job = await accepted(file_store)
+    broken = new_job(options={"seed": object()})
+
+    answers = await asyncio.gather(
+        file_store.advance(job, JobState.CANCELLED),
+        file_store.accept(broken, WIDE, max_waiting=9),
+        file_store.set_meta("a", "b"),
+        return_exceptions=True,
+    )
+
+    assert [isinstance(answer, Exception) for answer in answers] == [False, True, False]
+    assert await file_store.live_jobs() == []
+    assert await file_store.meta("a") == "b"
+
+
 async def test_no_transaction_grows_without_bound(store: Store) -> None:
-    accepts = [store.accept(new_job(user=n), WIDE, max_waiting=9999) for n in range(600)]
+    accepts = [store.accept(new_job(user=n), WIDE, max_waiting=9999) for n in range(300)]
 
     assert 3 <= await commits_during(store, *accepts) <= 4
 
