@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bot.sandbox.discord import validate
@@ -24,6 +24,8 @@ class Composer:
         self.world = world
         self.files = files
         self.file_limit_bytes = 10 * 1024 * 1024
+        #: Told of files that came with a Components V2 message but that no component shows: nobody sees them.
+        self.on_unseen: list[Callable[[Message, list[str]], None]] = []
 
     def check(
         self, payload: Obj, uploads: Sequence[Upload], *, at: validate.Path = (), old: Message | None = None
@@ -86,6 +88,9 @@ class Composer:
         used = _referenced(data)
         # Discord lists only what no embed and no component shows.
         data["attachments"] = [file.object for file in message.files if file.id not in used]
+        if data["flags"] & Flag.COMPONENTS_V2 and data["attachments"]:
+            for listener in self.on_unseen:
+                listener(message, [one["filename"] for one in data["attachments"]])
         self._mentions(data, payload, quiet=message.visible_to is not None)
 
     def _kept(
@@ -111,7 +116,7 @@ class Composer:
     def _embed(self, embed: Obj, files: Sequence[StoredFile]) -> Obj:
         shown = {"type": "rich"} | {key: value for key, value in embed.items() if value is not None}
         for key in ("image", "thumbnail"):
-            if isinstance(shown.get(key), dict):
+            if isinstance(shown.get(key), dict) and shown[key].get("url"):
                 shown[key] = _media(shown[key], files)
         return shown
 
@@ -160,7 +165,10 @@ def _referenced(data: Obj) -> set[str]:
 
 def _media(given: Obj, files: Sequence[StoredFile]) -> Obj:
     url = str(given["url"])
-    if not url.startswith(_ATTACHMENT):
+    name = url.removeprefix(_ATTACHMENT)
+    # The newest wins when a kept and a new file share a name.
+    file = next((one for one in reversed(files) if one.filename == name), None)
+    if file is None:
         return {
             "id": "0",
             "url": url,
@@ -171,9 +179,6 @@ def _media(given: Obj, files: Sequence[StoredFile]) -> Obj:
             "loading_state": 2,
             "flags": 0,
         }
-    name = url.removeprefix(_ATTACHMENT)
-    # The newest wins when a kept and a new file share a name.
-    file = next(one for one in reversed(files) if one.filename == name)
     return {
         "id": file.id,
         "url": file.object["url"],

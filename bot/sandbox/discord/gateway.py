@@ -268,6 +268,12 @@ class Gateway:
     async def _identify(self, given: Obj, link: _Link) -> Session | None:
         now_s = self._clock()
         self.identifies.append(now_s)
+        if self.session_start_limit()["remaining"] <= 0:
+            # Discord ends every session and resets the token.
+            await self.drop("abort")
+            self.sessions.clear()
+            await link.socket.close(code=4004, message=b"Authentication failed.")
+            return None
         if str(given.get("token", "")).removeprefix("Bot ") != self.token:
             await link.socket.close(code=4004, message=b"Authentication failed.")
             return None

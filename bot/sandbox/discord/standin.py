@@ -67,6 +67,8 @@ class DiscordStandIn:
         self.files = FileStore(self.world.snowflakes)
         self.composer = Composer(self.world, self.files)
         self.page = Page(self)
+        self.unseen_files: deque[str] = deque(maxlen=10_000)
+        self.composer.on_unseen.append(self._unseen)
         self.gateway = Gateway(self.world, token=self.token, clock=self.now_s, on_presence=self._presence)
         self.board = Board(self.world, self.composer, self.gateway, self.now_s, self.page.push)
         self.interactions = Interactions(self.world, self.board, self.gateway, self.now_s)
@@ -696,6 +698,10 @@ class DiscordStandIn:
         if refusal.faulty:
             self.page.push("refused", refusal.public())
         self._changed()
+
+    def _unseen(self, message: Message, names: list[str]) -> None:
+        self.unseen_files.extend(names)
+        self.page.log(f"Nobody sees {', '.join(names)}: no component of message {message.id} shows it.")
 
     async def _attachment(self, request: web.Request) -> web.StreamResponse:
         found = self.files.open(request.path, dict(request.query), now_s=self.now_s())

@@ -6,10 +6,11 @@ Every public function looks at one kind of payload and raises `DiscordError` 500
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec
 from urllib.parse import urlsplit
 
 from bot.sandbox.discord.wire import DiscordError, Flag, Obj
@@ -135,6 +136,23 @@ class Problems:
             self.add(path, "BASE_TYPE_CHOICES", f"Value must be one of {{{listed}}}.")
 
 
+_Parameters = ParamSpec("_Parameters")
+
+
+def _refusing(check: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """A number where an object belongs is the sender's fault, too."""
+
+    @functools.wraps(check)
+    def checked(*given: _Parameters.args, **named: _Parameters.kwargs) -> None:
+        try:
+            check(*given, **named)
+        except (AttributeError, TypeError) as error:
+            wrong = {"code": "DICT_TYPE_CONVERT", "message": "Only dictionaries may be used in a DictType"}
+            raise DiscordError(400, 50035, "Invalid Form Body", errors={"_errors": [wrong]}) from error
+
+    return checked
+
+
 def _length(text: str) -> int:
     """Discord counts Unicode code points."""
     return len(text)
@@ -157,6 +175,7 @@ class Files:
         return {name for name, _ in self.uploaded} | set(self.kept)
 
 
+@_refusing
 def message(
     payload: Obj,
     files: Files,
@@ -509,6 +528,7 @@ def _select(problems: Problems, at: Path, select: Obj, tally: _Tally) -> None:
 # ---------------------------------------------------------------------- modals, choices
 
 
+@_refusing
 def modal(payload: Obj, *, at: Path = ("data",)) -> None:
     """The `data` of a type 9 callback."""
     problems = Problems()
@@ -584,6 +604,7 @@ def _text_input(problems: Problems, at: Path, child: Obj) -> None:
     problems.text((*at, "value"), child.get("value"), most or 4000)
 
 
+@_refusing
 def choices(payload: Obj, *, kind: int, at: Path = ("data",)) -> None:
     """The `data` of a type 8 callback for an option of type `kind` (3 string, 4 integer, 10 number)."""
     problems = Problems()
@@ -605,6 +626,7 @@ def _choice(problems: Problems, at: Path, one: Obj, kind: int) -> None:
 # ---------------------------------------------------------------------- commands
 
 
+@_refusing
 def commands(listed: object) -> None:
     """A bulk overwrite."""
     problems = Problems()
@@ -624,6 +646,7 @@ def commands(listed: object) -> None:
         raise DiscordError(400, 30032, "Maximum number of application commands reached (100)")
 
 
+@_refusing
 def command(payload: Obj, *, partial: bool = False) -> None:
     """One command to be created, or (partial) changed."""
     problems = Problems()

@@ -244,6 +244,29 @@ async def test_an_edit_drops_the_files_it_does_not_list(standin: DiscordStandIn,
     assert len(message.files) == 2
 
 
+async def test_a_file_that_no_component_shows_is_noticed(standin: DiscordStandIn, raw: Raw) -> None:
+    form = aiohttp.FormData(quote_fields=False)
+    form.add_field("payload_json", '{"flags":32768,"components":[{"type":10,"content":"look"}]}')
+    form.add_field("files[0]", b"x", filename="a.png")
+
+    status, message = await raw.call("POST", f"/channels/{standin.world.general.id}/messages", data=form)
+
+    assert status == 200
+    assert [one["filename"] for one in message["attachments"]] == ["a.png"] == list(standin.unseen_files)
+
+
+async def test_embeds_take_their_picture_out_of_the_attachments(standin: DiscordStandIn, raw: Raw) -> None:
+    form = aiohttp.FormData(quote_fields=False)
+    embeds = '[{"title":"t","image":{"url":"attachment://a.txt"}},{"image":{"url":"attachment://missing.png"}}]'
+    form.add_field("payload_json", f'{{"embeds":{embeds}}}')
+    form.add_field("files[0]", b"x", filename="a.txt")
+
+    _, message = await raw.call("POST", f"/channels/{standin.world.general.id}/messages", data=form)
+
+    assert message["attachments"] == []
+    assert message["embeds"][0]["image"]["url"].startswith(standin.base_url)
+
+
 async def test_a_request_above_the_limit_is_too_large(standin: DiscordStandIn, raw: Raw) -> None:
     form = aiohttp.FormData(quote_fields=False)
     for index in range(3):

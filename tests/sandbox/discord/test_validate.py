@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from bot.sandbox.discord import validate
+from bot.sandbox.discord.compose import render_components
 from bot.sandbox.discord.validate import Files
 from bot.sandbox.discord.wire import DiscordError
+from bot.sandbox.discord.world import StoredFile
 
 V2 = 1 << 15
 
@@ -74,6 +79,32 @@ GOOD = [
 @pytest.mark.parametrize("payload", GOOD)
 def test_what_discord_takes_is_taken(payload: dict[str, Any]) -> None:
     validate.message(payload, FILES)
+
+
+STORED = [
+    StoredFile("1", name, 10, {"url": "u", "proxy_url": "u", "content_type": "image/png"})
+    for name in ("a.png", "old.png")
+]
+JUNK: list[Any] = [None, 5, -1, True, "x", "", [], {}, [5], {"type": 99}]
+
+
+def with_junk(node: Any, junk: Any) -> Iterator[Any]:
+    """The payload again and again, each time with another part replaced."""
+    if isinstance(node, dict | list):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            for changed in (junk, *with_junk(value, junk)):
+                other: Any = copy.copy(node)
+                other[key] = changed
+                yield other
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=repr)
+@pytest.mark.parametrize("payload", GOOD)
+def test_junk_is_refused_and_never_breaks_the_check(payload: dict[str, Any], junk: Any) -> None:
+    for changed in with_junk(payload, junk):
+        with contextlib.suppress(DiscordError):
+            validate.message(changed, FILES)
+            render_components(changed.get("components") or [], STORED)
 
 
 BAD = [
