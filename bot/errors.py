@@ -1,35 +1,35 @@
 """The error tree. Each class carries the sentence a person reads.
 
-    EaselError
-    ├── Refusal                 asked for something we will not start; nothing was spent
-    │   ├── InvalidOption       a value that the model does not take
-    │   ├── UnknownModel        no such model here
-    │   ├── ModelUnavailable    known, but not offered (no key, switched off, retired)
-    │   ├── LimitReached        the person or the server has to wait
-    │   ├── CannotPostHere      the bot lacks a permission in this channel
-    │   ├── BadPicture          an attachment that is no usable picture
-    │   ├── NotYours            somebody else's picture or a moderator's button
-    │   ├── JobUnknown          the picture's record is gone
-    │   └── Overloaded          too much is waiting already
-    ├── PaintingFailed          accepted, then failed; the reservation is released
-    │   ├── ContentRefused      fal's or a partner's content policy
-    │   ├── OptionsRefused      fal did not like the arguments
-    │   ├── ModelGone           fal answers 404 for this model
-    │   ├── BalanceExhausted    the fal account has no money left
-    │   ├── KeyRefused          fal does not know the key
-    │   ├── PaintingTimedOut    fal gave up waiting or we did
-    │   ├── FalBroken           fal answered 5xx or nothing at all
-    │   ├── Cancelled           fal says the request was cancelled
-    │   ├── ResultUnusable      what came back is no picture
-    │   └── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
-    ├── Transient               worth another try by the caller; never shown to a person
-    │   ├── FalUnreachable      no usable answer to a GET or PUT
-    │   └── AnswerLost          a submit POST whose answer never came: fal may or may not have it
-    └── SetupError              the operator has to mend something; printed, never shown in chat
-        ├── SettingsInvalid
-        ├── TokenMissing
-        ├── StoreUnusable       read-only, full, damaged, or newer than the code
-        └── DiscordRefused      wrong token, missing intents
+EaselError
+├── Refusal                 asked for something we will not start; nothing was spent
+│   ├── InvalidOption       a value that the model does not take
+│   ├── UnknownModel        no such model here
+│   ├── ModelUnavailable    known, but not offered (no key, switched off, retired)
+│   ├── LimitReached        the person or the server has to wait
+│   ├── CannotPostHere      the bot lacks a permission in this channel
+│   ├── BadPicture          an attachment that is no usable picture
+│   ├── NotYours            somebody else's picture or a moderator's button
+│   ├── JobUnknown          the picture's record is gone
+│   └── Overloaded          too much is waiting already
+├── PaintingFailed          accepted, then failed; the reservation is released
+│   ├── ContentRefused      fal's or a partner's content policy
+│   ├── OptionsRefused      fal did not like the arguments
+│   ├── ModelGone           fal answers 404 for this model
+│   ├── BalanceExhausted    the fal account has no money left
+│   ├── KeyRefused          fal does not know the key
+│   ├── PaintingTimedOut    fal gave up waiting or we did
+│   ├── FalBroken           fal answered 5xx or nothing at all
+│   ├── Cancelled           fal says the request was cancelled
+│   ├── ResultUnusable      what came back is no picture
+│   └── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
+├── Transient               worth another try by the caller; never shown to a person
+│   ├── FalUnreachable      no usable answer to a GET or PUT
+│   └── AnswerLost          a submit POST whose answer never came: fal may or may not have it
+└── SetupError              the operator has to mend something; printed, never shown in chat
+    ├── SettingsInvalid
+    ├── TokenMissing
+    ├── StoreUnusable       read-only, full, damaged, or newer than the code
+    └── DiscordRefused      wrong token, missing intents
 """
 
 from __future__ import annotations
@@ -162,7 +162,9 @@ class JobUnknown(Refusal):
     code = "job_unknown"
 
     def __init__(self) -> None:
-        super().__init__("I no longer have the record of this picture, so this button can't work. Start afresh with `/imagine`.")
+        super().__init__(
+            "I no longer have the record of this picture, so this button can't work. Start afresh with `/imagine`."
+        )
 
 
 class Overloaded(Refusal):
@@ -211,7 +213,9 @@ class OptionsRefused(PaintingFailed):
     worth_retrying = False
 
     def __init__(self, detail: str) -> None:
-        super().__init__(f"fal.ai did not accept these options: {detail}. Your quota was not used; change them and try again.")
+        super().__init__(
+            f"fal.ai did not accept these options: {detail}. Your quota was not used; change them and try again."
+        )
 
 
 class ModelGone(PaintingFailed):
@@ -232,7 +236,8 @@ class BalanceExhausted(PaintingFailed):
 
     def __init__(self) -> None:
         super().__init__(
-            "The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot. Your quota was not used."
+            "The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot. "
+            "Your quota was not used."
         )
 
 
@@ -243,7 +248,8 @@ class KeyRefused(PaintingFailed):
 
     def __init__(self) -> None:
         super().__init__(
-            "fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it. Your quota was not used."
+            "fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it. "
+            "Your quota was not used."
         )
 
 

@@ -1,0 +1,1 @@
+"""What may be asked and shown. The room is kept; nothing lives here yet."""
