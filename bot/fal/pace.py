@@ -1,9 +1,8 @@
-"""Every interval, limit and timeout of `bot.fal` in one value, so that tests can run the same code faster."""
+"""Every interval, limit and timeout of `bot.fal` in one value, so that tests can be less patient."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,3 @@ class Pace:
     downloads_at_once: int = 12
     uploads_at_once: int = 3
     calls_at_once: int = 64
-
-    def scaled(self, factor: float) -> Self:
-        """The same manners on another clock: every `_s` field times `factor`."""
-        times = {field.name: getattr(self, field.name) * factor for field in fields(self) if field.name.endswith("_s")}
-        times |= {"polls_per_s": self.polls_per_s / factor, "streams_per_s": self.streams_per_s / factor}
-        return replace(self, **times)

@@ -156,6 +156,9 @@ class Poller:
             pause_s = min(self._pace.outage_min_s * 2 ** min(ticket.failures, 20), self._pace.outage_max_s)
             ticket.due = now + max(pause_s * (0.5 + 0.5 * self._jitter()), error.retry_after_s or 0.0)
             heapq.heappush(self._heap, ticket)  # pumped when this task is done
+        except asyncio.CancelledError:  # closed while asking: nobody waits for ever
+            ticket.answer.cancel()
+            raise
         except Exception as error:
             if not ticket.answer.done():
                 ticket.answer.set_exception(error)

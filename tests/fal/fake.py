@@ -22,7 +22,7 @@ Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FAST = replace(
     Pace(),
     margin_s=0.01,
-    first_look_s=0.4,
+    first_look_s=0.05,
     poll_min_s=0.01,
     poll_max_s=0.05,
     poll_queued_max_s=0.05,

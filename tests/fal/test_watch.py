@@ -22,6 +22,7 @@ from tests.fal.fake import (
     bodies,
     drops,
     event,
+    hangs,
     html,
     line,
     model,
@@ -307,7 +308,7 @@ async def test_a_polled_job_of_known_duration_costs_four_calls(fake: FakeFal) ->
         return web.json_response(COMPLETED if loop.time() >= started_at + takes_s else WORKING)
 
     fake.always("status", status)
-    async with fake.fal(max_streams=0) as fal:
+    async with fake.fal(max_streams=0, pace=replace(FAST, first_look_s=10)) as fal:
         request = await fal.submit("owner/alias", {"prompt": "x"}, start_timeout_s=60)
         started_at = loop.time()
         await watched(fal, request, takes_s)
@@ -484,3 +485,21 @@ async def test_leaving_the_house_ends_its_watches(fake: FakeFal) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await watch
+
+
+async def test_leaving_the_house_ends_watches_that_are_just_asking(fake: FakeFal) -> None:
+    fake.always("status", hangs)
+    async with fake.fal(max_streams=0) as fal:
+        watch = asyncio.create_task(watched(fal, fake.request()))
+        await fake.heard(1)
+
+    with pytest.raises(asyncio.CancelledError):
+        await watch
+
+
+async def test_a_closed_house_takes_no_more_watches(fake: FakeFal) -> None:
+    async with fake.fal(max_streams=0) as fal:
+        pass
+
+    with pytest.raises(RuntimeError, match="closed"):
+        await watched(fal, fake.request())
