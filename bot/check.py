@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,7 +22,7 @@ from uuid import uuid4
 import aiohttp
 import discord
 
-from bot.catalogue import Catalogue, load
+from bot.catalogue import Catalogue, Model, load
 from bot.db import sqlite_file
 from bot.errors import EaselError, SettingsInvalid
 from bot.logs import Redaction
@@ -142,7 +142,7 @@ async def _database(url: str) -> AsyncIterator[Finding]:
         async for finding in _content(url):
             yield finding
     if file is not None:
-        for maybe in (_sqlite_version(sqlite3.sqlite_version_info), _space(file)):
+        for maybe in (sqlite_version(sqlite3.sqlite_version_info), _space(file)):
             if maybe is not None:
                 yield maybe
 
@@ -180,7 +180,8 @@ def _nearest_folder(file: Path) -> Path:
     return next(folder for folder in file.parents if folder.is_dir())
 
 
-def _sqlite_version(version: tuple[int, ...]) -> Finding | None:
+def sqlite_version(version: tuple[int, ...]) -> Finding | None:
+    """A warning for versions with the corruption fault of the write-ahead log."""
     if version >= _SOUND_SQLITE:
         return None
     return warning(
@@ -413,14 +414,13 @@ class _Fal:
         # Prices come from a host that stand-ins do not have; asking it then would send a made-up key out.
         self._prices = "https://api.fal.ai/v1" if settings.fal.queue_url is None else None
         self._headers = {"Authorization": f"Key {settings.fal.key.get_secret_value()}"}
-        self._own_prices = settings.models.prices_usd
 
     async def examine(self) -> AsyncIterator[Finding]:
         try:
             yield await self._key()
             yield await self._balance()
             if self._prices is not None:
-                async for finding in self._live_prices(self._prices):
+                for finding in await self._live_prices(self._prices):
                     yield finding
         except _Unusable as unusable:
             yield unusable.finding
@@ -459,25 +459,13 @@ class _Fal:
             return warning(f"fal.ai: its upload service answered {status}", "Only models that take a picture need it.")
         return ok("fal.ai: the account has credit, and uploads work")
 
-    async def _live_prices(self, base: str) -> AsyncIterator[Finding]:
-        models = {model.endpoint: model for model in self._catalogue.models if model.price.by_option is None}
-        query = urlencode({"endpoint_id": ",".join(list(models)[:50])})
+    async def _live_prices(self, base: str) -> list[Finding]:
+        query = urlencode({"endpoint_id": ",".join([model.endpoint for model in self._catalogue.models][:50])})
         try:
             status, body = await self._ask("GET", f"{base}/models/pricing?{query}")
-            prices = json.loads(body).get("prices", []) if status == 200 else []
-        except (_Unusable, ValueError, AttributeError):
-            return  # a bonus; its absence says nothing
-        for price in prices:
-            model = models.get(price.get("endpoint_id"))
-            live = price.get("unit_price")
-            if model is None or live is None or model.price.usd is None:
-                continue
-            if abs(float(model.price.usd) - float(live)) > 0.0005:
-                yield warning(
-                    f"Price of {model.key}: fal says ${live:g} per {price.get('unit', 'unit')}, "
-                    f"Easel shows ${model.price.usd} per {model.price.unit}",
-                    f'Set "{model.key}" under [models.prices_usd] if people should see the former.',
-                )
+            return other_prices(self._catalogue.models, json.loads(body).get("prices", ())) if status == 200 else []
+        except (_Unusable, ValueError, AttributeError, TypeError):
+            return []  # a bonus; its absence says nothing
 
     async def _ask(self, method: str, url: str) -> tuple[int, str]:
         try:
@@ -487,6 +475,29 @@ class _Fal:
                 return response.status, (await response.content.read(64 * 1024)).decode("utf-8", "replace")
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _Unusable(_unreachable("fal.ai", url.split("/", 3)[2], error)) from error
+
+
+def other_prices(models: Iterable[Model], live: Iterable[Mapping[str, Any]]) -> list[Finding]:
+    """A warning for each model whose price fal states differently."""
+    by_endpoint = {model.endpoint: model for model in models if model.price.by_option is None}
+    findings = []
+    for price in live:
+        model, usd = by_endpoint.get(str(price.get("endpoint_id"))), price.get("unit_price")
+        if (
+            model is None
+            or model.price.usd is None
+            or usd is None
+            or abs(float(model.price.usd) - float(usd)) <= 0.0005
+        ):
+            continue
+        findings.append(
+            warning(
+                f"Price of {model.key}: fal says ${float(usd):g} per {price.get('unit', 'unit')}, "
+                f"Easel shows ${model.price.usd} per {model.price.unit}",
+                f'Set "{model.key}" under [models.prices_usd] if people should see the former.',
+            )
+        )
+    return findings
 
 
 def _speaks_of_balance(body: str) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from bot import check
+from bot.catalogue import load
 from bot.sandbox.discord import DiscordStandIn
 from bot.sandbox.fal import FalStandIn
 from bot.settings import Settings
@@ -265,3 +266,47 @@ def test_the_install_link_asks_for_just_what_is_needed() -> None:
     query = parse_qs(urlsplit(check.install_link("42")).query)
 
     assert query == {"client_id": ["42"], "scope": ["bot applications.commands"], "permissions": ["274878024704"]}
+
+
+def test_a_price_that_fal_states_differently_is_named() -> None:
+    live = [
+        {"endpoint_id": "fal-ai/flux-1/schnell", "unit_price": 0.5, "unit": "megapixels", "currency": "USD"},
+        {"endpoint_id": "fal-ai/qwen-image", "unit_price": 0.02, "unit": "megapixels", "currency": "USD"},
+        {"endpoint_id": "fal-ai/never-heard-of", "unit_price": 1},
+    ]
+
+    (finding,) = check.other_prices(load().models, live)
+
+    assert finding.level == "warning"
+    assert "flux-schnell: fal says $0.5 per megapixels, Easel shows $0.003 per megapixel" in finding.what
+
+
+async def test_a_database_server_that_is_away_is_a_fault(tmp_path: Path) -> None:
+    code, text = await report(tmp_path, database_url="postgresql://easel:hunter2@127.0.0.1:9/easel")
+
+    assert code == 1
+    assert "✗ Database: can't be used" in text
+    assert "hunter2" not in text
+
+
+async def test_an_older_database_is_brought_forward_by_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / "easel.db").touch()
+
+    code, text = await report(tmp_path)
+
+    assert code == 0
+    assert "the next start brings it to this version" in text
+
+
+async def test_a_broken_model_file_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('endpoint = "me/mine"\n')
+
+    code, text = await report(tmp_path, models={"folder": tmp_path})
+
+    assert code == 1
+    assert "mine.toml" in text
+
+
+@pytest.mark.parametrize(("version", "warned"), [((3, 40, 1), True), ((3, 51, 2), True), ((3, 51, 3), False)])
+def test_an_sqlite_with_the_log_fault_is_warned_of(version: tuple[int, ...], warned: bool) -> None:
+    assert (check.sqlite_version(version) is not None) == warned
