@@ -15,7 +15,7 @@ from bot.catalogue.kinds import read_json
 from bot.catalogue.refuse import refuse, refuse_with
 
 MOST_CHARACTERS: Final = 6000
-_KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
+_KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=(\s*)")
 # The lookbehind keeps long runs of separators linear.
 _NEXT_KEY = re.compile(r"(?<![\s,;])[\s,;]+(?=[A-Za-z_][A-Za-z0-9_.-]*[ \t]*=)")
 _QUOTES: Final = {'"': '"', "'": "'", "“": '””“"', "”": '”“"', "„": '“”"', "‘": "’‘'", "’": "’‘'"}
@@ -43,8 +43,7 @@ def read_pairs(text: str) -> list[tuple[str, object]]:
         if not found:
             raise refuse("options", text[at:], _FORM)
         value: object
-        blank_after = text[found.end() - 1] != "="
-        if blank_after and _KEY.match(text, found.end()):
+        if found[2] and _KEY.match(text, found.end()):
             value, at = "", found.end()
         else:
             value, at = _value(text, found.end(), found[1])

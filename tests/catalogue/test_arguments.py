@@ -94,3 +94,11 @@ def test_pictures_inside_lists_and_nested_values_are_found_and_replaced(catalogu
     }  # fmt: skip
     replaced = with_pictures(nested, {link: "https://n.example"})
     assert link not in str(replaced.options)
+
+
+def test_the_body_shares_nothing_with_the_order(catalogue: Catalogue) -> None:
+    placed = order(catalogue, "hidream")
+    body = arguments(catalogue.get("hidream"), placed, safety_checker=True, openai_api_key=None)
+    assert isinstance(body["image_size"], dict)
+    body["image_size"]["width"] = 1
+    assert placed.options["image_size"] == {"width": 1024, "height": 1024}

@@ -70,6 +70,14 @@ def test_completed_choices_are_taken(catalogue: Catalogue) -> None:
                     assert order(catalogue, model.key, options=value).given, value
 
 
+def test_completions_that_discord_would_not_take_are_left_out(catalogue: Catalogue) -> None:
+    long = f'negative_prompt="{"x" * 75}" '
+    assert _values(catalogue, "z-image", f"{long}acc") == []
+    assert _values(catalogue, "z-image", f'{long[:60]}" acc') != []
+    assert _values(catalogue, "omnigen-v2", "negative_prompt=") == []
+    assert size_choices(catalogue.get("flux-schnell"), "1024x768" + " " * 200) == []
+
+
 def test_styles_are_pretty_and_searchable(catalogue: Catalogue) -> None:
     recraft = catalogue.get("recraft-v2")
     assert ("Vector illustration / Line art", "vector_illustration/line_art") in style_choices(recraft, "line art")

@@ -298,10 +298,18 @@ def test_nested_values_as_json_and_with_dots(catalogue: Catalogue, name: str, wh
      "controlnet.end_percentage=.2",
      "controlnet.path=a/b controlnet.control_image_url=https://x.example/a controlnet.path=c/d",
      "controlnet.path=a/b controlnet={}",
+     "controlnet.control_image_url=https://x.example/a controlnet={\"path\":\"a/b\"}",
+     "controlnet={\"path\":\"a/b\",\"control_image_url\":\"https://x.example/a\"} controlnet.path=a/b",
      "ip_adapter.path=a/b", 'ip_adapter={"path":"a/b","image_encoder_path":"c/d","image_url":"https://x.example/a"}'],
 )  # fmt: skip
 def test_nested_values_that_lack_or_clash_are_refused(catalogue: Catalogue, typed: str) -> None:
     assert refused(catalogue, "sd35-large", options=typed).option.startswith(("controlnet", "ip_adapter"))
+
+
+def test_a_nested_value_given_whole_and_in_parts_is_given_twice(catalogue: Catalogue) -> None:
+    whole = 'controlnet={"path":"a/b","control_image_url":"https://x.example/a"}'
+    for typed in (f"{whole} controlnet.path=c/d", f"controlnet.path=c/d {whole}"):
+        assert "given twice" in str(refused(catalogue, "sd35-large", options=typed))
 
 
 def test_the_members_of_nested_values_are_those_of_the_documents() -> None:

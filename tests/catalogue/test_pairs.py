@@ -8,6 +8,7 @@ import time
 import pytest
 
 from bot.catalogue import Catalogue
+from bot.catalogue.kinds import read_json
 from bot.catalogue.pairs import read_pairs
 from bot.errors import InvalidOption
 from tests.catalogue.asking import each, given, refused
@@ -36,6 +37,9 @@ from tests.catalogue.asking import each, given, refused
         ('{"a": 1, "b": "x y"}', [("a", 1), ("b", "x y")]),
         ("a=", [("a", "")]),
         ("a= b=1", [("a", ""), ("b", "1")]),
+        ("a= \n b=1", [("a", ""), ("b", "1")]),
+        ("a=,b=1", [("a", ""), ("b", "1")]),
+        ("a=\n5", [("a", "5")]),
         ("a=3,5", [("a", "3,5")]),
     ],
 )
@@ -53,6 +57,19 @@ def test_text_that_is_no_pairs_is_refused(text: str) -> None:
     with pytest.raises(InvalidOption) as caught:
         read_pairs(text)
     assert caught.value.option == "options"
+
+
+def test_text_beyond_the_limit_is_refused_with_its_length() -> None:
+    with pytest.raises(InvalidOption, match=r"has 7,004 characters; 6,000 is the most"):
+        read_pairs(f'a="{"x" * 7000}"')
+
+
+@each("typed", ['{"a":' * 20000, "[" * 20000, '{"colors":' + "[" * 20000])
+def test_bottomless_json_is_refused(catalogue: Catalogue, typed: str) -> None:
+    refused(catalogue, "recraft-v2", colors=typed)
+    refused(catalogue, "recraft-v2", options=typed[:5900])
+    with pytest.raises(ValueError, match="deep"):
+        read_json("[" * 20000)
 
 
 def test_an_empty_value_is_not_given(catalogue: Catalogue) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from bot.catalogue import Catalogue, size_choices
@@ -19,7 +21,8 @@ _PRESET_MODELS = [
 ]
 BAD_SIZES = [
     "0x0", "99999x99999", "-512x512", "1024x-1", "1024x", "x1024", "1024", "🖼️", "huge", "1024x768x3", "1e3x1e3",
-    "10.5x20", "0:0", "16:0", ":9", "16:", "NaN", "١٠٢٤x١٠٢٤", "1024xx768", "1" * 500, "1" + " " * 6000 + "x", "1:99999", "99999:1", "[]",
+    "10.5x20", "0:0", "16:0", ":9", "16:", "NaN", "١٠٢٤x١٠٢٤", "1024xx768", "1" * 500,
+    "1" + " " * 6000 + "x", "1:99999", "99999:1", "[]",
 ]  # fmt: skip
 
 
@@ -86,6 +89,12 @@ def test_a_model_of_ratios_takes_the_nearest_listed_one(catalogue: Catalogue, ke
 @each("typed", ["21:9", "2:1", "1000x400", "auto", "square_hd"])
 def test_a_shape_that_is_near_no_listed_ratio_is_refused(catalogue: Catalogue, typed: str) -> None:
     assert "`1:1`, `16:9`, `9:16`, `3:4` or `4:3`" in str(refused(catalogue, "imagen4", size=typed))
+
+
+def test_hostile_size_text_is_refused_quickly(catalogue: Catalogue) -> None:
+    start = time.process_time()
+    refused(catalogue, "flux-schnell", size="1" + " " * 6000 + "x")
+    assert time.process_time() - start < 0.05
 
 
 def test_ideogram_v2_has_eleven_ratios_of_its_own(catalogue: Catalogue) -> None:
