@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, FilePayload, Page, ViewportSize, async_playwright, expect
 
-from tests.e2e.page_fake import ADA, EPHEMERAL, GENERAL, LOADING, MO, Obj, PageFake
+from tests.e2e.page_fake import ADA, EPHEMERAL, GENERAL, LOADING, MO, PAGE, Obj, PageFake
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -660,3 +661,27 @@ async def test_the_phone_channel_is_framed_on_a_desk(fake: PageFake, visit: Open
     light: Any = await page.get_by_test_id("lightbox").bounding_box()
     assert box["x"] <= light["x"]
     assert light["width"] <= box["width"]
+
+
+async def test_suggestions_stay_on_the_screen_above_a_phones_keyboard(fake: PageFake, visit: Open) -> None:
+    page = await visit(phone=True)
+    await page.set_viewport_size({"width": 390, "height": 430})
+    await page.get_by_test_id("composer").fill(
+        "/imagine a fox in the snow under a pale winter sun, with crows in the trees"
+    )
+    await page.get_by_test_id("add-option-model").tap()
+    await expect(page.get_by_test_id("option-suggestion")).to_have_count(5)
+    await expect(page.get_by_test_id("command-option-model")).to_be_in_viewport(ratio=1)
+    box: Any = await page.get_by_test_id("suggestions").bounding_box()
+    assert box["y"] >= 0
+    await page.get_by_test_id("option-suggestion").first.tap()
+    await expect(page.get_by_test_id("command-option-prompt")).to_be_visible()
+    await expect(page.get_by_test_id("send")).to_be_in_viewport(ratio=1)
+
+
+async def test_nothing_comes_from_outside_and_no_text_is_ever_read_as_html() -> None:
+    for file in PAGE.iterdir():
+        text = file.read_text()
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text), file.name
+        assert not re.search(r"(?:src|href)=\"https?:|@import|url\(", text), file.name
+        assert not re.search(r"<[^>]+\s(?:on\w+|style)=", text) or file.suffix == ".js", file.name

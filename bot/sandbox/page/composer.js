@@ -1,12 +1,14 @@
 // The line at the bottom: chat messages, the command palette, and commands with their options as fields.
 
-import { byId, el, icon, isNarrow } from "./dom.js";
+import { byId, el, icon } from "./dom.js";
 import { createField, TYPE } from "./fields.js";
 import { avatar } from "./message.js";
 import { channel, leafByTitle, leaves, state } from "./state.js";
 
 const AUTOCOMPLETE_DELAY_MS = 150;
 const MAX_MESSAGE = 2000;
+const ENOUGH_ROOM_PX = 230;
+const NARROW_PX = 560;
 
 export class Composer {
   /** send: {command(leaf, options, remembered), say(text, uploads), autocomplete(leaf, options) → Promise<interaction id>} */
@@ -90,6 +92,7 @@ export class Composer {
       for (const file of files) this.takeFile(file);
     });
     const chat = byId("chat");
+    new ResizeObserver(() => this.refresh()).observe(chat);
     chat.addEventListener("dragover", (event) => {
       if (![...event.dataTransfer.types].includes("Files")) return;
       event.preventDefault();
@@ -111,7 +114,8 @@ export class Composer {
     if (!here) return;
     const place = here.kind === "dm" ? `@${here.name}` : `#${here.name}`;
     const silent = here.can_send === false;
-    this.text.placeholder = silent ? "You cannot write here · / for commands" : isNarrow() || here.phone ? "Message or /" : `Message ${place}, or type / for commands`;
+    const narrow = byId("chat").clientWidth < NARROW_PX;
+    this.text.placeholder = silent ? "You cannot write here · / for commands" : narrow ? "Message or /" : `Message ${place}, or type / for commands`;
     if (this.leaf && !leafByTitle(this.leaf.title)) this.leaf.gone = true;
     if (!this.leaf && this.text.value.startsWith("/") && document.activeElement === this.text) this.#typedText();
   }
@@ -429,12 +433,18 @@ export class Composer {
         ? items.map((item, index) => el("div", { class: "suggest-item", role: "option", id: `suggest-${index}`, data: { index, testid: item.testid, value: item.value } }, item.node))
         : [el("div", { class: "suggest-empty", role: "status" }, empty)]),
     );
-    const room = this.form.getBoundingClientRect().top - byId("chat").getBoundingClientRect().top - 8;
-    this.suggest.style.setProperty("--room", `${Math.round(Math.max(150, room))}px`);
+    this.#makeRoom();
     this.suggest.hidden = false;
     this.suggest.scrollTop = 0;
     this.#control()?.setAttribute("aria-expanded", "true");
     this.#mark();
+  }
+
+  /** Where a keyboard leaves little, only the field being written stays beside its list. */
+  #makeRoom() {
+    const room = () => this.form.getBoundingClientRect().top - byId("chat").getBoundingClientRect().top - 8;
+    if (room() < ENOUGH_ROOM_PX) this.form.classList.add("cramped");
+    this.suggest.style.setProperty("--room", `${Math.round(Math.max(120, room()))}px`);
   }
 
   #control() {
@@ -461,6 +471,7 @@ export class Composer {
     control?.setAttribute?.("aria-expanded", "false");
     control?.removeAttribute?.("aria-activedescendant");
     this.suggest.hidden = true;
+    this.form.classList.remove("cramped");
     this.suggestions = [];
     this.owner = null;
     this.active = -1;

@@ -5,6 +5,8 @@ import { toast } from "./layers.js";
 import { state } from "./state.js";
 
 const MAX_LINES = 500;
+/** What most people come for; the rest is folded away. */
+const MAIN = new Set(["nsfw", "content_policy", "fal_slow", "fal_down", "balance_exhausted", "rate_limit", "gateway_drop", "bot_restart"]);
 
 export class Drawer {
   constructor() {
@@ -12,12 +14,15 @@ export class Drawer {
     this.toggle = byId("open-drawer");
     this.toggle.append(icon("wrench"));
     this.list = el("div", { class: "troubles" });
+    this.rest = el("div", { class: "troubles" });
+    this.restBox = el("details", { class: "fold", data: { testid: "more-troubles" } }, el("summary", {}, "More ways to fail", icon("down")), this.rest);
     this.log = el("pre", { class: "log", tabindex: 0, "aria-label": "Log of the bot", data: { testid: "log" } });
-    this.logBox = el("details", { class: "log-box", data: { testid: "log-box" } }, el("summary", {}, "Log of the bot", icon("down")), this.log);
+    this.logBox = el("details", { class: "fold", data: { testid: "log-box" } }, el("summary", {}, "Log of the bot", icon("down")), this.log);
     this.node.append(
       el("header", { class: "drawer-head" }, icon("wrench"), el("h2", {}, "Make trouble"), el("button", { class: "icon-button", type: "button", "aria-label": "Close", data: { testid: "drawer-close" }, on: { click: () => this.show(false) } }, icon("close"))),
       el("p", { class: "drawer-about" }, "See how the bot behaves when things go wrong. Nothing here leaves this computer."),
       this.list,
+      this.restBox,
       this.logBox,
     );
     this.lines = [];
@@ -31,6 +36,7 @@ export class Drawer {
     document.body.classList.toggle("drawer-open", open);
     this.toggle.setAttribute("aria-expanded", String(open));
     byId("scrim").hidden = !(open && isNarrow());
+    byId("stage").inert = open && isNarrow();
     if (open) this.node.querySelector(".icon-button").focus({ preventScroll: true });
     else this.toggle.focus({ preventScroll: true });
   }
@@ -38,9 +44,16 @@ export class Drawer {
   draw(troubles) {
     this.troubles = troubles ?? [];
     const focused = document.activeElement?.dataset?.testid;
-    this.list.replaceChildren(...this.troubles.map((item) => this.#row(item)));
-    if (focused && this.list) this.list.querySelector(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
-    const active = this.troubles.some((item) => item.kind !== "action" && item.value && item.value !== 0);
+    const known = this.troubles.some((item) => MAIN.has(item.name));
+    const main = this.troubles.filter((item) => !known || MAIN.has(item.name));
+    const rest = this.troubles.filter((item) => !main.includes(item));
+    this.list.replaceChildren(...main.map((item) => this.#row(item)));
+    this.rest.replaceChildren(...rest.map((item) => this.#row(item)));
+    this.restBox.hidden = !rest.length;
+    if (focused) this.node.querySelector(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
+    const on = (item) => item.kind !== "action" && Boolean(item.value);
+    if (rest.some(on)) this.restBox.open = true;
+    const active = this.troubles.some(on);
     this.toggle.classList.toggle("active", active);
     this.toggle.title = active ? "Make trouble (something is switched on)" : "Make trouble";
   }

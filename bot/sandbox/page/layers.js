@@ -96,6 +96,7 @@ export function openMenu({ anchor = null, point = null, title, items, testid = "
   menu.addEventListener("keydown", (event) => walkMenu(event, menu));
   close = openLayer(menu, { className: "layer-menu", focus: menu.querySelector("[aria-checked=true], [aria-selected=true], .menu-item:not([disabled])") ?? menu });
   placeMenu(menu, anchor, point);
+  if (role === "listbox") menu.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   return close;
 }
 
@@ -147,8 +148,9 @@ export function placeMenu(menu, anchor, point) {
     menu.parentElement.classList.add("dim");
     return;
   }
-  const size = menu.getBoundingClientRect();
   const at = anchor?.getBoundingClientRect();
+  if (menu.getAttribute("role") === "listbox" && at) menu.style.setProperty("width", `${Math.max(264, at.width)}px`);
+  const size = menu.getBoundingClientRect();
   let left = (at ? at.left : point.x) - bounds.left;
   let top = (at ? at.bottom + 6 : point.y) - bounds.top;
   if (at && top + size.height > bounds.height - 8) top = at.top - bounds.top - size.height - 6;
@@ -160,7 +162,7 @@ export function placeMenu(menu, anchor, point) {
 
 /** A short line at the bottom that goes by itself. */
 export function toast(text, kind = "") {
-  const node = add(el("div", { class: `toast ${kind}`, role: "status", data: { testid: "toast", stays: "" } }), [text]);
-  document.body.append(node);
+  const node = add(el("div", { class: `toast ${kind}`, role: "status", data: { testid: "toast" } }), [text]);
+  byId("toasts").append(node);
   setTimeout(() => node.remove(), 4500);
 }

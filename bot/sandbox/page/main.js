@@ -18,7 +18,7 @@
 //   lightbox, lightbox-image, lightbox-alt, lightbox-next, lightbox-previous, lightbox-original, lightbox-close
 //   modal, modal-field-<custom_id>, modal-input-<custom_id>, modal-error-<custom_id>, modal-error, modal-submit, modal-cancel
 //   menu, menu-item (data-value)                 context menus and selects; select-done for selects of several
-//   drawer-toggle, drawer, drawer-close, trouble-<name>, log-box, log
+//   drawer-toggle, drawer, drawer-close, trouble-<name>, more-troubles (folded), log-box, log
 //   refused-panel, refused-code, refused-dismiss
 //   welcome, example-0 … example-2, scroller, messages, toast
 // document.body.dataset.ready is "true" once the first world is drawn.
@@ -34,7 +34,7 @@ import { avatar, spoken } from "./message.js";
 import { Modal } from "./modal.js";
 import { Refusals } from "./refusals.js";
 import { firstWorld, Session } from "./session.js";
-import { channel, commandsHere, forget, leafByTitle, messageById, nameOf, person, state, uiOf, upsert } from "./state.js";
+import { channel, commandsHere, forget, leafByTitle, LOADING, messageById, person, state, uiOf, upsert } from "./state.js";
 import { keepTimesCurrent } from "./times.js";
 import { exampleValues } from "./welcome.js";
 
@@ -221,7 +221,11 @@ function showLink(link) {
 function showSidebar(open) {
   document.body.classList.toggle("sidebar-open", open);
   byId("open-sidebar").setAttribute("aria-expanded", String(open));
-  if (isNarrow()) byId("scrim").hidden = !open;
+  if (!isNarrow()) return;
+  const drawn = !drawer.node.hidden;
+  byId("scrim").hidden = !open && !drawn;
+  byId("stage").inert = open || drawn;
+  if (open) byId("channels").querySelector("[aria-current]")?.focus({ preventScroll: true });
 }
 
 function choosePerson(anchor) {
@@ -285,6 +289,7 @@ function takeEvent(event) {
 }
 
 function takeMessage(channelId, message) {
+  const before = state.world.messages[channelId]?.find((item) => item.id === message.id);
   const isNew = upsert(channelId, message);
   const interactionId = (message.interaction_metadata ?? message.interaction)?.id;
   if (interactionId) resolve(interactionId, {});
@@ -293,8 +298,9 @@ function takeMessage(channelId, message) {
     if (isNew) {
       if (mine) list.toBottom();
       else list.arrived();
-      byId("announce").textContent = spoken(message);
     }
+    const finished = before && (before.flags & LOADING || picturesOf(message).length > picturesOf(before).length);
+    if (isNew || finished) byId("announce").textContent = spoken(message);
     list.refresh();
   } else if (isNew && !mine) {
     state.unread.add(channelId);
@@ -629,8 +635,16 @@ function listen() {
     if (event.key === "Escape" && document.body.classList.contains("sidebar-open")) showSidebar(false);
     typeAnywhere(event);
   });
-  window.matchMedia("(max-width: 760px)").addEventListener("change", () => state.world && drawAll());
+  window.matchMedia("(max-width: 760px)").addEventListener("change", refit);
   window.addEventListener("hashchange", followHash);
+}
+
+/** The window became narrow or wide. */
+function refit() {
+  document.body.classList.remove("sidebar-open");
+  byId("stage").inert = isNarrow() && !drawer.node.hidden;
+  byId("scrim").hidden = !byId("stage").inert;
+  if (state.world) drawAll();
 }
 
 function followHash() {

@@ -139,7 +139,7 @@ function textInput(item, id) {
   const count = el("span", { class: "counter", "aria-hidden": "true" });
   const fit = () => {
     const length = [...control.value].length;
-    count.textContent = long || item.max_length ? `${length} / ${max}` : "";
+    count.textContent = long || length > max * 0.8 ? `${length} / ${max}` : "";
     count.classList.toggle("wrong", length > max);
     if (!long) return;
     control.style.height = "auto";
