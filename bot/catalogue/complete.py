@@ -30,7 +30,7 @@ def _fitting(choices: Iterable[Choice], typed: str) -> list[Choice]:
     words = re.split(r"[\s_/-]+", typed.strip().lower())
     found = [(label, value) for label, value in choices if all(word in f"{label} {value}".lower() for word in words)]
     found.sort(key=lambda choice: not choice[1].lower().startswith(typed.strip().lower()))
-    return [(_short(label), value) for label, value in found if len(value) <= _MOST_CHARACTERS][:_MOST]
+    return [(_short(label), value) for label, value in found][:_MOST]
 
 
 def _pretty(value: str) -> str:

@@ -67,7 +67,7 @@ class _OptionFile(_Limits):
     beyond_seed: bool = False
     default: Any = None
     default_unless: _Name | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[_Line, ...] = ()
     custom_size: bool = True
     pattern: str | None = None
     pattern_says: str = ""

@@ -150,6 +150,8 @@ def test_display_order_follows_the_files(tmp_path: Path) -> None:
         ),
         ("[output]", "[output", "not valid TOML"),
         ('title = "Fancy"', 'title = "Fancy"\ntitle = "Twice"', "not valid TOML"),
+        ('"square_hd", "square"]', f'"square_hd", "{"x" * 101}"]', "`options.1.choices.1`"),
+        ('"square_hd", "square"]', '"square_hd", ""]', "`options.1.choices.1`"),
         ("default = 5", "default = 5\ndefault_unless = 'nothing'", "names `nothing`"),
     ],
 )
