@@ -417,10 +417,11 @@ export class Composer {
   }
 
   #chosen(field, choice) {
-    field.pick(choice);
+    const half = typeof choice.value === "string" && choice.value.endsWith("="); // "key=" goes on to its values
+    field.pick(half ? { name: choice.value, value: choice.value } : choice);
     this.#close();
     field.focus();
-    if (typeof choice.value === "string" && /[=:]$/.test(choice.value)) this.#suggestFor(field, true); // "key=" goes on to its values
+    if (half) this.#suggestFor(field, true);
   }
 
   #show(items, { owner, title, empty, active }) {

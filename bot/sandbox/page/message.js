@@ -105,8 +105,14 @@ function usedLine(message) {
     avatar(user, "avatar tiny"),
     el("b", {}, nameOf(user)),
     el("span", { class: "muted" }, " used "),
-    el("span", { class: "command-name" }, origin.target_message_id || origin.target_user || message.type === 23 ? (name ?? "an app") : `/${name ?? "a command"}`),
+    el("span", { class: "command-name" }, usedName(message, origin, name)),
   );
+}
+
+/** Context menu commands are named as they are; the name is missing where a form stood between. */
+function usedName(message, origin, name) {
+  if (!name) return "a command";
+  return origin.target_message_id || origin.target_user || message.type === 23 ? name : `/${name}`;
 }
 
 function head(message) {
