@@ -16,6 +16,7 @@ from discord import app_commands
 
 from bot.errors import EaselError
 from bot.logs import incident
+from cogs.ui.text import clean
 
 if TYPE_CHECKING:
     from bot.client import EaselBot
@@ -72,7 +73,7 @@ async def setup(bot: EaselBot) -> None:
 def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> str:
     if isinstance(error, EaselError):
         log.debug("refused", extra={"interaction": interaction.id, "code": error.code})
-        return error.sentence
+        return clean(error.sentence)  # it may quote what was typed
     if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
         return _STALE
     if isinstance(error, app_commands.CheckFailure):

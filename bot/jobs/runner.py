@@ -435,7 +435,7 @@ class Runner:
             for url in urls:
                 if url not in fetched and self._inputs.is_attachment(url):
                     fetched[url] = (option, await self._inputs.fetch(url, option=option))
-        fetched = await _with_matching_masks(model, fetched)
+        fetched = await _with_matching_masks(fetched)
         return {url: await self._upload(picture, option) for url, (option, picture) in fetched.items()}
 
     async def _upload(self, picture: Picture, option: str) -> str:
@@ -692,14 +692,13 @@ async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
         raise FalBroken from error
 
 
-async def _with_matching_masks(model: Model, fetched: dict[str, tuple[str, Picture]]) -> dict[str, tuple[str, Picture]]:
+async def _with_matching_masks(fetched: dict[str, tuple[str, Picture]]) -> dict[str, tuple[str, Picture]]:
     """Masks in the dimensions of their picture. Raises BadPicture when the shapes differ."""
-    friendly = {option.name: option.alias for option in model.options}
-    image = next((picture for option, picture in fetched.values() if friendly.get(option) == "image"), None)
+    image = next((picture for option, picture in fetched.values() if option == "image"), None)
     if image is None:
         return fetched
     return {
-        url: (option, await mask_matches(image, picture) if friendly.get(option) == "mask" else picture)
+        url: (option, await mask_matches(image, picture) if option == "mask" else picture)
         for url, (option, picture) in fetched.items()
     }
 
