@@ -325,9 +325,7 @@ class Store:
         if path is None or most_bytes is None or path.stat().st_size <= most_bytes:
             await self.set_meta(upkeep.SCRUB_DUE, "0")
             try:
-                await self._database.outside_transaction(
-                    "VACUUM" if path is not None else "VACUUM jobs, people, ledger"
-                )
+                await self._database.outside_transaction(_VACUUM_TABLES if path is None else _VACUUM_FILE)
             except StoreUnusable as error:
                 # The deletion is committed all the same; rewriting needs room for a second copy.
                 log.warning("deleted content is not scrubbed yet", extra={"reason": error.sentence})

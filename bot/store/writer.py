@@ -71,15 +71,21 @@ class Writer:
         self._closing = True
         self._wake.set()
         if self._task is not None:
-            await self._task
+            await asyncio.wait([self._task])
 
     async def _work(self) -> None:
-        while self._waiting or not self._closing:
-            if not self._waiting:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            await self._write(self._next())
+        try:
+            while self._waiting or not self._closing:
+                if not self._waiting:
+                    self._wake.clear()
+                    await self._wake.wait()
+                    continue
+                await self._write(self._next())
+        finally:
+            # Only when the loop is torn down around us: nobody shall wait for ever.
+            self._closing = True
+            for waiting in self._waiting:
+                _answer(waiting.done, StoreUnusable("The database is closed."))
 
     def _next(self) -> list[_Waiting]:
         """The oldest requests; on PostgreSQL of one kind, which locks rows in one order.
@@ -111,6 +117,10 @@ class Writer:
                     await self._write([member])
                 return
             results = [error]
+        except BaseException:
+            for member in members:
+                _answer(member.done, StoreUnusable("The database was closed while this was being written."))
+            raise
         for member, result in zip(members, results, strict=True):
             _answer(member.done, result)
 

@@ -43,6 +43,28 @@ async def test_calls_made_at_once_share_a_transaction(store: Store) -> None:
     assert await commits_during(store, *moves, *notes) <= 3
 
 
+async def test_replays_that_come_at_once_cost_no_extra_transaction(store: Store) -> None:
+    replays = [store.accept(new_job(interaction=7), WIDE, max_waiting=999) for _ in range(30)]
+
+    assert await commits_during(store, *replays) <= 2
+
+
+async def test_nobody_waits_for_a_writer_that_is_torn_down(file_store: Store) -> None:
+    calls = [asyncio.create_task(file_store.set_meta(f"k{n}", "v")) for n in range(300)]
+    task = file_store._writer._task
+    assert task is not None
+    await asyncio.sleep(0)
+
+    task.cancel()
+
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(answer, StoreUnusable) for answer in answers)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(StoreUnusable, match="closed"):
+        await file_store.set_meta("a", "b")
+
+
 async def test_on_sqlite_calls_of_different_kinds_share_a_transaction_too(file_store: Store) -> None:
     job = await accepted(file_store)
 
