@@ -80,8 +80,13 @@ async def test_a_server_that_trickles_is_left_in_time(fake: FakeFal) -> None:
     assert fake.calls() == 2
 
 
-async def test_the_cap_holds_for_the_announced_size(fake: FakeFal, fal: Fal) -> None:
-    fake.always("media", sends(b"x" * 1001))
+async def test_the_cap_holds_for_the_announced_size_before_a_byte_is_read(fake: FakeFal, fal: Fal) -> None:
+    async def announces(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1001"})
+        await response.prepare(request)
+        return await hangs(request)
+
+    fake.always("media", announces)
 
     with pytest.raises(ResultUnusable, match="larger"):
         await fal.download(at(fake), max_bytes=1000)
@@ -205,11 +210,17 @@ async def test_an_upload_goes_through_unmodified_fal_client_without_the_key_to_t
     assert upload.headers["X-Fal-File-Name"] == "mask.png"
 
 
-async def test_the_upload_token_is_fetched_once(fake: FakeFal, fal: Fal) -> None:
-    await asyncio.gather(*(fal.upload(b"pixels", "image/png", f"{n}.png") for n in range(5)))
+async def test_uploads_share_one_token_and_take_turns(fake: FakeFal) -> None:
+    async def slow(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.1)
+        return web.json_response({"access_url": f"{fake.url}/media/stored.png"})
+
+    fake.always("upload", slow)
+    async with fake.fal(pace=replace(FAST, uploads_at_once=2)) as fal:
+        await asyncio.gather(*(fal.upload(b"pixels", "image/png", f"{n}.png") for n in range(6)))
 
     assert fake.calls("token") == 1
-    assert fake.most_at_once["upload"] <= FAST.uploads_at_once
+    assert fake.most_at_once["upload"] == 2
 
 
 UPLOAD_FAILURES: dict[str, tuple[str, Reply, type[EaselError]]] = {

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from bot.errors import FalBroken, KeyRefused
 from bot.fal import Completed, Fal, Status, Waiting, Working
+from bot.fal.stream import EventParser, NotAStream
 from bot.jobs.job import FalRequest
 from tests.fal.fake import (
     COMPLETED,
@@ -113,6 +114,18 @@ async def test_an_end_without_its_empty_line_still_counts(fake: FakeFal, fal: Fa
 
     assert await watched(fal, fake.request()) == [Waiting(2), Completed()]
     assert fake.calls() == 1
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"], ids=["one long line", "many lines"])
+def test_an_event_without_end_is_not_kept_in_memory(end: bytes) -> None:
+    parser = EventParser(max_event_bytes=1000)
+
+    def feed() -> None:
+        for _ in range(20):
+            list(parser.feed(b"data: " + b"x" * 90 + end))
+
+    with pytest.raises(NotAStream):
+        feed()
 
 
 async def test_nothing_is_read_past_the_end(fake: FakeFal, fal: Fal) -> None:
