@@ -276,10 +276,11 @@ class Runner:
         self._wake.set()
         if self._critical:
             await asyncio.wait(set(self._critical), timeout=DRAIN_S)
-        lives = list(self._lives.values())
-        for task in lives:
+        # What is still under way then is on record as such; the next start takes it up.
+        left = [*self._lives.values(), *self._critical]
+        for task in left:
             task.cancel()
-        await asyncio.gather(*lives, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         with suppress(EaselError):
             await self._write_durations()
 

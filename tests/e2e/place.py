@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -21,7 +22,7 @@ from pydantic import SecretStr
 from bot.app import run
 from bot.fal import Fal
 from bot.fal.pace import Pace
-from bot.jobs.job import Actor, Job
+from bot.jobs.job import Actor, Job, JobState
 from bot.limits import Usage
 from bot.sandbox.discord import DiscordStandIn, InteractionRecord, Message
 from bot.sandbox.fal import FalStandIn
@@ -121,6 +122,15 @@ class Place:
         async with self.store() as store:
             return await store.jobs_of(int(self.standin.person(person).id), live_only=False, limit=1000)
 
+    async def state(self, record: InteractionRecord, wanted: JobState, *, told: bool | None = None) -> Job:
+        """The interaction's job, once it stands there."""
+        async with self.store() as store, asyncio.timeout(PATIENCE_S):
+            while True:
+                job = await store.job_by_interaction(int(record.id))
+                if job is not None and job.state is wanted and told in (None, job.told):
+                    return job
+                await asyncio.sleep(0.005)
+
     def at_fal(self, prompt: str = PROMPT) -> list[FalJob]:
         """fal's jobs with this prompt."""
         return [job for job in self.fal.queue.jobs.values() if job.arguments.get("prompt") == prompt]
@@ -145,22 +155,27 @@ class Place:
         assert not self.standin.unseen_files
 
 
-def hold_painting(fal: FalStandIn) -> asyncio.Event:
-    """Everything that starts stays in painting, at half, until the event is set."""
-    gate = asyncio.Event()
+class Easel:
+    """Holds what fal paints at half, until it is let go."""
 
-    async def wait(job: FalJob, _duration_s: float) -> None:
+    def __init__(self, fal: FalStandIn) -> None:
+        self._fal = fal
+        self._gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        vars(fal.queue)["_log_progress"] = self._paint
+
+    async def _paint(self, job: FalJob, _duration_s: float) -> None:
         job.log(" 50%|█████     | 2/4 [00:01<00:01,  2.00it/s]", job.created_at)
-        await gate.wait()
+        await self._gates[str(job.arguments["prompt"])].wait()
 
-    vars(fal.queue)["_log_progress"] = wait
-    return gate
+    def finish(self, prompt: str = PROMPT) -> None:
+        """Let one be finished."""
+        self._gates[prompt].set()
 
-
-def let_paint(fal: FalStandIn, gate: asyncio.Event) -> None:
-    """End `hold_painting`."""
-    gate.set()
-    del vars(fal.queue)["_log_progress"]
+    def free(self) -> None:
+        """Hold nothing any more."""
+        vars(self._fal.queue).pop("_log_progress", None)
+        for gate in self._gates.values():
+            gate.set()
 
 
 def a_picture(width: int = 64, height: int = 64, kind: str = "PNG", *, noise: bool = False) -> bytes:

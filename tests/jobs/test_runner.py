@@ -447,3 +447,24 @@ async def test_a_job_that_fal_never_finishes_is_given_up_and_cancelled_there(
     assert failed.failure is not None
     assert failed.failure.code == "timed_out"
     assert len(fal.cancelled) == 1
+
+
+async def test_a_shutdown_leaves_no_post_running_that_discord_keeps_waiting(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "DRAIN_S", 0.01)
+    house = await build()
+    ended = asyncio.Event()
+
+    async def deliver(job: Job, ready: Ready) -> int | None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return None
+
+    monkeypatch.setattr(house.shown, "deliver", deliver)
+    job = await house.ask()
+    await house.until(job, JobState.FINISHED)
+    await house.runner.stop()
+    assert ended.is_set()
