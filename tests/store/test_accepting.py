@@ -98,17 +98,17 @@ async def test_processes_that_share_a_database_admit_exactly_up_to_the_bound_tog
     postgres_url: str, limits: Policy, admitted: int
 ) -> None:
     stores = [await Store.open(postgres_url, clock=Clock()) for _ in range(3)]
+    # One person for each process where only the server's count is shared. Everybody is known: rows wait to be locked.
+    people = 3 if limits.guild_images_per_day == 4 else 1
+    for user in range(people):
+        await delivered(stores[0], new_job(user=user), limits)
 
     answers = await asyncio.gather(
-        *(
-            stores[n % 3].accept(
-                new_job(user=n % 2 if limits.guild_images_per_day == 4 else 1), limits, max_waiting=999
-            )
-            for n in range(30)
-        )
+        *(stores[n % 3].accept(new_job(user=n % people), limits, max_waiting=999) for n in range(30))
     )
 
-    assert sum(isinstance(answer, Accepted) for answer in answers) == admitted
+    spent = 0 if limits.concurrent_jobs == 3 else people
+    assert sum(isinstance(answer, Accepted) for answer in answers) == admitted - spent
     for store in stores:
         await store.close()
 
