@@ -16,12 +16,13 @@ import discord
 
 from bot.catalogue import load
 from bot.client import EaselBot, point_discord_at
-from bot.errors import DiscordRefused, TokenMissing
+from bot.errors import DiscordRefused, StoreUnusable, TokenMissing
 from bot.fal import Fal
 from bot.jobs.runner import Runner
 from bot.media import Attachments
 from bot.services import Services
 from bot.settings import Settings
+from bot.starts import SessionStartLimit, Starts, pause_before_identify
 from bot.store import Store
 from bot.web import start as start_web
 
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: Pauses between attempts to reach Discord at start; the last one repeats.
 LOGIN_PAUSES_S = (1, 2, 5, 10, 20, 30, 60)
+#: Where the store keeps the record of starts.
+STARTS = "starts"
 #: Old jobs are deleted this often.
 PURGE_EVERY_S = 6 * 3600
 
@@ -121,12 +124,13 @@ async def _until_stopped(bot: EaselBot, runner: Runner, store: Store, settings: 
             return
         await login
         _tune_collector()
-        parts.append(asyncio.create_task(_connect(bot), name="gateway"))
+        parts.append(asyncio.create_task(_connect(bot, store), name="gateway"))
         parts.append(asyncio.create_task(runner.run(), name="runner"))
         parts.append(asyncio.create_task(_purge_forever(store, settings.privacy.keep_days), name="purge"))
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping", extra={"because": ", ".join(sorted(task.get_name() for task in done))})
         await runner.stop()
+        await _note_end(store, crashed=any(task.exception() is not None for task in done))
         for task in done:
             task.result()
     finally:
@@ -160,11 +164,36 @@ async def _login(bot: EaselBot, token: str) -> None:
             return
 
 
-async def _connect(bot: EaselBot) -> None:
+async def _connect(bot: EaselBot, store: Store) -> None:
+    """Identify when that is safe, then stay connected."""
+    now = utcnow()
+    starts = Starts.from_text(await store.meta(STARTS)).with_start(now)
+    await store.set_meta(STARTS, starts.to_text())
+    pause = pause_before_identify(starts, await _session_start_limit(bot), now)
+    if pause is not None:
+        log.warning("waiting before the gateway", extra={"pause_s": pause.seconds, "reason": pause.reason})
+        await asyncio.sleep(pause.seconds)
     try:
         await bot.connect(reconnect=True)
     except discord.PrivilegedIntentsRequired as error:
         raise DiscordRefused("Discord refused the gateway intents, though Easel asks for no privileged one.") from error
+
+
+async def _session_start_limit(bot: EaselBot) -> SessionStartLimit | None:
+    try:
+        _, _, limit = await bot.http.get_bot_gateway()
+    except (discord.DiscordException, aiohttp.ClientError, OSError, KeyError):
+        return None
+    return SessionStartLimit.read({"session_start_limit": limit})
+
+
+async def _note_end(store: Store, *, crashed: bool) -> None:
+    """Keep how this run ended; a database that is gone must not hide the error that ended it."""
+    try:
+        starts = Starts.from_text(await store.meta(STARTS))
+        await store.set_meta(STARTS, (starts.crashed() if crashed else starts.went_well()).to_text())
+    except StoreUnusable:
+        log.warning("the end of this run is not on record")
 
 
 async def _purge_forever(store: Store, keep_days: int) -> None:

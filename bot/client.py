@@ -66,7 +66,8 @@ class EaselBot(commands.Bot):
     async def setup_hook(self) -> None:
         """Load the cogs, then register the commands if they changed."""
         for name in COGS:
-            await self.load_extension(name)
+            if name not in self.extensions:  # a login that Discord let fail half-way is tried again
+                await self.load_extension(name)
         if self.services.settings.discord.sync_commands:
             await self._register_commands()
 

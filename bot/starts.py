@@ -1,0 +1,104 @@
+"""When a start may identify with Discord's gateway.
+
+Discord allows 1,000 identifies in 24 hours; beyond that it ends every session and resets the bot's token
+(https://docs.discord.com/developers/events/gateway#session-start-limit). Every start of the process costs one, so the
+starts are on record and a crash loop is slowed down before it gets near.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+DAY = timedelta(hours=24)
+#: Starts a day that need not wait; then one every `CROWDED_PAUSE_S`, which keeps a day below 1,000.
+FREE_STARTS_A_DAY = 500
+CROWDED_PAUSE_S = 180.0
+#: Crashes in a row (not kills from outside) before pauses grow, and their ladder.
+FREE_CRASHES = 3
+CRASH_PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
+#: Discord's own count may have been used up by others with the same token.
+LOW_REMAINING = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStartLimit:
+    """What `GET /gateway/bot` says about identifies."""
+
+    remaining: int
+    reset_after_s: float
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> SessionStartLimit | None:
+        """From the answer of `GET /gateway/bot`; None where it says nothing usable."""
+        found = body.get("session_start_limit")
+        if not isinstance(found, Mapping):
+            return None
+        remaining, reset_ms = found.get("remaining"), found.get("reset_after")
+        if not isinstance(remaining, int) or not isinstance(reset_ms, int | float):
+            return None
+        return cls(remaining, reset_ms / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """The starts of the last day and how the latest runs ended; kept in the store."""
+
+    at: tuple[datetime, ...] = ()
+    crashes_in_a_row: int = 0
+
+    def with_start(self, now: datetime) -> Starts:
+        """One more start. Nothing older than a day, or from a clock that was wrong, is kept."""
+        recent = tuple(moment for moment in self.at if now - DAY < moment <= now)
+        return replace(self, at=(*recent, now))
+
+    def crashed(self) -> Starts:
+        """The run ended by an error of its own."""
+        return replace(self, crashes_in_a_row=self.crashes_in_a_row + 1)
+
+    def went_well(self) -> Starts:
+        """The run ended when it was asked to, or has lasted."""
+        return replace(self, crashes_in_a_row=0)
+
+    def to_text(self) -> str:
+        """For the store."""
+        return json.dumps({"at": [round(moment.timestamp(), 3) for moment in self.at], "row": self.crashes_in_a_row})
+
+    @classmethod
+    def from_text(cls, text: str | None) -> Starts:
+        """From the store; anything unreadable counts as nothing."""
+        try:
+            found = json.loads(text or "{}")
+            moments = tuple(datetime.fromtimestamp(float(moment), UTC) for moment in found.get("at", ()))
+            return cls(moments, int(found.get("row", 0)))
+        except (ValueError, TypeError, AttributeError, OverflowError, OSError):
+            return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How long to wait before identifying, and why (for the log)."""
+
+    seconds: float
+    reason: str
+
+
+def pause_before_identify(starts: Starts, limit: SessionStartLimit | None, now: datetime) -> Pause | None:
+    """What has to pass before this start may identify; `starts` already holds this start."""
+    return max(_pauses(starts, limit, now), key=lambda pause: pause.seconds, default=None)
+
+
+def _pauses(starts: Starts, limit: SessionStartLimit | None, now: datetime) -> Sequence[Pause]:
+    found: list[Pause] = []
+    if limit is not None and limit.remaining <= LOW_REMAINING:
+        found.append(Pause(limit.reset_after_s, f"Discord allows only {limit.remaining} more session starts for now"))
+    today = sum(now - DAY < moment <= now for moment in starts.at)
+    if today > FREE_STARTS_A_DAY:
+        found.append(Pause(CROWDED_PAUSE_S, f"{today} starts in 24 hours; Discord resets the token at 1,000"))
+    if starts.crashes_in_a_row >= FREE_CRASHES:
+        step = min(starts.crashes_in_a_row - FREE_CRASHES, len(CRASH_PAUSES_S) - 1)
+        found.append(Pause(CRASH_PAUSES_S[step], f"the last {starts.crashes_in_a_row} runs ended in an error"))
+    return found
