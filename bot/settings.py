@@ -1,7 +1,8 @@
 """Frozen settings from config.toml, environment variables, `.env` and secret files.
 
 Precedence, highest first: environment, `.env`, secret files, config.toml, defaults. Built once in
-`__main__` and passed down; nothing else in the project reads the environment.
+`__main__` and passed down; nothing else in the project reads the environment. pydantic-settings reads
+and merges; ours is the refusing: which source holds a mistake, and what was probably meant.
 
 An `EASEL_…` variable names a setting by its path, with `__` between the parts and in any case:
 `EASEL_FAL__MAX_IN_FLIGHT=0` is `max_in_flight` in section `[fal]`. What nobody understands is refused
@@ -21,11 +22,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from bot.errors import SettingsInvalid, TokenMissing
 
@@ -146,8 +158,12 @@ class LogSettings(_Section):
     format: Literal["text", "json"] = Field("text", description="One line of text or one JSON object per event.")
 
 
-class Settings(_Section):
-    """Everything, frozen."""
+class Settings(BaseSettings):
+    """Everything, frozen. Built by code it holds just what code says; `load_settings` asks the sources."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="EASEL_", env_nested_delimiter="__", dotenv_filtering="only_existing"
+    )
 
     database_url: str = Field(
         "sqlite:///data/easel.db",
@@ -160,6 +176,17 @@ class Settings(_Section):
     web: WebSettings = Field(default_factory=WebSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 # ---------------------------------------------------------------------- what decides how to start
@@ -205,158 +232,192 @@ _SERVICE_LINK = re.compile(r"EASEL_(SERVICE_(HOST|PORT.*)|PORT(_\d+_.*)?|NAME|EN
 _Path = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """One value and where it was written."""
-
-    value: object
-    source: str
-
-
 def load_settings(*, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
     """Read every source once.
 
     Raises:
         SettingsInvalid: names each wrong key or value, where it stands, and what is allowed there.
     """
-    environ = os.environ if environ is None else environ
-    cwd = Path.cwd() if cwd is None else cwd
-    dotenv = _read_dotenv(cwd / ".env")
-    special = {name: value for name, value in (*dotenv.items(), *environ.items()) if value.strip()}
-
-    problems: list[str] = []
-    given: dict[_Path, _Given] = {}
-    given |= _from_toml(cwd, special.get("EASEL_CONFIG"), problems)
-    given |= _from_variables(
-        _read_secrets(cwd, special.get("EASEL_SECRETS_DIR")), "{name} in the secrets folder", problems
-    )
-    given |= _from_variables(dotenv, "{name} in .env", problems)
-    given |= _from_variables(environ, "{name} in the environment", problems)
-    if problems:
-        raise SettingsInvalid("\n".join(problems))
+    sources = _sources(os.environ if environ is None else environ, Path.cwd() if cwd is None else cwd)
+    problems = [problem for source in sources for problem in source.unknown()]
     try:
-        return Settings.model_validate(_nested(given))
+        settings = Settings(_build_sources=(sources, {}))
     except ValidationError as error:
-        lines = [_explain(detail, given) for detail in error.errors(include_url=False)]
-        raise SettingsInvalid("\n".join(lines)) from None  # the cause would print values, secrets among them
+        problems += [_explain(detail, sources) for detail in error.errors(include_url=False)]
+    else:
+        if not problems:
+            return settings
+    raise SettingsInvalid("\n".join(problems))  # without a cause: that would print values, secrets among them
 
 
-def _read_dotenv(file: Path) -> dict[str, str]:
-    if not file.is_file():
-        return {}
-    import dotenv  # 30 ms that most starts do not need
-
-    try:
-        values = dotenv.dotenv_values(file, interpolate=False, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"{file} can't be read: {_reason(error)}.") from error
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _read_secrets(cwd: Path, folder: str | None) -> dict[str, str]:
-    """Files named like the variables, as Docker and Kubernetes mount secrets."""
-    if folder is None:
-        return {}
-    path = cwd / folder
-    if not path.is_dir():
-        raise SettingsInvalid(f"EASEL_SECRETS_DIR is {folder}, which is no folder.")
-    try:
-        return {
-            file.name: file.read_text("utf-8")
-            for file in sorted(path.iterdir())
-            if file.is_file() and (file.name.upper() in ALIASES or file.name.upper().startswith("EASEL_"))
-        }
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"A file in {path} can't be read: {_reason(error)}.") from error
-
-
-def _from_toml(cwd: Path, named: str | None, problems: list[str]) -> dict[_Path, _Given]:
+def _sources(environ: Mapping[str, str], cwd: Path) -> tuple[_Source, ...]:
+    """What there is, most important first."""
+    environment, dotenv = _Environment(environ), _opened(_Dotenv, cwd / ".env")
+    sources: list[_Source] = [environment, dotenv]
+    folder = environment.env_vars.get("easel_secrets_dir") or dotenv.env_vars.get("easel_secrets_dir")
+    if folder is not None:
+        if not (cwd / folder).is_dir():
+            raise SettingsInvalid(f"EASEL_SECRETS_DIR is {folder}, which is no folder.")
+        sources.append(_opened(_SecretFiles, cwd / folder))
+    named = environment.env_vars.get("easel_config") or dotenv.env_vars.get("easel_config")
     file = cwd / (named or "config.toml")
-    if named is None and not file.exists():
-        return {}
+    if file.is_file():
+        sources.append(_opened(_TomlFile, file))
+    elif named is not None or file.exists():
+        raise SettingsInvalid(f"{'EASEL_CONFIG' if named else file} can't be read: {file} is no such file.")
+    return tuple(sources)
+
+
+_Kind = TypeVar("_Kind", bound="_Source")
+
+
+def _opened(source: Callable[[Path], _Kind], path: Path) -> _Kind:
     try:
-        data = tomllib.loads(file.read_text("utf-8-sig"))
-    except FileNotFoundError:
-        raise SettingsInvalid(f"EASEL_CONFIG is {named}, and there is no such file.") from None
+        return source(path)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid(f"{file} is no valid TOML: {error}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsInvalid(f"{file} can't be read: {_reason(error)}.") from error
-    given: dict[_Path, _Given] = {}
-    for path, value in _leaves(data):
-        if _field_at(path) is None:
-            problems.append(f"{file}: there is no setting `{'.'.join(path)}`.{_did_you_mean(path, '.'.join)}")
-        elif value not in ("", {}):
-            given[path] = _Given(value, f"{'.'.join(path)} in {file}")
-    return given
+        raise SettingsInvalid(f"{path} is no valid TOML: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsInvalid(f"{path} can't be read: it is not UTF-8 text.") from error
+    except OSError as error:
+        raise SettingsInvalid(f"{error.filename or path} can't be read: {error.strerror or error}.") from error
+    except SettingsError as error:  # a secrets folder with gigabytes in it
+        raise SettingsInvalid(f"{path} can't be read: {error}.") from error
 
 
-def _from_variables(variables: Mapping[str, str], source: str, problems: list[str]) -> dict[_Path, _Given]:
-    given: dict[_Path, _Given] = {}
-    # Sorted, so that the longer EASEL_ names come after the usual ones and win within one source.
-    for name in sorted(variables, key=lambda name: (name.upper() not in ALIASES, name)):
-        path = _path_of(name)
-        if path is None or not variables[name].strip():
-            continue
-        label = source.format(name=name)
-        field = _field_at(path)
-        if field is None:
-            problems.append(f"{label}: there is no such setting.{_did_you_mean(path, _variable)}")
-            continue
-        value = _decode(variables[name].strip(), field)
-        for below, one in _leaves(value, path):
-            if _field_at(below) is None:
-                problems.append(f"{label}: there is no setting `{'.'.join(below)}`.{_did_you_mean(below, '.'.join)}")
-            given[below] = _Given(one, label)
-    return given
+class _Source(PydanticBaseSettingsSource):
+    """One of the library's sources that can also say where a value stands."""
+
+    def unknown(self) -> Iterator[str]:
+        """A sentence for each name that means nothing and that validation would not see."""
+        return iter(())
+
+    def where(self, path: _Path) -> str | None:
+        """How people call the place of the value at `path`; None when it is not from here."""
+        raise NotImplementedError
+
+    def similar(self, path: _Path) -> str:
+        """What may have been meant with `path`."""
+        return _did_you_mean(path, ".".join)
+
+    def _holds(self, path: _Path) -> bool:
+        table: object = self()
+        for part in path:
+            if not isinstance(table, dict):
+                return True
+            if part not in table:
+                return False
+            table = table[part]
+        return True
 
 
-def _path_of(variable: str) -> _Path | None:
-    """Which setting a variable names; None for variables that are not ours."""
-    name = variable.upper()
-    if name in ALIASES:
-        return ALIASES[name]
-    if not name.startswith("EASEL_") or name in _OTHER_VARIABLES or _SERVICE_LINK.match(name):
-        return None
-    return tuple(name.removeprefix("EASEL_").lower().split("__"))
+class _Variables(_Source, EnvSettingsSource):
+    """Named texts. Beyond the library: the secrets' usual names, blanks are not set, unknown names are refused."""
+
+    place = "in the environment"
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        texts = {name: text.strip() for name, text in super()._load_env_vars().items() if text and text.strip()}
+        for usual, path in ALIASES.items():
+            if usual.lower() in texts:  # within one source the longer name wins
+                texts.setdefault(_variable(path).lower(), texts[usual.lower()])
+        return texts
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """JSON, for lists also commas; what is neither is left to validation, which says it better."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            is_list = typing.get_origin(getattr(field, "annotation", None)) is tuple
+            return [part.strip() for part in value.split(",") if part.strip()] if is_list else value
+
+    def unknown(self) -> Iterator[str]:
+        for name in sorted(name.upper() for name in self.env_vars):
+            path = tuple(name.removeprefix("EASEL_").lower().split("__"))
+            if _is_ours(name) and _field_at(path[:1]) is None:  # further down it is in the data, for validation to see
+                yield f"{name} {self.place}: there is no such setting.{_did_you_mean(path, _variable)}"
+
+    def where(self, path: _Path) -> str | None:
+        names = (_variable(path[:end]) for end in range(len(path), 0, -1))
+        name = next((name for name in names if name.lower() in self.env_vars), None)
+        return f"{name} {self.place}" if name is not None and self._holds(path) else None
+
+    def similar(self, path: _Path) -> str:
+        return _did_you_mean(path, _variable if _variable(path).lower() in self.env_vars else ".".join)
+
+
+class _Given(EnvSettingsSource):
+    """The environment, handed in."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): text for name, text in self._environ.items()}
+
+
+class _Environment(_Variables, _Given):
+    pass
+
+
+class _Dotenv(_Variables, DotEnvSettingsSource):
+    place = "in .env"
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(Settings, env_file=file)
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        # A password may hold ${…}, and Windows' editor saves with a mark in front.
+        values = dotenv_values(file_path, interpolate=False, encoding="utf-8-sig")
+        return {name.lower(): text for name, text in values.items()}
+
+
+class _SecretFiles(_Variables, NestedSecretsSettingsSource):
+    """Files named like the variables, as Docker and Kubernetes mount secrets. Others' files are not opened."""
+
+    place = "in the secrets folder"
+
+    def __init__(self, folder: Path) -> None:
+        NestedSecretsSettingsSource.__init__(self, Settings, folder)  # type: ignore[arg-type]  # a class is welcome
+
+    @staticmethod
+    def _iter_secret_files(path: Path) -> Iterator[Path]:
+        files = NestedSecretsSettingsSource._iter_secret_files(path)
+        return (file for file in files if file.name.upper() in ALIASES or _is_ours(file.name.upper()))
+
+
+class _TomlFile(_Source, TomlConfigSettingsSource):
+    """config.toml. Beyond the library: `name = ""` is not set, and Windows' editor may have saved it."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        super().__init__(Settings, toml_file=file)
+
+    def _read_file(self, path: Any) -> dict[str, Any]:
+        return _without_blanks(tomllib.loads(path.read_text("utf-8-sig")))
+
+    def where(self, path: _Path) -> str | None:
+        return f"`{'.'.join(path)}` in {self._file}" if self._holds(path) else None
+
+
+def _without_blanks(table: Mapping[str, Any], above: _Path = ()) -> dict[str, Any]:
+    """Without `name = ""` and empty tables; unknown names stay, to be refused."""
+    full: dict[str, Any] = {}
+    for name, value in table.items():
+        path = (*above, name)
+        if isinstance(value, dict) and value:
+            full[name] = _without_blanks(value, path)
+        elif value not in ("", {}) or _field_at(path) is None:
+            full[name] = value
+    return full
+
+
+def _is_ours(variable: str) -> bool:
+    return variable.startswith("EASEL_") and variable not in _OTHER_VARIABLES and _SERVICE_LINK.match(variable) is None
 
 
 def _variable(path: Sequence[str]) -> str:
     return "EASEL_" + "__".join(path).upper()
-
-
-def _decode(text: str, field: FieldInfo) -> object:
-    """Lists and tables may be given as JSON, lists also with commas; pydantic reads the rest from text."""
-    kind = typing.get_origin(_plain(field.annotation)) or _plain(field.annotation)
-    if kind in (tuple, dict) or _section(field.annotation) is not None:
-        try:
-            return json.loads(text)
-        except ValueError:
-            if kind is tuple:
-                return [part.strip() for part in text.split(",") if part.strip()]
-    return text
-
-
-def _leaves(value: object, path: _Path = ()) -> Iterator[tuple[_Path, object]]:
-    """The single values below `value`, each with its path; lists stay whole."""
-    if isinstance(value, dict) and value:
-        for key, below in value.items():
-            yield from _leaves(below, (*path, key))
-    elif path:
-        yield path, value
-
-
-def _nested(given: Mapping[_Path, _Given]) -> dict[str, object]:
-    root: dict[str, object] = {}
-    for path, one in given.items():
-        table = root
-        for part in path[:-1]:
-            below = table.get(part)
-            if not isinstance(below, dict):
-                below = table[part] = {}
-            table = below
-        table[path[-1]] = one.value
-    return root
 
 
 # ---------------------------------------------------------------------- what there is to set
@@ -369,7 +430,7 @@ def _plain(annotation: Any) -> Any:
     return annotation
 
 
-def _section(annotation: Any) -> type[_Section] | None:
+def _section(annotation: Any) -> type[BaseModel] | None:
     plain = _plain(annotation)
     return plain if isinstance(plain, type) and issubclass(plain, _Section) else None
 
@@ -380,7 +441,7 @@ def _item(annotation: Any) -> Any:
 
 def _field_at(path: Sequence[str]) -> FieldInfo | None:
     """The setting a path names, or None."""
-    section: type[_Section] | None = Settings
+    section: type[BaseModel] | None = Settings
     field: FieldInfo | None = None
     rest = list(path)
     while rest:
@@ -397,7 +458,7 @@ def _field_at(path: Sequence[str]) -> FieldInfo | None:
     return field
 
 
-def _all_paths(section: type[_Section] = Settings, above: _Path = ()) -> Iterator[_Path]:
+def _all_paths(section: type[BaseModel] = Settings, above: _Path = ()) -> Iterator[_Path]:
     for name, field in section.model_fields.items():
         below = _section(field.annotation)
         yield (*above, name)
@@ -440,13 +501,14 @@ _PHRASES: Mapping[str, str] = {
 }
 
 
-def _explain(detail: ErrorDetails, given: Mapping[_Path, _Given]) -> str:
+def _explain(detail: ErrorDetails, sources: Sequence[_Source]) -> str:
     path = tuple(str(part) for part in detail["loc"])
-    written = next((given[path[:end]] for end in range(len(path), 0, -1) if path[:end] in given), None)
-    source = written.source if written else ".".join(path)
-    context = detail.get("ctx", {})
+    source, place = next(
+        ((source, place) for source in sources if (place := source.where(path)) is not None), (sources[0], str(path))
+    )
     if detail["type"] == "extra_forbidden":
-        return f"{source}: there is no setting `{'.'.join(path)}`.{_did_you_mean(path, '.'.join)}"
+        return f"{place}: there is no such setting.{source.similar(path)}"
+    context = detail.get("ctx", {})
     if detail["type"] == "value_error":
         allowed = str(context.get("error", detail["msg"]))
     else:
@@ -456,11 +518,7 @@ def _explain(detail: ErrorDetails, given: Mapping[_Path, _Given]) -> str:
     field = _field_at(path)
     secret = field is None or _plain(field.annotation) is SecretStr or path[-1] == "database_url"
     shown = "this value" if secret else repr(detail["input"])[:80]
-    return f"{source}: it can't be {shown}. It takes {allowed}."
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else (error.strerror or str(error))
+    return f"{place}: it can't be {shown}. It takes {allowed}."
 
 
 # ---------------------------------------------------------------------- the example, from the same source
@@ -489,7 +547,7 @@ class Setting:
         return usual or _variable(self.path)
 
 
-def documented(section: type[_Section] = Settings, above: _Path = ()) -> Iterator[Setting]:
+def documented(section: type[BaseModel] = Settings, above: _Path = ()) -> Iterator[Setting]:
     """Every setting, in the order of the sections."""
     below = {name: _section(field.annotation) for name, field in section.model_fields.items()}
     for name, field in section.model_fields.items():  # a TOML table's own keys must come before the tables below it

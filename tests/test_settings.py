@@ -114,6 +114,32 @@ def test_a_file_saved_by_notepad_is_read(tmp_path: Path) -> None:
     assert load(tmp_path).limits.enabled is False
 
 
+def test_dotenv_expands_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("EASEL_DATABASE_URL=postgresql://easel:a${HOME}b@host/easel\n")
+
+    assert load(tmp_path).database_url == "postgresql://easel:a${HOME}b@host/easel"
+
+
+def test_the_long_name_of_a_secret_wins_over_its_usual_one_in_the_same_source(tmp_path: Path) -> None:
+    assert _key(load(tmp_path, FAL_KEY="usual", EASEL_FAL__KEY="long")) == "long"
+
+    (tmp_path / ".env").write_text("EASEL_FAL__KEY=long\n")
+    assert _key(load(tmp_path, FAL_KEY="usual")) == "usual"
+
+
+def test_other_files_among_the_secrets_are_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "keystore.p12").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "EASEL_FAL__MAX_IN_FLIGHT").write_text("3\n")
+
+    assert load(tmp_path, EASEL_SECRETS_DIR=".").fal.max_in_flight == 3
+
+
+def test_settings_made_by_code_do_not_look_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EASEL_LIMITS__ENABLED", "false")
+
+    assert Settings().limits.enabled is True
+
+
 def test_variables_that_docker_and_kubernetes_invent_are_left_alone(tmp_path: Path) -> None:
     load(tmp_path, EASEL_SERVICE_HOST="10.0.0.1", EASEL_PORT="tcp://10.0.0.1:80", EASEL_PORT_80_TCP="tcp://10.0.0.1:80")
 
@@ -186,6 +212,41 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
     sentence = refusal(tmp_path, EASEL_LIMITS__ENABLED="perhaps", EASEL_WEB__PORT="http")
 
     assert len(sentence.splitlines()) == 2
+
+
+def test_mistakes_in_all_sources_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[web]\nprot = 8080\n")
+    (tmp_path / ".env").write_text('EASEL_LOGS=3\nEASEL_LIMITS={"enabeld": false}\n')
+    (tmp_path / "EASEL_WEB__PORT").write_text("0")
+
+    lines = refusal(tmp_path, EASEL_DATABASE="x", EASEL_SECRETS_DIR=".").splitlines()
+
+    assert sorted(line.partition(":")[0] for line in lines) == [
+        "EASEL_DATABASE in the environment",
+        "EASEL_LIMITS in .env",
+        "EASEL_LOGS in .env",
+        "EASEL_WEB__PORT in the secrets folder",
+        f"`web.prot` in {tmp_path / 'config.toml'}",
+    ]
+    assert "Did you mean `limits.enabled`?" in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("variable", "allowed"),
+    [("EASEL_LIMITS", "a table"), ("EASEL_LIMITS__TIERS__1", "a table"), ("EASEL_MODELS__PRICES_USD", "a table")],
+)
+def test_a_table_that_is_no_json_is_refused_by_the_name_of_its_variable(
+    tmp_path: Path, variable: str, allowed: str
+) -> None:
+    sentence = refusal(tmp_path, **{variable: "{oops"})
+
+    assert sentence == f"{variable} in the environment: it can't be '{{oops'. It takes {allowed}."
+
+
+def test_a_folder_in_the_place_of_config_toml_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()  # as Docker makes for a mount without a file
+
+    assert "config.toml can't be read" in refusal(tmp_path)
 
 
 def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:
