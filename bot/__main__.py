@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import gc
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +55,8 @@ def _run(_options: argparse.Namespace) -> int:
     _log(settings)
     if mode(settings) == "sandbox":
         return _start_sandbox()
-    from bot.app import run
+    with _uncollected():
+        from bot.app import run
 
     return _guarded(run(settings))
 
@@ -129,6 +132,17 @@ def _db(options: argparse.Namespace) -> int:
 
 
 # ---------------------------------------------------------------------- helpers
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """For imports: they make many objects and hardly any garbage, and looking for it takes a tenth of the start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _log(settings: Settings) -> None:
