@@ -1,0 +1,83 @@
+"""A semaphore that is narrow while the processor is the bottleneck and wide while the network is.
+
+When fifty jobs finish in the same moment, working on all of them at once makes all of them late: with one core each
+step of each job waits for a step of every other. Taking them a few at a time serves the first after a fiftieth of the
+time and the last no later. When the event loop has nothing to do, because the network is slow, more are let in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import TracebackType
+
+#: A round of the event loop that takes longer shows that the processor is busy.
+BUSY_ROUND_S = 0.002
+#: How long to wait before looking again when it is.
+LOOK_AGAIN_S = 0.004
+
+
+class Gate:
+    """First come, first served; an async context manager for the work inside.
+
+    Args:
+        narrow: how many may always be inside.
+        wide: how many may be inside at most.
+    """
+
+    def __init__(self, narrow: int, wide: int) -> None:
+        self._narrow = narrow
+        self._wide = wide
+        self._inside = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._pump: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        if self._inside < self._narrow and not self._queue:
+            self._inside += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._let_in(), name="gate")
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._leave()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        self._inside -= 1
+        if self._inside < self._narrow:
+            self._admit()
+
+    def _admit(self) -> None:
+        """The next one who still waits may enter."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                self._inside += 1
+                turn.set_result(None)
+                return
+
+    async def _let_in(self) -> None:
+        """While somebody waits: let one more in whenever the loop turns quickly."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._queue:
+                began_s = loop.time()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                idle = loop.time() - began_s < BUSY_ROUND_S
+                if self._inside < self._narrow or (idle and self._inside < self._wide):
+                    self._admit()
+                else:
+                    await asyncio.sleep(LOOK_AGAIN_S)
+        finally:
+            self._pump = None
