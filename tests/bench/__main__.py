@@ -21,6 +21,8 @@ from typing import Any
 
 import psutil
 
+from tests.bench.start import peak_memory_mb, starts
+
 READY_S = 30
 
 
@@ -140,17 +142,6 @@ async def idle(folder: Path, seconds: float) -> dict[str, Any]:
         return {"cpu_percent": 100 * spent_s / (time.monotonic() - began_s), "memory_peak_mb": peak_mb}
 
 
-def peak_memory_mb(bot: psutil.Process) -> float:
-    """Largest resident size so far, in MB (Linux; elsewhere the present one)."""
-    status = Path(f"/proc/{bot.pid}/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1000
-    resident: int = bot.memory_info().rss
-    return resident / 1e6
-
-
 def show(title: str, easel: dict[str, Any], naive: dict[str, Any] | None) -> None:
     """One table a scenario."""
     print(f"\n{title}\n{'measure':<26}{'easel':>12}{'naive':>12}{'ratio':>9}")
@@ -170,7 +161,9 @@ def number(value: float | None) -> str:
 async def main() -> None:
     """Measure what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of: idle {' '.join(one.name for one in SCENARIOS)}; default all")
+    parser.add_argument(
+        "names", nargs="*", help=f"of: start idle {' '.join(one.name for one in SCENARIOS)}; default all"
+    )
     parser.add_argument("--no-naive", action="store_true", help="leave the baseline out")
     parser.add_argument("--idle-s", type=float, default=20, help="how long the idle bot is watched")
     options = parser.parse_args()
@@ -186,6 +179,10 @@ async def main() -> None:
                 f"{scenario.name}: {scenario.people} people within {scenario.over_s} s, fal takes {scenario.fal_s} s"
             )
             show(title, easel, naive)
+        if not options.names or "start" in options.names:
+            show(
+                "start: the sandbox until its commands are registered", await starts(folder_for(name, "start"), 5), None
+            )
         if not options.names or "idle" in options.names:
             show("idle", await idle(folder_for(name, "idle"), options.idle_s), None)
 
