@@ -14,9 +14,16 @@ from typing import Any
 import aiohttp
 import discord
 
-from bot.catalogue import load
+from bot.catalogue import Catalogue, load
 from bot.client import EaselBot, point_discord_at
-from bot.errors import DiscordRefused, StoreUnusable, TokenMissing
+from bot.errors import (
+    DiscordRefused,
+    ModelUnavailable,
+    SettingsInvalid,
+    StoreUnusable,
+    TokenMissing,
+    UnknownModel,
+)
 from bot.fal import Fal
 from bot.jobs.runner import Runner
 from bot.media import Attachments
@@ -50,13 +57,7 @@ async def run(settings: Settings) -> int:
     token, key = settings.discord.token, settings.fal.key
     if token is None or key is None:
         raise TokenMissing("The live bot needs both DISCORD_TOKEN and FAL_KEY.")
-    catalogue = load(
-        folder=settings.models.folder,
-        disabled=settings.models.disabled,
-        prices_usd=settings.models.prices_usd,
-        has_openai_key=settings.fal.openai_api_key is not None,
-    )
-    catalogue.get(settings.models.default)
+    catalogue = _offered(settings)
     point_discord_at(settings.discord)
     async with AsyncExitStack() as stack:
         store = await Store.open(settings.database_url)
@@ -95,6 +96,31 @@ async def run(settings: Settings) -> int:
         await _until_stopped(bot, runner, store, settings, token.get_secret_value())
     log.info("stopped")
     return 0
+
+
+def _offered(settings: Settings) -> Catalogue:
+    """The models as the operator wants them.
+
+    Raises:
+        SettingsInvalid: a model file is wrong, or the default model is not among them.
+    """
+    wanted = settings.models
+    catalogue = load(
+        folder=wanted.folder,
+        disabled=wanted.disabled,
+        prices_usd=wanted.prices_usd,
+        has_openai_key=settings.fal.openai_api_key is not None,
+    )
+    try:
+        catalogue.get(wanted.default)
+    except UnknownModel as error:
+        hint = f"Did you mean `{error.close[0]}`?" if error.close else "`python -m bot models` lists them."
+        raise SettingsInvalid(f"models.default: there is no model {wanted.default[:60]!r}. {hint}") from error
+    except ModelUnavailable as error:
+        raise SettingsInvalid(
+            f"models.default: {error.title} can't be the default: {error.why}. `python -m bot models` lists the others."
+        ) from error
+    return catalogue
 
 
 def _tune_collector() -> None:

@@ -102,6 +102,7 @@ class ModelUnavailable(Refusal):
 
     def __init__(self, title: str, why: str) -> None:
         self.title = title
+        self.why = why
         super().__init__(f"{title} is not available here: {why}. Pick another from `/models`. No quota was used.")
 
 

@@ -96,6 +96,26 @@ def test_a_typo_in_the_configuration_ends_with_a_sentence(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"EASEL_MODELS__DEFAULT": "flux-schnel"}, "models.default: there is no model 'flux-schnel'. Did you mean"),
+        ({"EASEL_MODELS__DEFAULT": "dall-e"}, "`python -m bot models` lists them."),
+        ({"EASEL_MODELS__DEFAULT": "gpt-image-1"}, "models.default: GPT Image 1 can't be the default"),
+        ({"EASEL_MODELS__DISABLED": "flux-schnell"}, "models.default: FLUX.1 schnell can't be the default"),
+    ],
+)
+def test_a_default_model_that_is_not_offered_ends_with_a_sentence_for_the_operator(
+    tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    done = as_process(tmp_path, "run", DISCORD_TOKEN="t", FAL_KEY="k", **settings)
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "quota" not in done.stderr
+
+
 def test_with_both_secrets_the_live_bot_gets_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Settings] = []
 
