@@ -1,7 +1,8 @@
 """Jobs on Discord: progress edits, the finished pictures, and how a job ended.
 
 Results are shown by editing the message that exists (safe to repeat) or, when its token has died and the message
-is out of reach, by a channel message with a stable nonce. Never by follow-ups: they carry no nonce.
+is out of reach, by a channel message with a stable nonce. Two ways are left for the worst: a follow-up (it carries no
+nonce) where the bot is no member and its message was deleted, and a direct message where it was shut out.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 #: discord.py repeats neither resets (errno 104 on Linux) nor 503; the sum outlasts a short outage of Discord.
 RETRY_PAUSES_S = (0.3, 1, 2, 4, 8, 15, 30, 60, 60, 60, 60, 60)
+#: The longest Retry-After that is honoured.
+LONGEST_RETRY_S = 120.0
 #: A token this close to its end is not used for uploads any more.
 TOKEN_MARGIN_S = 10
 #: An edit that took longer was held up by Discord's rate limits.
@@ -154,7 +157,8 @@ class DiscordDelivery:
         limit_bytes = job.reply.upload_limit_bytes
         while True:
             try:
-                return await self._show(job, partial(self._result, job, ready))
+                # A flagged picture belongs in the age-restricted channel or nowhere.
+                return await self._show(job, partial(self._result, job, ready), may_go_private=not any(ready.spoilers))
             except _TooLarge:
                 limit_bytes //= 2
                 if limit_bytes < 64 * 1024:
@@ -188,7 +192,7 @@ class DiscordDelivery:
             files.append(discord.File(io.BytesIO(picture.body), filename=name, description=alt, spoiler=spoiler))
         return cards.result_card(job, self._model(job), shown, withheld=ready.withheld), files
 
-    async def _show(self, job: Job, content: Callable[[], _Content]) -> int | None:
+    async def _show(self, job: Job, content: Callable[[], _Content], *, may_go_private: bool = True) -> int | None:
         """Bring a card to the person by the first way that is open.
 
         Raises:
@@ -207,6 +211,14 @@ class DiscordDelivery:
             done, message_id = await self._try(job, lambda: self._post(job, *content()))
             if done:
                 return message_id
+            if may_go_private and job.actor.guild_id is not None:
+                done, message_id = await self._try(job, lambda: self._direct(job, *content()))
+                if done:
+                    return message_id
+        elif self._token_lives(job):
+            done, message_id = await self._try(job, lambda: self._follow_up(job, *content()))
+            if done:
+                return message_id
         raise Undeliverable
 
     async def _try(self, job: Job, attempt: Callable[[], Awaitable[int | None]]) -> tuple[bool, int | None]:
@@ -220,13 +232,14 @@ class DiscordDelivery:
                 if error.status < 500 and error.status != 429:
                     log.info("delivery way closed", extra={"job": job.id, "status": error.status, "code": error.code})
                     return False, None
-                reason = f"HTTP {error.status}"
+                reason, asked_s = f"HTTP {error.status}", _retry_after_s(error)
             except (aiohttp.ClientError, OSError, TimeoutError, discord.RateLimited) as error:
-                reason = type(error).__name__
+                reason, asked_s = type(error).__name__, 0.0
             if pause_s is None or not (self._token_lives(job) or job.reply.bot_can_post):
                 return False, None
-            log.info("delivery tried again", extra={"job": job.id, "reason": reason, "pause_s": pause_s})
-            await asyncio.sleep(pause_s)
+            wait_s = max(pause_s, asked_s)
+            log.info("delivery tried again", extra={"job": job.id, "reason": reason, "pause_s": wait_s})
+            await asyncio.sleep(wait_s)
         return False, None
 
     async def _patch_original(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
@@ -248,6 +261,22 @@ class DiscordDelivery:
         message = await channel.send(view=view, files=files, nonce=f"{job.id}{job.state.value[:1]}")
         return message.id
 
+    async def _follow_up(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
+        """One more message by the interaction's token."""
+        webhook = discord.Webhook.partial(job.reply.application_id, job.reply.token, client=self._bot)
+        webhook.type = discord.WebhookType.application  # `partial` can't know; only these may be ephemeral
+        message = await webhook.send(view=view, files=files, wait=True, ephemeral=job.reply.ephemeral)
+        return message.id
+
+    async def _direct(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
+        """To the person themselves, where the bot was shut out of the channel."""
+        view.add_item(
+            discord.ui.TextDisplay(f"-# I can no longer post in <#{job.actor.channel_id}>, so it comes here.")
+        )
+        channel = await self._bot.create_dm(discord.Object(job.actor.user_id))
+        message = await channel.send(view=view, files=files, nonce=f"{job.id}{job.state.value[:1]}")
+        return message.id
+
     def _token_lives(self, job: Job) -> bool:
         left = job.reply.token_expires_at - self._bot.services.clock()
         return bool(job.reply.token) and left.total_seconds() > TOKEN_MARGIN_S
@@ -258,6 +287,14 @@ class DiscordDelivery:
 
 
 _Content = tuple[discord.ui.LayoutView, list[discord.File]]
+
+
+def _retry_after_s(error: discord.HTTPException) -> float:
+    """What Cloudflare's 429 asks for (discord.py sees to Discord's own)."""
+    try:
+        return min(float(error.response.headers.get("Retry-After", 0)), LONGEST_RETRY_S)
+    except ValueError:
+        return 0.0
 
 
 class _TooLarge(Exception):

@@ -146,6 +146,11 @@ class Fal:
         stack.push_async_callback(self._poller.close)
         self._watcher = Watcher(self._streams, self._poller, pace, max_streams=self._max_streams)
 
+    @property
+    def away(self) -> bool:
+        """Whether the last thing heard about jobs under way was useless: no answer, 429, 5xx, a proxy's page."""
+        return self._poller.outage.active
+
     # ------------------------------------------------------------------ submit
 
     async def submit(

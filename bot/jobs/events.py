@@ -39,4 +39,9 @@ class Fetching:
     """fal is done; the pictures are on their way into the channel."""
 
 
-Progress = WaitingHere | WaitingAtFal | Painting | Fetching
+@dataclass(frozen=True, slots=True)
+class FalAway:
+    """fal can't be heard; what it has stays there, and it is asked again until it answers."""
+
+
+Progress = WaitingHere | WaitingAtFal | Painting | Fetching | FalAway

@@ -31,7 +31,8 @@ from bot.errors import (
     ResultWithheld,
 )
 from bot.fal import CancelAnswer, Completed, Fal, Waiting, Working, read_progress
-from bot.jobs.events import Painting, Progress, WaitingAtFal, WaitingHere
+from bot.jobs.events import FalAway, Painting, Progress, WaitingAtFal, WaitingHere
+from bot.jobs.gate import Gate
 from bot.jobs.job import TERMINAL, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Result
 from bot.limits import Policy, Refused
 from bot.logs import incident
@@ -45,8 +46,12 @@ T = TypeVar("T")
 
 #: Most jobs taken from the queue by one claim.
 CLAIM_BATCH = 200
-#: Most downloads and posts under way at once; keeps memory bounded (4 pictures of a few MB each).
-DELIVERIES_AT_ONCE = 24
+#: Results read, and pictures fetched and posted, at once while the processor is the bottleneck.
+FEW_AT_ONCE = 5
+#: Most results read at once.
+RESULTS_AT_ONCE = 32
+#: Most downloads and posts under way at once; keeps memory bounded (a few pictures of a few MB each).
+DELIVERIES_AT_ONCE = 64
 #: Most submits under way at once.
 SUBMITS_AT_ONCE = 32
 #: The largest single picture fetched from fal.
@@ -175,7 +180,8 @@ class Runner:
         self._fresh_durations: list[tuple[str, float]] = []
         self._durations: dict[str, float] = {}
         self._submits = asyncio.Semaphore(SUBMITS_AT_ONCE)
-        self._deliveries = asyncio.Semaphore(DELIVERIES_AT_ONCE)
+        self._results = Gate(FEW_AT_ONCE, RESULTS_AT_ONCE)
+        self._deliveries = Gate(FEW_AT_ONCE, DELIVERIES_AT_ONCE)
 
     # ------------------------------------------------------------------ used by the commands
 
@@ -342,7 +348,7 @@ class Runner:
                 case JobState.SUBMITTING | JobState.RUNNING:
                     painted = await self._paint(job, left_over=left_over)
                     if painted is not None:
-                        await self._hand_over(*painted)
+                        await self._hand_over(painted, await self._result(painted))
                 case JobState.FINISHED:
                     await self._hand_over(job, job.result or Result(()))
                 case _:
@@ -357,14 +363,16 @@ class Runner:
             sentence = f"Something broke on my side (code {code}). Your quota was not used; you can try again."
             await self._fail(job.id, Failure("unexpected", sentence, incident=code))
 
-    async def _paint(self, job: Job, *, left_over: bool) -> tuple[Job, Result] | None:
-        """From claimed to fal's result, while counting against the jobs in flight; None when it was cancelled."""
+    async def _paint(self, job: Job, *, left_over: bool) -> Job | None:
+        """From claimed to painted, while counting against the jobs in flight; None when it was cancelled."""
         self._in_flight += 1
         try:
             if left_over:
                 raise AnswerLostForGood
             running = await self._submit(job) if job.state is JobState.SUBMITTING else job
-            return None if running is None else (running, await self._watch(running))
+            if running is not None:
+                await self._watch(running)
+            return running
         finally:
             self._in_flight -= 1
             self._running.pop(job.id, None)
@@ -403,7 +411,7 @@ class Runner:
             safety_checker=not (self._settings.safety_checker == "off_in_age_restricted" and job.reply.age_restricted),
             openai_api_key=secret.get_secret_value() if secret is not None else None,
         )
-        request = await self._post(model, payload)
+        request = await self._post(job, model, payload)
         return await self._advance(job, JobState.RUNNING, request=request, **self._known_message(job))
 
     def _known_message(self, job: Job) -> dict[str, int]:
@@ -411,7 +419,7 @@ class Runner:
         message_id = self._messages.pop(job.id, None)
         return {} if message_id is None or job.reply.message_id is not None else {"message_id": message_id}
 
-    async def _post(self, model: Model, payload: dict[str, Json]) -> FalRequest:
+    async def _post(self, job: Job, model: Model, payload: dict[str, Json]) -> FalRequest:
         """Submit; tried again only while it is certain that no request ever left."""
         for pause_s in (*UNREACHABLE_PAUSES_S, None):
             try:
@@ -420,10 +428,12 @@ class Runner:
                     payload,
                     start_timeout_s=self._settings.start_timeout_s,
                     store_payload=model.store_payload,
+                    model=model,
                 )
             except FalUnreachable:
                 if pause_s is None or self._stopping.is_set():
                     raise FalBroken from None
+                self._publish(job, FalAway())
                 await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
             except AnswerLost as error:
                 raise AnswerLostForGood from error
@@ -437,14 +447,14 @@ class Runner:
                 if url not in fetched and self._inputs.is_attachment(url):
                     fetched[url] = (option, await self._inputs.fetch(url, option=option))
         fetched = await _with_matching_masks(fetched)
-        return {url: await self._upload(picture, option) for url, (option, picture) in fetched.items()}
+        return {url: await self._upload(job, picture, option) for url, (option, picture) in fetched.items()}
 
-    async def _upload(self, picture: Picture, option: str) -> str:
+    async def _upload(self, job: Job, picture: Picture, option: str) -> str:
         name = f"{option}.{picture.extension}"
-        return await _patiently(lambda: self._fal.upload(picture.body, picture.content_type, name))
+        return await self._patiently(job, lambda: self._fal.upload(picture.body, picture.content_type, name))
 
-    async def _watch(self, job: Job) -> Result:
-        """Follow fal until it has a result."""
+    async def _watch(self, job: Job) -> None:
+        """Follow fal until it is done."""
         if job.request is None:
             raise RuntimeError("a running job has a request")
         request, model = job.request, self._model(job)
@@ -458,17 +468,16 @@ class Runner:
                         if isinstance(status, Completed):
                             break
                         self._show(under_way, status)
-                result = await _patiently(lambda: self._fal.result(request, model=model))
         except TimeoutError:
             with suppress(EaselError):
                 await self._fal.cancel(request)
             raise PaintingTimedOut from None
-        self._learn(model, under_way, result)
-        return result
+        self._learn(model, under_way)
 
     def _show(self, under_way: _UnderWay, status: Waiting | Working) -> None:
         if isinstance(status, Waiting):
-            self._publish(under_way.job, WaitingAtFal(status.position))
+            under_way.waiting = WaitingAtFal(status.position)
+            self._publish(under_way.job, under_way.waiting)
             return
         if under_way.started_at is None:
             under_way.started_at = self._clock()
@@ -477,11 +486,18 @@ class Runner:
             under_way.fraction, under_way.step, under_way.steps = painted.fraction, painted.step, painted.steps
         self._publish(under_way.job, under_way.painting(self._clock()))
 
-    def _learn(self, model: Model, under_way: _UnderWay, result: Result) -> None:
+    async def _result(self, job: Job) -> Result:
+        request = job.request
+        if request is None:
+            raise RuntimeError("a running job has a request")
+        async with self._results:
+            return await self._patiently(job, lambda: self._fal.result(request, model=self._model(job)))
+
+    def _learn(self, model: Model, under_way: _UnderWay) -> None:
         """Remember how long this model takes; written down with the next tick."""
         if under_way.started_at is None:
             return
-        took_s = max((self._clock() - under_way.started_at).total_seconds(), result.inference_s or 0)
+        took_s = (self._clock() - under_way.started_at).total_seconds()
         known_s = self._durations.get(model.endpoint, took_s)
         self._durations[model.endpoint] = known_s + (took_s - known_s) * LEARNING_RATE
         self._fresh_durations.append((model.endpoint, took_s))
@@ -526,19 +542,38 @@ class Runner:
         ]
         if not shown:
             raise ResultWithheld
-        bodies = await asyncio.gather(*(self._download(remote) for remote, _ in shown))
+        bodies = await asyncio.gather(*(self._download(job, remote) for remote, _ in shown))
         pictures = await fit([inspect(body) for body in bodies], file_limit_bytes=job.reply.upload_limit_bytes)
         spoilers = tuple(flagged for _, flagged in shown)
         return Ready(tuple(pictures), spoilers, withheld=len(flags) - len(shown))
 
-    async def _download(self, remote: RemotePicture) -> bytes:
-        return await _patiently(lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES))
+    async def _download(self, job: Job, remote: RemotePicture) -> bytes:
+        return await self._patiently(job, lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES))
+
+    async def _patiently(self, job: Job, attempt: Callable[[], Awaitable[T]]) -> T:
+        """A call to fal, tried again while fal can't be heard: what is there stays there for an hour.
+
+        Raises:
+            FalBroken: not heard for as long as `PATIENCE_PAUSES_S` adds up to.
+        """
+        for pause_s in (*PATIENCE_PAUSES_S, None):
+            try:
+                return await attempt()
+            except FalUnreachable as error:
+                if pause_s is None:
+                    raise FalBroken from error
+                wait_s = max(pause_s, error.retry_after_s or 0)
+                log.info("fal is out of reach; trying again", extra={"job": job.id, "pause_s": wait_s})
+                self._publish(job, FalAway())
+                await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
+        raise FalBroken
 
     async def _tell(self, job: Job) -> None:
-        self._shown_by().forget(job.id)
-        if not job.told:
-            await self._shown_by().tell(job)
-            await self._store.note(job.id, told=True)
+        if job.told:
+            self._shown_by().forget(job.id)
+            return
+        await self._shown_by().tell(job)
+        await self._store.note(job.id, told=True)
 
     async def _fail(self, job_id: str, failure: Failure) -> None:
         """Write the end and tell the person; the reservation is released with it."""
@@ -637,9 +672,9 @@ class Runner:
         while True:
             await asyncio.sleep(self._tick_s)
             now = self._clock()
+            away = self._fal.away
             for under_way in list(self._running.values()):
-                if under_way.started_at is not None:
-                    self._publish(under_way.job, under_way.painting(now))
+                self._publish(under_way.job, FalAway() if away else under_way.progress(now))
             try:
                 await self._write_durations()
                 await self._show_places()
@@ -664,6 +699,11 @@ class _UnderWay:
     fraction: float | None = None
     step: int | None = None
     steps: int | None = None
+    waiting: WaitingAtFal | None = None
+
+    def progress(self, now: datetime) -> Progress:
+        """The state as an event."""
+        return (self.waiting or WaitingAtFal(None)) if self.started_at is None else self.painting(now)
 
     def painting(self, now: datetime) -> Painting:
         """The state as an event, with the time left by the clock and by the logs."""
@@ -672,25 +712,6 @@ class _UnderWay:
         if self.fraction:
             left_s = spent_s / self.fraction - spent_s
         return Painting(self.fraction, self.step, self.steps, left_s if left_s > 0.5 else None)
-
-
-async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
-    """A call to fal, tried again while fal can't be heard: what is there stays there for an hour.
-
-    Raises:
-        FalBroken: not heard for as long as `PATIENCE_PAUSES_S` adds up to.
-    """
-    for pause_s in PATIENCE_PAUSES_S:
-        try:
-            return await attempt()
-        except FalUnreachable as error:
-            wait_s = max(pause_s, error.retry_after_s or 0)
-            log.info("fal is out of reach; trying again", extra={"pause_s": wait_s})
-            await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
-    try:
-        return await attempt()
-    except FalUnreachable as error:
-        raise FalBroken from error
 
 
 async def _with_matching_masks(fetched: dict[str, tuple[str, Picture]]) -> dict[str, tuple[str, Picture]]:

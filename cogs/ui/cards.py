@@ -16,7 +16,7 @@ from typing import Any, assert_never
 import discord
 
 from bot.catalogue.model import FRIENDLY, Json, Kind, Model, Option, Order, Output, Price
-from bot.jobs.events import Fetching, Painting, Progress, WaitingAtFal, WaitingHere
+from bot.jobs.events import FalAway, Fetching, Painting, Progress, WaitingAtFal, WaitingHere
 from bot.jobs.job import Failure, Job
 from cogs.ui import text
 from cogs.ui.buttons import Verb, button, row
@@ -108,6 +108,8 @@ def progress_text(progress: Progress) -> str:
             return _painting_text(progress)
         case Fetching():
             return "Painted. Bringing it here…"
+        case FalAway():
+            return "fal.ai does not answer just now. I keep asking; nothing is lost."
         case _:
             assert_never(progress)
 

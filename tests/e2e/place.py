@@ -117,6 +117,11 @@ class Place:
                     return used
                 await asyncio.sleep(0.005)
 
+    async def counted(self, person: Any = "ada", channel: Any = "general") -> tuple[int, int]:
+        """Images that count today for the person and for the server, once nothing is under way."""
+        used = await self.usage(person, channel)
+        return used.images_today, used.guild_images_today
+
     async def jobs(self, person: Any = "ada") -> list[Job]:
         """Somebody's jobs, newest first."""
         async with self.store() as store:

@@ -46,6 +46,8 @@ TIGHT: Policy = policy_for(LimitSettings(), None, ())
 class ScriptedFal:
     """Plays back what it is told and keeps what it was given."""
 
+    away = False
+
     def __init__(self) -> None:
         self.submitted: list[tuple[str, Mapping[str, Json]]] = []
         self.submit_errors: list[Exception] = []
@@ -61,7 +63,13 @@ class ScriptedFal:
         self.submit_gate.set()
 
     async def submit(
-        self, endpoint: str, arguments: Mapping[str, Json], *, start_timeout_s: float, store_payload: bool
+        self,
+        endpoint: str,
+        arguments: Mapping[str, Json],
+        *,
+        start_timeout_s: float,
+        store_payload: bool,
+        model: Model,
     ) -> FalRequest:
         self.submitted.append((endpoint, arguments))
         self.posts_begun.set()

@@ -136,7 +136,8 @@ class Faults:
                 continue
             left, ends_s = rule.take(key, now_s)
             if left < 0:
-                raise self._limited(rule.scope, rule.retry_after_s or ends_s, bucket, rule.limit)
+                wait_s = rule.retry_after_s or (60.0 if rule.scope == "cloudflare" else ends_s)
+                raise self._limited(rule.scope, wait_s, bucket, rule.limit)
             if rule.scope in {"user", "shared"} and left < remaining:
                 limit, remaining, reset_s = rule.limit, left, ends_s
         return {
@@ -150,7 +151,9 @@ class Faults:
     def _limited(self, scope: Scope, retry_after_s: float, bucket: str, limit: int) -> DiscordError:
         self.counters.rate_limited += 1
         if scope == "cloudflare":
-            return DiscordError(429, -1, "error code: 1015", headers={"Content-Type": "text/html", "Retry-After": "60"})
+            return DiscordError(
+                429, -1, "error code: 1015", headers={"Content-Type": "text/html", "Retry-After": f"{retry_after_s:g}"}
+            )
         headers = {"Via": "1.1 google", "Retry-After": str(int(retry_after_s) + 1), "X-RateLimit-Scope": scope}
         if scope == "global":
             headers["X-RateLimit-Global"] = "true"
