@@ -37,6 +37,12 @@ log = logging.getLogger(__name__)
 
 #: Pauses between attempts to reach Discord at start; the last one repeats.
 LOGIN_PAUSES_S = (1, 2, 5, 10, 20, 30, 60)
+#: The gateway's close code for a token that is not (or no longer) valid.
+_AUTHENTICATION_FAILED = 4004
+_NOT_ACCEPTED = (
+    "Discord does not accept the bot token. Copy it again from the Bot page of your application in Discord's developer "
+    "portal (Reset Token shows a new one) and set it as DISCORD_TOKEN."
+)
 #: Where the store keeps the record of starts.
 STARTS = "starts"
 #: Old jobs are deleted this often.
@@ -174,20 +180,19 @@ async def _login(bot: EaselBot, token: str) -> None:
         try:
             await bot.login(token)
         except discord.LoginFailure as error:
-            raise DiscordRefused(
-                "Discord does not accept the bot token. Copy it again from the Bot page of your application in "
-                "Discord's developer portal (Reset Token shows a new one) and set it as DISCORD_TOKEN."
-            ) from error
+            raise DiscordRefused(_NOT_ACCEPTED) from error
         except (aiohttp.ClientError, discord.DiscordServerError, discord.RateLimited, OSError, TimeoutError) as error:
-            pause_s = LOGIN_PAUSES_S[min(attempt, len(LOGIN_PAUSES_S) - 1)]
+            await bot.forget_connections()
+            await _pause(attempt, error)
             attempt += 1
-            log.warning(
-                "Discord is out of reach; trying again", extra={"pause_s": pause_s, "error": type(error).__name__}
-            )
-            await bot.http.close()
-            await asyncio.sleep(pause_s)
         else:
             return
+
+
+async def _pause(attempt: int, error: Exception) -> None:
+    pause_s = LOGIN_PAUSES_S[min(attempt, len(LOGIN_PAUSES_S) - 1)]
+    log.warning("Discord is out of reach; trying again", extra={"pause_s": pause_s, "error": type(error).__name__})
+    await asyncio.sleep(pause_s)
 
 
 async def _connect(bot: EaselBot, store: Store) -> None:
@@ -199,10 +204,26 @@ async def _connect(bot: EaselBot, store: Store) -> None:
     if pause is not None:
         log.warning("waiting before the gateway", extra={"pause_s": pause.seconds, "reason": pause.reason})
         await asyncio.sleep(pause.seconds)
-    try:
-        await bot.connect(reconnect=True)
-    except discord.PrivilegedIntentsRequired as error:
-        raise DiscordRefused("Discord refused the gateway intents, though Easel asks for no privileged one.") from error
+    attempt = 0
+    while True:
+        try:
+            await bot.connect(reconnect=True)
+        except discord.PrivilegedIntentsRequired as error:
+            raise DiscordRefused(
+                "Discord refused the gateway intents, though Easel asks for no privileged one."
+            ) from error
+        except discord.ConnectionClosed as error:
+            if error.code == _AUTHENTICATION_FAILED:
+                raise DiscordRefused(_NOT_ACCEPTED) from error
+            raise
+        except AttributeError as error:
+            # discord.py 2.7.1 reconnects with what it knows of the connection before, which the first one lacks.
+            if getattr(bot, "ws", None) is not None:
+                raise
+            await _pause(attempt, error.__context__ if isinstance(error.__context__, Exception) else error)
+            attempt += 1
+        else:
+            return
 
 
 async def _session_start_limit(bot: EaselBot) -> SessionStartLimit | None:

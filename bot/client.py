@@ -59,9 +59,14 @@ class EaselBot(commands.Bot):
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=30),
+            connector=_connector(),
             activity=discord.CustomActivity(name="/imagine"),
         )
+
+    async def forget_connections(self) -> None:
+        """Close what a failed login opened; its session closes the connector too, so the next one gets a new one."""
+        await self.http.close()
+        self.http.connector = _connector()
 
     async def setup_hook(self) -> None:
         """Load the cogs, then register the commands if they changed."""
@@ -87,6 +92,10 @@ class EaselBot(commands.Bot):
     async def on_ready(self) -> None:
         """Log the moment the bot can be used."""
         log.info("ready", extra={"bot_user": str(self.user), "servers": len(self.guilds)})
+
+
+def _connector() -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=30)
 
 
 def _digest(payload: list[dict[str, Any]]) -> str:

@@ -81,6 +81,10 @@ def fit_to_log(record: logging.LogRecord) -> bool:
     library = record.name.partition(".")[0]
     if library not in ("bot", "cogs", "__main__") and record.levelno < logging.INFO:
         return False  # payloads and prompts, even if somebody lowered that logger's level
+    if record.name == "discord.client" and str(record.msg).startswith("Attempting a reconnect") and record.exc_info:
+        # Connections break every day; whose fault it was fits into one line.
+        record.error = type(record.exc_info[1]).__name__
+        record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
     # Easel never speaks in voice channels, so the missing voice libraries are no news.
     return not (record.name == "discord.client" and "voice will NOT be supported" in str(record.msg))
 

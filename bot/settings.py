@@ -62,7 +62,7 @@ class _Section(BaseModel):
 class DiscordSettings(_Section):
     """How Discord is reached and what is shown there."""
 
-    token: SecretStr | None = Field(None, description="Bot token, usually given as DISCORD_TOKEN.")
+    token: _Secret = Field(None, description="Bot token, usually given as DISCORD_TOKEN.")
     api_url: _WebUrl = Field("https://discord.com/api/v10", description="Base URL of Discord's REST API.")
     gateway_url: _SocketUrl = Field("wss://gateway.discord.gg/", description="Discord's gateway.")
     sync_commands: bool = Field(True, description="Register the slash commands at start when they changed.")
@@ -71,12 +71,23 @@ class DiscordSettings(_Section):
         15, gt=0, description="Most progress edits a second over all messages; results never wait for this."
     )
 
+def _one_word(value: SecretStr | None) -> SecretStr | None:
+    """Keys and tokens travel in HTTP headers; a line break or an umlaut in one is a slip of copying."""
+    text = value.get_secret_value() if value is not None else "-"
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("the token or key alone, without spaces, line breaks or other characters around it")
+    return value
+
+
+_Secret = Annotated[SecretStr | None, AfterValidator(_one_word)]
+
+
 
 class FalSettings(_Section):
     """How fal.ai is reached."""
 
-    key: SecretStr | None = Field(None, description="fal.ai API key, usually given as FAL_KEY.")
-    openai_api_key: SecretStr | None = Field(
+    key: _Secret = Field(None, description="fal.ai API key, usually given as FAL_KEY.")
+    openai_api_key: _Secret = Field(
         None,
         description="For the gpt-image-1 byok model; usually OPENAI_API_KEY. Without it the model is not offered.",
     )
@@ -339,7 +350,10 @@ class _Variables(_Source, EnvSettingsSource):
     def where(self, path: _Path) -> str | None:
         names = (_variable(path[:end]) for end in range(len(path), 0, -1))
         name = next((name for name in names if name.lower() in self.env_vars), None)
-        return f"{name} {self.place}" if name is not None and self._holds(path) else None
+        if name is None or not self._holds(path):
+            return None
+        usual = next((usual for usual, secret in ALIASES.items() if secret == path), name)
+        return f"{usual if self.env_vars.get(usual.lower()) == self.env_vars[name.lower()] else name} {self.place}"
 
     def similar(self, path: _Path) -> str:
         return _did_you_mean(path, _variable if _variable(path).lower() in self.env_vars else ".".join)

@@ -83,27 +83,27 @@ def test_easel_config_names_another_file(tmp_path: Path) -> None:
 def test_the_environment_beats_dotenv_beats_secret_files_beats_config_toml(tmp_path: Path) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
-    (tmp_path / "config.toml").write_text('[fal]\nkey = "from toml"\n[log]\nlevel = "ERROR"\n')
-    assert _key(load(tmp_path)) == "from toml"
+    (tmp_path / "config.toml").write_text('[fal]\nkey = "from-toml"\n[log]\nlevel = "ERROR"\n')
+    assert _key(load(tmp_path)) == "from-toml"
 
-    (secrets / "fal_key").write_text("from a file\n")
+    (secrets / "fal_key").write_text("from-a-file\n")
     (secrets / "somebody_elses_secret").write_text("x")
-    assert _key(load(tmp_path, EASEL_SECRETS_DIR="secrets")) == "from a file"
+    assert _key(load(tmp_path, EASEL_SECRETS_DIR="secrets")) == "from-a-file"
 
-    (tmp_path / ".env").write_text("FAL_KEY='from dotenv'\nEASEL_LOG__LEVEL=WARNING\n")
-    assert _key(load(tmp_path, EASEL_SECRETS_DIR="secrets")) == "from dotenv"
+    (tmp_path / ".env").write_text("FAL_KEY='from-dotenv'\nEASEL_LOG__LEVEL=WARNING\n")
+    assert _key(load(tmp_path, EASEL_SECRETS_DIR="secrets")) == "from-dotenv"
 
-    settings = load(tmp_path, EASEL_SECRETS_DIR="secrets", FAL_KEY="from the environment")
-    assert _key(settings) == "from the environment"
+    settings = load(tmp_path, EASEL_SECRETS_DIR="secrets", FAL_KEY="from-the-environment")
+    assert _key(settings) == "from-the-environment"
     assert settings.log.level == "WARNING"
 
 
 def test_an_empty_value_counts_as_not_set(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text('[fal]\nkey = "from toml"\nqueue_url = ""\n')
+    (tmp_path / "config.toml").write_text('[fal]\nkey = "from-toml"\nqueue_url = ""\n')
 
     settings = load(tmp_path, FAL_KEY=" ", DISCORD_TOKEN="")
 
-    assert _key(settings) == "from toml"
+    assert _key(settings) == "from-toml"
     assert settings.discord.token is None
     assert settings.fal.queue_url is None
 
@@ -256,6 +256,14 @@ def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:
 
     assert "fal.key" in sentence
     assert "123456789" not in sentence
+
+
+@pytest.mark.parametrize("token", ["Bot abc", "abc\ndef", "abcü", "abc\x07"])
+def test_a_secret_that_no_header_can_hold_is_refused_unseen(tmp_path: Path, token: str) -> None:
+    sentence = refusal(tmp_path, DISCORD_TOKEN=token, FAL_KEY="k")
+
+    assert sentence.startswith("DISCORD_TOKEN in the environment: it can't be this value. It takes the token")
+    assert "abc" not in sentence
 
 
 def test_broken_toml_is_named_with_its_line(tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""The bot as `python -m bot run` starts it, where Discord is not there yet or does not want it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.discord import DiscordStandIn
+from bot.sandbox.discord.wire import sandbox_token
+
+ROOT = Path(__file__).parent.parent
+SOMEBODY_ELSES = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
+
+
+@pytest.fixture
+def port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        number: int = one.getsockname()[1]
+        return number
+
+
+@asynccontextmanager
+async def bot(folder: Path, api_url: str, gateway_url: str, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "run"),
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "DISCORD_TOKEN": sandbox_token(),
+            "FAL_KEY": "key-id:key-secret",
+            "EASEL_DISCORD__API_URL": api_url,
+            "EASEL_DISCORD__GATEWAY_URL": gateway_url,
+            "EASEL_FAL__QUEUE_URL": "http://127.0.0.1:9",
+        }
+        | more,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await process.communicate()
+
+
+async def line_with(words: str, process: asyncio.subprocess.Process) -> list[str]:
+    """The log up to the first line with these words."""
+    assert process.stdout is not None
+    read: list[str] = []
+    async with asyncio.timeout(30):
+        async for line in process.stdout:
+            read.append(line.decode())
+            if words in read[-1]:
+                return read
+    raise AssertionError(f"never said {words!r}: {read}")
+
+
+async def test_a_bot_that_finds_discord_out_of_reach_waits_and_then_logs_in(tmp_path: Path, port: int) -> None:
+    async with bot(tmp_path, f"http://127.0.0.1:{port}/api/v10", f"ws://127.0.0.1:{port}/gateway") as process:
+        log = await line_with("out of reach", process)
+        discord = DiscordStandIn()
+        try:
+            await discord.start("127.0.0.1", port)
+            log += await line_with("INFO bot.client: ready", process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            await process.communicate()
+            await discord.stop()
+
+    assert process.returncode == 0
+    assert not any("Traceback" in line for line in log)
+
+
+async def test_a_bot_that_finds_only_the_gateway_out_of_reach_waits_too(tmp_path: Path, port: int) -> None:
+    api, gateway = DiscordStandIn(), DiscordStandIn()
+    await api.start()
+    try:
+        async with bot(tmp_path, api.api_url, f"ws://127.0.0.1:{port}/gateway") as process:
+            log = await line_with("Attempting a reconnect", process)
+            await gateway.start("127.0.0.1", port)
+            log += await line_with("INFO bot.client: ready", process)
+    finally:
+        await gateway.stop()
+        await api.stop()
+
+    assert not any("Traceback" in line for line in log)
+
+
+async def test_a_token_that_discord_does_not_accept_ends_with_one_sentence_and_is_not_repeated(tmp_path: Path) -> None:
+    discord = DiscordStandIn()
+    await discord.start()
+    try:
+        async with bot(tmp_path, discord.api_url, discord.gateway_url, DISCORD_TOKEN=SOMEBODY_ELSES) as process:
+            said = (await process.communicate())[0].decode()
+    finally:
+        await discord.stop()
+
+    assert process.returncode == 2
+    assert said.splitlines()[-1].startswith("easel: Discord does not accept the bot token.")
+    assert "Traceback" not in said
+    assert SOMEBODY_ELSES not in said
