@@ -157,6 +157,8 @@ def decide(usage: Usage, policy: Policy, images: int, now: datetime) -> Allowed 
     start = now if usage.tat is None else max(usage.tat, now)
     if not policy.enabled:
         return Allowed(start, None)
+    usage = capped(usage, policy, now)
+    start = now if usage.tat is None else max(usage.tat, now)
     refusals = [
         refused
         for refused in (
@@ -173,10 +175,24 @@ def decide(usage: Usage, policy: Policy, images: int, now: datetime) -> Allowed 
     return Allowed(start + cost, policy.images_per_day - usage.images_today - images, cost)
 
 
+def capped(usage: Usage, policy: Policy, now: datetime) -> Usage:
+    """The usage with an arrival time that this policy can have led to.
+
+    One farther off comes from a stricter policy (since loosened, or another server's) and must not hold anybody up
+    for longer than the whole burst of this one. The store keeps the capped time also where it refuses: otherwise it
+    would move along with now.
+    """
+    burst = policy.interval * policy.burst_images
+    if usage.tat is None or usage.tat - now <= burst:
+        return usage
+    return replace(usage, tat=now + burst)
+
+
 def standing(usage: Usage, policy: Policy, now: datetime) -> Standing | None:
     """What is left for somebody; None when limits are off."""
     if not policy.enabled:
         return None
+    usage = capped(usage, policy, now)
     burst_left = _burst_left(usage, policy, now)
     left_today = max(0, policy.images_per_day - usage.images_today)
     guild_left = max(0, policy.guild_images_per_day - usage.guild_images_today) if usage.in_guild else None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import LimitReached
-from bot.limits import Allowed, GuildLimits, Policy, Refused, Usage, decide, policy_for, relative, standing
+from bot.limits import Allowed, GuildLimits, Policy, Refused, Usage, capped, decide, policy_for, relative, standing
 from bot.settings import LimitSettings, Tier
 
 NOW = datetime(2026, 5, 4, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -96,6 +96,18 @@ def test_the_rule_that_takes_longest_is_the_one_reported() -> None:
     assert refused(used(tat=NOW + 4 * MINUTE, images_today=20), 9).retry_at is None
 
 
+def test_a_stricter_pace_of_before_holds_nobody_up_longer_than_the_whole_burst() -> None:
+    strict = used(tat=NOW + timedelta(hours=5))
+
+    assert refused(strict, 1).retry_at == NOW + MINUTE
+    assert refused(strict, 4).retry_at == NOW + 4 * MINUTE
+    shown = standing(strict, POLICY, NOW)
+    assert shown is not None
+    assert shown.burst_full_at == NOW + 4 * MINUTE
+    endless = limits(interval=timedelta(days=30), burst_images=10**6)
+    assert isinstance(decide(strict, endless, 1, NOW), Allowed)
+
+
 def test_a_servers_rule_does_not_reach_direct_messages() -> None:
     closed = limits(guild_images_per_day=0)
 
@@ -151,6 +163,7 @@ def later(usage: Usage, now: datetime, then: datetime) -> Usage:
 @given(usages, policies, st.integers(1, 12))
 @settings(max_examples=300)
 def test_the_retry_moment_is_the_first_that_admits(usage: Usage, policy: Policy, images: int) -> None:
+    usage = capped(usage, policy, NOW)  # as the store keeps it
     verdict = decide(usage, policy, images, NOW)
     if isinstance(verdict, Allowed):
         return

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, or_, select
 
 from bot.errors import Overloaded
 from bot.jobs.job import Job, NewJob
-from bot.limits import Allowed, Policy, Refused, decide
+from bot.limits import Allowed, Policy, Refused, Usage, capped, decide
 from bot.store.books import Books, Count, counts_of
 from bot.store.dialect import upsert
 from bot.store.outcomes import Accepted, Duplicate
@@ -84,10 +84,19 @@ class _Round:
             return ValueError(f"job id {ask.new.id} is taken")
         if self._waiting >= ask.max_waiting:
             return Overloaded(self._waiting)
-        verdict = decide(self._books.usage(ask.new.actor), ask.policy, ask.new.order.images, self._now)
+        usage = self._books.usage(ask.new.actor)
+        verdict = decide(usage, ask.policy, ask.new.order.images, self._now)
         if isinstance(verdict, Refused):
+            self._cap(ask.new.actor.user_id, usage, ask.policy)
             return verdict
         return self._add(ask.new, ask.policy, verdict)
+
+    def _cap(self, user_id: int, usage: Usage, policy: Policy) -> None:
+        """Keep the arrival time that a refusal went by, so that its promise of when to come back is kept."""
+        after = capped(usage, policy, self._now)
+        if policy.enabled and after.tat is not None and after.tat != usage.tat:
+            self._books.paces[user_id].tat_us = to_us(after.tat)
+            self._paced.add(user_id)
 
     def _add(self, new: NewJob, policy: Policy, allowed: Allowed) -> Job:
         actor, images = new.actor, new.order.images
@@ -121,10 +130,13 @@ class _Round:
 
     def write(self) -> None:
         """Everything the batch added, one statement a table."""
-        if not self._job_rows:
-            return
-        self._connection.execute(jobs.insert(), self._job_rows)
-        self._connection.execute(ledger.insert(), self._ledger_rows)
+        if self._job_rows:
+            self._connection.execute(jobs.insert(), self._job_rows)
+            self._connection.execute(ledger.insert(), self._ledger_rows)
+        if self._paced:
+            self._write_usage()
+
+    def _write_usage(self) -> None:
         paces = self._books.paces
         upsert(
             self._connection,

@@ -195,7 +195,7 @@ def a_picture(width: int = 64, height: int = 64, kind: str = "PNG", *, noise: bo
 # ---------------------------------------------------------------------- in this process
 
 
-def settings(standin: DiscordStandIn, fal: FalStandIn, database_url: str, **sections: Mapping[str, Any]) -> Settings:
+def settings(standin: DiscordStandIn, fal: FalStandIn, database_url: str, /, **sections: Mapping[str, Any]) -> Settings:
     """Without limits that a test does not ask for; `sections` change single values, unchecked."""
     made = {
         "discord": DiscordSettings(

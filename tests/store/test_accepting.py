@@ -276,3 +276,14 @@ async def test_a_job_that_ends_makes_room_for_another(store: Store) -> None:
     await moved(store, job, JobState.FAILED)
 
     assert isinstance(await store.accept(new_job(), limits, max_waiting=9), Accepted)
+
+
+async def test_after_a_strict_pace_is_loosened_a_refusal_keeps_its_promise(store: Store, clock: Clock) -> None:
+    strict = policy(interval=timedelta(hours=1), burst_images=1)
+    loose = policy(interval=timedelta(minutes=2), burst_images=8)
+    assert isinstance(await store.accept(new_job(), strict, max_waiting=10), Accepted)
+    refused = await store.accept(new_job(images=2), loose, max_waiting=10)
+    assert isinstance(refused, Refused)
+    assert refused.retry_at is not None
+    clock.now = refused.retry_at
+    assert isinstance(await store.accept(new_job(images=2), loose, max_waiting=10), Accepted)
