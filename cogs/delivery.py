@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -43,6 +44,11 @@ TOKEN_MARGIN_S = 10
 SLOW_EDIT_S = 1.0
 #: Largest wait between two edits of one message while Discord is slow.
 SLOWEST_EDIT_S = 30.0
+
+#: Discord keeps nonces for a few minutes; after this it is not relied on.
+NONCE_LIFE = timedelta(minutes=2)
+#: Messages looked through for an earlier post.
+LOOK_BACK_MESSAGES = 300
 
 #: Discord's name for the first answer to an interaction, taken in place of a message id.
 ORIGINAL = cast("int", "@original")
@@ -256,10 +262,31 @@ class DiscordDelivery:
         return message.id
 
     async def _post(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
-        """A new message; the nonce makes a repeated POST return the first one."""
+        """A new message; the nonce makes a repeated POST return the first one, while Discord remembers it."""
         channel = self._bot.get_partial_messageable(job.actor.channel_id, guild_id=job.actor.guild_id)
+        if self._nonce_forgotten(job):
+            posted = await self._posted_before(channel, job, with_pictures=bool(files))
+            if posted is not None:
+                return posted
         message = await channel.send(view=view, files=files, nonce=f"{job.id}{job.state.value[:1]}")
         return message.id
+
+    def _nonce_forgotten(self, job: Job) -> bool:
+        """Whether an earlier process may have posted this so long ago that Discord no longer knows the nonce."""
+        since = job.finished_at or job.ended_at
+        return since is not None and self._bot.services.clock() - since > NONCE_LIFE
+
+    async def _posted_before(self, channel: discord.PartialMessageable, job: Job, *, with_pictures: bool) -> int | None:
+        """The message that shows this end of the job already, found by its file name or its buttons."""
+        after = discord.Object(job.reply.interaction_id)
+        try:
+            async for message in channel.history(after=after, limit=LOOK_BACK_MESSAGES, oldest_first=True):
+                ours = self._bot.user is not None and message.author.id == self._bot.user.id
+                if ours and cards.shows_end_of(message.components, job.id, with_pictures=with_pictures):
+                    return message.id
+        except discord.Forbidden:
+            log.info("may not read the channel to look for an earlier post", extra={"job": job.id})
+        return None
 
     async def _follow_up(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
         """One more message by the interaction's token."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, assert_never
@@ -19,7 +19,7 @@ from bot.catalogue.model import FRIENDLY, Json, Kind, Model, Option, Order, Outp
 from bot.jobs.events import FalAway, Fetching, Painting, Progress, WaitingAtFal, WaitingHere
 from bot.jobs.job import Failure, Job
 from cogs.ui import text
-from cogs.ui.buttons import Verb, button, row
+from cogs.ui.buttons import Verb, button, custom_id, row
 
 BLUE = 0x5865F2
 GREEN = 0x3BA55D
@@ -65,6 +65,26 @@ class Shown:
 def file_name(job_id: str, index: int, extension: str, spoiler: bool = False) -> str:
     """The attachment's name; Discord reads a spoiler off the prefix."""
     return f"{'SPOILER_' if spoiler else ''}easel-{job_id}-{index + 1}.{extension}"
+
+
+def shows_end_of(components: Iterable[object], job_id: str, *, with_pictures: bool) -> bool:
+    """Whether a message's components are this job's result (`with_pictures`) or its failure card."""
+    urls: list[str] = []
+    offered: set[str] = set()
+    for component in _walk(components):
+        if isinstance(component, discord.MediaGalleryComponent):
+            urls += [item.media.url for item in component.items]
+        elif isinstance(component, discord.Button) and component.custom_id:
+            offered.add(component.custom_id)
+    if with_pictures:
+        return any(f"easel-{job_id}-" in url for url in urls)
+    return not urls and custom_id(Verb.DELETE, job_id) in offered
+
+
+def _walk(components: Iterable[object]) -> Iterator[object]:
+    for component in components:
+        yield component
+        yield from _walk(getattr(component, "children", ()))
 
 
 def alt_text(order: Order, index: int) -> str:
