@@ -1,4 +1,4 @@
-"""`GET /health` for Docker, load balancers and monitors."""
+"""`GET /health` for Docker, load balancers and monitors; `GET /metrics` for Prometheus; fal's callbacks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from bot import metrics
 from bot.errors import SettingsInvalid
 from bot.settings import WebSettings
+from bot.web.callbacks import Callbacks
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +20,14 @@ Health = Callable[[], Awaitable[Mapping[str, bool]]]
 
 #: A part that does not answer in this time is not healthy; Docker's own limit is longer.
 ANSWER_WITHIN_S = 3.0
+#: What is left of a refused request is read away for this long before the connection is cut.
+LINGER_S = 1.0
+#: A connection that asks nothing more is closed.
+KEEP_ALIVE_S = 30.0
 
 
-def make_app(health: Health) -> web.Application:
-    """The application; answers 200 when every part works, else 503, with the parts by name."""
+def make_app(health: Health, *, callbacks: Callbacks | None = None, with_metrics: bool = False) -> web.Application:
+    """The application. `/health` answers 200 when every part works, else 503, with the parts by name."""
 
     async def get_health(_request: web.Request) -> web.Response:
         parts = await _ask(health)
@@ -31,7 +37,16 @@ def make_app(health: Health) -> web.Application:
 
     app = web.Application(client_max_size=64 * 1024)
     app.router.add_get("/health", get_health)
+    if with_metrics:
+        app.router.add_get("/metrics", _get_metrics)
+    if callbacks is not None:
+        callbacks.add_to(app)
     return app
+
+
+async def _get_metrics(_request: web.Request) -> web.Response:
+    headers = {"Content-Type": metrics.CONTENT_TYPE, "Cache-Control": "no-store"}
+    return web.Response(body=metrics.exposition(), headers=headers)
 
 
 async def _ask(health: Health) -> Mapping[str, bool]:
@@ -45,13 +60,23 @@ async def _ask(health: Health) -> Mapping[str, bool]:
     return {}
 
 
-async def start(settings: WebSettings, health: Health) -> web.AppRunner:
+async def start(settings: WebSettings, health: Health, *, callbacks: Callbacks | None = None) -> web.AppRunner:
     """Listen on the configured address; `cleanup()` of the returned runner stops it.
+
+    Args:
+        callbacks: hears fal's callbacks below `/fal/`; closed with the server.
 
     Raises:
         SettingsInvalid: the address is taken or not ours.
     """
-    runner = web.AppRunner(make_app(health), access_log=None, handle_signals=False)
+    runner = web.AppRunner(
+        make_app(health, callbacks=callbacks, with_metrics=settings.metrics),
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=KEEP_ALIVE_S,
+        lingering_time=LINGER_S,
+        auto_decompress=False,  # a signature is over the bytes as sent, and nothing here is worth compressing
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port or 0).start()
