@@ -1,0 +1,212 @@
+"""What happens in a forked child: the bot as it is, with its boundaries numbered, or with one guard taken away.
+
+Nothing here is known to the bot. A *boundary* is a moment before or after something that outlives the process: a COMMIT
+of the store, an HTTP request to Discord or fal. The child counts them once it is told to and kills itself at the
+wanted one, or lets the answer of that request get lost and lives on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+import re
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx
+from pydantic import BaseModel, SecretStr
+
+from bot import app
+from bot.__main__ import _loop_factory
+from bot.fal import Fal
+from bot.fal.pace import Pace
+from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier, WebSettings
+from bot.store.database import Database
+from tests.proof import guards
+
+#: fal's retries and looks, many times as fast.
+HASTY = Pace(
+    poll_min_s=0.02, outage_min_s=0.02, outage_max_s=0.1, retry_s=0.02, retry_max_s=0.1, first_look_s=0.2, margin_s=0.02
+)
+
+
+class Boundaries:
+    """Counts what the process does to the outside world."""
+
+    def __init__(self, talk: socket.socket) -> None:
+        self._talk = talk
+        self._wanted = 0
+        self._how = "kill"
+        self._count = 0
+
+    def arm(self, wanted: int, how: str) -> None:
+        """Count from now on; at number `wanted`, `kill` the process or `lose` the answer."""
+        self._wanted, self._how, self._count = wanted, how, 0
+
+    def reach(self, name: str, *, answer: bool = False) -> bool:
+        """Note that a boundary is reached; whether the answer that has just come is to get lost."""
+        if not self._wanted or (self._how == "lose" and not answer):
+            return False
+        self._count += 1
+        if self._count != self._wanted:
+            return False
+        self._wanted = 0
+        self.say({"reached": name})
+        if self._how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    def say(self, said: dict[str, Any]) -> None:
+        """To the proof."""
+        self._talk.sendall(json.dumps(said).encode() + b"\n")
+
+
+def live(order: dict[str, Any], talk: socket.socket) -> int:
+    """Be one run of the bot; its exit code."""
+    _renew(order["log"])
+    boundaries = Boundaries(talk)
+    _number_commits(boundaries)
+    _number_requests(boundaries)
+    for name, value in order.get("changed", {}).items():
+        _change(name, value)
+    for guard in order.get("without", ()):
+        guards.WITHOUT[guard]()
+    if order.get("arm"):
+        boundaries.arm(**order["arm"])
+    vars(app)["Fal"] = partial(Fal, pace=HASTY)
+
+    async def run() -> int:
+        asyncio.get_running_loop().add_reader(talk, _listen, boundaries, talk, bytearray())
+        return await app.run(settings(order["settings"]))
+
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(run())
+    except Exception:
+        logging.getLogger("tests.proof").exception("the bot ended")
+        return 1
+
+
+def settings(given: dict[str, Any]) -> Settings:
+    """As given; values out of bounds are welcome, names that this bot does not have are passed over."""
+    made = Settings(database_url=given["database_url"])
+    limits = dict(given["limits"])
+    limits["default"] = _section(Tier(), limits.get("default", {}))
+    sections = {
+        "limits": _section(LimitSettings(), limits),
+        "discord": _section(DiscordSettings(), given["discord"]),
+        "fal": _section(FalSettings(), given["fal"]),
+        "web": _section(WebSettings(), given.get("web", {})),
+    }
+    return made.model_copy(update=sections)
+
+
+def _section(usual: BaseModel, given: dict[str, Any]) -> BaseModel:
+    known = {name: value for name, value in given.items() if name in type(usual).model_fields}
+    for name in {"token", "key"} & known.keys():
+        known[name] = SecretStr(known[name])
+    return usual.model_copy(update=known)
+
+
+def _renew(log: str) -> None:
+    """What a fresh process has of its own."""
+    random.seed()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("discord").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _listen(boundaries: Boundaries, talk: socket.socket, half: bytearray) -> None:
+    half += talk.recv(65536)
+    *lines, rest = bytes(half).split(b"\n")
+    half[:] = rest
+    for line in lines:
+        said = json.loads(line)
+        boundaries.arm(**said["arm"])
+        boundaries.say({"armed": said["arm"]["wanted"]})
+
+
+def _change(name: str, value: Any) -> None:
+    """Set `package.module:NAME`, where the module has it: shorter pauses for a shorter proof."""
+    module, _, attribute = name.partition(":")
+    found = sys.modules.get(module)
+    if found is not None and hasattr(found, attribute):
+        setattr(found, attribute, tuple(value) if isinstance(value, list) else value)
+
+
+# ---------------------------------------------------------------------- numbering
+
+
+def _number_commits(boundaries: Boundaries) -> None:
+    write = Database.write
+
+    async def numbered(self: Database, work: Callable[[Any], Any]) -> Any:
+        def counted(connection: Any) -> Any:
+            result = work(connection)
+            boundaries.reach("before COMMIT")
+            return result
+
+        result = await write(self, counted)
+        boundaries.reach("after COMMIT")
+        return result
+
+    vars_of(Database)["write"] = numbered
+
+
+def _number_requests(boundaries: Boundaries) -> None:
+    request, send = aiohttp.ClientSession._request, httpx.AsyncClient.send
+
+    async def numbered(self: aiohttp.ClientSession, method: str, url: Any, **options: Any) -> Any:
+        name = named(method, str(url))
+        boundaries.reach(f"before {name}")
+        response = await request(self, method, url, **options)
+        if boundaries.reach(f"after {name}", answer=True):
+            response.close()
+            raise aiohttp.ServerDisconnectedError
+        return response
+
+    async def numbered_httpx(self: httpx.AsyncClient, asked: httpx.Request, **options: Any) -> httpx.Response:
+        name = named(asked.method, str(asked.url))
+        boundaries.reach(f"before {name}")
+        response = await send(self, asked, **options)
+        if boundaries.reach(f"after {name}", answer=True):
+            raise httpx.ReadError("lost on purpose", request=asked)
+        return response
+
+    vars_of(aiohttp.ClientSession)["_request"] = numbered
+    vars_of(httpx.AsyncClient)["send"] = numbered_httpx
+
+
+class vars_of:  # noqa: N801 - reads like vars()
+    """Assign attributes of a class by name, past its type."""
+
+    def __init__(self, owner: type) -> None:
+        self._owner = owner
+
+    def __setitem__(self, name: str, value: object) -> None:
+        setattr(self._owner, name, value)
+
+
+_IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/)\d{5,}|(?<=/)[\w.~-]{40,}")
+
+
+def named(method: str, url: str) -> str:
+    """A request without what differs between two of its kind."""
+    return f"{method} {_IDS.sub('…', urlsplit(url).path.removeprefix('/api/v10'))}"

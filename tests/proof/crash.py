@@ -1,0 +1,172 @@
+"""Crash points: the bot is killed before and after every COMMIT and every HTTP request of a story, one by one.
+
+A story is one question and what people do about it. It is told again and again; the n-th time the bot is killed at the
+n-th boundary (or the answer of the n-th request gets lost, and the bot lives on), until a telling has no n-th boundary.
+So every boundary is met, whatever the story looks like, and the story itself says how many there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tests.proof.world import Ask, Forks, Verdict, World, a_world
+
+How = Literal["kill", "lose"]
+Story = Callable[[World], Awaitable[Ask | None]]
+
+#: A story has fewer boundaries than this.
+MOST = 400
+#: How long one telling may take before it counts as lost.
+TELLING_S = 20.0
+
+
+@dataclass
+class Points:
+    """What one story was put through."""
+
+    story: str
+    how: How
+    #: Names of the boundaries in order; the n-th telling ended at the n-th.
+    reached: list[str] = field(default_factory=list)
+    verdict: Verdict = field(default_factory=Verdict)
+
+    def __str__(self) -> str:
+        return f"{self.story}: {len(self.reached)} points ({self.how}); {self.verdict}"
+
+
+async def crash_points(
+    forks: Forks,
+    folder: Path,
+    story: str,
+    how: How = "kill",
+    *,
+    without: Sequence[str] = (),
+    until_fault: bool = False,
+    telling_s: float = TELLING_S,
+) -> Points:
+    """Tell one story until every boundary was met."""
+    points = Points(story, how)
+    async with a_world(forks, folder, without=without) as world:
+        await world.start()
+        await BEFORE.get(story, _nothing)(world)
+        for number in itertools.count(1):
+            assert number < MOST, "the story has no end"
+            assert world.child is not None
+            await world.child.arm(number, how)
+            reached = await _tell(world, STORIES[story], telling_s)
+            if reached is None:
+                break
+            points.reached.append(reached)
+            if until_fault and (await world.verdict()).faults:
+                break
+        if world.child is not None:
+            await world.kill()
+        points.verdict = await world.verdict()
+    return points
+
+
+async def _tell(world: World, story: Story, telling_s: float) -> str | None:
+    """One telling; the boundary that was met, None when there was no such boundary."""
+    first = world.child
+    assert first is not None
+    before = len(world.asks)
+    telling = asyncio.ensure_future(story(world))
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(telling_s):
+                while not telling.done() or not all(world.settled(ask) for ask in world.asks[before:]):
+                    if world.child is not None and world.child.ended.done():
+                        await world.gone()
+                        await world.start()
+                    await asyncio.sleep(0.003)
+    finally:
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+    world.fal.troubles.clear()
+    world.fal.queue.resume()
+    if not first.reached:
+        return None
+    for ask in world.asks[before:]:
+        ask.where = first.reached[-1]
+    return first.reached.pop()
+
+
+# ---------------------------------------------------------------------- stories
+
+
+async def _nothing(_: World) -> None:
+    pass
+
+
+def _just(kind: str) -> Story:
+    async def story(world: World) -> Ask:
+        return await world.ask(kind)
+
+    return story
+
+
+async def _replayed(world: World) -> Ask:
+    ask = await world.ask("plain")
+    world.standin.deliver_twice(ask.record)
+    return ask
+
+
+async def _at_fal(world: World, kind: str) -> Ask:
+    """Asked, and held in fal's queue, unless the person never got an answer."""
+    world.fal.troubles.stuck_queue = True
+    taken = len(world.fal.accepted)
+    ask = await world.ask(kind)
+    await world.until(lambda: ask.record.state == "failed" or (ask.seen and len(world.fal.accepted) > taken))
+    return ask
+
+
+async def _cancelled(world: World) -> Ask:
+    ask = await _at_fal(world, "plain")
+    # Somebody who sees nothing happen presses again.
+    while ask.seen and not world.settled(ask):
+        if world.online:
+            await world.cancel(ask)
+        await asyncio.sleep(0.4)
+    return ask
+
+
+async def _posted_anew(world: World) -> Ask:
+    ask = await _at_fal(world, "plain")
+    if ask.seen:
+        world.orphan(ask)
+    world.fal.troubles.stuck_queue = False
+    world.fal.queue.resume()
+    return ask
+
+
+async def _finished_one(world: World) -> None:
+    ask = await world.ask("plain")
+    await world.until(lambda: world.settled(ask))
+
+
+async def _again(world: World) -> Ask | None:
+    return await world.again(world.asks[0])
+
+
+STORIES: Mapping[str, Story] = {
+    "plain": _just("plain"),
+    "two pictures": _just("two"),
+    "refused by fal": _just("refused"),
+    "no seed": _just("seedless"),
+    "attachments": _just("input"),
+    "replayed": _replayed,
+    "cancelled": _cancelled,
+    "posted anew": _posted_anew,
+    "again": _again,
+}
+#: What must have happened once before the first telling.
+BEFORE: Mapping[str, Callable[[World], Awaitable[None]]] = {"again": _finished_one}
+
+__all__ = ["STORIES", "Points", "crash_points"]
