@@ -23,6 +23,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -51,8 +52,34 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _reachable(value: str) -> str:
+    """Where fal may call: https only; plain http is for stand-ins on this machine."""
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - raises on one that is no number
+    except ValueError:
+        parts = urlsplit("")
+    loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    plain = not (parts.query or parts.fragment or parts.username) and value.isascii() and value.isprintable()
+    if not (parts.scheme == "https" or (parts.scheme == "http" and loopback)) or not parts.hostname or not plain:
+        raise ValueError("a URL that starts with https://, without a query (http:// on this machine only)")
+    return value
+
+
 _WebUrl = Annotated[str, _url("https", "http")]
+_PublicUrl = Annotated[str, AfterValidator(_reachable)]
 _SocketUrl = Annotated[str, _url("wss", "ws")]
+
+
+def _one_word(value: SecretStr | None) -> SecretStr | None:
+    """Keys and tokens travel in HTTP headers; a line break or an umlaut in one is a slip of copying."""
+    text = value.get_secret_value() if value is not None else "-"
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("the token or key alone, without spaces, line breaks or other characters around it")
+    return value
+
+
+_Secret = Annotated[SecretStr | None, AfterValidator(_one_word)]
 
 
 class _Section(BaseModel):
@@ -71,17 +98,6 @@ class DiscordSettings(_Section):
         15, gt=0, description="Most progress edits a second over all messages; results never wait for this."
     )
 
-def _one_word(value: SecretStr | None) -> SecretStr | None:
-    """Keys and tokens travel in HTTP headers; a line break or an umlaut in one is a slip of copying."""
-    text = value.get_secret_value() if value is not None else "-"
-    if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("the token or key alone, without spaces, line breaks or other characters around it")
-    return value
-
-
-_Secret = Annotated[SecretStr | None, AfterValidator(_one_word)]
-
-
 
 class FalSettings(_Section):
     """How fal.ai is reached."""
@@ -98,6 +114,9 @@ class FalSettings(_Section):
         None, description="Base URL of fal's REST API (storage tokens), when not the usual one."
     )
     cdn_url: _WebUrl | None = Field(None, description="Base URL of fal's upload CDN, when not the usual one.")
+    api_url: _WebUrl | None = Field(
+        None, description="Base URL of fal's platform API (list of requests), when not the usual https://api.fal.ai."
+    )
     max_in_flight: int = Field(
         10,
         ge=0,
@@ -150,10 +169,16 @@ class ModelSettings(_Section):
 
 
 class WebSettings(_Section):
-    """The built-in web server (health). Off without a port."""
+    """The built-in web server (health, metrics, fal's callbacks). Off without a port."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int | None = Field(None, ge=1, le=65535, description="Port to listen on; unset: no web server.")
+    public_url: _PublicUrl | None = Field(
+        None,
+        description="Where fal.ai reaches this server from outside, https; needs a port. Let your proxy pass on /fal/ "
+        "alone. Without it results are found by asking fal.",
+    )
+    metrics: bool = Field(True, description="Figures for Prometheus at /metrics; they name nobody.")
 
 
 class PrivacySettings(_Section):
