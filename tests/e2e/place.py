@@ -228,6 +228,10 @@ async def a_place(folder: Path, *, pace: Pace = HASTY, **sections: Mapping[str, 
             place.check_refusals()
             assert not bot.done()
         finally:
+            # discord.py tells of every command's end, and can't any more once it is closed.
+            ending = [one for one in asyncio.all_tasks() if one.get_name().startswith(("CommandTree", "discord.py: "))]
+            if ending:
+                await asyncio.wait(ending, timeout=PATIENCE_S)
             bot.cancel()
             with suppress(asyncio.CancelledError):
                 await bot
