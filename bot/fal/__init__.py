@@ -9,6 +9,8 @@ stream.py     server-sent events
 poller.py     one scheduler for all polled jobs, and what it does in an outage
 watching.py   stream first, polling when it must
 failures.py   fal's refusals as PaintingFailed
+found.py      fal's list of requests, and which of them is ours
+lists.py      reading that list without a storm
 results.py    the result JSON as a Result
 uploads.py    pictures into fal's storage, by fal_client
 progress.py   percent and steps out of log lines
@@ -17,8 +19,21 @@ progress.py   percent and steps out of log lines
 from __future__ import annotations
 
 from bot.fal.client import CancelAnswer, Fal
+from bot.fal.found import FoundRequest, matches
 from bot.fal.pace import Pace
 from bot.fal.progress import Painted, read_progress
 from bot.fal.statuses import Completed, Status, Waiting, Working
 
-__all__ = ["CancelAnswer", "Completed", "Fal", "Pace", "Painted", "Status", "Waiting", "Working", "read_progress"]
+__all__ = [
+    "CancelAnswer",
+    "Completed",
+    "Fal",
+    "FoundRequest",
+    "Pace",
+    "Painted",
+    "Status",
+    "Waiting",
+    "Working",
+    "matches",
+    "read_progress",
+]

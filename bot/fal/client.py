@@ -6,10 +6,10 @@ import asyncio
 import json
 import logging
 import random
-import re
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
+from datetime import datetime
 from enum import Enum
 from types import SimpleNamespace, TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
+from bot import metrics
 from bot.catalogue.model import Json, Model
 from bot.errors import (
     AnswerLost,
@@ -26,8 +27,10 @@ from bot.errors import (
     ResultUnusable,
 )
 from bot.fal.failures import Served, failure_of
+from bot.fal.found import FoundRequest
 from bot.fal.http import NETWORK_ERRORS, RESULT_BYTES, STATUS_BYTES, Answer, read_answer
-from bot.fal.origins import Origins, fal_client_pointed, resolve
+from bot.fal.lists import Lists
+from bot.fal.origins import REQUEST_ID, Origins, fal_client_pointed, resolve
 from bot.fal.pace import Pace
 from bot.fal.poller import Poller
 from bot.fal.results import read_result
@@ -40,7 +43,6 @@ from bot.media.fetch import BadAddress, BadStatus, TooLarge, decode_data_uri, ge
 log = logging.getLogger(__name__)
 
 USER_AGENT = "Easel (self-hosted Discord bot; aiohttp)"
-_REQUEST_ID = re.compile(r"[\w.:-]{1,200}")
 #: A result of a mere network box in between: fal itself has not spoken.
 _GONE_PICTURE = frozenset({403, 404, 410})
 
@@ -84,6 +86,7 @@ class Fal:
         key: the API key, sent only to the queue's host and fal's own (`Origins.may_see_key`).
         queue_url: base URL of the queue; None takes fal_client's, with FAL_RUN_HOST and FAL_QUEUE_RUN_HOST.
         rest_url, cdn_url: hosts of uploads; None takes fal_client's.
+        api_url: base URL of the platform API; None takes fal's where the queue is fal's, and else asks nobody.
         max_streams: status streams open at once; beyond them jobs are polled. 0 polls always.
         store_payloads: False sends `X-Fal-Store-IO: 0` with every submit.
         pace: intervals and limits.
@@ -97,13 +100,14 @@ class Fal:
         queue_url: str | None = None,
         rest_url: str | None = None,
         cdn_url: str | None = None,
+        api_url: str | None = None,
         max_streams: int = 1500,
         store_payloads: bool = True,
         pace: Pace = Pace(),  # noqa: B008 - frozen
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._key = key
-        self._origins: Origins = resolve(queue_url)
+        self._origins: Origins = resolve(queue_url, api_url)
         self._rest_url, self._cdn_url = rest_url, cdn_url
         self._max_streams = max_streams
         self._store_payloads = store_payloads
@@ -144,6 +148,8 @@ class Fal:
         self._uploader = Uploader(self._key, at_once=pace.uploads_at_once, timeout_s=pace.upload_s)
         self._poller = Poller(self._look, pace, jitter=self._jitter)
         stack.push_async_callback(self._poller.close)
+        self._lists = Lists(lambda url, most: self._once("list", url, most), self._origins.api, pace)
+        stack.push_async_callback(self._lists.close)
         self._watcher = Watcher(self._streams, self._poller, pace, max_streams=self._max_streams)
 
     @property
@@ -161,6 +167,7 @@ class Fal:
         start_timeout_s: float,
         store_payload: bool = True,
         model: Model | None = None,
+        webhook_url: str | None = None,
     ) -> FalRequest:
         """Hand one request to fal with one POST (see the class for what each outcome raises).
 
@@ -169,6 +176,7 @@ class Fal:
             start_timeout_s: fal drops the request when painting has not begun by then; more than 1.
             store_payload: False keeps this one's payload out of fal's records.
             model: names the model and its successor in a ModelGone.
+            webhook_url: where fal calls back when the request has ended.
 
         Raises:
             FalUnreachable: it never left; safe to submit again.
@@ -179,22 +187,39 @@ class Fal:
         if not (store_payload and self._store_payloads):
             headers["X-Fal-Store-IO"] = "0"
         body = json.dumps(dict(arguments), separators=(",", ":"), allow_nan=False).encode()
+        url = self._origins.submit_url(endpoint, webhook_url=webhook_url)
+        outcome: metrics.SubmitOutcome = "lost"
+        try:
+            answer = await self._post(url, body, headers)
+            request = self._accepted(answer, endpoint, Served.of(model) if model else Served(endpoint))
+            outcome = "accepted"
+        except FalUnreachable:
+            outcome = "unreached"
+            raise
+        except PaintingFailed:
+            outcome = "refused"
+            raise
+        finally:
+            metrics.SUBMITS[outcome].inc()
+        return request
+
+    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> Answer:
         departure = _Departure()
+        metrics.FAL_CALLS["submit"].inc()
         try:
             async with self._submits.post(
-                self._origins.submit_url(endpoint),
+                url,
                 data=body,
                 headers=headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=self._pace.submit_s, sock_connect=self._pace.connect_s),
                 trace_request_ctx=departure,
             ) as response:
-                answer = await read_answer(response, STATUS_BYTES)
+                return await read_answer(response, STATUS_BYTES)
         except NETWORK_ERRORS as error:
             if not departure.left:
                 raise FalUnreachable("fal.ai could not be reached.") from error
             raise AnswerLost("The connection to fal.ai broke before it answered.") from error
-        return self._accepted(answer, endpoint, Served.of(model) if model else Served(endpoint))
 
     def _accepted(self, answer: Answer, endpoint: str, served: Served) -> FalRequest:
         if answer.ok:
@@ -213,7 +238,7 @@ class Fal:
     def _request(self, answer: Answer, endpoint: str) -> FalRequest:
         body = answer.object() or {}
         request_id = body.get("request_id")
-        if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
+        if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
             raise AnswerLost("fal.ai's answer to a submit could not be read.")
         ours = self._origins.request(endpoint, request_id)
 
@@ -228,7 +253,32 @@ class Fal:
             cancel_url=address("cancel_url", ours.cancel_url),
         )
 
+    # ------------------------------------------------------------------ a lost answer
+
+    async def find_requests(self, endpoint: str, *, since: datetime, until: datetime) -> list[FoundRequest] | None:
+        """What fal has on record for this endpoint and time, oldest first, with payloads where it kept them.
+
+        What has not started painting may be missing still. None where this key may not see the list (401, 403, 404),
+        or where there is none: that answer is remembered for a while.
+
+        Raises:
+            FalUnreachable: no usable answer; ask again later.
+        """
+        return await self._lists.find(endpoint, since=since, until=until)
+
+    def request_for(self, endpoint: str, request_id: str) -> FalRequest:
+        """The addresses of a request known by its id alone. Raises ValueError for what can't be an id."""
+        return self._origins.request(endpoint, request_id)
+
     # ------------------------------------------------------------------ watch
+
+    def wake(self, request_id: str) -> bool:
+        """A callback told that this request has ended: its watcher looks at once, be it streaming or polling.
+
+        An open stream gets a moment to tell it itself, which costs no call. False when nobody watches the request;
+        a watch that begins later then begins with a look.
+        """
+        return self._watcher.wake(request_id)
 
     def watch(self, request: FalRequest, *, expected_s: float) -> AsyncGenerator[Status, None]:
         """Statuses until Completed: Waiting, Working with new log lines, Completed. Nothing is said twice.
@@ -245,9 +295,9 @@ class Fal:
 
     async def _look(self, url: str) -> Answer:
         """One status GET for the poller: useful answers are a JSON object with 2xx, and definite ends."""
-        answer = await self._once("GET", url, STATUS_BYTES)
+        answer = await self._once("poll", url, STATUS_BYTES)
         if answer.torn and len(answer.body) > STATUS_BYTES:  # the logs have outgrown us; the status has not
-            answer = await self._once("GET", str(URL(url, encoded=True).update_query(logs="0")), STATUS_BYTES)
+            answer = await self._once("poll", str(URL(url, encoded=True).update_query(logs="0")), STATUS_BYTES)
         is_end = answer.status in (400, 401, 403, 404, 410, 422) and answer.json() is not None
         if is_end or (answer.ok and answer.object() is not None):
             return answer
@@ -268,7 +318,7 @@ class Fal:
         useless: Answer | None = None
         async for attempt in self._attempts():
             try:
-                answer = await self._once("GET", request.response_url, RESULT_BYTES)
+                answer = await self._once("result", request.response_url, RESULT_BYTES)
             except FalUnreachable:
                 if attempt.last:
                     raise
@@ -318,7 +368,7 @@ class Fal:
         self._check_address(request.cancel_url)
         async for attempt in self._attempts():
             try:
-                answer = await self._once("PUT", request.cancel_url, STATUS_BYTES)
+                answer = await self._once("cancel", request.cancel_url, STATUS_BYTES)
             except FalUnreachable:
                 if attempt.last:
                     raise
@@ -337,6 +387,7 @@ class Fal:
 
     async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
         """Put a picture into fal's storage; returns its https address (see `Uploader`)."""
+        metrics.FAL_CALLS["upload"].inc()
         return await self._uploader.upload(body, content_type, file_name)
 
     async def download(self, picture: RemotePicture, *, max_bytes: int) -> bytes:
@@ -363,6 +414,7 @@ class Fal:
     async def _fetch(self, address: str, max_bytes: int) -> bytes:
         body = b""
         async for attempt in self._attempts():
+            metrics.FAL_CALLS["media"].inc()
             try:
                 body = await get_capped(self._media, address, max_bytes=max_bytes, timeout_s=self._pace.download_s)
             except BadStatus as error:
@@ -380,8 +432,10 @@ class Fal:
 
     # ------------------------------------------------------------------ shared
 
-    async def _once(self, method: str, url: str, max_bytes: int) -> Answer:
+    async def _once(self, kind: metrics.FalCall, url: str, max_bytes: int) -> Answer:
         """One call with our key. Raises FalUnreachable when no answer comes."""
+        method = "PUT" if kind == "cancel" else "GET"
+        metrics.FAL_CALLS[kind].inc()
         timeout = aiohttp.ClientTimeout(total=self._pace.call_s, sock_connect=self._pace.connect_s)
         try:
             async with self._calls.request(

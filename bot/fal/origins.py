@@ -6,9 +6,11 @@ hosts of uploads, so a configured URL is written over its module constants while
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import fal_client.client
 from yarl import URL
@@ -18,20 +20,34 @@ from bot.media.fetch import is_loopback
 
 #: Hosts of fal's own that may see the key (fal_client's backup domain among them).
 _FAL_DOMAINS = ("fal.run", "falrun.com", "fal.ai")
+_API_URL = "https://api.fal.ai"
+
+#: fal's ids are UUIDs; whatever becomes part of an address must not change its path.
+REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")
 
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Base URL of the queue, ending in a slash."""
+    """Base URLs: the queue's ends in a slash, the platform API's does not and is None where it must not be asked."""
 
     queue: str
+    api: str | None = None
 
-    def submit_url(self, endpoint: str) -> URL:
+    def submit_url(self, endpoint: str, *, webhook_url: str | None = None) -> URL:
         """Where a request for this endpoint (`owner/alias` or `owner/alias/path`) is posted."""
-        return URL(self.queue + endpoint.strip("/"))
+        url = self.queue + endpoint.strip("/")
+        if webhook_url is None:
+            return URL(url)
+        return URL(f"{url}?{urlencode({'fal_webhook': webhook_url})}", encoded=True)
 
     def request(self, endpoint: str, request_id: str) -> FalRequest:
-        """The addresses of a request as fal documents them: `owner/alias` only, whatever the endpoint's path."""
+        """The addresses of a request as fal documents them: `owner/alias` only, whatever the endpoint's path.
+
+        Raises:
+            ValueError: no request id looks like this.
+        """
+        if not REQUEST_ID.fullmatch(request_id):
+            raise ValueError("no such request id")
         parts = endpoint.strip("/").split("/")
         app = "/".join(parts[:3] if parts[0] in fal_client.client.APP_NAMESPACES else parts[:2])
         base = f"{self.queue}{app}/requests/{request_id}"
@@ -47,14 +63,24 @@ class Origins:
             return False
         if url.host == queue.host:
             return url.scheme == "https" or (url.scheme == "http" and (queue.scheme == "http" or is_loopback(url.host)))
-        return url.scheme == "https" and any(
-            url.host == domain or url.host.endswith(f".{domain}") for domain in _FAL_DOMAINS
-        )
+        return _is_fals(url)
 
 
-def resolve(queue_url: str | None) -> Origins:
-    """The configured queue, else fal_client's (which honours the environment)."""
-    return Origins((queue_url or fal_client.client.QUEUE_URL_FORMAT).rstrip("/") + "/")
+def resolve(queue_url: str | None, api_url: str | None = None) -> Origins:
+    """The configured queue, else fal_client's (which honours the environment).
+
+    The usual platform API goes with fal's own queue only: the key of a stand-in is not sent to fal.
+    """
+    queue = (queue_url or fal_client.client.QUEUE_URL_FORMAT).rstrip("/") + "/"
+    if api_url is not None:
+        return Origins(queue, api_url.rstrip("/"))
+    return Origins(queue, _API_URL if _is_fals(URL(queue)) else None)
+
+
+def _is_fals(url: URL) -> bool:
+    """Whether it is fal's own host, over https."""
+    host = url.host or ""
+    return url.scheme == "https" and any(host == domain or host.endswith(f".{domain}") for domain in _FAL_DOMAINS)
 
 
 @contextmanager

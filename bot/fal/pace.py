@@ -53,6 +53,13 @@ class Pace:
     #: How often an unlikely end (404 for a request we have seen, a refused key) must be heard to be believed.
     believe_after: int = 3
 
+    #: A stream gets this long to tell itself what a callback told; then it is left and the status asked for.
+    callback_grace_s: float = 0.25
+    #: Between two readings of one endpoint's list of requests, however many ask for it.
+    list_pause_s: float = 2.0
+    #: A list that this key may not read is asked for again after this long.
+    list_refused_s: float = 900.0
+
     downloads_at_once: int = 12
     uploads_at_once: int = 3
     calls_at_once: int = 64

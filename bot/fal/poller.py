@@ -64,6 +64,8 @@ class _Ticket:
     url: str = field(compare=False)
     answer: asyncio.Future[Answer] = field(compare=False)
     failures: int = field(default=0, compare=False)
+    #: A ticket for the same answer that is due earlier took its place.
+    replaced: bool = field(default=False, compare=False)
 
 
 class Poller:
@@ -86,6 +88,8 @@ class Poller:
         self.outage = Outage(pace, jitter)
         self._loop = asyncio.get_running_loop()
         self._heap: list[_Ticket] = []
+        #: The tickets in the heap, by address.
+        self._held: dict[str, _Ticket] = {}
         self._numbers = count()
         self._asking: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -103,6 +107,15 @@ class Poller:
         self._put(ticket)
         return await ticket.answer
 
+    def hurry(self, url: str) -> bool:
+        """Ask for this URL as soon as possible; False when nobody waits for its turn (it may be being asked)."""
+        held = self._held.get(url)
+        if held is None or held.answer.done():
+            return False
+        held.replaced = True
+        self._put(_Ticket(self._loop.time(), next(self._numbers), url, held.answer, held.failures))
+        return True
+
     async def close(self) -> None:
         """Give up everything that is waiting."""
         self._closed = True
@@ -114,10 +127,21 @@ class Poller:
         for ticket in self._heap:
             ticket.answer.cancel()
         self._heap.clear()
+        self._held.clear()
 
     def _put(self, ticket: _Ticket) -> None:
-        heapq.heappush(self._heap, ticket)
+        self._hold(ticket)
         self._pump()
+
+    def _hold(self, ticket: _Ticket) -> None:
+        heapq.heappush(self._heap, ticket)
+        self._held[ticket.url] = ticket
+
+    def _take(self) -> _Ticket:
+        ticket = heapq.heappop(self._heap)
+        if self._held.get(ticket.url) is ticket:
+            del self._held[ticket.url]
+        return ticket
 
     def _pump(self) -> None:
         """Start what is due and may start; wake up for the next."""
@@ -126,8 +150,8 @@ class Poller:
             self._timer = None
         at_once = 1 if self.outage.active else self._pace.polls_at_once
         while self._heap and len(self._asking) < at_once and not self._closed:
-            if self._heap[0].answer.done():  # its watcher went away
-                heapq.heappop(self._heap)
+            if self._heap[0].answer.done() or self._heap[0].replaced:  # its watcher went away
+                self._take()
                 continue
             now = self._loop.time()
             start_at = max(self._heap[0].due, self._next_free, self.outage.not_before)
@@ -135,7 +159,7 @@ class Poller:
                 self._timer = self._loop.call_at(start_at, self._pump)
                 return
             self._next_free = now + 1 / self._pace.polls_per_s
-            task = self._loop.create_task(self._ask(heapq.heappop(self._heap)), name="fal-poll")
+            task = self._loop.create_task(self._ask(self._take()), name="fal-poll")
             self._asking.add(task)
             task.add_done_callback(self._asked)
 
@@ -155,7 +179,7 @@ class Poller:
             ticket.failures += 1
             pause_s = min(self._pace.outage_min_s * 2 ** min(ticket.failures, 20), self._pace.outage_max_s)
             ticket.due = now + max(pause_s * (0.5 + 0.5 * self._jitter()), error.retry_after_s or 0.0)
-            heapq.heappush(self._heap, ticket)  # pumped when this task is done
+            self._hold(ticket)  # pumped when this task is done
         except asyncio.CancelledError:  # closed while asking: nobody waits for ever
             ticket.answer.cancel()
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
+from bot import metrics
 from bot.catalogue.model import Json
 from bot.errors import FalBroken, KeyRefused
 from bot.fal.http import NETWORK_ERRORS
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: How a server says that it has no status stream. A 404 may also mean the request; the next poll tells.
 _NO_STREAM = frozenset({404, 405, 406, 410, 501})
+#: Callbacks that overtook the answer to the submit; more than can be under way at once.
+_HEARD_EARLY = 4096
 
 
 class Cadence:
@@ -38,6 +42,11 @@ class Cadence:
     def first_s(self) -> float:
         """Seconds until the first look: about when the job should be done."""
         return min(self._takes_s, self._pace.first_look_s)
+
+    def due(self, now: float) -> None:
+        """The job should be done now, whatever was expected."""
+        self._due_at = min(self._due_at, now)
+        self._interval_s = self._pace.poll_min_s
 
     def next_s(self, status: Status | None, now: float) -> float:
         """Seconds until the next look, after this status.
@@ -69,6 +78,10 @@ class _Watch:
     denied: int | None = None
     #: Answers in a row that would end the job.
     ends: int = 0
+    #: A callback told of its end, and the status has not been asked for since.
+    woken: bool = False
+    #: The open stream.
+    streaming: aiohttp.ClientResponse | None = None
 
 
 class Watcher:
@@ -85,6 +98,29 @@ class Watcher:
         self._missing_until = float("-inf")
         self._next_opening = float("-inf")
         self._loop = asyncio.get_running_loop()
+        self._watches: dict[str, _Watch] = {}
+        #: Requests heard of before anybody watched them.
+        self._heard: OrderedDict[str, None] = OrderedDict()
+
+    def wake(self, request_id: str) -> bool:
+        """Look at this request at once: fal says that it has ended. False when nobody watches it (yet)."""
+        watch = self._watches.get(request_id)
+        if watch is None:
+            self._heard[request_id] = None
+            if len(self._heard) > _HEARD_EARLY:
+                self._heard.popitem(last=False)
+            return False
+        watch.cadence.due(self._loop.time())
+        watch.woken = not self._poller.hurry(str(polled_url(watch.request.status_url)))
+        if watch.streaming is not None:
+            self._loop.call_later(self._pace.callback_grace_s, self._leave_stream, watch, watch.streaming)
+        return True
+
+    @staticmethod
+    def _leave_stream(watch: _Watch, stream: aiohttp.ClientResponse) -> None:
+        """The stream has not told what the callback told: end it, so that the status is asked for."""
+        if watch.streaming is stream:
+            stream.close()
 
     async def watch(self, request: FalRequest, *, expected_s: float) -> AsyncGenerator[Status, None]:
         """What happens to the request until it is completed; nothing is said twice.
@@ -93,6 +129,20 @@ class Watcher:
         longer takes the key.
         """
         watch = _Watch(request, Cadence(self._pace, expected_s, self._loop.time()))
+        self._watches[request.request_id] = watch
+        if request.request_id in self._heard:
+            del self._heard[request.request_id]
+            watch.cadence.due(self._loop.time())
+            watch.woken = True
+        try:
+            async with aclosing(self._statuses(watch)) as statuses:
+                async for status in statuses:
+                    yield status
+        finally:
+            if self._watches.get(request.request_id) is watch:
+                del self._watches[request.request_id]
+
+    async def _statuses(self, watch: _Watch) -> AsyncGenerator[Status, None]:
         after_s: float | None = None
         while True:
             if self._may_stream(watch):
@@ -116,6 +166,7 @@ class Watcher:
             and watch.broken < self._pace.stream_tries
             and watch.denied is None
             and watch.ends == 0
+            and not watch.woken
             and not self._poller.outage.active
         )
 
@@ -138,7 +189,8 @@ class Watcher:
             log.debug("no usable status stream")
         finally:
             self._streams -= 1
-        if not told or self._loop.time() - opened_at < self._pace.stream_fair_s:
+            watch.streaming = None
+        if not watch.woken and (not told or self._loop.time() - opened_at < self._pace.stream_fair_s):
             watch.broken += 1
 
     async def _events(self, watch: _Watch) -> AsyncGenerator[Status | None, None]:
@@ -146,6 +198,9 @@ class Watcher:
         parser = EventParser()
         with closing(await self._open(stream_url(watch.request.status_url))) as response:
             self._check_stream(response, watch)
+            if watch.woken:  # while it was being opened
+                return
+            watch.streaming = response
             quiet_since = self._loop.time()
             async for chunk in response.content.iter_any():
                 for body in parser.feed(chunk):
@@ -165,6 +220,7 @@ class Watcher:
             total=None, connect=self._pace.call_s, sock_connect=self._pace.connect_s, sock_read=self._pace.stream_idle_s
         )
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        metrics.FAL_CALLS["stream"].inc()
         return await self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout)
 
     def _check_stream(self, response: aiohttp.ClientResponse, watch: _Watch) -> None:
@@ -178,6 +234,8 @@ class Watcher:
     # ------------------------------------------------------------------ polling
 
     async def _poll(self, watch: _Watch, after_s: float) -> Status | None:
+        if watch.woken:
+            watch.woken, after_s = False, 0.0
         answer = await self._poller.ask(str(polled_url(watch.request.status_url)), after_s=after_s)
         body = answer.object()
         if not answer.ok or body is None:

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import orjson
@@ -347,22 +347,31 @@ class FalStandIn:
         return _json(200, self.callbacks.jwks())
 
     async def _list_requests(self, request: web.Request) -> web.Response:
+        """As documented: ends newest first, `end` exclusive, nothing that has not started."""
         self.counters.requests["list"] += 1
-        limit = min(100, int(_number(request.query.get("limit")) or 50))
-        first = int(_number(request.query.get("cursor")) or 0)
-        endpoints = set(request.query.getall("endpoint_id", []))
-        start, end = _moment(request.query.get("start")), _moment(request.query.get("end"))
+        if self.troubles.list_refused:
+            return _json(403, {"error": {"type": "permission_error", "message": "This key may not list requests."}})
+        query = request.query
+        endpoints = {one for given in query.getall("endpoint_id", []) for one in given.split(",") if one}
+        if not 1 <= len(endpoints) <= 50:
+            return _json(400, {"error": {"type": "validation_error", "message": "endpoint_id: 1 to 50 are needed."}})
+        limit = max(1, min(100, int(_number(query.get("limit")) or 50)))
+        first = int(_number(query.get("cursor")) or 0)
+        start = _moment(query.get("start")) or datetime.now(UTC) - timedelta(hours=24)
+        end = _moment(query.get("end")) or datetime.max.replace(tzinfo=UTC)
         found = [
             job
             for job in reversed(self.queue.jobs.values())
             if job.model.endpoint in endpoints
-            and (start is None or job.created_at >= start)
-            and (end is None or job.created_at <= end)
+            and job.started_at is not None
+            and start <= job.created_at < end
+            and query.get("request_id", job.id) == job.id
         ]
-        payloads = "payloads" in request.query.getall("expand", [])
+        found.sort(key=lambda job: job.ended_at or datetime.max.replace(tzinfo=UTC), reverse=True)
+        payloads = "payloads" in query.getall("expand", [])
         items: list[Json] = [_listed(job, payloads) for job in found[first : first + limit]]
         more = len(found) > first + limit
-        return _json(200, {"items": items, "has_more": more, "next_cursor": str(first + limit) if more else None})
+        return _json(200, {"items": items, "next_cursor": str(first + limit) if more else None, "has_more": more})
 
     async def _pricing(self, request: web.Request) -> web.Response:
         self.counters.requests["list"] += 1
@@ -391,16 +400,20 @@ def _listed(job: Job, payloads: bool) -> dict[str, Json]:
     item: dict[str, Json] = {
         "request_id": job.id,
         "endpoint_id": job.model.endpoint,
-        "sent_at": job.created_at.isoformat(),
-        "started_at": job.started_at.isoformat() if job.started_at else None,
-        "ended_at": job.ended_at.isoformat() if job.ended_at else None,
+        "started_at": _stamp(job.started_at),
+        "sent_at": _stamp(job.created_at),
+        "ended_at": _stamp(job.ended_at),
         "status_code": job.answer.status if job.answer else None,
-        "duration": job.inference_s,
+        "duration": job.inference_s if job.answer else None,
     }
     if payloads and job.store_io:
         item["json_input"] = dict(job.arguments)
         item["json_output"] = orjson.loads(job.answer.body) if job.answer else None
     return item
+
+
+def _stamp(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment is not None else None
 
 
 def _json(status: int, content: Json, headers: Mapping[str, str] | None = None) -> web.Response:

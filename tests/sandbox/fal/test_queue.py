@@ -242,8 +242,10 @@ async def test_large_or_unstored_results_expire(standin: FalStandIn, http: aioht
 
 async def test_requests_can_be_listed_with_what_was_sent(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
     first = await submit(http, standin, seed=1)
+    await finish(http, first)
     second = await submit(http, standin, seed=2)
-    await submit(http, standin, "fal-ai/qwen-image")
+    await finish(http, second)
+    await finish(http, await submit(http, standin, "fal-ai/qwen-image"))
     url = f"{standin.url}/v1/models/requests/by-endpoint?endpoint_id={SCHNELL}&expand=payloads&limit=1"
     async with http.get(url) as response:
         page = await response.json()
@@ -251,8 +253,22 @@ async def test_requests_can_be_listed_with_what_was_sent(standin: FalStandIn, ht
         rest = await response.json()
     assert [item["request_id"] for item in page["items"]] == [second["request_id"]]
     assert page["items"][0]["json_input"]["seed"] == 2
+    assert page["items"][0]["status_code"] == 200
     assert [item["request_id"] for item in rest["items"]] == [first["request_id"]]
     assert not rest["has_more"]
+
+
+async def test_requests_that_have_not_started_are_not_listed(start: StartStandIn, http: aiohttp.ClientSession) -> None:
+    standin = await start(paint_s=30.0, concurrency=1)
+    answers = [await submit(http, standin, seed=number) for number in range(2)]
+    async with http.get(answers[0]["status_url"] + "/stream") as stream:
+        while b"IN_PROGRESS" not in await stream.content.readline():
+            pass
+    async with http.get(f"{standin.url}/v1/models/requests/by-endpoint?endpoint_id={SCHNELL}") as response:
+        items = (await response.json())["items"]
+    assert [item["request_id"] for item in items] == [answers[0]["request_id"]]
+    assert items[0]["ended_at"] is None
+    assert "json_input" not in items[0]
 
 
 async def test_every_call_is_counted_per_job(
