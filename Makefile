@@ -4,11 +4,11 @@
 PY := .venv/bin/python
 ROUNDS ?= 30
 .DEFAULT_GOAL := help
-.PHONY: help run setup test check format docs bench soak coverage lock clean
+.PHONY: help run setup test check format docs screenshots bench soak coverage lock clean
 
 help: ## list these commands
 	@echo "Easel, a Discord bot that paints on demand."; echo
-	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@echo; echo "  PYTHON=python3.12 chooses the Python that .venv is made with."
 
 run: ## start the bot, or the sandbox when there is no token and no key
@@ -34,6 +34,10 @@ format: setup ## put the code into the house format
 
 docs: setup ## write config.example.toml and README.md's tables anew from the code
 	$(PY) -m tests.docs
+
+screenshots: setup ## take docs/*.png anew, in a real browser over the sandbox
+	@$(PY) -m tests.browser
+	@$(PY) -m tests.e2e.screenshots
 
 bench: setup ## measure against a naive bot in the same run (ARGS="--help" for more)
 	@$(PY) -m tests.bench $(ARGS)
