@@ -123,6 +123,11 @@ class FalSettings(_Section):
         description="Jobs handed to fal at once; 0 lifts the limit. fal starts 2 at once on a new account, up to 40.",
     )
     start_timeout_s: float = Field(600, gt=1, description="fal drops a request that has not started painting by then.")
+    reconcile_s: float = Field(
+        600,
+        ge=0,
+        description="When fal's answer to a submit was lost: how long it is looked for there before it is sent again.",
+    )
     job_timeout_s: float = Field(1800, gt=1, description="We give a job up, and cancel it at fal, after this time.")
     safety_checker: Literal["on", "off_in_age_restricted"] = Field(
         "on", description="fal's safety checker is always on, or off in age-restricted channels only."

@@ -172,6 +172,27 @@ class DiscordDelivery:
                 smaller = await fit(ready.pictures, file_limit_bytes=limit_bytes, request_limit_bytes=limit_bytes * 2)
                 ready = Ready(tuple(smaller), ready.spoilers, ready.withheld)
 
+    async def was_answered(self, job: Job) -> bool | None:
+        """Whether the first answer to the interaction went out; None when that can't be found out."""
+        if not self._token_lives(job):
+            return None
+        webhook = discord.Webhook.partial(job.reply.application_id, job.reply.token, client=self._bot)
+        for pause_s in (*RETRY_PAUSES_S[:6], None):
+            try:
+                await webhook.fetch_message(ORIGINAL)
+            except discord.NotFound:
+                return False
+            except discord.HTTPException as error:
+                if error.status < 500 and error.status != 429:
+                    return None
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                pass
+            else:
+                return True
+            if pause_s is not None:
+                await asyncio.sleep(pause_s)
+        return None
+
     async def tell(self, job: Job) -> None:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
         await self._settle_progress(job.id)

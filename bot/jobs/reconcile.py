@@ -1,0 +1,137 @@
+"""A submit whose answer was lost: find out whether fal has it before anything is sent again.
+
+fal knows no idempotency key, so a POST is never blindly repeated. Two things can tell what became of it: a callback on
+the attempt's own address (where fal can reach us), and fal's list of requests with their payloads, in which our random
+seed stands. Only when neither has spoken for `wait_s` may the runner submit again, as a possible double.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.catalogue.model import Json
+from bot.errors import EaselError
+from bot.fal import FoundRequest, matches
+from bot.jobs.job import FalRequest, Job
+
+log = logging.getLogger(__name__)
+
+#: Pauses between two looks at fal's list; the last one repeats.
+LOOK_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+#: fal's clock and ours may differ by this much.
+CLOCK_DIFFERENCE = timedelta(minutes=2)
+
+
+class Lister(Protocol):
+    """What is asked of fal."""
+
+    async def find_requests(self, endpoint: str, *, since: datetime, until: datetime) -> Sequence[FoundRequest] | None:
+        """The requests of that time, None where fal does not tell."""
+
+    def request_for(self, endpoint: str, request_id: str) -> FalRequest:
+        """The addresses of a request."""
+
+
+class Records(Protocol):
+    """What is asked of the store."""
+
+    async def known_requests(self, request_ids: Collection[str]) -> set[str]:
+        """Those that belong to a job already."""
+
+
+@dataclass(slots=True)
+class _Lost:
+    """One attempt whose answer is missing."""
+
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    request_id: str | None = None
+
+
+class Reconciler:
+    """Looks for lost requests."""
+
+    def __init__(
+        self, *, fal: Lister, records: Records, clock: Callable[[], datetime], wait_s: float, store_payloads: bool
+    ) -> None:
+        self._fal = fal
+        self._records = records
+        self._clock = clock
+        self._wait_s = wait_s
+        self._store_payloads = store_payloads
+        self._lost: dict[tuple[str, int], _Lost] = {}
+        #: Request ids handed out in this process, not yet on record.
+        self._taken: set[str] = set()
+
+    def heard(self, job_id: str, attempt: int, request_id: str) -> None:
+        """Fal called back on the address of this attempt."""
+        lost = self._lost.setdefault((job_id, attempt), _Lost())
+        lost.request_id = request_id
+        lost.heard.set()
+
+    def give_up(self, job_id: str, attempt: int) -> None:
+        """Nobody wants this job any more: `find` returns at once."""
+        lost = self._lost.get((job_id, attempt))
+        if lost is not None:
+            lost.heard.set()
+
+    def forget(self, job_id: str, attempt: int) -> None:
+        """The answer is on record; a later callback about it means nothing here."""
+        self._lost.pop((job_id, attempt), None)
+
+    async def find(
+        self, job: Job, sent: Mapping[str, Json], *, listed: bool, deadline: datetime | None = None
+    ) -> FalRequest | None:
+        """The request fal took for this attempt, or None when it has not turned up within the time.
+
+        Args:
+            sent: what identifies the request among others: its arguments, without addresses of uploads.
+            listed: whether fal keeps the payload of this model's requests.
+            deadline: when to stop looking; by default `wait_s` after the attempt.
+        """
+        attempted_at = job.submitted_at or job.created_at
+        until = deadline or attempted_at + timedelta(seconds=self._wait_s)
+        lost = self._lost.setdefault((job.id, job.attempts), _Lost())
+        log.warning("a submit's answer is missing", extra={"job": job.id, "attempt": job.attempts})
+        try:
+            for pause_s in _pauses():
+                if not lost.heard.is_set() and listed and self._store_payloads:
+                    lost.request_id = await self._look(job, sent, attempted_at)
+                if lost.request_id is not None:
+                    log.info("the missing request is found", extra={"job": job.id, "request": lost.request_id})
+                    return self._fal.request_for(job.order.endpoint, lost.request_id)
+                left_s = (until - self._clock()).total_seconds()
+                if left_s <= 0 or lost.heard.is_set():
+                    return None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(pause_s, left_s)):
+                        await lost.heard.wait()
+        finally:
+            self._lost.pop((job.id, job.attempts), None)
+        return None
+
+    async def _look(self, job: Job, sent: Mapping[str, Json], attempted_at: datetime) -> str | None:
+        """The oldest matching request that belongs to nobody."""
+        try:
+            found = await self._fal.find_requests(
+                job.order.endpoint, since=attempted_at - CLOCK_DIFFERENCE, until=self._clock() + CLOCK_DIFFERENCE
+            )
+            fitting = [one.request_id for one in found or () if matches(sent, one)]
+            taken = await self._records.known_requests(fitting) | self._taken if fitting else set()
+        except EaselError as error:
+            log.info("fal's list of requests can't be read", extra={"job": job.id, "reason": error.code})
+            return None
+        free = next((request_id for request_id in fitting if request_id not in taken), None)
+        if free is not None:
+            self._taken.add(free)
+        return free
+
+
+def _pauses() -> Sequence[float]:
+    """More than any wait needs."""
+    return (*LOOK_PAUSES_S, *(LOOK_PAUSES_S[-1:] * 10_000))

@@ -1,0 +1,177 @@
+"""What becomes of a submit whose answer was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.catalogue import load, parse
+from bot.catalogue.model import Json
+from bot.errors import FalUnreachable
+from bot.fal import FoundRequest
+from bot.jobs import reconcile
+from bot.jobs.job import Actor, FalRequest, Job, JobState, Reply
+from bot.jobs.reconcile import Reconciler
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+MODEL = load().get("flux-schnell")
+SENT: dict[str, Json] = {"prompt": "a fox", "seed": 7}
+
+
+class Clock:
+    """A clock that goes on when something waits for it."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class ScriptedList:
+    """fal's list of requests, one answer after another; the last one repeats."""
+
+    def __init__(self, clock: Clock, *answers: Sequence[FoundRequest] | Exception | None) -> None:
+        self.answers = list(answers)
+        self.clock = clock
+        self.looks = 0
+
+    async def find_requests(self, endpoint: str, *, since: datetime, until: datetime) -> Sequence[FoundRequest] | None:
+        assert since < NOW < until
+        self.looks += 1
+        self.clock.now += timedelta(seconds=10)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def request_for(self, endpoint: str, request_id: str) -> FalRequest:
+        return FalRequest(request_id, f"https://q/{request_id}/status", f"https://q/{request_id}", "https://q/cancel")
+
+
+class Records:
+    """Requests that belong to jobs already."""
+
+    def __init__(self, *known: str) -> None:
+        self.known = set(known)
+
+    async def known_requests(self, request_ids: Collection[str]) -> set[str]:
+        return self.known & set(request_ids)
+
+
+def found(request_id: str, **arguments: Json) -> FoundRequest:
+    return FoundRequest(request_id, MODEL.endpoint, {**SENT, **arguments}, NOW, None)
+
+
+def a_job(number: int = 1) -> Job:
+    reply = Reply(5, 100 + number, "t", NOW + timedelta(minutes=15))
+    order = parse(MODEL, {"prompt": "a fox", "seed": 7})
+    job = Job(f"lostjob{number:03}", JobState.SUBMITTING, 1, Actor(1, 2), reply, order, None, NOW, submitted_at=NOW)
+    return replace(job, attempts=1)
+
+
+def build(clock: Clock, fal: ScriptedList, records: Records, *, store_payloads: bool = True) -> Reconciler:
+    return Reconciler(fal=fal, records=records, clock=clock, wait_s=60, store_payloads=store_payloads)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "LOOK_PAUSES_S", (0.001,))
+
+
+async def test_a_request_that_fal_has_is_adopted() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, [], [found("r1")])
+    request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True)
+    assert request is not None
+    assert request.request_id == "r1"
+    assert fal.looks == 2
+
+
+async def test_a_request_with_another_seed_is_not_ours() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, [found("r1", seed=8)])
+    assert await build(clock, fal, Records()).find(a_job(), SENT, listed=True) is None
+
+
+async def test_a_request_of_another_job_is_not_taken_twice() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, [found("r1"), found("r2")])
+    request = await build(clock, fal, Records("r1")).find(a_job(), SENT, listed=True)
+    assert request is not None
+    assert request.request_id == "r2"
+
+
+async def test_two_lost_jobs_with_equal_arguments_get_a_request_each() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, [found("r1"), found("r2")])
+    reconciler = build(clock, fal, Records())
+    requests = [await reconciler.find(a_job(number), SENT, listed=True) for number in (1, 2)]
+    assert {request.request_id for request in requests if request} == {"r1", "r2"}
+
+
+async def test_what_does_not_turn_up_in_time_is_given_up() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, [])
+    assert await build(clock, fal, Records()).find(a_job(), SENT, listed=True) is None
+    assert clock.now - NOW >= timedelta(seconds=60)
+
+
+async def test_a_list_that_cannot_be_read_is_looked_at_again() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, FalUnreachable("away"), None, [found("r1")])
+    request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True)
+    assert request is not None
+
+
+async def test_a_callback_names_the_request_at_once() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, [])
+    reconciler = Reconciler(fal=fal, records=Records(), clock=lambda: NOW, wait_s=60, store_payloads=True)
+    looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True))
+    await asyncio.sleep(0.01)
+    reconciler.heard("lostjob001", 1, "r9")
+    request = await asyncio.wait_for(looking, 5)
+    assert request is not None
+    assert request.request_id == "r9"
+
+
+async def test_a_callback_that_was_quicker_is_not_lost() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, [])
+    reconciler = build(clock, fal, Records())
+    reconciler.heard("lostjob001", 1, "r9")
+    request = await reconciler.find(a_job(), SENT, listed=True)
+    assert request is not None
+    assert fal.looks == 0
+
+
+async def test_an_earlier_attempts_callback_says_nothing_about_this_one() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, [])
+    reconciler = build(clock, fal, Records())
+    reconciler.heard("lostjob001", 0, "r8")
+    assert await reconciler.find(a_job(), SENT, listed=True) is None
+
+
+async def test_without_stored_payloads_only_time_and_callbacks_count() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, [found("r1")])
+    reconciler = build(clock, fal, Records(), store_payloads=False)
+    clock.now = NOW + timedelta(seconds=61)
+    assert await reconciler.find(a_job(), SENT, listed=True) is None
+    assert fal.looks == 0
+
+
+async def test_nobody_waits_for_what_nobody_wants() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, [])
+    reconciler = Reconciler(fal=fal, records=Records(), clock=lambda: NOW, wait_s=60, store_payloads=True)
+    looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True))
+    await asyncio.sleep(0.01)
+    reconciler.give_up("lostjob001", 1)
+    assert await asyncio.wait_for(looking, 5) is None
