@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.sandbox.discord import DiscordStandIn, InteractionRecord, Message, NotOffered
+from bot.sandbox.discord import DiscordStandIn, InteractionRecord, Message, NotAnswered, NotOffered
 from bot.sandbox.fal import FalStandIn
 from bot.store import Store
 from tests.e2e.place import a_picture
@@ -41,7 +41,7 @@ BRISK: dict[str, Any] = {
     "bot.app:LOGIN_PAUSES_S": [0.05, 0.1, 0.2],
 }
 #: Seconds until a request that has not turned up at fal is submitted again; far above what a look takes.
-RECONCILE_S = 1.5
+RECONCILE_S = 1.0
 
 
 class Forks:
@@ -351,22 +351,26 @@ class World:
         """Press Again on the result, if it still is there."""
         try:
             record = await self.standin.press(ask.record.person, ask.record, "Again")
-        except (NotOffered, LookupError):
+        except (NotOffered, NotAnswered, LookupError):
             return None
         return self._note(Ask("again", ask.prompt, record, ask.images))
 
     async def cancel(self, ask: Ask) -> bool:
         """Press Cancel, if it still is there."""
-        with suppress(NotOffered, LookupError):
+        with suppress(NotOffered, NotAnswered, LookupError):
             await self.standin.press(ask.record.person, ask.record, "Cancel")
             ask.cancelled = True
             return True
         return False
 
-    def orphan(self, ask: Ask) -> None:
+    def orphan(self, ask: Ask) -> bool:
         """The answer's token dies and a moderator deletes it: the picture must be posted anew."""
+        original = ask.record.original
+        if original is None or original.files or original.id not in original.channel.messages:
+            return False
         self.standin.kill_token(ask.record)
-        self.standin.delete_message(ask.record.message)
+        self.standin.delete_message(original)
+        return True
 
     def _note(self, ask: Ask) -> Ask:
         self.asks.append(ask)

@@ -1,0 +1,151 @@
+"""Random SIGKILL: people ask, cancel and ask again while the bot is killed at any moment and started at once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.proof.world import Ask, Forks, Verdict, World, a_world
+
+#: Kills of one world. The bot slows its starts down from the 500th of a day on.
+KILLS_A_ROUND = 60
+#: Questions a second while somebody listens.
+ASKS_PER_S = 12.0
+#: Share of kills that strike while the bot is still starting.
+EARLY = 0.25
+#: The longest a bot lives after it is ready (early kills: after its start).
+LONGEST_LIFE_S = 0.35
+DRAIN_S = 60.0
+#: What is asked for, by weight.
+KINDS = {"plain": 10, "two": 3, "refused": 2, "seedless": 2, "input": 1}
+
+
+@dataclass
+class Round:
+    """One world's share of the kills."""
+
+    seed: str
+    kills: int = 0
+    #: Kills before the bot was ready.
+    early: int = 0
+    replayed: int = 0
+    orphaned: int = 0
+    took_s: float = 0.0
+    verdict: Verdict = field(default_factory=Verdict)
+
+    def __str__(self) -> str:
+        return (
+            f"seed {self.seed}: {self.kills} kills ({self.early} while starting) in {self.took_s:.0f} s, "
+            f"{self.replayed} replayed, {self.orphaned} posted anew; {self.verdict}"
+        )
+
+
+async def one_round(
+    forks: Forks, folder: Path, seed: str, kills: int, *, without: Sequence[str] = (), drain_s: float = DRAIN_S
+) -> Round:
+    """Kill the bot `kills` times, let it finish, judge."""
+    chance = random.Random(seed)
+    done = Round(seed)
+    began_s = time.monotonic()
+    async with a_world(forks, folder, without=without, paint_s=chance.choice((0.01, 0.1, 0.5))) as world:
+        people = asyncio.create_task(_people(world, chance, done), name="people")
+        try:
+            while done.kills < kills:
+                await _one_life(world, chance, done)
+                if people.done():
+                    break
+        finally:
+            people.cancel()
+            with suppress(asyncio.CancelledError):
+                await people
+        await world.start()
+        await world.drained(drain_s)
+        await world.kill()
+        done.verdict = await world.verdict()
+    done.took_s = time.monotonic() - began_s
+    return done
+
+
+async def _one_life(world: World, chance: random.Random, done: Round) -> None:
+    child = await world.start(ready=False)
+    early = chance.random() < EARLY
+    if not early:
+        await world.ready()
+    await asyncio.wait({child.ended}, timeout=chance.uniform(0, LONGEST_LIFE_S))
+    if child.ended.done():
+        await world.gone()
+        raise AssertionError(f"the bot ended by itself; see {world.log}")
+    done.early += not world.online
+    await world.kill()
+    done.kills += 1
+
+
+async def _people(world: World, chance: random.Random, done: Round) -> None:
+    """Somebody always wants something."""
+    while True:
+        await asyncio.sleep(chance.expovariate(ASKS_PER_S))
+        if not world.online:
+            continue
+        what = chance.random()
+        if what < 0.12:
+            if (ask := _some(world, chance, "Cancel")) is not None:
+                await world.cancel(ask)
+        elif what < 0.22:
+            if (ask := _some(world, chance, "Again")) is not None:
+                await world.again(ask)
+        elif what < 0.3:
+            if (ask := _some(world, chance, "Cancel")) is not None:
+                done.orphaned += world.orphan(ask)
+        else:
+            ask = await world.ask(chance.choices(list(KINDS), list(KINDS.values()))[0])
+            if chance.random() < 0.1:
+                world.standin.deliver_twice(ask.record)
+                done.replayed += 1
+
+
+def _some(world: World, chance: random.Random, button: str) -> Ask | None:
+    """One of the latest cards that has this button."""
+    found = [ask for ask in world.asks[-30:] if (one := ask.record.original) is not None and button in one.buttons()]
+    return chance.choice(found) if found else None
+
+
+async def rounds(
+    forks: Forks,
+    folder: Path,
+    *,
+    seed: str,
+    kills: int,
+    minutes: float,
+    first: int = 0,
+    worlds: int = 2,
+    without: Sequence[str] = (),
+) -> AsyncIterator[Round]:
+    """Rounds, `worlds` at a time, until so many kills are done or so many minutes have passed."""
+    until_s = time.monotonic() + minutes * 60
+    planned, numbers = 0, itertools.count(first)
+    running: set[asyncio.Task[Round]] = set()
+    try:
+        while True:
+            while planned < kills and len(running) < worlds and time.monotonic() < until_s:
+                number, share = next(numbers), min(KILLS_A_ROUND, kills - planned)
+                planned += share
+                work = one_round(forks, folder / f"round-{number}", f"{seed}/{number}", share, without=without)
+                running.add(asyncio.create_task(work))
+            if not running:
+                return
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+__all__ = ["KILLS_A_ROUND", "Ask", "Round", "one_round", "rounds"]

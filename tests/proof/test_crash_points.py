@@ -1,0 +1,59 @@
+"""Killed before and after every COMMIT and every HTTP request, and with each answer lost: everything comes right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import get_args
+
+import pytest
+import pytest_asyncio
+
+from tests.proof.crash import STORIES, How, Points, crash_points
+from tests.proof.known import unexpected
+from tests.proof.world import Forks
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+#: Stories told side by side; each waits most of the time.
+AT_ONCE = 4
+RUNS = [(story, how) for how in get_args(How) for story in STORIES]
+#: Boundaries that a killed question meets on its way, whatever else a story has.
+ALWAYS = {
+    *("before COMMIT", "after COMMIT"),
+    *("before POST /interactions/…/…/callback", "after POST /interactions/…/…/callback"),
+    *("before POST /fal-ai/flux-1/schnell", "after POST /fal-ai/flux-1/schnell"),
+    *("before PATCH /webhooks/…/…/messages/%40original", "after PATCH /webhooks/…/…/messages/%40original"),
+}
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def all_points(
+    forks: Forks, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Mapping[tuple[str, How], asyncio.Task[Points]]]:
+    """Every run, started at once, a few at a time."""
+    folder = tmp_path_factory.mktemp("points")
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def run(story: str, how: How) -> Points:
+        async with turn:
+            return await crash_points(forks, folder / f"{story} {how}".replace(" ", "-"), story, how)
+
+    runs = {(story, how): asyncio.create_task(run(story, how)) for story, how in RUNS}
+    yield runs
+    for task in runs.values():
+        task.cancel()
+    await asyncio.gather(*runs.values(), return_exceptions=True)
+
+
+@pytest.mark.parametrize(("story", "how"), RUNS)
+async def test_every_boundary_is_survived(
+    story: str, how: How, all_points: Mapping[tuple[str, How], asyncio.Task[Points]]
+) -> None:
+    points = await all_points[story, how]
+    print(points)
+    assert len(points.reached) >= (18 if how == "kill" else 4), "boundaries are missing"
+    if (story, how) == ("plain", "kill"):
+        assert set(points.reached) >= ALWAYS
+    assert points.verdict.flagged_doubles == 0
+    assert unexpected(points.verdict) == {}

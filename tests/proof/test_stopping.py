@@ -1,0 +1,55 @@
+"""SIGTERM with a thousand jobs in flight, and what was finished meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.proof.world import Forks, a_world
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+STOP_S = 5.0
+CATCH_UP_S = 10.0
+
+
+@pytest.mark.parametrize("jobs", [100, 1000])
+async def test_a_stop_is_quick_and_what_was_finished_meanwhile_is_delivered_soon(
+    jobs: int, forks: Forks, tmp_path: Path
+) -> None:
+    async with a_world(forks, tmp_path) as world:
+        world.fal.troubles.stuck_queue = True
+        await world.start()
+        for number in range(jobs):
+            await world.ask()
+            if number % 10 == 9:
+                await asyncio.sleep(0.03)
+        at_fal = "SELECT count(*) FROM jobs WHERE state = 'running'"
+        await world.until(lambda: len(world.fal.accepted) == jobs and world.rows(at_fal)[0][0] == jobs)
+
+        assert world.child is not None
+        began_s = time.monotonic()
+        world.child.signal(signal.SIGTERM)
+        assert await world.gone(within_s=STOP_S) == 0
+        stopped_s = time.monotonic() - began_s
+
+        world.fal.troubles.stuck_queue = False
+        world.fal.queue.resume()
+        await world.until(lambda: world.fal.counters.finished == jobs)
+        began_s = time.monotonic()
+        await world.start()
+        assert await world.drained()
+        caught_up_s = time.monotonic() - began_s
+        await world.kill()
+        verdict = await world.verdict()
+        print(
+            f"{jobs} jobs in flight: stopped in {stopped_s:.2f} s (bound {STOP_S:.0f}), all delivered {caught_up_s:.1f} s "
+            f"after the start (bound {CATCH_UP_S:.0f}); {verdict}"
+        )
+        assert verdict.faults == {}
+        assert verdict.pictures == jobs
+        assert caught_up_s <= CATCH_UP_S
