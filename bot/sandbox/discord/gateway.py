@@ -125,6 +125,9 @@ class Gateway:
         self.token = token
         self.url = ""
         self.heartbeat_interval_ms = 41_250
+        # A round trip to Discord. discord.py notes when it sent a heartbeat only after its thread has woken
+        # up again; an ACK before that makes it measure from the heartbeat before, and warn.
+        self.ack_delay_s = 0.05
         self.session_lifetime_s = 90.0
         self.identify_limit = 1000
         self.max_concurrency = 1
@@ -251,7 +254,8 @@ class Gateway:
     async def _receive(self, payload: Obj, link: _Link, session: Session | None) -> Session | None:
         match payload.get("op"):
             case 1:
-                link.put(dumps({"op": _ACK, "d": None}))
+                ack = dumps({"op": _ACK, "d": None})
+                asyncio.get_running_loop().call_later(self.ack_delay_s, link.put, ack)
             case 2:
                 return await self._identify(payload["d"], link)
             case 6:
