@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bot import metrics
 from bot.errors import SettingsInvalid
@@ -14,6 +15,15 @@ from bot.settings import WebSettings
 from bot.web.callbacks import Callbacks
 
 log = logging.getLogger(__name__)
+_http_log = logging.getLogger(f"{__name__}.http")
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Anybody can send what is no HTTP; that is answered 400 and worth no traceback."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
+_http_log.addFilter(_is_our_fault)
 
 #: Asks each part whether it works, e.g. `{"discord": True, "store": True}`.
 Health = Callable[[], Awaitable[Mapping[str, bool]]]
@@ -75,6 +85,7 @@ async def start(settings: WebSettings, health: Health, *, callbacks: Callbacks |
         handle_signals=False,
         keepalive_timeout=KEEP_ALIVE_S,
         lingering_time=LINGER_S,
+        logger=_http_log,
         auto_decompress=False,  # a signature is over the bytes as sent, and nothing here is worth compressing
     )
     await runner.setup()

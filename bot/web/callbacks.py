@@ -315,25 +315,40 @@ class Callbacks:
         await self._keys.close()
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Read, judge, hand on."""
+        """Answer one POST: 200 handled (now or before), 500 call again, 401 anything else."""
         body = await self._body(request)
-        delivery = _delivery(request, body or b"")
-        verdict = await self.verifier.judge(delivery)
-        if body is None:
-            verdict = "body"
-        if not isinstance(verdict, Callback):
-            self._count(verdict)
+        outcome = await self.take(_delivery(request, body or b""), readable=body is not None)
+        if outcome == "refused":
             return _refusal()
-        outcome = self._replays.earlier(delivery)
-        repeated = outcome is not None
-        if outcome is None:
-            outcome = self._start(verdict)
-            self._replays.remember(delivery, outcome)
-        await asyncio.wait((outcome,))
-        worked = not outcome.cancelled() and outcome.result()
-        kind: metrics.CallbackOutcome = "unhandled" if not worked else "repeated" if repeated else "accepted"
-        metrics.CALLBACKS[kind].inc()
-        return _answer(200 if worked else 500)
+        return _answer(500 if outcome == "unhandled" else 200)
+
+    async def take(self, delivery: Delivery, *, readable: bool = True) -> metrics.CallbackOutcome:
+        """Judge one delivery and hand it on if it is a genuine one that was not heard before.
+
+        Args:
+            readable: whether its body arrived whole; else it is refused after the same checks.
+        """
+        verdict = await self.verifier.judge(delivery)
+        if not readable:
+            verdict = "body"
+        outcome: metrics.CallbackOutcome = "refused"
+        if isinstance(verdict, Callback):
+            outcome = await self._hand_on(delivery, verdict)
+        else:
+            self._note_refusal(verdict)
+        metrics.CALLBACKS[outcome].inc()
+        return outcome
+
+    async def _hand_on(self, delivery: Delivery, callback: Callback) -> metrics.CallbackOutcome:
+        earlier = self._replays.earlier(delivery)
+        handling = earlier
+        if handling is None:
+            handling = self._start(callback)
+            self._replays.remember(delivery, handling)
+        await asyncio.wait((handling,))
+        if handling.cancelled() or not handling.result():
+            return "unhandled"
+        return "accepted" if earlier is None else "repeated"
 
     async def _body(self, request: web.Request) -> bytes | None:
         """The raw body; None where it is too long, too slow or cut off."""
@@ -371,9 +386,8 @@ class Callbacks:
             return True
         return False
 
-    def _count(self, reason: Reason) -> None:
+    def _note_refusal(self, reason: Reason) -> None:
         self.refusals[reason] += 1
-        metrics.CALLBACKS["refused"].inc()
         now = asyncio.get_running_loop().time()
         if now - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = now
