@@ -250,10 +250,11 @@ def painting_s(job: Job) -> float | None:
 def cost_usd(job: Job, model: Model | None) -> Decimal | None:
     """What fal billed where it said so and we know the unit's price, else the estimate."""
     units = job.result.billable_units if job.result is not None else None
-    plain_price = model is not None and model.price.by_option is None and not model.price.surcharges
-    if units is not None and plain_price and model is not None and model.price.usd is not None:
-        return units * model.price.usd
-    return job.order.cost_usd
+    price = model.price if model is not None else None
+    if units is None or price is None or price.usd is None or price.by_option is not None:
+        return job.order.cost_usd
+    extras = (usd for option, usd in price.surcharges.items() if job.order.options.get(option) is True)
+    return sum(extras, units * price.usd)
 
 
 def seed_of(job: Job) -> int | None:
