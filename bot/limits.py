@@ -1,11 +1,11 @@
 """Who may paint how much: values and one decision. No clock, no database.
 
-Four rules apply to every request:
+Five rules apply to every request:
 
 - `pace`: a generic cell rate algorithm (GCRA) per person. One moment, the theoretical arrival time (`tat`), says how
   much of the burst is used: an image costs `interval`, and `tat` may run ahead of now by `burst_images * interval`.
 - `user_day` and `guild_day`: images per person and per server in the UTC calendar day.
-- `concurrent`: unfinished jobs per person.
+- `concurrent` and `guild_concurrent`: unfinished jobs per person and per server.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Policy:
     #: Share of the queue compared with others.
     weight: float = 1.0
     enabled: bool = True
+    #: Unfinished jobs of everybody in the server together; here alone 0 means no such limit.
+    guild_concurrent_jobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class GuildLimits:
     images_per_day: int | None = None
     concurrent_jobs: int | None = None
     guild_images_per_day: int | None = None
+    guild_concurrent_jobs: int | None = None
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -79,7 +82,13 @@ class GuildLimits:
             return cls()
 
 
-_LEAST: Mapping[str, int] = {"burst_images": 1, "images_per_day": 0, "concurrent_jobs": 1, "guild_images_per_day": 0}
+_LEAST: Mapping[str, int] = {
+    "burst_images": 1,
+    "images_per_day": 0,
+    "concurrent_jobs": 1,
+    "guild_images_per_day": 0,
+    "guild_concurrent_jobs": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +100,11 @@ class Usage:
     images_today: int
     guild_images_today: int
     active_jobs: int
-    #: False in direct messages and group chats: the server's rule does not apply.
+    #: False in direct messages and group chats: the server's rules do not apply.
     in_guild: bool = True
+    guild_active_jobs: int = 0
+    #: The latest moment `tat` was reckoned at, which lies ahead of now after a clock was set back.
+    seen: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +122,7 @@ class Allowed:
 class Refused:
     """The request does not pass, and why."""
 
-    #: `pace`, `user_day`, `guild_day` or `concurrent`.
+    #: `pace`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
     rule: str
     #: First moment the same request would pass; None when it never would, or when a running job has to end first.
     retry_at: datetime | None
@@ -118,7 +130,7 @@ class Refused:
     left_today: int
     #: Images that were asked for.
     images: int
-    #: Images (for `concurrent`: jobs) that would pass under this rule right now.
+    #: Images (for the two of unfinished jobs: jobs) that would pass under this rule right now.
     left: int
     #: The rule's bound: images at once, images a day, or jobs.
     bound: int
@@ -166,6 +178,7 @@ def decide(usage: Usage, policy: Policy, images: int, now: datetime) -> Allowed 
             _guild_day(usage, policy, images, now),
             _pace(usage, policy, images, now),
             _concurrent(usage, policy, images),
+            _guild_concurrent(usage, policy, images),
         )
         if refused is not None
     ]
@@ -180,12 +193,13 @@ def capped(usage: Usage, policy: Policy, now: datetime) -> Usage:
 
     One farther off comes from a stricter policy (since loosened, or another server's) and must not hold anybody up
     for longer than the whole burst of this one. The store keeps the capped time also where it refuses: otherwise it
-    would move along with now.
+    would move along with now. A clock that was set back changes nothing: the person's pace is no stricter one's.
     """
     burst = policy.interval * policy.burst_images
-    if usage.tat is None or usage.tat - now <= burst:
+    latest = now if usage.seen is None else max(now, usage.seen)
+    if usage.tat is None or usage.tat - latest <= burst:
         return usage
-    return replace(usage, tat=now + burst)
+    return replace(usage, tat=latest + burst)
 
 
 def standing(usage: Usage, policy: Policy, now: datetime) -> Standing | None:
@@ -197,6 +211,8 @@ def standing(usage: Usage, policy: Policy, now: datetime) -> Standing | None:
     left_today = max(0, policy.images_per_day - usage.images_today)
     guild_left = max(0, policy.guild_images_per_day - usage.guild_images_today) if usage.in_guild else None
     free_jobs = max(0, policy.concurrent_jobs - usage.active_jobs)
+    if usage.in_guild and policy.guild_concurrent_jobs:
+        free_jobs = min(free_jobs, max(0, policy.guild_concurrent_jobs - usage.guild_active_jobs))
     bounds = [burst_left, left_today, *([guild_left] if guild_left is not None else [])]
     return Standing(
         images_now=min(bounds) if free_jobs else 0,
@@ -224,6 +240,7 @@ def policy_for(settings: LimitSettings, overrides: GuildLimits | None, role_ids:
         guild_images_per_day=settings.guild_images_per_day,
         weight=best.weight,
         enabled=settings.enabled,
+        guild_concurrent_jobs=settings.guild_concurrent_jobs,
     )
     return policy if overrides is None else _overridden(policy, overrides)
 
@@ -310,11 +327,25 @@ def _concurrent(usage: Usage, policy: Policy, images: int) -> Refused | None:
     )
 
 
+def _guild_concurrent(usage: Usage, policy: Policy, images: int) -> Refused | None:
+    bound = policy.guild_concurrent_jobs
+    if not bound or not usage.in_guild or usage.guild_active_jobs < bound:
+        return None
+    return Refused(
+        rule="guild_concurrent",
+        retry_at=None,
+        left_today=_left_today(usage, policy),
+        images=images,
+        left=0,
+        bound=bound,
+    )
+
+
 def _stubbornness(refused: Refused) -> tuple[int, datetime]:
     """Sort key: never possible, then the latest moment, then a running job in the way."""
     if refused.retry_at is not None:
         return (1, refused.retry_at)
-    return (0 if refused.rule == "concurrent" else 2, datetime.min.replace(tzinfo=UTC))
+    return (0 if refused.rule in {"concurrent", "guild_concurrent"} else 2, datetime.min.replace(tzinfo=UTC))
 
 
 def _room(usage: Usage, policy: Policy, now: datetime) -> timedelta:
@@ -402,9 +433,19 @@ def _say_concurrent(refused: Refused) -> str:
     )
 
 
+def _say_guild_concurrent(refused: Refused) -> str:
+    jobs = "request" if refused.bound == 1 else "requests"
+    return (
+        f"This server already has {refused.bound} {jobs} in the works, the most at once, so 0 more can start. "
+        "The next one can start as soon as any of them is done. "
+        f"You have {_pictures(refused.left_today)} left today."
+    )
+
+
 _SENTENCES = {
     "pace": _say_pace,
     "user_day": _say_user_day,
     "guild_day": _say_guild_day,
     "concurrent": _say_concurrent,
+    "guild_concurrent": _say_guild_concurrent,
 }

@@ -166,3 +166,5 @@ class Job:
     cancel_requested: bool = False
     #: Submit attempts so far (each is one POST).
     attempts: int = 0
+    #: Attempts made although fal may have had the one before.
+    possible_doubles: int = 0
