@@ -7,6 +7,7 @@ import contextlib
 import errno
 import ipaddress
 import os
+import re
 import signal
 import socket
 import sys
@@ -30,6 +31,7 @@ _STEADY_AFTER_S = 30.0
 #: The bot's own word for "the operator has to mend something": starting it again would not help.
 _MISUSED = 2
 _LONGEST_LINE_BYTES = 256 * 1024
+_DATABASE = re.compile(r"easel-(\d{1,5})\.db(?:-wal|-shm|-journal|\.lock)?")
 
 Say = Callable[[str], None]
 
@@ -43,7 +45,7 @@ class Child:
         *,
         on_line: Say,
         on_state: Say,
-        command: Sequence[str] = (sys.executable, "-m", "bot", "run"),
+        command: Sequence[str] = (sys.executable, "-m", "bot.sandbox.child"),
     ) -> None:
         self._environment = dict(environment)
         self._command = command
@@ -68,7 +70,8 @@ class Child:
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             env=self._environment,
-            stdin=asyncio.subprocess.DEVNULL,
+            # Never written to: it closes when this process ends, even by SIGKILL, and the bot ends then.
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             limit=_LONGEST_LINE_BYTES,
@@ -387,7 +390,47 @@ def _fresh_database(data_dir: Path, port: int) -> str:
             old.unlink()
     except OSError as error:
         raise SetupError(f"The sandbox cannot use {data_dir}: {error.strerror}.") from error
+    with contextlib.suppress(OSError):
+        _tidy(folder, port)
     return f"sqlite:///{folder / f'easel-{port}.db'}"
+
+
+def _tidy(folder: Path, own_port: int) -> None:
+    """Remove the databases of sandboxes that are over: nobody has their port, nobody holds their lock."""
+    leftovers: dict[int, list[Path]] = {}
+    for path in folder.iterdir():
+        found = _DATABASE.fullmatch(path.name)
+        if found and path.is_file() and not path.is_symlink():
+            leftovers.setdefault(int(found[1]), []).append(path)
+    for port, paths in leftovers.items():
+        if port != own_port and _is_free(port) and not any(_is_locked(path) for path in paths):
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+
+def _is_free(port: int) -> bool:
+    """Whether no socket is bound to the port on any address of IPv4."""
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("", port))
+        except (OSError, OverflowError):
+            return False
+    return True
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a process holds the lock the bot takes beside its database."""
+    if path.suffix != ".lock" or sys.platform == "win32":  # Windows deletes no open file anyway
+        return False
+    import fcntl
+
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _child_environment(host: str, page_port: int, fal_port: int, database_url: str) -> dict[str, str]:

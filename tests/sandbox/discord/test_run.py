@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
@@ -142,3 +143,75 @@ async def test_the_command_line_opens_the_sandbox_and_closes_it_cleanly(tmp_path
     assert "imagine" in {one["name"] for one in world["commands"]}
     assert any("Going live" in line for line in shown)
     assert process.returncode == 0
+
+
+async def test_the_bot_ends_by_itself_when_its_supervisor_is_killed(tmp_path: Path) -> None:
+    root = Path(run.__file__).parents[2]
+    code = "import asyncio, pathlib, sys; from bot.sandbox import run\n"
+    code += "async def main():\n"
+    code += "    async with run.open_sandbox(port=0, data_dir=pathlib.Path(sys.argv[1])) as sandbox:\n"
+    code += "        await sandbox.ready(); print(sandbox.child.pid, flush=True); await asyncio.sleep(60)\n"
+    code += "asyncio.run(main())"
+    supervisor = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, str(tmp_path), cwd=root, stdout=asyncio.subprocess.PIPE
+    )
+    assert supervisor.stdout is not None
+    async with asyncio.timeout(30):
+        pid = int(await supervisor.stdout.readline())
+
+    supervisor.kill()
+    await supervisor.wait()
+
+    await until(lambda: not is_running(pid))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        # Nobody may be there to collect an orphan; it has ended all the same.
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()
+
+
+def test_databases_of_sandboxes_that_are_over_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "sandbox"
+    folder.mkdir()
+    with socket.socket() as taken, socket.socket() as other:
+        for one in (taken, other):
+            one.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy, over, held = taken.getsockname()[1], other.getsockname()[1], _free_port()
+        other.close()
+        lock = folder / f"easel-{held}.db.lock"
+        stay = [
+            f"easel-{busy}.db",
+            f"easel-{busy}.db-wal",
+            f"easel-{held}.db",
+            lock.name,
+            "easel-1.db.bak",
+            "notes.txt",
+        ]
+        go = [f"easel-{over}.db", f"easel-{over}.db-wal", f"easel-{over}.db-shm", f"easel-{over}.db.lock"]
+        for name in (*stay, *go):
+            (folder / name).write_bytes(b"x")
+        outside = tmp_path / "mine.db"
+        outside.write_bytes(b"x")
+        link = folder / f"easel-{over}.db-journal"
+        link.symlink_to(outside)
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            url = run._fresh_database(folder, 9)
+
+    assert url.endswith("easel-9.db")
+    assert sorted(one.name for one in folder.iterdir()) == sorted([*stay, link.name])
+    assert outside.exists()
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
