@@ -59,6 +59,8 @@ class EaselBot(commands.Bot):
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
+            # Rather another way to the person than an hour's wait (edits of messages older than an hour).
+            max_ratelimit_timeout=60.0,
             connector=_connector(),
             activity=discord.CustomActivity(name="/imagine"),
         )

@@ -232,7 +232,8 @@ class DiscordDelivery:
                 return message_id
         if job.reply.bot_can_post and not job.reply.ephemeral:
             if job.reply.message_id is not None:
-                done, message_id = await self._try(job, lambda: self._patch_message(job, *content()))
+                # Discord lets a message older than an hour be edited rarely: rather post anew than wait for that.
+                done, message_id = await self._try(job, lambda: self._patch_message(job, *content()), patient=False)
                 if done:
                     return message_id
             done, message_id = await self._try(job, lambda: self._post(job, *content()))
@@ -248,7 +249,9 @@ class DiscordDelivery:
                 return message_id
         raise Undeliverable
 
-    async def _try(self, job: Job, attempt: Callable[[], Awaitable[int | None]]) -> tuple[bool, int | None]:
+    async def _try(
+        self, job: Job, attempt: Callable[[], Awaitable[int | None]], *, patient: bool = True
+    ) -> tuple[bool, int | None]:
         """One way into the channel, with our own retries; False when the way is closed for good."""
         for pause_s in (*RETRY_PAUSES_S, None):
             try:
@@ -260,7 +263,11 @@ class DiscordDelivery:
                     log.info("delivery way closed", extra={"job": job.id, "status": error.status, "code": error.code})
                     return False, None
                 reason, asked_s = f"HTTP {error.status}", _retry_after_s(error)
-            except (aiohttp.ClientError, OSError, TimeoutError, discord.RateLimited) as error:
+            except discord.RateLimited as error:  # longer than `max_ratelimit_timeout` (see bot.client)
+                if not patient:
+                    return False, None
+                reason, asked_s = "rate limit", min(error.retry_after, LONGEST_RETRY_S)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 reason, asked_s = type(error).__name__, 0.0
             if pause_s is None or not (self._token_lives(job) or job.reply.bot_can_post):
                 return False, None
