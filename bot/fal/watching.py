@@ -44,8 +44,8 @@ class Cadence:
         return min(self._takes_s, self._pace.first_look_s)
 
     def due(self, now: float) -> None:
-        """The job should be done now, whatever was expected."""
-        self._due_at = min(self._due_at, now)
+        """The job should be done now, whatever was expected and whatever its status says for the moment."""
+        self._due_at, self._takes_s = min(self._due_at, now), 0.0
         self._interval_s = self._pace.poll_min_s
 
     def next_s(self, status: Status | None, now: float) -> float:

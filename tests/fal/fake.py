@@ -32,6 +32,8 @@ FAST = replace(
     streams_per_s=10_000,
     retry_s=0.005,
     retry_max_s=0.02,
+    callback_grace_s=0.01,
+    list_pause_s=0.0,
 )
 
 KEY = "made-up-key"
@@ -185,6 +187,7 @@ class FakeFal:
             "upload": self._stored,
             "media": sends(b"picture", content_type="image/png"),
             "result": self._result,
+            "list": says({"items": [], "next_cursor": None, "has_more": False}),
         }
         self._runner: web.AppRunner | None = None
 
@@ -235,9 +238,8 @@ class FakeFal:
 
     def fal(self, *, pace: Pace = FAST, max_streams: int = 100, **more: Any) -> Fal:
         """A client of this server."""
-        return Fal(
-            key=KEY, queue_url=self.url, rest_url=self.url, cdn_url=self.url, pace=pace, max_streams=max_streams, **more
-        )
+        here = {"queue_url": self.url, "rest_url": self.url, "cdn_url": self.url, "api_url": self.url}
+        return Fal(**{"key": KEY, "pace": pace, "max_streams": max_streams, **here, **more})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         kind = _kind(request)
@@ -286,6 +288,7 @@ def _kind(request: web.Request) -> str:
         if "/requests/" in path and path.endswith(ending):
             return kind
     for part, kind in (
+        ("/v1/models/requests/by-endpoint", "list"),
         ("/requests/", "result"),
         ("/storage/auth/token", "token"),
         ("/files/upload", "upload"),

@@ -3,10 +3,15 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import quote_plus
 
 import pytest
+from aiohttp import web
 
+from bot import metrics
 from bot.catalogue.model import Json
 from bot.errors import (
     AnswerLost,
@@ -20,7 +25,7 @@ from bot.errors import (
     OptionsRefused,
 )
 from bot.fal import Fal
-from tests.fal.fake import FAST, KEY, RETIRED, FakeFal, Reply, drops, hangs, html, says, sends, tears
+from tests.fal.fake import FAST, KEY, RETIRED, FakeFal, Reply, drops, hangs, html, model, says, sends, tears
 
 ARGUMENTS: dict[str, Json] = {
     "prompt": "a hare, naïve\n“quoted”",
@@ -234,3 +239,71 @@ async def test_prompt_and_key_never_reach_the_log(fake: FakeFal, fal: Fal, caplo
 
     assert "hare" not in caplog.text + str(caught.value) + "".join(str(vars(record)) for record in caplog.records)
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "webhook_url",
+    ["https://a.b/fal/job/1/proof", "https://a.b/c?x=1&y=%2F+z#f", "https://a.b/ü ö", "http://127.0.0.1:8/fal/j/1/p"],
+)
+async def test_the_callback_address_is_sent_encoded_exactly_once(fake: FakeFal, fal: Fal, webhook_url: str) -> None:
+    async def raw(request: web.Request) -> web.StreamResponse:
+        raws.append(request.raw_path)
+        return web.json_response({"request_id": "r1"})
+
+    raws: list[str] = []
+    fake.enqueue("submit", raw)
+    await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=600, webhook_url=webhook_url)
+    (seen,) = fake.seen
+    assert seen.query == {"fal_webhook": webhook_url}
+    assert raws == [f"/owner/alias?fal_webhook={quote_plus(webhook_url)}"]
+
+
+async def test_every_submit_and_what_became_of_it_is_counted(fake: FakeFal, fal: Fal) -> None:
+    def counted() -> dict[str, float]:
+        return {
+            name: metrics.REGISTRY.get_sample_value("easel_submits_total", {"outcome": name}) or 0.0
+            for name in metrics.SUBMITS
+        }
+
+    before = counted()
+    fake.enqueue("submit", drops, html(502), says({}, 429), says({}, 422), says({}, 200))
+    for _ in range(5):
+        with pytest.raises(EaselError):
+            await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=600)
+    await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=600)
+    assert {name: count - before[name] for name, count in counted().items()} == {
+        "accepted": 1,
+        "refused": 1,
+        "unreached": 1,
+        "lost": 3,
+    }
+
+
+async def test_fal_calls_are_counted_by_kind(fake: FakeFal, fal: Fal) -> None:
+    def counted() -> dict[str, float]:
+        return {
+            kind: metrics.REGISTRY.get_sample_value("easel_fal_calls_total", {"kind": kind}) or 0.0
+            for kind in metrics.FAL_CALLS
+        }
+
+    before = counted()
+    request = await fal.submit("owner/alias", {}, start_timeout_s=600)
+    async with aclosing(fal.watch(request, expected_s=0)) as statuses:
+        async for _ in statuses:
+            pass
+    result = await fal.result(request, model=model())
+    await fal.download(result.pictures[0], max_bytes=1000)
+    await fal.cancel(request)
+    now = datetime.now(UTC)
+    await fal.find_requests("owner/alias", since=now, until=now)
+    after = counted()
+    assert {kind: after[kind] - before[kind] for kind in after} == {
+        "submit": 1,
+        "stream": 1,
+        "poll": 0,
+        "result": 1,
+        "media": 1,
+        "cancel": 1,
+        "list": 1,
+        "upload": 0,
+    }

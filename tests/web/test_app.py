@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import aiohttp
 import pytest
+from pydantic import ValidationError
 
 import bot.web.app
 from bot.errors import SettingsInvalid
@@ -64,3 +65,31 @@ async def test_a_taken_port_is_told_to_the_operator() -> None:
             await start(WebSettings(port=port), health)
     finally:
         await first.cleanup()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://bot.example", "https://bot.example:8443/easel/", "http://127.0.0.1:8080", "http://localhost:1"]
+)
+def test_a_public_address_is_https_or_on_this_machine(url: str) -> None:
+    assert WebSettings(public_url=url).public_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://bot.example",
+        "bot.example",
+        "ftp://bot.example",
+        "https://",
+        "https://bot.example/?a=b",
+        "https://a:b@c.d",
+        "https://bot.example#x",
+        "https://böt.example",
+        "https://bot.example/\n",
+        "https://[::1",
+        "https://a:port",
+    ],
+)
+def test_other_public_addresses_are_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="starts with https://"):
+        WebSettings(public_url=url)
