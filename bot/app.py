@@ -31,7 +31,6 @@ from bot.services import Services
 from bot.settings import Settings
 from bot.starts import SessionStartLimit, Starts, pause_before_identify
 from bot.store import Store
-from bot.web import start as start_web
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +91,7 @@ async def run(settings: Settings) -> int:
         bot = EaselBot(Services(settings, store, catalogue, runner, utcnow))
         stack.push_async_callback(bot.close)
         if settings.web.port is not None:
+            from bot.web import start as start_web  # with cryptography, 8 MB that most bots do not need
 
             async def health() -> Mapping[str, bool]:
                 return {"discord": bot.is_ready(), "store": (await store.meta("alive")) is None}
