@@ -194,7 +194,7 @@ def _number_requests(boundaries: Boundaries) -> None:
     vars_of(httpx.AsyncClient)["send"] = numbered_httpx
 
 
-class vars_of:  # noqa: N801 - reads like vars()
+class vars_of:
     """Assign attributes of a class by name, past its type."""
 
     def __init__(self, owner: type) -> None:
@@ -204,7 +204,7 @@ class vars_of:  # noqa: N801 - reads like vars()
         setattr(self._owner, name, value)
 
 
-_IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/)\d{5,}|(?<=/)[\w.~-]{40,}")
+_IDS = re.compile(r"(?<=/files/b/).+|[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/)\d{5,}|(?<=/)[\w.~-]{40,}")
 
 
 def named(method: str, url: str) -> str:

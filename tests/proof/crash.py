@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tests.proof.known import unexpected
 from tests.proof.world import Ask, Forks, Verdict, World, a_world
 
 How = Literal["kill", "lose"]
@@ -47,10 +48,10 @@ async def crash_points(
     how: How = "kill",
     *,
     without: Sequence[str] = (),
-    until_fault: bool = False,
+    until: str | None = None,
     telling_s: float = TELLING_S,
 ) -> Points:
-    """Tell one story until every boundary was met."""
+    """Tell one story until every boundary was met, or until there is a fault of the kind `until`."""
     points = Points(story, how)
     async with a_world(forks, folder, without=without) as world:
         await world.start()
@@ -63,12 +64,75 @@ async def crash_points(
             if reached is None:
                 break
             points.reached.append(reached)
-            if until_fault and (await world.verdict()).faults:
+            if until is not None and until in unexpected(await world.verdict()):
                 break
         if world.child is not None:
             await world.kill()
         points.verdict = await world.verdict()
     return points
+
+
+async def start_points(forks: Forks, folder: Path, *, telling_s: float = TELLING_S) -> Points:
+    """Killed at every boundary of a start that finds jobs in every state; the next start finds what that one left."""
+    points = Points("starting again", "kill")
+    async with a_world(forks, folder) as world:
+        world.settings["fal"] = {"max_in_flight": 2}
+        for number in itertools.count(1):
+            assert number < MOST, "the start has no end"
+            before = len(world.asks)
+            await _leave_all_states(world)
+            child = await world.start(arm={"wanted": number, "how": "kill"}, ready=False)
+            await _settle(world, world.asks[before:], telling_s)
+            if world.child is None:
+                await world.start(ready=False)
+                await _settle(world, world.asks[before:], telling_s)
+            if world.child is not None:
+                await world.kill()
+            if not child.reached:
+                break
+            for ask in world.asks[before:]:
+                ask.where = f"at the start {child.reached[0]}"
+            points.reached += child.reached
+        points.verdict = await world.verdict()
+    return points
+
+
+async def _leave_all_states(world: World) -> None:
+    """A bot that is killed while one job is finished, failed, running, submitting (and at fal) and queued each."""
+    await world.start()
+    world.standin.slow_rest(3600.0, "/webhooks/")  # answers go out, results hang
+    for kind, state in (("plain", "finished"), ("refused", "failed")):
+        await _stands(world, await world.ask(kind), state)
+    world.fal.troubles.stuck_queue = True
+    await _stands(world, await world.ask("two"), "running")
+    world.fal.troubles.slow_submit_s = 3600.0
+    taken = len(world.fal.accepted)
+    await _stands(world, await world.ask("plain"), "submitting")
+    await world.until(lambda: len(world.fal.accepted) > taken)
+    await _stands(world, await world.ask("plain"), "queued")
+    await world.kill()
+    world.standin.fine_weather()
+    world.fal.troubles.clear()
+    world.fal.queue.resume()
+
+
+async def _stands(world: World, ask: Ask, state: str) -> None:
+    statement = f"SELECT state FROM jobs WHERE interaction_id = {int(ask.record.id)}"
+    await world.until(lambda: ask.seen and any(row["state"] == state for row in world.rows(statement)))
+
+
+async def _settle(world: World, asks: Sequence[Ask], telling_s: float) -> None:
+    """Until all have their answers, or the bot is dead (then there is none), or time is up."""
+    child = world.child
+    assert child is not None
+    with suppress(TimeoutError):
+        async with asyncio.timeout(telling_s):
+            while not all(world.settled(ask) for ask in asks):
+                if child.ended.done():
+                    break
+                await asyncio.sleep(0.005)
+    if child.ended.done():
+        await world.gone()
 
 
 async def _tell(world: World, story: Story, telling_s: float) -> str | None:
@@ -169,4 +233,4 @@ STORIES: Mapping[str, Story] = {
 #: What must have happened once before the first telling.
 BEFORE: Mapping[str, Callable[[World], Awaitable[None]]] = {"again": _finished_one}
 
-__all__ = ["STORIES", "Points", "crash_points"]
+__all__ = ["STORIES", "How", "Points", "crash_points", "start_points"]

@@ -47,14 +47,21 @@ class Round:
 
 
 async def one_round(
-    forks: Forks, folder: Path, seed: str, kills: int, *, without: Sequence[str] = (), drain_s: float = DRAIN_S
+    forks: Forks,
+    folder: Path,
+    seed: str,
+    kills: int,
+    *,
+    without: Sequence[str] = (),
+    drain_s: float = DRAIN_S,
+    replays: float = 0.1,
 ) -> Round:
-    """Kill the bot `kills` times, let it finish, judge."""
+    """Kill the bot `kills` times, let it finish, judge. `replays`: the share of questions that come twice."""
     chance = random.Random(seed)
     done = Round(seed)
     began_s = time.monotonic()
     async with a_world(forks, folder, without=without, paint_s=chance.choice((0.01, 0.1, 0.5))) as world:
-        people = asyncio.create_task(_people(world, chance, done), name="people")
+        people = asyncio.create_task(_people(world, chance, done, replays), name="people")
         try:
             while done.kills < kills:
                 await _one_life(world, chance, done)
@@ -86,7 +93,7 @@ async def _one_life(world: World, chance: random.Random, done: Round) -> None:
     done.kills += 1
 
 
-async def _people(world: World, chance: random.Random, done: Round) -> None:
+async def _people(world: World, chance: random.Random, done: Round, replays: float) -> None:
     """Somebody always wants something."""
     while True:
         await asyncio.sleep(chance.expovariate(ASKS_PER_S))
@@ -104,7 +111,7 @@ async def _people(world: World, chance: random.Random, done: Round) -> None:
                 done.orphaned += world.orphan(ask)
         else:
             ask = await world.ask(chance.choices(list(KINDS), list(KINDS.values()))[0])
-            if chance.random() < 0.1:
+            if chance.random() < replays:
                 world.standin.deliver_twice(ask.record)
                 done.replayed += 1
 

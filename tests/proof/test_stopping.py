@@ -47,8 +47,8 @@ async def test_a_stop_is_quick_and_what_was_finished_meanwhile_is_delivered_soon
         await world.kill()
         verdict = await world.verdict()
         print(
-            f"{jobs} jobs in flight: stopped in {stopped_s:.2f} s (bound {STOP_S:.0f}), all delivered {caught_up_s:.1f} s "
-            f"after the start (bound {CATCH_UP_S:.0f}); {verdict}"
+            f"{jobs} jobs in flight: stopped in {stopped_s:.2f} s (bound {STOP_S:.0f}), all delivered "
+            f"{caught_up_s:.1f} s after the start (bound {CATCH_UP_S:.0f}); {verdict}"
         )
         assert verdict.faults == {}
         assert verdict.pictures == jobs

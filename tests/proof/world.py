@@ -15,7 +15,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,8 @@ class Forks:
 
     def send(self, request: dict[str, Any]) -> None:
         """To the server."""
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
@@ -127,9 +128,9 @@ class Child:
         self._armed.clear()
         self._forks.send({"to": self.pid, "say": {"arm": {"wanted": wanted, "how": how}}})
         async with asyncio.timeout(PATIENCE_S):
-            armed = asyncio.ensure_future(self._armed.wait())
-            await asyncio.wait({armed, self.ended}, return_when=asyncio.FIRST_COMPLETED)
-            armed.cancel()
+            armed = asyncio.create_task(self._armed.wait())
+            self.ended.add_done_callback(lambda _: self._armed.set())
+            await armed
 
     def hear(self, said: dict[str, Any]) -> None:
         """From the child."""
@@ -273,8 +274,13 @@ class World:
                 "progress_edits_per_s": 1000.0,
             },
             "fal": {
-                **{"key": "a:b", "queue_url": url, "rest_url": url, "cdn_url": url, "api_url": url},
-                **{"max_in_flight": 0, "reconcile_s": RECONCILE_S},
+                "key": "a:b",
+                "queue_url": url,
+                "rest_url": url,
+                "cdn_url": url,
+                "api_url": url,
+                "max_in_flight": 0,
+                "reconcile_s": RECONCILE_S,
             },
             "limits": {
                 "default": {**tier, "concurrent_jobs": 100_000},
@@ -286,7 +292,10 @@ class World:
         sections = {name: {**usual.get(name, {}), **self.settings.get(name, {})} for name in usual | self.settings}
         return {
             "settings": {"database_url": f"sqlite:///{self.database}", **sections},
-            **{"log": str(self.log), "changed": self.changed, "without": self.without, "arm": arm},
+            "log": str(self.log),
+            "changed": self.changed,
+            "without": self.without,
+            "arm": arm,
         }
 
     async def ready(self) -> bool:
@@ -448,7 +457,8 @@ class World:
         self._judge_posts(jobs, found)
         counts["flagged_doubles"] = self._judge_submits(jobs, found)
         await self._judge_ledger(jobs, ledger, found)
-        return Verdict(**{name: tuple(lines) for name, lines in found.items()}, **counts)
+        fields: dict[str, Any] = {**{name: tuple(lines) for name, lines in found.items()}, **counts}
+        return Verdict(**fields)
 
     def _judge(self, ask: Ask, rows: list[sqlite3.Row], found: dict[str, list[str]], counts: Counter[str]) -> None:
         job_ids = self._jobs_of[ask.record.id] | {row["id"] for row in rows}
@@ -535,7 +545,7 @@ async def a_world(
     forks: Forks, folder: Path, *, without: Sequence[str] = (), paint_s: float = 0.02
 ) -> AsyncIterator[World]:
     """Both stand-ins and a fresh database; whatever bot is left is killed at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     world = World(forks, folder, without=without, paint_s=paint_s)
     async with AsyncExitStack() as stack:
         await world.standin.start()

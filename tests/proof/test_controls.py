@@ -1,0 +1,46 @@
+"""The proofs can fail: with one guard taken out of the bot, the very same run finds what that guard prevents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.proof.crash import How, crash_points
+from tests.proof.kills import one_round
+from tests.proof.known import unexpected
+from tests.proof.world import Forks
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest.mark.parametrize(
+    ("guard", "run", "fault"),
+    [
+        ("interaction key", ("replayed", "kill"), "doubled_submits"),
+        ("delivery record", ("plain", "kill"), "ledger_off"),
+        ("nonce", ("posted anew", "lose"), "doubled_posts"),
+        ("single release", ("refused by fal", "kill"), "ledger_off"),
+    ],
+)
+async def test_crash_points_show_a_missing_guard(
+    guard: str, run: tuple[str, How], fault: str, forks: Forks, tmp_path: Path
+) -> None:
+    story, how = run
+    points = await crash_points(forks, tmp_path, story, how, without=[guard], until=fault, telling_s=2.0)
+    print(points)
+    assert fault in unexpected(points.verdict)
+
+
+@pytest.mark.parametrize(
+    ("guard", "fault"),
+    [
+        ("interaction key", "doubled_submits"),
+        ("delivery record", "ledger_off"),
+        ("single release", "ledger_off"),
+    ],
+)
+async def test_random_kills_show_a_missing_guard(guard: str, fault: str, forks: Forks, tmp_path: Path) -> None:
+    done = await one_round(forks, tmp_path, f"without {guard}", 20, without=[guard], drain_s=2.0, replays=0.5)
+    print(done)
+    assert fault in unexpected(done.verdict)
