@@ -11,7 +11,7 @@ from bot.catalogue.kinds import parse_value
 from bot.catalogue.model import Kind, Model, Option
 from bot.catalogue.pairs import plain_key
 from bot.catalogue.parse import candidates
-from bot.catalogue.phrases import describe_option, value_text
+from bot.catalogue.phrases import value_text
 from bot.errors import InvalidOption
 
 Choice = tuple[str, str]
@@ -96,14 +96,17 @@ def style_choices(model: Model, typed: str = "") -> list[Choice]:
 
 
 def option_completions(model: Model, typed: str) -> list[Choice]:
-    """Keys first, after `key=` values; earlier pairs are kept. Empty where the whole would pass 100 characters."""
+    """Keys first, after `key=` values; earlier pairs are kept. Empty where the whole would pass 100 characters.
+
+    Label and value are the same: Discord writes the label into the field, and people type on from there.
+    """
     earlier, key, tail = _split(model, typed)
     if key is None:
-        return _whole(earlier, _key_choices(model, typed, tail))
+        return _whole(earlier, _keys(model, typed, tail))
     option = next(iter(candidates(model, plain_key(key))), None)
     if option is None:
-        return _whole(earlier, _key_choices(model, earlier, key))
-    return _whole(f"{earlier}{key}=", _value_choices(model, option, plain_key(key), tail))
+        return _whole(earlier, _keys(model, earlier, key))
+    return _whole(f"{earlier}{key}=", _values(model, option, plain_key(key), tail))
 
 
 #: A value that is over, the separator after it, and the beginning of the next key.
@@ -125,41 +128,53 @@ def _split(model: Model, typed: str) -> tuple[str, str | None, str]:
     return typed[: last.start(1)], last[1], value
 
 
-def _whole(earlier: str, choices: Iterable[Choice]) -> list[Choice]:
-    full = [(_short(f"{earlier}{label}"), f"{earlier}{value}") for label, value in choices]
-    return [choice for choice in full if len(choice[1]) <= _MOST_CHARACTERS][:_MOST]
+def _whole(earlier: str, endings: Iterable[str]) -> list[Choice]:
+    full = dict.fromkeys(f"{earlier}{ending}" for ending in endings)
+    return [(text, text) for text in full if len(text) <= _MOST_CHARACTERS][:_MOST]
 
 
-def _key_choices(model: Model, earlier: str, word: str) -> list[Choice]:
-    """Keys not given yet; those without a field of their own in /imagine first."""
+#: So many keys are few enough to show their values beside them.
+_FEW: Final = 3
+
+
+def _keys(model: Model, earlier: str, word: str) -> list[str]:
+    """Keys not given yet: those without a field of their own in /imagine first, required ones before others.
+
+    Where what was typed leaves few, whole pairs follow.
+    """
     used = {option.name for found in _KEYS.finditer(earlier) for option in candidates(model, plain_key(found[1]))}
     free = [option for option in model.offered if option.name not in used | {"prompt"}]
-    free.sort(key=lambda option: option.alias is not None)
+    free.sort(key=lambda option: (option.alias is not None, not option.required))
     wanted = plain_key(word)
     fitting = [option for option in free if wanted in option.name or wanted in (option.alias or "")]
     fitting.sort(key=lambda option: not option.name.startswith(wanted))
-    return [(f"{option.name}= ({describe_option(option)})", f"{option.name}=") for option in fitting]
+    keys = [f"{option.name}=" for option in fitting]
+    if not wanted or len(fitting) > _FEW:
+        return keys
+    return keys + [f"{option.name}={value}" for option in fitting for value in _values(model, option, option.name, "")]
 
 
-def _value_choices(model: Model, option: Option, key: str, typed: str) -> list[Choice]:
+def _values(model: Model, option: Option, key: str, typed: str) -> list[str]:
     if option.kind is Kind.SIZE:
-        return [(value, value) for _, value in size_choices(model, typed)]
+        return [value for _, value in size_choices(model, typed)]
     if option.kind in {Kind.CHOICE, Kind.PALETTE}:
         every = [choice for found in candidates(model, key) for choice in found.choices]
-        return [(value, value) for _, value in _fitting([(_pretty(value), value) for value in every], typed)]
+        return [value for _, value in _fitting([(_pretty(value), value) for value in every], typed)]
     if option.kind is Kind.BOOLEAN:
-        return [(value, value) for value in ("true", "false") if value.startswith(typed.strip().lower())]
-    return _fitting_value(option, typed)
+        return [value for value in ("true", "false") if value.startswith(typed.strip().lower())]
+    return _fitting_values(model, option, typed)
 
 
-def _fitting_value(option: Option, typed: str) -> list[Choice]:
-    """What was typed when it is fine, else the default, with what the option takes."""
-    hint = f" ({describe_option(option)})"
+def _fitting_values(model: Model, option: Option, typed: str) -> list[str]:
+    """What was typed when it is fine, else the default and, where no other option minds, the ends of the range."""
     if not typed.strip() and option.kind is Kind.TEXT:
         return []
     try:
         parse_value(option, option.name, typed)
     except InvalidOption:
-        fallback = value_text(option.default)
-        return [(fallback + hint, fallback)] if fallback.strip() else []
-    return [(typed + hint, typed)]
+        if not value_text(option.default).strip():
+            return []
+        bound = any(option.name in rule.options for rule in model.rules)
+        ends = () if bound else (option.minimum, option.maximum)
+        return [value_text(one) for one in (option.default, *ends) if one is not None]
+    return [typed]

@@ -58,8 +58,37 @@ def test_a_key_already_given_is_not_offered_again(catalogue: Catalogue) -> None:
 
 
 def test_an_unknown_key_brings_close_keys_and_the_held_ones_nothing(catalogue: Catalogue) -> None:
-    assert _values(catalogue, "flux-schnell", "accel=") == ["acceleration="]
+    assert _values(catalogue, "flux-schnell", "accel=")[0] == "acceleration="
     assert _values(catalogue, "flux-schnell", "sync_mode=") == []
+
+
+def test_few_keys_bring_their_values_along(catalogue: Catalogue) -> None:
+    assert _values(catalogue, "flux-schnell", "acc") == [
+        "acceleration=",
+        "acceleration=none",
+        "acceleration=regular",
+        "acceleration=high",
+    ]
+    assert all(value.endswith("=") for value in _values(catalogue, "flux-schnell", ""))
+
+
+def test_a_number_brings_its_default_and_the_ends_of_its_range(catalogue: Catalogue) -> None:
+    assert _values(catalogue, "flux-schnell", "steps=") == ["steps=4", "steps=1", "steps=12"]
+    assert _values(catalogue, "flux-schnell", "seed=") == []
+
+
+def test_the_label_is_the_value_because_people_type_on_from_it(catalogue: Catalogue) -> None:
+    for model in catalogue.models:
+        for typed in ("", "s", "seed=1 ", "steps=", "style=", "size=", "output_format=", "expand", "num_images=1, "):
+            assert all(label == value for label, value in option_completions(model, typed)), (model.key, typed)
+
+
+def test_what_has_no_field_of_its_own_comes_before_what_has_one() -> None:
+    model = CATALOGUE.get("z-image-inpaint")
+    keys = [value.removesuffix("=") for value, _ in option_completions(model, "")]
+    named = {option.name: option for option in model.offered}
+    assert keys == sorted(keys, key=lambda key: (named[key].alias is not None, not named[key].required))
+    assert keys.index("image_url") < keys.index("image_size")
 
 
 def test_completed_choices_are_taken(catalogue: Catalogue) -> None:

@@ -78,7 +78,7 @@ async def test_sizes_and_styles_and_options_come_from_the_chosen_model(stage: St
     assert styles
     assert all("vector" in value for _, value in styles)
     keys = await stage.complete("imagine", "options", {"prompt": "x", "model": "ideogram-v3", "options": "rend"})
-    assert keys[0][1] == "rendering_speed="
+    assert keys[0] == ("rendering_speed=", "rendering_speed=")
 
 
 async def test_without_a_model_the_persons_default_decides_and_a_change_shows_at_once(stage: Stage) -> None:

@@ -418,7 +418,7 @@ export class Composer {
 
   #chosen(field, choice) {
     const half = typeof choice.value === "string" && choice.value.endsWith("="); // "key=" goes on to its values
-    field.pick(half ? { name: choice.value, value: choice.value } : choice);
+    field.pick(choice);
     this.#close();
     field.focus();
     if (half) this.#suggestFor(field, true);
