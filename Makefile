@@ -42,7 +42,8 @@ screenshots: setup ## take docs/*.png anew, in a real browser over the sandbox
 bench: setup ## measure against a naive bot in the same run (ARGS="--help" for more)
 	@$(PY) -m tests.bench $(ARGS)
 
-soak: setup ## the bench's crowds again and again, about an hour (ROUNDS=3 for less)
+soak: setup ## kill the bot 20,000 times, then the bench's crowds: hours (ARGS="--minutes 10" ROUNDS=1 for less)
+	@$(PY) -m tests.proof soak $(ARGS)
 	@echo "Runs the bench's crowds of 50, 200 and 1,000 people $(ROUNDS) times over, without the naive bot. Ctrl-C stops it."
 	@round=1; while [ $$round -le $(ROUNDS) ]; do \
 		echo; echo "round $$round of $(ROUNDS)"; \
