@@ -353,6 +353,8 @@ class Interactions:
                 "user": record.person.user(),
                 "authorizing_integration_owners": record.opener.payload["authorizing_integration_owners"],
             }
+            if record.opener.kind == Kind.COMMAND:
+                metadata["triggering_interaction_metadata"]["name"] = record.opener.name
         origin: Obj = {
             "webhook_id": self.world.application_id,
             "application_id": self.world.application_id,

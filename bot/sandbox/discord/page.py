@@ -13,7 +13,7 @@ from aiohttp import WSMsgType, web
 from bot.sandbox.discord import validate
 from bot.sandbox.discord.commands import NotOffered
 from bot.sandbox.discord.files import read_json
-from bot.sandbox.discord.wire import PERMISSION_NAMES, DiscordError, Kind, Obj, dumps
+from bot.sandbox.discord.wire import PERMISSION_NAMES, DiscordError, Kind, Obj, Permission, dumps
 from bot.sandbox.discord.world import Channel, Message, Person
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Page:
         app.router.add_post("/sandbox/api/upload", self._guard(self._upload))
         app.router.add_post("/sandbox/api/message", self._guard(self._say))
         app.router.add_post("/sandbox/api/dismiss", self._guard(self._dismiss))
+        app.router.add_post("/sandbox/api/delete", self._guard(self._delete))
         app.router.add_post("/sandbox/api/trouble", self._guard(self._trouble))
         app.router.add_get("/", self._file)
         app.router.add_get("/{path:.+}", self._file)
@@ -151,6 +152,7 @@ class Page:
             "messages": {one.id: self._shown_messages(one, person) for one in channels},
             "troubles": standin.troubles,
             "uploads_limit_bytes": standin.composer.file_limit_bytes,
+            "can_delete": True,
         }
 
     def _shown_person(self, person: Person) -> Obj:
@@ -169,8 +171,10 @@ class Page:
         }
 
     def _shown_channel(self, channel: Channel, person: Person) -> Obj:
-        others = [self._standin.world.people[one].name for one in channel.recipients if one != person.id]
-        names = {"dm": self._standin.world.bot.name, "group": ", ".join([*others, "you"])}
+        world = self._standin.world
+        others = [world.people[one].name for one in channel.recipients if one != person.id]
+        names = {"dm": world.bot.name, "group": ", ".join([*others, "you"])}
+        bot_needs = Permission.VIEW_CHANNEL | Permission.SEND_MESSAGES
         return {
             "id": channel.id,
             "name": names.get(channel.kind, channel.name),
@@ -179,7 +183,13 @@ class Page:
             "kind": "guild" if channel.kind == "guild" else "dm",
             "phone": channel.phone,
             "guild_id": channel.guild_id,
-            "bot_inside": self._standin.world.bot_is_in(channel),
+            "guild_name": world.guild_names.get(channel.guild_id or ""),
+            "bot_inside": world.bot_is_in(channel),
+            # Where the bot is not at all, nobody expects it to post; `bot_inside` tells that.
+            "bot_can_post": not world.bot_is_in(channel)
+            or channel.kind == "dm"
+            or world.bot_permissions(channel) & bot_needs == bot_needs,
+            "can_send": world.may_send(person, channel),
         }
 
     def _shown_messages(self, channel: Channel, person: Person) -> list[Obj]:
@@ -270,6 +280,8 @@ class Page:
             raise NotOffered(f"A message has at most {validate.MAX_CONTENT} characters.")
         if not content.strip() and not uploads:
             raise NotOffered("An empty message cannot be sent.")
+        if not self._standin.world.may_send(person, channel):
+            raise NotOffered("You may not write in this channel.")
         if set(uploads) - set(self._standin.uploads):
             raise NotOffered("There is no such upload.")
         return {"message": self._standin.say(person, channel, content, uploads).data}
@@ -283,6 +295,18 @@ class Page:
             raise NotOffered("Only a message that nobody else sees can be dismissed.")
         message.dismissed = True
         self.push("message_delete", {"channel_id": channel.id, "message_id": message.id}, person.id)
+        return {}
+
+    async def _delete(self, request: web.Request) -> Obj:
+        given = read_json(await request.read())
+        person = self._standin.person(str(given.get("person", "")))
+        channel = self._visible(person, str(given.get("channel_id", "")))
+        message = self._message(person, channel, given)
+        if message.ephemeral:
+            raise NotOffered("A message that only you see is dismissed, not deleted.")
+        if not self._standin.world.may_delete(person, message):
+            raise NotOffered("You may delete your own messages only; others' take Manage Messages.")
+        self._standin.delete_message(message)
         return {}
 
     async def _trouble(self, request: web.Request) -> Obj:

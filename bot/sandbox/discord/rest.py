@@ -67,7 +67,24 @@ class Refusal:
             "code": self.code,
             "message": self.message,
             "errors": self.errors or {},
+            "payload": trimmed(self.payload) or None,
         }
+
+
+_LONGEST_SHOWN_TEXT, _MOST_SHOWN_ITEMS = 500, 30
+
+
+def trimmed(value: object) -> object:
+    """JSON short enough to be read: long texts and lists are cut where they stand."""
+    match value:
+        case str() if len(value) > _LONGEST_SHOWN_TEXT:
+            return f"{value[:_LONGEST_SHOWN_TEXT]}… ({len(value):,} characters)"
+        case list():
+            more = len(value) - _MOST_SHOWN_ITEMS
+            return [trimmed(one) for one in value[:_MOST_SHOWN_ITEMS]] + ([f"… and {more} more"] if more > 0 else [])
+        case dict():
+            return {key: trimmed(one) for key, one in value.items()}
+    return value
 
 
 class Rest:

@@ -228,6 +228,7 @@ class World:
         self.snowflakes = Snowflakes()
         self.guild_id = GUILD_ID
         self.guild_name = "Easel Studio"
+        self.guild_names = {GUILD_ID: self.guild_name, OTHER_GUILD_ID: "Neighbours' server"}
         self.application_id = APPLICATION_ID
         self.roles: dict[str, Role] = {}
         self.people: dict[str, Person] = {}
@@ -388,6 +389,17 @@ class World:
         if channel.guild_id != GUILD_ID:
             return person.id in self.user_installs
         return person.in_guild and bool(self.permissions(person, channel) & Permission.VIEW_CHANNEL)
+
+    def may_send(self, person: Person, channel: Channel) -> bool:
+        """Whether this person may write messages there."""
+        return bool(self.permissions(person, channel) & Permission.SEND_MESSAGES)
+
+    def may_delete(self, person: Person, message: Message) -> bool:
+        """Their own messages; others' with Manage Messages, which nobody has outside the server."""
+        if message.data["author"]["id"] == person.id:
+            return True
+        channel = message.channel
+        return channel.guild_id == GUILD_ID and bool(self.permissions(person, channel) & Permission.MANAGE_MESSAGES)
 
     # ------------------------------------------------------------------ objects
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,8 @@ import aiohttp
 import discord
 import pytest
 
-from bot.sandbox.discord.standin import DiscordStandIn
+from bot.sandbox.discord.standin import DiscordStandIn, Message
+from bot.sandbox.discord.wire import Permission
 from tests.sandbox.discord.conftest import RunBot, SmallBot
 from tests.sandbox.discord.test_road import a_png, commands
 
@@ -133,6 +135,7 @@ async def test_a_modal_is_shown_to_its_person_and_sent_back(
     await nia.interact("general", kind="modal", modal_interaction_id=number, custom_id="x", components=fields)
     answer = (await nia.event("message_create"))["message"]
     assert (answer["content"], answer["flags"]) == ("You wrote a hen", 64)
+    assert answer["interaction_metadata"]["triggering_interaction_metadata"]["name"] == "ask"
 
     gone = {"person": nia.person.id, "channel_id": standin.world.general.id, "message_id": answer["id"]}
     assert (await nia.post("dismiss", json=gone))[0] == 200
@@ -140,6 +143,81 @@ async def test_a_modal_is_shown_to_its_person_and_sent_back(
     assert (await nia.world())["messages"][standin.world.general.id] == []
     standin.say("nia", "general", "the end")
     assert (await mo.event("message_create", "modal"))["message"]["content"] == "the end"
+
+
+async def test_own_messages_are_deleted_and_others_by_a_moderator_only(
+    standin: DiscordStandIn, session: aiohttp.ClientSession, run_bot: RunBot
+) -> None:
+    bot = await run_bot(commands)
+    nia, mo = Browser(standin, session, "nia"), await Browser(standin, session, "mo").open()
+    hers, mine = standin.say("nia", "general", "by Nia"), standin.say("mo", "general", "by Mo")
+    private = standin.say("mo", "dm", "to the bot")
+    deleted: list[int] = []
+
+    async def on_raw_message_delete(event: discord.RawMessageDeleteEvent) -> None:
+        deleted.append(event.message_id)
+
+    bot.event(on_raw_message_delete)
+
+    async def delete(browser: Browser, message: Message) -> tuple[int, Any]:
+        where = {"channel_id": message.channel.id, "message_id": message.id}
+        return await browser.post("delete", json={"person": browser.person.id, **where})
+
+    assert (await nia.world())["can_delete"]
+    status, body = await delete(nia, mine)
+    assert (status, body["error"]) == (400, "You may delete your own messages only; others' take Manage Messages.")
+    assert await delete(mo, hers) == (200, {})
+    assert (await mo.event("message_delete"))["message_id"] == hers.id
+    assert await delete(mo, hers) == (400, {"error": "That message is gone."})
+    assert await delete(mo, mine) == await delete(mo, private) == (200, {})
+    await standin.wait_for(lambda: standin.messages("general") == [])
+    async with asyncio.timeout(5):
+        while len(deleted) < 3:
+            await asyncio.sleep(0.01)
+    assert deleted == [int(one.id) for one in (hers, mine, private)]
+
+
+async def test_a_moderator_deletes_the_bots_message_but_nobody_a_private_one(
+    standin: DiscordStandIn, session: aiohttp.ClientSession, run_bot: RunBot
+) -> None:
+    await run_bot(commands)
+    mo = Browser(standin, session, "mo")
+    open_one = (await (await standin.command("nia", "general", "say", {"text": "hello", "hidden": False})).shown()).id
+    hidden = (await (await standin.command("mo", "general", "say", {"text": "hush", "hidden": True})).shown()).id
+    inside = (await (await standin.command("mo", "dm", "say", {"text": "hello", "hidden": False})).shown()).id
+
+    async def delete(channel: str, message_id: str) -> tuple[int, Any]:
+        where = standin.channel(channel, mo.person).id
+        return await mo.post("delete", json={"person": mo.person.id, "channel_id": where, "message_id": message_id})
+
+    assert await delete("general", open_one) == (200, {})
+    assert (await delete("general", hidden))[1]["error"].startswith("A message that only you see is dismissed")
+    assert (await delete("dm", inside))[0] == 400
+
+
+async def test_channels_say_who_may_write_there_and_where_they_are(
+    standin: DiscordStandIn, session: aiohttp.ClientSession
+) -> None:
+    ada = Browser(standin, session, "ada")
+    standin.world.after_dark.overwrites[standin.world.guild_id] = (0, 0, Permission.SEND_MESSAGES)
+
+    channels = {one["name"]: one for one in (await ada.world())["channels"]}
+
+    assert {name: one["bot_can_post"] for name, one in channels.items()} == {
+        "general": True,
+        "after-dark": False,
+        "phone": True,
+        "read-only": False,
+        "Easel": True,
+        "Pat, you": True,
+        "elsewhere": True,
+    }
+    assert [name for name, one in channels.items() if not one["can_send"]] == ["after-dark"]
+    assert channels["elsewhere"]["guild_name"] == "Neighbours' server"
+    assert channels["general"]["guild_name"] == "Easel Studio"
+    assert channels["Easel"]["guild_name"] is None
+    where = {"person": ada.person.id, "channel_id": channels["after-dark"]["id"], "content": "hello"}
+    assert await ada.post("message", json=where) == (400, {"error": "You may not write in this channel."})
 
 
 async def test_what_goes_wrong_is_pushed(
@@ -163,6 +241,7 @@ async def test_what_goes_wrong_is_pushed(
 
     assert (refused["status"], refused["code"], refused["message"]) == (400, 50035, "Invalid Form Body")
     assert "content" in refused["errors"]["data"]
+    assert refused["payload"]["data"]["content"] == "x" * 500 + "… (2,001 characters)"
     assert failed["interaction_id"] == number
     assert failed["reason"] == "The application did not respond"
 
