@@ -34,6 +34,8 @@ ANSWER_WITHIN_S = 3.0
 LINGER_S = 1.0
 #: A connection that asks nothing more is closed.
 KEEP_ALIVE_S = 30.0
+#: What is being answered when the server stops gets this long.
+FINISH_S = 1.0
 
 
 def make_app(health: Health, *, callbacks: Callbacks | None = None, with_metrics: bool = False) -> web.Application:
@@ -83,6 +85,7 @@ async def start(settings: WebSettings, health: Health, *, callbacks: Callbacks |
         make_app(health, callbacks=callbacks, with_metrics=settings.metrics),
         access_log=None,
         handle_signals=False,
+        shutdown_timeout=FINISH_S,
         keepalive_timeout=KEEP_ALIVE_S,
         lingering_time=LINGER_S,
         logger=_http_log,

@@ -221,6 +221,28 @@ async def test_slow_bodies_are_cut_and_keep_nobody_waiting(door: Door, fals_key:
     assert [callback.request_id for callback in door.heard] == ["quick"]
 
 
+async def test_stopping_waits_for_no_slow_body_and_no_hanging_handler(
+    published: Published, clock: Clock, fals_key: Ed25519PrivateKey
+) -> None:
+    handling = asyncio.Event()
+
+    async def hang(_: Callback) -> None:
+        handling.set()
+        await asyncio.Event().wait()
+
+    keys = KeyRing(published.url, monotonic=clock.monotonic)
+    callbacks = Callbacks(key=KEY, heard=hang, clock=clock, keys=keys, body_within_s=600, handled_within_s=600)
+    runner = await start(WebSettings(), _health, callbacks=callbacks)
+    async with asyncio.timeout(30), aiohttp.ClientSession() as http:
+        door = Door(callbacks, runner, http)
+        slow = asyncio.create_task(slow_loris(door, signed(fals_key, request_id="slow")))
+        hanging = asyncio.create_task(door.send(signed(fals_key)))
+        await handling.wait()
+        await runner.cleanup()
+        await asyncio.gather(slow, hanging, return_exceptions=True)
+    assert not callbacks._handling
+
+
 async def test_a_flood_of_large_bodies_has_a_bound(
     door: Door, fals_key: Ed25519PrivateKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
