@@ -132,7 +132,7 @@ async def measure(module: str, scenario: Scenario, folder: Path) -> dict[str, An
 
 async def idle(folder: Path, seconds: float) -> dict[str, Any]:
     """CPU share and peak memory of a bot that nobody asks for anything."""
-    async with bot_over_crowd("tests.bench.easel", folder) as (_, bot, _lag_file):
+    async with bot_over_crowd("bot", folder) as (_, bot, _lag_file):
         await asyncio.sleep(3)
         peak_mb = peak_memory_mb(bot)
         before, began_s = bot.cpu_times(), time.monotonic()
