@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import ssl
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +24,8 @@ DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 MAX_INPUT_BYTES = 25 * 1024 * 1024
 MAX_INPUT_PIXELS = 32_000_000
 FETCH_TIMEOUT_S = 30.0
+#: Pauses before the same attachment is asked for again.
+FETCH_PAUSES_S = (0.3, 1.5)
 #: A mask whose shape differs by more than this was made for another picture.
 MAX_SHAPE_DIFFERENCE = 0.03
 
@@ -52,8 +55,9 @@ async def fetch_input(
     Raises:
         BadPicture: with the reason in a sentence.
     """
-    try:
-        body = await get_capped(
+
+    async def get() -> bytes:
+        return await get_capped(
             session,
             url,
             max_bytes=max_bytes,
@@ -61,6 +65,9 @@ async def fetch_input(
             may_follow=lambda hop: from_discord(hop, allowed_origins),
             max_redirects=1,
         )
+
+    try:
+        body = await _persistently(get)
         picture = inspect(body, max_pixels=max_pixels)
         return await _acceptable(picture, option)
     except BadAddress as error:
@@ -68,11 +75,29 @@ async def fetch_input(
     except TooLarge as error:
         raise BadPicture(option, f"it is larger than {max_bytes // 1_048_576} MiB") from error
     except BadStatus as error:
-        raise BadPicture(option, "Discord no longer has it; please attach it again") from error
+        raise BadPicture(option, _NOT_NOW if error.status >= 500 else _NO_LONGER) from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise BadPicture(option, "I could not download it from Discord; please try again") from error
+        raise BadPicture(option, _NOT_NOW) from error
     except ResultUnusable as error:
         raise BadPicture(option, _why(error)) from error
+
+
+_NO_LONGER = "Discord no longer has it; please attach it again"
+_NOT_NOW = "I could not download it from Discord; please try again"
+
+
+async def _persistently(get: Callable[[], Awaitable[bytes]]) -> bytes:
+    """A broken connection or a server's error is no reason to give an accepted job up at once."""
+    for pause_s in FETCH_PAUSES_S:
+        try:
+            return await get()
+        except BadStatus as error:
+            if error.status < 500:
+                raise
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            pass
+        await asyncio.sleep(pause_s)
+    return await get()
 
 
 def _why(error: ResultUnusable) -> str:

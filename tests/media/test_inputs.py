@@ -10,7 +10,7 @@ from aiohttp import web
 from yarl import URL
 
 from bot.errors import BadPicture
-from bot.media import Attachments, fetch_input, inspect, mask_matches
+from bot.media import Attachments, fetch_input, inputs, inspect, mask_matches
 from bot.media.inputs import from_discord
 from tests.media.paint import bomb, exif, noise, opened, picture, png_of, saved
 
@@ -137,13 +137,42 @@ async def test_every_bad_attachment_gets_its_sentence(host: Host, attachments: A
     assert "No quota was used" in str(caught.value)
 
 
-@pytest.mark.parametrize("status", [403, 404, 500])
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "FETCH_PAUSES_S", (0.0, 0.0))
+
+
+@pytest.mark.parametrize("status", [403, 404])
 async def test_an_expired_attachment_is_said(host: Host, attachments: Attachments, status: int) -> None:
     host.gives(b"", status)
     with pytest.raises(BadPicture, match="attach it again"):
         await attachments.fetch(f"{host.url}/x.png", option="image")
 
+    assert host.calls == 1
 
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_broken_connection_and_a_servers_error_are_tried_again(host: Host, attachments: Attachments) -> None:
+    async def stumble(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        if host.calls == 1:
+            request.transport.abort()
+        return web.Response(status=503) if host.calls == 2 else web.Response(body=picture(8, 8).body)
+
+    host.reply = stumble
+    await attachments.fetch(f"{host.url}/x.png", option="image")
+    assert host.calls == 3
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_server_that_keeps_failing_is_said(host: Host, attachments: Attachments) -> None:
+    host.gives(b"", 500)
+    with pytest.raises(BadPicture, match="please try again"):
+        await attachments.fetch(f"{host.url}/x.png", option="image")
+    assert host.calls == 3
+
+
+@pytest.mark.usefixtures("hasty")
 async def test_an_unreachable_host_is_said(host: Host, attachments: Attachments) -> None:
     async def drop(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
