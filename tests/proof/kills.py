@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -19,6 +20,9 @@ KILLS_A_ROUND = 60
 ASKS_PER_S = 12.0
 #: Share of kills that strike while the bot is still starting.
 EARLY = 0.25
+#: Share of the other ends that are SIGTERM, which has to end the bot within `STOP_S`. They do not count as kills.
+STOPS = 0.1
+STOP_S = 5.0
 #: The longest a bot lives after it is ready (early kills: after its start).
 LONGEST_LIFE_S = 0.35
 DRAIN_S = 60.0
@@ -34,6 +38,7 @@ class Round:
     kills: int = 0
     #: Kills before the bot was ready.
     early: int = 0
+    stops: int = 0
     replayed: int = 0
     orphaned: int = 0
     took_s: float = 0.0
@@ -41,8 +46,8 @@ class Round:
 
     def __str__(self) -> str:
         return (
-            f"seed {self.seed}: {self.kills} kills ({self.early} while starting) in {self.took_s:.0f} s, "
-            f"{self.replayed} replayed, {self.orphaned} posted anew; {self.verdict}"
+            f"seed {self.seed}: {self.kills} kills ({self.early} while starting) and {self.stops} stops in "
+            f"{self.took_s:.0f} s, {self.replayed} replayed, {self.orphaned} posted anew; {self.verdict}"
         )
 
 
@@ -88,9 +93,21 @@ async def _one_life(world: World, chance: random.Random, done: Round) -> None:
     if child.ended.done():
         await world.gone()
         raise AssertionError(f"the bot ended by itself; see {world.log}")
+    if not early and chance.random() < STOPS:
+        await _stop(world, done)
+        return
     done.early += not world.online
     await world.kill()
     done.kills += 1
+
+
+async def _stop(world: World, done: Round) -> None:
+    """An orderly end between the kills, in time whatever is under way."""
+    assert world.child is not None
+    world.child.signal(signal.SIGTERM)
+    code = await world.gone(within_s=STOP_S)
+    assert code == 0, f"a stop ended with {code}; see {world.log}"
+    done.stops += 1
 
 
 async def _people(world: World, chance: random.Random, done: Round, replays: float) -> None:
