@@ -13,12 +13,13 @@ from bot.errors import Overloaded
 from bot.jobs.job import Job, NewJob
 from bot.limits import Allowed, Policy, Refused, Usage, capped, decide
 from bot.store.books import Books, Count, counts_of
-from bot.store.dialect import upsert
+from bot.store.dialect import now_in, upsert
 from bot.store.outcomes import Accepted, Duplicate
-from bot.store.queue import places, virtual_time, waiting_jobs
+from bot.store.queue import EXACT_AT_ONCE, places, waiting_jobs
 from bot.store.rows import job_columns, job_from, queued_job
 from bot.store.tables import balances, jobs, ledger, pacing
 from bot.store.times import day_of, span_us, to_us
+from bot.store.turns import Lines, flow_of
 
 Answer = Accepted | Refused | Duplicate
 
@@ -40,13 +41,13 @@ class Accepting:
 
     def batch(self, connection: Connection, asks: Sequence[Ask]) -> Sequence[Answer | Exception]:
         """Answer all asks, in order of arrival, each seeing the effects of those before it."""
-        now = self._clock()
+        now = now_in(connection, self._clock)
         round_ = _Round(connection, asks, now)
         answers = [round_.answer(ask) for ask in asks]
         round_.write()
-        ahead = places(connection, round_.accepted)
+        ahead = places(connection, round_.accepted, EXACT_AT_ONCE)
         return [
-            Accepted(answer, round_.allowed[answer.id], ahead.get(answer.id, 0)) if isinstance(answer, Job) else answer
+            Accepted(answer, round_.allowed[answer.id], ahead[answer.id].all) if isinstance(answer, Job) else answer
             for answer in answers
         ]
 
@@ -61,9 +62,11 @@ class _Round:
         self._day = day_of(now)
         # The locks come first: what is read below must be what the process before us committed.
         self._books = Books(connection, [ask.new.actor for ask in asks], self._day, lock=True)
+        self._lines = Lines(connection, {_key(ask.new) for ask in asks})
+        capped = {ask.new.actor.guild_id for ask in asks if ask.policy.guild_concurrent_jobs}
+        self._books.read_guilds(connection, [guild for guild in capped if guild is not None])
         self._by_interaction, self._ids = _known(connection, asks)
         self._waiting = waiting_jobs(connection)
-        self._virtual_time = virtual_time(connection)
         self._job_rows: list[dict[str, Any]] = []
         self._ledger_rows: list[dict[str, Any]] = []
         self._touched: dict[Count, int] = {}
@@ -95,19 +98,19 @@ class _Round:
         """Keep the arrival time that a refusal went by, so that its promise of when to come back is kept."""
         after = capped(usage, policy, self._now)
         if policy.enabled and after.tat is not None and after.tat != usage.tat:
-            self._books.paces[user_id].tat_us = to_us(after.tat)
+            self._books.paces[user_id].set(to_us(after.tat), self._now_us)
             self._paced.add(user_id)
 
     def _add(self, new: NewJob, policy: Policy, allowed: Allowed) -> Job:
         actor, images = new.actor, new.order.images
-        cost = images / policy.weight
-        pace = self._books.paces.get(actor.user_id)
-        tag = max(self._virtual_time, pace.last_tag if pace is not None else 0.0) + cost
-        self._books.add(actor, images, tat_us=to_us(allowed.tat) if allowed.cost else None, tag=tag)
-        self._paced.add(actor.user_id)
+        self._books.add(actor, images, tat_us=to_us(allowed.tat) if allowed.cost else None, now_us=self._now_us)
+        if allowed.cost:
+            self._paced.add(actor.user_id)
+        # A microsecond for each, so that those who come together stay in the order of asking.
+        self._lines.join(_key(new), self._now_us + len(self._job_rows))
         for count in counts_of(actor, self._day):
             self._touched[count] = self._touched.get(count, 0) + images
-        self._job_rows.append(job_columns(new, self._now_us, fair_tag=tag, fair_cost=cost))
+        self._job_rows.append(job_columns(new, self._now_us, flow_id=_key(new)[0], fair_cost=images / policy.weight))
         self._ledger_rows.append(
             {
                 "job_id": new.id,
@@ -133,8 +136,8 @@ class _Round:
         if self._job_rows:
             self._connection.execute(jobs.insert(), self._job_rows)
             self._connection.execute(ledger.insert(), self._ledger_rows)
-        if self._paced:
-            self._write_usage()
+            self._lines.write()
+        self._write_usage()
 
     def _write_usage(self) -> None:
         paces = self._books.paces
@@ -142,10 +145,10 @@ class _Round:
             self._connection,
             pacing,
             [
-                {"user_id": user, "tat_us": paces[user].tat_us, "last_tag": paces[user].last_tag}
+                {"user_id": user, "tat_us": paces[user].tat_us, "seen_us": paces[user].seen_us}
                 for user in sorted(self._paced)
             ],
-            replace=("tat_us", "last_tag"),
+            replace=("tat_us", "seen_us"),
         )
         upsert(
             self._connection,
@@ -156,6 +159,10 @@ class _Round:
             ],
             replace=("images",),
         )
+
+
+def _key(new: NewJob) -> tuple[int, int]:
+    return flow_of(new.actor.user_id, new.actor.guild_id), new.actor.user_id
 
 
 def _known(connection: Connection, asks: Sequence[Ask]) -> tuple[dict[int, Job], set[str]]:

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, bindparam, func, select, tuple_
 from bot.jobs.job import Actor
 from bot.limits import Usage
 from bot.store.dialect import insert_into, is_sqlite
-from bot.store.tables import balances, jobs, ledger, pacing
+from bot.store.tables import balances, flows, jobs, ledger, pacing
 from bot.store.times import from_us, span_us
+from bot.store.turns import CLAIMED
 
 #: Scope ('u' person, 'g' server), id, day.
 Count = tuple[str, int, int]
@@ -28,7 +29,13 @@ class Pace:
     """One row of `pacing`; `tat_us` is 0 for somebody new."""
 
     tat_us: int = 0
-    last_tag: float = 0.0
+    #: The latest moment `tat_us` was reckoned at.
+    seen_us: int = 0
+
+    def set(self, tat_us: int, now_us: int) -> None:
+        """Reckoned anew."""
+        self.tat_us = tat_us
+        self.seen_us = max(self.seen_us, now_us)
 
 
 def counts_of(actor: Actor, day: int) -> list[Count]:
@@ -48,6 +55,11 @@ class Books:
         self.paces = read_paces(connection, users, lock=lock)
         self.counts = read_counts(connection, counts, lock=lock)
         self.active = _read_active(connection, users)
+        self.guild_active: dict[int, int] = {}
+
+    def read_guilds(self, connection: Connection, guilds: Collection[int]) -> None:
+        """Also the unfinished jobs of servers; exact while the queue is locked."""
+        self.guild_active.update(_read_guilds(connection, guilds))
 
     def usage(self, actor: Actor) -> Usage:
         """As of now, what was added since reading included."""
@@ -58,17 +70,19 @@ class Books:
             guild_images_today=0 if actor.guild_id is None else self.counts.get(("g", actor.guild_id, self._day), 0),
             active_jobs=self.active[actor.user_id],
             in_guild=actor.guild_id is not None,
+            guild_active_jobs=0 if actor.guild_id is None else self.guild_active.get(actor.guild_id, 0),
+            seen=from_us(pace.seen_us) if pace is not None and pace.seen_us else None,
         )
 
-    def add(self, actor: Actor, images: int, *, tat_us: int | None, tag: float) -> None:
+    def add(self, actor: Actor, images: int, *, tat_us: int | None, now_us: int) -> None:
         """Count one accepted job; `tat_us` None leaves the pace alone."""
-        pace = self.paces.setdefault(actor.user_id, Pace())
-        pace.last_tag = tag
         if tat_us is not None:
-            pace.tat_us = tat_us
+            self.paces.setdefault(actor.user_id, Pace()).set(tat_us, now_us)
         for count in counts_of(actor, self._day):
             self.counts[count] = self.counts.get(count, 0) + images
         self.active[actor.user_id] += 1
+        if actor.guild_id in self.guild_active:
+            self.guild_active[actor.guild_id] += 1
 
 
 def read_paces(connection: Connection, users: Collection[int], *, lock: bool) -> dict[int, Pace]:
@@ -76,11 +90,11 @@ def read_paces(connection: Connection, users: Collection[int], *, lock: bool) ->
     if not users:
         return {}
     if lock and not is_sqlite(connection):
-        new = [{"user_id": user, "tat_us": 0, "last_tag": 0.0} for user in sorted(users)]
+        new = [{"user_id": user, "tat_us": 0} for user in sorted(users)]
         connection.execute(insert_into(connection, pacing).on_conflict_do_nothing(), new)
     statement = _PACES.with_for_update() if lock else _PACES
     rows = connection.execute(statement, {"users": list(users)})
-    return {row.user_id: Pace(row.tat_us, row.last_tag) for row in rows}
+    return {row.user_id: Pace(row.tat_us, row.seen_us) for row in rows}
 
 
 _PACES = select(pacing).where(pacing.c.user_id.in_(bindparam("users", expanding=True))).order_by(pacing.c.user_id)
@@ -118,18 +132,33 @@ _ACTIVE = (
 )
 
 
+def _read_guilds(connection: Connection, guilds: Collection[int]) -> dict[int, int]:
+    active = dict.fromkeys(guilds, 0)
+    if guilds:
+        for statement in (_GUILD_CLAIMED, _GUILD_WAITING):
+            for guild_id, count in connection.execute(statement, {"guilds": sorted(guilds)}):
+                active[guild_id] += count
+    return active
+
+
+_GUILD_CLAIMED = (
+    select(jobs.c.guild_id, func.count())
+    .where(CLAIMED, jobs.c.guild_id.in_(bindparam("guilds", expanding=True)))
+    .group_by(jobs.c.guild_id)
+)
+_GUILD_WAITING = select(flows.c.flow_id, flows.c.waiting).where(
+    flows.c.flow_id.in_(bindparam("guilds", expanding=True))
+)
+
+
 # ---------------------------------------------------------------------- resolving
 
 
-def resolve(
-    connection: Connection, kept: Mapping[str, int | None], unqueued: Mapping[str, tuple[int, float]], now_us: int
-) -> None:
+def resolve(connection: Connection, kept: Mapping[str, int | None], now_us: int) -> None:
     """Settle or release reservations; one that is resolved already stays as it is.
 
     Args:
         kept: images to keep by job id: a number settles (less than reserved: the rest is given back), None releases.
-        unqueued: person and fair cost by job id, for jobs that ended without having been claimed: their place in the
-            queue is given back too.
     """
     rows = connection.execute(_RESERVED, {"jobs": sorted(kept)}).mappings().all()
     returned_counts: defaultdict[Count, int] = defaultdict(int)
@@ -155,10 +184,7 @@ def resolve(
             returned_counts["g", row["guild_id"], row["day"]] += row["images"] - counted
     if resolved:
         connection.execute(_RESOLVE, resolved)
-    returned_tags: defaultdict[int, float] = defaultdict(float)
-    for user, cost in unqueued.values():
-        returned_tags[user] += cost
-    _return_pace(connection, returned_pace, returned_tags, now_us)
+    _return_pace(connection, returned_pace, now_us)
     _return_counts(connection, returned_counts)
 
 
@@ -191,27 +217,19 @@ _LESS = (
 )
 
 
-def _return_pace(
-    connection: Connection, returned_pace: Mapping[int, int], returned_tags: Mapping[int, float], now_us: int
-) -> None:
-    users = sorted({*(user for user, pace_us in returned_pace.items() if pace_us), *returned_tags})
+def _return_pace(connection: Connection, returned_pace: Mapping[int, int], now_us: int) -> None:
+    users = sorted(user for user, pace_us in returned_pace.items() if pace_us)
     paces = read_paces(connection, users, lock=True)
-    replayed = _replay(connection, [user for user in users if returned_pace.get(user)], now_us)
+    replayed = _replay(connection, users, now_us)
     changes = []
     for user, pace in paces.items():
-        back_us = returned_pace.get(user, 0)
-        tat_us = min(pace.tat_us, max(replayed.get(user, 0), pace.tat_us - back_us))
-        tag = pace.last_tag - returned_tags.get(user, 0.0)
-        changes.append({"b_user": user, "tat_us": tat_us, "last_tag": tag})
+        tat_us = min(pace.tat_us, max(replayed.get(user, 0), pace.tat_us - returned_pace[user]))
+        changes.append({"b_user": user, "tat_us": tat_us})
     if changes:
         connection.execute(_SET_PACE, changes)
 
 
-_SET_PACE = (
-    pacing.update()
-    .where(pacing.c.user_id == bindparam("b_user"))
-    .values(tat_us=bindparam("tat_us"), last_tag=bindparam("last_tag"))
-)
+_SET_PACE = pacing.update().where(pacing.c.user_id == bindparam("b_user")).values(tat_us=bindparam("tat_us"))
 
 
 def _replay(connection: Connection, users: Sequence[int], now_us: int) -> dict[int, int]:

@@ -13,9 +13,11 @@ from sqlalchemy import BindParameter, Connection, Update, bindparam, select
 
 from bot.jobs.job import MOVES, TERMINAL, Job, JobState
 from bot.store.books import resolve
-from bot.store.rows import job_from
+from bot.store.dialect import lease_now_us
+from bot.store.rows import job_from, readable
 from bot.store.tables import jobs
 from bot.store.times import from_us, maybe_from_us, to_us
+from bot.store.turns import Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,17 @@ class Note:
     columns: Mapping[str, object]
 
 
-Change = Move | Note
+@dataclass(frozen=True, slots=True)
+class Again:
+    """One call of `Store.resubmit`."""
+
+    job: Job
+
+
+Change = Move | Note | Again
+
+#: Time for the process that ended a job to tell the person, before another one does.
+TELLING_LEASE_S = 30.0
 
 
 def check_move(job: Job, to: JobState) -> None:
@@ -53,12 +65,13 @@ def check_move(job: Job, to: JobState) -> None:
 class Moving:
     """The batch behind `Store.advance` and `Store.note`."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
+        self._process = process
         self._clock = clock
 
     def batch(self, connection: Connection, changes: Sequence[Change]) -> Sequence[Job | None]:
         """Apply all changes in order of arrival, each seeing those before it."""
-        round_ = _Round(connection, changes, to_us(self._clock()))
+        round_ = _Round(connection, changes, self._process, self._clock)
         applied = [round_.apply(change) for change in changes]
         round_.write()
         return [round_.job(change) if took else None for change, took in zip(changes, applied, strict=True)]
@@ -67,13 +80,19 @@ class Moving:
 class _Round:
     """One batch under way."""
 
-    def __init__(self, connection: Connection, changes: Sequence[Change], now_us: int) -> None:
+    def __init__(
+        self, connection: Connection, changes: Sequence[Change], process: str, clock: Callable[[], datetime]
+    ) -> None:
         self._connection = connection
-        self._now_us = now_us
+        self._process = process
+        self._clock = clock
+        self._now_us = to_us(clock())
+        self._telling_until_us: int | None = None
         self._rows = _read(connection, changes)
         self._changed: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self._kept: dict[str, int | None] = {}
-        self._unqueued: dict[str, tuple[int, float]] = {}
+        #: Into and out of the queue, in order: the rows, as they were.
+        self._queue: list[tuple[JobState, JobState, dict[str, Any]]] = []
 
     def apply(self, change: Change) -> bool:
         """Whether the change took."""
@@ -82,16 +101,35 @@ class _Round:
         row = self._rows.get(change.job.id)
         if row is None or row["state"] != change.job.state.value or row["fence"] != change.job.fence:
             return False
+        if isinstance(change, Again):
+            doubles, attempts = row["possible_doubles"] + 1, row["attempts"] + 1
+            self._set(row["id"], {"attempts": attempts, "possible_doubles": doubles, "submitted_us": self._now_us})
+            return True
+        if JobState.QUEUED in {change.job.state, change.to}:
+            self._queue.append((change.job.state, change.to, row))
         if change.to in TERMINAL:
-            self._end(change, row)
-        self._set(change.job.id, {"state": change.to.value, **self._moment(change.to), **change.columns})
-        self._blank_token(change.job.id)
+            self._kept[row["id"]] = _painted(change) if change.to is JobState.DELIVERED else None
+        self._set(row["id"], {"state": change.to.value, **self._moment(change.to), **change.columns})
+        self._set(row["id"], self._lease(row, change.to))
+        self._blank_token(row["id"])
         return True
 
+    def _lease(self, row: Mapping[str, Any], to: JobState) -> Mapping[str, object]:
+        """Whoever ends a job holds it until the person was told; nobody holds what waits or is over."""
+        if to in TERMINAL and not row["told"]:
+            if self._telling_until_us is None:
+                self._telling_until_us = lease_now_us(self._connection, self._clock) + int(TELLING_LEASE_S * 1e6)
+            return {"lease_owner": self._process, "lease_until_us": self._telling_until_us}
+        return _FREE if to in TERMINAL or to is JobState.QUEUED else {}
+
     def _note(self, change: Note) -> bool:
-        if change.job_id not in self._rows:
+        row = self._rows.get(change.job_id)
+        # What a newer version wrote is left to it.
+        if row is None or not readable([row]):
             return False
         self._set(change.job_id, change.columns)
+        if row["ended_us"] is not None and row["told"] and row["lease_owner"] is not None:
+            self._set(change.job_id, _FREE)
         self._blank_token(change.job_id)
         return True
 
@@ -104,12 +142,6 @@ class _Round:
             # Somebody who has the picture has been told.
             return {"ended_us": self._now_us, **({"told": 1} if to is JobState.DELIVERED else {})}
         return {"finished_us": self._now_us} if to is JobState.FINISHED else {}
-
-    def _end(self, move: Move, row: Mapping[str, Any]) -> None:
-        job_id = move.job.id
-        self._kept[job_id] = _painted(move) if move.to is JobState.DELIVERED else None
-        if row["state"] == JobState.QUEUED.value:
-            self._unqueued[job_id] = (row["user_id"], row["fair_cost"])
 
     def _blank_token(self, job_id: str) -> None:
         row = self._rows[job_id]
@@ -128,7 +160,21 @@ class _Round:
         for shape, rows in shapes.items():
             self._connection.execute(_update(shape), rows)
         if self._kept:
-            resolve(self._connection, self._kept, self._unqueued, self._now_us)
+            resolve(self._connection, self._kept, self._now_us)
+        if self._queue:
+            self._change_queue()
+
+    def _change_queue(self) -> None:
+        lines = Lines(self._connection, {(row["flow_id"], row["user_id"]) for _, _, row in self._queue})
+        for before, after, row in self._queue:
+            key = (row["flow_id"], row["user_id"])
+            if before is JobState.QUEUED:
+                lines.leave(key)
+            elif before is JobState.SUBMITTING:
+                lines.put_back(key, row["images"], row["fair_cost"])
+            elif after is JobState.QUEUED:
+                lines.join(key, self._now_us)
+        lines.write()
 
     def job(self, change: Change) -> Job:
         """The job after the whole batch."""
@@ -137,9 +183,10 @@ class _Round:
         row = self._rows[change.job.id]
         return replace(
             change.job,
-            state=change.to,
+            state=change.job.state if isinstance(change, Again) else change.to,
             fence=row["fence"],
             attempts=row["attempts"],
+            possible_doubles=row["possible_doubles"],
             told=bool(row["told"]),
             cancel_requested=bool(row["cancel_requested"]),
             submitted_at=maybe_from_us(row["submitted_us"]),
@@ -152,7 +199,7 @@ class _Round:
                 token_expires_at=from_us(row["token_expires_us"]),
                 message_id=row["message_id"],
             ),
-            **change.fields,
+            **({} if isinstance(change, Again) else change.fields),
         )
 
 
@@ -165,7 +212,7 @@ def _painted(move: Move) -> int:
 def _read(connection: Connection, changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
     """The rows concerned: whole where a note must return the job, otherwise without the long texts."""
     noted = {change.job_id for change in changes if isinstance(change, Note)}
-    moved = {change.job.id for change in changes if isinstance(change, Move)} - noted
+    moved = {change.job.id for change in changes if not isinstance(change, Note)} - noted
     rows: dict[str, dict[str, Any]] = {}
     for statement, ids in ((_WHOLE, noted), (_SHORT, moved)):
         if ids:
@@ -173,6 +220,9 @@ def _read(connection: Connection, changes: Sequence[Change]) -> dict[str, dict[s
                 rows[row["id"]] = dict(row)
     return rows
 
+
+#: Nobody holds it.
+_FREE: Mapping[str, object] = {"lease_owner": None, "lease_until_us": 0}
 
 _LONG = {"order_json", "reply_json", "request_json", "result_json", "failure_json", "role_ids"}
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)

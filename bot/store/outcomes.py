@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from bot.jobs.job import Job
 from bot.limits import Allowed, GuildLimits
@@ -14,7 +15,7 @@ class Accepted:
 
     job: Job
     allowed: Allowed
-    #: Jobs that will be claimed before this one.
+    #: Jobs that will be claimed before this one (an estimate beyond the first few dozen).
     ahead: int
 
 
@@ -31,6 +32,23 @@ class Counts:
 
     waiting: int
     in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Why a job waits."""
+
+    #: Jobs that will be claimed before it: exact for the first few hundred, an estimate beyond.
+    ahead: int
+    #: Everybody's jobs: those that wait, and those under way.
+    waiting: int
+    in_flight: int
+    own_in_flight: int
+    #: Of those ahead: the person's own here, and all of the same server.
+    own_ahead: int
+    guild_ahead: int
+    #: The narrowest cap that is reached, of those asked about.
+    capped_by: Literal["global", "guild", "user"] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,38 @@
-"""The queue: who is next, and how far away. Start-time fair queueing; the tags are columns, so restarts keep them."""
+"""Taking jobs from the queue, and telling how far away they are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from itertools import accumulate
+from typing import Any, Literal
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from bot.jobs.job import Job, JobState
-from bot.store.rows import job_from
-from bot.store.tables import fairness, jobs
+from bot.store.dialect import lease_now_us
+from bot.store.outcomes import Place
+from bot.store.rows import readable
+from bot.store.tables import fairness, flow_users, flows, jobs
 from bot.store.times import to_us
+from bot.store.turns import CLAIMED, QUEUED, Key, NoCaps, Order, Turn, flow_of, lock_queue
 
-#: Written out, not bound: only so can the planner use the partial index.
-QUEUED = text("jobs.state = 'queued'")
+#: Places up to here are exact; those beyond are estimates.
+EXACT_PLACES = 500
+#: Of these many turns the place told with an acceptance is exact.
+EXACT_AT_ONCE = 64
 
-#: Above this many, the whole queue is read and filtered here.
+#: Above this many, whole lists are read and filtered here.
 _MOST_IDS = 500
+#: Up to this many, each job's own queue is counted by itself.
+_FEW = 32
 
 
 def virtual_time(connection: Connection) -> float:
-    """The highest tag claimed so far."""
+    """The virtual time among the flows."""
     found: float = connection.execute(select(fairness.c.virtual_time)).scalar_one()
     return found
 
@@ -34,77 +45,286 @@ def waiting_jobs(connection: Connection) -> int:
 _WAITING = select(func.count()).select_from(jobs).where(QUEUED)
 
 
-def places(connection: Connection, ids: Collection[str]) -> dict[str, int]:
-    """How many jobs will be claimed before each of these; only queued ones are in the answer."""
-    if not ids:
+# ---------------------------------------------------------------------- places
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """How many jobs come before one: in all, and of the same flow."""
+
+    all: int
+    in_flow: int
+
+
+def places(connection: Connection, ids: Collection[str], exact: int = EXACT_PLACES) -> dict[str, Ahead]:
+    """How many jobs will be claimed before each of these; only queued ones are in the answer.
+
+    Exact for the first `exact` turns, as if nobody met a cap and nobody came or left. Beyond that an estimate, never
+    below `exact`: as if all jobs cost the same and all who wait took turns from the start.
+    """
+    wanted = set(ids)
+    if not wanted:
         return {}
-    if len(ids) > _MOST_IDS:
-        wanted = set(ids)
-        rows = connection.execute(select(_PLACES.c.id, _PLACES.c.place))
-        return {job: place - 1 for job, place in rows if job in wanted}
-    found = connection.execute(_PLACES_OF, {"ids": list(ids)})
-    return {job: place - 1 for job, place in found}
+    order = Order(connection, time=virtual_time(connection), most=min(exact, 64), caps=NoCaps())
+    found: dict[str, Ahead] = {}
+    before: Counter[int] = Counter()
+    for place in range(exact):
+        turn = order.next()
+        if turn is None:
+            return found
+        if turn.id in wanted:
+            found[turn.id] = Ahead(place, before[turn.key[0]])
+            wanted.discard(turn.id)
+            if not wanted:
+                return found
+        before[turn.key[0]] += 1
+    return found | _estimates(connection, wanted, exact)
 
 
-_PLACES = (
-    select(jobs.c.id, func.row_number().over(order_by=(jobs.c.fair_tag, jobs.c.seq)).label("place"))
+def _estimates(connection: Connection, wanted: Collection[str], least: int) -> dict[str, Ahead]:
+    own = _own_before(connection, wanted)
+    if not own:
+        return {}
+    total = waiting_jobs(connection)
+    all_flows = _Crowd({row.flow_id: row.waiting for row in connection.execute(_FLOWS)})
+    people: defaultdict[int, dict[int, int]] = defaultdict(dict)
+    for row in connection.execute(_PEOPLE, {"flows": sorted({key[0] for key, _ in own.values()})}):
+        people[row.flow_id][row.user_id] = row.waiting
+    crowds = {flow_id: _Crowd(waiting) for flow_id, waiting in people.items()}
+    found = {}
+    for job_id, ((flow_id, user_id), before) in own.items():
+        crowd = crowds.get(flow_id)
+        in_flow = before if crowd is None else crowd.ahead(user_id, before)
+        ahead = all_flows.ahead(flow_id, in_flow)
+        found[job_id] = Ahead(max(least, min(ahead, total - 1)), in_flow)
+    return found
+
+
+class _Crowd:
+    """Who waits with how many jobs, all taking turns."""
+
+    def __init__(self, waiting: Mapping[int, int]) -> None:
+        self._waiting = waiting
+        self._counts = sorted(waiting.values())
+        self._sums = [0, *accumulate(self._counts)]
+
+    def ahead(self, member: int, own: int) -> int:
+        """Jobs before the one of `member` that has `own` of theirs before it."""
+        small = bisect_left(self._counts, own)
+        everybody = self._sums[small] + (len(self._counts) - small) * own
+        return everybody - min(self._waiting.get(member, 0), own) + own
+
+
+def _own_before(connection: Connection, wanted: Collection[str]) -> dict[str, tuple[Key, int]]:
+    """Flow, person and how many of their own jobs come before, for those still queued."""
+    if len(wanted) > _MOST_IDS:
+        rows: Any = connection.execute(_OWN_ALL)
+    else:
+        rows = connection.execute(_OWN_FEW if len(wanted) <= _FEW else _OWN_MANY, {"ids": sorted(wanted)})
+    return {row.id: ((row.flow_id, row.user_id), row.before) for row in rows if row.id in wanted}
+
+
+_FLOWS = select(flows.c.flow_id, flows.c.waiting).where(text("flows.waiting > 0"))
+_PEOPLE = select(flow_users.c.flow_id, flow_users.c.user_id, flow_users.c.waiting).where(
+    text("flow_users.waiting > 0"), flow_users.c.flow_id.in_(bindparam("flows", expanding=True))
+)
+_EARLIER = jobs.alias("earlier")
+_OWN_FEW = select(
+    jobs.c.id,
+    jobs.c.flow_id,
+    jobs.c.user_id,
+    select(func.count())
+    .select_from(_EARLIER)
+    .where(
+        text("earlier.state = 'queued'"),
+        _EARLIER.c.flow_id == jobs.c.flow_id,
+        _EARLIER.c.user_id == jobs.c.user_id,
+        _EARLIER.c.seq < jobs.c.seq,
+    )
+    .scalar_subquery()
+    .label("before"),
+).where(QUEUED, jobs.c.id.in_(bindparam("ids", expanding=True)))
+_NUMBERED = (
+    select(
+        jobs.c.id,
+        jobs.c.flow_id,
+        jobs.c.user_id,
+        (func.row_number().over(partition_by=(jobs.c.flow_id, jobs.c.user_id), order_by=jobs.c.seq) - 1).label(
+            "before"
+        ),
+    )
     .where(QUEUED)
     .subquery()
 )
-_PLACES_OF = select(_PLACES.c.id, _PLACES.c.place).where(_PLACES.c.id.in_(bindparam("ids", expanding=True)))
+_OWN_ALL = select(_NUMBERED)
+_OWN_MANY = select(_NUMBERED).where(_NUMBERED.c.id.in_(bindparam("ids", expanding=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class AskPlace:
+    """One call of `Store.place`."""
+
+    job_id: str
+    in_flight: int
+    guild_in_flight: int
+    user_in_flight: int
+
+
+def place(connection: Connection, ask: AskPlace) -> Place | None:
+    """Why a job waits; None when it does not."""
+    row = connection.execute(_OWN_FEW.add_columns(jobs.c.guild_id), {"ids": [ask.job_id]}).first()
+    ahead = places(connection, [ask.job_id]).get(ask.job_id)
+    if row is None or ahead is None:
+        return None
+    flying = connection.execute(_FLYING, {"user": row.user_id, "guild": row.guild_id}).one()
+    own, guild = flying.own or 0, flying.guild or 0
+    capped_by: Literal["global", "guild", "user"] | None = None
+    if ask.user_in_flight and own >= ask.user_in_flight:
+        capped_by = "user"
+    elif ask.guild_in_flight and row.guild_id is not None and guild >= ask.guild_in_flight:
+        capped_by = "guild"
+    elif ask.in_flight and flying.all_ >= ask.in_flight:
+        capped_by = "global"
+    return Place(
+        ahead=ahead.all,
+        waiting=waiting_jobs(connection),
+        in_flight=flying.all_,
+        own_in_flight=own,
+        own_ahead=row.before,
+        guild_ahead=ahead.in_flow,
+        capped_by=capped_by,
+    )
+
+
+_FLYING = select(
+    func.count().label("all_"),
+    func.count().filter(jobs.c.user_id == bindparam("user", type_=jobs.c.user_id.type)).label("own"),
+    func.count().filter(jobs.c.guild_id == bindparam("guild", type_=jobs.c.guild_id.type)).label("guild"),
+).where(CLAIMED)
+
+
+# ---------------------------------------------------------------------- claiming
+
+
+@dataclass(frozen=True, slots=True)
+class AskClaim:
+    """One call of `Store.claim`."""
+
+    limit: int
+    lease_s: float
+    guild_in_flight: int
+    user_in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim took; `held_up` when a job was passed over because somebody was just writing to its row."""
+
+    jobs: list[Job]
+    held_up: bool = False
 
 
 class Claiming:
     """The batch behind `Store.claim`."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
+    def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
+        self._process = process
         self._clock = clock
 
-    def batch(self, connection: Connection, limits: Sequence[int]) -> Sequence[list[Job]]:
+    def batch(self, connection: Connection, asks: Sequence[AskClaim]) -> Sequence[Claimed]:
         """Hand the next jobs out, the first caller served first."""
-        claimed = _claim(connection, sum(limits), to_us(self._clock()))
-        shares = []
-        for limit in limits:
-            shares.append(claimed[:limit])
-            claimed = claimed[limit:]
-        return shares
+        return [self._claim(connection, ask) for ask in asks]
 
+    def _claim(self, connection: Connection, ask: AskClaim) -> Claimed:
+        if ask.limit < 1:
+            return Claimed([])
+        time = lock_queue(connection)
+        without: set[str] = set()
+        held_up = False
+        while True:
+            caps = _caps(connection, ask)
+            order = Order(connection, time=time, most=ask.limit, caps=caps, without=without)
+            turns: list[Turn] = []
+            while len(turns) < ask.limit and (turn := order.next()) is not None:
+                turns.append(turn)
+            if not turns:
+                return Claimed([], held_up)
+            rows = {
+                row["id"]: dict(row)
+                for row in connection.execute(_ROWS, {"ids": [turn.id for turn in turns]}).mappings()
+            }
+            unreadable = {job_id for job_id, row in rows.items() if not readable([row])}
+            locked = {turn.id for turn in turns} - rows.keys()
+            if not unreadable and not locked:
+                break
+            # Dealt again without them, so that they cost nobody a turn.
+            without |= unreadable | locked
+            held_up = held_up or bool(locked)
+        order.write()
+        return Claimed(self._take(connection, [rows[turn.id] for turn in turns], ask.lease_s), held_up)
 
-def _claim(connection: Connection, limit: int, now_us: int) -> list[Job]:
-    if limit < 1:
-        return []
-    rows: list[dict[str, Any]] = [dict(row) for row in connection.execute(_NEXT, {"most": limit}).mappings()]
-    if not rows:
-        return []
-    for row in rows:
-        row.update(
-            state=JobState.SUBMITTING.value, fence=row["fence"] + 1, attempts=row["attempts"] + 1, submitted_us=now_us
+    def _take(self, connection: Connection, rows: Sequence[dict[str, Any]], lease_s: float) -> list[Job]:
+        now_us = to_us(self._clock())
+        until_us = lease_now_us(connection, self._clock) + int(lease_s * 1e6)
+        connection.execute(
+            _TAKE,
+            [{"b_id": row["id"], "b_now": now_us, "b_owner": self._process, "b_until": until_us} for row in rows],
         )
-    connection.execute(_TAKE, [{"b_id": row["id"], "b_now": now_us} for row in rows])
-    connection.execute(_ADVANCE_TIME, {"b_tag": max(row["fair_tag"] for row in rows)})
-    return [job_from(row) for row in rows]
+        for row in rows:
+            row.update(
+                state=JobState.SUBMITTING.value,
+                fence=row["fence"] + 1,
+                attempts=row["attempts"] + 1,
+                submitted_us=now_us,
+            )
+        return readable(rows)
 
 
-# SKIP LOCKED (PostgreSQL): two processes that claim at once take different jobs.
-_NEXT = (
-    select(jobs)
-    .where(QUEUED)
-    .order_by(jobs.c.fair_tag, jobs.c.seq)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
+def _caps(connection: Connection, ask: AskClaim) -> NoCaps:
+    return _Caps(connection, ask) if ask.guild_in_flight or ask.user_in_flight else NoCaps()
+
+
+class _Caps(NoCaps):
+    """In flight now, for servers (not for people outside of them) and for people (wherever they asked)."""
+
+    def __init__(self, connection: Connection, ask: AskClaim) -> None:
+        self._ask = ask
+        self._flows: Counter[int] = Counter()
+        self._users: Counter[int] = Counter()
+        for row in connection.execute(_IN_FLIGHT):
+            if row.guild_id is not None:
+                self._flows[flow_of(row.user_id, row.guild_id)] += row.count_
+            self._users[row.user_id] += row.count_
+
+    def flow_full(self, flow_id: int) -> bool:
+        return flow_id > 0 and 0 < self._ask.guild_in_flight <= self._flows[flow_id]
+
+    def user_full(self, user_id: int) -> bool:
+        return 0 < self._ask.user_in_flight <= self._users[user_id]
+
+    def took(self, key: Key) -> None:
+        self._flows[key[0]] += 1
+        self._users[key[1]] += 1
+
+
+_IN_FLIGHT = (
+    select(jobs.c.guild_id, jobs.c.user_id, func.count().label("count_"))
+    .where(CLAIMED)
+    .group_by(jobs.c.guild_id, jobs.c.user_id)
 )
+# SKIP LOCKED (PostgreSQL): somebody who cancels a job has its row and waits for the queue, which is ours now.
+_ROWS = select(jobs).where(QUEUED, jobs.c.id.in_(bindparam("ids", expanding=True))).with_for_update(skip_locked=True)
 _TAKE = (
     jobs.update()
-    .where(jobs.c.id == bindparam("b_id"), QUEUED)
+    .where(jobs.c.id == bindparam("b_id"))
     .values(
         state=JobState.SUBMITTING.value,
         fence=jobs.c.fence + 1,
         attempts=jobs.c.attempts + 1,
         submitted_us=bindparam("b_now"),
+        lease_owner=bindparam("b_owner"),
+        lease_until_us=bindparam("b_until"),
     )
 )
-_ADVANCE_TIME = (
-    fairness.update().where(fairness.c.virtual_time < bindparam("b_tag")).values(virtual_time=bindparam("b_tag"))
-)
 
-__all__ = ["QUEUED", "Claiming", "places", "virtual_time", "waiting_jobs"]
+__all__ = ["EXACT_AT_ONCE", "EXACT_PLACES", "AskClaim", "AskPlace", "Claimed", "Claiming", "place", "places"]

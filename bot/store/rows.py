@@ -6,7 +6,8 @@ Unknown JSON keys are ignored, missing ones get their defaults: rows may come fr
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,13 +18,15 @@ from bot.catalogue import Json, Order, order_from_json, order_to_json
 from bot.jobs.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
 from bot.store.times import from_us, maybe_from_us, to_us
 
+log = logging.getLogger(__name__)
+
 #: One row by column name.
 Row = Mapping[str, Any] | RowMapping
 
 _PICTURE = ("url", "content_type", "width", "height")
 
 
-def job_columns(new: NewJob, now_us: int, *, fair_tag: float, fair_cost: float) -> dict[str, object]:
+def job_columns(new: NewJob, now_us: int, *, flow_id: int, fair_cost: float) -> dict[str, object]:
     """A whole new row of `jobs`, queued."""
     return {
         "id": new.id,
@@ -45,7 +48,7 @@ def job_columns(new: NewJob, now_us: int, *, fair_tag: float, fair_cost: float) 
         "parent_id": new.parent_id,
         "told": 0,
         "cancel_requested": 0,
-        "fair_tag": fair_tag,
+        "flow_id": flow_id,
         "fair_cost": fair_cost,
         "created_us": now_us,
     }
@@ -86,7 +89,28 @@ def job_from(row: Row) -> Job:
         told=bool(row["told"]),
         cancel_requested=bool(row["cancel_requested"]),
         attempts=row["attempts"],
+        possible_doubles=row["possible_doubles"],
     )
+
+
+def readable(rows: Iterable[Row]) -> list[Job]:
+    """The jobs among rows that make sense to us; what a newer version wrote is left to it, with one line in the log."""
+    found = []
+    for row in rows:
+        try:
+            found.append(job_from(row))
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            if row["id"] not in _reported:
+                _reported.add(row["id"])
+                log.warning(
+                    "a job's record is not understood and left alone (written by a newer version?)",
+                    extra={"job": row["id"], "state": row["state"], "error": type(error).__name__},
+                )
+    return found
+
+
+#: Rows that are in the log already.
+_reported: set[str] = set()
 
 
 def request_json(request: FalRequest | None) -> str | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from functools import partial
@@ -16,16 +17,18 @@ from sqlalchemy import Connection, bindparam, func, select, text
 from bot.errors import StoreUnusable
 from bot.jobs.job import LIVE, Actor, Failure, FalRequest, Job, JobState, NewJob, Result
 from bot.limits import GuildLimits, Policy, Refused, Usage
-from bot.store import choices, schema, upkeep
+from bot.store import care, choices, schema, upkeep
 from bot.store.accepting import Accepting, Ask
 from bot.store.books import Books
 from bot.store.database import Database, parse_url
-from bot.store.moving import Move, Moving, Note, check_move
-from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Preferences
-from bot.store.queue import Claiming, places
-from bot.store.rows import failure_json, job_from, request_json, result_json
+from bot.store.leases import AskAdopt, Leasing
+from bot.store.moving import Again, Move, Moving, Note, check_move
+from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Place, Preferences
+from bot.store.queue import AskClaim, AskPlace, Claiming, place, places
+from bot.store.rows import failure_json, readable, request_json, result_json
 from bot.store.tables import jobs
 from bot.store.times import day_of, maybe_us, to_us, utcnow
+from bot.store.turns import recount
 from bot.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,10 @@ T = TypeVar("T")
 #: Rows read and decoded between two breaths of the event loop.
 _PAGE = 500
 _CHECKPOINT_TRIES = 20
+#: How often, and how long apart, a claim looks again whose only candidates were just being written to.
+_CLAIM_TRIES = 10
+_CLAIM_PAUSE_S = 0.01
+_LONGEST_NAME = 40
 _VACUUM_FILE = "VACUUM"
 _VACUUM_TABLES = "VACUUM jobs, people, ledger"
 #: A file of this size is rewritten in well under a second.
@@ -57,30 +64,45 @@ class Store:
     Any call may raise StoreUnusable (disk full, locked, server gone); later calls work again when the cause is gone.
     """
 
-    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, *, clock: Callable[[], datetime], process: str) -> None:
+        #: Under which name leases are held.
+        self.process = process
         self._database = database
         self._clock = clock
         self._writer = Writer(database)
         # One object for each kind, so that the writer can tell what belongs together.
         self._accepting = Accepting(clock).batch
-        self._claiming = Claiming(clock).batch
-        self._moving = Moving(clock).batch
+        self._claiming = Claiming(process, clock).batch
+        self._moving = Moving(process, clock).batch
+        leasing = Leasing(process, clock)
+        self._keeping, self._adopting, self._releasing = leasing.keep, leasing.adopt, leasing.release
 
     @classmethod
-    async def open(cls, url: str, *, clock: Callable[[], datetime] = utcnow, exclusive: bool = True) -> Self:
+    async def open(
+        cls,
+        url: str,
+        *,
+        clock: Callable[[], datetime] = utcnow,
+        exclusive: bool = True,
+        process: str | None = None,
+    ) -> Self:
         """Open the database at `url`, make it where it is missing, bring it to the newest form.
 
         Args:
             url: `sqlite:///file`, `sqlite:////whole/path` or `postgresql://…`, with or without a driver's name.
-            clock: where the present moment comes from.
+            clock: where the present moment comes from; limits on PostgreSQL go by the server's unless one is given.
             exclusive: False only reads (`check`), beside a bot that runs: nothing is made, locked or migrated.
+            process: name to hold leases under, no other process may have it; random by default.
 
         Raises:
             StoreUnusable: with what to do about it.
         """
-        parsed, place = parse_url(url)
-        database = Database(parsed, place, exclusive=exclusive)
-        store = cls(database, clock=clock)
+        name = process or secrets.token_hex(8)
+        if len(name) > _LONGEST_NAME:
+            raise ValueError(f"the name of a process has at most {_LONGEST_NAME} characters")
+        parsed, where = parse_url(url)
+        database = Database(parsed, where, exclusive=exclusive)
+        store = cls(database, clock=clock, process=name)
         try:
             await store._prepare()
         except BaseException:
@@ -98,6 +120,7 @@ class Store:
                     "Start the bot once: it brings the database forward by itself."
                 )
             return
+        await care.look_at(self._database)
         await self._database.write(schema.migrate)
         # A first write shows a read-only file or a full disk now, not when the first person asks for a picture.
         await self._database.write(self._note_start)
@@ -106,14 +129,24 @@ class Store:
     def _note_start(self, connection: Connection) -> None:
         now = self._clock()
         choices.write_meta(connection, "opened_at", now.isoformat())
+        choices.write_meta(connection, care.IN_USE, "1")
+        recount(connection)
         upkeep.blank_dead_tokens(connection, to_us(now))
 
     async def close(self) -> None:
-        """Finish what is being written and let go of the database."""
+        """Finish what is being written and let go of the database. Leases are kept: see `release_leases`."""
         try:
+            if self._writer.open:
+                await self._note_end()
             await self._writer.close()
         finally:
             await self._database.close()
+
+    async def _note_end(self) -> None:
+        try:
+            await self.set_meta(care.IN_USE, "0")
+        except StoreUnusable as error:  # the next start takes a closer look at the file; nothing else depends on it
+            log.warning("the database can't be closed in good order", extra={"reason": error.sentence})
 
     # ------------------------------------------------------------------ the life of a job
 
@@ -128,9 +161,53 @@ class Store:
             raise ValueError("a job needs at least one image and a weight above 0")
         return await self._writer.run(self._accepting, Ask(new, policy, max_waiting))
 
-    async def claim(self, limit: int) -> list[Job]:
-        """Take up to `limit` jobs from the queue, fairest first; they are SUBMITTING, under a new fence."""
-        return await self._writer.run(self._claiming, limit)
+    async def claim(
+        self, limit: int, *, lease_s: float = 30, guild_in_flight: int = 0, user_in_flight: int = 0
+    ) -> list[Job]:
+        """Take up to `limit` jobs from the queue, fairest first; they are SUBMITTING, under a new fence, leased to us.
+
+        Args:
+            lease_s: how long nobody else may adopt them; see `keep_leases`.
+            guild_in_flight: most claimed jobs of one server, 0 for any number; others go before who has as many.
+            user_in_flight: the same for one person.
+        """
+        ask = AskClaim(limit, lease_s, guild_in_flight, user_in_flight)
+        for last in (*(False,) * _CLAIM_TRIES, True):
+            claimed = await self._writer.run(self._claiming, ask)
+            if claimed.jobs or last or not claimed.held_up:
+                return claimed.jobs
+            await asyncio.sleep(_CLAIM_PAUSE_S)
+        raise AssertionError("the last try returns")
+
+    async def keep_leases(self, lease_s: float) -> frozenset[str]:
+        """Extend the lease of every job this process holds, and name them all.
+
+        A job that is missing was adopted by another process, put back, or is over and told: stop caring for it. One
+        that nobody here cares for (a claim whose answer got lost) is an orphan: hand it to `adopt`.
+        """
+        return await self._writer.run(self._keeping, lease_s)
+
+    async def adopt(self, *, lease_s: float = 30, limit: int = 500, orphans: Collection[str] = ()) -> list[Job]:
+        """Take over up to `limit` jobs that nobody cares for any more, under a new fence; call until it finds none.
+
+        Jobs under way (SUBMITTING, RUNNING, FINISHED) first, then jobs that ended without the person being told. On
+        PostgreSQL those whose lease has run out by the server's clock; on SQLite, where no second process can be,
+        all that are not ours. Attempts are unchanged.
+
+        Args:
+            orphans: ids of jobs under our own lease to take as well.
+        """
+        return await self._writer.run(self._adopting, AskAdopt(lease_s, limit, frozenset(orphans)))
+
+    async def release_leases(self) -> None:
+        """Let others adopt at once what this process holds; for a shutdown, once nobody here works on it any more."""
+        await self._writer.run(self._releasing, None)
+
+    async def resubmit(self, job: Job) -> Job | None:
+        """Count another attempt of a SUBMITTING job although fal may have had the last one; None when it moved."""
+        if job.state is not JobState.SUBMITTING:
+            raise ValueError(f"a job that is {job.state} can't be submitted again")
+        return await self._writer.run(self._moving, Again(job))
 
     async def advance(
         self,
@@ -160,6 +237,7 @@ class Store:
         }
         columns = _given(
             request_json=request if request is KEEP else request_json(request),
+            request_id=request if request is KEEP else request and request.request_id,
             result_json=result if result is KEEP else result_json(result),
             failure_json=failure if failure is KEEP else failure_json(failure),
             started_us=started_at if started_at is KEEP else maybe_us(started_at),
@@ -211,8 +289,31 @@ class Store:
         return await self._jobs(_OF_USER_LIVE if live_only else _OF_USER, {"user": user_id, "most": limit})
 
     async def ahead(self, job_ids: Sequence[str]) -> dict[str, int]:
-        """How many jobs will be claimed before each; jobs that are not queued are left out."""
-        return await self._database.read(partial(places, ids=list(job_ids)))
+        """How many jobs will be claimed before each; jobs that are not queued are left out.
+
+        Exact for the first `queue.EXACT_PLACES`, an estimate beyond: as if all jobs cost the same.
+        """
+        found = await self._database.read(partial(places, ids=list(job_ids)))
+        return {job_id: ahead.all for job_id, ahead in found.items()}
+
+    async def place(
+        self, job_id: str, *, in_flight: int = 0, guild_in_flight: int = 0, user_in_flight: int = 0
+    ) -> Place | None:
+        """Why a job waits, given the caps in force (0: none); None when it does not wait."""
+        ask = AskPlace(job_id, in_flight, guild_in_flight, user_in_flight)
+        return await self._database.read(partial(place, ask=ask))
+
+    async def known_requests(self, request_ids: Collection[str]) -> set[str]:
+        """Those of fal's request ids that are on record with any job, also an ended one."""
+        ids = sorted(request_ids)
+
+        def work(connection: Connection) -> set[str]:
+            found: set[str] = set()
+            for start in range(0, len(ids), _PAGE):
+                found.update(connection.execute(_KNOWN_REQUESTS, {"ids": ids[start : start + _PAGE]}).scalars())
+            return found
+
+        return await self._database.read(work) if ids else set()
 
     async def counts(self) -> Counts:
         """How much is going on."""
@@ -224,18 +325,24 @@ class Store:
     async def usage(self, actor: Actor) -> Usage:
         """What somebody has used up, here and now."""
         day = day_of(self._clock())
-        return await self._database.read(lambda connection: Books(connection, [actor], day, lock=False).usage(actor))
+
+        def work(connection: Connection) -> Usage:
+            books = Books(connection, [actor], day, lock=False)
+            books.read_guilds(connection, [] if actor.guild_id is None else [actor.guild_id])
+            return books.usage(actor)
+
+        return await self._database.read(work)
 
     async def _jobs(self, statement: Any, values: Mapping[str, Any]) -> list[Job]:
         def work(connection: Connection) -> list[Job]:
-            return [job_from(row) for row in connection.execute(statement, values).mappings()]
+            return readable(connection.execute(statement, values).mappings())
 
         return await self._database.read(work)
 
     async def _paged(self, statement: Any) -> list[Job]:
         def page(connection: Connection, after: int) -> tuple[list[Job], int]:
             rows = connection.execute(statement, {"after": after}).mappings().all()
-            return [job_from(row) for row in rows], (rows[-1]["seq"] if len(rows) == _PAGE else -1)
+            return readable(rows), (rows[-1]["seq"] if len(rows) == _PAGE else -1)
 
         found: list[Job] = []
         after = 0
@@ -371,6 +478,7 @@ _UNTOLD_PAGE = (
 )
 _OF_USER = _WITH_CONTENT.where(jobs.c.user_id == bindparam("user")).order_by(jobs.c.seq.desc()).limit(bindparam("most"))
 _OF_USER_LIVE = _OF_USER.where(_LIVE)
+_KNOWN_REQUESTS = select(jobs.c.request_id).where(jobs.c.request_id.in_(bindparam("ids", expanding=True)))
 _COUNTS = select(jobs.c.state, func.count()).where(_LIVE).group_by(jobs.c.state)
 
 

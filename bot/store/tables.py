@@ -36,6 +36,9 @@ metadata = MetaData(
 _Serial: Final = BigInteger().with_variant(Integer, "sqlite")
 
 _IN_QUEUE = text("state = 'queued'")
+_CLAIMED = text("state IN ('submitting', 'running', 'finished')")
+_HAS_REQUEST = text("request_id IS NOT NULL")
+_BACKLOGGED = text("waiting > 0")
 _LIVE = text("ended_us IS NULL")
 _UNTOLD = text("told = 0 AND ended_us IS NOT NULL")
 _HAS_TOKEN = text("token <> ''")
@@ -72,8 +75,7 @@ jobs = Table(
     Column("failure_json", Text),
     Column("told", SmallInteger, nullable=False),
     Column("cancel_requested", SmallInteger, nullable=False),
-    #: Start-time fair queueing: the lowest tag is claimed next; `fair_cost` is images over weight.
-    Column("fair_tag", Double, nullable=False),
+    #: What the job costs its owner's place in the queue: images over weight.
     Column("fair_cost", Double, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("submitted_us", BigInteger),
@@ -81,7 +83,20 @@ jobs = Table(
     Column("finished_us", BigInteger),
     #: Set exactly in the terminal states.
     Column("ended_us", BigInteger),
-    Index("ix_jobs_queue", "fair_tag", "seq", sqlite_where=_IN_QUEUE, postgresql_where=_IN_QUEUE),
+    #: Whose turn it takes: the server, or minus the person's id outside of servers.
+    Column("flow_id", BigInteger, nullable=False, server_default=text("0")),
+    #: Process that cares for the job; from claim to end, and after an end without a picture until the person is told.
+    Column("lease_owner", String(40)),
+    #: Until when nobody else may take the job; by the database server's clock on PostgreSQL.
+    Column("lease_until_us", BigInteger, nullable=False, server_default=text("0")),
+    #: Submits that were repeated although fal may have had the one before.
+    Column("possible_doubles", Integer, nullable=False, server_default=text("0")),
+    #: fal's id, out of `request_json`; stays when the content is deleted.
+    Column("request_id", Text),
+    Index("ix_jobs_queue", "flow_id", "user_id", "seq", sqlite_where=_IN_QUEUE, postgresql_where=_IN_QUEUE),
+    Index("ix_jobs_claimed", "guild_id", "user_id", sqlite_where=_CLAIMED, postgresql_where=_CLAIMED),
+    Index("ix_jobs_lease", "lease_owner", "seq", sqlite_where=_CLAIMED, postgresql_where=_CLAIMED),
+    Index("ix_jobs_request", "request_id", sqlite_where=_HAS_REQUEST, postgresql_where=_HAS_REQUEST),
     Index("ix_jobs_live", "user_id", sqlite_where=_LIVE, postgresql_where=_LIVE),
     Index("ix_jobs_user", "user_id", "seq"),
     Index("ix_jobs_ended", "ended_us"),
@@ -123,21 +138,58 @@ balances = Table(
     Index("ix_balances_day", "day"),
 )
 
-#: A person's pace and their last place in the fair queue.
+#: A person's pace.
 pacing = Table(
     "pacing",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("tat_us", BigInteger, nullable=False),
-    Column("last_tag", Double, nullable=False),
+    #: The latest moment `tat_us` was reckoned at: a clock that was set back is told from a pace that was loosened.
+    Column("seen_us", BigInteger, nullable=False, server_default=text("0")),
 )
 
-#: One row: the queue's virtual time, the highest tag claimed so far.
+#: One row: the virtual time among the flows. Whoever changes the queue locks it first (PostgreSQL).
 fairness = Table(
     "fairness",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("virtual_time", Double, nullable=False),
+)
+
+#: First level of the queue: servers, and people outside of servers. The lowest (tag, since) with jobs waiting is next.
+flows = Table(
+    "flows",
+    metadata,
+    Column("flow_id", BigInteger, primary_key=True, autoincrement=False),
+    #: Start tag while jobs wait, finish tag of the last one otherwise.
+    Column("tag", Double, nullable=False),
+    #: Since when jobs wait here without a break; decides between equal tags.
+    Column("since_us", BigInteger, nullable=False),
+    #: Jobs waiting: how many rows of `jobs` are queued here.
+    Column("waiting", Integer, nullable=False),
+    #: The virtual time among the people in this flow.
+    Column("virtual_time", Double, nullable=False),
+    Index("ix_flows_next", "tag", "since_us", "flow_id", sqlite_where=_BACKLOGGED, postgresql_where=_BACKLOGGED),
+)
+
+#: Second level: the people in a flow, in the same way.
+flow_users = Table(
+    "flow_users",
+    metadata,
+    Column("flow_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("tag", Double, nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Index(
+        "ix_flow_users_next",
+        "flow_id",
+        "tag",
+        "since_us",
+        "user_id",
+        sqlite_where=_BACKLOGGED,
+        postgresql_where=_BACKLOGGED,
+    ),
 )
 
 #: Odds and ends that outlive a restart.
@@ -179,6 +231,8 @@ __all__ = [
     "balances",
     "durations",
     "fairness",
+    "flow_users",
+    "flows",
     "guilds",
     "jobs",
     "ledger",

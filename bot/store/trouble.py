@@ -18,7 +18,8 @@ _SQLITE = {
     "SQLITE_CANTOPEN": "can't be opened: check that the folder exists and that Easel's user may write there.",
     "SQLITE_BUSY": "is locked by another program. Close whatever else has the file open.",
     "SQLITE_LOCKED": "is locked by another program. Close whatever else has the file open.",
-    "SQLITE_CORRUPT": "is damaged. Stop Easel, keep a copy of the file, then restore a backup or move the file away.",
+    "SQLITE_CORRUPT": "is damaged. Stop Easel, keep a copy of the file, see what `python -m bot db check` says, then "
+    "restore a backup or move the file away.",
     "SQLITE_NOTADB": "is not an SQLite database. Point EASEL_DATABASE_URL at another file, or move this one away.",
     "SQLITE_IOERR": "can't be read or written: the disk answers with errors. Check that it is sound and not full.",
 }

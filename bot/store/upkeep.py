@@ -9,8 +9,9 @@ from sqlalchemy import Connection, delete, func, select, text, update
 
 from bot.store.choices import write_meta
 from bot.store.outcomes import Erased
-from bot.store.tables import balances, jobs, ledger, metadata, pacing, people
+from bot.store.tables import balances, fairness, flow_users, flows, jobs, ledger, metadata, pacing, people
 from bot.store.times import day_of, from_us
+from bot.store.turns import lock_queue, miscounted
 
 #: Accounts are kept a little longer than the day they count for.
 _KEEP_ACCOUNTS = timedelta(days=3)
@@ -32,6 +33,9 @@ def erase_user(connection: Connection, user_id: int) -> Erased:
         connection.execute(update(ledger).where(ledger.c.user_id == user_id).values(user_id=None))
         connection.execute(delete(balances).where(balances.c.scope == "u", balances.c.subject_id == user_id))
         other += connection.execute(delete(pacing).where(pacing.c.user_id == user_id)).rowcount
+        lock_queue(connection)
+        connection.execute(delete(flow_users).where(flow_users.c.user_id == user_id))
+        connection.execute(delete(flows).where(flows.c.flow_id == -user_id))
     if gone or other:
         write_meta(connection, SCRUB_DUE, "1")
     return Erased(jobs=gone, live_jobs=live, other=other)
@@ -61,7 +65,16 @@ def purge(connection: Connection, before_us: int, now_us: int) -> int:
     _close_accounts(connection, day_of(from_us(now_us) - _KEEP_ACCOUNTS))
     live = select(jobs.c.user_id).where(jobs.c.ended_us.is_(None))
     connection.execute(delete(pacing).where(pacing.c.tat_us < before_us, pacing.c.user_id.not_in(live)))
+    _clear_queue(connection)
     return gone
+
+
+def _clear_queue(connection: Connection) -> None:
+    """Forget the turns of flows where nothing waits, once they would join where a newcomer does."""
+    lock_queue(connection)
+    time = select(fairness.c.virtual_time).scalar_subquery()
+    connection.execute(delete(flows).where(flows.c.waiting == 0, flows.c.tag <= time))
+    connection.execute(delete(flow_users).where(flow_users.c.flow_id.not_in(select(flows.c.flow_id))))
 
 
 def _close_accounts(connection: Connection, before_day: int) -> None:
@@ -83,7 +96,12 @@ def blank_dead_tokens(connection: Connection, now_us: int) -> None:
 
 def problems(connection: Connection) -> list[str]:
     """What is wrong with the content, a sentence each."""
-    return [*_damage(connection), *_wrong_balances(connection), *_wrong_ledger(connection)]
+    return [
+        *_damage(connection),
+        *_wrong_balances(connection),
+        *_wrong_ledger(connection),
+        *_wrong_queue(connection),
+    ]
 
 
 def _damage(connection: Connection) -> list[str]:
@@ -126,6 +144,14 @@ def _wrong_ledger(connection: Connection) -> list[str]:
     if count := connection.execute(unresolved).scalar_one():
         found.append(f"{count} finished jobs still have an open reservation.")
     return found
+
+
+def _wrong_queue(connection: Connection) -> list[str]:
+    return (
+        ["The queue's counts differ from the jobs that wait. The next start mends them."]
+        if miscounted(connection)
+        else []
+    )
 
 
 def tables_missing(connection: Connection) -> list[str]:

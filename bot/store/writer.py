@@ -49,6 +49,11 @@ class Writer:
         """Begin writing."""
         self._task = asyncio.create_task(self._work(), name="store-writer")
 
+    @property
+    def open(self) -> bool:
+        """Whether `run` takes anything."""
+        return self._task is not None and not self._closing and not self._task.done()
+
     async def run(self, batch: Batch[Q, R], request: Q) -> R:
         """Have `request` executed by `batch`, and return its result once it is committed.
 

@@ -5,6 +5,8 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,21 +34,54 @@ LEFT_BEHIND = {
         "INSERT INTO balances VALUES ('u', 1, 20577, 1), ('g', 50, 20577, 1)",
         "INSERT INTO pacing VALUES (1, 1777896001000000, 1.0)",
     ),
-    "0002": ("INSERT INTO people VALUES (1, 'fal-ai/qwen-image')",),
+    "0002": (
+        "INSERT INTO people VALUES (1, 'fal-ai/qwen-image')",
+        # One of another person, outside of servers, that fal has; one that ended untold; one whose record is broken.
+        *(
+            "INSERT INTO jobs (id, interaction_id, state, fence, attempts, user_id, guild_id, channel_id, role_ids,"
+            " endpoint, images, order_json, reply_json, token, token_expires_us, request_json, told, cancel_requested,"
+            f" fair_tag, fair_cost, created_us, ended_us) VALUES ('{job_id}', {number}, '{state}', 1, 1, 2, NULL, 70,"
+            """ '[]', 'e', 1, '{"endpoint":"e","prompt":"old","options":{},"given":[],"images":1}',"""
+            f""" '{{"application_id":3}}', '', 0, '{request}', 0, 0, 9.5, 1.0, 1777895000000000, {ended})"""
+            for number, (job_id, state, request, ended) in enumerate(
+                (
+                    (
+                        "oldjob000002",
+                        "running",
+                        '{"request_id":"r-2","status_url":"","response_url":"","cancel_url":""}',
+                        "NULL",
+                    ),
+                    (
+                        "oldjob000003",
+                        "failed",
+                        '{"request_id":"r-3","status_url":"","response_url":"","cancel_url":""}',
+                        "5",
+                    ),
+                    ("oldjob000004", "delivered", "{broken", "6"),
+                )
+            )
+        ),
+        "INSERT INTO ledger (job_id, user_id, guild_id, day, images, counted, pace_us, state, reserved_us) "
+        "VALUES ('oldjob000002', 2, NULL, 20577, 1, 1, 1000000, 'reserved', 1777895000000000)",
+        "INSERT INTO balances VALUES ('u', 2, 20577, 1)",
+        "UPDATE fairness SET virtual_time = 7.5",
+    ),
+    "0003": ("INSERT INTO meta VALUES ('of', 'revision 3')",),
 }
 
 
-def run(connection: Connection, *statements: str) -> None:
+def run(connection: Connection, statements: Iterable[str]) -> None:
     for statement in statements:
-        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(statement)  # no placeholders: a colon in JSON is a colon
 
 
 async def fill(url: str, revision: str) -> None:
-    database = Database(*parse_url(url), exclusive=True)
-    known = schema.REVISIONS[: schema.REVISIONS.index(revision) + 1]
-    statements = [statement for name in known for statement in LEFT_BEHIND[name]]
-    await database.write(lambda connection: run(connection, *statements))
-    await database.close()
+    """Every bot up to that revision, each in its time."""
+    for name in schema.REVISIONS[: schema.REVISIONS.index(revision) + 1]:
+        await migrated(url, name)
+        database = Database(*parse_url(url), exclusive=True)
+        await database.write(partial(run, statements=LEFT_BEHIND[name]))
+        await database.close()
 
 
 def test_the_known_revisions_are_the_files() -> None:
@@ -63,7 +98,6 @@ def test_the_known_revisions_are_the_files() -> None:
 async def test_a_database_of_every_earlier_revision_comes_forward_with_its_content(
     empty_url: str, revision: str
 ) -> None:
-    await migrated(empty_url, revision)
     await fill(empty_url, revision)
 
     store = await Store.open(empty_url, clock=Clock())
@@ -73,8 +107,19 @@ async def test_a_database_of_every_earlier_revision_comes_forward_with_its_conte
     assert (job.state, job.order.prompt, job.reply.interaction_id) == (JobState.QUEUED, "old", 42)
     assert await store.check() == []
     assert (await store.usage(job.actor)).images_today == 1
+    assert await store.ahead(["oldjob000001"]) == {"oldjob000001": 0}
     assert [claimed.id for claimed in await store.claim(5)] == ["oldjob000001"]
     assert (await store.preferences(1, 50)).user_model == ("fal-ai/qwen-image" if revision >= "0002" else None)
+    if revision >= "0002":
+        assert [old.id for old in await store.adopt()] == ["oldjob000002", "oldjob000003"]
+        assert await store.known_requests(["r-1", "r-2", "r-3"]) == {"r-2", "r-3"}
+        running = await store.job("oldjob000002")
+        assert running is not None
+        assert (running.fence, running.attempts, running.possible_doubles) == (2, 1, 0)
+    else:
+        assert await store.adopt() == []
+    assert await store.meta("of") == ("revision 3" if revision == "0003" else None)
+    assert await store.check() == []
     await store.close()
 
 
@@ -84,7 +129,7 @@ async def test_migrations_build_what_the_tables_say(empty_url: str) -> None:
     def described(connection: Connection) -> tuple[Any, Any]:
         schema.migrate(connection)
         by_migrations = description(connection)
-        run(connection, *(f"DROP TABLE {table.name}" for table in metadata.sorted_tables))
+        run(connection, [f"DROP TABLE {table.name}" for table in metadata.sorted_tables])
         metadata.create_all(connection)
         return by_migrations, description(connection)
 
@@ -122,7 +167,7 @@ def description(connection: Connection) -> dict[str, Any]:
 async def test_a_database_newer_than_the_code_is_left_alone(url: str) -> None:
     await (await Store.open(url)).close()
     database = Database(*parse_url(url), exclusive=True)
-    await database.write(lambda connection: run(connection, "UPDATE alembic_version SET version_num = '9999'"))
+    await database.write(lambda connection: run(connection, ["UPDATE alembic_version SET version_num = '9999'"]))
     try:
         for exclusive in (True, False):
             if exclusive:
@@ -132,14 +177,14 @@ async def test_a_database_newer_than_the_code_is_left_alone(url: str) -> None:
     finally:
         database = Database(*parse_url(url), exclusive=True)
         await database.write(
-            lambda connection: run(connection, f"UPDATE alembic_version SET version_num = '{schema.HEAD}'")
+            lambda connection: run(connection, [f"UPDATE alembic_version SET version_num = '{schema.HEAD}'"])
         )
         await database.close()
 
 
 async def test_a_database_of_another_program_is_left_alone(empty_url: str) -> None:
     database = Database(*parse_url(empty_url), exclusive=True)
-    await database.write(lambda connection: run(connection, "CREATE TABLE jobs (id INTEGER)"))
+    await database.write(lambda connection: run(connection, ["CREATE TABLE jobs (id INTEGER)"]))
     await database.close()
 
     with pytest.raises(StoreUnusable, match="another program"):
@@ -149,7 +194,7 @@ async def test_a_database_of_another_program_is_left_alone(empty_url: str) -> No
 async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> None:
     database = Database(*parse_url(empty_url), exclusive=True)
     # In the way of the second table of the first revision.
-    await database.write(lambda connection: run(connection, "CREATE TABLE pacing (id INTEGER)"))
+    await database.write(lambda connection: run(connection, ["CREATE TABLE pacing (id INTEGER)"]))
 
     with pytest.raises(StoreUnusable):
         await database.write(schema.migrate)
