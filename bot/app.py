@@ -9,6 +9,8 @@ import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from secrets import token_hex
 from typing import Any
 
 import aiohttp
@@ -42,6 +44,8 @@ _NOT_ACCEPTED = (
     "Discord does not accept the bot token. Copy it again from the Bot page of your application in Discord's developer "
     "portal (Reset Token shows a new one) and set it as DISCORD_TOKEN."
 )
+#: Where the store keeps the secret in callback addresses.
+CALLBACK_KEY = "callback_key"
 #: Where the store keeps the record of starts.
 STARTS = "starts"
 #: Old jobs are deleted this often.
@@ -75,9 +79,14 @@ async def run(settings: Settings) -> int:
                 cdn_url=settings.fal.cdn_url,
                 max_streams=settings.fal.max_streams,
                 store_payloads=settings.fal.store_payloads,
+                api_url=settings.fal.api_url,
             )
         )
         inputs = await stack.enter_async_context(Attachments(extra_origins=_sandbox_origins(settings)))
+        public_url = settings.web.public_url if settings.web.port is not None else None
+        if settings.web.public_url is not None and public_url is None:
+            log.warning("web.public_url has no effect without web.port: fal is asked instead")
+        callback_key = await _callback_key(store) if public_url is not None else b""
         runner = Runner(
             store=store,
             fal=fal,
@@ -87,21 +96,44 @@ async def run(settings: Settings) -> int:
             tick_s=settings.discord.progress_interval_s,
             clock=utcnow,
             inputs=inputs,
+            callback_url=partial(_callback_url, public_url, callback_key) if public_url is not None else None,
         )
         bot = EaselBot(Services(settings, store, catalogue, runner, utcnow))
         stack.push_async_callback(bot.close)
         if settings.web.port is not None:
-            from bot.web import start as start_web  # with cryptography, 8 MB that most bots do not need
+            from bot.web import Callback, Callbacks  # with cryptography, 8 MB that most bots do not need
+            from bot.web import start as start_web
 
             async def health() -> Mapping[str, bool]:
                 return {"discord": bot.is_ready(), "store": (await store.meta("alive")) is None}
 
-            web = await start_web(settings.web, health)
+            async def heard(callback: Callback) -> None:
+                await runner.heard(callback.job_id, callback.attempt, callback.request_id)
+
+            callbacks = None
+            if public_url is not None:
+                callbacks = Callbacks(key=callback_key, heard=heard, rest_url=settings.fal.rest_url, clock=utcnow)
+            web = await start_web(settings.web, health, callbacks=callbacks)
             stack.push_async_callback(web.cleanup)
         stack.push_async_callback(runner.stop)
         await _until_stopped(bot, runner, store, settings, token.get_secret_value())
     log.info("stopped")
     return 0
+
+
+async def _callback_key(store: Store) -> bytes:
+    """The secret in the addresses fal calls back, made once; addresses given away before a restart stay good."""
+    known = await store.meta(CALLBACK_KEY)
+    if known is None:
+        known = token_hex(32)
+        await store.set_meta(CALLBACK_KEY, known)
+    return bytes.fromhex(known)
+
+
+def _callback_url(public_url: str, key: bytes, job_id: str, attempt: int) -> str:
+    from bot.web import callback_url
+
+    return callback_url(public_url, job_id, attempt, key)
 
 
 def _offered(settings: Settings) -> Catalogue:

@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -64,6 +64,9 @@ UNREACHABLE_PAUSES_S = (1, 2, 4, 8, 15, 30, 30)
 PATIENCE_PAUSES_S = (2, 4, 8, 15, 30, *(60,) * 14)
 #: Weight of the newest painting in the expected time of its model.
 LEARNING_RATE = 0.3
+#: A callback is waited for this many times the usual duration before fal is watched, and at least so long.
+CALLBACK_PATIENCE = 2.0
+LEAST_CALLBACK_WAIT_S = 15.0
 #: A job found after its deadline (a long stop) is still looked at for this long.
 LEAST_WATCH_S = 5.0
 #: Paintings whose time is written down at every tick, at most; enough to learn from.
@@ -157,6 +160,7 @@ class Runner:
         tick_s: float,
         clock: Callable[[], datetime],
         inputs: Inputs,
+        callback_url: Callable[[str, int], str] | None = None,
     ) -> None:
         self._store = store
         self._fal = fal
@@ -166,6 +170,7 @@ class Runner:
         self._tick_s = tick_s
         self._clock = clock
         self._inputs = inputs
+        self._callback_url = callback_url
         self._delivery: Delivery | None = None
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -252,6 +257,15 @@ class Runner:
                 return CancelOutcome(True, "This one is cancelled already. Your quota was not used.")
             case _:
                 return CancelOutcome(False, "This one has ended already, so there is nothing to cancel.")
+
+    async def heard(self, job_id: str, attempt: int, request_id: str) -> None:
+        """Fal called back (verified): a hint to look at fal now."""
+        log.debug("callback", extra={"job": job_id, "attempt": attempt})
+        under_way = self._running.get(job_id)
+        request = under_way.job.request if under_way is not None else None
+        if under_way is not None and request is not None and request.request_id == request_id:
+            under_way.called_back.set()
+        self._fal.wake(request_id)
 
     def expected_s(self, model: Model, images: int) -> float:
         """Seconds from submit to finished, learned from past jobs of this model."""
@@ -429,6 +443,7 @@ class Runner:
                     start_timeout_s=self._settings.start_timeout_s,
                     store_payload=model.store_payload,
                     model=model,
+                    webhook_url=self._callback_url(job.id, job.attempts) if self._callback_url else None,
                 )
             except FalUnreachable:
                 if pause_s is None or self._stopping.is_set():
@@ -463,6 +478,9 @@ class Runner:
         deadline_s = self._settings.job_timeout_s - self._age_s(job)
         try:
             async with asyncio.timeout(max(deadline_s, LEAST_WATCH_S)):
+                if await self._called_back(under_way):
+                    self._learn(model, under_way)
+                    return
                 async with aclosing(self._fal.watch(request, expected_s=expected_s)) as statuses:
                     async for status in statuses:
                         if isinstance(status, Completed):
@@ -473,6 +491,19 @@ class Runner:
                 await self._fal.cancel(request)
             raise PaintingTimedOut from None
         self._learn(model, under_way)
+
+    async def _called_back(self, under_way: _UnderWay) -> bool:
+        """Where fal calls back, it need not be watched for as long as this model usually takes; False: it must.
+
+        The result is asked for next, so a callback is only ever a hint.
+        """
+        if self._callback_url is None:
+            return False
+        under_way.started_at = self._clock()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(CALLBACK_PATIENCE * under_way.expected_s, LEAST_CALLBACK_WAIT_S)):
+                await under_way.called_back.wait()
+        return under_way.called_back.is_set()
 
     def _show(self, under_way: _UnderWay, status: Waiting | Working) -> None:
         if isinstance(status, Waiting):
@@ -700,6 +731,8 @@ class _UnderWay:
     step: int | None = None
     steps: int | None = None
     waiting: WaitingAtFal | None = None
+    #: fal has called back about this request.
+    called_back: asyncio.Event = field(default_factory=asyncio.Event)
 
     def progress(self, now: datetime) -> Progress:
         """The state as an event."""

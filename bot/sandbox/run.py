@@ -453,5 +453,6 @@ def _child_environment(host: str, page_port: int, fal_port: int, database_url: s
         "EASEL_FAL__QUEUE_URL": fal,
         "EASEL_FAL__REST_URL": fal,
         "EASEL_FAL__CDN_URL": fal,
+        "EASEL_FAL__API_URL": fal,
         "EASEL_DATABASE_URL": database_url,
     }

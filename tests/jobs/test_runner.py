@@ -70,6 +70,7 @@ class ScriptedFal:
         start_timeout_s: float,
         store_payload: bool,
         model: Model,
+        webhook_url: str | None = None,
     ) -> FalRequest:
         self.submitted.append((endpoint, arguments))
         self.posts_begun.set()

@@ -1,0 +1,57 @@
+"""fal calls back over real sockets: nothing is watched, and a missing callback is no loss."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.e2e.place import Child, Place, a_childs_place
+
+
+def a_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[tuple[Place, str]]:
+    url = f"http://127.0.0.1:{a_free_port()}"
+    async with a_childs_place(tmp_path, EASEL_WEB__PORT=url.rsplit(":", 1)[1], EASEL_WEB__PUBLIC_URL=url) as (
+        place,
+        child,
+    ):
+        await started(child)
+        yield place, url
+
+
+async def started(child: Child) -> None:
+    await child.start()
+
+
+async def test_a_picture_costs_three_calls_where_fal_calls_back(house: tuple[Place, str]) -> None:
+    place, url = house
+    record = await place.imagine(prompt="a lighthouse that is called about")
+    await place.picture(record)
+    (job,) = place.at_fal("a lighthouse that is called about")
+    assert place.fal.requests_of(job) == {"submit": 1, "result": 1, "media": 1}
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as answer:
+        figures = await answer.text()
+    assert 'easel_callbacks_total{outcome="accepted"} 1.0' in figures
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/health") as answer:
+        assert (await answer.json())["parts"]["store"] is True
+
+
+async def test_a_stranger_is_refused_without_a_word(house: tuple[Place, str]) -> None:
+    _, url = house
+    async with aiohttp.ClientSession() as session:
+        answers = []
+        for path in ("/fal/somejob00001/1/00", "/fal/", "/fal/x"):
+            async with session.post(f"{url}{path}", json={"request_id": "r"}) as answer:
+                answers.append((answer.status, await answer.read()))
+    assert answers == [(401, answers[0][1])] * 3
