@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 import aiohttp
 import discord
 
+from bot import metrics
 from bot.catalogue import parse, with_seed
 from bot.catalogue.model import Model, Order
 from bot.ids import new_job_id
@@ -100,6 +101,7 @@ async def _show(interaction: Interaction, services: Services, model: Model, acce
     except BaseException:
         await services.runner.unanswered(job.id)
         raise
+    metrics.FIRST_ANSWER_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
     await services.runner.answered(job.id, message_id)
 
 

@@ -22,6 +22,7 @@ import aiohttp
 import discord
 from discord.ext import commands
 
+from bot import metrics
 from bot.jobs.events import Fetching, Progress
 from bot.jobs.job import Failure, Job, JobState
 from bot.jobs.runner import Ready, Undeliverable
@@ -183,6 +184,8 @@ class DiscordDelivery:
             except discord.NotFound:
                 return False
             except discord.HTTPException as error:
+                if error.status == 429:
+                    metrics.DISCORD_RATE_LIMITED.inc()
                 if error.status < 500 and error.status != 429:
                     return None
             except (aiohttp.ClientError, OSError, TimeoutError):
@@ -280,6 +283,7 @@ class DiscordDelivery:
         """Edit the answer to the interaction, by its token."""
         webhook = discord.Webhook.partial(job.reply.application_id, job.reply.token, client=self._bot)
         message = await webhook.edit_message(ORIGINAL, view=view, attachments=files)
+        metrics.DISCORD_EDITS.inc()
         return message.id
 
     async def _patch_message(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
@@ -287,6 +291,7 @@ class DiscordDelivery:
         channel = self._bot.get_partial_messageable(job.actor.channel_id, guild_id=job.actor.guild_id)
         message = channel.get_partial_message(job.reply.message_id or 0)
         await message.edit(view=view, attachments=files)
+        metrics.DISCORD_EDITS.inc()
         return message.id
 
     async def _post(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
@@ -297,6 +302,7 @@ class DiscordDelivery:
             if posted is not None:
                 return posted
         message = await channel.send(view=view, files=files, nonce=f"{job.id}{job.state.value[:1]}")
+        metrics.DISCORD_POSTS.inc()
         return message.id
 
     def _nonce_forgotten(self, job: Job) -> bool:

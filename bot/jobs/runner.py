@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from bot import metrics
 from bot.catalogue import Catalogue, arguments, picture_options, with_pictures
 from bot.catalogue.model import Json, Model
 from bot.errors import (
@@ -207,9 +208,12 @@ class Runner:
             self._answers.pop(new.id, None)
             raise
         if isinstance(outcome, Accepted):
+            metrics.JOBS_ACCEPTED.inc()
             self._waiting[new.id] = outcome.job
             self._wake.set()
         else:
+            if isinstance(outcome, Refused):
+                metrics.JOBS_REFUSED.labels(outcome.rule).inc()
             self._answers.pop(new.id, None)
         return outcome
 
@@ -666,6 +670,8 @@ class Runner:
     async def _advance(self, job: Job, to: JobState, **changes: Any) -> Job | None:
         """Move in the store; None when somebody else moved the job first (a cancel, an erasure)."""
         moved = await self._store.advance(job, to, **changes)
+        if moved is not None:
+            _count_end(moved)
         if moved is None:
             log.info("job moved elsewhere", extra={"job": job.id, "wanted": to.value})
         return moved
@@ -702,6 +708,8 @@ class Runner:
         """Keep places in the queue and remaining times current."""
         while True:
             await asyncio.sleep(self._tick_s)
+            metrics.JOBS_IN_FLIGHT.set(self._in_flight)
+            metrics.JOBS_WAITING.set(len(self._waiting))
             now = self._clock()
             away = self._fal.away
             for under_way in list(self._running.values()):
@@ -745,6 +753,20 @@ class _UnderWay:
         if self.fraction:
             left_s = spent_s / self.fraction - spent_s
         return Painting(self.fraction, self.step, self.steps, left_s if left_s > 0.5 else None)
+
+
+def _count_end(job: Job) -> None:
+    match job.state:
+        case JobState.DELIVERED:
+            metrics.JOBS_DELIVERED.inc()
+            if job.finished_at is not None and job.ended_at is not None:
+                metrics.FAL_DONE_TO_POSTED_SECONDS.observe((job.ended_at - job.finished_at).total_seconds())
+        case JobState.CANCELLED:
+            metrics.JOBS_CANCELLED.inc()
+        case JobState.FAILED:
+            metrics.JOBS_FAILED.labels(job.failure.code if job.failure is not None else "unknown").inc()
+        case _:
+            pass
 
 
 async def _with_matching_masks(fetched: dict[str, tuple[str, Picture]]) -> dict[str, tuple[str, Picture]]:
