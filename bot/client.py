@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from typing import Any
@@ -29,6 +30,10 @@ COGS = (
 
 #: Connections to Discord. Deliveries use at most a part (see cogs.delivery), so that first answers always find one.
 MAX_CONNECTIONS = 96
+#: How long a stop waits for commands to say their answer.
+ANSWERS_S = 0.8
+#: How the names of discord.py's tasks for commands, presses and listeners begin.
+_COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "discord.py: on_interaction")
 
 
 def point_discord_at(settings: DiscordSettings) -> None:
@@ -91,6 +96,11 @@ class EaselBot(commands.Bot):
         await self.services.store.set_meta(key, digest + _versions(held))
         log.info("commands synced", extra={"commands": len(held)})
 
+    async def close(self) -> None:
+        """Let commands under way say their answer, then leave: a job they accepted is on record by now."""
+        await _ended(_commands_under_way(), ANSWERS_S)
+        await super().close()
+
     async def on_ready(self) -> None:
         """Log the moment the bot can be used."""
         log.info("ready", extra={"bot_user": str(self.user), "servers": len(self.guilds)})
@@ -98,6 +108,17 @@ class EaselBot(commands.Bot):
 
 def _connector() -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=30)
+
+
+def _commands_under_way() -> set[asyncio.Task[Any]]:
+    """Commands, presses and listeners; discord.py keeps no list of them, but it names them."""
+    own = asyncio.current_task()
+    return {task for task in asyncio.all_tasks() if task is not own and task.get_name().startswith(_COMMAND_TASKS)}
+
+
+async def _ended(tasks: set[asyncio.Task[Any]], within_s: float) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=within_s)
 
 
 def _digest(payload: list[dict[str, Any]]) -> str:

@@ -53,3 +53,23 @@ async def test_a_stop_is_quick_and_what_was_finished_meanwhile_is_delivered_soon
         assert verdict.faults == {}
         assert verdict.pictures == jobs
         assert caught_up_s <= CATCH_UP_S
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.1])
+async def test_people_who_are_being_answered_at_a_stop_get_their_pictures(
+    after_s: float, forks: Forks, tmp_path: Path
+) -> None:
+    async with a_world(forks, tmp_path) as world:
+        await world.start()
+        for _ in range(60):
+            await world.ask()
+        await asyncio.sleep(after_s)
+        assert world.child is not None
+        world.child.signal(signal.SIGTERM)
+        assert await world.gone(within_s=STOP_S) == 0
+        await world.start()
+        assert await world.drained()
+        await world.kill()
+        verdict = await world.verdict()
+        print(f"stopped {after_s} s after 60 questions at once; {verdict}")
+        assert verdict.faults == {}
