@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -105,11 +105,14 @@ def size_px(model: Model, arguments: Mapping[str, Json]) -> tuple[int, int]:
     return PRESETS.get(value) or _AUTO_SIZES.get(value, (1024, 1024))
 
 
-def billable_units(model: Model, made: Plan) -> str:
-    """What X-Fal-Billable-Units says: pictures, or megapixels rounded up."""
+def billable_units(model: Model, sizes_px: Sequence[tuple[int, int]]) -> str:
+    """What X-Fal-Billable-Units says: pictures, or megapixels (whole ones where fal rounds up)."""
     if model.price.unit == "image":
-        return str(made.count)
-    return str(made.count * max(1, math.ceil(made.pixels / 1_000_000)))
+        return str(len(sizes_px))
+    each = [width * height / 1_000_000 for width, height in sizes_px]
+    if model.price.round_up_megapixels:
+        return str(sum(math.ceil(megapixels) for megapixels in each))
+    return f"{sum(each):.2f}"
 
 
 def picture_urls(model: Model, arguments: Mapping[str, Json]) -> Iterator[tuple[tuple[str | int, ...], str]]:

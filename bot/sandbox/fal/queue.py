@@ -372,7 +372,8 @@ class Queue:
             content["prompt"] = made.prompt
         if output.usage:
             content["usage"] = _usage(made)
-        return Answer.of(200, content, X_Fal_Billable_Units=order.billable_units(job.model, made))
+        sizes_px = [(width, height) for _, width, height in pictures]
+        return Answer.of(200, content, X_Fal_Billable_Units=order.billable_units(job.model, sizes_px))
 
     def _image(
         self, job: Job, made: order.Plan, index: int, picture: tuple[bytes, int, int], inline: bool

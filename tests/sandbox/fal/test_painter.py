@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 
 from bot.catalogue.model import Json, Kind, Model
 from bot.sandbox.fal import FalStandIn, caption, pace
-from bot.sandbox.fal.order import Format, plan, size_px
+from bot.sandbox.fal.order import Format, billable_units, plan, size_px
 from bot.sandbox.fal.painter import Commission, black, flat, paint
 from tests.sandbox.fal.conftest import StartStandIn, finish, png, send, submit
 
@@ -244,3 +244,19 @@ def test_progress_lines_look_like_tqdm() -> None:
     assert pace.bar(7, 20, 1.37) == " 35%|███▌      | 7/20 [00:01<00:02,  5.11it/s]"
     assert pace.bar(0, 20, 0) == "  0%|          | 0/20 [00:00<?, ?it/s]"
     assert pace.bar(2, 4, 130) == " 50%|█████     | 2/4 [02:10<02:10, 65.00s/it]"
+
+
+def test_large_pictures_do_not_take_minutes(models: tuple[Model, ...]) -> None:
+    seedream = by_endpoint(models, "fal-ai/bytedance/seedream/v4/text-to-image")
+    assert pace.painting_s(seedream, {}, pixels=4096 * 2304, pictures=1, chance=1) < 40
+
+
+def test_megapixels_are_billed_as_they_are_painted_and_rounded_up_where_fal_does(models: tuple[Model, ...]) -> None:
+    flux, seedream = (
+        by_endpoint(models, "fal-ai/flux-1/schnell"),
+        by_endpoint(models, "fal-ai/bytedance/seedream/v3/text-to-image"),
+    )
+    inpaint = by_endpoint(models, "fal-ai/z-image/turbo/inpaint")
+    assert billable_units(flux, [(1024, 768), (1024, 1024)]) == "3"
+    assert billable_units(inpaint, [(640, 480), (640, 480)]) == "0.61"
+    assert billable_units(seedream, [(2048, 2048)] * 2) == "2"
