@@ -136,10 +136,11 @@ async def test_stale_autocomplete_answers_are_dropped(fake: PageFake, visit: Ope
     assert len(_sent(fake, "autocomplete")) == 2, "typing is asked about once, when it pauses"
 
 
+@pytest.mark.parametrize("phone", [False, True])
 async def test_what_is_missing_or_out_of_range_is_said_beside_the_field_and_nothing_is_sent(
-    fake: PageFake, visit: Open
+    fake: PageFake, visit: Open, phone: bool
 ) -> None:
-    page = await visit()
+    page = await visit(phone=phone)
     await _begin(page, "imagine")
     await page.get_by_test_id("send").click()
     await expect(page.get_by_test_id("error-prompt")).to_have_text("This option is required.")
@@ -200,6 +201,19 @@ async def test_a_pasted_command_line_fills_the_fields(fake: PageFake, visit: Ope
     await expect(page.get_by_test_id("command-option-prompt")).to_have_value("a fox: red, in snow")
     await expect(page.get_by_test_id("command-option-count")).to_have_value("2")
     await expect(page.get_by_test_id("command-option-seed")).to_have_value("77")
+
+
+async def test_a_command_typed_out_and_sent_with_the_button_is_a_command(fake: PageFake, visit: Open) -> None:
+    page = await visit()
+    await page.get_by_test_id("composer").fill("/usage")
+    await page.get_by_test_id("send").click()
+    await expect(page.get_by_test_id("composer")).to_have_value("")
+    assert [what for what, _ in fake.posted] == ["interact"]
+
+    await page.get_by_test_id("composer").fill("/imagine")
+    await page.get_by_test_id("send").click()
+    await expect(page.get_by_test_id("command-option-prompt")).to_be_focused()
+    assert len(fake.posted) == 1
 
 
 async def test_a_newcomer_presses_an_example_and_enter(fake: PageFake, visit: Open) -> None:

@@ -518,6 +518,12 @@ export class Composer {
   }
 
   submit() {
+    // "/usage" and the send button, as on a phone: the command, not the words.
+    const named = this.leaf ? null : leafByTitle(this.text.value.trim().replace(/^\//, "").toLowerCase());
+    if (named && this.text.value.trimStart().startsWith("/")) {
+      this.begin(named);
+      if (named.options.some((option) => option.required)) return;
+    }
     if (this.leaf) this.#submitCommand();
     else this.#submitText();
   }
@@ -528,10 +534,7 @@ export class Composer {
       field.fail(field.check());
       if (field.error && !first) first = field;
     }
-    const ready = this.fields.length > 0 && this.fields.every((field) => !field.empty());
-    if (ready && matchMedia("(pointer: coarse)").matches) {
-      for (const field of this.fields) field.fit?.(); // no keyboard over what is ready to be sent
-    } else if (first) {
+    if (first) {
       first.focus();
       this.#close();
       const wrong = this.fields.filter((field) => field.error).length;
