@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from bot import metrics
 from bot.catalogue import Catalogue, arguments, picture_options, with_pictures
-from bot.catalogue.model import Json, Model
+from bot.catalogue.model import Json, Kind, Model, Order
 from bot.errors import (
     AnswerLost,
     EaselError,
@@ -35,6 +35,7 @@ from bot.fal import CancelAnswer, Completed, Fal, Waiting, Working, read_progres
 from bot.jobs.events import FalAway, Painting, Progress, WaitingAtFal, WaitingHere
 from bot.jobs.gate import Gate
 from bot.jobs.job import TERMINAL, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Result
+from bot.jobs.reconcile import Reconciler
 from bot.limits import Policy, Refused
 from bot.logs import incident
 from bot.media import Picture, fit, inspect, mask_matches
@@ -57,6 +58,13 @@ DELIVERIES_AT_ONCE = 64
 SUBMITS_AT_ONCE = 32
 #: The largest single picture fetched from fal.
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
+#: How long a process that hangs or dies keeps its jobs from others that share the database.
+LEASE_S = 30.0
+#: Attempts to submit, when each one's answer was lost and fal does not seem to have it.
+MOST_ATTEMPTS = 3
+#: Options whose values differ from attempt to attempt, or must not be compared.
+PICTURE_KINDS = frozenset({Kind.PICTURE, Kind.PICTURES, Kind.CONTROLNET, Kind.IP_ADAPTER})
+SECRETS = frozenset({"openai_api_key"})
 #: How long a job waits for the first answer to the interaction before it starts anyway.
 ANSWER_WAIT_S = 10.0
 #: Pauses between submits that certainly never left (connection refused, no such host).
@@ -110,6 +118,9 @@ class Delivery(Protocol):
             PaintingFailed: they can't be posted anywhere.
         """
 
+    async def was_answered(self, job: Job) -> bool | None:
+        """Whether the first answer to the interaction went out; None when that can't be found out."""
+
     async def tell(self, job: Job) -> None:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
 
@@ -127,14 +138,14 @@ class CancelOutcome:
 
 
 class AnswerLostForGood(PaintingFailed):
-    """A submit left and its answer never came; it is not repeated, because fal may have it."""
+    """Every attempt left, none was answered, and fal does not seem to have any of them."""
 
     code = "answer_lost"
 
     def __init__(self) -> None:
         super().__init__(
-            "fal.ai did not answer when I handed it this picture, so I can't tell whether it began. To avoid "
-            "paying twice I did not send it again. Your quota was not used; press Again to try once more."
+            "fal.ai did not answer when I handed it this picture, and it did not turn up there later. "
+            "Your quota was not used; press Again to try once more."
         )
 
 
@@ -162,6 +173,7 @@ class Runner:
         clock: Callable[[], datetime],
         inputs: Inputs,
         callback_url: Callable[[str, int], str] | None = None,
+        lease_s: float = LEASE_S,
     ) -> None:
         self._store = store
         self._fal = fal
@@ -172,6 +184,14 @@ class Runner:
         self._clock = clock
         self._inputs = inputs
         self._callback_url = callback_url
+        self._lease_s = lease_s
+        self._reconciler = Reconciler(
+            fal=fal,
+            records=store,
+            clock=clock,
+            wait_s=settings.reconcile_s,
+            store_payloads=settings.store_payloads,
+        )
         self._delivery: Delivery | None = None
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -183,6 +203,10 @@ class Runner:
         self._answers: dict[str, asyncio.Event] = {}
         self._messages: dict[str, int] = {}
         self._unwanted: set[str] = set()
+        #: Leased to us, but nobody here worked on them when last looked at.
+        self._idle: frozenset[str] = frozenset()
+        #: Other processes may have queued something that this one does not know of.
+        self._look_around = False
         self._fresh_durations: list[tuple[str, float]] = []
         self._durations: dict[str, float] = {}
         self._submits = asyncio.Semaphore(SUBMITS_AT_ONCE)
@@ -250,6 +274,7 @@ class Runner:
                 return await self._cancel_waiting(job)
             case JobState.SUBMITTING:
                 self._unwanted.add(job_id)
+                self._reconciler.give_up(job_id, job.attempts)
                 return CancelOutcome(
                     True, "Cancelling: I stop it as soon as fal.ai has answered. Your quota is not used."
                 )
@@ -263,12 +288,14 @@ class Runner:
                 return CancelOutcome(False, "This one has ended already, so there is nothing to cancel.")
 
     async def heard(self, job_id: str, attempt: int, request_id: str) -> None:
-        """Fal called back (verified): a hint to look at fal now."""
+        """Fal called back (verified): a hint to look now, and the name of a request whose answer was lost."""
         log.debug("callback", extra={"job": job_id, "attempt": attempt})
         under_way = self._running.get(job_id)
         request = under_way.job.request if under_way is not None else None
         if under_way is not None and request is not None and request.request_id == request_id:
             under_way.called_back.set()
+        elif under_way is None and job_id in self._lives:
+            self._reconciler.heard(job_id, attempt, request_id)
         self._fal.wake(request_id)
 
     def expected_s(self, model: Model, images: int) -> float:
@@ -283,7 +310,10 @@ class Runner:
         if self._delivery is None:
             raise RuntimeError("attach a delivery before run()")
         self._durations = dict(await self._store.durations())
-        ticker = asyncio.create_task(self._tick_forever(), name="runner-ticks")
+        helpers = [
+            asyncio.create_task(self._tick_forever(), name="runner-ticks"),
+            asyncio.create_task(self._keep_leases_forever(), name="runner-leases"),
+        ]
         try:
             await self._recover()
             while not self._stopping.is_set():
@@ -291,8 +321,9 @@ class Runner:
                 if not await self._claim_some():
                     await self._wake.wait()
         finally:
-            ticker.cancel()
-            await asyncio.gather(ticker, return_exceptions=True)
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
 
     async def stop(self) -> None:
         """Stop claiming, let submits and posts under way end, leave everything else to the next start."""
@@ -307,15 +338,17 @@ class Runner:
         await asyncio.gather(*left, return_exceptions=True)
         with suppress(EaselError):
             await self._write_durations()
+            await self._store.release_leases()
 
     async def _claim_some(self) -> bool:
         """Take the fairest waiting jobs; False when there is no room or nothing waits."""
         limit = self._settings.max_in_flight
         room = CLAIM_BATCH if limit == 0 else min(CLAIM_BATCH, limit - self._in_flight)
-        if room <= 0 or not self._waiting:
+        if room <= 0 or not (self._waiting or self._look_around):
             return False
+        self._look_around = False
         try:
-            claimed = await self._store.claim(room)
+            claimed = await self._store.claim(room, lease_s=self._lease_s)
         except EaselError:
             log.exception("claim failed")
             await asyncio.sleep(1)
@@ -323,29 +356,69 @@ class Runner:
         for job in claimed:
             self._waiting.pop(job.id, None)
             self._start(job)
-        if not claimed:
+        if not claimed and self._waiting:
             # We think jobs wait, the store knows better (cancelled, or erased with their owner's data).
             self._waiting = {job.id: job for job in await self._store.live_jobs() if job.state is JobState.QUEUED}
         return bool(claimed)
 
     async def _recover(self) -> None:
         """Take up every job that an earlier process left unfinished."""
-        jobs = await self._store.live_jobs()
-        for job in jobs:
-            match job.state:
-                case JobState.QUEUED:
-                    self._waiting[job.id] = job
-                case JobState.SUBMITTING:
-                    self._start(job, left_over=True)
-                case JobState.HELD:
-                    pass
-                case _:
-                    self._start(job)
-        untold = await self._store.untold()
-        for job in untold:
-            self._start(job)
-        if jobs or untold:
-            log.info("recovered", extra={"jobs": len(jobs), "waiting": len(self._waiting), "untold": len(untold)})
+        self._waiting = {job.id: job for job in await self._store.live_jobs() if job.state is JobState.QUEUED}
+        unseen = [job for job in self._waiting.values() if job.reply.message_id is None]
+        adopted = await self._adopt()
+        if self._waiting or adopted:
+            log.info("recovered", extra={"jobs": adopted, "waiting": len(self._waiting)})
+        # A process that was killed between acceptance and answer: the person saw a failure, so nothing is painted.
+        await asyncio.gather(*(self._check_answer(job) for job in unseen))
+
+    async def _check_answer(self, job: Job) -> None:
+        async with self._submits:
+            if await self._shown_by().was_answered(job) is False:
+                await self.unanswered(job.id)
+
+    async def _adopt(self, orphans: Collection[str] = ()) -> int:
+        """Take over what no living process cares for; how many."""
+        adopted = 0
+        while jobs := await self._store.adopt(lease_s=self._lease_s, orphans=orphans):
+            orphans = ()
+            for job in jobs:
+                self._start(job, left_over=job.state is JobState.SUBMITTING)
+            adopted += len(jobs)
+        return adopted
+
+    async def _keep_leases_forever(self) -> None:
+        """Hold on to our jobs; stop working on one that another process has taken over."""
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            try:
+                await self._keep_leases()
+            except EaselError:
+                log.exception("leases not kept")
+
+    async def _keep_leases(self) -> None:
+        before = set(self._lives)
+        held = await self._store.keep_leases(self._lease_s)
+        for job_id in before - held:
+            await self._drop_if_lost(job_id)
+        # Twice in a row: a claim whose answer is just on its way is no orphan.
+        idle = held - self._lives.keys()
+        orphans, self._idle = idle & self._idle, idle
+        if orphans or self._store.shared:
+            await self._adopt(orphans)
+        if self._store.shared:
+            self._look_around = True
+            self._wake.set()
+
+    async def _drop_if_lost(self, job_id: str) -> None:
+        """Not held any more: it ended meanwhile, or another process thought us dead."""
+        job = await self._store.job(job_id)
+        life = self._lives.get(job_id)
+        if life is None or job is None or job.state in TERMINAL:
+            return
+        if job_id not in await self._store.keep_leases(self._lease_s):
+            log.warning("another process took this job over", extra={"job": job_id})
+            metrics.LEASES_LOST.inc()
+            life.cancel()
 
     def _start(self, job: Job, *, left_over: bool = False) -> None:
         task = asyncio.create_task(self._live(job, left_over=left_over), name=f"job-{job.id}")
@@ -385,9 +458,7 @@ class Runner:
         """From claimed to painted, while counting against the jobs in flight; None when it was cancelled."""
         self._in_flight += 1
         try:
-            if left_over:
-                raise AnswerLostForGood
-            running = await self._submit(job) if job.state is JobState.SUBMITTING else job
+            running = await self._submit(job, unsure=left_over) if job.state is JobState.SUBMITTING else job
             if running is not None:
                 await self._watch(running)
             return running
@@ -396,20 +467,74 @@ class Runner:
             self._running.pop(job.id, None)
             self._wake.set()
 
-    async def _submit(self, job: Job) -> Job | None:
-        """Exactly one POST, then its answer on record."""
+    async def _submit(self, job: Job, *, unsure: bool) -> Job | None:
+        """One POST, then its answer on record; never a second one before it is known what became of the first.
+
+        Args:
+            unsure: a POST of this attempt may have left already.
+        """
         await self._wait_for_answer(job)
-        if job.cancel_requested or job.id in self._unwanted:
-            ended = await self._cancelled(job, "Cancelled before it was handed to fal.ai: nothing was charged.")
-            if ended is not None:
-                await self._tell(ended)
-            return None
-        async with self._submits:
-            running = await self._guard(self._post_and_record(job))
-        if running is not None and (running.cancel_requested or job.id in self._unwanted):
-            outcome = await self._cancel_running(running)
-            return None if outcome.cancelled else running
-        return running
+        if unsure and job.reply.message_id is None and await self._shown_by().was_answered(job) is False:
+            self._unwanted.add(job.id)  # its POST waited for an answer that never went out
+        while True:
+            if unsure:
+                request = await self._find_lost(job)
+                if request is not None:
+                    return await self._unless_unwanted(await self._advance(job, JobState.RUNNING, request=request))
+            if job.cancel_requested or job.id in self._unwanted:
+                await self._give_up(job, unsure=unsure)
+                return None
+            if unsure:
+                again = await self._again(job)
+                if again is None:
+                    return None
+                job = again
+            try:
+                async with self._submits:
+                    return await self._unless_unwanted(await self._guard(self._post_and_record(job)))
+            except AnswerLost:
+                unsure = True
+
+    async def _find_lost(self, job: Job) -> FalRequest | None:
+        """What fal made of an attempt whose answer is missing."""
+        model = self._model(job)
+        private = {option.name for option in model.options if option.kind in PICTURE_KINDS or option.name in SECRETS}
+        sent = {name: value for name, value in self._arguments(model, job, job.order).items() if name not in private}
+        self._publish(job, FalAway())
+        unwanted = job.cancel_requested or job.id in self._unwanted
+        deadline = self._clock() if unwanted else None  # one look: what nobody wants is not waited for
+        return await self._reconciler.find(job, sent, listed=model.store_payload, deadline=deadline)
+
+    async def _again(self, job: Job) -> Job | None:
+        """The next attempt, on record as a possible double; None when the job has moved elsewhere.
+
+        Raises:
+            AnswerLostForGood: there were enough attempts.
+        """
+        if job.attempts >= MOST_ATTEMPTS:
+            raise AnswerLostForGood
+        again = await self._store.resubmit(job)
+        if again is not None:
+            metrics.POSSIBLE_DOUBLES.inc()
+            log.warning("submitting again, possibly a double", extra={"job": job.id, "attempt": again.attempts})
+        return again
+
+    async def _give_up(self, job: Job, *, unsure: bool) -> None:
+        """Cancelled before fal's request was known."""
+        if unsure:
+            sentence = "Cancelled. fal.ai never answered, so it may still charge for it; your quota was not used."
+        else:
+            sentence = "Cancelled before it was handed to fal.ai: nothing was charged."
+        ended = await self._cancelled(job, sentence)
+        if ended is not None:
+            await self._tell(ended)
+
+    async def _unless_unwanted(self, running: Job | None) -> Job | None:
+        """The running job, unless it was cancelled while it was being handed over."""
+        if running is None or not (running.cancel_requested or running.id in self._unwanted):
+            return running
+        outcome = await self._cancel_running(running)
+        return None if outcome.cancelled else running
 
     async def _wait_for_answer(self, job: Job) -> None:
         """Nothing is spent before the person has seen that the job was taken."""
@@ -422,15 +547,14 @@ class Runner:
     async def _post_and_record(self, job: Job) -> Job | None:
         model = self._model(job)
         order = with_pictures(job.order, await self._upload_inputs(model, job))
-        secret = self._settings.openai_api_key
-        payload = arguments(
-            model,
-            order,
-            safety_checker=not (self._settings.safety_checker == "off_in_age_restricted" and job.reply.age_restricted),
-            openai_api_key=secret.get_secret_value() if secret is not None else None,
-        )
-        request = await self._post(job, model, payload)
+        request = await self._post(job, model, self._arguments(model, job, order))
         return await self._advance(job, JobState.RUNNING, request=request, **self._known_message(job))
+
+    def _arguments(self, model: Model, job: Job, order: Order) -> dict[str, Json]:
+        secret = self._settings.openai_api_key
+        checked = self._settings.safety_checker == "on" or not job.reply.age_restricted
+        key = secret.get_secret_value() if secret is not None else None
+        return arguments(model, order, safety_checker=checked, openai_api_key=key)
 
     def _known_message(self, job: Job) -> dict[str, int]:
         """The message id for the next move, where it is not on record yet."""
@@ -454,8 +578,6 @@ class Runner:
                     raise FalBroken from None
                 self._publish(job, FalAway())
                 await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
-            except AnswerLost as error:
-                raise AnswerLostForGood from error
         raise FalBroken
 
     async def _upload_inputs(self, model: Model, job: Job) -> dict[str, str]:

@@ -133,6 +133,11 @@ class Store:
         recount(connection)
         upkeep.blank_dead_tokens(connection, to_us(now))
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may work on the same jobs (PostgreSQL)."""
+        return not self._database.is_sqlite
+
     async def close(self) -> None:
         """Finish what is being written and let go of the database. Leases are kept: see `release_leases`."""
         try:

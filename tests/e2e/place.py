@@ -271,6 +271,7 @@ class Child:
                 "EASEL_FAL__QUEUE_URL": url,
                 "EASEL_FAL__REST_URL": url,
                 "EASEL_FAL__CDN_URL": url,
+                "EASEL_FAL__API_URL": url,
                 **self._variables,
             },
             stdout=asyncio.subprocess.PIPE,

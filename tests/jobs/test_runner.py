@@ -15,7 +15,7 @@ from PIL import Image
 from bot.catalogue import load, parse
 from bot.catalogue.model import Json, Model
 from bot.errors import AnswerLost, ContentRefused, FalUnreachable, PaintingFailed
-from bot.fal import CancelAnswer, Completed, Waiting, Working
+from bot.fal import CancelAnswer, Completed, FoundRequest, Waiting, Working
 from bot.jobs import runner as runner_module
 from bot.jobs.events import Painting, Progress, WaitingHere
 from bot.jobs.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
@@ -58,6 +58,9 @@ class ScriptedFal:
         self.statuses: list[Waiting | Working] = [Waiting(0), Working(("50%|#####     | 2/4",))]
         self.result_error: PaintingFailed | None = None
         self.nsfw: tuple[bool, ...] | None = (False,)
+        #: Whether fal's list shows the request whose answer was lost.
+        self.keeps_lost = False
+        self.looks = 0
         self.posts_begun = asyncio.Event()
         self.submit_gate = asyncio.Event()
         self.submit_gate.set()
@@ -93,6 +96,19 @@ class ScriptedFal:
         picture = RemotePicture("http://fal.test/a.png", "image/png", 8, 6)
         return Result((picture,) * len(self.nsfw or (False,)), seed=7, nsfw=self.nsfw, billable_units=Decimal(1))
 
+    async def find_requests(self, endpoint: str, *, since: datetime, until: datetime) -> list[FoundRequest] | None:
+        self.looks += 1
+        if not self.keeps_lost or not self.submitted:
+            return []
+        return [FoundRequest("lost1", endpoint, dict(self.submitted[0][1]), now(), None)]
+
+    def request_for(self, endpoint: str, request_id: str) -> FalRequest:
+        url = f"http://fal.test/requests/{request_id}"
+        return FalRequest(request_id, f"{url}/status", url, f"{url}/cancel")
+
+    def wake(self, request_id: str) -> bool:
+        return False
+
     async def cancel(self, request: FalRequest) -> CancelAnswer:
         self.cancelled.append(request)
         return self.cancel_answer
@@ -111,6 +127,7 @@ class ScriptedDelivery:
         self.events: list[tuple[str, Progress]] = []
         self.delivered: list[tuple[Job, Ready]] = []
         self.told: list[Job] = []
+        self.answered: bool | None = True
 
     def progress(self, job: Job, progress: Progress) -> None:
         self.events.append((job.id, progress))
@@ -121,6 +138,9 @@ class ScriptedDelivery:
     async def deliver(self, job: Job, ready: Ready) -> int | None:
         self.delivered.append((job, ready))
         return 4242
+
+    async def was_answered(self, job: Job) -> bool | None:
+        return self.answered
 
     async def tell(self, job: Job) -> None:
         self.told.append(job)
@@ -191,13 +211,19 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
     houses: list[tuple[House, asyncio.Task[None]]] = []
 
     async def make(
-        fal: ScriptedFal | None = None, *, run: bool = True, max_in_flight: int = 10, job_timeout_s: float = 60
+        fal: ScriptedFal | None = None,
+        *,
+        run: bool = True,
+        max_in_flight: int = 10,
+        job_timeout_s: float = 60,
+        reconcile_s: float = 60,
+        answered: bool | None = True,
     ) -> House:
         await leave()
         store = await Store.open(f"sqlite:///{tmp_path / 'easel.db'}")
-        house = House(
-            store, fal or ScriptedFal(), FalSettings(max_in_flight=max_in_flight, job_timeout_s=job_timeout_s)
-        )
+        settings = FalSettings(max_in_flight=max_in_flight, job_timeout_s=job_timeout_s, reconcile_s=reconcile_s)
+        house = House(store, fal or ScriptedFal(), settings)
+        house.shown.answered = answered
         task = asyncio.create_task(house.runner.run() if run else asyncio.sleep(0))
         houses.append((house, task))
         return house
@@ -259,15 +285,91 @@ async def test_a_refusal_by_fal_releases_the_quota_and_tells_the_person(build: B
     assert (await house.store.usage(job.actor)).images_today == 0
 
 
-async def test_a_lost_answer_is_never_submitted_again(build: Build) -> None:
+async def test_a_request_whose_answer_was_lost_is_found_and_not_sent_again(build: Build) -> None:
     fal = ScriptedFal()
     fal.submit_errors = [AnswerLost("dropped")]
+    fal.keeps_lost = True
     house = await build(fal)
+    job = await house.ask()
+    done = await house.until(job, JobState.DELIVERED)
+    assert len(fal.submitted) == 1
+    assert done.request is not None
+    assert done.request.request_id == "lost1"
+    assert done.possible_doubles == 0
+
+
+async def test_a_request_that_does_not_turn_up_is_sent_again_and_flagged(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_errors = [AnswerLost("dropped")]
+    house = await build(fal, reconcile_s=0.02)
+    job = await house.ask()
+    done = await house.until(job, JobState.DELIVERED)
+    assert len(fal.submitted) == 2
+    assert (done.attempts, done.possible_doubles) == (2, 1)
+
+
+async def test_after_enough_lost_answers_the_person_is_told(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_errors = [AnswerLost("dropped")] * 9
+    house = await build(fal, reconcile_s=0.0)
     job = await house.ask()
     failed = await house.until(job, JobState.FAILED)
     assert failed.failure is not None
     assert failed.failure.code == "answer_lost"
+    assert len(fal.submitted) == runner_module.MOST_ATTEMPTS
+    assert (await house.store.usage(job.actor)).images_today == 0
+
+
+async def test_cancelling_while_an_answer_is_missing_says_that_it_may_cost(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_errors = [AnswerLost("dropped")]
+    house = await build(fal, reconcile_s=600)
+    job = await house.ask()
+    async with asyncio.timeout(5):
+        while not fal.looks:
+            await asyncio.sleep(0.005)
+    await house.runner.cancel(job.id)
+    ended = await house.until(job, JobState.CANCELLED)
+    assert ended.failure is not None
+    assert "may still charge" in ended.failure.sentence
     assert len(fal.submitted) == 1
+
+
+async def test_a_job_found_in_the_middle_of_its_submit_is_reconciled_after_a_restart(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_gate.clear()
+    house = await build(fal)
+    job = await house.ask()
+    await asyncio.wait_for(fal.posts_begun.wait(), 5)
+    house.runner._critical.clear()  # as a kill would: nobody waits for the POST
+    fal.keeps_lost = True
+    restarted = await build(fal)
+    await restarted.until(job, JobState.DELIVERED)
+    assert len(fal.submitted) == 1
+
+
+async def test_a_job_whose_person_never_saw_an_answer_is_not_painted_after_a_restart(build: Build) -> None:
+    fal = ScriptedFal()
+    house = await build(fal, run=False)
+    job = await house.ask(answered=False)
+    restarted = await build(fal, answered=False)
+    await restarted.until(job, JobState.CANCELLED)
+    assert fal.submitted == []
+    assert (await restarted.store.usage(job.actor)).images_today == 0
+
+
+async def test_a_callback_names_a_request_whose_answer_was_lost(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_errors = [AnswerLost("dropped")]
+    house = await build(fal, reconcile_s=600)
+    job = await house.ask()
+    async with asyncio.timeout(5):
+        while not fal.looks:
+            await asyncio.sleep(0.005)
+    await house.runner.heard(job.id, 1, "called1")
+    done = await house.until(job, JobState.DELIVERED)
+    assert done.request is not None
+    assert done.request.request_id == "called1"
 
 
 async def test_a_submit_that_never_left_is_tried_again(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
