@@ -45,9 +45,9 @@ class Accepting:
         round_ = _Round(connection, asks, now)
         answers = [round_.answer(ask) for ask in asks]
         round_.write()
-        ahead = places(connection, round_.accepted, EXACT_AT_ONCE)
+        ahead = round_.places()
         return [
-            Accepted(answer, round_.allowed[answer.id], ahead[answer.id].all) if isinstance(answer, Job) else answer
+            Accepted(answer, round_.allowed[answer.id], ahead.get(answer.id, 0)) if isinstance(answer, Job) else answer
             for answer in answers
         ]
 
@@ -73,10 +73,12 @@ class _Round:
         self._paced: set[int] = set()
         self.allowed: dict[str, Allowed] = {}
 
-    @property
-    def accepted(self) -> list[str]:
-        """Ids of the jobs this batch adds."""
-        return list(self.allowed)
+    def places(self) -> dict[str, int]:
+        """How many jobs come before each of those added."""
+        if self._waiting <= 1:  # mostly nobody else waits
+            return dict.fromkeys(self.allowed, 0)
+        found = places(self._connection, self.allowed, EXACT_AT_ONCE, self._lines.time)
+        return {job_id: ahead.all for job_id, ahead in found.items()}
 
     def answer(self, ask: Ask) -> Job | Refused | Duplicate | Exception:
         """Decide one ask; a Job means accepted."""

@@ -15,15 +15,15 @@ from sqlalchemy import Connection, bindparam, func, select, text
 from bot.jobs.job import Job, JobState
 from bot.store.dialect import lease_now_us
 from bot.store.outcomes import Place
-from bot.store.rows import readable
+from bot.store.rows import Row, readable
 from bot.store.tables import fairness, flow_users, flows, jobs
 from bot.store.times import to_us
-from bot.store.turns import CLAIMED, QUEUED, Key, NoCaps, Order, Turn, flow_of, lock_queue
+from bot.store.turns import CLAIMED, QUEUED, Key, NoCaps, Order, flow_of, lock_queue
 
 #: Places up to here are exact; those beyond are estimates.
 EXACT_PLACES = 500
 #: Of these many turns the place told with an acceptance is exact.
-EXACT_AT_ONCE = 64
+EXACT_AT_ONCE = 32
 
 #: Above this many, whole lists are read and filtered here.
 _MOST_IDS = 500
@@ -56,16 +56,20 @@ class Ahead:
     in_flow: int
 
 
-def places(connection: Connection, ids: Collection[str], exact: int = EXACT_PLACES) -> dict[str, Ahead]:
+def places(
+    connection: Connection, ids: Collection[str], exact: int | None = None, time: float | None = None
+) -> dict[str, Ahead]:
     """How many jobs will be claimed before each of these; only queued ones are in the answer.
 
-    Exact for the first `exact` turns, as if nobody met a cap and nobody came or left. Beyond that an estimate, never
+    Exact for the first `exact` turns (`EXACT_PLACES`), as if nobody met a cap and nobody came or left. Beyond that an estimate, never
     below `exact`: as if all jobs cost the same and all who wait took turns from the start.
     """
     wanted = set(ids)
     if not wanted:
         return {}
-    order = Order(connection, time=virtual_time(connection), most=min(exact, 64), caps=NoCaps())
+    exact = EXACT_PLACES if exact is None else exact
+    time = virtual_time(connection) if time is None else time
+    order = Order(connection, time=time, most=min(exact, 32), caps=NoCaps())
     found: dict[str, Ahead] = {}
     before: Counter[int] = Counter()
     for place in range(exact):
@@ -239,45 +243,39 @@ class Claiming:
         if ask.limit < 1:
             return Claimed([])
         time = lock_queue(connection)
+        now_us = to_us(self._clock())
         without: set[str] = set()
         held_up = False
         while True:
-            caps = _caps(connection, ask)
-            order = Order(connection, time=time, most=ask.limit, caps=caps, without=without)
-            turns: list[Turn] = []
-            while len(turns) < ask.limit and (turn := order.next()) is not None:
-                turns.append(turn)
-            if not turns:
+            order = Order(connection, time=time, most=ask.limit, caps=_caps(connection, ask), without=without)
+            ids: list[str] = []
+            while len(ids) < ask.limit and (turn := order.next()) is not None:
+                ids.append(turn.id)
+            if not ids:
                 return Claimed([], held_up)
-            rows = {
-                row["id"]: dict(row)
-                for row in connection.execute(_ROWS, {"ids": [turn.id for turn in turns]}).mappings()
-            }
-            unreadable = {job_id for job_id, row in rows.items() if not readable([row])}
-            locked = {turn.id for turn in turns} - rows.keys()
-            if not unreadable and not locked:
+            rows = [_as_claimed(row, now_us) for row in connection.execute(_ROWS, {"ids": ids}).mappings()]
+            taken = {job.id: job for job in readable(rows)}
+            if len(taken) == len(ids):
                 break
-            # Dealt again without them, so that they cost nobody a turn.
-            without |= unreadable | locked
-            held_up = held_up or bool(locked)
+            # Dealt again without those nobody can take now, so that they cost nobody a turn.
+            without.update(set(ids) - taken.keys())
+            held_up = held_up or len(rows) < len(ids)
         order.write()
-        return Claimed(self._take(connection, [rows[turn.id] for turn in turns], ask.lease_s), held_up)
-
-    def _take(self, connection: Connection, rows: Sequence[dict[str, Any]], lease_s: float) -> list[Job]:
-        now_us = to_us(self._clock())
-        until_us = lease_now_us(connection, self._clock) + int(lease_s * 1e6)
+        until_us = lease_now_us(connection, self._clock) + int(ask.lease_s * 1e6)
         connection.execute(
-            _TAKE,
-            [{"b_id": row["id"], "b_now": now_us, "b_owner": self._process, "b_until": until_us} for row in rows],
+            _TAKE, [{"b_id": id_, "b_now": now_us, "b_owner": self._process, "b_until": until_us} for id_ in ids]
         )
-        for row in rows:
-            row.update(
-                state=JobState.SUBMITTING.value,
-                fence=row["fence"] + 1,
-                attempts=row["attempts"] + 1,
-                submitted_us=now_us,
-            )
-        return readable(rows)
+        return Claimed([taken[id_] for id_ in ids], held_up)
+
+
+def _as_claimed(row: Row, now_us: int) -> Row:
+    changes = {
+        "state": JobState.SUBMITTING.value,
+        "fence": row["fence"] + 1,
+        "attempts": row["attempts"] + 1,
+        "submitted_us": now_us,
+    }
+    return {**row, **changes}
 
 
 def _caps(connection: Connection, ask: AskClaim) -> NoCaps:

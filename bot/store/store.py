@@ -92,7 +92,7 @@ class Store:
             url: `sqlite:///file`, `sqlite:////whole/path` or `postgresql://…`, with or without a driver's name.
             clock: where the present moment comes from; limits on PostgreSQL go by the server's unless one is given.
             exclusive: False only reads (`check`), beside a bot that runs: nothing is made, locked or migrated.
-            process: name to hold leases under, no other process may have it; random by default.
+            process: name to hold leases under, which no other process has or had; random by default.
 
         Raises:
             StoreUnusable: with what to do about it.
@@ -130,8 +130,8 @@ class Store:
         now = self._clock()
         choices.write_meta(connection, "opened_at", now.isoformat())
         choices.write_meta(connection, care.IN_USE, "1")
-        recount(connection)
         upkeep.blank_dead_tokens(connection, to_us(now))
+        recount(connection)
 
     @property
     def shared(self) -> bool:

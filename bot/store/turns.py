@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cache
 from heapq import heappop, heappush
@@ -76,24 +77,24 @@ class _Line:
 class Lines:
     """The flows and people for whom one transaction changes the queue: locked, read once, written once."""
 
-    def __init__(self, connection: Connection, keys: Collection[Key]) -> None:
+    def __init__(self, connection: Connection, keys: AbstractSet[Key]) -> None:
         self._connection = connection
-        self._time = lock_queue(connection)
-        values = {"flows": sorted({flow for flow, _ in keys}), "keys": sorted(set(keys))}
+        #: The virtual time among the flows.
+        self.time = lock_queue(connection)
         self._flows = {
             row.flow_id: _Line(row.tag, row.since_us, row.waiting, row.virtual_time)
-            for row in connection.execute(_FLOWS, {"flows": values["flows"]})
+            for row in connection.execute(_FLOWS, {"flows": sorted({flow for flow, _ in keys})})
         }
         self._users = {
             (row.flow_id, row.user_id): _Line(row.tag, row.since_us, row.waiting)
-            for row in connection.execute(_USERS, {"keys": values["keys"]})
+            for row in connection.execute(_USERS, {"keys": sorted(keys)})
         }
         self._touched: set[Key] = set()
 
     def join(self, key: Key, now_us: int) -> None:
         """One job more waits."""
         flow, user = self._lines(key)
-        flow.join(self._time, now_us)
+        flow.join(self.time, now_us)
         user.join(flow.virtual_time, now_us)
 
     def leave(self, key: Key) -> None:
@@ -104,7 +105,7 @@ class Lines:
     def put_back(self, key: Key, images: int, cost: float) -> None:
         """A claimed job waits again, where it stood: what its claim cost is given back."""
         flow, user = self._lines(key)
-        flow.put_back(self._time, images)
+        flow.put_back(self.time, images)
         user.put_back(flow.virtual_time, cost)
 
     def _lines(self, key: Key) -> tuple[_Line, _Line]:
@@ -235,7 +236,7 @@ class Order:
         self._heap: list[tuple[float, int, int]] = []
         self._more = True
         self._edge: tuple[float, int, int] = (-1.0, 0, 0)
-        self.virtual_time = time
+        self._time = self.virtual_time = time
 
     def next(self) -> Turn | None:
         """The next job; None when nobody who may has one."""
@@ -307,7 +308,8 @@ class Order:
                 if person.taken
             ],
         )
-        self._connection.execute(_SET_TIME, {"b_time": self.virtual_time})
+        if self.virtual_time != self._time:
+            self._connection.execute(_SET_TIME, {"b_time": self.virtual_time})
 
     # ------------------------------------------------------------------ reading as far as needed
 
