@@ -61,8 +61,8 @@ def places(
 ) -> dict[str, Ahead]:
     """How many jobs will be claimed before each of these; only queued ones are in the answer.
 
-    Exact for the first `exact` turns (`EXACT_PLACES`), as if nobody met a cap and nobody came or left. Beyond that an estimate, never
-    below `exact`: as if all jobs cost the same and all who wait took turns from the start.
+    Exact for the first `exact` turns (`EXACT_PLACES`), as if nobody met a cap and nobody came or left. Beyond that an
+    estimate, never below `exact`: as if all jobs cost the same and all who wait took turns from the start.
     """
     wanted = set(ids)
     if not wanted:
