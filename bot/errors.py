@@ -323,9 +323,17 @@ class FalUnreachable(Transient):
 
 
 class AnswerLost(Transient):
-    """A submit POST left, and its answer never came: fal may or may not have the job."""
+    """A submit POST left, and no usable answer came: fal may or may not have the job.
+
+    Args:
+        refused: fal did answer, with a 5xx of its own: most likely it has nothing.
+    """
 
     code = "answer_lost"
+
+    def __init__(self, sentence: str, *, refused: bool = False) -> None:
+        self.refused = refused
+        super().__init__(sentence)
 
 
 # ---------------------------------------------------------------------- set-up

@@ -228,7 +228,7 @@ class Fal:
         if answer.status in (408, 409, 429) or _before_the_queue(answer):
             raise FalUnreachable("fal.ai turned the request away.", answer.retry_after_s(self._pace.retry_after_max_s))
         if answer.status >= 500:
-            raise AnswerLost(f"fal.ai answered {answer.status} to a submit.")
+            raise AnswerLost(f"fal.ai answered {answer.status} to a submit.", refused=True)
         if answer.status == 404:
             served_no_more = failure_of(Answer(410, {}, b""), served)
             assert served_no_more is not None

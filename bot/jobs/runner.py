@@ -13,7 +13,7 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from bot import metrics
@@ -60,6 +60,8 @@ SUBMITS_AT_ONCE = 32
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 #: How long a process that hangs or dies keeps its jobs from others that share the database.
 LEASE_S = 30.0
+#: How long a request is looked for that fal itself answered with an error: most likely there is none.
+REFUSED_WAIT_S = 6.0
 #: Attempts to submit, when each one's answer was lost and fal does not seem to have it.
 MOST_ATTEMPTS = 3
 #: Options whose values differ from attempt to attempt, or must not be compared.
@@ -476,14 +478,17 @@ class Runner:
         await self._wait_for_answer(job)
         if unsure and job.reply.message_id is None and await self._shown_by().was_answered(job) is False:
             self._unwanted.add(job.id)  # its POST waited for an answer that never went out
+        refused = False
         while True:
             if unsure:
-                request = await self._find_lost(job)
+                request = await self._find_lost(job, REFUSED_WAIT_S if refused else None)
                 if request is not None:
                     return await self._unless_unwanted(await self._advance(job, JobState.RUNNING, request=request))
             if job.cancel_requested or job.id in self._unwanted:
                 await self._give_up(job, unsure=unsure)
                 return None
+            if refused:
+                raise FalBroken
             if unsure:
                 again = await self._again(job)
                 if again is None:
@@ -492,17 +497,18 @@ class Runner:
             try:
                 async with self._submits:
                     return await self._unless_unwanted(await self._guard(self._post_and_record(job)))
-            except AnswerLost:
-                unsure = True
+            except AnswerLost as error:
+                unsure, refused = True, error.refused
 
-    async def _find_lost(self, job: Job) -> FalRequest | None:
-        """What fal made of an attempt whose answer is missing."""
+    async def _find_lost(self, job: Job, wait_s: float | None) -> FalRequest | None:
+        """What fal made of an attempt whose answer is missing; `wait_s` instead of the usual time."""
         model = self._model(job)
         private = {option.name for option in model.options if option.kind in PICTURE_KINDS or option.name in SECRETS}
         sent = {name: value for name, value in self._arguments(model, job, job.order).items() if name not in private}
         self._publish(job, FalAway())
-        unwanted = job.cancel_requested or job.id in self._unwanted
-        deadline = self._clock() if unwanted else None  # one look: what nobody wants is not waited for
+        if job.cancel_requested or job.id in self._unwanted:
+            wait_s = 0.0  # one look: what nobody wants is not waited for
+        deadline = None if wait_s is None else self._clock() + timedelta(seconds=wait_s)
         return await self._reconciler.find(job, sent, listed=model.store_payload, deadline=deadline)
 
     async def _again(self, job: Job) -> Job | None:

@@ -201,7 +201,14 @@ def settings(standin: DiscordStandIn, fal: FalStandIn, database_url: str, /, **s
         "discord": DiscordSettings(
             token=SecretStr(standin.token), api_url=standin.api_url, gateway_url=standin.gateway_url
         ).model_copy(update={"progress_interval_s": 0.1, "progress_edits_per_s": 1000}),
-        "fal": FalSettings(key=SecretStr("a:b"), queue_url=fal.url, rest_url=fal.url, cdn_url=fal.url, max_in_flight=0),
+        "fal": FalSettings(
+            key=SecretStr("a:b"),
+            queue_url=fal.url,
+            rest_url=fal.url,
+            cdn_url=fal.url,
+            api_url=fal.url,
+            max_in_flight=0,
+        ),
         "limits": GENEROUS,
     }
     changed = {name: section.model_copy(update=dict(sections.get(name, {}))) for name, section in made.items()}
