@@ -36,7 +36,14 @@ from tests.proof import guards
 
 #: fal's retries and looks, many times as fast.
 HASTY = Pace(
-    poll_min_s=0.02, outage_min_s=0.02, outage_max_s=0.1, retry_s=0.02, retry_max_s=0.1, first_look_s=0.2, margin_s=0.02
+    poll_min_s=0.02,
+    outage_min_s=0.02,
+    outage_max_s=0.1,
+    retry_s=0.02,
+    retry_max_s=0.1,
+    first_look_s=0.2,
+    margin_s=0.02,
+    list_pause_s=0.02,
 )
 
 #: Loading the authorities' certificates is half of a start, and nothing here speaks TLS.

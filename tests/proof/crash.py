@@ -23,6 +23,8 @@ Story = Callable[[World], Awaitable[Ask | None]]
 
 #: A story has fewer boundaries than this.
 MOST = 400
+#: A request that left is at fal at once here, or never; a good many looks fit in.
+RECONCILE_S = 0.4
 #: How long one telling may take before it counts as lost.
 TELLING_S = 20.0
 
@@ -54,6 +56,7 @@ async def crash_points(
     """Tell one story until every boundary was met, or until there is a fault of the kind `until`."""
     points = Points(story, how)
     async with a_world(forks, folder, without=without) as world:
+        world.settings["fal"] = {"reconcile_s": RECONCILE_S}
         await world.start()
         await BEFORE.get(story, _nothing)(world)
         for number in itertools.count(1):
@@ -76,7 +79,7 @@ async def start_points(forks: Forks, folder: Path, *, telling_s: float = TELLING
     """Killed at every boundary of a start that finds jobs in every state; the next start finds what that one left."""
     points = Points("starting again", "kill")
     async with a_world(forks, folder) as world:
-        world.settings["fal"] = {"max_in_flight": 2}
+        world.settings["fal"] = {"reconcile_s": RECONCILE_S, "max_in_flight": 2}
         for number in itertools.count(1):
             assert number < MOST, "the start has no end"
             before = len(world.asks)
@@ -103,7 +106,7 @@ async def _leave_all_states(world: World) -> None:
     world.standin.slow_rest(3600.0, "/webhooks/")  # answers go out, results hang
     for kind, state in (("plain", "finished"), ("refused", "failed")):
         await _stands(world, await world.ask(kind), state)
-    world.fal.troubles.stuck_queue = True
+    world.hold()
     await _stands(world, await world.ask("two"), "running")
     world.fal.troubles.slow_submit_s = 3600.0
     taken = len(world.fal.accepted)
@@ -113,7 +116,7 @@ async def _leave_all_states(world: World) -> None:
     await world.kill()
     world.standin.fine_weather()
     world.fal.troubles.clear()
-    world.fal.queue.resume()
+    world.let_go()
 
 
 async def _stands(world: World, ask: Ask, state: str) -> None:
@@ -153,8 +156,7 @@ async def _tell(world: World, story: Story, telling_s: float) -> str | None:
         telling.cancel()
         with suppress(asyncio.CancelledError):
             await telling
-    world.fal.troubles.clear()
-    world.fal.queue.resume()
+    world.let_go()
     if not first.reached:
         return None
     for ask in world.asks[before:]:
@@ -183,8 +185,8 @@ async def _replayed(world: World) -> Ask:
 
 
 async def _at_fal(world: World, kind: str) -> Ask:
-    """Asked, and held in fal's queue, unless the person never got an answer."""
-    world.fal.troubles.stuck_queue = True
+    """Asked, and being painted without an end, unless the person never got an answer."""
+    world.hold()
     taken = len(world.fal.accepted)
     ask = await world.ask(kind)
     await world.until(lambda: ask.record.state == "failed" or (ask.seen and len(world.fal.accepted) > taken))
@@ -205,8 +207,7 @@ async def _posted_anew(world: World) -> Ask:
     ask = await _at_fal(world, "plain")
     if ask.seen:
         world.orphan(ask)
-    world.fal.troubles.stuck_queue = False
-    world.fal.queue.resume()
+    world.let_go()
     return ask
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import discord
 
 from bot.jobs.job import Job, JobState
+from bot.jobs.reconcile import Reconciler
 from bot.store import Store, books
 from cogs import reading
+from cogs.delivery import DiscordDelivery
 
 
 def interaction_key() -> None:
@@ -59,10 +61,30 @@ def single_release() -> None:
     vars(books)["_return_counts"] = twice
 
 
+def reconciliation() -> None:
+    """A submit whose answer is missing is sent again at once."""
+
+    async def blind(*_: Any, **__: Any) -> None:
+        return None
+
+    setattr(Reconciler, "find", blind)  # noqa: B010 - past its type
+
+
+def first_answer() -> None:
+    """Whatever was accepted is painted, whether the person ever saw an answer or not."""
+
+    async def always(*_: Any, **__: Any) -> bool:
+        return True
+
+    setattr(DiscordDelivery, "was_answered", always)  # noqa: B010 - past its type
+
+
 #: By the name a proof's order uses.
 WITHOUT: Mapping[str, Callable[[], None]] = {
     "interaction key": interaction_key,
     "delivery record": delivery_record,
     "nonce": nonce,
     "single release": single_release,
+    "reconciliation": reconciliation,
+    "first answer": first_answer,
 }

@@ -21,6 +21,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
         ("delivery record", ("plain", "kill"), "ledger_off"),
         ("nonce", ("posted anew", "lose"), "doubled_posts"),
         ("single release", ("refused by fal", "kill"), "ledger_off"),
+        ("reconciliation", ("plain", "kill"), "doubled_submits"),
+        ("reconciliation", ("no seed", "lose"), "doubled_submits"),
+        ("first answer", ("plain", "kill"), "uninvited"),
     ],
 )
 async def test_crash_points_show_a_missing_guard(
@@ -38,6 +41,8 @@ async def test_crash_points_show_a_missing_guard(
         ("interaction key", "doubled_submits"),
         ("delivery record", "ledger_off"),
         ("single release", "ledger_off"),
+        ("reconciliation", "doubled_submits"),
+        ("first answer", "uninvited"),
     ],
 )
 async def test_random_kills_show_a_missing_guard(guard: str, fault: str, forks: Forks, tmp_path: Path) -> None:

@@ -199,6 +199,8 @@ class Verdict:
     cancelled: int = 0
     refused: int = 0
     never_answered: int = 0
+    #: Submitted again by the bot, which flagged each as a possible double; and how many really were.
+    flagged: int = 0
     flagged_doubles: int = 0
 
     FAULTS = ("lost", "doubled_posts", "doubled_submits", "ledger_off", "uninvited", "untold")
@@ -215,7 +217,7 @@ class Verdict:
         figures = (
             f"{self.asked} asked, {self.answered} answered with a card, {self.never_answered} never answered, "
             f"{self.submits} submits, {self.pictures} pictures, {self.cancelled} cancelled, {self.refused} refused, "
-            f"{self.flagged_doubles} possible doubles flagged"
+            f"{self.flagged} flagged as possible doubles, of which {self.flagged_doubles} were"
         )
         bound = ", ".join(f"{len(getattr(self, name))} {name.replace('_', ' ')}" for name in self.FAULTS)
         details = [f"  {name}: {one}" for name, found in self.faults.items() for one in found[:12]]
@@ -238,6 +240,7 @@ class World:
         self.settings: dict[str, dict[str, Any]] = {}
         self.changed: dict[str, Any] = dict(BRISK)
         self._counter = 0
+        self._free = asyncio.Event()
         self._by_record: dict[str, Ask] = {}
         #: Ids of the messages that showed a picture, by job.
         self._posts: defaultdict[str, set[str]] = defaultdict(set)
@@ -382,6 +385,20 @@ class World:
         self.standin.delete_message(original)
         return True
 
+    def hold(self) -> None:
+        """From now on fal begins what it is given, and does not finish it."""
+        self._free = asyncio.Event()
+
+        async def wait(*_: Any) -> None:
+            await self._free.wait()
+
+        vars(self.fal.queue)["_log_progress"] = wait
+
+    def let_go(self) -> None:
+        """Undo `hold`."""
+        vars(self.fal.queue).pop("_log_progress", None)
+        self._free.set()
+
     def _note(self, ask: Ask) -> Ask:
         self.asks.append(ask)
         self._by_record[ask.record.id] = ask
@@ -456,6 +473,7 @@ class World:
         for ask in self.asks:
             self._judge(ask, by_interaction[ask.record.id], found, counts)
         self._judge_posts(jobs, found)
+        counts["flagged"] = sum(row["possible_doubles"] for row in jobs.values())
         counts["flagged_doubles"] = self._judge_submits(jobs, found)
         await self._judge_ledger(jobs, ledger, found)
         fields: dict[str, Any] = {**{name: tuple(lines) for name, lines in found.items()}, **counts}
@@ -501,10 +519,10 @@ class World:
     def _judge_submits(self, jobs: dict[str, sqlite3.Row], found: dict[str, list[str]]) -> int:
         """Equal orders at fal, against what was asked for; returns doubles that the bot has flagged itself."""
         asked = Counter(ask.prompt for ask in self.asks)
-        tries: Counter[str] = Counter()
+        flags: Counter[str] = Counter()
         for row in jobs.values():
             if row["order_json"]:
-                tries[json.loads(row["order_json"])["options"].get("prompt", "")] += max(row["attempts"] - 1, 0)
+                flags[json.loads(row["order_json"])["prompt"]] += row["possible_doubles"]
         accepted = Counter(str(one.arguments.get("prompt")) for one in self.fal.accepted)
         seeds: Counter[tuple[str, Any]] = Counter()
         for one in self.fal.accepted:
@@ -513,9 +531,9 @@ class World:
         flagged = 0
         for prompt, count in accepted.items():
             surplus = max(count - asked[prompt], sum(n - 1 for (of, _), n in seeds.items() if of == prompt and n > 1))
-            if surplus > tries[prompt]:
+            if surplus > flags[prompt]:
                 found["doubled_submits"].append(f"{prompt!r}: {count} at fal, asked {asked[prompt]} times")
-            flagged += min(surplus, tries[prompt]) if surplus > 0 else 0
+            flagged += min(surplus, flags[prompt]) if surplus > 0 else 0
         return flagged
 
     async def _judge_ledger(
