@@ -85,7 +85,7 @@ async def test_others_wait_at_most_twice_as_long_plus_one_job(url: str, quiet: S
 
     worst = max(with_flood[key] / (2 * alone + 1) for key, alone in without.items())
     print(
-        f"seed {SEED}: {FLOOD} jobs of one person, {len(without)} of {OTHERS} others; longest wait "
+        f"seed {SEED}: {FLOOD} jobs of one person, {len(without)} jobs of {OTHERS} others; their longest wait "
         f"{max(with_flood.values())} services, without the flood {max(without.values())}; "
         f"at most {worst:.2f} of the bound 2w + 1"
     )
