@@ -62,8 +62,10 @@ MAX_PICTURE_BYTES = 64 * 1024 * 1024
 LEASE_S = 30.0
 #: How long a request is looked for that fal itself answered with an error: most likely there is none.
 REFUSED_WAIT_S = 6.0
-#: Attempts to submit, when each one's answer was lost and fal does not seem to have it.
-MOST_ATTEMPTS = 3
+#: Submits whose answers were lost, without fal seeming to have any, before the person is told.
+MOST_LOSSES = 3
+#: The same with processes that died in the middle of them; a job that kills the bot must not do so for ever.
+MOST_ATTEMPTS = 20
 #: Options whose values differ from attempt to attempt, or must not be compared.
 PICTURE_KINDS = frozenset({Kind.PICTURE, Kind.PICTURES, Kind.CONTROLNET, Kind.IP_ADAPTER})
 SECRETS = frozenset({"openai_api_key"})
@@ -478,7 +480,7 @@ class Runner:
         await self._wait_for_answer(job)
         if unsure and job.reply.message_id is None and await self._shown_by().was_answered(job) is False:
             self._unwanted.add(job.id)  # its POST waited for an answer that never went out
-        refused = False
+        refused, losses = False, 0
         while True:
             if unsure:
                 request = await self._find_lost(job, REFUSED_WAIT_S if refused else None)
@@ -490,6 +492,8 @@ class Runner:
             if refused:
                 raise FalBroken
             if unsure:
+                if losses >= MOST_LOSSES or job.attempts >= MOST_ATTEMPTS:
+                    raise AnswerLostForGood
                 again = await self._again(job)
                 if again is None:
                     return None
@@ -498,7 +502,7 @@ class Runner:
                 async with self._submits:
                     return await self._unless_unwanted(await self._guard(self._post_and_record(job)))
             except AnswerLost as error:
-                unsure, refused = True, error.refused
+                unsure, refused, losses = True, error.refused, losses + 1
 
     async def _find_lost(self, job: Job, wait_s: float | None) -> FalRequest | None:
         """What fal made of an attempt whose answer is missing; `wait_s` instead of the usual time."""
@@ -512,13 +516,7 @@ class Runner:
         return await self._reconciler.find(job, sent, listed=model.store_payload, deadline=deadline)
 
     async def _again(self, job: Job) -> Job | None:
-        """The next attempt, on record as a possible double; None when the job has moved elsewhere.
-
-        Raises:
-            AnswerLostForGood: there were enough attempts.
-        """
-        if job.attempts >= MOST_ATTEMPTS:
-            raise AnswerLostForGood
+        """The next attempt, on record as a possible double; None when the job has moved elsewhere."""
         again = await self._store.resubmit(job)
         if again is not None:
             metrics.POSSIBLE_DOUBLES.inc()

@@ -316,7 +316,7 @@ async def test_after_enough_lost_answers_the_person_is_told(build: Build) -> Non
     failed = await house.until(job, JobState.FAILED)
     assert failed.failure is not None
     assert failed.failure.code == "answer_lost"
-    assert len(fal.submitted) == runner_module.MOST_ATTEMPTS
+    assert len(fal.submitted) == runner_module.MOST_LOSSES
     assert (await house.store.usage(job.actor)).images_today == 0
 
 
