@@ -30,6 +30,7 @@ from bot import app
 from bot.__main__ import _loop_factory
 from bot.fal import Fal
 from bot.fal.pace import Pace
+from bot.jobs.runner import Runner
 from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier, WebSettings
 from bot.store.database import Database
 from tests.proof import guards
@@ -87,8 +88,7 @@ def live(order: dict[str, Any], talk: socket.socket) -> int:
     boundaries = Boundaries(talk)
     _number_commits(boundaries)
     _number_requests(boundaries)
-    for name, value in order.get("changed", {}).items():
-        _change(name, value)
+    _change(order.get("changed", {}))
     for guard in order.get("without", ()):
         guards.WITHOUT[guard]()
     if order.get("arm"):
@@ -155,12 +155,27 @@ def _listen(boundaries: Boundaries, talk: socket.socket, half: bytearray) -> Non
         boundaries.say({"armed": said["arm"]["wanted"]})
 
 
-def _change(name: str, value: Any) -> None:
-    """Set `package.module:NAME`, where the module has it: shorter pauses for a shorter proof."""
-    module, _, attribute = name.partition(":")
-    found = sys.modules.get(module)
-    if found is not None and hasattr(found, attribute):
-        setattr(found, attribute, tuple(value) if isinstance(value, list) else value)
+def _change(values: dict[str, Any]) -> None:
+    """Set each `package.module:NAME`, where the module has it: shorter pauses for a shorter proof.
+
+    discord.py loads the cogs anew for each bot, so theirs are set once more when they are there.
+    """
+
+    def change() -> None:
+        for name, value in values.items():
+            module, _, attribute = name.partition(":")
+            found = sys.modules.get(module)
+            if found is not None and hasattr(found, attribute):
+                setattr(found, attribute, tuple(value) if isinstance(value, list) else value)
+
+    attach = Runner.attach
+
+    def attach_changed(self: Runner, delivery: Any) -> None:
+        change()
+        attach(self, delivery)
+
+    change()
+    vars_of(Runner)["attach"] = attach_changed
 
 
 # ---------------------------------------------------------------------- numbering

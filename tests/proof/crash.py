@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tests.proof.known import unexpected
+from tests.proof.known import shows
 from tests.proof.world import Ask, Forks, Verdict, World, a_world
 
 How = Literal["kill", "lose"]
@@ -67,7 +67,7 @@ async def crash_points(
             if reached is None:
                 break
             points.reached.append(reached)
-            if until is not None and until in unexpected(await world.verdict()):
+            if until is not None and shows(await world.verdict(), until):
                 break
         if world.child is not None:
             await world.kill()
@@ -147,7 +147,12 @@ async def _tell(world: World, story: Story, telling_s: float) -> str | None:
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(telling_s):
-                while not telling.done() or not all(world.settled(ask) for ask in world.asks[before:]):
+                # Without the interactions' ids in the records only the whole can be waited for.
+                while (
+                    not telling.done()
+                    or not all(world.settled(ask) for ask in world.asks[before:])
+                    or (world.without and world.under_way())
+                ):
                     if world.child is not None and world.child.ended.done():
                         await world.gone()
                         await world.start()

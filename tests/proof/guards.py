@@ -11,9 +11,9 @@ import discord
 
 from bot.jobs.job import Job, JobState
 from bot.jobs.reconcile import Reconciler
+from bot.jobs.runner import Runner
 from bot.store import Store, books
 from cogs import reading
-from cogs.delivery import DiscordDelivery
 
 
 def interaction_key() -> None:
@@ -73,10 +73,16 @@ def reconciliation() -> None:
 def first_answer() -> None:
     """Whatever was accepted is painted, whether the person ever saw an answer or not."""
 
+    attach = Runner.attach
+
     async def always(*_: Any, **__: Any) -> bool:
         return True
 
-    setattr(DiscordDelivery, "was_answered", always)  # noqa: B010 - past its type
+    def attach_believing(self: Runner, delivery: Any) -> None:
+        delivery.was_answered = always
+        attach(self, delivery)
+
+    setattr(Runner, "attach", attach_believing)  # noqa: B010 - past its type
 
 
 #: By the name a proof's order uses.

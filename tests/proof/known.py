@@ -17,3 +17,8 @@ def unexpected(verdict: Verdict) -> dict[str, list[str]]:
         for kind, found in verdict.faults.items()
     }
     return {kind: found for kind, found in left.items() if found}
+
+
+def shows(verdict: Verdict, fault: str) -> bool:
+    """Whether a control found what it looks for: a fault, or doubles that the bot flagged where none was needed."""
+    return verdict.flagged_doubles > 0 if fault == "flagged_doubles" else fault in unexpected(verdict)
