@@ -49,6 +49,11 @@ class EaselError(Exception):
         super().__init__(sentence)
 
 
+def _and(names: Sequence[str]) -> str:
+    """`A`, `A and B`, `A, B and C`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 # ---------------------------------------------------------------------- refusals
 
 
@@ -131,7 +136,7 @@ class CannotPostHere(Refusal):
     def __init__(self, missing: Sequence[str]) -> None:
         self.missing = tuple(missing)
         super().__init__(
-            f"I can't post pictures in this channel: I need {', '.join(missing)}. Ask a moderator to allow it for me, "
+            f"I can't post pictures in this channel: I need {_and(missing)}. Ask a moderator to allow it for me, "
             "or use me in another channel. Nothing was started and no quota was used."
         )
 

@@ -44,7 +44,7 @@ class Imagine(commands.Cog, name="imagine"):
         guidance="How closely the prompt is followed",
         image="A picture to start from or to refer to",
         mask="White where the picture may change",
-        options='Anything else the model takes, as name=value pairs: acceleration=high lora="…"',
+        options="Anything else the model takes, as name=value pairs: acceleration=high",
     )
     async def imagine(  # noqa: PLR0917 - Discord fills them by name
         self,

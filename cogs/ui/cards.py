@@ -116,14 +116,14 @@ def progress_text(progress: Progress) -> str:
         case WaitingHere(ahead=0):
             return "Next in line."
         case WaitingHere(ahead=ahead):
-            return f"Waiting: {text.count(ahead, 'picture')} before yours."
+            return f"Waiting: {text.count(ahead, 'request')} before yours."
         case WaitingAtFal(ahead=None):
             return "Handed to fal.ai, waiting for it to start."
         case WaitingAtFal(ahead=0):
             return "Next in line at fal.ai."
         case WaitingAtFal():
             ahead = progress.ahead or 0
-            return f"Waiting at fal.ai: {text.count(ahead, 'picture')} before yours."
+            return f"Waiting at fal.ai: {text.count(ahead, 'request')} before yours."
         case Painting():
             return _painting_text(progress)
         case Fetching():
@@ -254,7 +254,7 @@ def cost_usd(job: Job, model: Model | None) -> Decimal | None:
     if units is None or price is None or price.usd is None or price.by_option is not None:
         return job.order.cost_usd
     extras = (usd for option, usd in price.surcharges.items() if job.order.options.get(option) is True)
-    return sum(extras, units * price.usd)
+    return round(sum(extras, units * price.usd), 4)
 
 
 def seed_of(job: Job) -> int | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import discord
 
-from bot.catalogue.model import Model
+from bot.catalogue.model import Kind, Model
 from bot.jobs.job import Job
 from cogs.ui import text
 
@@ -58,6 +58,13 @@ class Form(discord.ui.Modal):
         return True
 
 
+def _example(model: Model) -> str:
+    """Two pairs that this model takes."""
+    pairs = ["seed=7"] if model.option("seed") is not None else []
+    pairs += [f"{option.label}={option.choices[-1]}" for option in model.offered if option.kind is Kind.CHOICE]
+    return " ".join(pairs[:2])
+
+
 def compose(model: Model) -> Form:
     """An empty form for `model`: the prompt at full length, and the options people change most."""
     fields = [_prompt()]
@@ -71,8 +78,8 @@ def compose(model: Model) -> Form:
         _line(
             "options",
             "More options (optional)",
-            "seed=7 steps=20",
-            f"As name=value pairs; /models {model.key} lists them.",
+            _example(model),
+            f"As name=value pairs; /models name:{model.key} lists them.",
         )
     )
     return Form(f"Paint with {model.title}", Purpose.COMPOSE, model.key, *fields)

@@ -116,7 +116,7 @@ async def test_without_use_external_apps_answers_elsewhere_are_private() -> None
     [
         ({"attach_files": False}, "Attach Files"),
         ({"send_messages": False}, "Send Messages"),
-        ({"view_channel": False, "attach_files": False}, "View Channel, Attach Files"),
+        ({"view_channel": False, "attach_files": False}, "View Channel and Attach Files"),
     ],
 )
 async def test_a_missing_permission_is_named_before_anything_is_spent(lacking: dict[str, bool], named: str) -> None:
