@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -361,3 +362,43 @@ def test_stored_limits_that_make_no_sense_are_left_out(stored: dict[str, object]
 def test_limits_out_of_range_are_refused_by_name(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         GuildLimits(**values)
+
+
+def test_a_servers_unfinished_jobs_are_bounded_only_where_a_bound_is_set_and_only_in_servers() -> None:
+    bounded = limits(guild_concurrent_jobs=5)
+    busy = replace(used(), guild_active_jobs=5)
+
+    answer = decide(busy, bounded, 1, NOW)
+
+    assert isinstance(answer, Refused)
+    error = answer.error()
+    assert (error.rule, error.retry_at) == ("guild_concurrent", None)
+    assert "This server already has 5 requests in the works" in error.sentence
+    assert "Nothing was started" in error.sentence
+    assert isinstance(decide(replace(busy, guild_active_jobs=4), bounded, 1, NOW), Allowed)
+    assert isinstance(decide(busy, limits(), 1, NOW), Allowed)
+    assert isinstance(decide(replace(busy, in_guild=False), bounded, 1, NOW), Allowed)
+    shown = standing(replace(busy, guild_active_jobs=4), bounded, NOW)
+    assert shown is not None
+    assert shown.free_jobs == 1
+    shown = standing(busy, bounded, NOW)
+    assert shown is not None
+    assert (shown.free_jobs, shown.images_now) == (0, 0)
+
+
+def test_a_bound_on_a_servers_unfinished_jobs_is_the_operators_unless_the_server_sets_one() -> None:
+    operators = SETTINGS.model_copy(update={"guild_concurrent_jobs": 7})
+
+    assert policy_for(SETTINGS, None, ()).guild_concurrent_jobs == 0
+    assert policy_for(operators, None, ()).guild_concurrent_jobs == 7
+    assert policy_for(operators, GuildLimits(guild_concurrent_jobs=2), ()).guild_concurrent_jobs == 2
+    assert GuildLimits.from_json(GuildLimits(guild_concurrent_jobs=0).to_json()).guild_concurrent_jobs == 0
+
+
+def test_a_clock_that_was_set_back_is_no_stricter_pace_of_before() -> None:
+    tat = NOW + 4 * MINUTE
+    set_back = replace(used(tat=tat), seen=NOW)
+
+    assert capped(set_back, POLICY, NOW - timedelta(hours=1)).tat == tat
+    assert capped(replace(set_back, seen=None), POLICY, NOW - timedelta(hours=1)).tat == tat - timedelta(hours=1)
+    assert capped(replace(set_back, tat=tat + MINUTE), POLICY, NOW - timedelta(hours=1)).tat == tat

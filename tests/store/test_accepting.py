@@ -287,3 +287,36 @@ async def test_after_a_strict_pace_is_loosened_a_refusal_keeps_its_promise(store
     assert refused.retry_at is not None
     clock.now = refused.retry_at
     assert isinstance(await store.accept(new_job(images=2), loose, max_waiting=10), Accepted)
+
+
+async def test_a_servers_unfinished_jobs_are_bounded_together_waiting_and_under_way(store: Store) -> None:
+    limits = policy(guild_concurrent_jobs=3)
+    jobs = [await accepted(store, new_job(user=user), limits) for user in range(3)]
+    (claimed,) = await store.claim(1)
+
+    refused = await store.accept(new_job(user=9), limits, max_waiting=99)
+
+    assert isinstance(refused, Refused)
+    assert (refused.rule, refused.bound) == ("guild_concurrent", 3)
+    assert (await store.usage(Actor(9, 70, 50))).guild_active_jobs == 3
+    for place in (new_job(user=9, guild=51), new_job(user=9, guild=None)):
+        assert isinstance(await store.accept(place, limits, max_waiting=99), Accepted)
+    await moved(store, claimed, JobState.FAILED)
+    assert isinstance(await store.accept(new_job(user=9), limits, max_waiting=99), Accepted)
+    await moved(store, jobs[2], JobState.CANCELLED)
+    answers = await asyncio.gather(*(store.accept(new_job(user=n), limits, max_waiting=99) for n in range(20, 26)))
+    assert sum(isinstance(answer, Accepted) for answer in answers) == 1
+
+
+async def test_a_clock_set_back_and_forth_gives_no_second_burst(store: Store, clock: Clock) -> None:
+    limits = policy(interval=timedelta(minutes=1), burst_images=4)
+    await accepted(store, new_job(images=4), limits)
+
+    clock.tick(hours=-1)
+    early = await store.accept(new_job(), limits, max_waiting=9)
+    clock.tick(hours=1)
+    refused = await store.accept(new_job(), limits, max_waiting=9)
+
+    assert isinstance(early, Refused)
+    assert isinstance(refused, Refused)
+    assert early.retry_at == refused.retry_at == clock() + timedelta(minutes=1)
