@@ -207,6 +207,8 @@ class Runner:
         self._answers: dict[str, asyncio.Event] = {}
         self._messages: dict[str, int] = {}
         self._unwanted: set[str] = set()
+        #: Claimed, and certain that no POST of theirs is at fal.
+        self._unsent: dict[str, Job] = {}
         #: Leased to us, but nobody here worked on them when last looked at.
         self._idle: frozenset[str] = frozenset()
         #: Other processes may have queued something that this one does not know of.
@@ -341,6 +343,8 @@ class Runner:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         with suppress(EaselError):
+            # Nothing of these left, so the next start need not look for it.
+            await asyncio.gather(*(self._advance(job, JobState.QUEUED) for job in self._unsent.values()))
             await self._write_durations()
             await self._store.release_leases()
 
@@ -433,6 +437,8 @@ class Runner:
         self._lives.pop(job_id, None)
         self._messages.pop(job_id, None)
         self._unwanted.discard(job_id)
+        if not self._stopping.is_set():
+            self._unsent.pop(job_id, None)
 
     # ------------------------------------------------------------------ one job
 
@@ -477,6 +483,8 @@ class Runner:
         Args:
             unsure: a POST of this attempt may have left already.
         """
+        if not unsure:
+            self._unsent[job.id] = job
         await self._wait_for_answer(job)
         if unsure and job.reply.message_id is None and await self._shown_by().was_answered(job) is False:
             self._unwanted.add(job.id)  # its POST waited for an answer that never went out
@@ -567,6 +575,7 @@ class Runner:
 
     async def _post(self, job: Job, model: Model, payload: dict[str, Json]) -> FalRequest:
         """Submit; tried again only while it is certain that no request ever left."""
+        certain = self._unsent.pop(job.id, None) is not None
         for pause_s in (*UNREACHABLE_PAUSES_S, None):
             try:
                 return await self._fal.submit(
@@ -578,10 +587,13 @@ class Runner:
                     webhook_url=self._callback_url(job.id, job.attempts) if self._callback_url else None,
                 )
             except FalUnreachable:
-                if pause_s is None or self._stopping.is_set():
+                if pause_s is None:
                     raise FalBroken from None
+                if certain:
+                    self._unsent[job.id] = job
                 self._publish(job, FalAway())
-                await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
+                await self._pause(pause_s * random.uniform(0.8, 1.2))
+                self._unsent.pop(job.id, None)
         raise FalBroken
 
     async def _upload_inputs(self, model: Model, job: Job) -> dict[str, str]:
@@ -711,6 +723,14 @@ class Runner:
     async def _download(self, job: Job, remote: RemotePicture) -> bytes:
         return await self._patiently(job, lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES))
 
+    async def _pause(self, seconds: float) -> None:
+        """Sleep. A stop ends it and the work that waits: the next start goes on with that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        if self._stopping.is_set():
+            raise asyncio.CancelledError
+
     async def _patiently(self, job: Job, attempt: Callable[[], Awaitable[T]]) -> T:
         """A call to fal, tried again while fal can't be heard: what is there stays there for an hour.
 
@@ -726,7 +746,7 @@ class Runner:
                 wait_s = max(pause_s, error.retry_after_s or 0)
                 log.info("fal is out of reach; trying again", extra={"job": job.id, "pause_s": wait_s})
                 self._publish(job, FalAway())
-                await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
+                await self._pause(wait_s * random.uniform(0.8, 1.2))
         raise FalBroken
 
     async def _tell(self, job: Job) -> None:

@@ -74,3 +74,25 @@ async def test_people_who_are_being_answered_at_a_stop_get_their_pictures(
         verdict = await world.verdict()
         print(f"stopped {after_s} s after 60 questions at once; {verdict}")
         assert verdict.faults == {}
+
+
+async def test_a_stop_while_fal_is_away_gives_nothing_up(forks: Forks, tmp_path: Path) -> None:
+    async with a_world(forks, tmp_path) as world:
+        world.settings["fal"] = {"reconcile_s": 3600.0}
+        world.changed["bot.jobs.runner:PATIENCE_PAUSES_S"] = [60.0] * 15
+        world.changed["bot.jobs.runner:UNREACHABLE_PAUSES_S"] = [30.0] * 5
+        await world.start()
+        world.fal.troubles.rate_limited = -1  # turned away before the queue: certain that fal has nothing
+        asks = [await world.ask(kind) for kind in ("plain", "two", "input", "seedless") * 5]
+        await world.until(lambda: all(ask.seen for ask in asks))
+        assert world.child is not None
+        world.child.signal(signal.SIGTERM)
+        assert await world.gone(within_s=STOP_S) == 0
+        world.fal.troubles.clear()
+        await world.start()
+        assert await world.drained()
+        await world.kill()
+        verdict = await world.verdict()
+        print(f"stopped while fal was away; {verdict}")
+        assert verdict.faults == {}
+        assert verdict.flagged == 0
