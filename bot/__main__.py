@@ -191,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="With DISCORD_TOKEN and FAL_KEY set, `run` starts the live bot; with neither, the sandbox.",
     )
     parser.set_defaults(command=_run)
-    commands = parser.add_subparsers(title="commands", metavar="")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(
         name: str, command: Callable[[argparse.Namespace], int], about: str, examples: str
@@ -262,7 +262,7 @@ def _add_db(add: Callable[..., argparse.ArgumentParser]) -> None:
         "look after the database",
         "  python -m bot db check\n  python -m bot db backup easel-backup.db",
     )
-    actions = database.add_subparsers(title="actions", metavar="", required=True, dest="action")
+    actions = database.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
     actions.add_parser("upgrade", help="bring the database to this version (`run` does so by itself)")
     actions.add_parser("current", help="say which version the database has")
     actions.add_parser("check", help="look for damage")

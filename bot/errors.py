@@ -301,10 +301,14 @@ class ResultWithheld(PaintingFailed):
 
     code = "withheld"
 
-    def __init__(self) -> None:
+    def __init__(self, *, flagged: bool = True) -> None:
+        why = (
+            "The safety checker flagged this picture"
+            if flagged
+            else "The model did not say whether this picture is safe"
+        )
         super().__init__(
-            "The safety checker flagged this picture, so I'm not showing it in this channel. "
-            "Your quota was not used; another wording or seed may do."
+            f"{why}, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do."
         )
 
 

@@ -427,7 +427,7 @@ def _again(refused: Refused) -> str:
 def _say_concurrent(refused: Refused) -> str:
     jobs = "request" if refused.bound == 1 else "requests"
     return (
-        f"You already have {refused.bound} {jobs} in the works, the most at once, so 0 more can start. "
+        f"You already have {refused.bound} {jobs} under way, the most at once. "
         "The next one can start as soon as one of them is done or you `/cancel` it. "
         f"You have {_pictures(refused.left_today)} left today."
     )
@@ -436,7 +436,7 @@ def _say_concurrent(refused: Refused) -> str:
 def _say_guild_concurrent(refused: Refused) -> str:
     jobs = "request" if refused.bound == 1 else "requests"
     return (
-        f"This server already has {refused.bound} {jobs} in the works, the most at once, so 0 more can start. "
+        f"This server already has {refused.bound} {jobs} under way, the most at once. "
         "The next one can start as soon as any of them is done. "
         f"You have {_pictures(refused.left_today)} left today."
     )

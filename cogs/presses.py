@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import discord
 from discord.ext import commands
 
-from bot.catalogue import with_prompt, with_seed
+from bot.catalogue import picture_options, with_prompt, with_seed
 from bot.catalogue.kinds import parse_value
 from bot.catalogue.model import Model, Order
 from bot.errors import BadPicture, JobUnknown, NotYours
@@ -94,12 +94,12 @@ class PressesCog(commands.Cog, name="presses"):
     # ------------------------------------------------------------------ a finished job
 
     async def _again(self, interaction: Interaction, press: Pressed) -> None:
-        job, model = await self._repeatable(press.subject)
+        job, model = await self._repeatable(press.subject, interaction)
         order = with_seed(model, with_prompt(model, job.order, job.order.prompt), reading.new_seed())
         await self._place(interaction, model, order, job)
 
     async def _edit(self, interaction: Interaction, press: Pressed) -> None:
-        job, model = await self._repeatable(press.subject)
+        job, model = await self._repeatable(press.subject, interaction)
         await interaction.response.send_modal(modals.edit(job, model))
 
     async def _details(self, interaction: Interaction, press: Pressed) -> None:
@@ -123,7 +123,7 @@ class PressesCog(commands.Cog, name="presses"):
             await self._services.store.delete_job(job.id)
         log.info("picture deleted", extra={"job": press.subject, "by": interaction.user.id})
 
-    async def _repeatable(self, job_id: str) -> tuple[Job, Model]:
+    async def _repeatable(self, job_id: str, interaction: Interaction) -> tuple[Job, Model]:
         """The job and its model, if the same could be asked for now.
 
         Raises:
@@ -131,6 +131,8 @@ class PressesCog(commands.Cog, name="presses"):
         """
         job = await self._job(job_id)
         model = self._services.catalogue.get(job.order.endpoint)
+        if interaction.user.id != job.actor.user_id and picture_options(model, job.order):
+            raise NotYours("repeat it, because it starts from a file of theirs")
         for name, value in job.order.options.items():
             for link in value if isinstance(value, list) else [value]:
                 if isinstance(link, str) and reading.link_expired(link, self._services.clock()):
@@ -167,7 +169,7 @@ class PressesCog(commands.Cog, name="presses"):
         if form.purpose is modals.Purpose.COMPOSE:
             await asking.ask(interaction, self._services, form.subject, form.fields)
             return
-        job, model = await self._repeatable(form.subject)
+        job, model = await self._repeatable(form.subject, interaction)
         await self._place(interaction, model, edited(model, job.order, form.fields), job)
 
     # ------------------------------------------------------------------ pages

@@ -25,6 +25,9 @@ PerHour = app_commands.Range[float, 0.1, 100_000.0]
 AtOnce = app_commands.Range[int, 1, 1000]
 PerDay = app_commands.Range[int, 0, 1_000_000]
 
+#: Typed as a model's name: no default of one's own.
+RESET = "reset"
+
 
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
@@ -39,14 +42,12 @@ class SettingsCog(
 
     @app_commands.command()
     @app_commands.describe(
-        model="The model that paints when none is named; left out: back to what it was at first",
+        model="The model that paints when none is named; `reset` goes back to the usual one",
         whose="Your own default, or everybody's in this server (needs Manage Server)",
     )
-    async def model(
-        self, interaction: Interaction, model: str | None = None, whose: Literal["mine", "this server"] = "mine"
-    ) -> None:
+    async def model(self, interaction: Interaction, model: str, whose: Literal["mine", "this server"] = "mine") -> None:
         """Choose the model that paints when none is named."""
-        chosen = self._services.catalogue.get(model) if model else None
+        chosen = None if model.strip().lower() == RESET else self._services.catalogue.get(model)
         endpoint = chosen.endpoint if chosen is not None else None
         if whose == "mine":
             await self._services.store.set_user_model(interaction.user.id, endpoint)
@@ -54,7 +55,7 @@ class SettingsCog(
             await self._services.store.set_guild_model(_managed_guild(interaction), endpoint)
         self._bot.dispatch("preferences_changed")
         owner = "Your" if whose == "mine" else "This server's"
-        now = f"is now **{escape(chosen.title)}**" if chosen is not None else "is reset"
+        now = f"is now **{escape(chosen.title)}**" if chosen is not None else "is the usual one again"
         await interaction.response.send_message(f"{owner} default model {now}.", ephemeral=True)
 
     @app_commands.command()

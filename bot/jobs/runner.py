@@ -714,7 +714,7 @@ class Runner:
             if job.reply.age_restricted or not flagged
         ]
         if not shown:
-            raise ResultWithheld
+            raise ResultWithheld(flagged=any(result.nsfw or ()))
         bodies = await asyncio.gather(*(self._download(job, remote) for remote, _ in shown))
         pictures = await fit([inspect(body) for body in bodies], file_limit_bytes=job.reply.upload_limit_bytes)
         spoilers = tuple(flagged for _, flagged in shown)

@@ -396,7 +396,7 @@ class Store:
 
     async def erase_user(self, user_id: int) -> Erased:
         """Really delete somebody's jobs, prompts, preferences and pace. Cancel their live jobs first: those stay."""
-        erased = await self._write(partial(upkeep.erase_user, user_id=user_id))
+        erased = await self._write(partial(upkeep.erase_user, user_id=user_id, now_us=to_us(self._clock())))
         if erased.jobs or erased.other:
             await self._scrub(most_bytes=_MOST_BYTES_AT_ONCE)
         return erased

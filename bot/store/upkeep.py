@@ -19,8 +19,11 @@ _KEEP_ACCOUNTS = timedelta(days=3)
 SCRUB_DUE = "scrub_due"
 
 
-def erase_user(connection: Connection, user_id: int) -> Erased:
+def erase_user(connection: Connection, user_id: int, now_us: int) -> Erased:
     """Delete everything that is somebody's; the servers' day counts stay, without a name.
+
+    What they used up today stays for as long as it counts: otherwise erasing would be a way to paint without limit. The
+    next `purge` after that removes it.
 
     While a job is under way it stays, and so do its owner's accounts: what fal is painting is still to be settled.
     """
@@ -30,9 +33,13 @@ def erase_user(connection: Connection, user_id: int) -> Erased:
     gone = connection.execute(delete(jobs).where(jobs.c.user_id == user_id, jobs.c.ended_us.is_not(None))).rowcount
     other = connection.execute(delete(people).where(people.c.user_id == user_id)).rowcount
     if not live:
-        connection.execute(update(ledger).where(ledger.c.user_id == user_id).values(user_id=None))
-        connection.execute(delete(balances).where(balances.c.scope == "u", balances.c.subject_id == user_id))
-        other += connection.execute(delete(pacing).where(pacing.c.user_id == user_id)).rowcount
+        today = day_of(from_us(now_us))
+        connection.execute(update(ledger).where(ledger.c.user_id == user_id, ledger.c.day < today).values(user_id=None))
+        connection.execute(
+            delete(balances).where(balances.c.scope == "u", balances.c.subject_id == user_id, balances.c.day < today)
+        )
+        spent = delete(pacing).where(pacing.c.user_id == user_id, pacing.c.tat_us <= now_us)
+        other += connection.execute(spent).rowcount
         lock_queue(connection)
         connection.execute(delete(flow_users).where(flow_users.c.user_id == user_id))
         connection.execute(delete(flows).where(flows.c.flow_id == -user_id))
@@ -64,7 +71,7 @@ def purge(connection: Connection, before_us: int, now_us: int) -> int:
     blank_dead_tokens(connection, now_us)
     _close_accounts(connection, day_of(from_us(now_us) - _KEEP_ACCOUNTS))
     live = select(jobs.c.user_id).where(jobs.c.ended_us.is_(None))
-    connection.execute(delete(pacing).where(pacing.c.tat_us < before_us, pacing.c.user_id.not_in(live)))
+    connection.execute(delete(pacing).where(pacing.c.tat_us < now_us, pacing.c.user_id.not_in(live)))
     _clear_queue(connection)
     return gone
 

@@ -30,6 +30,8 @@ GREY = 0x80848E
 ALT_LIMIT = 1024
 #: Discord's limit for all text of one card.
 TEXT_LIMIT = 4000
+#: Where Discord (in the sandbox: this machine) keeps attachments.
+ATTACHED_AT = ("https://cdn.discordapp.com/", "https://media.discordapp.net/", "http://127.0.0.1:", "http://localhost:")
 #: Most pictures in one gallery.
 GALLERY_LIMIT = 10
 
@@ -135,7 +137,8 @@ def progress_text(progress: Progress) -> str:
 
 
 def _painting_text(progress: Painting) -> str:
-    left = f" · {text.time_left(progress.left_s)}" if progress.left_s is not None else ""
+    knows = progress.left_s is not None and progress.fraction != 0
+    left = f" · {text.time_left(progress.left_s)}" if knows and progress.left_s is not None else ""
     if progress.fraction is None:
         return f"Painting…{left}"
     percent = min(100, max(0, int(progress.fraction * 100)))
@@ -148,6 +151,8 @@ def _painting_text(progress: Painting) -> str:
 def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, withheld: int = 0) -> Card:
     """The pictures with the facts about them. `withheld` were kept back by the safety checker."""
     notes = [_small(_withheld_text(withheld))] if withheld else []
+    if any(shown.spoiler for shown in pictures):
+        notes.append(_small("Flagged by the safety checker: behind a spoiler, and often painted black by fal.ai."))
     return Card(
         _words(text.safe(job.order.prompt)),
         _gallery(pictures),
@@ -328,12 +333,27 @@ def parameter_listing(job: Job) -> str:
     for name, value in job.order.options.items():
         if name == "prompt" or value is None:
             continue
-        shown = seed if name == "seed" and seed is not None else value
+        shown = seed if name == "seed" and seed is not None else _without_links(value)
+        if shown in ("", []):
+            continue
         default = "" if name in job.order.given or name == "seed" else "  (default)"
         lines.append(f"{name}: {plain_value(shown)}{default}")
     if "seed" not in job.order.options and seed is not None:
         lines.append(f"seed: {seed}")
     return "\n".join(lines)
+
+
+def _without_links(value: Json) -> Json:
+    """Anybody may read the details; a person's own attachment is for nobody else."""
+    match value:
+        case str() if value.startswith(ATTACHED_AT):
+            return "an attached picture"
+        case list():
+            return [_without_links(item) for item in value]
+        case dict():
+            return {name: _without_links(item) for name, item in value.items()}
+        case _:
+            return value
 
 
 def plain_value(value: Json) -> str:

@@ -286,13 +286,14 @@ def privacy_page(keep_days: int, store_payloads: bool) -> Card:
         _words(
             "### Your data\n"
             "**Kept here:** your Discord id, the channel, your prompts and options, the times, what you used up, "
-            "and your default model. Not the pictures: those are only in Discord.\n"
+            "links to the results, the price, and your default model. Not the pictures themselves.\n"
             "**Sent to fal.ai,** which runs the models: the prompt, the options and the pictures you attach; "
             f"never who you are. fal.ai {fal_keeps}, and finished pictures stay on its servers for a time.\n"
             f"**How long:** requests are deleted after {text.count(keep_days, 'day')}, "
             "your default model when you reset it.\n"
             "**Deleting:** the button removes your requests, prompts and settings for good and cancels what is "
-            "under way. Pictures already posted stay in Discord until you press Delete under them."
+            "under way. Only how much you used up today is kept, for as long as it counts. Pictures already posted "
+            "stay in Discord until you press Delete under them."
         ),
         row(button(Verb.ERASE_ASK)),
         colour=BLUE,
@@ -304,7 +305,7 @@ def erase_question() -> Card:
     return Card(
         _words(
             "Delete everything stored about you here? What is being painted is cancelled. "
-            "The buttons under your old pictures will stop working. This can't be undone."
+            "Under your old pictures only Delete will still work. This can't be undone."
         ),
         row(button(Verb.ERASE), button(Verb.ERASE_NOT)),
         colour=RED,

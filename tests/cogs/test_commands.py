@@ -196,7 +196,7 @@ async def test_the_persons_default_beats_the_servers_which_beats_the_operators(s
     assert await used() == get("hidream").endpoint
     await stage.command("settings", "model", options={"model": "qwen-image"})
     assert await used() == get("qwen-image").endpoint
-    await stage.command("settings", "model")
+    await stage.command("settings", "model", options={"model": "reset"})
     assert await used() == get("hidream").endpoint
 
 

@@ -385,7 +385,7 @@ async def test_a_servers_default_model_is_used(place: Place) -> None:
     try:
         assert "HiDream" in (await place.paint("pat")).text()
     finally:
-        await place.run("mo", "general", "settings model", {"whose": "this server"})
+        await place.run("mo", "general", "settings model", {"model": "reset", "whose": "this server"})
 
 
 async def test_a_persons_data_is_deleted_with_what_is_under_way(place: Place) -> None:

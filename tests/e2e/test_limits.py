@@ -93,7 +93,7 @@ async def test_one_at_a_time_until_it_is_done_or_cancelled(place: Place) -> None
     await place.painting()
     message = (await place.imagine()).message
     assert message.ephemeral
-    assert "already have 1 request in the works" in message.text()
+    assert "already have 1 request under way" in message.text()
     await place.press("ada", first.message, "Cancel")
     await place.ended(first)
     easel.free()

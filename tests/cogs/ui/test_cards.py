@@ -85,7 +85,9 @@ def test_a_result_shows_prompt_pictures_facts_and_four_buttons_in_that_order() -
     assert prompt["content"] == "a fox"
     assert gallery["items"][0]["media"]["url"] == "attachment://easel-0.png"
     assert gallery["items"][0]["spoiler"] is True
-    assert facts["content"] == "-# FLUX.1 schnell · seed `99` · 1024×768 · 3.2 s · $0.003"
+    shown, flagged = facts["content"].splitlines()
+    assert shown == "-# FLUX.1 schnell · seed `99` · 1024×768 · 3.2 s · $0.003"
+    assert flagged.startswith("-# Flagged by the safety checker")
     assert [button["label"] for button in buttons["components"]] == ["Again", "Edit prompt", "Details", "Delete"]
 
 
