@@ -1,21 +1,27 @@
-"""What a write costs: `python -m tests.bench.bench_store [sqlite-url|postgresql-url]`.
+"""What the store costs: `python -m tests.bench.bench_store [sqlite-url|postgresql-url]`.
 
-A steady load of 250 accepts and 1,000 moves a second, once with group commit as it is and once with a transaction for
-every call, in the same process. Prints figures; asserts nothing.
+- A steady load of 250 accepts and 1,000 moves a second, once with group commit as it is and once with a transaction for
+  every call, in the same process.
+- Claims, places and acceptances beside a flood of 10,000 waiting jobs of one person.
+- A process that takes over 20,000 jobs of one that died.
+
+Prints figures; asserts nothing. A database given by URL must be empty; what is made there stays.
 """
 
 from __future__ import annotations
 
 import asyncio
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bot.jobs.job import MOVES, Job, JobState
 from bot.store import Accepted, Store, writer
@@ -116,11 +122,12 @@ async def timed(into: list[float], call: Awaitable[T]) -> T:
 
 async def measure(url: str, most_in_one_transaction: int, seconds: float) -> Figures:
     """One run on a database of its own."""
-    writer._MOST_IN_ONE_TRANSACTION = most_in_one_transaction
+    usual, writer._MOST_IN_ONE_TRANSACTION = writer._MOST_IN_ONE_TRANSACTION, most_in_one_transaction
     store = await Store.open(url)
     try:
         return await Load(store).run(seconds)
     finally:
+        writer._MOST_IN_ONE_TRANSACTION = usual
         await store.close()
 
 
@@ -138,12 +145,100 @@ def line(name: str, figures: Figures) -> str:
     )
 
 
+# ---------------------------------------------------------------------- beside a flood
+
+
+async def flood(url: str, jobs: int, others: int) -> None:
+    """CPU of single calls while one person's jobs fill the queue."""
+    store = await Store.open(url)
+    for _ in range(jobs // 500):
+        await asyncio.gather(*(store.accept(new_job(user=1), WIDE, max_waiting=10**6) for _ in range(500)))
+    for n in range(others):
+        await store.accept(new_job(user=2 + n, guild=50 + n % 20), WIDE, max_waiting=10**6)
+    last = [job.id for job in await store.jobs_of(1, live_only=True, limit=500)]
+    print(f"\n{jobs} jobs of one person wait, {others} of others    CPU ms: median, worst of 20")
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
+        "claim of 10": lambda: store.claim(10),
+        "claim of 10 under caps": lambda: store.claim(10, guild_in_flight=5000, user_in_flight=5000),
+        "accept": lambda: store.accept(new_job(user=900), WIDE, max_waiting=10**6),
+        "ahead of the last one": lambda: store.ahead(last[:1]),
+        "ahead of the last 500": lambda: store.ahead(last),
+        "place of the last one": lambda: store.place(last[0]),
+    }
+    for name, call in calls.items():
+        took_ms = []
+        for _ in range(20):
+            began = time.process_time()
+            await call()
+            took_ms.append((time.process_time() - began) * 1000)
+        print(f"  {name:<40}{statistics.median(took_ms):8.1f} {max(took_ms):8.1f}")
+    await store.close()
+
+
+# ---------------------------------------------------------------------- after a death
+
+
+async def leave_behind(url: str, jobs: int) -> None:
+    """What a process that died had under way."""
+    store = await Store.open(url)
+    for start in range(0, jobs, 500):
+        await asyncio.gather(
+            *(
+                store.accept(new_job(user=start + n, guild=n % 40), WIDE, max_waiting=10**6)
+                for n in range(min(500, jobs - start))
+            )
+        )
+        claimed = await store.claim(500, lease_s=-1)
+        await asyncio.gather(*(store.advance(job, JobState.RUNNING, request=REQUEST) for job in claimed))
+    await store.close()
+
+
+async def take_over(url: str) -> None:
+    """Adopt all there is, and say what it took; a process of its own, for the memory."""
+    store = await Store.open(url)
+    began, before_kib = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    adopted: list[Job] = []
+    while page := await store.adopt(lease_s=30):
+        adopted += page
+    took_s = time.perf_counter() - began
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(
+        f"\n{len(adopted)} jobs adopted in {took_s:.2f} s; at most {kib / 1024:.0f} MiB in all, of which "
+        f"{(kib - before_kib) / 1024:.0f} MiB for them"
+    )
+    began = time.perf_counter()
+    held = await store.keep_leases(30)
+    print(f"{len(held)} leases kept in {(time.perf_counter() - began) * 1000:.0f} ms")
+    await store.close()
+
+
+async def recovery(url: str, jobs: int) -> None:
+    """Leave them behind here, take them over in another process."""
+    await leave_behind(url, jobs)
+    arguments = (sys.executable, "-m", "tests.bench.bench_store", "--take-over", url)
+    process = await asyncio.create_subprocess_exec(*arguments, stderr=subprocess.DEVNULL)
+    await process.wait()
+
+
 async def main() -> None:
-    """Both runs, then their ratio."""
+    """Everything."""
+    if sys.argv[1:2] == ["--take-over"]:
+        await take_over(sys.argv[2])
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        given = sys.argv[1:2] * 3
+        urls = given or [f"sqlite:///{Path(folder)}/{name}.db" for name in ("load", "flood", "recovery")]
+        if not given:
+            await loads()
+        await flood(urls[1], 10_000, 100)
+        await recovery(urls[2], 20_000)
+
+
+async def loads() -> None:
+    """Both loads, then their ratio."""
     grouped_at_once = writer._MOST_IN_ONE_TRANSACTION
     with tempfile.TemporaryDirectory() as folder:
-        given = sys.argv[1:]
-        urls = given * 2 if given else [f"sqlite:///{Path(folder)}/{name}.db" for name in ("grouped", "single")]
+        urls = [f"sqlite:///{Path(folder)}/{name}.db" for name in ("grouped", "single")]
         grouped = await measure(urls[0], grouped_at_once, _SECONDS)
         single = await measure(urls[1], 1, _SECONDS / 4)  # it falls behind; enough for a figure
     print(
