@@ -17,6 +17,7 @@ import signal
 import socket
 import ssl
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -52,27 +53,34 @@ _TLS = ssl.create_default_context()
 
 
 class Boundaries:
-    """Counts what the process does to the outside world."""
+    """Tells what the process does to the outside world, and ends it where it is told to.
+
+    A boundary is known by its name and by how many of that name came before it since the counting began: so it is the
+    same one in another run, however the steps of a job interleave there.
+    """
 
     def __init__(self, talk: socket.socket) -> None:
         self._talk = talk
-        self._wanted = 0
+        self._counting = False
+        self._wanted = ("", 0)
         self._how = "kill"
-        self._count = 0
+        self._counts: Counter[str] = Counter()
 
-    def arm(self, wanted: int, how: str) -> None:
-        """Count from now on; at number `wanted`, `kill` the process or `lose` the answer."""
-        self._wanted, self._how, self._count = wanted, how, 0
+    def arm(self, wanted: str, occurrence: int, how: str) -> None:
+        """Count from now on; where `wanted` comes for that time, `kill` the process or `lose` the answer."""
+        self._counting, self._wanted, self._how = True, (wanted, occurrence), how
+        self._counts.clear()
 
-    def reach(self, name: str, *, answer: bool = False) -> bool:
+    def reach(self, name: str) -> bool:
         """Note that a boundary is reached; whether the answer that has just come is to get lost."""
-        if not self._wanted or (self._how == "lose" and not answer):
+        if not self._counting:
             return False
-        self._count += 1
-        if self._count != self._wanted:
+        self._counts[name] += 1
+        self.say({"passed": [name, self._counts[name]]})
+        if self._wanted != (name, self._counts[name]):
             return False
-        self._wanted = 0
-        self.say({"reached": name})
+        self._counting = False
+        self.say({"reached": True})
         if self._how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         return True
@@ -152,7 +160,7 @@ def _listen(boundaries: Boundaries, talk: socket.socket, half: bytearray) -> Non
     for line in lines:
         said = json.loads(line)
         boundaries.arm(**said["arm"])
-        boundaries.say({"armed": said["arm"]["wanted"]})
+        boundaries.say({"armed": True})
 
 
 def _change(values: dict[str, Any]) -> None:
@@ -204,7 +212,7 @@ def _number_requests(boundaries: Boundaries) -> None:
         name = named(method, str(url))
         boundaries.reach(f"before {name}")
         response = await request(self, method, url, **options)
-        if boundaries.reach(f"after {name}", answer=True):
+        if boundaries.reach(f"after {name}"):
             response.close()
             raise aiohttp.ServerDisconnectedError
         return response
@@ -213,7 +221,7 @@ def _number_requests(boundaries: Boundaries) -> None:
         name = named(asked.method, str(asked.url))
         boundaries.reach(f"before {name}")
         response = await send(self, asked, **options)
-        if boundaries.reach(f"after {name}", answer=True):
+        if boundaries.reach(f"after {name}"):
             raise httpx.ReadError("lost on purpose", request=asked)
         return response
 

@@ -44,6 +44,15 @@ BRISK: dict[str, Any] = {
 #: Seconds until a request that has not turned up at fal is submitted again; far above what a look takes.
 RECONCILE_S = 1.0
 
+#: A name and the how-manieth of that name; see tests.proof.child.
+Boundary = tuple[str, int]
+NOWHERE: Boundary = ("", 0)
+
+
+def armed(wanted: Boundary, how: str) -> dict[str, Any]:
+    """As the child wants to be told."""
+    return {"wanted": wanted[0], "occurrence": wanted[1], "how": how}
+
 
 class Forks:
     """The fork server, from outside."""
@@ -112,7 +121,9 @@ class Child:
         self._forks = forks
         self.pid = pid
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.reached: list[str] = []
+        #: Whether the boundary that was asked for has come, and all that came since the counting began.
+        self.reached = False
+        self.passed: list[Boundary] = []
         self._armed = asyncio.Event()
 
     def signal(self, number: signal.Signals) -> None:
@@ -124,20 +135,23 @@ class Child:
         self.signal(signal.SIGKILL)
         await self.ended
 
-    async def arm(self, wanted: int, how: str) -> None:
+    async def arm(self, wanted: Boundary, how: str) -> None:
         """Count boundaries from now on; returns once it does."""
         self._armed.clear()
-        self._forks.send({"to": self.pid, "say": {"arm": {"wanted": wanted, "how": how}}})
+        self._forks.send({"to": self.pid, "say": {"arm": armed(wanted, how)}})
         async with asyncio.timeout(PATIENCE_S):
-            armed = asyncio.create_task(self._armed.wait())
+            hearing = asyncio.create_task(self._armed.wait())
             self.ended.add_done_callback(lambda _: self._armed.set())
-            await armed
+            await hearing
 
     def hear(self, said: dict[str, Any]) -> None:
         """From the child."""
-        if "reached" in said:
-            self.reached.append(said["reached"])
+        if "passed" in said:
+            self.passed.append((said["passed"][0], said["passed"][1]))
+        elif "reached" in said:
+            self.reached = True
         else:
+            self.reached, self.passed = False, []
             self._armed.set()
 
     def bury(self, code: int) -> None:
@@ -579,4 +593,4 @@ async def a_world(
                 await world.child.kill()
 
 
-__all__ = ["Ask", "Child", "Forks", "Verdict", "World", "a_world", "fork_server"]
+__all__ = ["NOWHERE", "Ask", "Boundary", "Child", "Forks", "Verdict", "World", "a_world", "armed", "fork_server"]
