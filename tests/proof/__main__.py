@@ -21,8 +21,6 @@ from tests.proof.world import Forks, Verdict, fork_server
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when nothing was lost, doubled or charged wrongly."""
     options = _parser().parse_args(arguments)
-    if not options.seed:
-        options.seed = secrets.token_hex(4)
     folder = Path(tempfile.mkdtemp(prefix="easel-proof-"))
     try:
         faultless = asyncio.run(_prove(options, folder))
@@ -113,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         one = proofs.add_parser(name, help=about)
         one.add_argument("--kills", type=int, default=kills, help="stop after so many (default %(default)s)")
         one.add_argument("--minutes", type=float, default=minutes, help="or after this time (default %(default)g)")
-        one.add_argument("--seed", default="", help="of an earlier run; a new one by default")
+        one.add_argument("--seed", default=secrets.token_hex(4), help="of an earlier run; a new one by default")
         one.add_argument("--first", type=int, default=0, metavar="ROUND", help="go on with this round of the seed")
         one.add_argument("--worlds", type=int, default=4, help="bots killed side by side (default %(default)s)")
     return parser
