@@ -22,6 +22,19 @@ from bot.store.turns import CLAIMED
 _UNTOLD = text("jobs.told = 0 AND jobs.ended_us IS NOT NULL")
 
 
+#: Leases extended in one transaction: nobody's move has to wait long for it.
+_PAGE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class AskKeep:
+    """A part of one call of `Store.keep_leases`."""
+
+    lease_s: float
+    #: Known once the first page is done.
+    until_us: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class AskAdopt:
     """One call of `Store.adopt`."""
@@ -32,30 +45,33 @@ class AskAdopt:
 
 
 class Leasing:
-    """The batches behind `Store.keep_leases`, `adopt` and `release_leases`."""
+    """What is behind `Store.keep_leases`, `adopt` and `release_leases`."""
 
     def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
         self._process = process
         self._clock = clock
 
-    def keep(self, connection: Connection, spans_s: Sequence[float]) -> Sequence[frozenset[str]]:
-        """Extend all leases of this process; the jobs it holds."""
-        held: set[str] = set()
-        for span_s in spans_s[-1:]:
-            if is_sqlite(connection):
-                # Nobody looks at the time there; thousands of rows need not be written for it.
-                for mine in _MINE:
-                    held.update(connection.execute(mine, {"me": self._process}).scalars())
-                continue
-            until_us = lease_now_us(connection, self._clock) + int(span_s * 1e6)
-            for statement in _EXTEND:
-                held.update(connection.execute(statement, {"me": self._process, "until": until_us}).scalars())
-        return [frozenset(held)] * len(spans_s)
+    def held(self, connection: Connection) -> frozenset[str]:
+        """The jobs this process holds."""
+        found: set[str] = set()
+        for statement in _MINE:
+            found.update(connection.execute(statement, {"me": self._process}).scalars())
+        return frozenset(found)
+
+    def keep(self, connection: Connection, asks: Sequence[AskKeep]) -> Sequence[AskKeep | None]:
+        """Extend leases of this process, a page of them; what to ask next, None when all are."""
+        return [self._keep(connection, ask) for ask in asks]
+
+    def _keep(self, connection: Connection, ask: AskKeep) -> AskKeep | None:
+        until_us = ask.until_us or lease_now_us(connection, self._clock) + int(ask.lease_s * 1e6)
+        values = {"me": self._process, "until": until_us, "most": _PAGE}
+        counts = [len(connection.execute(statement, values).scalars().all()) for statement in _EXTEND]
+        return AskKeep(ask.lease_s, until_us) if max(counts) == _PAGE else None
 
     def release(self, connection: Connection, asks: Sequence[None]) -> Sequence[None]:
         """Let all leases of this process run out now."""
-        for statement in _EXTEND:
-            connection.execute(statement, {"me": self._process, "until": 0})
+        for statement in _RELEASE:
+            connection.execute(statement, {"me": self._process})
         return asks
 
     def adopt(self, connection: Connection, asks: Sequence[AskAdopt]) -> Sequence[list[Job]]:
@@ -65,28 +81,24 @@ class Leasing:
     def _adopt(self, connection: Connection, ask: AskAdopt) -> list[Job]:
         now_us = lease_now_us(connection, self._clock)
         values = {"me": self._process, "now": now_us, "orphans": list(ask.orphans)}
-        rows: list[dict[str, Any]] = []
+        adopted: list[Job] = []
         for statement in _FREE["sqlite" if is_sqlite(connection) else "other"]:
-            rows += _page(connection, statement, values, ask.limit - len(rows))
-        if not rows:
-            return []
-        until_us = now_us + int(ask.lease_s * 1e6)
-        connection.execute(_ADOPT, [{"b_id": row["id"], "b_owner": self._process, "b_until": until_us} for row in rows])
-        for row in rows:
-            row["fence"] += 1
-        return readable(rows)
+            adopted += _page(connection, statement, values, ask.limit - len(adopted))
+        if adopted:
+            until_us = now_us + int(ask.lease_s * 1e6)
+            mine = {"b_ids": [job.id for job in adopted], "b_owner": self._process, "b_until": until_us}
+            connection.execute(_ADOPT, mine)
+        return adopted
 
 
-def _page(connection: Connection, statement: Any, values: dict[str, Any], most: int) -> list[dict[str, Any]]:
-    """Up to `most` rows that make sense to us; what a newer version wrote is passed over."""
-    found: list[dict[str, Any]] = []
+def _page(connection: Connection, statement: Any, values: dict[str, Any], most: int) -> list[Job]:
+    """Up to `most` jobs as they will be; what a newer version wrote is passed over."""
+    found: list[Job] = []
     after = 0
     while len(found) < most:
         wanted = most - len(found)
-        rows = [
-            dict(row) for row in connection.execute(statement, {**values, "after": after, "most": wanted}).mappings()
-        ]
-        found += [row for row in rows if readable([row])]
+        rows = connection.execute(statement, {**values, "after": after, "most": wanted}).mappings().all()
+        found += readable({**row, "fence": row["fence"] + 1} for row in rows)
         if len(rows) < wanted:
             break
         after = rows[-1]["seq"]
@@ -102,9 +114,23 @@ _MINE = tuple(select(jobs.c.id).where(group, _OURS) for group in _GROUPS)
 # Locked in the order of ids, like everything that locks rows of `jobs`.
 _EXTEND = tuple(
     jobs.update()
-    .where(jobs.c.id.in_(select(jobs.c.id).where(group, _OURS).order_by(jobs.c.id).with_for_update()))
+    .where(
+        jobs.c.id.in_(
+            select(jobs.c.id)
+            .where(group, _OURS, jobs.c.lease_until_us < bindparam("until"))
+            .order_by(jobs.c.id)
+            .limit(bindparam("most"))
+            .with_for_update()
+        )
+    )
     .values(lease_until_us=bindparam("until"))
     .returning(jobs.c.id)
+    for group in _GROUPS
+)
+_RELEASE = tuple(
+    jobs.update()
+    .where(jobs.c.id.in_(select(jobs.c.id).where(group, _OURS).order_by(jobs.c.id).with_for_update()))
+    .values(lease_until_us=0)
     for group in _GROUPS
 )
 _FREE = {
@@ -120,8 +146,8 @@ _FREE = {
 }
 _ADOPT = (
     jobs.update()
-    .where(jobs.c.id == bindparam("b_id"))
+    .where(jobs.c.id.in_(bindparam("b_ids", expanding=True)))
     .values(fence=jobs.c.fence + 1, lease_owner=bindparam("b_owner"), lease_until_us=bindparam("b_until"))
 )
 
-__all__ = ["AskAdopt", "Leasing"]
+__all__ = ["AskAdopt", "AskKeep", "Leasing"]

@@ -262,9 +262,7 @@ class Claiming:
             held_up = held_up or len(rows) < len(ids)
         order.write()
         until_us = lease_now_us(connection, self._clock) + int(ask.lease_s * 1e6)
-        connection.execute(
-            _TAKE, [{"b_id": id_, "b_now": now_us, "b_owner": self._process, "b_until": until_us} for id_ in ids]
-        )
+        connection.execute(_TAKE, {"b_ids": ids, "b_now": now_us, "b_owner": self._process, "b_until": until_us})
         return Claimed([taken[id_] for id_ in ids], held_up)
 
 
@@ -314,7 +312,7 @@ _IN_FLIGHT = (
 _ROWS = select(jobs).where(QUEUED, jobs.c.id.in_(bindparam("ids", expanding=True))).with_for_update(skip_locked=True)
 _TAKE = (
     jobs.update()
-    .where(jobs.c.id == bindparam("b_id"))
+    .where(jobs.c.id.in_(bindparam("b_ids", expanding=True)))
     .values(
         state=JobState.SUBMITTING.value,
         fence=jobs.c.fence + 1,

@@ -21,7 +21,7 @@ from bot.store import care, choices, schema, upkeep
 from bot.store.accepting import Accepting, Ask
 from bot.store.books import Books
 from bot.store.database import Database, parse_url
-from bot.store.leases import AskAdopt, Leasing
+from bot.store.leases import AskAdopt, AskKeep, Leasing
 from bot.store.moving import Again, Move, Moving, Note, check_move
 from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Place, Preferences
 from bot.store.queue import AskClaim, AskPlace, Claiming, place, places
@@ -74,8 +74,8 @@ class Store:
         self._accepting = Accepting(clock).batch
         self._claiming = Claiming(process, clock).batch
         self._moving = Moving(process, clock).batch
-        leasing = Leasing(process, clock)
-        self._keeping, self._adopting, self._releasing = leasing.keep, leasing.adopt, leasing.release
+        self._leasing = Leasing(process, clock)
+        self._keeping, self._adopting = self._leasing.keep, self._leasing.adopt
 
     @classmethod
     async def open(
@@ -185,12 +185,17 @@ class Store:
         raise AssertionError("the last try returns")
 
     async def keep_leases(self, lease_s: float) -> frozenset[str]:
-        """Extend the lease of every job this process holds, and name them all.
+        """Extend the lease of every job this process holds, where it would run out sooner, and name them all.
+
+        On SQLite nobody looks at the time, so nothing is written.
 
         A job that is missing was adopted by another process, put back, or is over and told: stop caring for it. One
         that nobody here cares for (a claim whose answer got lost) is an orphan: hand it to `adopt`.
         """
-        return await self._writer.run(self._keeping, lease_s)
+        rest: AskKeep | None = None if self._database.is_sqlite else AskKeep(lease_s)
+        while rest is not None:
+            rest = await self._writer.run(self._keeping, rest)
+        return await self._database.read(self._leasing.held)
 
     async def adopt(self, *, lease_s: float = 30, limit: int = 500, orphans: Collection[str] = ()) -> list[Job]:
         """Take over up to `limit` jobs that nobody cares for any more, under a new fence; call until it finds none.
@@ -206,7 +211,7 @@ class Store:
 
     async def release_leases(self) -> None:
         """Let others adopt at once what this process holds; for a shutdown, once nobody here works on it any more."""
-        await self._writer.run(self._releasing, None)
+        await self._writer.run(self._leasing.release, None)
 
     async def resubmit(self, job: Job) -> Job | None:
         """Count another attempt of a SUBMITTING job although fal may have had the last one; None when it moved."""

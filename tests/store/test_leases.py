@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from bot.jobs.job import Actor, Job, JobState
-from bot.store import Store, rows
+from bot.store import Store, leases, rows
 from bot.store.tables import jobs
 from tests.store.makers import (
     FAILURE,
@@ -93,7 +93,8 @@ async def test_what_a_dead_process_left_is_adopted_under_a_new_fence(store: Stor
 async def test_ends_nobody_was_told_about_are_adopted_too(store: Store, url: str, clock: Clock) -> None:
     untold = await moved(store, await running(store), JobState.FAILED, failure=FAILURE)
     await delivered(store)
-    assert await store.keep_leases(0) == {untold.id}
+    assert await store.keep_leases(30) == {untold.id}
+    await store.release_leases()
 
     async with another(store, url, clock) as second:
         (adopted,) = await second.adopt()
@@ -121,11 +122,12 @@ async def test_nothing_is_leased_that_waits_or_is_over(store: Store) -> None:
 
 
 async def test_leases_are_kept_at_once_for_all_and_say_what_is_held(store: Store) -> None:
-    held = await three_under_way(store)
-    await accepted(store)
     await delivered(store, new_job(user=9, guild=9))
+    held = await three_under_way(store)
+    untold = await moved(store, await running(store, new_job(user=8)), JobState.FAILED)
+    await accepted(store)
 
-    assert await store.keep_leases(30) == {job.id for job in held}
+    assert await store.keep_leases(30) == {job.id for job in (*held, untold)}
 
 
 async def test_an_orphan_under_our_own_lease_is_taken_up_when_it_is_named(store: Store) -> None:
@@ -150,6 +152,23 @@ async def test_adopting_goes_page_by_page_oldest_first(store: Store, url: str, c
 
 
 # ---------------------------------------------------------------------- PostgreSQL: processes side by side
+
+
+@pytest.mark.postgres
+async def test_more_leases_than_fit_a_transaction_are_all_kept(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "_PAGE", 3)
+    first, second = [await Store.open(postgres_url, clock=Clock()) for _ in range(2)]
+    for user in range(10):
+        await accepted(first, new_job(user=user))
+    claimed = await first.claim(10, lease_s=-1)
+
+    assert await first.keep_leases(30) == {job.id for job in claimed}
+
+    assert await second.adopt() == []
+    for store in (first, second):
+        await store.close()
 
 
 @pytest.mark.postgres
