@@ -124,9 +124,10 @@ class FalSettings(_Section):
     )
     start_timeout_s: float = Field(600, gt=1, description="fal drops a request that has not started painting by then.")
     reconcile_s: float = Field(
-        600,
+        660,
         ge=0,
-        description="When fal's answer to a submit was lost: how long it is looked for there before it is sent again.",
+        description="When fal's answer to a submit was lost: how long it is looked for there before it is sent again; "
+        "longer than start_timeout_s, because fal lists only what has started.",
     )
     job_timeout_s: float = Field(1800, gt=1, description="We give a job up, and cancel it at fal, after this time.")
     safety_checker: Literal["on", "off_in_age_restricted"] = Field(
