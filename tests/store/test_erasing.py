@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from bot.jobs.job import Actor, JobState
 from bot.store import Duplicate, Erased, Store
-from bot.store.tables import balances, jobs, ledger, pacing
+from bot.store.tables import balances, flow_users, flows, jobs, ledger, pacing
 from tests.store.makers import FAILURE, NOON, WIDE, Clock, accepted, delivered, moved, new_job, result, running
 
 HERE = Actor(1, 70, 50)
@@ -46,6 +46,24 @@ async def test_everything_of_a_person_goes_and_the_servers_count_stays(store: St
     assert len(await store.jobs_of(2, live_only=False)) == 1
     assert await store.check() == []
     assert await store.erase_user(1) == Erased(0, 0, 0)
+
+
+async def test_a_persons_turns_in_the_queue_go_too(store: Store) -> None:
+    await delivered(store, new_job())
+    await delivered(store, new_job(guild=None))
+    theirs = (
+        select(func.count()).select_from(flow_users).where(flow_users.c.user_id == 1),
+        select(func.count()).select_from(flows).where(flows.c.flow_id == -1),
+    )
+
+    def count(connection: Connection) -> list[int]:
+        return [connection.execute(statement).scalar_one() for statement in theirs]
+
+    assert await store._database.read(count) == [2, 1]
+
+    await store.erase_user(1)
+
+    assert await store._database.read(count) == [0, 0]
 
 
 async def test_a_job_under_way_stays_until_it_was_cancelled(store: Store) -> None:

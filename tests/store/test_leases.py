@@ -104,6 +104,7 @@ async def test_ends_nobody_was_told_about_are_adopted_too(store: Store, url: str
 
         await second.note(untold.id, told=True)
 
+        assert await columns(second, untold.id, "lease_owner", "lease_until_us") == (None, 0)
         assert await second.keep_leases(30) == frozenset()
 
 

@@ -272,6 +272,21 @@ async def test_waiting_at_a_cap_is_not_made_up_for_at_the_others_cost(store: Sto
     assert [user for _, user in await owners(store, 8)].count(1) <= 5
 
 
+async def test_a_server_that_waited_at_its_cap_does_not_make_up_for_it_either(store: Store) -> None:
+    await ask(store, 20, user=1, guild=50)
+    await ask(store, 40, user=2, guild=60)
+    (held,) = await store.claim(1)
+    assert held.actor.guild_id == 50
+    for _ in range(15):
+        (job,) = await store.claim(1, guild_in_flight=1)
+        assert job.actor.guild_id == 60
+        await moved(store, job, JobState.FAILED, failure=FAILURE)
+
+    await moved(store, held, JobState.FAILED, failure=FAILURE)
+
+    assert [guild for guild, _ in await owners(store, 8)].count(50) <= 5
+
+
 async def test_more_capped_people_than_a_page_hide_nobody(store: Store) -> None:
     for user in range(1, 30):
         await ask(store, 2, user=user, guild=50)
@@ -386,6 +401,30 @@ async def test_turns_of_those_who_left_are_forgotten(store: Store, clock: Clock)
 
     # The one whose last turn lies ahead of the virtual time still has to wait for it.
     assert left == [60, 60]
+
+
+@pytest.mark.postgres
+async def test_processes_that_change_the_queue_at_once_keep_its_counts(postgres_url: str) -> None:
+    stores = [await Store.open(postgres_url, clock=Clock()) for _ in range(4)]
+
+    async def work(store: Store, dice: Random) -> None:
+        for _ in range(12):
+            jobs = [await accepted(store, new_job(user=dice.randrange(4), guild=dice.choice((50, 51, None))))]
+            jobs += await store.claim(dice.randrange(3))
+            for job in jobs:
+                await store.advance(
+                    job, dice.choice((JobState.CANCELLED, JobState.QUEUED)) if job.fence else JobState.FAILED
+                )
+
+    await asyncio.gather(*(work(store, Random(n)) for n, store in enumerate(stores * 3)))
+
+    assert await stores[0].check() == []
+    waiting = (await stores[0].counts()).waiting
+    taken = await asyncio.gather(*(store.claim(99) for store in stores))
+    assert sum(map(len, taken)) == waiting
+    assert await stores[0].check() == []
+    for store in stores:
+        await store.close()
 
 
 @pytest.mark.postgres
