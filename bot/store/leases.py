@@ -107,7 +107,7 @@ def _page(connection: Connection, statement: Any, values: dict[str, Any], most: 
 
 _OURS = jobs.c.lease_owner == bindparam("me")
 _OTHERS = or_(jobs.c.lease_owner.is_(None), jobs.c.lease_owner != bindparam("me"))
-_ORPHAN = jobs.c.id.in_(bindparam("orphans", expanding=True))
+_ORPHAN = jobs.c.id.in_(bindparam("orphans", expanding=True)) & _OURS
 _GROUPS = (CLAIMED, _UNTOLD)
 
 _MINE = tuple(select(jobs.c.id).where(group, _OURS) for group in _GROUPS)

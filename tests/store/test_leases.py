@@ -156,6 +156,18 @@ async def test_adopting_goes_page_by_page_oldest_first(store: Store, url: str, c
 
 
 @pytest.mark.postgres
+async def test_a_job_that_another_process_holds_is_no_orphan_of_ours(postgres_url: str) -> None:
+    first, second = [await Store.open(postgres_url, clock=Clock()) for _ in range(2)]
+    job = await running(first)
+
+    assert await second.adopt(orphans=[job.id]) == []
+
+    assert await first.keep_leases(30) == {job.id}
+    for store in (first, second):
+        await store.close()
+
+
+@pytest.mark.postgres
 async def test_more_leases_than_fit_a_transaction_are_all_kept(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
