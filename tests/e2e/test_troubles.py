@@ -292,7 +292,7 @@ async def test_a_flagged_picture_is_withheld_in_an_ordinary_channel(place: Place
 async def test_a_picture_without_the_flag_it_should_have_is_withheld(place: Place) -> None:
     place.fal.troubles.set("no_flags", True)
     said, _ = await failure(place)
-    assert "The safety checker flagged this picture" in said
+    assert "The model did not say whether this picture is safe" in said
 
 
 async def test_a_flagged_picture_hides_behind_a_spoiler_in_an_age_restricted_channel(place: Place) -> None:
