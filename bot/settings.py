@@ -17,6 +17,7 @@ import os
 import re
 import tomllib
 import typing
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -334,9 +335,9 @@ class _Source(PydanticBaseSettingsSource):
         """A sentence for each name that means nothing and that validation would not see."""
         return iter(())
 
+    @abstractmethod
     def where(self, path: _Path) -> str | None:
         """How people call the place of the value at `path`; None when it is not from here."""
-        raise NotImplementedError
 
     def similar(self, path: _Path) -> str:
         """What may have been meant with `path`."""

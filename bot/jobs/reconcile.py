@@ -80,10 +80,6 @@ class Reconciler:
         if lost is not None:
             lost.heard.set()
 
-    def forget(self, job_id: str, attempt: int) -> None:
-        """The answer is on record; a later callback about it means nothing here."""
-        self._lost.pop((job_id, attempt), None)
-
     async def find(
         self, job: Job, sent: Mapping[str, Json], *, listed: bool, deadline: datetime | None = None
     ) -> FalRequest | None:

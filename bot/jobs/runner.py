@@ -366,13 +366,26 @@ class Runner:
             self._start(job)
         if not claimed and self._waiting:
             # We think jobs wait, the store knows better (cancelled, or erased with their owner's data).
-            self._waiting = {job.id: job for job in await self._store.live_jobs() if job.state is JobState.QUEUED}
+            await self._relearn_waiting()
         return bool(claimed)
+
+    async def _relearn_waiting(self) -> None:
+        """What really waits, by the store; what was accepted while it was being read waits too."""
+        before = set(self._waiting)
+        queued = {job.id: job for job in await self._store.live_jobs() if job.state is JobState.QUEUED}
+        self._waiting = queued | {job_id: job for job_id, job in self._waiting.items() if job_id not in before}
 
     async def _recover(self) -> None:
         """Take up every job that an earlier process left unfinished."""
-        self._waiting = {job.id: job for job in await self._store.live_jobs() if job.state is JobState.QUEUED}
-        unseen = [job for job in self._waiting.values() if job.reply.message_id is None]
+        accepted_here = set(self._waiting)
+        await self._relearn_waiting()
+        # What this process accepts meanwhile is about to be answered; only an earlier one's answers may be missing.
+        unseen = [
+            job
+            for job_id, job in self._waiting.items()
+            if job.reply.message_id is None
+            and job_id not in accepted_here | self._answers.keys() | self._messages.keys()
+        ]
         adopted = await self._adopt()
         if self._waiting or adopted:
             log.info("recovered", extra={"jobs": adopted, "waiting": len(self._waiting)})

@@ -205,11 +205,6 @@ def cancelled_card(job: Job, model: Model | None, sentence: str) -> Card:
     )
 
 
-def deleted_card() -> Card:
-    """What stays where a message could not be deleted."""
-    return Card(_words("This picture was deleted."), colour=GREY)
-
-
 def _posted_size(pictures: Sequence[Shown]) -> list[str]:
     size_px = pictures[0].size_px if pictures else None
     return [f"{size_px[0]}×{size_px[1]}"] if size_px is not None else []
