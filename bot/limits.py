@@ -155,6 +155,8 @@ class Standing:
     #: None outside servers.
     guild_left_today: int | None
     free_jobs: int
+    #: The same for everybody in the server together; None outside servers, and where there is no such bound.
+    guild_free_jobs: int | None
     #: When the day counts start again.
     day_ends_at: datetime
 
@@ -211,16 +213,18 @@ def standing(usage: Usage, policy: Policy, now: datetime) -> Standing | None:
     left_today = max(0, policy.images_per_day - usage.images_today)
     guild_left = max(0, policy.guild_images_per_day - usage.guild_images_today) if usage.in_guild else None
     free_jobs = max(0, policy.concurrent_jobs - usage.active_jobs)
+    guild_free = None
     if usage.in_guild and policy.guild_concurrent_jobs:
-        free_jobs = min(free_jobs, max(0, policy.guild_concurrent_jobs - usage.guild_active_jobs))
+        guild_free = max(0, policy.guild_concurrent_jobs - usage.guild_active_jobs)
     bounds = [burst_left, left_today, *([guild_left] if guild_left is not None else [])]
     return Standing(
-        images_now=min(bounds) if free_jobs else 0,
+        images_now=min(bounds) if free_jobs and guild_free != 0 else 0,
         burst_left=burst_left,
         burst_full_at=usage.tat if usage.tat is not None and usage.tat > now else None,
         left_today=left_today,
         guild_left_today=guild_left,
         free_jobs=free_jobs,
+        guild_free_jobs=guild_free,
         day_ends_at=_midnight(now),
     )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PerHour = app_commands.Range[float, 0.1, 100_000.0]
 AtOnce = app_commands.Range[int, 1, 1000]
+Together = app_commands.Range[int, 0, 100_000]
 PerDay = app_commands.Range[int, 0, 1_000_000]
 
 #: Typed as a model's name: no default of one's own.
@@ -65,6 +66,7 @@ class SettingsCog(
         images_per_day="Pictures a day for each person",
         concurrent="Requests a person may have under way at the same time",
         server_images_per_day="Pictures a day for the whole server",
+        server_concurrent="Requests the whole server may have under way at the same time; 0: any number",
         reset="Give up this server's own values first",
     )
     async def limits(  # noqa: PLR0917 - Discord fills them by name
@@ -75,6 +77,7 @@ class SettingsCog(
         images_per_day: PerDay | None = None,
         concurrent: AtOnce | None = None,
         server_images_per_day: PerDay | None = None,
+        server_concurrent: Together | None = None,
         reset: bool = False,
     ) -> None:
         """Set how much may be painted in this server (needs Manage Server)."""
@@ -85,6 +88,7 @@ class SettingsCog(
             "images_per_day": images_per_day,
             "concurrent_jobs": concurrent,
             "guild_images_per_day": server_images_per_day,
+            "guild_concurrent_jobs": server_concurrent,
         }
         changes = {name: value for name, value in typed.items() if value is not None}
         if changes or reset:

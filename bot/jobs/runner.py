@@ -84,6 +84,8 @@ LEAST_CALLBACK_WAIT_S = 15.0
 LEAST_WATCH_S = 5.0
 #: Paintings whose time is written down at every tick, at most; enough to learn from.
 DURATIONS_A_TICK = 10
+#: How long the store's word on what waits is good while caps may be what keeps a claim from finding anything.
+RELEARN_S = 10.0
 #: How long a shutdown waits for submits and posts under way.
 DRAIN_S = 4.0
 
@@ -213,6 +215,7 @@ class Runner:
         self._idle: frozenset[str] = frozenset()
         #: Other processes may have queued something that this one does not know of.
         self._look_around = False
+        self._relearned_at_s = float("-inf")
         self._fresh_durations: list[tuple[str, float]] = []
         self._durations: dict[str, float] = {}
         self._submits = asyncio.Semaphore(SUBMITS_AT_ONCE)
@@ -356,7 +359,13 @@ class Runner:
             return False
         self._look_around = False
         try:
-            claimed = await self._store.claim(room, lease_s=self._lease_s)
+            claimed = await self._store.claim(
+                room,
+                lease_s=self._lease_s,
+                in_flight=limit if self._store.shared else 0,
+                guild_in_flight=self._settings.guild_jobs_in_flight,
+                user_in_flight=self._settings.user_jobs_in_flight,
+            )
         except EaselError:
             log.exception("claim failed")
             await asyncio.sleep(1)
@@ -364,10 +373,24 @@ class Runner:
         for job in claimed:
             self._waiting.pop(job.id, None)
             self._start(job)
-        if not claimed and self._waiting:
+        if not claimed and self._waiting and self._relearning_is_due():
             # We think jobs wait, the store knows better (cancelled, or erased with their owner's data).
             await self._relearn_waiting()
         return bool(claimed)
+
+    def _relearning_is_due(self) -> bool:
+        now_s = asyncio.get_running_loop().time()
+        due = not self._capped or now_s - self._relearned_at_s > RELEARN_S
+        if due:
+            self._relearned_at_s = now_s
+        return due
+
+    @property
+    def _capped(self) -> bool:
+        """Whether a claim may pass over jobs that wait, until another one has come further."""
+        settings = self._settings
+        shared = self._store.shared and bool(settings.max_in_flight)
+        return shared or bool(settings.guild_jobs_in_flight or settings.user_jobs_in_flight)
 
     async def _relearn_waiting(self) -> None:
         """What really waits, by the store; what was accepted while it was being read waits too."""
@@ -831,6 +854,10 @@ class Runner:
         moved = await self._store.advance(job, to, **changes)
         if moved is not None:
             _count_end(moved)
+            if self._capped and moved.state is not JobState.RUNNING:
+                # Room for somebody who waited at a cap, perhaps with another process.
+                self._look_around = self._look_around or self._store.shared
+                self._wake.set()
         if moved is None:
             log.info("job moved elsewhere", extra={"job": job.id, "wanted": to.value})
         return moved

@@ -15,7 +15,7 @@ from bot.limits import Usage
 from bot.store.dialect import insert_into, is_sqlite
 from bot.store.tables import balances, flows, jobs, ledger, pacing
 from bot.store.times import from_us, span_us
-from bot.store.turns import CLAIMED
+from bot.store.turns import CLAIMED, HELD
 
 #: Scope ('u' person, 'g' server), id, day.
 Count = tuple[str, int, int]
@@ -135,7 +135,7 @@ _ACTIVE = (
 def _read_guilds(connection: Connection, guilds: Collection[int]) -> dict[int, int]:
     active = dict.fromkeys(guilds, 0)
     if guilds:
-        for statement in (_GUILD_CLAIMED, _GUILD_WAITING):
+        for statement in (_GUILD_CLAIMED, _GUILD_WAITING, _GUILD_HELD):
             for guild_id, count in connection.execute(statement, {"guilds": sorted(guilds)}):
                 active[guild_id] += count
     return active
@@ -144,6 +144,11 @@ def _read_guilds(connection: Connection, guilds: Collection[int]) -> dict[int, i
 _GUILD_CLAIMED = (
     select(jobs.c.guild_id, func.count())
     .where(CLAIMED, jobs.c.guild_id.in_(bindparam("guilds", expanding=True)))
+    .group_by(jobs.c.guild_id)
+)
+_GUILD_HELD = (
+    select(jobs.c.guild_id, func.count())
+    .where(HELD, jobs.c.guild_id.in_(bindparam("guilds", expanding=True)))
     .group_by(jobs.c.guild_id)
 )
 _GUILD_WAITING = select(flows.c.flow_id, flows.c.waiting).where(

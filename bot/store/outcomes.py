@@ -40,10 +40,12 @@ class Place:
 
     #: Jobs that will be claimed before it: exact for the first few hundred, an estimate beyond.
     ahead: int
-    #: Everybody's jobs: those that wait, and those under way.
+    #: Everybody's jobs: those that wait, and those at fal.
     waiting: int
     in_flight: int
+    #: Under way, that is at fal or being posted: the person's own, wherever they asked, and the server's.
     own_in_flight: int
+    guild_in_flight: int
     #: Of those ahead: the person's own here, and all of the same server.
     own_ahead: int
     guild_ahead: int

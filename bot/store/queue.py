@@ -194,14 +194,16 @@ def place(connection: Connection, ask: AskPlace) -> Place | None:
         waiting=waiting_jobs(connection),
         in_flight=flying.all_,
         own_in_flight=own,
+        guild_in_flight=guild,
         own_ahead=row.before,
         guild_ahead=ahead.in_flow,
         capped_by=capped_by,
     )
 
 
+_AT_FAL = jobs.c.state != JobState.FINISHED.value
 _FLYING = select(
-    func.count().label("all_"),
+    func.count().filter(_AT_FAL).label("all_"),
     func.count().filter(jobs.c.user_id == bindparam("user", type_=jobs.c.user_id.type)).label("own"),
     func.count().filter(jobs.c.guild_id == bindparam("guild", type_=jobs.c.guild_id.type)).label("guild"),
 ).where(CLAIMED)
@@ -218,6 +220,8 @@ class AskClaim:
     lease_s: float
     guild_in_flight: int
     user_in_flight: int
+    #: Bound for all processes together.
+    in_flight: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,13 +247,18 @@ class Claiming:
         if ask.limit < 1:
             return Claimed([])
         time = lock_queue(connection)
+        most = ask.limit
+        if ask.in_flight:
+            most = min(most, ask.in_flight - connection.execute(_ALL_AT_FAL).scalar_one())
+            if most < 1:
+                return Claimed([])
         now_us = to_us(self._clock())
         without: set[str] = set()
         held_up = False
         while True:
-            order = Order(connection, time=time, most=ask.limit, caps=_caps(connection, ask), without=without)
+            order = Order(connection, time=time, most=most, caps=_caps(connection, ask), without=without)
             ids: list[str] = []
-            while len(ids) < ask.limit and (turn := order.next()) is not None:
+            while len(ids) < most and (turn := order.next()) is not None:
                 ids.append(turn.id)
             if not ids:
                 return Claimed([], held_up)
@@ -308,6 +317,7 @@ _IN_FLIGHT = (
     .where(CLAIMED)
     .group_by(jobs.c.guild_id, jobs.c.user_id)
 )
+_ALL_AT_FAL = select(func.count()).select_from(jobs).where(CLAIMED, _AT_FAL)
 # SKIP LOCKED (PostgreSQL): somebody who cancels a job has its row and waits for the queue, which is ours now.
 _ROWS = select(jobs).where(QUEUED, jobs.c.id.in_(bindparam("ids", expanding=True))).with_for_update(skip_locked=True)
 _TAKE = (

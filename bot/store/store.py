@@ -167,16 +167,23 @@ class Store:
         return await self._writer.run(self._accepting, Ask(new, policy, max_waiting))
 
     async def claim(
-        self, limit: int, *, lease_s: float = 30, guild_in_flight: int = 0, user_in_flight: int = 0
+        self,
+        limit: int,
+        *,
+        lease_s: float = 30,
+        in_flight: int = 0,
+        guild_in_flight: int = 0,
+        user_in_flight: int = 0,
     ) -> list[Job]:
         """Take up to `limit` jobs from the queue, fairest first; they are SUBMITTING, under a new fence, leased to us.
 
         Args:
             lease_s: how long nobody else may adopt them; see `keep_leases`.
+            in_flight: most jobs that all processes together have at fal, 0 for any number.
             guild_in_flight: most claimed jobs of one server, 0 for any number; others go before who has as many.
             user_in_flight: the same for one person.
         """
-        ask = AskClaim(limit, lease_s, guild_in_flight, user_in_flight)
+        ask = AskClaim(limit, lease_s, guild_in_flight, user_in_flight, in_flight)
         for last in (*(False,) * _CLAIM_TRIES, True):
             claimed = await self._writer.run(self._claiming, ask)
             if claimed.jobs or last or not claimed.held_up:

@@ -37,6 +37,7 @@ _Serial: Final = BigInteger().with_variant(Integer, "sqlite")
 
 _IN_QUEUE = text("state = 'queued'")
 _CLAIMED = text("state IN ('submitting', 'running', 'finished')")
+_HELD = text("state = 'held'")
 _HAS_REQUEST = text("request_id IS NOT NULL")
 _BACKLOGGED = text("waiting > 0")
 _LIVE = text("ended_us IS NULL")
@@ -95,6 +96,7 @@ jobs = Table(
     Column("request_id", Text),
     Index("ix_jobs_queue", "flow_id", "user_id", "seq", sqlite_where=_IN_QUEUE, postgresql_where=_IN_QUEUE),
     Index("ix_jobs_claimed", "guild_id", "user_id", sqlite_where=_CLAIMED, postgresql_where=_CLAIMED),
+    Index("ix_jobs_held", "guild_id", sqlite_where=_HELD, postgresql_where=_HELD),
     Index("ix_jobs_lease", "lease_owner", "seq", sqlite_where=_CLAIMED, postgresql_where=_CLAIMED),
     Index("ix_jobs_request", "request_id", sqlite_where=_HAS_REQUEST, postgresql_where=_HAS_REQUEST),
     Index("ix_jobs_live", "user_id", sqlite_where=_LIVE, postgresql_where=_LIVE),

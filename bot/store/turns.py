@@ -24,6 +24,7 @@ from bot.store.tables import fairness, flow_users, flows, jobs
 
 #: Written out, not bound: only so can the planner use the partial indexes.
 QUEUED = text("jobs.state = 'queued'")
+HELD = text("jobs.state = 'held'")
 CLAIMED = text("jobs.state IN ('submitting', 'running', 'finished')")
 
 #: Flow and person.
@@ -466,4 +467,17 @@ _COUNT_USERS = (
     .group_by(jobs.c.flow_id, jobs.c.user_id)
 )
 
-__all__ = ["CLAIMED", "QUEUED", "Caps", "Key", "Lines", "NoCaps", "Order", "Turn", "flow_of", "lock_queue", "recount"]
+__all__ = [
+    "CLAIMED",
+    "HELD",
+    "QUEUED",
+    "Caps",
+    "Key",
+    "Lines",
+    "NoCaps",
+    "Order",
+    "Turn",
+    "flow_of",
+    "lock_queue",
+    "recount",
+]

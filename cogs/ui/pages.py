@@ -152,6 +152,8 @@ def standing_text(standing: Standing | None) -> str:
         lines.append(f"This whole server today: {text.count(standing.guild_left_today, 'picture')}.")
     if standing.free_jobs == 0:
         lines.append("You have as many requests under way as you may; the next can start when one is done.")
+    elif standing.guild_free_jobs == 0:
+        lines.append("This server has as many requests under way as it may; the next can start when any is done.")
     return "\n".join(lines)
 
 
@@ -234,6 +236,7 @@ LIMIT_NAMES = {
     "images_per_day": "pictures a day",
     "concurrent_jobs": "requests at the same time",
     "guild_images_per_day": "pictures a day for the whole server",
+    "guild_concurrent_jobs": "requests at the same time for the whole server",
 }
 
 
@@ -242,11 +245,13 @@ def policy_text(policy: Policy) -> str:
     if not policy.enabled:
         return "None."
     per_hour = 3600 / policy.interval.total_seconds()
+    together = policy.guild_concurrent_jobs
     return "\n".join([
         f"{per_hour:g} pictures an hour, {policy.burst_images} at once",
         f"{text.count(policy.images_per_day, 'picture')} a day",
         f"{text.count(policy.concurrent_jobs, 'request')} at the same time",
         f"{text.count(policy.guild_images_per_day, 'picture')} a day for the whole server",
+        *([f"{text.count(together, 'request')} at the same time for the whole server"] if together else []),
     ])  # fmt: skip
 
 

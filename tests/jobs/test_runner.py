@@ -175,7 +175,13 @@ class House:
         self.count = 0
 
     async def ask(
-        self, *, user: int = 1, answered: bool = True, age_restricted: bool = False, policy: Policy = UNLIMITED
+        self,
+        *,
+        user: int = 1,
+        guild: int = 3,
+        answered: bool = True,
+        age_restricted: bool = False,
+        policy: Policy = UNLIMITED,
     ) -> Job:
         self.count += 1
         reply = Reply(
@@ -185,7 +191,7 @@ class House:
             token_expires_at=now() + timedelta(minutes=15),
             age_restricted=age_restricted,
         )
-        new = NewJob(f"job{self.count:07}", Actor(user, 2, 3), reply, parse(MODEL, {"prompt": "a fox", "seed": 7}))
+        new = NewJob(f"job{self.count:07}", Actor(user, 2, guild), reply, parse(MODEL, {"prompt": "a fox", "seed": 7}))
         outcome = await self.runner.accept(new, policy)
         assert isinstance(outcome, Accepted)
         if answered:
@@ -218,10 +224,13 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
         job_timeout_s: float = 60,
         reconcile_s: float = 60,
         answered: bool | None = True,
+        **caps: int,
     ) -> House:
         await leave()
         store = await Store.open(f"sqlite:///{tmp_path / 'easel.db'}")
-        settings = FalSettings(max_in_flight=max_in_flight, job_timeout_s=job_timeout_s, reconcile_s=reconcile_s)
+        settings = FalSettings(
+            max_in_flight=max_in_flight, job_timeout_s=job_timeout_s, reconcile_s=reconcile_s, **caps
+        )
         house = House(store, fal or ScriptedFal(), settings)
         house.shown.answered = answered
         task = asyncio.create_task(house.runner.run() if run else asyncio.sleep(0))
@@ -495,6 +504,23 @@ async def test_no_more_jobs_are_in_flight_than_allowed_and_places_are_shown(buil
     assert len(fal.submitted) == 2
     fal.hold.set()
     for job in jobs:
+        await house.until(job, JobState.DELIVERED)
+
+
+@pytest.mark.parametrize("cap", ["guild_jobs_in_flight", "user_jobs_in_flight"])
+async def test_who_is_at_a_cap_waits_while_others_go_on_and_then_goes_on_too(build: Build, cap: str) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    house = await build(fal, **{cap: 2})
+    capped = [await house.ask(user=1, guild=50) for _ in range(6)]
+    others = [await house.ask(user=2, guild=60) for _ in range(2)]
+    for job in (*capped[:2], *others):
+        await house.until(job, JobState.RUNNING)
+    await asyncio.sleep(0.05)
+    assert len(fal.submitted) == 4
+    assert [(await house.until(job, JobState.QUEUED)).id for job in capped[2:]] == [job.id for job in capped[2:]]
+    fal.hold.set()
+    for job in (*capped, *others):
         await house.until(job, JobState.DELIVERED)
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from bot.errors import LimitReached, Overloaded
 from bot.jobs.job import Actor, JobState
@@ -306,6 +307,20 @@ async def test_a_servers_unfinished_jobs_are_bounded_together_waiting_and_under_
     await moved(store, jobs[2], JobState.CANCELLED)
     answers = await asyncio.gather(*(store.accept(new_job(user=n), limits, max_waiting=99) for n in range(20, 26)))
     assert sum(isinstance(answer, Accepted) for answer in answers) == 1
+
+
+async def test_jobs_held_for_a_review_count_among_a_servers_unfinished_ones(store: Store) -> None:
+    limits = policy(guild_concurrent_jobs=2)
+    for user in range(2):
+        await accepted(store, new_job(user=user), limits)
+    # Nothing holds jobs yet: as a later version would have left it.
+    held = await store.claim(2)
+    await store._database.write(
+        lambda connection: connection.execute(text(f"UPDATE jobs SET state = 'held' WHERE id = '{held[0].id}'"))
+    )
+
+    assert (await store.usage(Actor(9, 70, 50))).guild_active_jobs == 2
+    assert isinstance(await store.accept(new_job(user=9), limits, max_waiting=99), Refused)
 
 
 async def test_a_clock_set_back_and_forth_gives_no_second_burst(store: Store, clock: Clock) -> None:

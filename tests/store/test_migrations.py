@@ -67,6 +67,7 @@ LEFT_BEHIND = {
         "UPDATE fairness SET virtual_time = 7.5",
     ),
     "0003": ("INSERT INTO meta VALUES ('of', 'revision 3')",),
+    "0004": (),
 }
 
 
@@ -118,7 +119,7 @@ async def test_a_database_of_every_earlier_revision_comes_forward_with_its_conte
         assert (running.fence, running.attempts, running.possible_doubles) == (2, 1, 0)
     else:
         assert await store.adopt() == []
-    assert await store.meta("of") == ("revision 3" if revision == "0003" else None)
+    assert await store.meta("of") == ("revision 3" if revision >= "0003" else None)
     assert await store.check() == []
     await store.close()
 

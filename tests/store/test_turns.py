@@ -15,7 +15,7 @@ from bot.jobs.job import Job, JobState
 from bot.limits import Policy
 from bot.store import Place, Store, books, queue
 from tests.store.conftest import OpenStore
-from tests.store.makers import FAILURE, WIDE, Clock, accepted, moved, new_job, policy
+from tests.store.makers import FAILURE, REQUEST, WIDE, Clock, accepted, moved, new_job, policy, result
 
 # ---------------------------------------------------------------------- a plain model of the order
 
@@ -296,6 +296,59 @@ async def test_more_capped_people_than_a_page_hide_nobody(store: Store) -> None:
     assert await owners(store, 1, user_in_flight=1) == [(50, 99)]
 
 
+async def test_jobs_at_fal_have_a_cap_that_those_being_posted_do_not_fill(store: Store) -> None:
+    await ask(store, 4, user=1, guild=50)
+    first, second = await store.claim(9, in_flight=2)
+    assert await store.claim(9, in_flight=2) == []
+
+    first = await moved(store, first, JobState.RUNNING, request=REQUEST)
+    assert await store.claim(9, in_flight=2) == []
+    await moved(store, first, JobState.FINISHED, result=result())
+
+    assert len(await store.claim(9, in_flight=2)) == 1
+    waiting = await store.place((await store.live_jobs())[-1].id, in_flight=2)
+    assert waiting is not None
+    assert (waiting.in_flight, waiting.own_in_flight, waiting.capped_by) == (2, 3, "global")
+    await moved(store, second, JobState.FAILED, failure=FAILURE)
+    assert len(await store.claim(9, in_flight=2)) == 1
+
+
+CAPS: list[tuple[dict[str, int], int]] = [
+    ({"in_flight": 7}, 7),
+    ({"guild_in_flight": 3}, 6),
+    ({"user_in_flight": 1}, 4),
+    ({"in_flight": 5, "guild_in_flight": 3, "user_in_flight": 2}, 5),
+]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("caps", "most"), CAPS, ids=["all", "server", "person", "each"])
+async def test_caps_are_exact_for_processes_that_claim_at_once(
+    postgres_url: str, caps: dict[str, int], most: int
+) -> None:
+    stores = [await Store.open(postgres_url, clock=Clock()) for _ in range(2)]
+    for user in range(1, 5):
+        await ask(stores[0], 10, user=user, guild=50 + user % 2)
+
+    under_way: list[tuple[Store, Job]] = []
+    for _ in range(6):
+        rounds = [(one, one.claim(size, **caps)) for size in (1, 2, 9) for one in stores]
+        found = await asyncio.gather(*(claim for _, claim in rounds))
+        for (one, _), jobs in zip(rounds, found, strict=True):
+            under_way += [(one, job) for job in jobs]
+        assert len(under_way) == len({job.id for _, job in under_way}) == most
+        for attribute, cap in (("guild_id", "guild_in_flight"), ("user_id", "user_in_flight")):
+            if cap in caps:
+                counted = Counter(getattr(job.actor, attribute) for _, job in under_way)
+                assert max(counted.values()) <= caps[cap]
+        for one, job in under_way[:3]:
+            await moved(one, job, JobState.FAILED, failure=FAILURE)
+        under_way = under_way[3:]
+
+    for one in stores:
+        await one.close()
+
+
 # ---------------------------------------------------------------------- places
 
 
@@ -315,6 +368,7 @@ async def test_why_a_job_waits(store: Store) -> None:
         waiting=6,
         in_flight=3,
         own_in_flight=3,
+        guild_in_flight=2,
         own_ahead=2,
         guild_ahead=3,
         capped_by=None,
