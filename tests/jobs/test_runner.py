@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -224,7 +225,7 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
         job_timeout_s: float = 60,
         reconcile_s: float = 60,
         answered: bool | None = True,
-        **caps: int,
+        **caps: Any,
     ) -> House:
         await leave()
         store = await Store.open(f"sqlite:///{tmp_path / 'easel.db'}")
