@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
+from discord.state import ConnectionState
 from pydantic import BaseModel, SecretStr
 
 from bot import app
@@ -103,6 +104,9 @@ def live(order: dict[str, Any], talk: socket.socket) -> int:
         boundaries.arm(**order["arm"])
     vars(ssl)["create_default_context"] = lambda *_, **__: _TLS
     vars(app)["Fal"] = partial(Fal, pace=HASTY)
+    if "lease_s" in order:
+        vars(app)["Runner"] = partial(Runner, lease_s=order["lease_s"])
+    _tell_session(boundaries)
 
     async def run() -> int:
         asyncio.get_running_loop().add_reader(talk, _listen, boundaries, talk, bytearray())
@@ -184,6 +188,17 @@ def _change(values: dict[str, Any]) -> None:
 
     change()
     vars_of(Runner)["attach"] = attach_changed
+
+
+def _tell_session(boundaries: Boundaries) -> None:
+    """Name the gateway session, by which the proof knows which process events go to."""
+    parse_ready = ConnectionState.parse_ready
+
+    def parse_and_tell(self: Any, data: Any) -> None:
+        parse_ready(self, data)
+        boundaries.say({"session": data["session_id"]})
+
+    vars_of(ConnectionState)["parse_ready"] = parse_and_tell
 
 
 # ---------------------------------------------------------------------- numbering

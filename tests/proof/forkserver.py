@@ -31,6 +31,7 @@ PRELOADED = (
     *("bot.app", "bot.logs", "cogs.errors", "cogs.delivery", "cogs.imagine", "cogs.models", "cogs.usage"),
     *("cogs.settings", "cogs.help", "cogs.presses", "aiosqlite", "sqlalchemy.dialects.sqlite.aiosqlite"),
     *("alembic.command", "alembic.runtime.migration", "uvloop", "fal_client", "httpx", "discord.ext.commands"),
+    *("asyncpg", "sqlalchemy.dialects.postgresql.asyncpg"),
     *("PIL.PngImagePlugin", "PIL.WebPImagePlugin", "PIL.JpegImagePlugin", "tests.proof.child"),
 )
 

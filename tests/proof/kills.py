@@ -12,8 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.proof.databases import Kind
 from tests.proof.world import Ask, Forks, Verdict, World, a_world
+from tests.store.conftest import Postgres
 
+#: Where the rows are, and how many processes share them.
+SHAPES: Sequence[tuple[Kind, int]] = (("sqlite", 1), ("postgresql", 1), ("postgresql", 4))
 #: Kills of one world. The bot slows its starts down from the 500th of a day on.
 KILLS_A_ROUND = 60
 #: Questions a second while somebody listens.
@@ -25,6 +29,8 @@ STOPS = 0.1
 STOP_S = 5.0
 #: The longest a bot lives after it is ready (early kills: after its start).
 LONGEST_LIFE_S = 0.35
+#: The same where others live on; now and then one must live long enough to take over what a dead one left.
+LONGEST_SHARED_LIFE_S = 3.0
 DRAIN_S = 60.0
 #: What is asked for, by weight.
 KINDS = {"plain": 10, "two": 3, "refused": 2, "seedless": 2, "input": 1}
@@ -35,6 +41,8 @@ class Round:
     """One world's share of the kills."""
 
     seed: str
+    kind: Kind = "sqlite"
+    processes: int = 1
     kills: int = 0
     #: Kills before the bot was ready.
     early: int = 0
@@ -45,8 +53,9 @@ class Round:
     verdict: Verdict = field(default_factory=Verdict)
 
     def __str__(self) -> str:
+        shape = f"{self.kind}, {self.processes} at once"
         return (
-            f"seed {self.seed}: {self.kills} kills ({self.early} while starting) and {self.stops} stops in "
+            f"seed {self.seed}, {shape}: {self.kills} kills ({self.early} while starting) and {self.stops} stops in "
             f"{self.took_s:.0f} s, {self.replayed} replayed, {self.orphaned} posted anew; {self.verdict}"
         )
 
@@ -57,55 +66,70 @@ async def one_round(
     seed: str,
     kills: int,
     *,
+    server: Postgres | None = None,
+    processes: int = 1,
     without: Sequence[str] = (),
     drain_s: float = DRAIN_S,
     replays: float = 0.1,
 ) -> Round:
-    """Kill the bot `kills` times, let it finish, judge. `replays`: the share of questions that come twice."""
+    """Kill the bot `kills` times, let it finish, judge. `replays`: the share of questions that come twice.
+
+    With several processes each of them is killed and started again by itself.
+    """
     chance = random.Random(seed)
-    done = Round(seed)
+    done = Round(seed, "sqlite" if server is None else "postgresql", processes)
     began_s = time.monotonic()
-    async with a_world(forks, folder, without=without, paint_s=chance.choice((0.01, 0.1, 0.5))) as world:
+    paint_s = chance.choice((0.01, 0.1, 0.5))
+    async with a_world(forks, folder, server=server, processes=processes, without=without, paint_s=paint_s) as world:
         people = asyncio.create_task(_people(world, chance, done, replays), name="people")
         try:
-            while done.kills < kills:
-                await _one_life(world, chance, done)
-                if people.done():
-                    break
+
+            async def lives(slot: int) -> None:
+                while done.kills < kills and not people.done():
+                    await _one_life(world, slot, chance, done, kills)
+
+            async with asyncio.TaskGroup() as group:
+                for slot in range(processes):
+                    group.create_task(lives(slot))
         finally:
             people.cancel()
             with suppress(asyncio.CancelledError):
                 await people
-        await world.start()
+        await world.start_all()
         await world.drained(drain_s)
-        await world.kill()
+        await world.kill_all()
         done.verdict = await world.verdict()
     done.took_s = time.monotonic() - began_s
     return done
 
 
-async def _one_life(world: World, chance: random.Random, done: Round) -> None:
-    child = await world.start(ready=False)
+async def _one_life(world: World, slot: int, chance: random.Random, done: Round, kills: int) -> None:
+    """From a start to its end, unless the others are quicker."""
+    child = await world.start(slot, ready=False)
     early = chance.random() < EARLY
     if not early:
-        await world.ready()
-    await asyncio.wait({child.ended}, timeout=chance.uniform(0, LONGEST_LIFE_S))
+        await world.ready(slot)
+    longest_s = LONGEST_LIFE_S if early or len(world.fleet) == 1 else LONGEST_SHARED_LIFE_S
+    await asyncio.wait({child.ended}, timeout=chance.uniform(0, longest_s))
     if child.ended.done():
-        await world.gone()
+        await world.gone(slot)
         raise AssertionError(f"the bot ended by itself; see {world.log}")
     if not early and chance.random() < STOPS:
-        await _stop(world, done)
+        await _stop(world, slot, done)
         return
-    done.early += not world.online
-    await world.kill()
+    if done.kills >= kills:
+        return
+    done.early += child.session is None
     done.kills += 1
+    await world.kill(slot)
 
 
-async def _stop(world: World, done: Round) -> None:
+async def _stop(world: World, slot: int, done: Round) -> None:
     """An orderly end between the kills, in time whatever is under way."""
-    assert world.child is not None
-    world.child.signal(signal.SIGTERM)
-    code = await world.gone(within_s=STOP_S)
+    child = world.fleet[slot]
+    assert child is not None
+    child.signal(signal.SIGTERM)
+    code = await world.gone(slot, within_s=STOP_S)
     assert code == 0, f"a stop ended with {code}; see {world.log}"
     done.stops += 1
 
@@ -148,9 +172,14 @@ async def rounds(
     minutes: float,
     first: int = 0,
     worlds: int = 2,
+    server: Postgres | None = None,
+    shapes: Sequence[tuple[Kind, int]] = (("sqlite", 1),),
     without: Sequence[str] = (),
 ) -> AsyncIterator[Round]:
-    """Rounds, `worlds` at a time, until so many kills are done or so many minutes have passed."""
+    """Rounds, `worlds` at a time, until so many kills are done or so many minutes have passed.
+
+    They take turns among the `shapes`; `server` is needed for those on PostgreSQL.
+    """
     until_s = time.monotonic() + minutes * 60
     planned, numbers = 0, itertools.count(first)
     running: set[asyncio.Task[Round]] = set()
@@ -159,7 +188,16 @@ async def rounds(
             while planned < kills and len(running) < worlds and time.monotonic() < until_s:
                 number, share = next(numbers), min(KILLS_A_ROUND, kills - planned)
                 planned += share
-                work = one_round(forks, folder / f"round-{number}", f"{seed}/{number}", share, without=without)
+                kind, processes = shapes[number % len(shapes)]
+                work = one_round(
+                    forks,
+                    folder / f"round-{number}",
+                    f"{seed}/{number}",
+                    share,
+                    server=server if kind == "postgresql" else None,
+                    processes=processes,
+                    without=without,
+                )
                 running.add(asyncio.create_task(work))
             if not running:
                 return
@@ -172,4 +210,4 @@ async def rounds(
         await asyncio.gather(*running, return_exceptions=True)
 
 
-__all__ = ["KILLS_A_ROUND", "Ask", "Round", "one_round", "rounds"]
+__all__ = ["KILLS_A_ROUND", "SHAPES", "Ask", "Round", "one_round", "rounds"]

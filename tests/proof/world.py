@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 import signal
-import sqlite3
 import sys
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bot.sandbox.discord import DiscordStandIn, InteractionRecord, Message, NotAnswered, NotOffered
+from bot.sandbox.discord.gateway import Session
 from bot.sandbox.fal import FalStandIn
 from bot.store import Store
 from tests.e2e.place import a_picture
+from tests.proof.databases import File, Rows, a_database
+from tests.store.conftest import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = 8
@@ -43,6 +46,14 @@ BRISK: dict[str, Any] = {
 }
 #: Seconds until a request that has not turned up at fal is submitted again; far above what a look takes.
 RECONCILE_S = 1.0
+
+#: Leases where several processes may share the jobs: short, so that those of a killed one are soon taken over.
+LEASE_S = 1.0
+#: Changes that go with it, and with Discord's deadline for the first answer.
+SHARED: dict[str, Any] = {"bot.store.moving:TELLING_LEASE_S": LEASE_S, "bot.jobs.runner:ANSWERED_WITHIN_S": 2.5}
+SHARED_ANSWER_DEADLINE_S = 1.5
+#: Share of the interactions that reach every process at once; the others reach one of them.
+TO_ALL = 0.15
 
 #: A name and the how-manieth of that name; see tests.proof.child.
 Boundary = tuple[str, int]
@@ -124,6 +135,8 @@ class Child:
         #: Whether the boundary that was asked for has come, and all that came since the counting began.
         self.reached = False
         self.passed: list[Boundary] = []
+        #: Its session with the gateway, once it has one.
+        self.session: str | None = None
         self._armed = asyncio.Event()
 
     def signal(self, number: signal.Signals) -> None:
@@ -150,6 +163,8 @@ class Child:
             self.passed.append((said["passed"][0], said["passed"][1]))
         elif "reached" in said:
             self.reached = True
+        elif "session" in said:
+            self.session = said["session"]
         else:
             self.reached, self.passed = False, []
             self._armed.set()
@@ -239,21 +254,36 @@ class Verdict:
 
 
 class World:
-    """One server, one account at fal, one database, and one bot at a time."""
+    """One server, one account at fal, one database, and one bot: a process at a time, or several that share it.
 
-    def __init__(self, forks: Forks, folder: Path, *, without: Sequence[str] = (), paint_s: float = 0.02) -> None:
+    Where several run at once, most interactions reach one of them and some reach all; `child` is the first of them.
+    """
+
+    def __init__(
+        self,
+        forks: Forks,
+        folder: Path,
+        database: Rows,
+        *,
+        processes: int = 1,
+        without: Sequence[str] = (),
+        paint_s: float = 0.02,
+    ) -> None:
         self.forks = forks
         self.folder = folder
+        self.database = database
+        self.fleet: list[Child | None] = [None] * processes
         self.without = tuple(without)
-        self.standin = DiscordStandIn(answer_deadline_s=3.0)
+        self.standin = DiscordStandIn(answer_deadline_s=3.0 if isinstance(database, File) else SHARED_ANSWER_DEADLINE_S)
+        self.standin.gateway.pick = self._pick
         self.fal = FalStandIn(paint="flat", paint_s=paint_s)
-        self.child: Child | None = None
         self.asks: list[Ask] = []
         self.starts = 0
         #: Settings by section, over the usual ones here.
         self.settings: dict[str, dict[str, Any]] = {}
-        self.changed: dict[str, Any] = dict(BRISK)
+        self.changed: dict[str, Any] = BRISK | ({} if isinstance(database, File) else SHARED)
         self._counter = 0
+        self._chance = random.Random(str(folder.name))
         self._free = asyncio.Event()
         self._by_record: dict[str, Ask] = {}
         #: Ids of the messages that showed a picture, by job.
@@ -262,8 +292,13 @@ class World:
         self._jobs_of: defaultdict[str, set[str]] = defaultdict(set)
 
     @property
-    def database(self) -> Path:
-        return self.folder / "easel.db"
+    def child(self) -> Child | None:
+        """The first process, which is the only one in most proofs."""
+        return self.fleet[0]
+
+    @child.setter
+    def child(self, child: Child | None) -> None:
+        self.fleet[0] = child
 
     @property
     def log(self) -> Path:
@@ -271,14 +306,22 @@ class World:
 
     # ------------------------------------------------------------------ the bot
 
-    async def start(self, *, arm: dict[str, Any] | None = None, ready: bool = True) -> Child:
+    async def start(self, slot: int = 0, *, arm: dict[str, Any] | None = None, ready: bool = True) -> Child:
         """A new process, ready for people unless it is not waited for."""
-        assert self.child is None
+        assert self.fleet[slot] is None
         self.starts += 1
-        self.child = child = await self.forks.fork(self._order(arm))
+        self.fleet[slot] = child = await self.forks.fork(self._order(arm))
         if ready:
-            await self.ready()
+            await self.ready(slot)
         return child
+
+    async def start_all(self) -> None:
+        """Every process that does not run, ready for people."""
+        await asyncio.gather(*(self.start(slot) for slot, child in enumerate(self.fleet) if child is None))
+
+    async def kill_all(self) -> None:
+        """SIGKILL to all."""
+        await asyncio.gather(*(self.kill(slot) for slot, child in enumerate(self.fleet) if child is not None))
 
     def _order(self, arm: dict[str, Any] | None) -> dict[str, Any]:
         url = self.fal.url
@@ -307,35 +350,50 @@ class World:
                 "max_waiting_jobs": 100_000,
             },
         }
+        if len(self.fleet) > 1:
+            # Edits of several processes meet on one message.
+            usual["discord"]["progress_interval_s"] = 0.1
         sections = {name: {**usual.get(name, {}), **self.settings.get(name, {})} for name in usual | self.settings}
+        shared = {} if isinstance(self.database, File) else {"lease_s": LEASE_S}
         return {
-            "settings": {"database_url": f"sqlite:///{self.database}", **sections},
+            **shared,
+            "settings": {"database_url": self.database.url, **sections},
             "log": str(self.log),
             "changed": self.changed,
             "without": self.without,
             "arm": arm,
         }
 
-    async def ready(self) -> bool:
+    async def ready(self, slot: int = 0) -> bool:
         """Wait until the bot listens; False when it died before."""
-        child = self.child
+        child = self.fleet[slot]
         assert child is not None
-        await self.until(lambda: child.ended.done() or self.online)
+        await self.until(lambda: child.ended.done() or self._listens(child))
         return not child.ended.done()
+
+    def _listens(self, child: Child) -> bool:
+        return self.online and (child.session is not None or len(self.fleet) == 1)
 
     @property
     def online(self) -> bool:
         """Whether events reach a bot now."""
         return self.standin.gateway.online and sum(1 for _ in self.standin.commands.all()) >= COMMANDS
 
-    async def gone(self, *, within_s: float = PATIENCE_S) -> int:
+    async def gone(self, slot: int = 0, *, within_s: float = PATIENCE_S) -> int:
         """Wait for the bot's end; its exit code."""
-        assert self.child is not None
-        child, self.child = self.child, None
+        child, self.fleet[slot] = self.fleet[slot], None
+        assert child is not None
         async with asyncio.timeout(within_s):
             code = await child.ended
+        sessions = self.standin.gateway.sessions
+        if len(self.fleet) > 1:
+            if child.session in sessions:
+                ours = sessions[child.session]
+                await self.until(lambda: ours.link is None)
+                sessions.pop(ours.id, None)
+            return code
         await self.until(lambda: not self.standin.gateway.online)
-        self.standin.gateway.sessions.clear()  # nobody resumes them, and they would keep every event
+        sessions.clear()  # nobody resumes them, and they would keep every event
         await asyncio.sleep(0.01)
         for ask in self.asks[-200:]:
             # Nobody will answer any more, so the rest of the three seconds need not be waited for.
@@ -344,11 +402,19 @@ class World:
                 self.standin.interactions._too_late(ask.record)
         return code
 
-    async def kill(self) -> int:
+    async def kill(self, slot: int = 0) -> int:
         """SIGKILL."""
-        assert self.child is not None
-        self.child.signal(signal.SIGKILL)
-        return await self.gone()
+        child = self.fleet[slot]
+        assert child is not None
+        child.signal(signal.SIGKILL)
+        return await self.gone(slot)
+
+    def _pick(self, event: str, sessions: Sequence[Session]) -> Collection[Session]:
+        """Discord would send an event to every session of a shard; one gets it here, as if each were its own shard."""
+        live = [one for one in sessions if one.link is not None]
+        if event != "INTERACTION_CREATE" or len(live) < 2 or self._chance.random() < TO_ALL:
+            return sessions
+        return [self._chance.choice(live)]
 
     # ------------------------------------------------------------------ people
 
@@ -439,15 +505,9 @@ class World:
                 await asyncio.sleep(0.003)
         return value
 
-    def rows(self, statement: str) -> list[sqlite3.Row]:
+    def rows(self, statement: str) -> Sequence[Any]:
         """What stands in the database, read beside the bot."""
-        if not self.database.exists():
-            return []
-        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=5)) as connection:
-            connection.row_factory = sqlite3.Row
-            with suppress(sqlite3.OperationalError):  # before the first migration
-                return connection.execute(statement).fetchall()
-            return []
+        return self.database.rows(statement)
 
     def under_way(self) -> int:
         """Jobs that are not over, or whose end nobody was told."""
@@ -463,11 +523,11 @@ class World:
 
     async def drained(self, timeout_s: float = PATIENCE_S) -> bool:
         """Wait until every question has its answer; False when time ran out or the bot died."""
-        child = self.child
+        fleet = [child for child in self.fleet if child is not None]
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while any(ask.record.state == "waiting" for ask in self.asks[-200:]) or self.under_way():
-                    if child is not None and child.ended.done():
+                    if any(child.ended.done() for child in fleet):
                         return False
                     await asyncio.sleep(0.01)
                 return True
@@ -479,7 +539,7 @@ class World:
         """Compare what people were promised with what happened. Call it when nothing is under way any more."""
         jobs = {row["id"]: row for row in self.rows("SELECT * FROM jobs")}
         ledger = {row["job_id"]: row for row in self.rows("SELECT * FROM ledger")}
-        by_interaction: defaultdict[str, list[sqlite3.Row]] = defaultdict(list)
+        by_interaction: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for row in jobs.values():
             by_interaction[str(row["interaction_id"])].append(row)
         found: dict[str, list[str]] = defaultdict(list)
@@ -493,7 +553,9 @@ class World:
         fields: dict[str, Any] = {**{name: tuple(lines) for name, lines in found.items()}, **counts}
         return Verdict(**fields)
 
-    def _judge(self, ask: Ask, rows: list[sqlite3.Row], found: dict[str, list[str]], counts: Counter[str]) -> None:
+    def _judge(
+        self, ask: Ask, rows: list[Mapping[str, Any]], found: dict[str, list[str]], counts: Counter[str]
+    ) -> None:
         job_ids = self._jobs_of[ask.record.id] | {row["id"] for row in rows}
         pictures = sum(self._shown.get(job_id, 0) for job_id in job_ids)
         row = rows[0] if rows else None
@@ -522,7 +584,7 @@ class World:
         if original is not None and original.id in original.channel.messages and "Cancel" in original.buttons():
             found["untold"].append(what)
 
-    def _judge_posts(self, jobs: dict[str, sqlite3.Row], found: dict[str, list[str]]) -> None:
+    def _judge_posts(self, jobs: dict[str, Mapping[str, Any]], found: dict[str, list[str]]) -> None:
         for job_id, messages in self._posts.items():
             if len(messages) > 1:
                 found["doubled_posts"].append(f"job {job_id} in {len(messages)} messages")
@@ -530,7 +592,7 @@ class World:
             if len(job_ids) > 1:
                 found["doubled_posts"].append(f"interaction {interaction} shows jobs {sorted(job_ids)}")
 
-    def _judge_submits(self, jobs: dict[str, sqlite3.Row], found: dict[str, list[str]]) -> int:
+    def _judge_submits(self, jobs: dict[str, Mapping[str, Any]], found: dict[str, list[str]]) -> int:
         """Equal orders at fal, against what was asked for; returns doubles that the bot has flagged itself."""
         asked = Counter(ask.prompt for ask in self.asks)
         flags: Counter[str] = Counter()
@@ -551,7 +613,7 @@ class World:
         return flagged
 
     async def _judge_ledger(
-        self, jobs: dict[str, sqlite3.Row], ledger: dict[str, sqlite3.Row], found: dict[str, list[str]]
+        self, jobs: dict[str, Mapping[str, Any]], ledger: dict[str, Mapping[str, Any]], found: dict[str, list[str]]
     ) -> None:
         for job_id, row in ledger.items():
             painted = self._shown.get(job_id, 0)
@@ -560,27 +622,35 @@ class World:
                 found["ledger_off"].append(f"job {job_id} ({state}): still reserved")
             elif row["counted"] != painted:
                 found["ledger_off"].append(f"job {job_id} ({state}): {row['counted']} charged, {painted} shown")
-        if not self.database.exists():
+        if isinstance(self.database, File) and not self.database.path.exists():
             return
-        store = await Store.open(f"sqlite:///{self.database}", exclusive=False)
+        store = await Store.open(self.database.url, exclusive=False)
         try:
             found["ledger_off"] += await store.check()
         finally:
             await store.close()
 
 
-def _code(row: sqlite3.Row) -> str:
+def _code(row: Mapping[str, Any]) -> str:
     return str(json.loads(row["failure_json"] or "{}").get("code", ""))
 
 
 @asynccontextmanager
 async def a_world(
-    forks: Forks, folder: Path, *, without: Sequence[str] = (), paint_s: float = 0.02
+    forks: Forks,
+    folder: Path,
+    *,
+    server: Postgres | None = None,
+    processes: int = 1,
+    without: Sequence[str] = (),
+    paint_s: float = 0.02,
 ) -> AsyncIterator[World]:
-    """Both stand-ins and a fresh database; whatever bot is left is killed at the end."""
+    """Both stand-ins and a fresh database (SQLite without a server); whatever bot is left is killed at the end."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    world = World(forks, folder, without=without, paint_s=paint_s)
+    database = await a_database(folder, server)
+    world = World(forks, folder, database, processes=processes, without=without, paint_s=paint_s)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.drop)
         await world.standin.start()
         stack.push_async_callback(world.standin.stop)
         await world.fal.start()
@@ -589,8 +659,7 @@ async def a_world(
         try:
             yield world
         finally:
-            if world.child is not None:
-                await world.child.kill()
+            await world.kill_all()
 
 
 __all__ = ["NOWHERE", "Ask", "Boundary", "Child", "Forks", "Verdict", "World", "a_world", "armed", "fork_server"]

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ OpenStore = Callable[[], Awaitable[Store]]
 
 _databases = itertools.count(1)
 _SHARED = "easel_shared"
+_TEMPLATE = "easel_template"
 
 
 class Postgres:
@@ -31,6 +33,8 @@ class Postgres:
 
     def __init__(self, uri: str) -> None:
         self._uri = make_url(uri)
+        self._template = asyncio.Lock()
+        self._has_template = False
 
     def url(self, name: str) -> str:
         """Where a database is."""
@@ -40,6 +44,17 @@ class Postgres:
         """A new database without a table: its URL."""
         name = f"easel_{next(_databases)}"
         await self._run(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    async def copy(self) -> str:
+        """A new migrated database: its URL."""
+        async with self._template:  # PostgreSQL copies a database for one at a time
+            if not self._has_template:
+                await self._run(f"CREATE DATABASE {_TEMPLATE}")
+                await migrated(self.url(_TEMPLATE), schema.HEAD)
+                self._has_template = True
+            name = f"easel_{next(_databases)}"
+            await self._run(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
         return self.url(name)
 
     async def emptied(self) -> str:
@@ -65,8 +80,8 @@ class Postgres:
         await engine.dispose()
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+@contextmanager
+def a_server() -> Iterator[Postgres]:
     """The server, and a migrated database in it."""
     with warnings.catch_warnings():
         # It looks for a runtime folder of the desktop session, which need not exist.
@@ -83,9 +98,18 @@ def postgres() -> Iterator[Postgres]:
     found = Postgres(server.get_uri())
     with ThreadPoolExecutor(1) as aside:  # a loop may run here already
         aside.submit(asyncio.run, migrated(found.url(_SHARED), schema.HEAD)).result()
-    yield found
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield found
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for the run."""
+    with a_server() as server:
+        yield server
 
 
 async def migrated(url: str, revision: str) -> None:

@@ -8,7 +8,7 @@ import importlib
 import secrets
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -88,7 +88,7 @@ class _Link:
             self._request.transport.abort()
 
 
-@dataclass
+@dataclass(eq=False)
 class Session:
     """What IDENTIFY began; it outlives its sockets for a while."""
 
@@ -137,6 +137,8 @@ class Gateway:
         self.invalid_sessions = 0
         self.dispatched = 0
         self.sessions: dict[str, Session] = {}
+        #: Which of several sessions of one shard an event goes to; all of them, as on Discord, until this is set.
+        self.pick: Callable[[str, Sequence[Session]], Collection[Session]] = lambda _event, sessions: sessions
         self._clock = clock
         self._on_presence = on_presence
         self._gone_s: dict[str, float] = {}
@@ -165,17 +167,21 @@ class Gateway:
         self._expire()
         packed: bytes | None = None
         reached = 0
-        for session in self.sessions.values():
-            if intents and not session.intents & intents:
-                continue
-            number, count = session.shard
-            if number != ((int(guild_id) >> 22) % count if guild_id else 0):
-                continue
+        for session in self.pick(event, self._concerned(guild_id, intents)):
             packed = packed if packed is not None else dumps(data)
             session.dispatch(event, packed)
             reached += 1
         self.dispatched += reached
         return reached
+
+    def _concerned(self, guild_id: str | None, intents: int) -> list[Session]:
+        found = []
+        for session in self.sessions.values():
+            number, count = session.shard
+            mine = number == ((int(guild_id) >> 22) % count if guild_id else 0)
+            if mine and (not intents or session.intents & intents):
+                found.append(session)
+        return found
 
     def dispatch_message(self, event: str, data: Obj, *, guild_id: str | None, content_public: bool) -> None:
         """A message event; its text is blanked for sessions without the content intent."""
