@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -47,7 +46,7 @@ SLOW_EDIT_S = 1.0
 SLOWEST_EDIT_S = 30.0
 
 #: Discord keeps nonces for a few minutes; after this it is not relied on.
-NONCE_LIFE = timedelta(minutes=2)
+NONCE_LIFE_S = 120.0
 #: Messages looked through for an earlier post.
 LOOK_BACK_MESSAGES = 300
 
@@ -308,7 +307,7 @@ class DiscordDelivery:
     def _nonce_forgotten(self, job: Job) -> bool:
         """Whether an earlier process may have posted this so long ago that Discord no longer knows the nonce."""
         since = job.finished_at or job.ended_at
-        return since is not None and self._bot.services.clock() - since > NONCE_LIFE
+        return since is not None and (self._bot.services.clock() - since).total_seconds() > NONCE_LIFE_S
 
     async def _posted_before(self, channel: discord.PartialMessageable, job: Job, *, with_pictures: bool) -> int | None:
         """The message that shows this end of the job already, found by its file name or its buttons."""
