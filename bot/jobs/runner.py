@@ -209,6 +209,8 @@ class Runner:
         self._answers: dict[str, asyncio.Event] = {}
         self._messages: dict[str, int] = {}
         self._unwanted: set[str] = set()
+        #: fal may have called back about these while nobody could listen.
+        self._look_at_once: set[str] = set()
         #: Claimed, and certain that no POST of theirs is at fal.
         self._unsent: dict[str, Job] = {}
         #: Leased to us, but nobody here worked on them when last looked at.
@@ -426,6 +428,7 @@ class Runner:
         while jobs := await self._store.adopt(lease_s=self._lease_s, orphans=orphans):
             orphans = ()
             for job in jobs:
+                self._look_at_once.add(job.id)
                 self._start(job, left_over=job.state is JobState.SUBMITTING)
             adopted += len(jobs)
         return adopted
@@ -473,6 +476,7 @@ class Runner:
         self._lives.pop(job_id, None)
         self._messages.pop(job_id, None)
         self._unwanted.discard(job_id)
+        self._look_at_once.discard(job_id)
         if not self._stopping.is_set():
             self._unsent.pop(job_id, None)
 
@@ -529,6 +533,7 @@ class Runner:
             if unsure:
                 request = await self._find_lost(job, REFUSED_WAIT_S if refused else None)
                 if request is not None:
+                    self._look_at_once.add(job.id)
                     return await self._unless_unwanted(await self._advance(job, JobState.RUNNING, request=request))
             if job.cancel_requested or job.id in self._unwanted:
                 await self._give_up(job, unsure=unsure)
@@ -675,7 +680,7 @@ class Runner:
 
         The result is asked for next, so a callback is only ever a hint.
         """
-        if self._callback_url is None:
+        if self._callback_url is None or under_way.job.id in self._look_at_once:
             return False
         under_way.started_at = self._clock()
         with suppress(TimeoutError):
