@@ -174,14 +174,24 @@ class JobUnknown(Refusal):
 
 
 class Overloaded(Refusal):
-    """Too much is waiting already."""
+    """Too much is waiting already.
+
+    Args:
+        left_today: pictures the person still has today; None without limits.
+        retry_at: when some of those that wait should be gone.
+    """
 
     code = "overloaded"
 
-    def __init__(self, waiting: int) -> None:
+    def __init__(self, waiting: int, *, left_today: int | None = None, retry_at: datetime | None = None) -> None:
+        self.waiting = waiting
+        self.left_today = left_today
+        self.retry_at = retry_at
+        when = "in a minute" if retry_at is None else f"<t:{int(retry_at.timestamp()) + 1}:R>"
+        left = "" if left_today is None else f": you still have {left_today} picture{'s' * (left_today != 1)} today"
         super().__init__(
-            f"{waiting} pictures are already waiting, so I'm not taking more for the moment. "
-            "Please try again in a minute. No quota was used."
+            f"{waiting:,} request{'s are' if waiting != 1 else ' is'} already waiting, so I can't take another one for "
+            f"the moment. Please try again {when}. Nothing was started and no quota was used{left}."
         )
 
 

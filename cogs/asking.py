@@ -14,7 +14,7 @@ from bot import metrics
 from bot.catalogue import parse, with_seed
 from bot.catalogue.model import Model, Order
 from bot.ids import new_job_id
-from bot.jobs.events import WaitingHere
+from bot.jobs.events import Restarting, WaitingHere
 from bot.jobs.job import NewJob
 from bot.limits import Refused, policy_for
 from bot.store import Accepted, Duplicate
@@ -95,7 +95,8 @@ async def place(
 async def _show(interaction: Interaction, services: Services, model: Model, accepted: Accepted) -> None:
     """The progress card as the first answer; if it can't be shown, nothing is started."""
     job = accepted.job
-    card = cards.progress_card(job, model, WaitingHere(accepted.ahead))
+    progress = Restarting() if services.runner.stopping else WaitingHere(accepted.ahead)
+    card = cards.progress_card(job, model, progress)
     try:
         message_id = await _answer(interaction, card, private=job.reply.ephemeral)
     except BaseException:

@@ -82,6 +82,8 @@ class DiscordDelivery:
         self._interval_s = settings.progress_interval_s
         self._pause_s = 1 / settings.progress_edits_per_s
         self._live: dict[str, _Live] = {}
+        #: Jobs whose people will have noticed a restart.
+        self._resumed: set[str] = set()
         #: (monotonic seconds, job id), one entry a live message.
         self._due: list[tuple[float, str]] = []
         self._changed = asyncio.Event()
@@ -97,9 +99,14 @@ class DiscordDelivery:
             self._schedule(live, time.monotonic() + self._interval_s)
         live.job, live.progress = job, progress
 
+    def resumed(self, job: Job) -> None:
+        """Taken up after a long stop: the next edits say so."""
+        self._resumed.add(job.id)
+
     def forget(self, job_id: str) -> None:
         """No more progress for this job."""
         self._live.pop(job_id, None)
+        self._resumed.discard(job_id)
 
     def _schedule(self, live: _Live, due_at: float) -> None:
         heapq.heappush(self._due, (due_at, live.job.id))
@@ -133,9 +140,9 @@ class DiscordDelivery:
         text = cards.progress_text(live.progress)
         began = time.monotonic()
         try:
-            await self._patch_original(
-                live.job, cards.progress_card(live.job, self._model(live.job), live.progress), []
-            )
+            resumed = live.job.id in self._resumed
+            card = cards.progress_card(live.job, self._model(live.job), live.progress, resumed=resumed)
+            await self._patch_original(live.job, card, [])
             live.shown = text
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
             log.debug("progress edit failed", extra={"job": live.job.id, "error": type(error).__name__})
@@ -152,6 +159,7 @@ class DiscordDelivery:
     async def _settle_progress(self, job_id: str) -> None:
         """Make sure that no progress edit can land after what comes now."""
         live = self._live.pop(job_id, None)
+        self._resumed.discard(job_id)
         if live is not None and live.editing is not None:
             await asyncio.wait({live.editing})
 

@@ -22,12 +22,14 @@ from bot.catalogue.kinds import parse_value
 from bot.catalogue.model import Model, Order
 from bot.errors import BadPicture, JobUnknown, NotYours
 from bot.jobs.job import Job, JobState
+from bot.limits import policy_for
 from cogs import asking, errors, reading
 from cogs.defaults import default_model
 from cogs.reading import Interaction
 from cogs.ui import cards, modals, pages
 from cogs.ui.buttons import MenuVerb, Pressed, Verb
 from cogs.ui.text import count
+from cogs.ui.waiting import waiting_page
 from cogs.usage import show_usage
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class PressesCog(commands.Cog, name="presses"):
         self._services = bot.services
         self._handlers: dict[Verb | MenuVerb, Handler] = {
             Verb.CANCEL: self._cancel,
+            Verb.WHY: self._why,
             Verb.AGAIN: self._again,
             Verb.EDIT: self._edit,
             Verb.DETAILS: self._details,
@@ -83,6 +86,15 @@ class PressesCog(commands.Cog, name="presses"):
         await interaction.response.defer()
         outcome = await self._services.runner.cancel(job.id)
         await interaction.edit_original_response(view=pages.plain_page(outcome.sentence))
+
+    async def _why(self, interaction: Interaction, press: Pressed) -> None:
+        why = await self._services.runner.why(press.subject)
+        if why is None:
+            raise JobUnknown
+        actor = why.job.actor
+        weight = policy_for(self._services.settings.limits, None, actor.role_ids).weight
+        page = waiting_page(why, own=interaction.user.id == actor.user_id, weight=weight)
+        await interaction.response.send_message(view=page, ephemeral=True)
 
     async def _stop(self, interaction: Interaction, job: Job) -> None:
         """Cancel; the job's own card says so when it worked, else the person is told privately."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingHere:
-    """In our own queue. `ahead` jobs will start before this one."""
+    """In our own queue. `ahead` jobs will start before this one, unless a cap keeps it back longer."""
 
     ahead: int
+    #: The cap that is reached: as many of the server's or of the person's jobs are under way as may be.
+    capped_by: Literal["guild", "user"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +47,9 @@ class FalAway:
     """fal can't be heard; what it has stays there, and it is asked again until it answers."""
 
 
-Progress = WaitingHere | WaitingAtFal | Painting | Fetching | FalAway
+@dataclass(frozen=True, slots=True)
+class Restarting:
+    """Accepted while the process is stopping; the next one starts it."""
+
+
+Progress = WaitingHere | WaitingAtFal | Painting | Fetching | FalAway | Restarting

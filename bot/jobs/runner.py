@@ -25,6 +25,7 @@ from bot.errors import (
     FalBroken,
     FalUnreachable,
     ModelGone,
+    Overloaded,
     PaintingFailed,
     PaintingTimedOut,
     Refusal,
@@ -36,6 +37,7 @@ from bot.jobs.events import FalAway, Painting, Progress, WaitingAtFal, WaitingHe
 from bot.jobs.gate import Gate
 from bot.jobs.job import TERMINAL, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Result
 from bot.jobs.reconcile import Reconciler
+from bot.jobs.waiting import AtFal, Caps, Why
 from bot.limits import Policy, Refused
 from bot.logs import incident
 from bot.media import Picture, fit, inspect, mask_matches
@@ -86,6 +88,19 @@ LEAST_WATCH_S = 5.0
 DURATIONS_A_TICK = 10
 #: How long the store's word on what waits is good while caps may be what keeps a claim from finding anything.
 RELEARN_S = 10.0
+#: A person who is turned away because too much waits is told to come back after this long at least, and at most.
+LEAST_RETRY_S = 30.0
+MOST_RETRY_S = 900.0
+#: Taken for the time of a picture while nothing is known.
+USUAL_S = 5.0
+#: How long after a start that is a reason to wait.
+JUST_STARTED_S = 60.0
+#: After a stop of this length people are told of the restart.
+NOTICEABLE_S = 15.0
+#: While jobs are under way it is noted this often that somebody looks after them.
+ALIVE_EVERY_S = 5.0
+#: Where the store keeps the latest such moment.
+ALIVE_AT = "alive_at"
 #: How long a shutdown waits for submits and posts under way.
 DRAIN_S = 4.0
 
@@ -129,6 +144,9 @@ class Delivery(Protocol):
 
     async def tell(self, job: Job) -> None:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
+
+    def resumed(self, job: Job) -> None:
+        """The job was taken up after a stop that people will have noticed: say so with its progress."""
 
     def forget(self, job_id: str) -> None:
         """No more progress for this job."""
@@ -213,6 +231,12 @@ class Runner:
         self._look_at_once: set[str] = set()
         #: Claimed, and certain that no POST of theirs is at fal.
         self._unsent: dict[str, Job] = {}
+        #: Their answer from fal got lost, and they are looked for there.
+        self._sought: set[str] = set()
+        self._started_at: datetime | None = None
+        #: When an earlier process last looked after jobs; loop time of our own last note of that.
+        self._last_alive: datetime | None = None
+        self._noted_alive_s = 0.0
         #: Leased to us, but nobody here worked on them when last looked at.
         self._idle: frozenset[str] = frozenset()
         #: Other processes may have queued something that this one does not know of.
@@ -239,6 +263,10 @@ class Runner:
         self._answers[new.id] = asyncio.Event()
         try:
             outcome = await self._store.accept(new, policy, max_waiting=self._max_waiting)
+        except Overloaded as error:
+            self._answers.pop(new.id, None)
+            metrics.JOBS_REFUSED.labels(error.code).inc()
+            raise self._overloaded(error) from None
         except BaseException:
             self._answers.pop(new.id, None)
             raise
@@ -251,6 +279,13 @@ class Runner:
                 metrics.JOBS_REFUSED.labels(outcome.rule).inc()
             self._answers.pop(new.id, None)
         return outcome
+
+    def _overloaded(self, error: Overloaded) -> Overloaded:
+        """With the time when a tenth of those that wait should be gone."""
+        usual_s = self._at_fal().usual_s
+        wait_s = error.waiting / 10 * usual_s / (self._settings.max_in_flight or error.waiting)
+        retry_at = self._clock() + timedelta(seconds=min(max(wait_s, LEAST_RETRY_S), MOST_RETRY_S))
+        return Overloaded(error.waiting, left_today=error.left_today, retry_at=retry_at)
 
     async def answered(self, job_id: str, message_id: int | None) -> None:
         """The person sees the job; it may start. `message_id` is where."""
@@ -309,6 +344,44 @@ class Runner:
             self._reconciler.heard(job_id, attempt, request_id)
         self._fal.wake(request_id)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether what is accepted now is left to the next start."""
+        return self._stopping.is_set()
+
+    async def why(self, job_id: str) -> Why | None:
+        """Where a job stands and what it waits for; None when there is no such job."""
+        job, settings = await self._store.job(job_id), self._settings
+        if job is None:
+            return None
+        caps = Caps(settings.max_in_flight, settings.guild_jobs_in_flight, settings.user_jobs_in_flight)
+        place = None
+        if job.state is JobState.QUEUED:
+            place = await self._store.place(
+                job_id, in_flight=caps.all, guild_in_flight=caps.guild, user_in_flight=caps.user
+            )
+        under_way, now = self._running.get(job_id), self._clock()
+        return Why(
+            job,
+            caps,
+            self._at_fal(job),
+            place,
+            progress=None if under_way is None else under_way.progress(now),
+            fal_away=self._fal.away,
+            answer_lost=job_id in self._sought,
+            just_started=self._started_at is not None and (now - self._started_at).total_seconds() < JUST_STARTED_S,
+        )
+
+    def _at_fal(self, job: Job | None = None) -> AtFal:
+        """What this process sees at fal, with the usual time of `job`'s model where there is nothing."""
+        seen = list(self._running.values())
+        painting = sum(one.started_at is not None for one in seen)
+        usual = [one.expected_s for one in seen]
+        if not usual:
+            model = self._catalogue.known(job.order.endpoint) if job is not None else None
+            usual = [self.expected_s(model, 1) if model is not None else USUAL_S]
+        return AtFal(painting, len(seen) - painting, sum(usual) / len(usual))
+
     def expected_s(self, model: Model, images: int) -> float:
         """Seconds from submit to finished, learned from past jobs of this model."""
         known = self._durations.get(model.endpoint)
@@ -320,6 +393,8 @@ class Runner:
         """Recover what an earlier process left, then claim and care for jobs until `stop`."""
         if self._delivery is None:
             raise RuntimeError("attach a delivery before run()")
+        self._started_at = self._clock()
+        self._noted_alive_s = asyncio.get_running_loop().time()
         self._durations = dict(await self._store.durations())
         helpers = [
             asyncio.create_task(self._tick_forever(), name="runner-ticks"),
@@ -351,6 +426,8 @@ class Runner:
             # Nothing of these left, so the next start need not look for it.
             await asyncio.gather(*(self._advance(job, JobState.QUEUED) for job in self._unsent.values()))
             await self._write_durations()
+            if left:
+                await self._store.set_meta(ALIVE_AT, self._clock().isoformat())
             await self._store.release_leases()
 
     async def _claim_some(self) -> bool:
@@ -411,11 +488,37 @@ class Runner:
             if job.reply.message_id is None
             and job_id not in accepted_here | self._answers.keys() | self._messages.keys()
         ]
+        self._last_alive = await self._alive_before()
+        for job in self._waiting.values():
+            self._say_resumed(job)
         adopted = await self._adopt()
         if self._waiting or adopted:
             log.info("recovered", extra={"jobs": adopted, "waiting": len(self._waiting)})
         # A process that was killed between acceptance and answer: the person saw a failure, so nothing is painted.
         await asyncio.gather(*(self._check_answer(job) for job in unseen))
+
+    async def _alive_before(self) -> datetime | None:
+        """When an earlier process was last known to look after jobs."""
+        known = await self._store.meta(ALIVE_AT)
+        with suppress(TypeError, ValueError):
+            return datetime.fromisoformat(known or "")
+        return None
+
+    async def _note_alive(self) -> None:
+        """So that the next start knows for how long nobody looked after the jobs."""
+        now_s = asyncio.get_running_loop().time()
+        if (self._lives or self._waiting) and now_s - self._noted_alive_s > ALIVE_EVERY_S:
+            self._noted_alive_s = now_s
+            await self._store.set_meta(ALIVE_AT, self._clock().isoformat())
+
+    def _say_resumed(self, job: Job) -> None:
+        """People hear of a restart only where it took so long that they will have noticed."""
+        now = self._clock()
+        starting = self._started_at is not None and (now - self._started_at).total_seconds() < 2 * self._lease_s
+        moments = (self._last_alive, job.created_at, job.submitted_at, job.started_at, job.finished_at)
+        seen = max(moment for moment in moments if moment is not None)
+        if starting and job.state not in TERMINAL and (now - seen).total_seconds() > NOTICEABLE_S:
+            self._shown_by().resumed(job)
 
     async def _check_answer(self, job: Job) -> None:
         async with self._submits:
@@ -429,6 +532,7 @@ class Runner:
             orphans = ()
             for job in jobs:
                 self._look_at_once.add(job.id)
+                self._say_resumed(job)
                 self._start(job, left_over=job.state is JobState.SUBMITTING)
             adopted += len(jobs)
         return adopted
@@ -562,7 +666,11 @@ class Runner:
         if job.cancel_requested or job.id in self._unwanted:
             wait_s = 0.0  # one look: what nobody wants is not waited for
         deadline = None if wait_s is None else self._clock() + timedelta(seconds=wait_s)
-        return await self._reconciler.find(job, sent, listed=model.store_payload, deadline=deadline)
+        self._sought.add(job.id)
+        try:
+            return await self._reconciler.find(job, sent, listed=model.store_payload, deadline=deadline)
+        finally:
+            self._sought.discard(job.id)
 
     async def _again(self, job: Job) -> Job | None:
         """The next attempt, on record as a possible double; None when the job has moved elsewhere."""
@@ -906,6 +1014,7 @@ class Runner:
             for under_way in list(self._running.values()):
                 self._publish(under_way.job, FalAway() if away else under_way.progress(now))
             try:
+                await self._note_alive()
                 await self._write_durations()
                 await self._show_places()
             except EaselError:
@@ -914,9 +1023,12 @@ class Runner:
     async def _show_places(self) -> None:
         if not self._waiting:
             return
+        settings = self._settings
+        full = await self._store.full(settings.guild_jobs_in_flight, settings.user_jobs_in_flight)
         for job_id, ahead in (await self._store.ahead(list(self._waiting))).items():
             if job_id in self._waiting:
-                self._publish(self._waiting[job_id], WaitingHere(ahead))
+                job = self._waiting[job_id]
+                self._publish(job, WaitingHere(ahead, full.caps(job.actor)))
 
 
 @dataclass(slots=True)

@@ -87,9 +87,10 @@ class _Round:
             return Duplicate(known)
         if ask.new.id in self._ids:
             return ValueError(f"job id {ask.new.id} is taken")
-        if self._waiting >= ask.max_waiting:
-            return Overloaded(self._waiting)
         usage = self._books.usage(ask.new.actor)
+        if self._waiting >= ask.max_waiting:
+            left = max(0, ask.policy.images_per_day - usage.images_today) if ask.policy.enabled else None
+            return Overloaded(self._waiting, left_today=left)
         verdict = decide(usage, ask.policy, ask.new.order.images, self._now)
         if isinstance(verdict, Refused):
             self._cap(ask.new.actor.user_id, usage, ask.policy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.jobs.job import Job
+from bot.jobs.job import Actor, Job
 from bot.limits import Allowed, GuildLimits
 
 
@@ -51,6 +51,20 @@ class Place:
     guild_ahead: int
     #: The narrowest cap that is reached, of those asked about.
     capped_by: Literal["global", "guild", "user"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Who has as many jobs under way as they may."""
+
+    guilds: frozenset[int] = frozenset()
+    users: frozenset[int] = frozenset()
+
+    def caps(self, actor: Actor) -> Literal["guild", "user"] | None:
+        """What keeps somebody's jobs back, the narrower cap first."""
+        if actor.user_id in self.users:
+            return "user"
+        return "guild" if actor.guild_id in self.guilds else None
 
 
 @dataclass(frozen=True, slots=True)

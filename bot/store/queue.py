@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, func, select, text
 
 from bot.jobs.job import Job, JobState
 from bot.store.dialect import lease_now_us
-from bot.store.outcomes import Place
+from bot.store.outcomes import Full, Place
 from bot.store.rows import Row, readable
 from bot.store.tables import fairness, flow_users, flows, jobs
 from bot.store.times import to_us
@@ -307,9 +307,21 @@ class _Caps(NoCaps):
     def user_full(self, user_id: int) -> bool:
         return 0 < self._ask.user_in_flight <= self._users[user_id]
 
+    def full(self) -> Full:
+        """Everybody who is at a cap."""
+        return Full(
+            frozenset(flow_id for flow_id in self._flows if self.flow_full(flow_id)),
+            frozenset(user_id for user_id in self._users if self.user_full(user_id)),
+        )
+
     def took(self, key: Key) -> None:
         self._flows[key[0]] += 1
         self._users[key[1]] += 1
+
+
+def full(connection: Connection, guild_in_flight: int, user_in_flight: int) -> Full:
+    """Who is at a cap (0: none)."""
+    return _Caps(connection, AskClaim(0, 0, guild_in_flight, user_in_flight)).full()
 
 
 _IN_FLIGHT = (
@@ -333,4 +345,4 @@ _TAKE = (
     )
 )
 
-__all__ = ["EXACT_AT_ONCE", "EXACT_PLACES", "AskClaim", "AskPlace", "Claimed", "Claiming", "place", "places"]
+__all__ = ["EXACT_AT_ONCE", "EXACT_PLACES", "AskClaim", "AskPlace", "Claimed", "Claiming", "full", "place", "places"]

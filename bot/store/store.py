@@ -23,8 +23,8 @@ from bot.store.books import Books
 from bot.store.database import Database, parse_url
 from bot.store.leases import AskAdopt, AskKeep, Leasing
 from bot.store.moving import Again, Move, Moving, Note, check_move
-from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Place, Preferences
-from bot.store.queue import AskClaim, AskPlace, Claiming, place, places
+from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Full, Place, Preferences
+from bot.store.queue import AskClaim, AskPlace, Claiming, full, place, places
 from bot.store.rows import failure_json, readable, request_json, result_json
 from bot.store.tables import jobs
 from bot.store.times import day_of, maybe_us, to_us, utcnow
@@ -319,6 +319,13 @@ class Store:
         """Why a job waits, given the caps in force (0: none); None when it does not wait."""
         ask = AskPlace(job_id, in_flight, guild_in_flight, user_in_flight)
         return await self._database.read(partial(place, ask=ask))
+
+    async def full(self, guild_in_flight: int, user_in_flight: int) -> Full:
+        """Who has as many jobs under way as these caps allow (0: any number)."""
+        if not guild_in_flight and not user_in_flight:
+            return Full()
+        work = partial(full, guild_in_flight=guild_in_flight, user_in_flight=user_in_flight)
+        return await self._database.read(work)
 
     async def known_requests(self, request_ids: Collection[str]) -> set[str]:
         """Those of fal's request ids that are on record with any job, also an ended one."""

@@ -30,6 +30,7 @@ class Verb(StrEnum):
 
     # on a job
     CANCEL = "cancel"
+    WHY = "why"
     AGAIN = "again"
     EDIT = "edit"
     DETAILS = "details"
@@ -78,6 +79,7 @@ class _Look:
 
 _LOOKS: dict[Verb, _Look] = {
     Verb.CANCEL: _Look("Cancel"),
+    Verb.WHY: _Look("Why am I waiting?"),
     Verb.AGAIN: _Look("Again", discord.ButtonStyle.primary),
     Verb.EDIT: _Look("Edit prompt"),
     Verb.DETAILS: _Look("Details"),

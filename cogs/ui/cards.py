@@ -16,7 +16,7 @@ from typing import Any, assert_never
 import discord
 
 from bot.catalogue.model import FRIENDLY, Json, Kind, Model, Option, Order, Output, Price
-from bot.jobs.events import FalAway, Fetching, Painting, Progress, WaitingAtFal, WaitingHere
+from bot.jobs.events import FalAway, Fetching, Painting, Progress, Restarting, WaitingAtFal, WaitingHere
 from bot.jobs.job import Failure, Job
 from cogs.ui import text
 from cogs.ui.buttons import Verb, button, custom_id, row
@@ -99,15 +99,21 @@ def alt_text(order: Order, index: int) -> str:
 # ---------------------------------------------------------------------- a job's life
 
 
-def progress_card(job: Job, model: Model | None, progress: Progress) -> Card:
-    """A job under way, with a Cancel button."""
+def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed: bool = False) -> Card:
+    """A job under way, with a Cancel button, and while it waits one that says why.
+
+    Args:
+        resumed: a restart took so long that people will have noticed.
+    """
     cancelling = job.cancel_requested or isinstance(progress, Fetching)
     status = "Cancelling…" if job.cancel_requested else progress_text(progress)
+    notes = [_small("I was restarted; your picture is safe and goes on.")] if resumed else []
+    waits = isinstance(progress, WaitingHere | WaitingAtFal | FalAway | Restarting) and not cancelling
     return Card(
         _words(text.safe(job.order.prompt, limit=300, max_lines=3)),
         _words(status),
-        _words(_small(_name(job, model), *_seed(job), *_size(job))),
-        row(button(Verb.CANCEL, job.id, disabled=cancelling)),
+        _words("\n".join([_small(_name(job, model), *_seed(job), *_size(job)), *notes])),
+        row(button(Verb.CANCEL, job.id, disabled=cancelling), *([button(Verb.WHY, job.id)] if waits else [])),
         colour=BLUE,
     )
 
@@ -115,10 +121,8 @@ def progress_card(job: Job, model: Model | None, progress: Progress) -> Card:
 def progress_text(progress: Progress) -> str:
     """Where the job stands, in one or two short lines."""
     match progress:
-        case WaitingHere(ahead=0):
-            return "Next in line."
-        case WaitingHere(ahead=ahead):
-            return f"Waiting: {text.count(ahead, 'request')} before yours."
+        case WaitingHere():
+            return _waiting_text(progress)
         case WaitingAtFal(ahead=None):
             return "Handed to fal.ai, waiting for it to start."
         case WaitingAtFal(ahead=0):
@@ -132,8 +136,22 @@ def progress_text(progress: Progress) -> str:
             return "Painted. Bringing it here…"
         case FalAway():
             return "fal.ai does not answer just now. I keep asking; nothing is lost."
+        case Restarting():
+            return "I am being restarted. Your picture is safe: it starts as soon as I am back."
         case _:
             assert_never(progress)
+
+
+def _waiting_text(progress: WaitingHere) -> str:
+    match progress.capped_by:
+        case "user":
+            return "Waiting until one of yours under way is done."
+        case "guild":
+            return "Waiting until another one of this server is done."
+        case None if progress.ahead:
+            return f"Waiting: {text.count(progress.ahead, 'request')} before yours."
+        case _:
+            return "Next in line."
 
 
 def _painting_text(progress: Painting) -> str:

@@ -181,7 +181,7 @@ def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str]) -> 
     before = ahead.get(job.id)
     stage = _stage(job.state)
     if job.state is JobState.QUEUED and before is not None:
-        stage = "next in line" if before == 0 else f"{text.count(before, 'picture')} before it"
+        stage = "next in line" if before == 0 else f"{text.count(before, 'request')} before it"
     title = text.escape(titles.get(job.order.endpoint, job.order.endpoint))
     return f"{text.safe(job.order.prompt, limit=70, max_lines=1)}\n-# {title} · {stage} · {text.when(job.created_at)}"
 

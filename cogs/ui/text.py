@@ -149,6 +149,14 @@ def time_left(seconds: float) -> str:
     return f"about {duration(max(step, round(seconds / step) * step)).replace('.0 s', ' s')} left"
 
 
+def rough(seconds: float) -> str:
+    """A guess: `a few seconds`, `30 s`, `4 min`, `2 h 30 min`."""
+    if seconds < 8:
+        return "a few seconds"
+    step = next(step for bound, step in ((60, 10), (600, 60), (7200, 300), (float("inf"), 1800)) if seconds < bound)
+    return duration(max(step, round(seconds / step) * step))
+
+
 def money(usd: Decimal) -> str:
     """`$0.003`, `$0.04`, `$1.20`; four decimals at most."""
     if 0 < usd < Decimal("0.0001"):

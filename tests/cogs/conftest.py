@@ -36,6 +36,7 @@ class AcceptingRunner:
         self._store = store
         self.answers: list[tuple[str, int | None]] = []
         self.lost: list[str] = []
+        self.stopping = False
 
     async def accept(self, new: NewJob, policy: Policy) -> Accepted | Refused | Duplicate:
         return await self._store.accept(new, policy, max_waiting=100)

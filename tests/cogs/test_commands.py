@@ -277,7 +277,7 @@ async def test_usage_shows_what_is_under_way_and_its_place(stage: Stage) -> None
     shown = shown_text(card_of(interaction))
     check_card(card_of(interaction))
     assert "**6 pictures** right now." in shown
-    assert "1 picture before it" in shown
+    assert "1 request before it" in shown
     assert "next in line" in shown
 
 

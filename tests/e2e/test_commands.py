@@ -284,7 +284,7 @@ async def test_a_failure_says_why_and_can_be_tried_again(place: Place) -> None:
 async def test_a_waiting_picture_is_cancelled_by_its_owner_only(place: Place) -> None:
     place.fal.troubles.set("stuck_queue", True)
     record = await place.imagine()
-    assert list(record.message.buttons()) == ["Cancel"]
+    assert list(record.message.buttons()) == ["Cancel", "Why am I waiting?"]
     refused = await place.press("nia", record.message, "Cancel")
     assert "Only the person who asked" in refused.message.text()
     await place.press("ada", record.message, "Cancel")

@@ -128,10 +128,14 @@ class ScriptedDelivery:
         self.events: list[tuple[str, Progress]] = []
         self.delivered: list[tuple[Job, Ready]] = []
         self.told: list[Job] = []
+        self.resumptions: list[str] = []
         self.answered: bool | None = True
 
     def progress(self, job: Job, progress: Progress) -> None:
         self.events.append((job.id, progress))
+
+    def resumed(self, job: Job) -> None:
+        self.resumptions.append(job.id)
 
     def forget(self, job_id: str) -> None:
         return None

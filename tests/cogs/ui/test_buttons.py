@@ -35,6 +35,7 @@ def test_foreign_ids_are_not_ours(custom_id: str) -> None:
 def test_the_verbs_out_there_stay_as_they_are() -> None:
     """They are in messages already posted."""
     jobs = {"cancel", "again", "edit", "details", "delete"}
+    jobs |= {"why"}
     assert jobs | {"paint", "mydefault", "compose", "models", "usage", "eraseask", "erase", "erasenot"} == set(Verb)
     assert set(MenuVerb) == {"model", "canceljob"}
     assert all(re.fullmatch("[a-z]+", verb) for verb in (*Verb, *MenuVerb))

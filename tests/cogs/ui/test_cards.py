@@ -72,7 +72,7 @@ def test_a_job_under_way_can_be_cancelled_once() -> None:
     def disabled(card: cards.Card) -> bool:
         return bool(payload(card)[0]["components"][-1]["components"][0]["disabled"])
 
-    assert custom_ids(cards.progress_card(a_job(), MODEL, WaitingHere(0))) == ["easel:cancel:0a1b2c3d4e5f"]
+    assert custom_ids(cards.progress_card(a_job(), MODEL, Painting())) == ["easel:cancel:0a1b2c3d4e5f"]
     assert not disabled(cards.progress_card(a_job(), MODEL, WaitingHere(0)))
     assert disabled(cards.progress_card(a_job(cancel_requested=True), MODEL, WaitingHere(0)))
     assert disabled(cards.progress_card(a_job(), MODEL, Fetching()))
