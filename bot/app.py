@@ -229,13 +229,14 @@ async def _pause(attempt: int, error: Exception) -> None:
 
 async def _connect(bot: EaselBot, store: Store) -> None:
     """Identify when that is safe, then stay connected."""
-    now = utcnow()
-    starts = Starts.from_text(await store.meta(STARTS)).with_start(now)
-    await store.set_meta(STARTS, starts.to_text())
-    pause = pause_before_identify(starts, await _session_start_limit(bot), now)
-    if pause is not None:
-        log.warning("waiting before the gateway", extra={"pause_s": pause.seconds, "reason": pause.reason})
+    starts = Starts.from_text(await store.meta(STARTS))
+    while (pause := pause_before_identify(starts, await _session_start_limit(bot), utcnow())) is not None:
+        log.warning(
+            "no session with Discord yet: commands have to wait, pictures under way go on",
+            extra={"pause_s": round(pause.seconds, 1), "reason": pause.reason},
+        )
         await asyncio.sleep(pause.seconds)
+    await store.set_meta(STARTS, starts.with_start(utcnow()).to_text())
     attempt = 0
     while True:
         try:

@@ -1,8 +1,9 @@
 """When a start may identify with Discord's gateway.
 
 Discord allows 1,000 identifies in 24 hours; beyond that it ends every session and resets the bot's token
-(https://docs.discord.com/developers/events/gateway#session-start-limit). Every start of the process costs one, so the
-starts are on record and a crash loop is slowed down before it gets near.
+(https://docs.discord.com/developers/events/gateway#session-start-limit). Every start of the process costs one, so they
+are on record and a crash loop is slowed down before it gets near. Pauses count from the identify before: a process that
+is killed while it pauses costs nothing, and the next one need not start over.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 DAY = timedelta(hours=24)
-#: Starts a day that need not wait; then one every `CROWDED_PAUSE_S`, which keeps a day below 1,000.
+#: Identifies a day that need not wait; then one every `CROWDED_PAUSE_S`, which keeps a day below 1,000.
 FREE_STARTS_A_DAY = 500
 CROWDED_PAUSE_S = 180.0
 #: Crashes in a row (not kills from outside) before pauses grow, and their ladder.
@@ -22,6 +23,8 @@ FREE_CRASHES = 3
 CRASH_PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
 #: Discord's own count may have been used up by others with the same token.
 LOW_REMAINING = 20
+#: Between two looks at a count that Discord says is about to start anew.
+LEAST_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,13 @@ class SessionStartLimit:
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """The starts of the last day and how the latest runs ended; kept in the store."""
+    """When the bot identified in the last day, and how the latest runs ended; kept in the store."""
 
     at: tuple[datetime, ...] = ()
     crashes_in_a_row: int = 0
 
     def with_start(self, now: datetime) -> Starts:
-        """One more start. Nothing older than a day, or from a clock that was wrong, is kept."""
+        """One more identify. Nothing older than a day, or from a clock that was wrong, is kept."""
         recent = tuple(moment for moment in self.at if now - DAY < moment <= now)
         return replace(self, at=(*recent, now))
 
@@ -87,18 +90,22 @@ class Pause:
 
 
 def pause_before_identify(starts: Starts, limit: SessionStartLimit | None, now: datetime) -> Pause | None:
-    """What has to pass before this start may identify; `starts` already holds this start."""
+    """What has to pass before the next identify; None when it may be now."""
     return max(_pauses(starts, limit, now), key=lambda pause: pause.seconds, default=None)
 
 
 def _pauses(starts: Starts, limit: SessionStartLimit | None, now: datetime) -> Sequence[Pause]:
     found: list[Pause] = []
     if limit is not None and limit.remaining <= LOW_REMAINING:
-        found.append(Pause(limit.reset_after_s, f"Discord allows only {limit.remaining} more session starts for now"))
-    today = sum(now - DAY < moment <= now for moment in starts.at)
-    if today > FREE_STARTS_A_DAY:
-        found.append(Pause(CROWDED_PAUSE_S, f"{today} starts in 24 hours; Discord resets the token at 1,000"))
+        left = f"Discord lets this token start only {limit.remaining} more sessions and resets it when they are used up"
+        found.append(Pause(max(limit.reset_after_s, LEAST_PAUSE_S), left))
+    today = [moment for moment in starts.at if now - DAY < moment <= now]
+    since_s = (now - max(today)).total_seconds() if today else DAY.total_seconds()
+    if len(today) >= FREE_STARTS_A_DAY and since_s < CROWDED_PAUSE_S:
+        many = f"{len(today)} starts in 24 hours; at 1,000 Discord resets the token"
+        found.append(Pause(CROWDED_PAUSE_S - since_s, many))
     if starts.crashes_in_a_row >= FREE_CRASHES:
-        step = min(starts.crashes_in_a_row - FREE_CRASHES, len(CRASH_PAUSES_S) - 1)
-        found.append(Pause(CRASH_PAUSES_S[step], f"the last {starts.crashes_in_a_row} runs ended in an error"))
+        pause_s = CRASH_PAUSES_S[min(starts.crashes_in_a_row - FREE_CRASHES, len(CRASH_PAUSES_S) - 1)]
+        if since_s < pause_s:
+            found.append(Pause(pause_s - since_s, f"the last {starts.crashes_in_a_row} runs ended in an error"))
     return found

@@ -98,6 +98,21 @@ async def test_a_bot_that_finds_only_the_gateway_out_of_reach_waits_too(tmp_path
     assert not any("Traceback" in line for line in log)
 
 
+async def test_a_bot_that_discord_leaves_hardly_any_starts_says_so_and_spends_none(tmp_path: Path) -> None:
+    discord = DiscordStandIn()
+    await discord.start()
+    discord.gateway.identify_limit = 20
+    try:
+        async with bot(tmp_path, discord.api_url, discord.gateway_url) as process:
+            log = await line_with("no session with Discord yet", process)
+            assert "Discord lets this token start only 20 more sessions and resets it when they are used up" in log[-1]
+            assert discord.gateway.identifies == []
+            discord.gateway.identify_limit = 1000
+            await line_with("INFO bot.client: ready", process)
+    finally:
+        await discord.stop()
+
+
 async def test_a_token_that_discord_does_not_accept_ends_with_one_sentence_and_is_not_repeated(tmp_path: Path) -> None:
     discord = DiscordStandIn()
     await discord.start()

@@ -22,6 +22,7 @@ PLENTY = SessionStartLimit(remaining=999, reset_after_s=3600)
 
 
 def test_an_ordinary_start_need_not_wait() -> None:
+    assert pause_before_identify(Starts(), PLENTY, NOW) is None
     assert pause_before_identify(Starts().with_start(NOW), PLENTY, NOW) is None
 
 
@@ -35,11 +36,30 @@ def test_a_low_limit_of_discord_is_waited_out() -> None:
 def test_a_restart_loop_never_reaches_a_thousand_identifies_a_day() -> None:
     starts, now, identifies = Starts(), NOW, 0
     while now < NOW + timedelta(hours=24):
-        starts = starts.with_start(now)
         pause = pause_before_identify(starts, None, now)
-        now += timedelta(seconds=1 + (pause.seconds if pause else 0))  # killed a second after it identified
+        now += timedelta(seconds=pause.seconds if pause else 0)
+        starts = starts.with_start(now)
+        now += timedelta(seconds=1)  # killed a second after it identified
         identifies += 1
     assert FREE_STARTS_A_DAY < identifies < 1000
+
+
+def test_a_loop_that_is_killed_while_it_pauses_comes_through_and_costs_nothing() -> None:
+    starts, now = Starts(tuple(NOW for _ in range(FREE_STARTS_A_DAY))), NOW
+    for _ in range(20):
+        pause = pause_before_identify(starts, PLENTY, now)
+        if pause is None:
+            break
+        now += timedelta(seconds=30)  # the supervisor's patience
+    assert (now - NOW).total_seconds() == CROWDED_PAUSE_S
+
+
+def test_pauses_between_crashes_count_from_the_identify_before() -> None:
+    starts = Starts((NOW,), crashes_in_a_row=FREE_CRASHES + 2)
+    pause = pause_before_identify(starts, PLENTY, NOW + timedelta(seconds=10))
+    assert pause is not None
+    assert pause.seconds == CRASH_PAUSES_S[2] - 10
+    assert pause_before_identify(starts, PLENTY, NOW + timedelta(hours=1)) is None
 
 
 def test_crashes_in_a_row_wait_longer_and_longer() -> None:
@@ -58,10 +78,10 @@ def test_a_run_that_went_well_forgives_earlier_crashes() -> None:
 
 
 def test_the_longest_reason_counts() -> None:
-    starts = Starts(tuple(NOW - timedelta(minutes=1) for _ in range(FREE_STARTS_A_DAY + 1)), crashes_in_a_row=3)
+    starts = Starts(tuple(NOW - timedelta(minutes=1) for _ in range(FREE_STARTS_A_DAY)), crashes_in_a_row=3)
     pause = pause_before_identify(starts, PLENTY, NOW)
     assert pause is not None
-    assert pause.seconds == CROWDED_PAUSE_S
+    assert pause.seconds == CROWDED_PAUSE_S - 60
 
 
 def test_old_starts_and_starts_from_the_future_are_forgotten() -> None:
