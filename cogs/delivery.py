@@ -24,7 +24,7 @@ from discord.ext import commands
 from bot import metrics
 from bot.jobs.events import Fetching, Progress
 from bot.jobs.job import Failure, Job, JobState
-from bot.jobs.runner import Ready, Undeliverable
+from bot.jobs.runner import PLACE_EDIT_S, Ready, Undeliverable
 from bot.media import fit
 from cogs.ui import cards
 
@@ -140,9 +140,9 @@ class DiscordDelivery:
         text = cards.progress_text(live.progress)
         began = time.monotonic()
         try:
-            resumed = live.job.id in self._resumed
-            card = cards.progress_card(live.job, self._model(live.job), live.progress, resumed=resumed)
-            await self._patch_original(live.job, card, [])
+            if not await self._patch_progress(live):
+                self.forget(live.job.id)
+                return
             live.shown = text
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
             log.debug("progress edit failed", extra={"job": live.job.id, "error": type(error).__name__})
@@ -155,6 +155,22 @@ class DiscordDelivery:
             live.interval_s = min(max(live.interval_s * 2, took_s), SLOWEST_EDIT_S)
         else:
             live.interval_s = self._interval_s
+
+    async def _patch_progress(self, live: _Live) -> bool:
+        """False when another process shows this job now.
+
+        Nobody holds what waits: another process may take it from the queue, and show its end, at any moment. So it is
+        looked at first, and what takes too long after that is given up; see `bot.jobs.runner.PLACE_EDIT_S`.
+        """
+        runner = self._bot.services.runner
+        ours = runner.may_show(live.job.id)
+        async with asyncio.timeout(None if ours else PLACE_EDIT_S):
+            if not (ours if ours is not None else await runner.waits(live.job.id)):
+                return False
+            resumed = live.job.id in self._resumed
+            card = cards.progress_card(live.job, self._model(live.job), live.progress, resumed=resumed)
+            await self._patch_original(live.job, card, [])
+        return True
 
     async def _settle_progress(self, job_id: str) -> None:
         """Make sure that no progress edit can land after what comes now."""

@@ -242,7 +242,7 @@ class PressesCog(commands.Cog, name="presses"):
     async def _cancel_all(self, user_id: int) -> int:
         cancelled = 0
         for job in await self._services.store.jobs_of(user_id, live_only=True, limit=1000):
-            outcome = await self._services.runner.cancel(job.id)
+            outcome = await self._services.runner.cancel(job.id, patience_s=0)
             cancelled += outcome.cancelled
         return cancelled
 

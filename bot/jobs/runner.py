@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 from typing import Any, Protocol, TypeVar
 
 from bot import metrics
@@ -71,8 +72,21 @@ MOST_ATTEMPTS = 20
 #: Options whose values differ from attempt to attempt, or must not be compared.
 PICTURE_KINDS = frozenset({Kind.PICTURE, Kind.PICTURES, Kind.CONTROLNET, Kind.IP_ADAPTER})
 SECRETS = frozenset({"openai_api_key"})
+#: Where one process cares for a job.
+CLAIMED = frozenset({JobState.SUBMITTING, JobState.RUNNING, JobState.FINISHED})
 #: How long a job waits for the first answer to the interaction before it starts anyway.
 ANSWER_WAIT_S = 10.0
+#: How long after another process accepted a job its answer may still be on the way: Discord takes it for 3 s.
+ANSWERED_WITHIN_S = 5.0
+#: Pauses between looks whether that answer is on record; the last one repeats.
+ANSWER_LOOKS_S = (0.02, 0.05, 0.1, 0.2, 0.4)
+#: A process shows the places of jobs that another one may claim at any moment. Such an edit is given up after this
+#: time, and only `SETTLED_S` after it took a job from the queue another process shows how the job ended.
+PLACE_EDIT_S = 1.5
+SETTLED_S = 2.0
+#: How often a process looks whether somebody cancelled its jobs at another one, and how long that one waits for it.
+WISHES_S = 1.0
+CANCEL_ELSEWHERE_S = 5.0
 #: Pauses between submits that certainly never left (connection refused, no such host).
 UNREACHABLE_PAUSES_S = (1, 2, 4, 8, 15, 30, 30)
 #: Pauses between tries to fetch what fal has finished, 15 minutes in all.
@@ -226,6 +240,13 @@ class Runner:
         self._critical: set[asyncio.Task[Any]] = set()
         self._answers: dict[str, asyncio.Event] = {}
         self._messages: dict[str, int] = {}
+        #: Jobs whose places this process shows, with the time (of the loop) from which somebody may have done so; 0
+        #: for those that another one accepted.
+        self._placed: dict[str, float] = {}
+        #: When others certainly no longer edit a job's card (time of the loop), by job.
+        self._settled: dict[str, float] = {}
+        #: Until when nobody can have taken our jobs over (time of the loop).
+        self._held_until = float("inf")
         self._unwanted: set[str] = set()
         #: fal may have called back about these while nobody could listen.
         self._look_at_once: set[str] = set()
@@ -273,6 +294,7 @@ class Runner:
         if isinstance(outcome, Accepted):
             metrics.JOBS_ACCEPTED.inc()
             self._waiting[new.id] = outcome.job
+            self._placed[new.id] = _now_s() + self._tick_s
             self._wake.set()
         else:
             if isinstance(outcome, Refused):
@@ -294,8 +316,11 @@ class Runner:
         event = self._answers.pop(job_id, None)
         if event is not None:
             event.set()
-        if message_id is not None and job_id in self._waiting:
+        elsewhere = self._store.shared and job_id not in self._lives
+        if message_id is not None and (elsewhere or job_id in self._waiting):
             await self._store.note(job_id, message_id=message_id)
+            if job_id not in self._waiting and job_id not in self._lives:
+                self._messages.pop(job_id, None)
 
     async def unanswered(self, job_id: str) -> None:
         """The first answer never reached the person: nothing is started, nothing is spent."""
@@ -305,16 +330,28 @@ class Runner:
         still_queued = job is not None and job.state is JobState.QUEUED
         if job is not None and still_queued and await self._cancelled(job, "The first answer did not reach Discord."):
             self._unwanted.discard(job_id)
+        if job_id not in self._lives:
+            self._unwanted.discard(job_id)  # another process has it, and finds the wish on record
         self._waiting.pop(job_id, None)
         event = self._answers.pop(job_id, None)
         if event is not None:
             event.set()
 
-    async def cancel(self, job_id: str) -> CancelOutcome:
-        """Stop a job for its owner, here and at fal."""
+    async def cancel(self, job_id: str, *, patience_s: float = CANCEL_ELSEWHERE_S) -> CancelOutcome:
+        """Stop a job for its owner, here and at fal.
+
+        Args:
+            patience_s: how long to wait for another process that has the job; the wish is on record in any case.
+        """
         job = await self._store.note(job_id, cancel_requested=True)
         if job is None:
             return CancelOutcome(False, "I no longer have the record of this picture, so there is nothing to cancel.")
+        if self._store.shared and job.state in CLAIMED and job_id not in self._lives:
+            job = await self._ended_elsewhere(job, patience_s)
+            if job.state in CLAIMED - {JobState.FINISHED}:
+                return CancelOutcome(True, "Cancelling: it stops within a moment. Your quota is not used.")
+            if job.state is JobState.CANCELLED and job.failure is not None:
+                return CancelOutcome(True, job.failure.sentence)
         match job.state:
             case JobState.HELD | JobState.QUEUED:
                 return await self._cancel_waiting(job)
@@ -332,6 +369,27 @@ class Runner:
                 return CancelOutcome(True, "This one is cancelled already. Your quota was not used.")
             case _:
                 return CancelOutcome(False, "This one has ended already, so there is nothing to cancel.")
+
+    async def _ended_elsewhere(self, job: Job, patience_s: float) -> Job:
+        """The job, once the process that has it has heeded the wish (or time is up)."""
+        until_s = _now_s() + patience_s
+        while job.state in CLAIMED and (left_s := until_s - _now_s()) > 0:
+            await self._pause(min(0.2, left_s))
+            job = await self._store.job(job.id) or job
+        return job
+
+    def may_show(self, job_id: str) -> bool | None:
+        """Whether nobody else shows this job's progress: it is ours; None when only `waits` can tell."""
+        if not self._store.shared:
+            return True
+        if job_id in self._lives:
+            return _now_s() < self._held_until
+        return None
+
+    async def waits(self, job_id: str) -> bool:
+        """Whether a job is in the queue, by the store."""
+        job = await self._store.job(job_id)
+        return job is not None and job.state is JobState.QUEUED
 
     async def heard(self, job_id: str, attempt: int, request_id: str) -> None:
         """Fal called back (verified): a hint to look now, and the name of a request whose answer was lost."""
@@ -400,6 +458,8 @@ class Runner:
             asyncio.create_task(self._tick_forever(), name="runner-ticks"),
             asyncio.create_task(self._keep_leases_forever(), name="runner-leases"),
         ]
+        if self._store.shared:
+            helpers.append(asyncio.create_task(self._heed_wishes_forever(), name="runner-wishes"))
         try:
             await self._recover()
             while not self._stopping.is_set():
@@ -451,6 +511,8 @@ class Runner:
             return True
         for job in claimed:
             self._waiting.pop(job.id, None)
+            if self._store.shared and _now_s() >= self._placed.get(job.id, 0):
+                self._settled[job.id] = _now_s() + SETTLED_S
             self._start(job)
         if not claimed and self._waiting and self._relearning_is_due():
             # We think jobs wait, the store knows better (cancelled, or erased with their owner's data).
@@ -481,11 +543,15 @@ class Runner:
         """Take up every job that an earlier process left unfinished."""
         accepted_here = set(self._waiting)
         await self._relearn_waiting()
+        for job_id in self._waiting:
+            self._placed.setdefault(job_id, 0.0)
         # What this process accepts meanwhile is about to be answered; only an earlier one's answers may be missing.
+        # (Or other processes' answers, where they share the database: see `_answered_elsewhere`.)
         unseen = [
             job
             for job_id, job in self._waiting.items()
             if job.reply.message_id is None
+            and not self._store.shared
             and job_id not in accepted_here | self._answers.keys() | self._messages.keys()
         ]
         self._last_alive = await self._alive_before()
@@ -547,8 +613,10 @@ class Runner:
                 log.exception("leases not kept")
 
     async def _keep_leases(self) -> None:
-        before = set(self._lives)
+        before, began_s = set(self._lives), _now_s()
         held = await self._store.keep_leases(self._lease_s)
+        if self._store.shared:
+            self._held_until = began_s + self._lease_s
         for job_id in before - held:
             await self._drop_if_lost(job_id)
         # Twice in a row: a claim whose answer is just on its way is no orphan.
@@ -569,7 +637,26 @@ class Runner:
         if job_id not in await self._store.keep_leases(self._lease_s):
             log.warning("another process took this job over", extra={"job": job_id})
             metrics.LEASES_LOST.inc()
+            self._shown_by().forget(job_id)
             life.cancel()
+
+    async def _heed_wishes_forever(self) -> None:
+        """Stop what somebody cancelled at another process."""
+        while True:
+            await asyncio.sleep(WISHES_S)
+            try:
+                for job_id in await self._store.unwanted() if self._lives else ():
+                    await self._heed_wish(job_id)
+            except EaselError:
+                log.exception("wishes to cancel not read")
+
+    async def _heed_wish(self, job_id: str) -> None:
+        job = await self._store.job(job_id) if job_id in self._lives else None
+        if job is not None and job.state is JobState.SUBMITTING:
+            self._unwanted.add(job_id)
+            self._reconciler.give_up(job_id, job.attempts)
+        elif job is not None and job.state is JobState.RUNNING:
+            await self._cancel_running(job)  # again the next time, while fal can't be reached
 
     def _start(self, job: Job, *, left_over: bool = False) -> None:
         task = asyncio.create_task(self._live(job, left_over=left_over), name=f"job-{job.id}")
@@ -581,6 +668,8 @@ class Runner:
         self._messages.pop(job_id, None)
         self._unwanted.discard(job_id)
         self._look_at_once.discard(job_id)
+        self._placed.pop(job_id, None)
+        self._settled.pop(job_id, None)
         if not self._stopping.is_set():
             self._unsent.pop(job_id, None)
 
@@ -629,9 +718,9 @@ class Runner:
         """
         if not unsure:
             self._unsent[job.id] = job
-        await self._wait_for_answer(job)
-        if unsure and job.reply.message_id is None and await self._shown_by().was_answered(job) is False:
-            self._unwanted.add(job.id)  # its POST waited for an answer that never went out
+        if not await self._was_answered(job, unsure=unsure):
+            self._unwanted.add(job.id)
+            await self._store.note(job.id, cancel_requested=True, told=True)  # nobody waits for it, or for a word
         refused, losses = False, 0
         while True:
             if unsure:
@@ -697,13 +786,31 @@ class Runner:
         outcome = await self._cancel_running(running)
         return None if outcome.cancelled else running
 
-    async def _wait_for_answer(self, job: Job) -> None:
-        """Nothing is spent before the person has seen that the job was taken."""
+    async def _was_answered(self, job: Job, *, unsure: bool) -> bool:
+        """Nothing is spent before the person has seen that the job was taken; False when they never will."""
         event = self._answers.get(job.id)
         if event is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(ANSWER_WAIT_S):
                     await event.wait()
+            return True
+        if job.reply.message_id is not None or job.id in self._messages:
+            return True
+        if unsure:  # its POST may have waited for an answer that never went out
+            return await self._shown_by().was_answered(job) is not False
+        return not self._store.shared or bool(self._placed.get(job.id)) or await self._answered_elsewhere(job)
+
+    async def _answered_elsewhere(self, job: Job) -> bool:
+        """Whether the process that accepted it has answered, or still does; it may have died before."""
+        until_s = _now_s() + ANSWERED_WITHIN_S
+        for pause_s in chain(ANSWER_LOOKS_S, repeat(ANSWER_LOOKS_S[-1])):
+            now = await self._store.job(job.id)
+            if now is None or now.cancel_requested or now.reply.message_id is not None:
+                return True  # and what is unwanted is found so before it is submitted
+            if _now_s() > until_s:
+                break
+            await self._pause(pause_s)
+        return await self._shown_by().was_answered(job) is not False
 
     async def _post_and_record(self, job: Job) -> Job | None:
         model = self._model(job)
@@ -835,6 +942,7 @@ class Runner:
         if job.state is JobState.RUNNING:
             recording = self._critically(self._advance(job, JobState.FINISHED, result=result))
         try:
+            await self._others_have_settled(job.id)
             async with self._deliveries:
                 ready = await self._fetch(job, result)
                 finished = job if recording is None else await asyncio.shield(recording)
@@ -902,8 +1010,15 @@ class Runner:
         if job.told:
             self._shown_by().forget(job.id)
             return
+        await self._others_have_settled(job.id)
         await self._shown_by().tell(job)
         await self._store.note(job.id, told=True)
+
+    async def _others_have_settled(self, job_id: str) -> None:
+        """No edit by another process that thought the job still waits can land after what is shown next."""
+        left_s = self._settled.get(job_id, 0) - _now_s()
+        if left_s > 0:
+            await self._pause(left_s)
 
     async def _fail(self, job_id: str, failure: Failure) -> None:
         """Write the end and tell the person; the reservation is released with it."""
@@ -925,10 +1040,26 @@ class Runner:
         if ended is None:
             return CancelOutcome(True, "Cancelling: it was just being handed to fal.ai. Your quota is not used.")
         self._waiting.pop(job.id, None)
-        await self._tell(ended)
+        if self._store.shared:
+            # At once, and again when an edit by a process that shows its place in the queue can no longer follow.
+            await self._shown_by().tell(ended)
+            if not self._stopping.is_set():
+                self._settled[job.id] = _now_s() + SETTLED_S
+                self._critically(self._tell_again(ended))
+        else:
+            await self._tell(ended)
         return CancelOutcome(
             True, "Cancelled before it was handed to fal.ai: nothing was charged, your quota was not used."
         )
+
+    async def _tell_again(self, job: Job) -> None:
+        try:
+            await self._tell(job)
+        except EaselError:
+            log.exception("the end of a cancelled job is not on record")
+        finally:
+            self._settled.pop(job.id, None)
+            self._placed.pop(job.id, None)
 
     async def _cancel_running(self, job: Job) -> CancelOutcome:
         if job.request is None:
@@ -1021,14 +1152,19 @@ class Runner:
                 log.exception("tick failed")
 
     async def _show_places(self) -> None:
-        if not self._waiting:
-            return
-        settings = self._settings
-        full = await self._store.full(settings.guild_jobs_in_flight, settings.user_jobs_in_flight)
-        for job_id, ahead in (await self._store.ahead(list(self._waiting))).items():
-            if job_id in self._waiting:
-                job = self._waiting[job_id]
-                self._publish(job, WaitingHere(ahead, full.caps(job.actor)))
+        shown = [job_id for job_id in self._waiting if job_id in self._placed]
+        if shown:
+            settings = self._settings
+            full = await self._store.full(settings.guild_jobs_in_flight, settings.user_jobs_in_flight)
+            for job_id, ahead in (await self._store.ahead(shown)).items():
+                if job_id in self._waiting:
+                    job = self._waiting[job_id]
+                    self._publish(job, WaitingHere(ahead, full.caps(job.actor)))
+        for job_id in self._placed.keys() - self._waiting.keys() - self._lives.keys() - self._answers.keys():
+            # Another process has it.
+            self._placed.pop(job_id)
+            self._messages.pop(job_id, None)
+            self._shown_by().forget(job_id)
 
 
 @dataclass(slots=True)
@@ -1056,6 +1192,10 @@ class _UnderWay:
         if self.fraction:
             left_s = spent_s / self.fraction - spent_s
         return Painting(self.fraction, self.step, self.steps, left_s if left_s > 0.5 else None)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _count_end(job: Job) -> None:

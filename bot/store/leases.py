@@ -58,6 +58,10 @@ class Leasing:
             found.update(connection.execute(statement, {"me": self._process}).scalars())
         return frozenset(found)
 
+    def unwanted(self, connection: Connection) -> list[str]:
+        """Those of them that are under way and cancelled."""
+        return list(connection.execute(_UNWANTED, {"me": self._process}).scalars())
+
     def keep(self, connection: Connection, asks: Sequence[AskKeep]) -> Sequence[AskKeep | None]:
         """Extend leases of this process, a page of them; what to ask next, None when all are."""
         return [self._keep(connection, ask) for ask in asks]
@@ -111,6 +115,7 @@ _ORPHAN = jobs.c.id.in_(bindparam("orphans", expanding=True)) & _OURS
 _GROUPS = (CLAIMED, _UNTOLD)
 
 _MINE = tuple(select(jobs.c.id).where(group, _OURS) for group in _GROUPS)
+_UNWANTED = select(jobs.c.id).where(CLAIMED, _OURS, jobs.c.cancel_requested == 1)
 # Locked in the order of ids, like everything that locks rows of `jobs`.
 _EXTEND = tuple(
     jobs.update()

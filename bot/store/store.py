@@ -220,6 +220,10 @@ class Store:
         """Let others adopt at once what this process holds; for a shutdown, once nobody here works on it any more."""
         await self._writer.run(self._leasing.release, None)
 
+    async def unwanted(self) -> list[str]:
+        """Jobs that this process holds and somebody cancelled, here or elsewhere."""
+        return await self._database.read(self._leasing.unwanted)
+
     async def resubmit(self, job: Job) -> Job | None:
         """Count another attempt of a SUBMITTING job although fal may have had the last one; None when it moved."""
         if job.state is not JobState.SUBMITTING:

@@ -47,7 +47,7 @@ class AcceptingRunner:
     async def unanswered(self, job_id: str) -> None:
         self.lost.append(job_id)
 
-    async def cancel(self, job_id: str) -> CancelOutcome:
+    async def cancel(self, job_id: str, *, patience_s: float = 0) -> CancelOutcome:
         job = await self._store.job(job_id)
         assert job is not None
         moved = await self._store.advance(job, JobState.CANCELLED)

@@ -48,9 +48,15 @@ BRISK: dict[str, Any] = {
 RECONCILE_S = 1.0
 
 #: Leases where several processes may share the jobs: short, so that those of a killed one are soon taken over.
-LEASE_S = 1.0
+LEASE_S = 3.0
 #: Changes that go with it, and with Discord's deadline for the first answer.
-SHARED: dict[str, Any] = {"bot.store.moving:TELLING_LEASE_S": LEASE_S, "bot.jobs.runner:ANSWERED_WITHIN_S": 2.5}
+SHARED: dict[str, Any] = {
+    "bot.store.moving:TELLING_LEASE_S": LEASE_S,
+    "bot.jobs.runner:ANSWERED_WITHIN_S": 2.5,
+    "bot.jobs.runner:WISHES_S": 0.2,
+    "bot.jobs.runner:SETTLED_S": 0.8,
+    "cogs.delivery:PLACE_EDIT_S": 0.5,
+}
 SHARED_ANSWER_DEADLINE_S = 1.5
 #: Share of the interactions that reach every process at once; the others reach one of them.
 TO_ALL = 0.15
@@ -352,7 +358,10 @@ class World:
         }
         if len(self.fleet) > 1:
             # Edits of several processes meet on one message.
-            usual["discord"]["progress_interval_s"] = 0.1
+            usual["discord"]["progress_interval_s"] = 0.5
+        if not isinstance(self.database, File):
+            # A submit that a dead process began is looked at when its lease has run out.
+            usual["fal"]["reconcile_s"] = LEASE_S + RECONCILE_S
         sections = {name: {**usual.get(name, {}), **self.settings.get(name, {})} for name in usual | self.settings}
         shared = {} if isinstance(self.database, File) else {"lease_s": LEASE_S}
         return {
