@@ -22,7 +22,7 @@ REMOVED = "[removed]"
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 #: Chatty at INFO about every single call, with URLs.
-_QUIET = ("aiohttp.access", "aiosqlite", "alembic", "asyncio", "fal_client", "httpcore", "httpx", "PIL", "sqlalchemy")
+_QUIET = ("aiohttp.access", "alembic", "asyncio", "fal_client", "httpcore", "httpx", "PIL", "sqlalchemy")
 
 #: Each pattern keeps its group `keep` and loses the rest.
 _SECRETS = tuple(

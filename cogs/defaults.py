@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from bot.catalogue import Catalogue
@@ -11,12 +9,7 @@ from bot.catalogue.model import Model
 from bot.errors import ModelUnavailable, UnknownModel
 
 if TYPE_CHECKING:
-    from bot.services import Services
     from bot.store import Preferences
-
-#: How long autocomplete trusts what it has read; a change in this process shows at once.
-TRUSTED_S = 60.0
-MOST_KEPT = 5000
 
 
 def default_model(catalogue: Catalogue, preferences: Preferences, operators: str) -> Model:
@@ -40,28 +33,3 @@ def offered(catalogue: Catalogue, name: str | None) -> Model | None:
         return catalogue.get(name) if name else None
     except (UnknownModel, ModelUnavailable):
         return None
-
-
-class RecentPreferences:
-    """Preferences for autocomplete, where a keystroke should not cost a query."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._kept: OrderedDict[tuple[int, int | None], tuple[float, Preferences]] = OrderedDict()
-
-    async def get(self, user_id: int, guild_id: int | None) -> Preferences:
-        """At most `TRUSTED_S` old; at most one read."""
-        key = (user_id, guild_id)
-        kept = self._kept.get(key)
-        if kept is not None and time.monotonic() - kept[0] < TRUSTED_S:
-            return kept[1]
-        preferences = await self._services.store.preferences(user_id, guild_id)
-        self._kept[key] = (time.monotonic(), preferences)
-        self._kept.move_to_end(key)
-        while len(self._kept) > MOST_KEPT:
-            self._kept.popitem(last=False)
-        return preferences
-
-    def forget(self) -> None:
-        """Somebody changed a preference."""
-        self._kept.clear()

@@ -11,7 +11,7 @@ from discord.ext import commands
 
 from bot import catalogue
 from cogs.asking import ask
-from cogs.defaults import RecentPreferences, default_model, offered
+from cogs.defaults import default_model, offered
 from cogs.presses import PressesCog
 from cogs.reading import Interaction, picture_url
 from cogs.ui import buttons, modals
@@ -27,7 +27,6 @@ class Imagine(commands.Cog, name="imagine"):
 
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
-        self._recent = RecentPreferences(bot.services)
 
     @app_commands.command()
     @app_commands.allowed_installs(guilds=True, users=True)
@@ -113,15 +112,8 @@ class Imagine(commands.Cog, name="imagine"):
         return named if named is not None else await self._default(interaction)
 
     async def _default(self, interaction: Interaction) -> Model:
-        preferences = await self._recent.get(interaction.user.id, interaction.guild_id)
+        preferences = await self._services.store.preferences(interaction.user.id, interaction.guild_id)
         return default_model(self._services.catalogue, preferences, self._services.settings.models.default)
-
-    # ------------------------------------------------------------------ events
-
-    @commands.Cog.listener()
-    async def on_preferences_changed(self) -> None:
-        """A default model was set (see cogs.settings)."""
-        self._recent.forget()
 
 
 async def setup(bot: EaselBot) -> None:

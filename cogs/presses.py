@@ -47,7 +47,6 @@ class PressesCog(commands.Cog, name="presses"):
     """Does what a button says."""
 
     def __init__(self, bot: EaselBot) -> None:
-        self._bot = bot
         self._services = bot.services
         self._handlers: dict[Verb | MenuVerb, Handler] = {
             Verb.CANCEL: self._cancel,
@@ -196,7 +195,6 @@ class PressesCog(commands.Cog, name="presses"):
     async def _my_default(self, interaction: Interaction, press: Pressed) -> None:
         model = self._services.catalogue.get(press.subject)
         await self._services.store.set_user_model(interaction.user.id, model.endpoint)
-        self._bot.dispatch("preferences_changed")
         page = pages.model_page(self._services.catalogue.models, model, model)
         await interaction.response.edit_message(view=page)
 
@@ -224,7 +222,6 @@ class PressesCog(commands.Cog, name="presses"):
     async def _erase(self, interaction: Interaction, press: Pressed) -> None:
         await interaction.response.defer()
         sentence = await self._erase_all(interaction.user.id)
-        self._bot.dispatch("preferences_changed")
         await interaction.edit_original_response(view=pages.plain_page(sentence))
 
     async def _erase_all(self, user_id: int) -> str:

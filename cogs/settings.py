@@ -38,7 +38,6 @@ class SettingsCog(
     """Defaults and limits."""
 
     def __init__(self, bot: EaselBot) -> None:
-        self._bot = bot
         self._services = bot.services
 
     @app_commands.command()
@@ -54,7 +53,6 @@ class SettingsCog(
             await self._services.store.set_user_model(interaction.user.id, endpoint)
         else:
             await self._services.store.set_guild_model(_managed_guild(interaction), endpoint)
-        self._bot.dispatch("preferences_changed")
         owner = "Your" if whose == "mine" else "This server's"
         now = f"is now **{escape(chosen.title)}**" if chosen is not None else "is the usual one again"
         await interaction.response.send_message(f"{owner} default model {now}.", ephemeral=True)
@@ -102,7 +100,6 @@ class SettingsCog(
         held = GuildLimits() if reset else preferences.guild_limits or GuildLimits()
         limits = replace(held, **changes)  # type: ignore[arg-type]  # Discord has checked the kinds
         await self._services.store.set_guild_limits(guild_id, limits if limits.to_json() else None)
-        self._bot.dispatch("preferences_changed")
 
     @app_commands.command()
     async def show(self, interaction: Interaction) -> None:

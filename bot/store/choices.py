@@ -5,34 +5,48 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, literal, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from bot.limits import GuildLimits
 from bot.store.dialect import upsert
-from bot.store.outcomes import Preferences
 from bot.store.tables import durations, guilds, meta, people
 
 #: Paintings remembered for each model.
 _REMEMBERED = 50
 
-
-def preferences(connection: Connection, user_id: int, guild_id: int | None) -> Preferences:
-    """What both chose, in one statement."""
-    row = connection.execute(_PREFERENCES, {"user": user_id, "guild": guild_id}).one()
-    limits = None if row.limits_json is None else GuildLimits.from_json(json.loads(row.limits_json))
-    return Preferences(row.user_model, row.guild_model, limits)
+#: 'u' and a person's id, or 'g' and a server's.
+Subject = tuple[str, int]
 
 
-_ONE = select(literal(1).label("one")).subquery()
-_PREFERENCES = select(
-    people.c.model.label("user_model"), guilds.c.model.label("guild_model"), guilds.c.limits_json
-).select_from(
-    _ONE.outerjoin(people, people.c.user_id == bindparam("user", type_=people.c.user_id.type)).outerjoin(
-        guilds, guilds.c.guild_id == bindparam("guild", type_=guilds.c.guild_id.type)
-    )
-)
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one of them chose."""
+
+    model: str | None = None
+    limits: GuildLimits | None = None
+
+
+def choices_of(connection: Connection, subjects: Collection[Subject]) -> dict[Subject, Choice]:
+    """What each chose; those who chose nothing are left out."""
+    found: dict[Subject, Choice] = {}
+    users = [number for scope, number in subjects if scope == "u"]
+    if users:
+        for row in connection.execute(_OF_USERS, {"users": users}):
+            found["u", row.user_id] = Choice(row.model)
+    servers = [number for scope, number in subjects if scope == "g"]
+    if servers:
+        for row in connection.execute(_OF_GUILDS, {"guilds": servers}):
+            limits = None if row.limits_json is None else GuildLimits.from_json(json.loads(row.limits_json))
+            found["g", row.guild_id] = Choice(row.model, limits)
+    return found
+
+
+_OF_USERS = select(people).where(people.c.user_id.in_(bindparam("users", expanding=True)))
+_OF_GUILDS = select(guilds).where(guilds.c.guild_id.in_(bindparam("guilds", expanding=True)))
 
 
 def set_user_model(connection: Connection, user_id: int, endpoint: str | None) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -38,11 +40,11 @@ class Database:
                 self._lock = _take(self.path)
             elif not self.path.exists():
                 raise StoreUnusable(f"The database {place} does not exist yet. Start the bot once: it makes it.")
-            self._writing = _sqlite_engine(url, writing=True)
-            self._reading = _sqlite_engine(url, writing=False)
+            self._writing: _Lane = _Threads(_sqlite_engine(url, writing=True), 1)
+            self._reading: _Lane = _Threads(_sqlite_engine(url, writing=False), _READERS)
         else:
             self.path = None
-            self._writing = self._reading = _postgres_engine(url)
+            self._writing = self._reading = _Loop(_postgres_engine(url))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one write transaction; returns after COMMIT.
@@ -53,17 +55,13 @@ class Database:
             StoreUnusable: disk full, locked, unreachable, …
         """
         for last in (False, False, True):
-            committing = False
+            attempt = _Attempt(work)
             try:
-                async with self._writing.begin() as connection:
-                    result = await connection.run_sync(work)
-                    committing = True
+                return await self._writing.transaction(attempt)
             except DRIVER_ERRORS as error:
                 # An error of COMMIT itself leaves open whether it took; nothing before it can have.
-                if committing or last or not passing(error):
+                if attempt.committing or last or not passing(error):
                     raise told(error, self.place) from error
-            else:
-                return result
         raise AssertionError("the last try returns or raises")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -74,8 +72,7 @@ class Database:
         """
         for last in (False, True):
             try:
-                async with self._reading.connect() as connection:
-                    return await connection.run_sync(work)
+                return await self._reading.look(work)
             except DRIVER_ERRORS as error:
                 if last or not passing(error):
                     raise told(error, self.place) from error
@@ -84,16 +81,7 @@ class Database:
     async def outside_transaction(self, statement: str) -> tuple[Any, ...] | None:
         """Run one statement that may not stand in a transaction, on the writing connection; SQLite's first row."""
         try:
-            async with self._writing.connect() as connection:
-                raw = await connection.get_raw_connection()
-                driver: Any = raw.driver_connection
-                if not self.is_sqlite:
-                    await driver.execute(statement)
-                    return None
-                cursor = await driver.execute(statement)
-                row = await cursor.fetchone()
-                await cursor.close()
-                return None if row is None else tuple(row)
+            return await self._writing.bare(statement)
         except DRIVER_ERRORS as error:
             raise told(error, self.place) from error
 
@@ -106,6 +94,111 @@ class Database:
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
+
+
+class _Attempt(Generic[T]):
+    """One try of a transaction; it knows whether only COMMIT was left."""
+
+    def __init__(self, work: Callable[[Connection], T]) -> None:
+        self._work = work
+        self.committing = False
+
+    def __call__(self, connection: Connection) -> T:
+        result = self._work(connection)
+        self.committing = True
+        return result
+
+
+class _Lane(Protocol):
+    """Connections of one kind."""
+
+    engine: Engine
+
+    async def transaction(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` between BEGIN and COMMIT."""
+
+    async def look(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` without a transaction around it."""
+
+    async def bare(self, statement: str) -> tuple[Any, ...] | None:
+        """Run one statement past SQLAlchemy."""
+
+    async def dispose(self) -> None:
+        """Close the connections."""
+
+
+class _Threads:
+    """SQLite: work runs as a whole in a thread that nothing else uses.
+
+    One hop there and back for a transaction, not several for every statement: while the event loop is busy each hop
+    costs a round of it, and a first answer waits for all of them.
+    """
+
+    def __init__(self, engine: Engine, threads: int) -> None:
+        self.engine = engine
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
+        self._closed = False
+
+    async def transaction(self, work: Callable[[Connection], T]) -> T:
+        def run() -> T:
+            with self.engine.begin() as connection:
+                return work(connection)
+
+        return await self._hop(run)
+
+    async def look(self, work: Callable[[Connection], T]) -> T:
+        def run() -> T:
+            with self.engine.connect() as connection:
+                return work(connection)
+
+        return await self._hop(run)
+
+    async def bare(self, statement: str) -> tuple[Any, ...] | None:
+        def run() -> tuple[Any, ...] | None:
+            with self.engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                row = driver.execute(statement).fetchone()
+                return None if row is None else tuple(row)
+
+        return await self._hop(run)
+
+    async def dispose(self) -> None:
+        self._closed = True
+        await asyncio.to_thread(self._shut)
+
+    def _shut(self) -> None:
+        self._threads.shutdown()
+        self.engine.dispose()
+
+    async def _hop(self, run: Callable[[], T]) -> T:
+        if self._closed:
+            raise StoreUnusable("The database is closed.")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+
+
+class _Loop:
+    """PostgreSQL: an asynchronous driver."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine.sync_engine
+        self._engine = engine
+
+    async def transaction(self, work: Callable[[Connection], T]) -> T:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def look(self, work: Callable[[Connection], T]) -> T:
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(work)
+
+    async def bare(self, statement: str) -> tuple[Any, ...] | None:
+        async with self._engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute(statement)
+        return None
+
+    async def dispose(self) -> None:
+        await self._engine.dispose()
 
 
 def parse_url(url: str) -> tuple[URL, str]:
@@ -140,7 +233,7 @@ def _sqlite_url(url: URL) -> tuple[URL, str]:
             "Write for example sqlite:///data/easel.db."
         )
     path = Path(name).expanduser().resolve()
-    return URL.create("sqlite+aiosqlite", database=str(path)), str(path)
+    return URL.create("sqlite+pysqlite", database=str(path)), str(path)
 
 
 def _postgres_url(url: URL) -> tuple[URL, str]:
@@ -156,12 +249,13 @@ def _postgres_url(url: URL) -> tuple[URL, str]:
 # ---------------------------------------------------------------------- engines
 
 
-def _sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
+def _sqlite_engine(url: URL, *, writing: bool) -> Engine:
     # isolation_level None: sqlite3 itself begins nothing, so BEGIN IMMEDIATE below is the only one and DDL is
     # transactional. pool_reset_on_return None: a connection comes back after COMMIT or ROLLBACK, never inside.
-    engine = create_async_engine(
+    engine = create_engine(
         url,
-        connect_args={"isolation_level": None, "timeout": _BUSY_TIMEOUT_S},
+        connect_args={"isolation_level": None, "timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
+        poolclass=QueuePool,
         pool_size=1 if writing else _READERS,
         max_overflow=0,
         pool_reset_on_return=None,
@@ -177,9 +271,9 @@ def _sqlite_engine(url: URL, *, writing: bool) -> AsyncEngine:
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    event.listen(engine.sync_engine, "connect", prepare)
+    event.listen(engine, "connect", prepare)
     if writing:
-        event.listen(engine.sync_engine, "begin", begin)
+        event.listen(engine, "begin", begin)
     return engine
 
 

@@ -25,6 +25,7 @@ from bot.store.leases import AskAdopt, AskKeep, Leasing
 from bot.store.moving import Again, Move, Moving, Note, check_move
 from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Full, Place, Preferences
 from bot.store.queue import AskClaim, AskPlace, Claiming, full, place, places
+from bot.store.recent import TRUSTED_S, RecentChoices
 from bot.store.rows import failure_json, readable, request_json, result_json
 from bot.store.tables import jobs
 from bot.store.times import day_of, maybe_us, to_us, utcnow
@@ -70,6 +71,7 @@ class Store:
         self._database = database
         self._clock = clock
         self._writer = Writer(database)
+        self._recent = RecentChoices(database, trusted_s=None if database.is_sqlite else TRUSTED_S)
         # One object for each kind, so that the writer can tell what belongs together.
         self._accepting = Accepting(clock).batch
         self._claiming = Claiming(process, clock).batch
@@ -144,6 +146,7 @@ class Store:
             if self._writer.open:
                 await self._note_end()
             await self._writer.close()
+            await self._recent.close()
         finally:
             await self._database.close()
 
@@ -383,21 +386,24 @@ class Store:
     # ------------------------------------------------------------------ preferences and odds and ends
 
     async def preferences(self, user_id: int, guild_id: int | None) -> Preferences:
-        """What the person and the server chose."""
-        return await self._database.read(partial(choices.preferences, user_id=user_id, guild_id=guild_id))
+        """What the person and the server chose; on PostgreSQL as it was some seconds ago, unless changed here."""
+        return await self._recent.preferences(user_id, guild_id)
 
     async def set_user_model(self, user_id: int, endpoint: str | None) -> None:
         """A person's own default model; None forgets it."""
-        await self._write(partial(choices.set_user_model, user_id=user_id, endpoint=endpoint))
+        with self._recent.changing(("u", user_id)):
+            await self._write(partial(choices.set_user_model, user_id=user_id, endpoint=endpoint))
 
     async def set_guild_model(self, guild_id: int, endpoint: str | None) -> None:
         """A server's default model; None forgets it."""
-        await self._write(partial(choices.set_guild, guild_id=guild_id, column="model", value=endpoint))
+        with self._recent.changing(("g", guild_id)):
+            await self._write(partial(choices.set_guild, guild_id=guild_id, column="model", value=endpoint))
 
     async def set_guild_limits(self, guild_id: int, limits: GuildLimits | None) -> None:
         """A server's own limits; None goes back to the operator's."""
         value = None if limits is None else json.dumps(limits.to_json())
-        await self._write(partial(choices.set_guild, guild_id=guild_id, column="limits_json", value=value))
+        with self._recent.changing(("g", guild_id)):
+            await self._write(partial(choices.set_guild, guild_id=guild_id, column="limits_json", value=value))
 
     async def durations(self) -> dict[str, float]:
         """Median seconds of recent paintings, by endpoint."""
@@ -419,7 +425,8 @@ class Store:
 
     async def erase_user(self, user_id: int) -> Erased:
         """Really delete somebody's jobs, prompts, preferences and pace. Cancel their live jobs first: those stay."""
-        erased = await self._write(partial(upkeep.erase_user, user_id=user_id, now_us=to_us(self._clock())))
+        with self._recent.changing(("u", user_id)):
+            erased = await self._write(partial(upkeep.erase_user, user_id=user_id, now_us=to_us(self._clock())))
         if erased.jobs or erased.other:
             await self._scrub(most_bytes=_MOST_BYTES_AT_ONCE)
         return erased

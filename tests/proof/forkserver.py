@@ -29,7 +29,7 @@ from typing import Any
 #: Imported lazily by a start of the bot; loaded here once for all children.
 PRELOADED = (
     *("bot.app", "bot.logs", "cogs.errors", "cogs.delivery", "cogs.imagine", "cogs.models", "cogs.usage"),
-    *("cogs.settings", "cogs.help", "cogs.presses", "aiosqlite", "sqlalchemy.dialects.sqlite.aiosqlite"),
+    *("cogs.settings", "cogs.help", "cogs.presses", "sqlalchemy.dialects.sqlite.pysqlite"),
     *("alembic.command", "alembic.runtime.migration", "uvloop", "fal_client", "httpx", "discord.ext.commands"),
     *("asyncpg", "sqlalchemy.dialects.postgresql.asyncpg"),
     *("PIL.PngImagePlugin", "PIL.WebPImagePlugin", "PIL.JpegImagePlugin", "tests.proof.child"),

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy import QueuePool
 
 from bot.errors import StoreUnusable
 from bot.store import Accepted, Store, care
@@ -107,8 +108,10 @@ async def test_a_version_of_sqlite_with_the_fault_is_named(
 async def test_only_one_connection_can_write(tmp_path: Path) -> None:
     """What keeps the fault away: the writing pool holds one connection, the reading ones refuse to write."""
     store = await Store.open(f"sqlite:///{tmp_path}/easel.db")
-    assert store._database._writing.pool.size() == 1  # type: ignore[attr-defined]
-    assert store._database._writing.pool._max_overflow == 0  # type: ignore[attr-defined]
+    pool = store._database._writing.engine.pool
+    assert isinstance(pool, QueuePool)
+    assert pool.size() == 1
+    assert pool._max_overflow == 0
 
     with pytest.raises(StoreUnusable, match="read-only"):
         await store._database.read(lambda connection: connection.exec_driver_sql("DELETE FROM jobs"))

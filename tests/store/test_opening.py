@@ -29,10 +29,10 @@ def file_of(path: Path) -> str:
 @pytest.mark.parametrize(
     ("given", "driver", "database"),
     [
-        ("sqlite:///data/easel.db", "sqlite+aiosqlite", f"{Path.cwd()}/data/easel.db"),
-        ("sqlite:////var/lib/easel.db", "sqlite+aiosqlite", "/var/lib/easel.db"),
-        ("sqlite+aiosqlite:///x.db", "sqlite+aiosqlite", f"{Path.cwd()}/x.db"),
-        ("sqlite+pysqlite:///x.db", "sqlite+aiosqlite", f"{Path.cwd()}/x.db"),
+        ("sqlite:///data/easel.db", "sqlite+pysqlite", f"{Path.cwd()}/data/easel.db"),
+        ("sqlite:////var/lib/easel.db", "sqlite+pysqlite", "/var/lib/easel.db"),
+        ("sqlite+aiosqlite:///x.db", "sqlite+pysqlite", f"{Path.cwd()}/x.db"),
+        ("sqlite+pysqlite:///x.db", "sqlite+pysqlite", f"{Path.cwd()}/x.db"),
         ("postgresql://u:p@db/easel", "postgresql+asyncpg", "easel"),
         ("postgres://u:p@db:5433/easel", "postgresql+asyncpg", "easel"),
         ("postgresql+asyncpg://u:p@db/easel", "postgresql+asyncpg", "easel"),

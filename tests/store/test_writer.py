@@ -26,7 +26,7 @@ async def commits_during(store: Store, *calls: Any) -> int:
         nonlocal commits
         commits += 1
 
-    engine = store._database._writing.sync_engine
+    engine = store._database._writing.engine
     event.listen(engine, "commit", count)
     await asyncio.gather(*calls)
     event.remove(engine, "commit", count)
