@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,8 +13,12 @@ from bot.errors import StoreUnusable
 from bot.store import Store
 from bot.store.database import Database, parse_url
 from bot.store.schema import HEAD, revision_of
+from bot.store.trouble import told
 
 Print = Callable[[str], None]
+
+#: Findings of SQLite that are shown.
+_MOST_FOUND = 10
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -50,14 +55,42 @@ async def current(url: str, write: Print) -> int:
 
 async def check(url: str, write: Print) -> int:
     """Look for damage, beside a running bot if need be; 1 when there is any."""
-    _existing(url)
-    store = await Store.open(url, exclusive=False)
+    file = _existing(url)
     try:
-        problems = await store.check()
-    finally:
-        await store.close()
+        store = await Store.open(url, exclusive=False)
+        try:
+            problems = await store.check()
+        finally:
+            await store.close()
+    except StoreUnusable:
+        problems = await asyncio.to_thread(damage, file) if file is not None else []
+        if not problems:
+            raise
     write("\n".join(f"✗ {problem}" for problem in problems) if problems else "✓ The database is sound.")
+    if problems and file is not None:
+        write(
+            f"Stop Easel and keep a copy of {file}. Then restore a backup in its place, or move it away to start anew; "
+            f"{_COMPANIONS.format(name=file.name)}."
+        )
     return 1 if problems else 0
+
+
+#: A journal of another file, left beside a database, would be played into it.
+_COMPANIONS = "{name}-wal and {name}-shm beside it, if there are any, go with it"
+
+
+def damage(file: Path) -> list[str]:
+    """What SQLite itself finds wrong with a file, however little of it can be read; nothing where it can't look."""
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+            found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_MOST_FOUND})")]
+    except sqlite3.Error as error:
+        found = [str(error)] if _sqlite_name(error).startswith("SQLITE_CORRUPT") else ["ok"]
+    return [] if found == ["ok"] else [f"SQLite finds damage: {' '.join(line.split())[:200]}" for line in found]
+
+
+def _sqlite_name(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", None) or ""
 
 
 async def backup(url: str, copy: Path, write: Print) -> int:
@@ -70,7 +103,10 @@ async def backup(url: str, copy: Path, write: Print) -> int:
     if file is None:
         raise StoreUnusable("For PostgreSQL use its own tool: pg_dump --format=custom --file=easel.dump DATABASE")
     size_bytes = await asyncio.to_thread(_copy, file, copy)
-    write(f"Wrote {copy} ({size_bytes / 2**20:.1f} MiB). To restore it: stop Easel, put it in place of {file}.")
+    write(
+        f"Wrote {copy} ({size_bytes / 2**20:.1f} MiB). To restore it: stop Easel, remove {file} (and {file.name}-wal "
+        f"and {file.name}-shm beside it, if there are any), and put the copy in its place."
+    )
     return 0
 
 
@@ -79,14 +115,32 @@ def _copy(file: Path, copy: Path) -> int:
         raise StoreUnusable(f"{copy} exists already; name a file that does not.")
     if not copy.absolute().parent.is_dir():
         raise StoreUnusable(f"There is no folder {copy.absolute().parent} to write the copy to.")
+    if not file.stat().st_size:
+        raise StoreUnusable(f"The database {file} is empty: there is nothing to copy.")
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
             connection.execute("VACUUM INTO ?", (str(copy),))
     except sqlite3.Error as error:
         copy.unlink(missing_ok=True)
-        raise StoreUnusable(f"The copy {copy} could not be written: {error}.") from error
+        raise _no_copy(file, copy, error) from error
     copy.chmod(0o600)  # it holds people's prompts
     return copy.stat().st_size
+
+
+def _no_copy(file: Path, copy: Path, error: sqlite3.Error) -> StoreUnusable:
+    """Whether it is the database or the place of the copy that must be seen to."""
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    except sqlite3.Error as cause:
+        return StoreUnusable(f"{told(cause, str(file)).sentence} No copy was made.")
+    if damage(file):
+        return StoreUnusable(f"The database {file} is damaged: `python -m bot db check` says where. No copy was made.")
+    free, needed = shutil.disk_usage(copy.absolute().parent).free, file.stat().st_size
+    if free < needed:
+        room = f"{free / 2**20:.1f} MiB are free there, about {needed / 2**20:.1f} MiB are needed"
+        return StoreUnusable(f"The copy {copy} could not be written: {room}.")
+    return StoreUnusable(f"The copy {copy} could not be written: {error}.")
 
 
 def _existing(url: str) -> Path | None:

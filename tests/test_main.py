@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,6 +15,7 @@ import bot.__main__
 import bot.app
 from bot.errors import DiscordRefused
 from bot.settings import Settings
+from bot.store.trouble import told
 
 ROOT = Path(__file__).parent.parent
 
@@ -241,6 +243,55 @@ def test_looking_at_a_missing_database_does_not_make_one(
 
     assert "no database" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
+
+
+def damaged(file: Path) -> None:
+    """Every other page is full of nonsense, the first one not."""
+    body = bytearray(file.read_bytes())
+    for page in range(4096 * 3, len(body) - 4096, 4096 * 2):
+        body[page : page + 600] = b"\xff" * 600
+    file.write_bytes(body)
+
+
+def test_a_damaged_database_is_described_and_not_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    easel("db", "upgrade")
+    damaged(tmp_path / "data" / "easel.db")
+
+    assert easel("db", "check") == 1
+    said = capsys.readouterr().out
+    assert said.count("✗ ") >= 1
+    assert "restore a backup" in said
+    assert "easel.db-wal" in said
+
+    assert easel("db", "backup", "copy.db") == 2
+    said = capsys.readouterr().err
+    assert "The database" in said
+    assert "is damaged" in said
+    assert "No copy was made." in said
+    assert not (tmp_path / "copy.db").exists()
+
+
+@pytest.mark.parametrize(("content", "words"), [("", "is empty"), ("no database " * 99, "is not an SQLite database")])
+def test_what_is_no_database_is_not_copied(
+    tmp_path: Path, content: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "easel.db").write_text(content)
+
+    assert easel("db", "backup", "copy.db") == 2
+
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_full_disk_is_told_from_a_broken_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    room = [0, 10**9]
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Mock(free=room.pop(0)))
+
+    assert "the disk is full. Make room" in told(error, str(tmp_path / "easel.db")).sentence
+    assert "the disk answers with errors" in told(error, str(tmp_path / "easel.db")).sentence
 
 
 def test_backing_up_postgresql_names_the_right_tool(

@@ -5,14 +5,20 @@ Never quotes a statement's values: they may be a prompt.
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.errors import StoreUnusable
 
+#: Less than SQLite needs to do anything at all.
+_ROOM_BYTES = 64 * 1024
+
 #: What each of SQLite's primary result codes means here, completing "The database …".
 _SQLITE = {
-    "SQLITE_FULL": "can't be written: the disk is full. Make room; Easel goes on by itself.",
+    "SQLITE_FULL": "can't be written: the disk is full. Make room; an Easel that runs goes on by itself.",
     "SQLITE_READONLY": "can't be written: the file or its folder is read-only. Let Easel's user write both.",
     "SQLITE_PERM": "can't be opened: permission denied. Let Easel's user read and write the file and its folder.",
     "SQLITE_CANTOPEN": "can't be opened: check that the folder exists and that Easel's user may write there.",
@@ -32,11 +38,13 @@ def told(error: BaseException, place: str) -> StoreUnusable:
         place: file path, or host, port and name of the database; never with a password.
     """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return StoreUnusable(f"The database {place} {_reason(cause)}")
+    return StoreUnusable(f"The database {place} {_reason(cause, place)}")
 
 
-def _reason(cause: BaseException) -> str:
+def _reason(cause: BaseException, place: str) -> str:
     name = _sqlite_code(cause)
+    if name is not None and name.startswith("SQLITE_IOERR") and _is_full(place):
+        name = "SQLITE_FULL"  # also reading needs room for a small file
     if name is not None:
         for code, reason in _SQLITE.items():
             if name == code or name.startswith(code + "_"):
@@ -45,6 +53,13 @@ def _reason(cause: BaseException) -> str:
     if isinstance(cause, PoolTimeout):
         return "is too busy: no connection came free in time. If this lasts, check the database server."
     return _postgresql_reason(cause)
+
+
+def _is_full(place: str) -> bool:
+    try:
+        return shutil.disk_usage(Path(place).parent).free < _ROOM_BYTES
+    except OSError:
+        return False
 
 
 def _sqlite_code(cause: BaseException) -> str | None:
