@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import zlib
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from PIL import Image
 
 from bot.jobs import runner
 from bot.jobs.job import JobState
@@ -213,17 +215,46 @@ def a_header(width: int, height: int) -> bytes:
         (b"plain words", "not a picture"),
         (a_header(40_000, 40_000), "too large"),
         (a_picture()[:20], "is cut off"),
+        (a_header(0, 0), "0×0"),
+        (b"PK\3\4" + bytes(5000), "not a picture"),
+        (bytes(60_000_000), "not a picture"),
+        (a_picture() + bytes(65 * 1024 * 1024), "larger than 64 MiB"),
     ],
-    ids=["html", "empty", "text", "bomb", "stump"],
+    ids=["html", "empty", "text", "bomb", "stump", "no-pixels", "archive", "60-mb-of-nothing", "65-mib"],
 )
 async def test_a_result_that_is_no_picture_is_a_plain_sentence(place: Place, body: bytes, says: str) -> None:
-    url = place.fal.files.keep(StoredFile(body, "image/png"), "0.png")
-    content = {"images": [{"url": url, "content_type": "image/png"}], "has_nsfw_concepts": [False]}
-    vars(place.fal.queue)["_refusal"] = lambda job: Answer.of(200, content)  # type: ignore[arg-type]
+    result(place, body, "image/png")
     said, message = await failure(place)
     assert "The model answered, but" in said
     assert says in said
     assert "Again" in message.buttons()
+
+
+def result(place: Place, body: bytes, content_type: str) -> None:
+    """What every result holds from now on, whatever it says of itself."""
+    url = place.fal.files.keep(StoredFile(body, content_type), "0.png")
+    content = {"images": [{"url": url, "content_type": content_type}], "has_nsfw_concepts": [False]}
+    vars(place.fal.queue)["_refusal"] = lambda job: Answer.of(200, content)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("claimed", ["image/png", "application/octet-stream", "text/html"])
+async def test_a_picture_is_what_its_bytes_say(place: Place, claimed: str) -> None:
+    made = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(made, "WEBP")
+    result(place, made.getvalue(), claimed)
+    message = await single(place, await place.imagine())
+    assert message.files[0].filename.endswith(".webp")
+    assert place.standin.read(message) == [made.getvalue()]
+
+
+async def test_a_picture_of_60_mb_is_made_to_fit(place: Place) -> None:
+    made = io.BytesIO()
+    Image.effect_noise((4500, 4500), 80).convert("RGB").save(made, "PNG", compress_level=0)
+    assert len(made.getvalue()) > 60_000_000
+    result(place, made.getvalue(), "image/png")
+    message = await single(place, await place.imagine())
+    (body,) = place.standin.read(message)
+    assert 1_000_000 < len(body) <= place.standin.composer.file_limit_bytes
 
 
 # ---------------------------------------------------------------------- fal stumbles
@@ -233,6 +264,7 @@ async def test_a_result_that_is_no_picture_is_a_plain_sentence(place: Place, bod
     ("trouble", "value"),
     [
         ("media_error", 3),
+        ("media_missing", 2),
         ("truncated_picture", 2),
         ("result_error", 2),
         ("rate_limited", 3),

@@ -178,7 +178,7 @@ class Files:
             return web.json_response({"detail": "Public files take no credentials"}, status=400)
         if self.troubles.take("media_error"):
             return web.Response(status=500, text="Internal Server Error")
-        if stored is None:
+        if stored is None or self.troubles.take("media_missing"):
             return web.json_response({"detail": "Not found"}, status=404)
         if self.troubles.take("broken_picture"):
             return web.Response(text="<html><body>502 Bad Gateway</body></html>", content_type="text/html")

@@ -49,6 +49,7 @@ class Troubles:
     result_error: int = _next("Result error", "The next result answers 503.")
     result_expired: bool = _switch("Results expired", "Finished results are gone.")
     media_error: int = _next("Picture server error", "The next picture download answers 500.")
+    media_missing: int = _next("Picture not there yet", "The next picture download answers 404.")
     broken_picture: int = _next("Broken picture", "The next picture is no picture at all.")
     truncated_picture: int = _next("Truncated picture", "The next picture download breaks off halfway.")
     no_flags: int = _next("No safety flags", "The next result leaves has_nsfw_concepts out.")
