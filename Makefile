@@ -3,6 +3,8 @@
 
 PY := .venv/bin/python
 ROUNDS ?= 30
+# Files of tests that run side by side; 0 runs everything in one process.
+WORKERS ?= 2
 .DEFAULT_GOAL := help
 .PHONY: help run setup test check format docs screenshots bench soak coverage lock clean
 
@@ -20,7 +22,7 @@ setup: ## make .venv with everything for running, testing and checking; start no
 
 test: setup ## run all tests, in a real browser too (ARGS="-k words" for some)
 	@$(PY) -m tests.browser
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## lint, format, strict types, import walls
 	$(PY) -m ruff check .
