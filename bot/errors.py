@@ -19,6 +19,7 @@ EaselError
 │   ├── KeyRefused          fal does not know the key
 │   ├── PaintingTimedOut    fal gave up waiting or we did
 │   ├── FalBroken           fal answered 5xx or nothing at all
+│   ├── RequestUnknown      fal no longer knows what it was given
 │   ├── Cancelled           fal says the request was cancelled
 │   ├── ResultUnusable      what came back is no picture
 │   └── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
@@ -285,6 +286,18 @@ class FalBroken(PaintingFailed):
 
     def __init__(self) -> None:
         super().__init__("fal.ai had a problem while painting this. Your quota was not used; you can try again.")
+
+
+class RequestUnknown(PaintingFailed):
+    """fal answers 404 for a request id it gave us: dropped there, deleted, or another account's."""
+
+    code = "request_unknown"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "fal.ai no longer knows this request, so there will be no picture. Your quota was not used; "
+            "you can try again."
+        )
 
 
 class Cancelled(PaintingFailed):

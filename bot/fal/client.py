@@ -288,7 +288,8 @@ class Fal:
         when leaving early.
 
         Raises:
-            FalBroken: fal does not know the request. KeyRefused: fal does not take the key.
+            RequestUnknown: fal does not know the request. KeyRefused: fal does not take the key.
+            FalBroken: fal does not take the question.
         """
         self._check_address(request.status_url)
         return self._watcher.watch(request, expected_s=expected_s)

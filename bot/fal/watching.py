@@ -14,7 +14,7 @@ from yarl import URL
 
 from bot import metrics
 from bot.catalogue.model import Json
-from bot.errors import FalBroken, KeyRefused
+from bot.errors import FalBroken, KeyRefused, RequestUnknown
 from bot.fal.http import NETWORK_ERRORS
 from bot.fal.pace import Pace
 from bot.fal.poller import Poller
@@ -125,8 +125,8 @@ class Watcher:
     async def watch(self, request: FalRequest, *, expected_s: float) -> AsyncGenerator[Status, None]:
         """What happens to the request until it is completed; nothing is said twice.
 
-        Survives outages of any length. Raises FalBroken when fal does not know the request, KeyRefused when it no
-        longer takes the key.
+        Survives outages of any length. Raises RequestUnknown when fal does not know the request, KeyRefused when it no
+        longer takes the key, FalBroken when it does not take the question.
         """
         watch = _Watch(request, Cadence(self._pace, expected_s, self._loop.time()))
         self._watches[request.request_id] = watch
@@ -262,7 +262,9 @@ class Watcher:
         if watch.ends < self._pace.believe_after:
             return
         log.warning("fal ended a watch", extra={"request": watch.request.request_id, "status": status})
-        raise KeyRefused if status in (401, 403) else FalBroken
+        if status in (401, 403):
+            raise KeyRefused
+        raise RequestUnknown if status in (404, 410) else FalBroken
 
     @staticmethod
     def _news(watch: _Watch, body: Mapping[str, Json], *, cumulative: bool) -> Status | None:

@@ -123,6 +123,26 @@ async def test_what_was_done_but_never_confirmed_is_not_done_again(house: tuple[
     assert [(await place.usage(one)).images_today for one in ("ada", "nia", "pat")] == [1, 1, 1]
 
 
+async def test_a_request_that_fal_forgot_meanwhile_ends_with_a_sentence_and_holds_nobody_up(
+    house: tuple[Place, Child, Easel],
+) -> None:
+    place, child, easel = house
+    lost = await place.imagine(prompt="forgotten")
+    await place.painting("forgotten")
+    await child.end(signal.SIGKILL)
+    place.fal.queue.jobs.clear()
+    await child.start()
+    told = await place.ended(lost)
+    assert "fal.ai no longer knows this request" in told.text()
+    assert list(told.buttons()) == ["Again", "Edit prompt", "Details", "Delete"]
+    assert (await place.usage()).images_today == 0
+    failed = await place.state(lost, JobState.FAILED, told=True)
+    assert failed.failure is not None
+    assert failed.failure.code == "request_unknown"
+    easel.free()
+    await place.picture(await place.press("ada", lost.message, "Again"))
+
+
 async def test_a_submit_under_way_is_brought_to_its_end_by_a_stop(house: tuple[Place, Child, Easel]) -> None:
     place, child, easel = house
     place.fal.troubles.slow_submit_s = 1.0

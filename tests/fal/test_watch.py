@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from bot.errors import FalBroken, KeyRefused
+from bot.errors import FalBroken, KeyRefused, RequestUnknown
 from bot.fal import Completed, Fal, Status, Waiting, Working
 from bot.fal.stream import EventParser, NotAStream
 from bot.jobs.job import FalRequest
@@ -461,7 +461,7 @@ async def test_an_unknown_request_ends_the_watch_when_heard_three_times(fake: Fa
     unknown = says({"status": "NOT_FOUND"}, 404)
     fake.always("stream", unknown).always("status", unknown)
 
-    with pytest.raises(FalBroken):
+    with pytest.raises(RequestUnknown):
         await watched(fal, fake.request())
 
     assert fake.kinds() == ["stream", "status", "status", "status"]
