@@ -280,19 +280,25 @@ class Fal:
         """
         return self._watcher.wake(request_id)
 
-    def watch(self, request: FalRequest, *, expected_s: float) -> AsyncGenerator[Status, None]:
+    def watch(
+        self, request: FalRequest, *, expected_s: float, age_s: float | None = None
+    ) -> AsyncGenerator[Status, None]:
         """Statuses until Completed: Waiting, Working with new log lines, Completed. Nothing is said twice.
 
         Over the status stream (one HTTP call a job) where fal offers it and fewer than `max_streams` are open, else by
         polling, first at about `expected_s`. Goes on through outages of any length. Close it (`contextlib.aclosing`)
         when leaving early.
 
+        Args:
+            expected_s: seconds the job should take from now.
+            age_s: since when fal has it, where an earlier process watched it: it is looked at at once.
+
         Raises:
             RequestUnknown: fal does not know the request. KeyRefused: fal does not take the key.
             FalBroken: fal does not take the question.
         """
         self._check_address(request.status_url)
-        return self._watcher.watch(request, expected_s=expected_s)
+        return self._watcher.watch(request, expected_s=expected_s, age_s=age_s)
 
     async def _look(self, url: str) -> Answer:
         """One status GET for the poller: useful answers are a JSON object with 2xx, and definite ends."""

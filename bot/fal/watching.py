@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, closing
@@ -17,7 +18,7 @@ from bot.catalogue.model import Json
 from bot.errors import FalBroken, KeyRefused, RequestUnknown
 from bot.fal.http import NETWORK_ERRORS
 from bot.fal.pace import Pace
-from bot.fal.poller import Poller
+from bot.fal.poller import Kind, Poller
 from bot.fal.statuses import Completed, Status, StatusReader, Waiting
 from bot.fal.stream import EventParser, NotAStream, polled_url, stream_url
 from bot.jobs.job import FalRequest
@@ -70,6 +71,9 @@ class _Watch:
 
     request: FalRequest
     cadence: Cadence
+    kind: Kind
+    #: An earlier process has watched it: it may have ended long ago.
+    left_over: bool = False
     reader: StatusReader = field(default_factory=StatusReader)
     last: Status | None = None
     #: Streams that broke before they were of use.
@@ -122,13 +126,21 @@ class Watcher:
         if watch.streaming is stream:
             stream.close()
 
-    async def watch(self, request: FalRequest, *, expected_s: float) -> AsyncGenerator[Status, None]:
+    async def watch(
+        self, request: FalRequest, *, expected_s: float, age_s: float | None = None
+    ) -> AsyncGenerator[Status, None]:
         """What happens to the request until it is completed; nothing is said twice.
 
         Survives outages of any length. Raises RequestUnknown when fal does not know the request, KeyRefused when it no
         longer takes the key, FalBroken when it does not take the question.
         """
-        watch = _Watch(request, Cadence(self._pace, expected_s, self._loop.time()))
+        now = self._loop.time()
+        watch = _Watch(
+            request,
+            Cadence(self._pace, expected_s, now),
+            Kind(sys.intern(request.status_url.rpartition("/requests/")[0]), now - (age_s or 0.0)),
+            left_over=age_s is not None,
+        )
         self._watches[request.request_id] = watch
         if request.request_id in self._heard:
             del self._heard[request.request_id]
@@ -148,6 +160,9 @@ class Watcher:
             if self._may_stream(watch):
                 async with aclosing(self._stream(watch)) as statuses:
                     async for status in statuses:
+                        if isinstance(status, Completed) and not watch.left_over:
+                            self._poller.heard_end(watch.kind)
+                        watch.left_over = False
                         yield status
                         if isinstance(status, Completed):
                             return
@@ -234,9 +249,9 @@ class Watcher:
     # ------------------------------------------------------------------ polling
 
     async def _poll(self, watch: _Watch, after_s: float) -> Status | None:
-        if watch.woken:
-            watch.woken, after_s = False, 0.0
-        answer = await self._poller.ask(str(polled_url(watch.request.status_url)), after_s=after_s)
+        woken, watch.woken = watch.woken, False
+        url = str(polled_url(watch.request.status_url))
+        answer = await self._poller.ask(url, after_s=after_s, kind=watch.kind, at_once=woken or watch.left_over)
         body = answer.object()
         if not answer.ok or body is None:
             self._count_end(watch, answer.status)
@@ -245,7 +260,17 @@ class Watcher:
         if watch.denied is not None:
             self._note_denial(watch.denied)
             watch.denied, watch.broken = None, self._pace.stream_tries
-        return self._news(watch, body, cumulative=True)
+        status = self._news(watch, body, cumulative=True)
+        self._note_look(watch, status)
+        return status
+
+    def _note_look(self, watch: _Watch, status: Status | None) -> None:
+        """The poller learns from what its looks are good for."""
+        if isinstance(status, Completed):
+            self._poller.found_end(watch.kind, late=watch.left_over)
+        else:
+            self._poller.looked_in_vain(watch.kind)
+        watch.left_over = False
 
     def _note_denial(self, status: int) -> None:
         """There is no stream, but there is a status. One 404 may be a request too young to be known everywhere."""

@@ -115,6 +115,10 @@ NOTICEABLE_S = 15.0
 ALIVE_EVERY_S = 5.0
 #: Where the store keeps the latest such moment.
 ALIVE_AT = "alive_at"
+#: Jobs taken over from another process in one go.
+ADOPTED_AT_ONCE = 100
+#: Jobs under way whose progress is worked out in one go; the event loop turns in between.
+TOLD_AT_ONCE = 200
 #: How long a shutdown waits for submits and posts under way.
 DRAIN_S = 4.0
 
@@ -536,7 +540,7 @@ class Runner:
     async def _relearn_waiting(self) -> None:
         """What really waits, by the store; what was accepted while it was being read waits too."""
         before = set(self._waiting)
-        queued = {job.id: job for job in await self._store.live_jobs() if job.state is JobState.QUEUED}
+        queued = {job.id: job for job in await self._store.queued_jobs()}
         self._waiting = queued | {job_id: job for job_id, job in self._waiting.items() if job_id not in before}
 
     async def _recover(self) -> None:
@@ -594,7 +598,7 @@ class Runner:
     async def _adopt(self, orphans: Collection[str] = ()) -> int:
         """Take over what no living process cares for; how many."""
         adopted = 0
-        while jobs := await self._store.adopt(lease_s=self._lease_s, orphans=orphans):
+        while jobs := await self._store.adopt(lease_s=self._lease_s, limit=ADOPTED_AT_ONCE, orphans=orphans):
             orphans = ()
             for job in jobs:
                 self._look_at_once.add(job.id)
@@ -879,7 +883,8 @@ class Runner:
                 if await self._called_back(under_way):
                     self._learn(model, under_way)
                     return
-                async with aclosing(self._fal.watch(request, expected_s=expected_s)) as statuses:
+                age_s = self._age_s(job) if job.id in self._look_at_once else None
+                async with aclosing(self._fal.watch(request, expected_s=expected_s, age_s=age_s)) as statuses:
                     async for status in statuses:
                         if isinstance(status, Completed):
                             break
@@ -1142,8 +1147,10 @@ class Runner:
             metrics.JOBS_WAITING.set(len(self._waiting))
             now = self._clock()
             away = self._fal.away
-            for under_way in list(self._running.values()):
+            for number, under_way in enumerate(list(self._running.values()), 1):
                 self._publish(under_way.job, FalAway() if away else under_way.progress(now))
+                if number % TOLD_AT_ONCE == 0:
+                    await asyncio.sleep(0)
             try:
                 await self._note_alive()
                 await self._write_durations()

@@ -29,7 +29,7 @@ from bot.store.recent import TRUSTED_S, RecentChoices
 from bot.store.rows import failure_json, readable, request_json, result_json
 from bot.store.tables import jobs
 from bot.store.times import day_of, maybe_us, to_us, utcnow
-from bot.store.turns import recount
+from bot.store.turns import QUEUED, recount
 from bot.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -304,6 +304,10 @@ class Store:
         """Every job that is not over, oldest first."""
         return await self._paged(_LIVE_PAGE)
 
+    async def queued_jobs(self) -> list[Job]:
+        """Every job that nobody has claimed yet, oldest first."""
+        return await self._paged(_QUEUED_PAGE)
+
     async def untold(self) -> list[Job]:
         """Failed and cancelled jobs whose owner does not know yet, oldest first."""
         return await self._paged(_UNTOLD_PAGE)
@@ -506,6 +510,7 @@ _BY_ID = _WITH_CONTENT.where(jobs.c.id == bindparam("id"))
 _BY_INTERACTION = _WITH_CONTENT.where(jobs.c.interaction_id == bindparam("interaction"))
 _LIVE = text("jobs.ended_us IS NULL")
 _LIVE_PAGE = select(jobs).where(_LIVE, jobs.c.seq > bindparam("after")).order_by(jobs.c.seq).limit(_PAGE)
+_QUEUED_PAGE = select(jobs).where(QUEUED, jobs.c.seq > bindparam("after")).order_by(jobs.c.seq).limit(_PAGE)
 _UNTOLD_PAGE = (
     _WITH_CONTENT.where(text("jobs.told = 0 AND jobs.ended_us IS NOT NULL"), jobs.c.seq > bindparam("after"))
     .order_by(jobs.c.seq)

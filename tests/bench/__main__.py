@@ -9,9 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from tests.bench.children import Crowd, environment, process
+from tests.bench.in_flight import in_flight
 from tests.bench.start import peak_memory_mb, starts
 
 READY_S = 30
@@ -46,46 +46,6 @@ SCENARIOS = (
 )
 
 
-class Crowd:
-    """The stand-ins in their process."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def tell(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Send one order and wait for its answer."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        return await self.hear()
-
-    async def hear(self) -> dict[str, Any]:
-        """The next line from the stand-ins."""
-        assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        if not line:
-            raise SystemExit("the stand-ins ended early")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-
-@contextlib.asynccontextmanager
-async def process(module: str, environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A child of ours, ended with SIGTERM."""
-    pipes = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, stdin=pipes, stdout=pipes, env={**os.environ, **environ}, limit=1 << 20
-    )
-    try:
-        yield child
-    finally:
-        if child.returncode is None:
-            child.terminate()
-            try:
-                await asyncio.wait_for(child.wait(), 15)
-            except TimeoutError:
-                child.kill()
-
-
 @contextlib.asynccontextmanager
 async def bot_over_crowd(module: str, folder: Path) -> AsyncIterator[tuple[Crowd, psutil.Process, Path]]:
     """Stand-ins and one bot, ready to be asked."""
@@ -93,20 +53,8 @@ async def bot_over_crowd(module: str, folder: Path) -> AsyncIterator[tuple[Crowd
     async with process("tests.bench.crowd", {}) as standins:
         crowd = Crowd(standins)
         urls = await crowd.hear()
-        environ = {
-            "DISCORD_TOKEN": urls["token"],
-            "FAL_KEY": "bench:bench",
-            "EASEL_DISCORD__API_URL": urls["api_url"],
-            "EASEL_DISCORD__GATEWAY_URL": urls["gateway_url"],
-            "EASEL_FAL__QUEUE_URL": urls["fal_url"],
-            "EASEL_FAL__REST_URL": urls["fal_url"],
-            "EASEL_FAL__CDN_URL": urls["fal_url"],
-            "EASEL_FAL__MAX_IN_FLIGHT": "0",
-            "EASEL_LIMITS__ENABLED": "false",
-            "EASEL_DATABASE_URL": f"sqlite:///{folder / (module + '.db')}",
-            "EASEL_LOG__LEVEL": "WARNING",
-            "BENCH_LAG_FILE": str(lag_file),
-        }
+        database_url = f"sqlite:///{folder / (module + '.db')}"
+        environ = environment(urls, database_url, BENCH_LAG_FILE=str(lag_file))
         async with process(module, environ) as bot:
             await crowd.tell({"ready": READY_S})
             yield crowd, psutil.Process(bot.pid), lag_file
@@ -144,11 +92,11 @@ async def idle(folder: Path, seconds: float) -> dict[str, Any]:
 
 def show(title: str, easel: dict[str, Any], naive: dict[str, Any] | None) -> None:
     """One table a scenario."""
-    print(f"\n{title}\n{'measure':<26}{'easel':>12}{'naive':>12}{'ratio':>9}")
+    print(f"\n{title}\n{'measure':<32}{'easel':>12}{'naive':>12}{'ratio':>9}")
     for name, value in easel.items():
         other = naive.get(name) if naive else None
         ratio = f"{value / other:.2f}" if isinstance(value, (int, float)) and other else ""
-        print(f"{name:<26}{number(value):>12}{number(other):>12}{ratio:>9}")
+        print(f"{name:<32}{number(value):>12}{number(other):>12}{ratio:>9}")
 
 
 def number(value: float | None) -> str:
@@ -162,10 +110,14 @@ async def main() -> None:
     """Measure what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", help=f"of: start idle {' '.join(one.name for one in SCENARIOS)}; default all"
+        "names",
+        nargs="*",
+        help=f"of: start idle in-flight {' '.join(one.name for one in SCENARIOS)}; default all but in-flight",
     )
     parser.add_argument("--no-naive", action="store_true", help="leave the baseline out")
     parser.add_argument("--idle-s", type=float, default=20, help="how long the idle bot is watched")
+    parser.add_argument("--jobs", type=int, default=20_000, help="in-flight: how many jobs")
+    parser.add_argument("--rate", type=float, default=150, help="in-flight: interactions a second on the way there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         for scenario in SCENARIOS:
@@ -185,6 +137,15 @@ async def main() -> None:
             )
         if not options.names or "idle" in options.names:
             show("idle", await idle(folder_for(name, "idle"), options.idle_s), None)
+        if "in-flight" in options.names:
+            figures = await in_flight(
+                folder_for(name, "in-flight"),
+                jobs=options.jobs,
+                rate=options.rate,
+                rest_s=options.idle_s,
+                meanwhile=200,
+            )
+            show(f"in-flight: {options.jobs} jobs at fal, the bot killed and started again", figures, None)
 
 
 def folder_for(base: str, name: str) -> Path:

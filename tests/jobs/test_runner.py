@@ -85,7 +85,9 @@ class ScriptedFal:
         url = f"http://fal.test/requests/r{number}"
         return FalRequest(f"r{number}", f"{url}/status", url, f"{url}/cancel")
 
-    async def watch(self, request: FalRequest, *, expected_s: float) -> AsyncIterator[Waiting | Working | Completed]:
+    async def watch(
+        self, request: FalRequest, *, expected_s: float, age_s: float | None = None
+    ) -> AsyncIterator[Waiting | Working | Completed]:
         for status in self.statuses:
             yield status
         await self.hold.wait()

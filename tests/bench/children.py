@@ -1,0 +1,69 @@
+"""The bench's child processes: bots, and stand-ins that take one order a line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+
+class Crowd:
+    """The stand-ins in their process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def tell(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Send one order and wait for its answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        return await self.hear()
+
+    async def hear(self) -> dict[str, Any]:
+        """The next line from the stand-ins."""
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            raise SystemExit("the stand-ins ended early")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextlib.asynccontextmanager
+async def process(module: str, environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A child of ours, ended with SIGTERM."""
+    pipes = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module, stdin=pipes, stdout=pipes, env={**os.environ, **environ}, limit=1 << 20
+    )
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.terminate()
+            try:
+                await asyncio.wait_for(child.wait(), 15)
+            except TimeoutError:
+                child.kill()
+
+
+def environment(urls: dict[str, Any], database_url: str, **more: str) -> dict[str, str]:
+    """A bot between these stand-ins, without limits."""
+    return {
+        "DISCORD_TOKEN": urls["token"],
+        "FAL_KEY": "bench:bench",
+        "EASEL_DISCORD__API_URL": urls["api_url"],
+        "EASEL_DISCORD__GATEWAY_URL": urls["gateway_url"],
+        "EASEL_FAL__QUEUE_URL": urls["fal_url"],
+        "EASEL_FAL__REST_URL": urls["fal_url"],
+        "EASEL_FAL__CDN_URL": urls["fal_url"],
+        "EASEL_FAL__MAX_IN_FLIGHT": "0",
+        "EASEL_LIMITS__ENABLED": "false",
+        "EASEL_DATABASE_URL": database_url,
+        "EASEL_LOG__LEVEL": "WARNING",
+        **more,
+    }
