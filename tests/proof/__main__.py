@@ -4,18 +4,43 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import secrets
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from tests.proof.crash import START, STORIES, How, crash_points, start_points
-from tests.proof.kills import rounds
+from bot.store import Store
+from tests.proof import limits_exact, test_fairness
+from tests.proof.crash import START, STORIES, How, Points, crash_points, start_points
+from tests.proof.databases import Kind
+from tests.proof.kills import SHAPES, rounds
 from tests.proof.world import Forks, Verdict, fork_server
+from tests.store.conftest import Postgres, a_server
+from tests.store.makers import Clock
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What every proof may use."""
+
+    forks: Forks
+    folder: Path
+    server: Postgres
+    options: argparse.Namespace
+
+
+#: Stories told side by side; each waits most of the time.
+POINTS_AT_ONCE = 4
+#: Runs, prints, and says whether all was well.
+Proof = Callable[[Stage], Awaitable[bool]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="easel-proof-"))
     try:
-        faultless = asyncio.run(_prove(options, folder))
+        with a_server() as server:
+            faultless = asyncio.run(_prove(options, folder, server))
     except KeyboardInterrupt:
         print("\nstopped")
         return 130
@@ -34,64 +60,124 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _prove(options: argparse.Namespace, folder: Path) -> bool:
+async def _prove(options: argparse.Namespace, folder: Path, server: Postgres) -> bool:
+    proofs = [PROOFS[options.proof]] if options.proof != "soak" else list(PROOFS.values())
     async with fork_server() as forks:
-        if options.proof == "points":
-            return await _points(forks, folder, options.story or [START, *STORIES])
-        faultless = True
-        if options.proof == "soak":
-            faultless = await _points(forks, folder, [START, *STORIES])
-        return await _kills(forks, folder, options) and faultless
+        stage = Stage(forks, folder, server, options)
+        return all([await proof(stage) for proof in proofs])
 
 
-async def _points(forks: Forks, folder: Path, stories: Sequence[str]) -> bool:
-    """Every boundary of every story, once."""
+async def _points(stage: Stage) -> bool:
+    """Every boundary of every story, once, in every shape."""
     total, count, unmet, began_s = Verdict(), 0, 0, time.monotonic()
-    for story in stories:
-        for how in get_args(How):
-            if story == START and how == "lose":
-                continue
-            place = folder / f"{story} {how}".replace(" ", "-")
-            made = start_points(forks, place) if story == START else crash_points(forks, place, story, how)
-            points = await made
-            print(points, flush=True)
-            total, count, unmet = total + points.verdict, count + len(points.met), unmet + len(points.unmet)
-            _tidy(place, points.verdict)
+    turn = asyncio.Semaphore(POINTS_AT_ONCE)
+
+    async def run(shape: tuple[Kind, int], story: str, how: How) -> tuple[Path, Points]:
+        kind, processes = shape
+        place = stage.folder / f"{kind} {processes} {story} {how}".replace(" ", "-")
+        server = stage.server if kind == "postgresql" else None
+        async with turn:
+            if story == START:
+                return place, await start_points(stage.forks, place, server=server)
+            return place, await crash_points(stage.forks, place, story, how, server=server, processes=processes)
+
+    stories = getattr(stage.options, "story", None) or [START, *STORIES]
+    wanted = [
+        run(shape, story, how)
+        for shape, story, how in itertools.product(stage.options.on, stories, get_args(How))
+        if story != START or (how == "kill" and shape[1] == 1)
+    ]
+    for done in asyncio.as_completed(wanted):
+        place, points = await done
+        print(points, flush=True)
+        total, count, unmet = total + points.verdict, count + len(points.met), unmet + len(points.unmet)
+        _tidy(place, points.verdict)
     print(f"crash points: {count} of {count + unmet} in {time.monotonic() - began_s:.0f} s; {total}\n", flush=True)
     return not total.faults
 
 
-async def _kills(forks: Forks, folder: Path, options: argparse.Namespace) -> bool:
+async def _kills(stage: Stage) -> bool:
     """Random kills, until so many are done or time is up."""
+    options = stage.options
     total, kills, number, began_s = Verdict(), 0, options.first, time.monotonic()
     print(
         f"random kills: seed {options.seed}, rounds from {options.first}, at most {options.kills} kills and "
         f"{options.minutes:g} minutes",
         flush=True,
     )
+    done: Counter[tuple[Kind, int]] = Counter()
     async for one in rounds(
-        forks,
-        folder,
+        stage.forks,
+        stage.folder,
         seed=options.seed,
         kills=options.kills,
         minutes=options.minutes,
         first=options.first,
         worlds=options.worlds,
+        server=stage.server,
+        shapes=options.on,
     ):
         print(one, flush=True)
         total, kills, number = total + one.verdict, kills + one.kills, number + 1
-        _tidy(folder / f"round-{one.seed.rpartition('/')[2]}", one.verdict)
+        done[one.kind, one.processes] += one.kills
+        _tidy(stage.folder / f"round-{one.seed.rpartition('/')[2]}", one.verdict)
+    minutes = (time.monotonic() - began_s) / 60
+    spread = ", ".join(f"{count} on {kind} with {processes} at once" for (kind, processes), count in done.items())
     print(
-        f"random kills: seed {options.seed}, {kills} kills in {(time.monotonic() - began_s) / 60:.1f} minutes "
-        f"(go on with --seed {options.seed} --first {number}); {total}",
+        f"random kills: seed {options.seed}, {kills} kills ({spread}) in {minutes:.1f} minutes, "
+        f"{kills / minutes:.0f} a minute (go on with --seed {options.seed} --first {number}); {total}\n",
         flush=True,
     )
     return not total.faults
 
 
+async def _limits(stage: Stage) -> bool:
+    """Four processes on PostgreSQL, one on SQLite: a tenth of the minutes each."""
+    found = []
+    for url, processes in ((await stage.server.copy(), 4), (f"sqlite:///{stage.folder}/limits.db", 1)):
+        hammer = partial(limits_exact.run, url, processes=processes, seconds=stage.options.minutes * 6)
+        one = await asyncio.to_thread(hammer, seed=stage.options.seed, every_s=0.5 if processes > 1 else 2.0)
+        found.append(await limits_exact.count(url, one))
+        print(f"limits, {processes} processes on {url.partition(':')[0]}: {one} (bound: 0)\n", flush=True)
+    return not any(one.over for one in found)
+
+
+async def _fairness(stage: Stage) -> bool:
+    """The whole flood, on both databases."""
+    worse: list[list[str]] = []
+    for url in (f"sqlite:///{stage.folder}/flood.db", await stage.server.copy()):
+        store = await Store.open(url, clock=Clock())
+        quiet = await Store.open(f"sqlite:///{stage.folder}/quiet-{len(worse)}.db", clock=Clock())
+        with_flood, without = await test_fairness.both(store, quiet)
+        await store.close()
+        await quiet.close()
+        worse.append(test_fairness.beyond(with_flood, without))
+        most = max(with_flood[key] / (2 * alone + 1) for key, alone in without.items())
+        print(
+            f"fairness on {url.partition(':')[0]}: seed {test_fairness.SEED}, {test_fairness.FLOOD} jobs of one "
+            f"person, {len(without)} of {test_fairness.OTHERS} others; {len(worse[-1])} waited beyond 2w + 1 "
+            f"(bound: 0; the longest {most:.2f} of it)\n",
+            flush=True,
+        )
+    return not any(worse)
+
+
+#: What `soak` runs, in this order. A new proof needs its line here, no more.
+PROOFS: Mapping[str, Proof] = {"points": _points, "limits": _limits, "fairness": _fairness, "kills": _kills}
+
+
 def _tidy(place: Path, verdict: Verdict) -> None:
     if not verdict.faults:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _shape(text: str) -> tuple[Kind, int]:
+    """Such as `postgresql:4`."""
+    kind, _, processes = text.partition(":")
+    found = next((shape for shape in SHAPES if shape == (kind, int(processes or 1))), None)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"one of {', '.join(f'{kind}:{number}' for kind, number in SHAPES)}")
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,18 +188,31 @@ def _parser() -> argparse.ArgumentParser:
         epilog="A seed repeats the plan of a run (who asks what, when to kill), not how the machine interleaves it.",
     )
     proofs = parser.add_subparsers(dest="proof", metavar="proof", required=True)
-    points = proofs.add_parser("points", help="kill at every COMMIT and every HTTP request, one by one")
-    points.add_argument("story", nargs="*", choices=[[], START, *STORIES], help="only these; all by default")
     for name, about, kills, minutes in (
+        ("points", "kill at every COMMIT and every HTTP request, one by one", 0, 0.0),
         ("kills", "kill at random moments", 300, 10.0),
-        ("soak", "both, the random kills for long", 20_000, 180.0),
+        ("limits", "hammer the limits with kills and jumping clocks", 0, 10.0),
+        ("fairness", "one person floods the queue", 0, 0.0),
+        ("soak", "all of them, the random kills for long", 20_000, 180.0),
     ):
         one = proofs.add_parser(name, help=about)
-        one.add_argument("--kills", type=int, default=kills, help="stop after so many (default %(default)s)")
-        one.add_argument("--minutes", type=float, default=minutes, help="or after this time (default %(default)g)")
         one.add_argument("--seed", default=secrets.token_hex(4), help="of an earlier run; a new one by default")
-        one.add_argument("--first", type=int, default=0, metavar="ROUND", help="go on with this round of the seed")
-        one.add_argument("--worlds", type=int, default=4, help="bots killed side by side (default %(default)s)")
+        one.add_argument(
+            "--on",
+            nargs="+",
+            type=_shape,
+            default=SHAPES,
+            metavar="DATABASE:PROCESSES",
+            help="sqlite:1, postgresql:1, postgresql:4; all of them by default",
+        )
+        if name == "points":
+            one.add_argument("story", nargs="*", choices=[[], START, *STORIES], help="only these; all by default")
+        if minutes:
+            one.add_argument("--minutes", type=float, default=minutes, help="or after this time (default %(default)g)")
+        if kills:
+            one.add_argument("--kills", type=int, default=kills, help="stop after so many (default %(default)s)")
+            one.add_argument("--first", type=int, default=0, metavar="ROUND", help="go on with this round of the seed")
+            one.add_argument("--worlds", type=int, default=2, help="worlds side by side (default %(default)s)")
     return parser
 
 

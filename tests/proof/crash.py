@@ -18,6 +18,7 @@ from zlib import crc32
 
 from tests.proof.known import shows
 from tests.proof.world import NOWHERE, Ask, Boundary, Child, Forks, Verdict, World, a_world, armed
+from tests.store.conftest import Postgres
 
 START = "starting again"
 How = Literal["kill", "lose"]
@@ -25,10 +26,14 @@ Story = Callable[[World], Awaitable[Ask | None]]
 
 #: How often a boundary is waited for that does not come again: steps of a job may interleave otherwise.
 TRIES = 4
+#: How often a story is told first where another process may take a part of it.
+LEARNING = 3
 #: A story has fewer boundaries than this.
 MOST = 400
 #: A request that left is at fal at once here, or never; a good many looks fit in.
 RECONCILE_S = 0.4
+#: On PostgreSQL: after this time the others, or the next start, take over what the killed one held.
+LEASE_S = 1.5
 #: How long one telling may take before it counts as lost.
 TELLING_S = 20.0
 
@@ -79,17 +84,28 @@ async def crash_points(
     story: str,
     how: How = "kill",
     *,
+    server: Postgres | None = None,
+    processes: int = 1,
+    share: tuple[int, int] = (0, 1),
     without: Sequence[str] = (),
     until: str | None = None,
     telling_s: float = TELLING_S,
 ) -> Points:
-    """Tell one story until every boundary was met, or until there is a fault of the kind `until`."""
-    points, plan = Points(story, how), Plan(how)
-    async with a_world(forks, folder, without=without) as world:
-        world.settings["fal"] = {"reconcile_s": RECONCILE_S}
-        await world.start()
+    """Tell one story until every boundary was met, or until there is a fault of the kind `until`.
+
+    With several processes the first one is told about people, and killed; the others take over what it leaves, and
+    may be quicker with anything that is not an answer.
+    """
+    points, plan = Points(_where(story, server, processes), how), Plan(how, share)
+    async with a_world(forks, folder, server=server, processes=processes, without=without) as world:
+        world.lease_s = LEASE_S
+        if server is None:
+            world.settings["fal"] = {"reconcile_s": RECONCILE_S}
+        world.standin.gateway.pick = world.first
+        await world.start_all()
         await BEFORE.get(story, _nothing)(world)
-        plan.learn((await _tell(world, STORIES[story], NOWHERE, how, telling_s)).passed)
+        for _ in range(1 if processes == 1 else LEARNING):
+            plan.learn((await _tell(world, STORIES[story], NOWHERE, how, telling_s)).passed)
         while plan.todo:
             wanted = plan.todo.popleft()
             for _ in range(TRIES):
@@ -105,19 +121,28 @@ async def crash_points(
                 points.unmet.append(wanted)
             if until is not None and shows(await world.verdict(), until):
                 break
-        if world.child is not None:
-            await world.kill()
+        await world.kill_all()
         points.verdict = await world.verdict()
     return points
 
 
+def _where(story: str, server: Postgres | None, processes: int) -> str:
+    return story if server is None else f"{story}, PostgreSQL, {processes} at once"
+
+
 async def start_points(
-    forks: Forks, folder: Path, *, share: tuple[int, int] = (0, 1), telling_s: float = TELLING_S
+    forks: Forks,
+    folder: Path,
+    *,
+    server: Postgres | None = None,
+    share: tuple[int, int] = (0, 1),
+    telling_s: float = TELLING_S,
 ) -> Points:
     """Killed at every boundary of a start that finds jobs in every state; the next start finds what that one left."""
-    points, plan = Points(START, "kill"), Plan("kill", share)
-    async with a_world(forks, folder) as world:
-        world.settings["fal"] = {"reconcile_s": RECONCILE_S, "max_in_flight": 2}
+    points, plan = Points(_where(START, server, 1), "kill"), Plan("kill", share)
+    async with a_world(forks, folder, server=server) as world:
+        world.lease_s = LEASE_S
+        world.settings["fal"] = {"max_in_flight": 2, **({"reconcile_s": RECONCILE_S} if server is None else {})}
         plan.learn((await _start(world, NOWHERE, telling_s)).passed)
         while plan.todo:
             wanted = plan.todo.popleft()

@@ -287,6 +287,7 @@ class World:
         self.starts = 0
         #: Settings by section, over the usual ones here.
         self.settings: dict[str, dict[str, Any]] = {}
+        self.lease_s = LEASE_S
         self.changed: dict[str, Any] = BRISK | ({} if isinstance(database, File) else SHARED)
         self._counter = 0
         self._chance = random.Random(str(folder.name))
@@ -361,9 +362,9 @@ class World:
             usual["discord"]["progress_interval_s"] = 0.5
         if not isinstance(self.database, File):
             # A submit that a dead process began is looked at when its lease has run out.
-            usual["fal"]["reconcile_s"] = LEASE_S + RECONCILE_S
+            usual["fal"]["reconcile_s"] = self.lease_s + RECONCILE_S
         sections = {name: {**usual.get(name, {}), **self.settings.get(name, {})} for name in usual | self.settings}
-        shared = {} if isinstance(self.database, File) else {"lease_s": LEASE_S}
+        shared = {} if isinstance(self.database, File) else {"lease_s": self.lease_s}
         return {
             **shared,
             "settings": {"database_url": self.database.url, **sections},
@@ -424,6 +425,11 @@ class World:
         if event != "INTERACTION_CREATE" or len(live) < 2 or self._chance.random() < TO_ALL:
             return sessions
         return [self._chance.choice(live)]
+
+    def first(self, event: str, sessions: Sequence[Session]) -> Collection[Session]:
+        """In place of `_pick`: only the first process hears of people."""
+        ours = [one for one in sessions if self.child is not None and one.id == self.child.session]
+        return ours if event == "INTERACTION_CREATE" and len(self.fleet) > 1 else sessions
 
     # ------------------------------------------------------------------ people
 
