@@ -108,7 +108,7 @@ MOST_RETRY_S = 900.0
 #: Taken for the time of a picture while nothing is known.
 USUAL_S = 5.0
 #: How long after a start that is a reason to wait.
-JUST_STARTED_S = 60.0
+JUST_STARTED = timedelta(seconds=60)
 #: After a stop of this length people are told of the restart.
 NOTICEABLE_S = 15.0
 #: While jobs are under way it is noted this often that somebody looks after them.
@@ -431,8 +431,13 @@ class Runner:
             progress=None if under_way is None else under_way.progress(now),
             fal_away=self._fal.away,
             answer_lost=job_id in self._sought,
-            just_started=self._started_at is not None and (now - self._started_at).total_seconds() < JUST_STARTED_S,
+            just_started=self._has_taken_up(job, now),
         )
+
+    def _has_taken_up(self, job: Job, now: datetime) -> bool:
+        """Whether the job was here before this process, which has just started."""
+        started_at = self._started_at
+        return started_at is not None and job.created_at < started_at <= now < started_at + JUST_STARTED
 
     def _at_fal(self, job: Job | None = None) -> AtFal:
         """What this process sees at fal, with the usual time of `job`'s model where there is nothing."""

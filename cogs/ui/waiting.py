@@ -16,8 +16,9 @@ from cogs.ui.cards import BLUE, Card
 
 _TURNS_IN_SERVER = "Servers take turns, and within a server people do, so nobody's long list holds up the others."
 _TURNS_OUTSIDE = "Servers and people take turns, so nobody's long list holds up the others."
-_FAL_AWAY = "fal.ai, which paints, does not answer just now. I keep asking; nothing is lost."
-_HANDING = "It is just being handed to fal.ai, which paints."
+_NEXT = "When one is done, the next one starts."
+_FAL_AWAY = "fal.ai does not answer just now. I keep asking; nothing is lost."
+_HANDING = "It is just being handed to fal.ai."
 _ANSWER_LOST = (
     "I handed it to fal.ai, and the answer got lost on the way. I look for it there before I send it again, so that "
     "nothing is painted or charged twice. That can take some minutes; your picture is safe."
@@ -60,7 +61,7 @@ def _reasons(why: Why, *, own: bool) -> Iterator[str]:
 
 
 def _queued(why: Why, place: Place, *, own: bool) -> Iterator[str]:
-    yield _place(place)
+    yield _place(place, own=own)
     if why.fal_away:
         yield _FAL_AWAY
         return
@@ -68,11 +69,12 @@ def _queued(why: Why, place: Place, *, own: bool) -> Iterator[str]:
     match place.capped_by:
         case "user":
             whose = "of yours" if own else "of the same person"
-            yield f"{_are(place.own_in_flight, whose)} under way, the most at once for one person. {_next()}"
+            yield f"{_are(place.own_in_flight, whose)} under way, the most at once for one person. {_NEXT}"
         case "guild":
-            yield f"{_are(place.guild_in_flight, 'of this server')} under way, the most at once for it. {_next()}"
+            yield f"{_are(place.guild_in_flight, 'of this server')} under way, the most at once for it. {_NEXT}"
         case "global":
-            yield f"fal.ai, which paints, has {text.count(place.in_flight, 'request')}, as many as I hand it at once."
+            places = "The one place" if caps.all == 1 else f"All {caps.all} places"
+            yield f"{places} at fal.ai {'is' if caps.all == 1 else 'are'} taken. {_NEXT}"
         case None:
             yield "There is room for it: it starts in a moment."
     starts_s = queued_s(place, caps, why.at_fal)
@@ -80,24 +82,26 @@ def _queued(why: Why, place: Place, *, own: bool) -> Iterator[str]:
         yield f"It should start in about **{text.rough(starts_s)}**, going by how long pictures take."
 
 
-def _place(place: Place) -> str:
-    waiting = f"{text.count(place.waiting, 'request')} {'waits' if place.waiting == 1 else 'wait'} in all"
+def _place(place: Place, *, own: bool) -> str:
+    waiting = f"{text.count(place.waiting, 'request')} {'waits' if place.waiting == 1 else 'wait'} in all."
     if place.ahead == 0:
-        return f"**Next in line.** {waiting}."
-    before = f"**{text.count(place.ahead, 'request')} before it**"
-    return (
-        f"{before}, {place.own_ahead} of them by the same person. {waiting}."
-        if place.own_ahead
-        else (f"{before}. {waiting}.")
-    )
+        return f"**Next in line.** {waiting}"
+    return f"**{text.count(place.ahead, 'request')} before it**{_of_them(place, own=own)}. {waiting}"
+
+
+def _of_them(place: Place, *, own: bool) -> str:
+    """How many of those before it are the same person's."""
+    theirs = min(place.own_ahead, place.ahead)  # of a long queue the place is an estimate
+    whose = "yours" if own else "by the same person"
+    if theirs == 0:
+        return ""
+    if theirs < place.ahead:
+        return f", {theirs} of them {whose}"
+    return f", {'' if theirs == 1 else 'both ' if theirs == 2 else 'all '}{whose}"
 
 
 def _are(number: int, whose: str) -> str:
     return f"{text.count(number, 'request')} {whose} {'is' if number == 1 else 'are'}"
-
-
-def _next() -> str:
-    return "The next one starts as soon as one of them is done; meanwhile others may go first."
 
 
 def _at_fal(why: Why) -> Iterator[str]:
@@ -110,13 +114,13 @@ def _at_fal(why: Why) -> Iterator[str]:
             yield f"It does not wait any more: it is being painted{left}."
         case WaitingAtFal(ahead=int(ahead)):
             before = f"with {text.count(ahead, 'request')} before it" if ahead else "and is next in line there"
-            yield f"It has left my queue: fal.ai, which paints, has it, {before}."
+            yield f"It has left my queue: fal.ai has it, {before}."
             yield "fal.ai starts only a few at once for one account, and the rest has to wait there."
             starts_s = at_fal_s(ahead, why.at_fal)
             if starts_s is not None:
                 yield f"It should start in about **{text.rough(starts_s)}**, going by how long pictures take."
         case _:
-            yield "It has left my queue: fal.ai, which paints, has it and will start it."
+            yield "It has left my queue: fal.ai has it and will start it."
 
 
 def _restart(why: Why) -> str:
@@ -126,7 +130,7 @@ def _restart(why: Why) -> str:
 
 
 def _turns(why: Why, *, own: bool, weight: float) -> list[str]:
-    lines = [_counts(why)]
+    lines = [_counts(why, own=own)]
     if why.job.actor.guild_id is None:
         lines.append(_TURNS_OUTSIDE)
     else:
@@ -136,14 +140,14 @@ def _turns(why: Why, *, own: bool, weight: float) -> list[str]:
     return lines
 
 
-def _counts(why: Why) -> str:
+def _counts(why: Why, *, own: bool) -> str:
     place, caps = why.place, why.caps
     if place is None:
         return ""
     counts = [f"At fal.ai now: {_of(place.in_flight, caps.all)}"]
     if why.job.actor.guild_id is not None:
-        counts.append(f"under way in this server: {_of(place.guild_in_flight, caps.guild)}")
-    counts.append(f"for the same person: {_of(place.own_in_flight, caps.user)}")
+        counts.append(f"under way of this server: {_of(place.guild_in_flight, caps.guild)}")
+    counts.append(f"{'yours' if own else 'of the same person'}: {_of(place.own_in_flight, caps.user)}")
     return " · ".join(counts)
 
 

@@ -51,10 +51,11 @@ async def test_a_full_queue_shows_the_place_and_says_why(place: Place) -> None:
     said = await reason(place, mine)
     assert re.search(r"Next in line|1 request before it", said)
     assert "3 requests wait in all." in said
-    assert "has 1 request, as many as I hand it at once" in said
+    assert "The one place at fal.ai is taken." in said
     assert "At fal.ai now: 1 of 1" in said
     assert "should start in about" in said
-    assert "Your" not in await reason(place, mine, "pat")
+    assert "restarted" not in said
+    assert "yours" not in await reason(place, mine, "pat")
 
     for prompt in ("first", "other 0", "other 1", "mine"):
         easel.finish(prompt)
@@ -105,7 +106,7 @@ async def test_where_fal_is_what_one_waits_for_that_is_said(place: Place) -> Non
     third = await place.imagine(prompt="third")
     await place.until(lambda: "Waiting at fal.ai: 1 request before yours." in third.message.text())
     said = await reason(place, third)
-    assert "It has left my queue: fal.ai, which paints, has it, with 1 request before it." in said
+    assert "It has left my queue: fal.ai has it, with 1 request before it." in said
     easel.free()
     await place.picture(third)
     press = await place.press("ada", third.message, "Details")
