@@ -169,7 +169,7 @@ class LimitSettings(_Section):
     tiers: dict[str, Tier] = Field(default_factory=dict, description="Better tiers by role id.")
     guild_images_per_day: int = Field(500, ge=0, description="Images per server and day (UTC).")
     guild_concurrent_jobs: int = Field(0, ge=0, description="Unfinished jobs per server; 0: no such limit.")
-    max_waiting_jobs: int = Field(5000, ge=1, description="Beyond this many waiting jobs new ones are refused.")
+    max_waiting_jobs: int = Field(25_000, ge=1, description="Beyond this many waiting jobs new ones are refused.")
 
 
 class ModelSettings(_Section):

@@ -42,6 +42,8 @@ LONGEST_RETRY_S = 120.0
 TOKEN_MARGIN_S = 10
 #: An edit that took longer was held up by Discord's rate limits.
 SLOW_EDIT_S = 1.0
+#: How long an edit waits for first answers before it looks again.
+PRESSED_PAUSE_S = 0.05
 #: Largest wait between two edits of one message while Discord is slow.
 SLOWEST_EDIT_S = 30.0
 
@@ -119,7 +121,9 @@ class DiscordDelivery:
                 self._changed.clear()
                 await self._changed.wait()
             due_at, job_id = self._due[0]
-            await asyncio.sleep(max(due_at - time.monotonic(), 0))
+            await asyncio.sleep(max(due_at - time.monotonic(), PRESSED_PAUSE_S if self._pressed() else 0))
+            if self._pressed():
+                continue
             heapq.heappop(self._due)
             live = self._live.get(job_id)
             if live is None:
@@ -128,6 +132,10 @@ class DiscordDelivery:
                 live.editing = asyncio.create_task(self._edit(live))
                 await asyncio.sleep(self._pause_s)
             self._schedule(live, time.monotonic() + live.interval_s)
+
+    def _pressed(self) -> bool:
+        """First answers go before progress; the most overdue edit comes when they are out."""
+        return self._bot.services.runner.pressed
 
     def _editable(self, live: _Live) -> bool:
         """Only what has changed, while a token lives, and not when the picture is about to replace it anyway."""

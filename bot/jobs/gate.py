@@ -2,13 +2,15 @@
 
 When fifty jobs finish in the same moment, working on all of them at once makes all of them late: with one core each
 step of each job waits for a step of every other. Taking them a few at a time serves the first after a fiftieth of the
-time and the last no later. When the event loop has nothing to do, because the network is slow, more are let in.
+time and the last no later. When the event loop has nothing to do, because the network is slow, more are let in. While
+something more urgent is under way, a single one is.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 
 #: A round of the event loop that takes longer shows that the processor is busy.
@@ -23,17 +25,19 @@ class Gate:
     Args:
         narrow: how many may always be inside.
         wide: how many may be inside at most.
+        pressed: whether something more urgent needs the processor; one at a time is let in then.
     """
 
-    def __init__(self, narrow: int, wide: int) -> None:
+    def __init__(self, narrow: int, wide: int, *, pressed: Callable[[], bool] = lambda: False) -> None:
         self._narrow = narrow
         self._wide = wide
+        self._pressed = pressed
         self._inside = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._pump: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
-        if self._inside < self._narrow and not self._queue:
+        if self._inside < self._always and not self._queue:
             self._inside += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -54,8 +58,12 @@ class Gate:
 
     def _leave(self) -> None:
         self._inside -= 1
-        if self._inside < self._narrow:
+        if self._inside < self._always:
             self._admit()
+
+    @property
+    def _always(self) -> int:
+        return 1 if self._pressed() else self._narrow
 
     def _admit(self) -> None:
         """The next one who still waits may enter."""
@@ -75,7 +83,7 @@ class Gate:
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 idle = loop.time() - began_s < BUSY_ROUND_S
-                if self._inside < self._narrow or (idle and self._inside < self._wide):
+                if self._inside < self._always or (idle and self._inside < self._wide and not self._pressed()):
                     self._admit()
                 else:
                     await asyncio.sleep(LOOK_AGAIN_S)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import Any, Protocol, TypeVar
 
 from bot import metrics
@@ -49,8 +49,14 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Most jobs taken from the queue by one claim.
-CLAIM_BATCH = 200
+#: Most jobs claimed that have not been sent to fal yet; the others keep their places in the queue.
+CLAIMED_AHEAD = 64
+#: So many first answers under way make everything else wait, and for how long each may.
+MANY_ANSWERS = 12
+PRESSING_S = 3.0
+#: How often a claim that makes room for first answers looks again, and how often it does before it goes on anyway.
+PRESSED_PAUSE_S = 0.02
+PRESSED_PAUSES = 25
 #: Results read, and pictures fetched and posted, at once while the processor is the bottleneck.
 FEW_AT_ONCE = 5
 #: Most results read at once.
@@ -119,6 +125,8 @@ ALIVE_AT = "alive_at"
 ADOPTED_AT_ONCE = 100
 #: Jobs under way whose progress is worked out in one go; the event loop turns in between.
 TOLD_AT_ONCE = 200
+#: Places in the queue looked up at every tick, of those in front and once more of the rest; more can't be shown anyway.
+PLACES_A_TICK = 100
 #: How long a shutdown waits for submits and posts under way.
 DRAIN_S = 4.0
 
@@ -242,7 +250,7 @@ class Runner:
         self._running: dict[str, _UnderWay] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._critical: set[asyncio.Task[Any]] = set()
-        self._answers: dict[str, asyncio.Event] = {}
+        self._answers: dict[str, _Answer] = {}
         self._messages: dict[str, int] = {}
         #: Jobs whose places this process shows, with the time (of the loop) from which somebody may have done so; 0
         #: for those that another one accepted.
@@ -269,9 +277,11 @@ class Runner:
         self._relearned_at_s = float("-inf")
         self._fresh_durations: list[tuple[str, float]] = []
         self._durations: dict[str, float] = {}
-        self._submits = asyncio.Semaphore(SUBMITS_AT_ONCE)
-        self._results = Gate(FEW_AT_ONCE, RESULTS_AT_ONCE)
-        self._deliveries = Gate(FEW_AT_ONCE, DELIVERIES_AT_ONCE)
+        #: Of those far back in the queue, how many had their place looked up in this round.
+        self._shown_so_far = 0
+        self._submits = Gate(FEW_AT_ONCE, SUBMITS_AT_ONCE, pressed=lambda: self.pressed)
+        self._results = Gate(FEW_AT_ONCE, RESULTS_AT_ONCE, pressed=lambda: self.pressed)
+        self._deliveries = Gate(FEW_AT_ONCE, DELIVERIES_AT_ONCE, pressed=lambda: self.pressed)
 
     # ------------------------------------------------------------------ used by the commands
 
@@ -285,7 +295,7 @@ class Runner:
         Raises:
             Overloaded: too many jobs wait already.
         """
-        self._answers[new.id] = asyncio.Event()
+        self._answers[new.id] = _Answer()
         try:
             outcome = await self._store.accept(new, policy, max_waiting=self._max_waiting)
         except Overloaded as error:
@@ -502,9 +512,12 @@ class Runner:
     async def _claim_some(self) -> bool:
         """Take the fairest waiting jobs; False when there is no room or nothing waits."""
         limit = self._settings.max_in_flight
-        room = CLAIM_BATCH if limit == 0 else min(CLAIM_BATCH, limit - self._in_flight)
+        # In halves: a claim for every single submit would cost more than the submits.
+        room = CLAIMED_AHEAD - len(self._unsent) if 2 * len(self._unsent) <= CLAIMED_AHEAD else 0
+        room = room if limit == 0 else min(room, limit - self._in_flight)
         if room <= 0 or not (self._waiting or self._look_around):
             return False
+        await self._make_room()
         self._look_around = False
         try:
             claimed = await self._store.claim(
@@ -527,6 +540,19 @@ class Runner:
             # We think jobs wait, the store knows better (cancelled, or erased with their owner's data).
             await self._relearn_waiting()
         return bool(claimed)
+
+    async def _make_room(self) -> None:
+        """First answers go before new work, for a moment at a time: Discord waits three seconds for them."""
+        for _ in range(PRESSED_PAUSES):
+            if not self.pressed or self._stopping.is_set():
+                return
+            await asyncio.sleep(PRESSED_PAUSE_S)
+
+    @property
+    def pressed(self) -> bool:
+        """Whether so many first answers are under way that everything else had better wait."""
+        newest = next(islice(reversed(self._answers.values()), MANY_ANSWERS, None), None)
+        return newest is not None and _now_s() - newest.since_s < PRESSING_S
 
     def _relearning_is_due(self) -> bool:
         now_s = asyncio.get_running_loop().time()
@@ -841,6 +867,7 @@ class Runner:
     async def _post(self, job: Job, model: Model, payload: dict[str, Json]) -> FalRequest:
         """Submit; tried again only while it is certain that no request ever left."""
         certain = self._unsent.pop(job.id, None) is not None
+        self._wake.set()  # there is room for another claim
         for pause_s in (*UNREACHABLE_PAUSES_S, None):
             try:
                 return await self._fal.submit(
@@ -1163,8 +1190,16 @@ class Runner:
             except EaselError:
                 log.exception("tick failed")
 
-    async def _show_places(self) -> None:
+    def _next_shown(self) -> list[str]:
+        """Those whose place is looked up now: the first in line, and as many of the others in turn."""
         shown = [job_id for job_id in self._waiting if job_id in self._placed]
+        first, others = shown[:PLACES_A_TICK], shown[PLACES_A_TICK:]
+        start = self._shown_so_far = self._shown_so_far if self._shown_so_far < len(others) else 0
+        self._shown_so_far += PLACES_A_TICK
+        return first + others[start : start + PLACES_A_TICK]
+
+    async def _show_places(self) -> None:
+        shown = [] if self.pressed else self._next_shown()
         if shown:
             settings = self._settings
             full = await self._store.full(settings.guild_jobs_in_flight, settings.user_jobs_in_flight)
@@ -1177,6 +1212,14 @@ class Runner:
             self._placed.pop(job_id)
             self._messages.pop(job_id, None)
             self._shown_by().forget(job_id)
+
+
+class _Answer(asyncio.Event):
+    """Set once the person has seen that their job was taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since_s = _now_s()
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ import psutil
 from tests.bench.children import Crowd, environment, process
 from tests.bench.in_flight import in_flight
 from tests.bench.start import peak_memory_mb, starts
+from tests.bench.throughput import RUSHES, rush
 
 READY_S = 30
 
@@ -112,7 +113,8 @@ async def main() -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        help=f"of: start idle in-flight {' '.join(one.name for one in SCENARIOS)}; default all but in-flight",
+        help=f"of: start idle in-flight {' '.join(one.name for one in (*SCENARIOS, *RUSHES))}; "
+        "default all but in-flight",
     )
     parser.add_argument("--no-naive", action="store_true", help="leave the baseline out")
     parser.add_argument("--idle-s", type=float, default=20, help="how long the idle bot is watched")
@@ -131,6 +133,9 @@ async def main() -> None:
                 f"{scenario.name}: {scenario.people} people within {scenario.over_s} s, fal takes {scenario.fal_s} s"
             )
             show(title, easel, naive)
+        for one in RUSHES:
+            if not options.names or one.name in options.names:
+                show(one.title, await rush(folder_for(name, one.name), one), None)
         if not options.names or "start" in options.names:
             show(
                 "start: the sandbox until its commands are registered", await starts(folder_for(name, "start"), 5), None

@@ -106,3 +106,19 @@ async def test_an_error_inside_frees_the_place() -> None:
     async with asyncio.timeout(5):
         async with gate:
             pass
+
+
+async def test_while_something_more_urgent_is_under_way_one_at_a_time_goes_in() -> None:
+    urgent = True
+    work = Work(Gate(narrow=3, wide=9, pressed=lambda: urgent))
+    tasks = [asyncio.create_task(work.do(number)) for number in range(12)]
+    await asyncio.sleep(0.05)
+    assert work.inside == [0]
+
+    urgent = False
+    async with asyncio.timeout(5):
+        while len(work.inside) < 9:
+            await asyncio.sleep(0.001)
+    work.may_end.set()
+    await asyncio.gather(*tasks)
+    assert sorted(work.ended) == list(range(12))

@@ -20,7 +20,7 @@ from bot.fal import CancelAnswer, Completed, FoundRequest, Waiting, Working
 from bot.jobs import runner as runner_module
 from bot.jobs.events import Painting, Progress, WaitingHere
 from bot.jobs.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
-from bot.jobs.runner import Ready, Runner
+from bot.jobs.runner import MANY_ANSWERS, Ready, Runner
 from bot.limits import Policy, policy_for
 from bot.media import Picture
 from bot.settings import FalSettings, LimitSettings
@@ -612,3 +612,75 @@ async def test_a_shutdown_leaves_no_post_running_that_discord_keeps_waiting(
     await house.until(job, JobState.FINISHED)
     await house.runner.stop()
     assert ended.is_set()
+
+
+# ---------------------------------------------------------------------- first answers before anything else
+
+
+async def unanswered_crowd(house: House) -> list[Job]:
+    """So many first answers under way that they press."""
+    jobs = [await house.ask(user=100 + n, answered=False) for n in range(MANY_ANSWERS + 1)]
+    assert house.runner.pressed
+    return jobs
+
+
+async def test_claims_make_room_for_first_answers(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "PRESSED_PAUSES", 10**6)
+    house = await build(run=False, max_in_flight=0)
+    crowd = await unanswered_crowd(house)
+    running = asyncio.create_task(house.runner.run())
+    await asyncio.sleep(0.1)
+    assert {job.state for job in await house.store.live_jobs()} == {JobState.QUEUED}
+
+    for job in crowd:
+        await house.runner.answered(job.id, 99)
+    assert not house.runner.pressed
+    for job in crowd:
+        await house.until(job, JobState.DELIVERED)
+    await house.runner.stop()
+    await running
+
+
+async def test_first_answers_that_do_not_come_hold_nobody_up_for_long(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await build(max_in_flight=0)
+    await unanswered_crowd(house)
+    assert house.runner.pressed
+    early = await house.ask()
+    await house.until(early, JobState.DELIVERED)
+
+    monkeypatch.setattr(runner_module, "PRESSING_S", 0.0)
+    assert not house.runner.pressed
+
+
+async def test_only_a_few_more_are_claimed_than_fal_has_been_sent(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others keep their places in the queue: a newcomer of another server need not wait behind all of them."""
+    monkeypatch.setattr(runner_module, "CLAIMED_AHEAD", 8)
+    monkeypatch.setattr(runner_module, "MANY_ANSWERS", 1000)
+    house = await build(max_in_flight=0)
+    jobs = [await house.ask(user=100 + n, answered=False) for n in range(30)]
+    await asyncio.sleep(0.2)
+
+    states = [job.state for job in await house.store.live_jobs()]
+    assert states.count(JobState.SUBMITTING) <= 8
+    assert states.count(JobState.QUEUED) >= 22
+
+    for job in jobs:
+        await house.runner.answered(job.id, 99)
+    for job in jobs:
+        await house.until(job, JobState.DELIVERED)
+
+
+async def test_places_are_looked_up_for_the_first_in_line_and_for_the_others_in_turn(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "PLACES_A_TICK", 3)
+    house = await build(run=False)
+    jobs = [(await house.ask(user=100 + n)).id for n in range(10)]
+
+    ticks = [house.runner._next_shown() for _ in range(4)]
+
+    assert ticks == [jobs[:3] + jobs[3:6], jobs[:3] + jobs[6:9], jobs[:3] + jobs[9:], jobs[:3] + jobs[3:6]]

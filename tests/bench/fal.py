@@ -1,0 +1,53 @@
+"""fal on loopback in a process of its own, so that its work is not in the way of Discord's stand-in.
+
+Reads one JSON object a line from stdin, writes one a line to stdout; `do` names what to do:
+
+- `paint` (seconds): how long a painting takes from now on.
+- `seen`: what the bot has sent so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from bot.__main__ import _loop_factory
+from bot.sandbox.fal import FalStandIn
+from tests.bench.crowd import say
+
+#: As many as a bench may want, and a few more.
+_KEPT = 200_000
+
+
+class Fal:
+    """The stand-in, and what is asked about it."""
+
+    def __init__(self) -> None:
+        self._fal = FalStandIn(paint="flat")
+        self._fal.queue.keep_jobs = _KEPT
+
+    async def serve(self) -> None:
+        """Start, tell where, and do what stdin says until it ends."""
+        say({"fal_url": await self._fal.start()})
+        loop = asyncio.get_running_loop()
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            order = json.loads(line)
+            say(getattr(self, order.pop("do"))(**order))
+        await self._fal.stop()
+
+    def paint(self, seconds: float) -> dict[str, Any]:
+        """Paint no faster and no slower than this."""
+        self._fal.queue.paint_s = seconds
+        return {}
+
+    def seen(self) -> dict[str, Any]:
+        """Pictures asked for, and how often the same was asked for again."""
+        counters = self._fal.counters
+        return {"jobs": counters.jobs, "duplicates": counters.duplicates, "calls": counters.calls}
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(Fal().serve())
