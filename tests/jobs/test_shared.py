@@ -1,0 +1,181 @@
+"""Two runners on one PostgreSQL database: what one of them begins, the other may have to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+
+from bot.fal import CancelAnswer
+from bot.jobs import runner as runner_module
+from bot.jobs.events import WaitingHere
+from bot.jobs.job import JobState
+from bot.settings import FalSettings
+from bot.store import Store
+from tests.jobs.test_runner import House, ScriptedFal
+from tests.store.conftest import Postgres, postgres, postgres_url
+
+__all__ = ["Postgres", "postgres", "postgres_url"]
+
+pytestmark = pytest.mark.postgres
+
+Build = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that is waited for, sooner."""
+    for name, value in (("WISHES_S", 0.02), ("ANSWERED_WITHIN_S", 0.3), ("SETTLED_S", 0.4), ("LEASE_S", 5.0)):
+        monkeypatch.setattr(runner_module, name, value)
+
+
+@pytest_asyncio.fixture
+async def build(postgres_url: str) -> AsyncIterator[Build]:
+    """Make houses on the same database, side by side."""
+    houses: list[House] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def make(*, run: bool = True, max_in_flight: int = 10, answered: bool | None = True) -> House:
+        store = await Store.open(postgres_url)
+        house = House(store, ScriptedFal(), FalSettings(max_in_flight=max_in_flight))
+        house.count = 100 * len(houses)
+        house.shown.answered = answered
+        houses.append(house)
+        if run:
+            tasks.append(asyncio.create_task(house.runner.run()))
+        return house
+
+    yield make
+    await asyncio.gather(*(house.runner.stop() for house in houses))
+    await asyncio.gather(*tasks)
+    for house in houses:
+        await house.store.close()
+
+
+async def painting(build: Build) -> tuple[House, House]:
+    """A process that paints, and one that does not claim."""
+    painter = await build()
+    painter.fal.hold.clear()
+    return painter, await build(run=False)
+
+
+async def test_a_cancel_at_another_process_stops_the_job_where_it_is_painted(build: Build) -> None:
+    painter, other = await painting(build)
+    job = await painter.ask()
+    await painter.until(job, JobState.RUNNING)
+
+    outcome = await other.runner.cancel(job.id)
+
+    assert outcome.cancelled
+    assert "quota was not used" in outcome.sentence
+    assert [request.request_id for request in painter.fal.cancelled] == ["r1"]
+    assert other.fal.cancelled == []
+    ended = await painter.until(job, JobState.CANCELLED)
+    async with asyncio.timeout(5):
+        while await other.store.untold():
+            await asyncio.sleep(0.005)
+    assert [one.id for one in painter.shown.told] == [job.id]
+    assert other.shown.told == []
+    assert (await other.store.usage(ended.actor)).images_today == 0
+
+
+async def test_a_cancel_at_another_process_is_heeded_before_the_submit_too(build: Build) -> None:
+    painter, other = await painting(build)
+    painter.fal.submit_gate.clear()
+    job = await painter.ask()
+    await painter.fal.posts_begun.wait()
+
+    outcome = await other.runner.cancel(job.id, patience_s=0)
+    painter.fal.submit_gate.set()
+
+    assert outcome.cancelled
+    await painter.until(job, JobState.CANCELLED)
+
+
+async def test_a_cancel_at_another_process_that_comes_too_late_says_so(build: Build) -> None:
+    painter, other = await painting(build)
+    painter.fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
+    job = await painter.ask()
+    await painter.until(job, JobState.RUNNING)
+
+    cancelling = asyncio.create_task(other.runner.cancel(job.id))
+    async with asyncio.timeout(5):
+        while not painter.fal.cancelled:
+            await asyncio.sleep(0.005)
+    painter.fal.hold.set()
+
+    assert not (await cancelling).cancelled
+    await painter.until(job, JobState.DELIVERED)
+
+
+async def test_a_waiting_job_is_cancelled_at_any_process_and_told_twice(build: Build) -> None:
+    """The second time nobody can still be showing its place."""
+    asked = await build(run=False)
+    other = await build(run=False)
+    job = await asked.ask()
+
+    outcome = await other.runner.cancel(job.id)
+
+    assert outcome.cancelled
+    assert len(other.shown.told) == 1
+    async with asyncio.timeout(5):
+        while not (await other.store.untold() == [] and len(other.shown.told) == 2):
+            await asyncio.sleep(0.005)
+
+
+async def test_what_another_process_accepted_and_never_answered_is_not_painted(build: Build) -> None:
+    died = await build(run=False)
+    job = await died.ask(answered=False)
+    painter = await build(answered=False)
+
+    ended = await painter.until(job, JobState.CANCELLED)
+
+    assert painter.fal.submitted == []
+    assert ended.told
+    assert painter.shown.told == []
+
+
+async def test_what_another_process_is_just_answering_is_painted_then(build: Build) -> None:
+    asked = await build(run=False)
+    job = await asked.ask(answered=False)
+    painter = await build(answered=False)
+    await painter.until(job, JobState.SUBMITTING)
+    assert painter.fal.submitted == []
+
+    await asked.runner.answered(job.id, 77)
+
+    done = await painter.until(job, JobState.DELIVERED)
+    assert done.reply.message_id == 4242
+    assert painter.shown.delivered[0][0].reply.message_id == 77
+
+
+async def test_an_end_is_shown_only_when_no_other_process_still_shows_a_place(build: Build) -> None:
+    asked = await build(run=False)
+    job = await asked.ask()
+    began_s = asyncio.get_running_loop().time()
+    painter = await build()
+
+    await painter.until(job, JobState.DELIVERED)
+
+    assert asyncio.get_running_loop().time() - began_s > 0.4
+
+
+async def test_places_are_shown_by_the_process_that_was_asked(build: Build) -> None:
+    painter = await build(max_in_flight=1)
+    other = await build(max_in_flight=1)
+    painter.fal.hold.clear()
+    other.fal.hold.clear()
+    first = await painter.ask()
+    await painter.until(first, JobState.RUNNING)
+    second = await painter.ask()
+    async with asyncio.timeout(5):
+        while not any(one == second.id and isinstance(event, WaitingHere) for one, event in painter.shown.events):
+            await asyncio.sleep(0.005)
+
+    assert not any(one == second.id for one, _ in other.shown.events)
+    assert painter.runner.may_show(first.id)
+    assert other.runner.may_show(first.id) is None
+    assert not await other.runner.waits(first.id)
+    assert await other.runner.waits(second.id)
