@@ -101,7 +101,7 @@ async def crash_points(
         world.lease_s = LEASE_S
         if server is None:
             world.settings["fal"] = {"reconcile_s": RECONCILE_S}
-        world.standin.gateway.pick = world.first
+        world.hearing = 0
         await world.start_all()
         await BEFORE.get(story, _nothing)(world)
         for _ in range(1 if processes == 1 else LEARNING):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import secrets
 from collections.abc import Callable, Mapping
@@ -85,6 +86,24 @@ def first_answer() -> None:
     setattr(Runner, "attach", attach_believing)  # noqa: B010 - past its type
 
 
+def answers_elsewhere() -> None:
+    """What another process accepted is painted at once, whether that one still answers or has died before."""
+
+    async def believed(*_: Any, **__: Any) -> bool:
+        return True
+
+    setattr(Runner, "_answered_elsewhere", believed)  # noqa: B010 - past its type
+
+
+def wishes() -> None:
+    """Nobody looks whether a job was cancelled at another process."""
+
+    async def deaf(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    setattr(Runner, "_heed_wishes_forever", deaf)  # noqa: B010 - past its type
+
+
 #: By the name a proof's order uses.
 WITHOUT: Mapping[str, Callable[[], None]] = {
     "interaction key": interaction_key,
@@ -93,4 +112,6 @@ WITHOUT: Mapping[str, Callable[[], None]] = {
     "single release": single_release,
     "reconciliation": reconciliation,
     "first answer": first_answer,
+    "answers elsewhere": answers_elsewhere,
+    "wishes": wishes,
 }

@@ -288,6 +288,8 @@ class World:
         #: Settings by section, over the usual ones here.
         self.settings: dict[str, dict[str, Any]] = {}
         self.lease_s = LEASE_S
+        #: Of several processes only this one hears of people; None for any.
+        self.hearing: int | None = None
         self.changed: dict[str, Any] = BRISK | ({} if isinstance(database, File) else SHARED)
         self._counter = 0
         self._chance = random.Random(str(folder.name))
@@ -421,15 +423,13 @@ class World:
 
     def _pick(self, event: str, sessions: Sequence[Session]) -> Collection[Session]:
         """Discord would send an event to every session of a shard; one gets it here, as if each were its own shard."""
-        live = [one for one in sessions if one.link is not None]
-        if event != "INTERACTION_CREATE" or len(live) < 2 or self._chance.random() < TO_ALL:
+        if event != "INTERACTION_CREATE" or len(self.fleet) == 1:
             return sessions
-        return [self._chance.choice(live)]
-
-    def first(self, event: str, sessions: Sequence[Session]) -> Collection[Session]:
-        """In place of `_pick`: only the first process hears of people."""
-        ours = [one for one in sessions if self.child is not None and one.id == self.child.session]
-        return ours if event == "INTERACTION_CREATE" and len(self.fleet) > 1 else sessions
+        if self.hearing is not None:
+            child = self.fleet[self.hearing]
+            return [one for one in sessions if child is not None and one.id == child.session]
+        live = [one for one in sessions if one.link is not None]
+        return sessions if not live or self._chance.random() < TO_ALL else [self._chance.choice(live)]
 
     # ------------------------------------------------------------------ people
 
