@@ -8,9 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import ssl
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from bot.sandbox.discord import DiscordStandIn
 from bot.sandbox.discord.interactions import InteractionRecord, NotAnswered
@@ -33,7 +44,7 @@ class Crowd:
 
     async def serve(self) -> None:
         """Start, tell where, and do what stdin says until it ends."""
-        await self.fal.start()
+        await self.fal.start(tls=certified(os.environ.get("BENCH_TLS_FILE")))
         await self.discord.start()
         say(
             {
@@ -107,6 +118,27 @@ class Crowd:
             "duplicates": self.fal.counters.duplicates,
             "refusals": len(self.discord.refusals),
         }
+
+
+def certified(file: str | None) -> ssl.SSLContext | None:
+    """A server's context with a certificate and a key made for it in `file`; None without a file."""
+    if file is None:
+        return None
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    Path(file).write_bytes(certificate.public_bytes(Encoding.PEM) + secret)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    return context
 
 
 def say(figures: dict[str, Any]) -> None:

@@ -27,7 +27,9 @@ _BOT = "tests.bench.easel"
 _LOOK_S = 90.0
 
 
-async def in_flight(folder: Path, *, jobs: int, rate: float, rest_s: float, meanwhile: int) -> dict[str, Any]:
+async def in_flight(
+    folder: Path, *, jobs: int, rate: float, rest_s: float, meanwhile: int, tls: bool
+) -> dict[str, Any]:
     """Measure.
 
     Args:
@@ -35,14 +37,18 @@ async def in_flight(folder: Path, *, jobs: int, rate: float, rest_s: float, mean
         rate: interactions a second on the way there.
         rest_s: how long they stay in flight before the kill.
         meanwhile: paintings that end while no bot runs.
+        tls: whether fal is spoken to as in earnest, over TLS.
     """
     database = folder / "bot.db"
     first_lag, second_lag = folder / "first.lag", folder / "second.lag"
     figures: dict[str, Any] = {"jobs": jobs}
-    async with process("tests.bench.flight", {}) as standins:
+    safe = {"BENCH_TLS_FILE": str(folder / "fal.pem")} if tls else {}
+    async with process("tests.bench.flight", safe) as standins:
         crowd = Crowd(standins)
         urls = await crowd.hear()
         environ = environment(urls, f"sqlite:///{database}", EASEL_LIMITS__MAX_WAITING_JOBS="100000")
+        if tls:
+            environ["SSL_CERT_FILE"] = safe["BENCH_TLS_FILE"]
         async with process(_BOT, {**environ, "BENCH_LAG_FILE": str(first_lag)}) as first:
             await crowd.tell({"ready": _READY_S})
             asked = await crowd.tell({"do": "ask", "people": jobs, "rate": rate})

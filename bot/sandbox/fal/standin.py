@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import ssl
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -103,7 +104,7 @@ class FalStandIn:
         self._outages = 0
         self._runner: web.AppRunner | None = None
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+    async def start(self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> str:
         """Listen, and return the base URL for queue_url, rest_url and cdn_url alike."""
         app = web.Application(client_max_size=_LARGEST_BODY_BYTES, middlewares=[self._guard])
         app.add_routes(self.files.routes())
@@ -117,10 +118,10 @@ class FalStandIn:
         )
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, backlog=2048)
+        site = web.TCPSite(self._runner, host, port, backlog=2048, ssl_context=tls)
         await site.start()
         address = self._runner.addresses[0]
-        self.url = f"http://{address[0]}:{address[1]}"
+        self.url = f"{'http' if tls is None else 'https'}://{address[0]}:{address[1]}"
         return self.url
 
     async def stop(self) -> None:
