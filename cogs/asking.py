@@ -98,7 +98,7 @@ async def _show(interaction: Interaction, services: Services, model: Model, acce
     progress = Restarting() if services.runner.stopping else WaitingHere(accepted.ahead)
     card = cards.progress_card(job, model, progress)
     try:
-        message_id = await _answer(interaction, card, private=job.reply.ephemeral)
+        message_id = await _answer(interaction, card, job.id, private=job.reply.ephemeral)
     except BaseException:
         await services.runner.unanswered(job.id)
         raise
@@ -106,20 +106,33 @@ async def _show(interaction: Interaction, services: Services, model: Model, acce
     await services.runner.answered(job.id, message_id)
 
 
-async def _answer(interaction: Interaction, card: cards.Card, *, private: bool) -> int | None:
+async def _answer(interaction: Interaction, card: cards.Card, job_id: str, *, private: bool) -> int | None:
     """Answer with the card; returns the message's id, or None when only Discord knows it."""
     try:
         response = await interaction.response.send_message(view=card, ephemeral=private)
     except discord.HTTPException as error:
         if error.code == ALREADY_ACKNOWLEDGED:
-            # discord.py repeats the POST after a 5xx that Discord had acted on.
-            return None
+            return await _answered_before(interaction, job_id, error)
         if error.status < 500:
             raise
         return await _answer_after_all(interaction, error)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         return await _answer_after_all(interaction, error)
     return response.message_id
+
+
+async def _answered_before(interaction: Interaction, job_id: str, error: discord.HTTPException) -> int | None:
+    """There is an answer: ours, because discord.py repeats a POST after a 5xx that Discord had acted on.
+
+    Or that of an earlier delivery of the same event, here or at another process, which refused: then `error` is raised.
+    """
+    try:
+        original = await interaction.original_response()
+    except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError):
+        return None
+    if not cards.names_job(original.components, job_id):
+        raise error
+    return original.id
 
 
 async def _answer_after_all(interaction: Interaction, error: Exception) -> int:

@@ -67,8 +67,9 @@ DELIVERIES_AT_ONCE = 64
 SUBMITS_AT_ONCE = 32
 #: The largest single picture fetched from fal.
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
-#: How long a process that hangs or dies keeps its jobs from others that share the database.
-LEASE_S = 30.0
+#: How long a process that hangs or dies keeps its jobs from others that share the database. They look every third of
+#: it, so that all it held is taken up again after at most 16 s.
+LEASE_S = 12.0
 #: How long a request is looked for that fal itself answered with an error: most likely there is none.
 REFUSED_WAIT_S = 6.0
 #: Submits whose answers were lost, without fal seeming to have any, before the person is told.

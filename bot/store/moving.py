@@ -50,7 +50,7 @@ class Again:
 Change = Move | Note | Again
 
 #: Time for the process that ended a job to tell the person, before another one does.
-TELLING_LEASE_S = 30.0
+TELLING_LEASE_S = 12.0
 
 
 def check_move(job: Job, to: JobState) -> None:

@@ -83,6 +83,12 @@ def shows_end_of(components: Iterable[object], job_id: str, *, with_pictures: bo
     return not urls and custom_id(Verb.DELETE, job_id) in offered
 
 
+def names_job(components: Iterable[object], job_id: str) -> bool:
+    """Whether any button of a message is about this job."""
+    buttons = (one for one in _walk(components) if isinstance(one, discord.Button))
+    return any((one.custom_id or "").endswith(f":{job_id}") for one in buttons)
+
+
 def _walk(components: Iterable[object]) -> Iterator[object]:
     for component in components:
         yield component

@@ -142,12 +142,12 @@ async def test_a_replayed_interaction_does_nothing(stage: Stage) -> None:
     assert stage.runner.lost == []
 
 
-async def failing_imagine(stage: Stage, error: Exception, *, shown: bool = False) -> Any:
+async def failing_imagine(stage: Stage, error: Exception, *, shown: bool | Mock = False) -> Any:
     interaction = stage.interaction(
         data={"id": "1", "name": "imagine", "type": 1, "options": [{"type": 3, "name": "prompt", "value": "a fox"}]}
     )
     cast("Any", interaction.response.send_message).side_effect = error
-    interaction._original_response = Mock(id=999) if shown else None
+    interaction._original_response = shown if isinstance(shown, Mock) else Mock(id=999) if shown else None
     if not shown:
         interaction._state.http = Mock()  # no session: the look-up fails too
         interaction._session = Mock(**{"request.side_effect": OSError("no network")})
@@ -179,6 +179,21 @@ async def test_an_answer_discord_had_already_taken_counts(stage: Stage) -> None:
     await failing_imagine(stage, http_error(400, 40060))
     (job,) = await stage.jobs()
     assert stage.runner.answers == [(job.id, None)]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_an_earlier_answer_counts_only_if_it_shows_this_job(
+    ours: bool, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal by an earlier delivery of the same event, perhaps to another process, stays the answer."""
+    monkeypatch.setattr("cogs.asking.new_job_id", lambda *_: "job0000001")
+    button = discord.Button(
+        {"type": 2, "style": 2, "custom_id": f"easel:cancel:{'job0000001' if ours else 'job0000002'}"}
+    )
+    earlier = Mock(id=999, components=[button])
+    await failing_imagine(stage, http_error(400, 40060), shown=earlier)
+    assert stage.runner.answers == ([("job0000001", 999)] if ours else [])
+    assert stage.runner.lost == ([] if ours else ["job0000001"])
 
 
 # ---------------------------------------------------------------------- defaults

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.crash import Points, crash_points, start_points
+from tests.proof.crash import Points, crash_points
 from tests.proof.kills import SHAPES, Round, one_round, rounds
 from tests.proof.known import shows, unexpected
 from tests.proof.world import Forks, Verdict, World, a_world
@@ -43,12 +43,11 @@ async def test_kills_of_one_and_of_four_processes_lose_and_double_nothing(
 
 
 async def test_boundaries_are_survived_whoever_takes_over(forks: Forks, postgres: Postgres, tmp_path: Path) -> None:
-    """A part of them; the long proof has all."""
+    """A part of them; the long proof has all, also those of a start."""
     runs = [
         crash_points(forks, tmp_path / "one", "plain", server=postgres, share=(0, 5)),
         crash_points(forks, tmp_path / "four", "plain", server=postgres, processes=4, share=(1, 7)),
         crash_points(forks, tmp_path / "cancelled", "cancelled", server=postgres, processes=4, share=(2, 12)),
-        start_points(forks, tmp_path / "start", server=postgres, share=(3, 24)),
     ]
     found: list[Points] = list(await asyncio.gather(*runs))
     for points in found:
