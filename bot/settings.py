@@ -145,7 +145,9 @@ class FalSettings(_Section):
         True, description="Let fal keep request payloads (30 days); false sends X-Fal-Store-IO: 0."
     )
     max_streams: int = Field(
-        1500, ge=0, description="Most status streams open at once; further jobs are polled. 0 polls always."
+        1000,
+        ge=0,
+        description="Most status streams open at once (some 80 kB each); further jobs are polled. 0 polls always.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import cast
@@ -27,10 +28,11 @@ def order_from_json(data: Mapping[str, Json]) -> Order:
     """The order as it was. Raises KeyError or TypeError on what was never an order."""
     size, cost = cast("list[int] | None", data.get("size")), data.get("cost_usd")
     return Order(
-        endpoint=str(data["endpoint"]),
+        # Interned: thousands of orders under way share their names.
+        endpoint=sys.intern(str(data["endpoint"])),
         prompt=str(data["prompt"]),
-        options=dict(cast("Mapping[str, Json]", data["options"])),
-        given=tuple(cast("list[str]", data.get("given") or ())),
+        options={sys.intern(name): value for name, value in cast("Mapping[str, Json]", data["options"]).items()},
+        given=tuple(map(sys.intern, cast("list[str]", data.get("given") or ()))),
         images=cast("int", data.get("images", 1)),
         size=(size[0], size[1]) if size else None,
         cost_usd=None if cost is None else Decimal(str(cost)),

@@ -101,7 +101,7 @@ class Fal:
         rest_url: str | None = None,
         cdn_url: str | None = None,
         api_url: str | None = None,
-        max_streams: int = 1500,
+        max_streams: int = 1000,
         store_payloads: bool = True,
         pace: Pace = Pace(),  # noqa: B008 - frozen
         jitter: Callable[[], float] = random.random,

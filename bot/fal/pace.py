@@ -41,6 +41,7 @@ class Pace:
     stream_fair_s: float = 5.0
     #: Streams opened a second: a TLS handshake costs about a millisecond, a thousand in one go would hold the loop.
     streams_per_s: float = 400.0
+    streams_opened_at_once: int = 32
     #: Streams found missing are tried again after this long.
     stream_missing_s: float = 600.0
     #: How often one job may meet a broken stream before it is polled to its end.

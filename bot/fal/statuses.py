@@ -48,8 +48,10 @@ class StatusReader:
     line is known by its time and text, or by its place where a polled one carries no time.
     """
 
+    __slots__ = ("_last", "_seen")
+
     def __init__(self) -> None:
-        self._seen: set[int] = set()
+        self._seen: set[int] | None = None
         self._last: Status | None = None
 
     def news(self, body: Mapping[str, Json], *, cumulative: bool) -> Status | None:
@@ -84,13 +86,18 @@ class StatusReader:
                 continue
             at = entry.get("timestamp") if isinstance(entry, dict) else None
             line = message[:_LINE_CHARACTERS]
-            if at is None and not cumulative:
-                lines.append(line)
-            elif (known := hash((at if at is not None else place, line))) not in self._seen:
-                if len(self._seen) < _REMEMBERED_LINES:
-                    self._seen.add(known)
+            if (at is None and not cumulative) or self._is_new(hash((at if at is not None else place, line))):
                 lines.append(line)
         return tuple(lines)
+
+    def _is_new(self, known: int) -> bool:
+        if self._seen is None:  # most jobs never tell a line to a poll
+            self._seen = set()
+        if known in self._seen:
+            return False
+        if len(self._seen) < _REMEMBERED_LINES:
+            self._seen.add(known)
+        return True
 
 
 def _note_unknown(name: Json) -> None:

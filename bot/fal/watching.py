@@ -34,6 +34,8 @@ _HEARD_EARLY = 4096
 class Cadence:
     """When to look next at one polled job."""
 
+    __slots__ = ("_due_at", "_interval_s", "_pace", "_takes_s")
+
     def __init__(self, pace: Pace, expected_s: float, now: float) -> None:
         self._pace = pace
         self._takes_s = max(expected_s, 0.0) * (1 + pace.margin_share) + pace.margin_s
@@ -101,6 +103,7 @@ class Watcher:
         self._denials = 0
         self._missing_until = float("-inf")
         self._next_opening = float("-inf")
+        self._openings = asyncio.Semaphore(pace.streams_opened_at_once)
         self._loop = asyncio.get_running_loop()
         self._watches: dict[str, _Watch] = {}
         #: Requests heard of before anybody watched them.
@@ -146,33 +149,28 @@ class Watcher:
             del self._heard[request.request_id]
             watch.cadence.due(self._loop.time())
             watch.woken = True
+        after_s: float | None = None
         try:
-            async with aclosing(self._statuses(watch)) as statuses:
-                async for status in statuses:
-                    yield status
+            while True:
+                if self._may_stream(watch):
+                    async with aclosing(self._stream(watch)) as statuses:
+                        async for status in statuses:
+                            if isinstance(status, Completed) and not watch.left_over:
+                                self._poller.heard_end(watch.kind)
+                            watch.left_over = False
+                            yield status
+                            if isinstance(status, Completed):
+                                return
+                    after_s = 0.0  # it broke: has the job ended meanwhile?
+                status_now = await self._poll(watch, watch.cadence.first_s() if after_s is None else after_s)
+                if status_now is not None:
+                    yield status_now
+                    if isinstance(status_now, Completed):
+                        return
+                after_s = watch.cadence.next_s(watch.last, self._loop.time())
         finally:
             if self._watches.get(request.request_id) is watch:
                 del self._watches[request.request_id]
-
-    async def _statuses(self, watch: _Watch) -> AsyncGenerator[Status, None]:
-        after_s: float | None = None
-        while True:
-            if self._may_stream(watch):
-                async with aclosing(self._stream(watch)) as statuses:
-                    async for status in statuses:
-                        if isinstance(status, Completed) and not watch.left_over:
-                            self._poller.heard_end(watch.kind)
-                        watch.left_over = False
-                        yield status
-                        if isinstance(status, Completed):
-                            return
-                after_s = 0.0  # it broke: has the job ended meanwhile?
-            status_now = await self._poll(watch, watch.cadence.first_s() if after_s is None else after_s)
-            if status_now is not None:
-                yield status_now
-                if isinstance(status_now, Completed):
-                    return
-            after_s = watch.cadence.next_s(watch.last, self._loop.time())
 
     def _may_stream(self, watch: _Watch) -> bool:
         return (
@@ -235,8 +233,9 @@ class Watcher:
             total=None, connect=self._pace.call_s, sock_connect=self._pace.connect_s, sock_read=self._pace.stream_idle_s
         )
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
-        metrics.FAL_CALLS["stream"].inc()
-        return await self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout)
+        async with self._openings:
+            metrics.FAL_CALLS["stream"].inc()
+            return await self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout)
 
     def _check_stream(self, response: aiohttp.ClientResponse, watch: _Watch) -> None:
         if response.status == 200 and response.content_type == "text/event-stream":

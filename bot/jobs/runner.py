@@ -12,8 +12,9 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any, Protocol, TypeVar
 
@@ -34,6 +35,7 @@ from bot.errors import (
     ResultWithheld,
 )
 from bot.fal import CancelAnswer, Completed, Fal, Waiting, Working, read_progress
+from bot.jobs.callbacks import Callbacks
 from bot.jobs.events import FalAway, Painting, Progress, WaitingAtFal, WaitingHere
 from bot.jobs.gate import Gate
 from bot.jobs.job import TERMINAL, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Result
@@ -103,6 +105,8 @@ LEARNING_RATE = 0.3
 #: A callback is waited for this many times the usual duration before fal is watched, and at least so long.
 CALLBACK_PATIENCE = 2.0
 LEAST_CALLBACK_WAIT_S = 15.0
+#: A job that others are watched for in its place asks again whether it shall be itself.
+SCOUT_AGAIN_S = 30.0
 #: A job found after its deadline (a long stop) is still looked at for this long.
 LEAST_WATCH_S = 5.0
 #: Paintings whose time is written down at every tick, at most; enough to learn from.
@@ -243,6 +247,7 @@ class Runner:
             wait_s=settings.reconcile_s,
             store_payloads=settings.store_payloads,
         )
+        self._callbacks = Callbacks()
         self._delivery: Delivery | None = None
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -409,10 +414,11 @@ class Runner:
     async def heard(self, job_id: str, attempt: int, request_id: str) -> None:
         """Fal called back (verified): a hint to look now, and the name of a request whose answer was lost."""
         log.debug("callback", extra={"job": job_id, "attempt": attempt})
+        self._callbacks.heard(job_id)
         under_way = self._running.get(job_id)
         request = under_way.job.request if under_way is not None else None
         if under_way is not None and request is not None and request.request_id == request_id:
-            under_way.called_back.set()
+            under_way.call_back()
         elif under_way is None and job_id in self._lives:
             self._reconciler.heard(job_id, attempt, request_id)
         self._fal.wake(request_id)
@@ -495,6 +501,7 @@ class Runner:
         """Stop claiming, let submits and posts under way end, leave everything else to the next start."""
         self._stopping.set()
         self._wake.set()
+        self._callbacks.close()
         if self._critical:
             await asyncio.wait(set(self._critical), timeout=DRAIN_S)
         # What is still under way then is on record as such; the next start takes it up.
@@ -697,9 +704,9 @@ class Runner:
     def _start(self, job: Job, *, left_over: bool = False) -> None:
         task = asyncio.create_task(self._live(job, left_over=left_over), name=f"job-{job.id}")
         self._lives[job.id] = task
-        task.add_done_callback(lambda _: self._end_of_life(job.id))
+        task.add_done_callback(partial(self._end_of_life, job.id))
 
-    def _end_of_life(self, job_id: str) -> None:
+    def _end_of_life(self, job_id: str, _task: asyncio.Task[None]) -> None:
         self._lives.pop(job_id, None)
         self._messages.pop(job_id, None)
         self._unwanted.discard(job_id)
@@ -713,10 +720,13 @@ class Runner:
 
     async def _live(self, job: Job, *, left_over: bool) -> None:
         """Carry one job from where it stands to its end; the last line of defence for its errors."""
+        job_id = job.id
         try:
             match job.state:
                 case JobState.SUBMITTING | JobState.RUNNING:
-                    painted = await self._paint(job, left_over=left_over)
+                    painting = self._paint(job, left_over=left_over)
+                    del job  # as it was before: thousands of jobs are kept for as long as fal takes
+                    painted = await painting
                     if painted is not None:
                         await self._hand_over(painted, await self._result(painted))
                 case JobState.FINISHED:
@@ -724,26 +734,28 @@ class Runner:
                 case _:
                     await self._tell(job)
         except PaintingFailed as error:
-            await self._fail(job.id, Failure(error.code, error.sentence, error.worth_retrying))
+            await self._fail(job_id, Failure(error.code, error.sentence, error.worth_retrying))
         except Refusal as error:  # an attachment that turned out to be no picture
-            await self._fail(job.id, Failure(error.code, error.sentence, worth_retrying=False))
+            await self._fail(job_id, Failure(error.code, error.sentence, worth_retrying=False))
         except Exception:
             code = incident()
-            log.exception("job broke", extra={"job": job.id, "incident": code})
+            log.exception("job broke", extra={"job": job_id, "incident": code})
             sentence = f"Something broke on my side (code {code}). Your quota was not used; you can try again."
-            await self._fail(job.id, Failure("unexpected", sentence, incident=code))
+            await self._fail(job_id, Failure("unexpected", sentence, incident=code))
 
     async def _paint(self, job: Job, *, left_over: bool) -> Job | None:
         """From claimed to painted, while counting against the jobs in flight; None when it was cancelled."""
         self._in_flight += 1
+        job_id = job.id
         try:
             running = await self._submit(job, unsure=left_over) if job.state is JobState.SUBMITTING else job
+            del job
             if running is not None:
                 await self._watch(running)
             return running
         finally:
             self._in_flight -= 1
-            self._running.pop(job.id, None)
+            self._running.pop(job_id, None)
             self._wake.set()
 
     async def _submit(self, job: Job, *, unsure: bool) -> Job | None:
@@ -911,9 +923,10 @@ class Runner:
         expected_s = self.expected_s(model, job.order.images)
         under_way = self._running[job.id] = _UnderWay(job, expected_s)
         deadline_s = self._settings.job_timeout_s - self._age_s(job)
+        ended_unheard = False
         try:
             async with asyncio.timeout(max(deadline_s, LEAST_WATCH_S)):
-                if await self._called_back(under_way):
+                if await self._called_back(under_way, model):
                     self._learn(model, under_way)
                     return
                 age_s = self._age_s(job) if job.id in self._look_at_once else None
@@ -922,24 +935,34 @@ class Runner:
                         if isinstance(status, Completed):
                             break
                         self._show(under_way, status)
+            ended_unheard = not under_way.called_back
         except TimeoutError:
             with suppress(EaselError):
                 await self._fal.cancel(request)
             raise PaintingTimedOut from None
+        finally:
+            self._callbacks.scouted(job.id, ended_unheard=ended_unheard)
         self._learn(model, under_way)
 
-    async def _called_back(self, under_way: _UnderWay) -> bool:
+    async def _called_back(self, under_way: _UnderWay, model: Model) -> bool:
         """Where fal calls back, it need not be watched for as long as this model usually takes; False: it must.
 
         The result is asked for next, so a callback is only ever a hint.
         """
-        if self._callback_url is None or under_way.job.id in self._look_at_once:
+        job = under_way.job
+        if self._callback_url is None or job.id in self._look_at_once:
             return False
         under_way.started_at = self._clock()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(CALLBACK_PATIENCE * under_way.expected_s, LEAST_CALLBACK_WAIT_S)):
-                await under_way.called_back.wait()
-        return under_way.called_back.is_set()
+        began_s = _now_s()
+        while not under_way.called_back:
+            patience_s = max(CALLBACK_PATIENCE * self.expected_s(model, job.order.images), LEAST_CALLBACK_WAIT_S)
+            left_s = began_s + patience_s - _now_s()
+            if left_s <= 0:
+                if self._callbacks.may_scout(job.id):
+                    return False
+                left_s = SCOUT_AGAIN_S * random.uniform(0.8, 1.2)
+            await under_way.listen(left_s)
+        return True
 
     def _show(self, under_way: _UnderWay, status: Waiting | Working) -> None:
         if isinstance(status, Waiting):
@@ -1235,7 +1258,24 @@ class _UnderWay:
     steps: int | None = None
     waiting: WaitingAtFal | None = None
     #: fal has called back about this request.
-    called_back: asyncio.Event = field(default_factory=asyncio.Event)
+    called_back: bool = False
+    _listening: asyncio.Future[None] | None = None
+
+    def call_back(self) -> None:
+        """One has come."""
+        self.called_back = True
+        if self._listening is not None and not self._listening.done():
+            self._listening.set_result(None)
+
+    async def listen(self, seconds: float) -> None:
+        """Wait until it has, for so long."""
+        self._listening = asyncio.get_running_loop().create_future()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._listening
+        finally:
+            self._listening = None
 
     def progress(self, now: datetime) -> Progress:
         """The state as an event."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Update, bindparam, select
 
-from bot.jobs.job import MOVES, TERMINAL, Job, JobState
+from bot.jobs.job import MOVES, TERMINAL, Job, JobState, Reply
 from bot.store.books import resolve
 from bot.store.dialect import lease_now_us
 from bot.store.rows import job_from, readable
@@ -193,14 +193,22 @@ class _Round:
             started_at=maybe_from_us(row["started_us"]),
             finished_at=maybe_from_us(row["finished_us"]),
             ended_at=maybe_from_us(row["ended_us"]),
-            reply=replace(
-                change.job.reply,
-                token=row["token"],
-                token_expires_at=from_us(row["token_expires_us"]),
-                message_id=row["message_id"],
-            ),
+            reply=_reply(change.job.reply, row),
             **({} if isinstance(change, Again) else change.fields),
         )
+
+
+def _reply(known: Reply, row: Mapping[str, Any]) -> Reply:
+    """The reply as it stands; the same object where nothing has changed, since thousands of jobs are kept at once."""
+    token = known.token if row["token"] == known.token else row["token"]
+    if (token, row["message_id"], row["token_expires_us"]) == (
+        known.token,
+        known.message_id,
+        to_us(known.token_expires_at),
+    ):
+        return known
+    expires_at = from_us(row["token_expires_us"])
+    return replace(known, token=token, token_expires_at=expires_at, message_id=row["message_id"])
 
 
 def _painted(move: Move) -> int:
