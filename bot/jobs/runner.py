@@ -1201,18 +1201,22 @@ class Runner:
             await asyncio.sleep(self._tick_s)
             metrics.JOBS_IN_FLIGHT.set(self._in_flight)
             metrics.JOBS_WAITING.set(len(self._waiting))
-            now = self._clock()
-            away = self._fal.away
-            for number, under_way in enumerate(list(self._running.values()), 1):
-                self._publish(under_way.job, FalAway() if away else under_way.progress(now))
-                if number % TOLD_AT_ONCE == 0:
-                    await asyncio.sleep(0)
+            await self._publish_all()
             try:
                 await self._note_alive()
                 await self._write_durations()
                 await self._show_places()
             except EaselError:
                 log.exception("tick failed")
+
+    async def _publish_all(self) -> None:
+        now, away = self._clock(), self._fal.away
+        for number, under_way in enumerate(list(self._running.values()), 1):
+            if number % TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            # What has been painted meanwhile may be shown already.
+            if self._running.get(under_way.job.id) is under_way:
+                self._publish(under_way.job, FalAway() if away else under_way.progress(now))
 
     def _next_shown(self) -> list[str]:
         """Those whose place is looked up now: the first in line, and as many of the others in turn."""

@@ -684,3 +684,23 @@ async def test_places_are_looked_up_for_the_first_in_line_and_for_the_others_in_
     ticks = [house.runner._next_shown() for _ in range(4)]
 
     assert ticks == [jobs[:3] + jobs[3:6], jobs[:3] + jobs[6:9], jobs[:3] + jobs[9:], jobs[:3] + jobs[3:6]]
+
+
+async def test_a_tick_skips_what_ended_under_its_hands(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "TOLD_AT_ONCE", 1)
+    fal = ScriptedFal()
+    fal.hold.clear()
+    house = await build(fal)
+    jobs = [await house.ask(user=number) for number in range(3)]
+    for job in jobs:
+        await house.until(job, JobState.RUNNING)
+    running = vars(house.runner)["_running"]
+    async with asyncio.timeout(5):
+        while len(running) < 3:
+            await asyncio.sleep(0.005)
+    house.shown.events.clear()
+    telling = asyncio.create_task(vars(Runner)["_publish_all"](house.runner))
+    running.pop(jobs[2].id)
+    await telling
+    assert jobs[2].id not in {job_id for job_id, _ in house.shown.events}
+    fal.hold.set()
