@@ -136,7 +136,7 @@ async def _limits(stage: Stage) -> bool:
     found = []
     for url, processes in ((await stage.server.copy(), 4), (f"sqlite:///{stage.folder}/limits.db", 1)):
         hammer = partial(limits_exact.run, url, processes=processes, seconds=stage.options.minutes * 6)
-        one = await asyncio.to_thread(hammer, seed=stage.options.seed, every_s=0.5 if processes > 1 else 2.0)
+        one = await asyncio.to_thread(hammer, seed=stage.options.seed, every_s=3.0)
         found.append(await limits_exact.count(url, one))
         print(f"limits, {processes} processes on {url.partition(':')[0]}: {one} (bound: 0)\n", flush=True)
     return not any(one.over for one in found)

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from bot.store import Store, turns
+from tests.proof.world import Forks, a_world
 from tests.store.makers import Clock, accepted, new_job
 
 SEED = 20_260_504
@@ -17,6 +18,8 @@ FLOOD = 10_000
 FLOODER = 1
 GUILD = 50
 OTHERS = 100
+#: Before the real bot, between the stand-ins.
+REAL_FLOOD = 60
 
 #: Person, server, jobs.
 Asker = tuple[int, int | None, int]
@@ -118,3 +121,27 @@ async def test_without_costs_the_flood_comes_first(
     print(f"seed {SEED}, without costs: {len(worse)} of {len(without)} beyond the bound, e.g. {worse[0]}")
     assert len(worse) > OTHERS / 2
     await store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_flood_before_the_real_bot_holds_up_the_others_for_a_turn_each(forks: Forks, tmp_path: Path) -> None:
+    async with a_world(forks, tmp_path) as world:
+        world.settings["fal"] = {"max_in_flight": 1}
+        await world.start()
+        world.hold()
+        flood = [await world.ask(person="ada") for _ in range(REAL_FLOOD)]
+        await world.until(lambda: all(ask.seen for ask in flood) and len(world.fal.accepted) == 1)
+        others = {who: await world.ask(person=who) for who in ("mo", "nia", "pat")}
+        await world.until(lambda: all(ask.seen for ask in others.values()))
+        world.let_go()
+        assert await world.drained()
+
+        order = [str(one.arguments["prompt"]) for one in world.fal.accepted]
+        places = {who: order.index(ask.prompt) for who, ask in others.items()}
+        await world.kill()
+        verdict = await world.verdict()
+        print(f"{REAL_FLOOD} pictures of one person; the others were served as number {places}; {verdict}")
+        # Alone they would have been served as number 0, 1 and 2; one was under way already.
+        assert max(places.values()) <= 1 + 2 * 2 + 1
+        assert verdict.faults == {}
