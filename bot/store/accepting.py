@@ -15,11 +15,11 @@ from bot.limits import Allowed, Policy, Refused, Usage, capped, decide
 from bot.store.books import Books, Count, counts_of
 from bot.store.dialect import now_in, upsert
 from bot.store.outcomes import Accepted, Duplicate
-from bot.store.queue import EXACT_AT_ONCE, places, waiting_jobs
+from bot.store.queue import EXACT_AT_ONCE, EXACT_PLACES, Crowds, places, waiting_jobs
 from bot.store.rows import job_columns, job_from, queued_job
 from bot.store.tables import balances, jobs, ledger, pacing
 from bot.store.times import day_of, span_us, to_us
-from bot.store.turns import Lines, flow_of
+from bot.store.turns import Key, Lines, flow_of
 
 Answer = Accepted | Refused | Duplicate
 
@@ -38,6 +38,7 @@ class Accepting:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
+        self._crowds = Crowds()
 
     def batch(self, connection: Connection, asks: Sequence[Ask]) -> Sequence[Answer | Exception]:
         """Answer all asks, in order of arrival, each seeing the effects of those before it."""
@@ -45,7 +46,7 @@ class Accepting:
         round_ = _Round(connection, asks, now)
         answers = [round_.answer(ask) for ask in asks]
         round_.write()
-        ahead = round_.places()
+        ahead = round_.places(self._crowds)
         return [
             Accepted(answer, round_.allowed[answer.id], ahead.get(answer.id, 0)) if isinstance(answer, Job) else answer
             for answer in answers
@@ -72,12 +73,17 @@ class _Round:
         self._touched: dict[Count, int] = {}
         self._paced: set[int] = set()
         self.allowed: dict[str, Allowed] = {}
+        self._own_before: dict[str, tuple[Key, int]] = {}
 
-    def places(self) -> dict[str, int]:
+    def places(self, crowds: Crowds) -> dict[str, int]:
         """How many jobs come before each of those added."""
         if self._waiting <= 1:  # mostly nobody else waits
             return dict.fromkeys(self.allowed, 0)
-        found = places(self._connection, self.allowed, EXACT_AT_ONCE, self._lines.time)
+        if self._waiting > EXACT_PLACES:
+            # A rush: what is worked out here, everybody's first answer waits for.
+            found = crowds.ahead(self._connection, self._own_before, waiting=self._waiting, least=0)
+        else:
+            found = places(self._connection, self.allowed, EXACT_AT_ONCE, self._lines.time)
         return {job_id: ahead.all for job_id, ahead in found.items()}
 
     def answer(self, ask: Ask) -> Job | Refused | Duplicate | Exception:
@@ -110,10 +116,11 @@ class _Round:
         if allowed.cost:
             self._paced.add(actor.user_id)
         # A microsecond for each, so that those who come together stay in the order of asking.
-        self._lines.join(_key(new), self._now_us + len(self._job_rows))
+        key = _key(new)
+        self._own_before[new.id] = key, self._lines.join(key, self._now_us + len(self._job_rows))
         for count in counts_of(actor, self._day):
             self._touched[count] = self._touched.get(count, 0) + images
-        self._job_rows.append(job_columns(new, self._now_us, flow_id=_key(new)[0], fair_cost=images / policy.weight))
+        self._job_rows.append(job_columns(new, self._now_us, flow_id=key[0], fair_cost=images / policy.weight))
         self._ledger_rows.append(
             {
                 "job_id": new.id,
@@ -164,7 +171,7 @@ class _Round:
         )
 
 
-def _key(new: NewJob) -> tuple[int, int]:
+def _key(new: NewJob) -> Key:
     return flow_of(new.actor.user_id, new.actor.guild_id), new.actor.user_id
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
+from operator import itemgetter
+from time import monotonic
 from typing import Any, Literal
 
 from sqlalchemy import Connection, bindparam, func, select, text
@@ -25,6 +27,8 @@ EXACT_PLACES = 500
 #: Of these many turns the place told with an acceptance is exact.
 EXACT_AT_ONCE = 32
 
+#: How long an estimate goes by who waited when it was last looked.
+CROWD_S = 1.0
 #: Above this many, whole lists are read and filtered here.
 _MOST_IDS = 500
 #: Up to this many, each job's own queue is counted by itself.
@@ -87,36 +91,80 @@ def places(
 
 def _estimates(connection: Connection, wanted: Collection[str], least: int) -> dict[str, Ahead]:
     own = _own_before(connection, wanted)
-    if not own:
-        return {}
-    total = waiting_jobs(connection)
-    all_flows = _Crowd({row.flow_id: row.waiting for row in connection.execute(_FLOWS)})
-    people: defaultdict[int, dict[int, int]] = defaultdict(dict)
-    for row in connection.execute(_PEOPLE, {"flows": sorted({key[0] for key, _ in own.values()})}):
-        people[row.flow_id][row.user_id] = row.waiting
-    crowds = {flow_id: _Crowd(waiting) for flow_id, waiting in people.items()}
-    found = {}
-    for job_id, ((flow_id, user_id), before) in own.items():
-        crowd = crowds.get(flow_id)
-        in_flow = before if crowd is None else crowd.ahead(user_id, before)
-        ahead = all_flows.ahead(flow_id, in_flow)
-        found[job_id] = Ahead(max(least, min(ahead, total - 1)), in_flow)
-    return found
+    return Crowds().ahead(connection, own, waiting=waiting_jobs(connection), least=least) if own else {}
+
+
+class Crowds:
+    """Who waits, for estimates; read once and good for `CROWD_S`, as nobody can tell the difference in a long queue."""
+
+    def __init__(self) -> None:
+        self._flows: tuple[_Crowd, float] | None = None
+        self._people: dict[int, tuple[_Crowd, float]] = {}
+
+    def ahead(
+        self, connection: Connection, own: Mapping[str, tuple[Key, int]], *, waiting: int, least: int
+    ) -> dict[str, Ahead]:
+        """How many come before each job; `own` says whose it is and how many of the same person come before it."""
+        now_s = monotonic()
+        flow_ids = {key[0] for key, _ in own.values()}
+        self._read(connection, {flow_id for flow_id in flow_ids if not _fresh(self._people.get(flow_id), now_s)}, now_s)
+        if self._flows is None or not _fresh(self._flows, now_s):
+            self._flows = _Crowd(connection.execute(_FLOWS).all()), now_s
+        joined_since = max(0, waiting - self._flows[0].jobs)
+        found = {}
+        for job_id, ((flow_id, user_id), before) in own.items():
+            in_flow = self._people[flow_id][0].ahead(user_id, before)
+            ahead = self._flows[0].ahead(flow_id, in_flow) + (joined_since if flow_id in self._flows[0] else 0)
+            found[job_id] = Ahead(max(least, min(ahead, waiting - 1)), in_flow)
+        return found
+
+    def _read(self, connection: Connection, flow_ids: Collection[int], now_s: float) -> None:
+        if not flow_ids:
+            return
+        self._people = {flow_id: read for flow_id, read in self._people.items() if _fresh(read, now_s)}
+        people: defaultdict[int, list[Any]] = defaultdict(list)
+        for flow_id, *person in connection.execute(_PEOPLE, {"flows": sorted(flow_ids)}):
+            people[flow_id].append(person)
+        self._people |= {flow_id: (_Crowd(people[flow_id]), now_s) for flow_id in flow_ids}
+
+
+def _fresh(read: tuple[object, float] | None, now_s: float) -> bool:
+    return read is not None and now_s - read[1] < CROWD_S
 
 
 class _Crowd:
-    """Who waits with how many jobs, all taking turns."""
+    """Who waits with how many jobs, all taking turns, those who came first beginning."""
 
-    def __init__(self, waiting: Mapping[int, int]) -> None:
-        self._waiting = waiting
-        self._counts = sorted(waiting.values())
+    def __init__(self, members: Iterable[Sequence[Any]]) -> None:
+        """From rows of (member, waiting, tag, since)."""
+        ordered = sorted(members, key=itemgetter(2, 3, 0))
+        self._waiting: dict[int, int] = {row[0]: row[1] for row in ordered}
+        self._rank = {row[0]: rank for rank, row in enumerate(ordered)}
+        self._counts = sorted(self._waiting.values())
         self._sums = [0, *accumulate(self._counts)]
+        #: By number: the ranks of those who have more than so many jobs.
+        self._longer: dict[int, list[int]] = {}
 
     def ahead(self, member: int, own: int) -> int:
-        """Jobs before the one of `member` that has `own` of theirs before it."""
+        """Jobs before the one of `member` that has `own` of theirs before it; who is not there yet comes last."""
         small = bisect_left(self._counts, own)
         everybody = self._sums[small] + (len(self._counts) - small) * own
-        return everybody - min(self._waiting.get(member, 0), own) + own
+        earlier = bisect_left(self._longer_than(own), self._rank.get(member, len(self._rank)))
+        return everybody - min(self._waiting.get(member, 0), own) + own + earlier
+
+    @property
+    def jobs(self) -> int:
+        """Of all of them together."""
+        return self._sums[-1]
+
+    def __contains__(self, member: int) -> bool:
+        return member in self._waiting
+
+    def _longer_than(self, own: int) -> list[int]:
+        """Who is served once more before whoever ranks after them."""
+        if own not in self._longer:
+            self._longer[own] = [rank for rank, waiting in enumerate(self._waiting.values()) if waiting > own]
+        return self._longer[own]
 
 
 def _own_before(connection: Connection, wanted: Collection[str]) -> dict[str, tuple[Key, int]]:
@@ -128,10 +176,10 @@ def _own_before(connection: Connection, wanted: Collection[str]) -> dict[str, tu
     return {row.id: ((row.flow_id, row.user_id), row.before) for row in rows if row.id in wanted}
 
 
-_FLOWS = select(flows.c.flow_id, flows.c.waiting).where(text("flows.waiting > 0"))
-_PEOPLE = select(flow_users.c.flow_id, flow_users.c.user_id, flow_users.c.waiting).where(
-    text("flow_users.waiting > 0"), flow_users.c.flow_id.in_(bindparam("flows", expanding=True))
-)
+_FLOWS = select(flows.c.flow_id, flows.c.waiting, flows.c.tag, flows.c.since_us).where(text("flows.waiting > 0"))
+_PEOPLE = select(
+    flow_users.c.flow_id, flow_users.c.user_id, flow_users.c.waiting, flow_users.c.tag, flow_users.c.since_us
+).where(text("flow_users.waiting > 0"), flow_users.c.flow_id.in_(bindparam("flows", expanding=True)))
 _EARLIER = jobs.alias("earlier")
 _OWN_FEW = select(
     jobs.c.id,
@@ -345,4 +393,15 @@ _TAKE = (
     )
 )
 
-__all__ = ["EXACT_AT_ONCE", "EXACT_PLACES", "AskClaim", "AskPlace", "Claimed", "Claiming", "full", "place", "places"]
+__all__ = [
+    "EXACT_AT_ONCE",
+    "EXACT_PLACES",
+    "AskClaim",
+    "AskPlace",
+    "Claimed",
+    "Claiming",
+    "Crowds",
+    "full",
+    "place",
+    "places",
+]

@@ -92,11 +92,12 @@ class Lines:
         }
         self._touched: set[Key] = set()
 
-    def join(self, key: Key, now_us: int) -> None:
-        """One job more waits."""
+    def join(self, key: Key, now_us: int) -> int:
+        """One job more waits; how many of the same person come before it."""
         flow, user = self._lines(key)
         flow.join(self.time, now_us)
         user.join(flow.virtual_time, now_us)
+        return user.waiting - 1
 
     def leave(self, key: Key) -> None:
         """One job ended that was never claimed; it has cost nothing."""

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bot.jobs.job import JobState
-from bot.store import Store
+from bot.store import Accepted, Store
 from tests.store.conftest import OpenStore
 from tests.store.makers import Clock, accepted, moved, new_job, policy
 
@@ -153,3 +153,34 @@ async def test_processes_that_claim_at_once_take_different_jobs(postgres_url: st
     assert len(taken) == len(set(taken)) == 60
     for store in stores:
         await store.close()
+
+
+async def test_in_a_rush_each_newcomer_is_told_how_many_have_come_before(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.store.accepting.EXACT_PLACES", 10)
+    monkeypatch.setattr("bot.store.queue.EXACT_PLACES", 10)
+    told, ids = [], []
+    for user in range(60):
+        answer = await store.accept(new_job(user=user, guild=50), policy(), max_waiting=99)
+        assert isinstance(answer, Accepted)
+        told.append(answer.ahead)
+        ids.append(answer.job.id)
+
+    assert told == list(range(60))
+    assert list((await store.ahead(ids)).values()) == list(range(60))
+
+
+async def test_in_a_rush_somebody_who_has_asked_before_waits_for_everybodys_earlier_ones(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.store.accepting.EXACT_PLACES", 10)
+    for user in range(40):
+        await accepted(store, new_job(user=user, guild=50))
+    second = await store.accept(new_job(user=3, guild=50), policy(), max_waiting=99)
+    newcomer = await store.accept(new_job(user=77, guild=51), policy(), max_waiting=99)
+
+    assert isinstance(second, Accepted)
+    assert isinstance(newcomer, Accepted)
+    assert 38 <= second.ahead <= 40
+    assert newcomer.ahead <= 1
