@@ -21,6 +21,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from bot.jobs.job import JobState
 from bot.limits import Policy, Usage
 from bot.store import Accepted, Store, accepting, books, times
 from bot.store.tables import jobs, ledger
@@ -44,6 +45,8 @@ PEOPLE: Sequence[tuple[int, int | None, Policy]] = (
     *((user, 50, GUILD_CONCURRENT) for user in range(41, 47)),
 )
 CALLERS = 24
+#: Share of what was admitted that is cancelled at once.
+CANCELLED = 0.2
 STEP = timedelta(hours=1)
 
 
@@ -151,8 +154,12 @@ async def one(store: Store, dice: random.Random, tally: Any) -> None:
     images = dice.choice((1, 1, 2, 3))
     new = new_job(user=user, guild=guild, images=images, interaction=secrets.randbits(62), job_id=secrets.token_hex(9))
     tally[0] += 1
-    if isinstance(await store.accept(new, limits, max_waiting=10**9), Accepted):
+    outcome = await store.accept(new, limits, max_waiting=10**9)
+    if isinstance(outcome, Accepted):
         tally[1] += 1
+        if dice.random() < CANCELLED:
+            # What it was charged is given back, and may be had by somebody else at once.
+            await store.advance(outcome.job, JobState.CANCELLED, told=True)
 
 
 # ---------------------------------------------------------------------- in the parent
