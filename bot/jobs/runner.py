@@ -849,12 +849,14 @@ class Runner:
         return not self._store.shared or bool(self._placed.get(job.id)) or await self._answered_elsewhere(job)
 
     async def _answered_elsewhere(self, job: Job) -> bool:
-        """Whether the process that accepted it has answered, or still does; it may have died before."""
+        """False when the process that accepted it has died before its answer; what is cancelled meanwhile is noted."""
         until_s = _now_s() + ANSWERED_WITHIN_S
         for pause_s in chain(ANSWER_LOOKS_S, repeat(ANSWER_LOOKS_S[-1])):
             now = await self._store.job(job.id)
+            if now is not None and now.cancel_requested:
+                self._unwanted.add(job.id)
             if now is None or now.cancel_requested or now.reply.message_id is not None:
-                return True  # and what is unwanted is found so before it is submitted
+                return True
             if _now_s() > until_s:
                 break
             await self._pause(pause_s)

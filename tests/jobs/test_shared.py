@@ -27,7 +27,7 @@ Build = Callable[..., Awaitable[House]]
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that is waited for, sooner."""
-    for name, value in (("WISHES_S", 0.02), ("ANSWERED_WITHIN_S", 0.3), ("SETTLED_S", 0.4), ("LEASE_S", 5.0)):
+    for name, value in (("WISHES_S", 0.2), ("ANSWERED_WITHIN_S", 0.3), ("SETTLED_S", 0.4), ("LEASE_S", 5.0)):
         monkeypatch.setattr(runner_module, name, value)
 
 
@@ -135,6 +135,18 @@ async def test_what_another_process_accepted_and_never_answered_is_not_painted(b
     assert painter.fal.submitted == []
     assert ended.told
     assert painter.shown.told == []
+
+
+async def test_what_another_process_could_not_answer_is_not_painted(build: Build) -> None:
+    asked = await build(run=False)
+    job = await asked.ask(answered=False)
+    painter = await build()
+    await painter.until(job, JobState.SUBMITTING)
+
+    await asked.runner.unanswered(job.id)
+
+    await painter.until(job, JobState.CANCELLED)
+    assert painter.fal.submitted == []
 
 
 async def test_what_another_process_is_just_answering_is_painted_then(build: Build) -> None:
