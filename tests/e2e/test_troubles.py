@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import struct
@@ -24,6 +25,7 @@ from tests.e2e.place import PROMPT, Easel, Place, a_picture, a_place
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ALREADY_ACKNOWLEDGED = 40060
 UNKNOWN_MESSAGE, INVALID_TOKEN, MISSING_ACCESS, UNKNOWN_INTERACTION = 10008, 50027, 50001, 10062
 TOO_LARGE = 40005
 
@@ -438,6 +440,24 @@ async def test_a_dropped_gateway_neither_loses_nor_repeats_a_request(place: Plac
     easel.finish()
     await single(place, record)
     assert record.callbacks == 1
+
+
+@pytest.mark.parametrize("erased", [False, True], ids=["its record is there", "its record is erased"])
+async def test_an_event_replayed_after_its_picture_paints_nothing(place: Place, erased: bool) -> None:
+    record = await place.imagine()
+    await single(place, record)
+    if erased:
+        page = (await place.run("ada", "general", "privacy")).message
+        question = (await place.press("ada", page, "Delete my data")).message
+        await place.press("ada", question, "Yes, delete everything")
+        await place.until(lambda: "Deleted:" in question.text())
+        place.expected.add(ALREADY_ACKNOWLEDGED)
+    place.standin.deliver_twice(record)
+    later = await place.imagine(prompt="the next one")
+    await single(place, later, prompt="the next one")
+    assert len(place.at_fal()) == 1
+    await asyncio.sleep(0.2)
+    assert len(place.at_fal()) == 1
 
 
 async def test_events_replayed_at_once_start_one_job(place: Place) -> None:

@@ -21,6 +21,7 @@ from bot.store import Store
 from tests.proof import limits_exact, test_fairness
 from tests.proof.crash import START, STORIES, How, Points, crash_points, start_points
 from tests.proof.databases import Kind
+from tests.proof.gateway import drops
 from tests.proof.kills import SHAPES, rounds
 from tests.proof.world import Forks, Verdict, fork_server
 from tests.store.conftest import Postgres, a_server
@@ -162,8 +163,22 @@ async def _fairness(stage: Stage) -> bool:
     return not any(worse)
 
 
+async def _gateway(stage: Stage) -> bool:
+    """Five thousand drops, or a tenth of the minutes."""
+    options = stage.options
+    one = await drops(stage.forks, stage.folder / "drops", seed=options.seed, count=5000, minutes=options.minutes / 10)
+    print(f"gateway: {one}\n", flush=True)
+    return not one.verdict.faults
+
+
 #: What `soak` runs, in this order. A new proof needs its line here, no more.
-PROOFS: Mapping[str, Proof] = {"points": _points, "limits": _limits, "fairness": _fairness, "kills": _kills}
+PROOFS: Mapping[str, Proof] = {
+    "points": _points,
+    "limits": _limits,
+    "fairness": _fairness,
+    "gateway": _gateway,
+    "kills": _kills,
+}
 
 
 def _tidy(place: Path, verdict: Verdict) -> None:
@@ -193,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
         ("kills", "kill at random moments", 300, 10.0),
         ("limits", "hammer the limits with kills and jumping clocks", 0, 10.0),
         ("fairness", "one person floods the queue", 0, 0.0),
+        ("gateway", "break the gateway's connection and replay too much", 0, 10.0),
         ("soak", "all of them, the random kills for long", 20_000, 180.0),
     ):
         one = proofs.add_parser(name, help=about)

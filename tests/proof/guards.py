@@ -14,7 +14,7 @@ from bot.jobs.job import Job, JobState
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.runner import Runner
 from bot.store import Store, books
-from cogs import reading
+from cogs import asking, reading
 
 
 def interaction_key() -> None:
@@ -25,6 +25,15 @@ def interaction_key() -> None:
         return dataclasses.replace(reply_of(interaction), interaction_id=secrets.randbits(60))
 
     vars(reading)["reply_of"] = forgetful
+
+
+def named_answer() -> None:
+    """Whoever finds an interaction answered takes the answer for their own."""
+
+    async def believing(*_: Any) -> None:
+        return None
+
+    vars(asking)["_answered_before"] = believing
 
 
 def delivery_record() -> None:
@@ -107,6 +116,7 @@ def wishes() -> None:
 #: By the name a proof's order uses.
 WITHOUT: Mapping[str, Callable[[], None]] = {
     "interaction key": interaction_key,
+    "first answer names the job": named_answer,
     "delivery record": delivery_record,
     "nonce": nonce,
     "single release": single_release,

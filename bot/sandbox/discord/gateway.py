@@ -97,6 +97,8 @@ class Session:
     shard: tuple[int, int]
     identified_s: float
     seq: int = 0
+    #: The last event of its beginning (READY and what belongs to it).
+    began_seq: int = 0
     link: _Link | None = None
     replay: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=_REPLAY_LENGTH))
 
@@ -135,6 +137,9 @@ class Gateway:
         self.identifies: list[float] = []
         self.resumes = 0
         self.invalid_sessions = 0
+        #: How many events that a client had already received a RESUME brings once more, as Discord now and then does.
+        self.overlap = 0
+        self.replayed_again = 0
         self.dispatched = 0
         self.sessions: dict[str, Session] = {}
         #: Which of several sessions of one shard an event goes to; all of them, as on Discord, until this is set.
@@ -297,6 +302,7 @@ class Gateway:
         session.dispatch("READY", dumps(self._ready(session)))
         if intents & _INTENT_GUILDS and (int(self.world.guild_id) >> 22) % session.shard[1] == session.shard[0]:
             session.dispatch("GUILD_CREATE", dumps(self.world.guild_create()))
+        session.began_seq = session.seq
         self._on_presence(True)
         return session
 
@@ -334,8 +340,10 @@ class Gateway:
             return None
         self.resumes += 1
         self._gone_s.pop(session.id, None)
+        known = max(seq - self.overlap, session.began_seq) if self.overlap else seq
         for number, frame in session.replay:
-            if number > seq:
+            if number > known:
+                self.replayed_again += number <= seq
                 link.put(frame)
         session.link = link
         session.dispatch("RESUMED", dumps({"_trace": []}))
