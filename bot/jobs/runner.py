@@ -350,8 +350,6 @@ class Runner:
         still_queued = job is not None and job.state is JobState.QUEUED
         if job is not None and still_queued and await self._cancelled(job, "The first answer did not reach Discord."):
             self._unwanted.discard(job_id)
-        if job_id not in self._lives:
-            self._unwanted.discard(job_id)  # another process has it, and finds the wish on record
         self._waiting.pop(job_id, None)
         event = self._answers.pop(job_id, None)
         if event is not None:
@@ -1241,6 +1239,8 @@ class Runner:
             # Another process has it.
             self._placed.pop(job_id)
             self._messages.pop(job_id, None)
+            if self._store.shared:
+                self._unwanted.discard(job_id)  # it finds the wish on record
             self._shown_by().forget(job_id)
 
 
