@@ -125,10 +125,10 @@ class FalSettings(_Section):
         "fal starts 2 at once on a new account, up to 40.",
     )
     guild_jobs_in_flight: int = Field(
-        0, ge=0, description="Jobs of one server under way at once, the rest of them waits; 0: no such limit."
+        0, ge=0, description="Jobs of one server at fal at once, the rest of them waits; 0: no such limit."
     )
     user_jobs_in_flight: int = Field(
-        0, ge=0, description="Jobs of one person under way at once, the rest of them waits; 0: no such limit."
+        0, ge=0, description="Jobs of one person at fal at once, the rest of them waits; 0: no such limit."
     )
     start_timeout_s: float = Field(600, gt=1, description="fal drops a request that has not started painting by then.")
     reconcile_s: float = Field(

@@ -11,7 +11,7 @@ class WaitingHere:
     """In our own queue. `ahead` jobs will start before this one, unless a cap keeps it back longer."""
 
     ahead: int
-    #: The cap that is reached: as many of the server's or of the person's jobs are under way as may be.
+    #: The cap that is reached: as many of the server's or of the person's jobs are at fal as may be.
     capped_by: Literal["guild", "user"] | None = None
 
 

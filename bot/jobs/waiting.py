@@ -11,11 +11,9 @@ from bot.store import Place
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Most jobs at once, 0 for any number."""
+    """Most jobs at fal at once, 0 for any number: of everybody, of one server, of one person."""
 
-    #: At fal, of everybody.
     all: int
-    #: Under way, of one server and of one person.
     guild: int
     user: int
 

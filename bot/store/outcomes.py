@@ -43,7 +43,7 @@ class Place:
     #: Everybody's jobs: those that wait, and those at fal.
     waiting: int
     in_flight: int
-    #: Under way, that is at fal or being posted: the person's own, wherever they asked, and the server's.
+    #: Of those at fal: the person's own, wherever they asked, and the server's.
     own_in_flight: int
     guild_in_flight: int
     #: Of those ahead: the person's own here, and all of the same server.
@@ -55,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """Who has as many jobs under way as they may."""
+    """Who has as many jobs at fal as they may."""
 
     guilds: frozenset[int] = frozenset()
     users: frozenset[int] = frozenset()

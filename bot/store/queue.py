@@ -20,7 +20,7 @@ from bot.store.outcomes import Full, Place
 from bot.store.rows import Row, readable
 from bot.store.tables import fairness, flow_users, flows, jobs
 from bot.store.times import to_us
-from bot.store.turns import CLAIMED, QUEUED, Key, NoCaps, Order, flow_of, lock_queue
+from bot.store.turns import AT_FAL, QUEUED, Key, NoCaps, Order, lock_queue
 
 #: Places up to here are exact; those beyond are estimates.
 EXACT_PLACES = 500
@@ -249,12 +249,11 @@ def place(connection: Connection, ask: AskPlace) -> Place | None:
     )
 
 
-_AT_FAL = jobs.c.state != JobState.FINISHED.value
 _FLYING = select(
-    func.count().filter(_AT_FAL).label("all_"),
+    func.count().label("all_"),
     func.count().filter(jobs.c.user_id == bindparam("user", type_=jobs.c.user_id.type)).label("own"),
     func.count().filter(jobs.c.guild_id == bindparam("guild", type_=jobs.c.guild_id.type)).label("guild"),
-).where(CLAIMED)
+).where(AT_FAL)
 
 
 # ---------------------------------------------------------------------- claiming
@@ -338,16 +337,17 @@ def _caps(connection: Connection, ask: AskClaim) -> NoCaps:
 
 
 class _Caps(NoCaps):
-    """In flight now, for servers (not for people outside of them) and for people (wherever they asked)."""
+    """At fal now, for servers (not for people outside of them) and for people (wherever they asked)."""
 
     def __init__(self, connection: Connection, ask: AskClaim) -> None:
         self._ask = ask
         self._flows: Counter[int] = Counter()
         self._users: Counter[int] = Counter()
-        for row in connection.execute(_IN_FLIGHT):
-            if row.guild_id is not None:
-                self._flows[flow_of(row.user_id, row.guild_id)] += row.count_
-            self._users[row.user_id] += row.count_
+        if ask.guild_in_flight:
+            # A server's flow has its id.
+            self._flows.update(dict(connection.execute(_GUILDS_AT_FAL).all()))
+        if ask.user_in_flight:
+            self._users.update(dict(connection.execute(_USERS_AT_FAL).all()))
 
     def flow_full(self, flow_id: int) -> bool:
         return flow_id > 0 and 0 < self._ask.guild_in_flight <= self._flows[flow_id]
@@ -372,12 +372,11 @@ def full(connection: Connection, guild_in_flight: int, user_in_flight: int) -> F
     return _Caps(connection, AskClaim(0, 0, guild_in_flight, user_in_flight)).full()
 
 
-_IN_FLIGHT = (
-    select(jobs.c.guild_id, jobs.c.user_id, func.count().label("count_"))
-    .where(CLAIMED)
-    .group_by(jobs.c.guild_id, jobs.c.user_id)
+_GUILDS_AT_FAL = (
+    select(jobs.c.guild_id, func.count()).where(AT_FAL, jobs.c.guild_id.is_not(None)).group_by(jobs.c.guild_id)
 )
-_ALL_AT_FAL = select(func.count()).select_from(jobs).where(CLAIMED, _AT_FAL)
+_USERS_AT_FAL = select(jobs.c.user_id, func.count()).where(AT_FAL).group_by(jobs.c.user_id)
+_ALL_AT_FAL = select(func.count()).select_from(jobs).where(AT_FAL)
 # SKIP LOCKED (PostgreSQL): somebody who cancels a job has its row and waits for the queue, which is ours now.
 _ROWS = select(jobs).where(QUEUED, jobs.c.id.in_(bindparam("ids", expanding=True))).with_for_update(skip_locked=True)
 _TAKE = (

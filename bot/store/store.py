@@ -183,7 +183,7 @@ class Store:
         Args:
             lease_s: how long nobody else may adopt them; see `keep_leases`.
             in_flight: most jobs that all processes together have at fal, 0 for any number.
-            guild_in_flight: most claimed jobs of one server, 0 for any number; others go before who has as many.
+            guild_in_flight: most of them of one server, 0 for any number; others go before who has as many.
             user_in_flight: the same for one person.
         """
         ask = AskClaim(limit, lease_s, guild_in_flight, user_in_flight, in_flight)
@@ -332,7 +332,7 @@ class Store:
         return await self._database.read(partial(place, ask=ask))
 
     async def full(self, guild_in_flight: int, user_in_flight: int) -> Full:
-        """Who has as many jobs under way as these caps allow (0: any number)."""
+        """Who has as many jobs at fal as these caps allow (0: any number)."""
         if not guild_in_flight and not user_in_flight:
             return Full()
         work = partial(full, guild_in_flight=guild_in_flight, user_in_flight=user_in_flight)

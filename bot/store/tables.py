@@ -95,7 +95,7 @@ jobs = Table(
     #: fal's id, out of `request_json`; stays when the content is deleted.
     Column("request_id", Text),
     Index("ix_jobs_queue", "flow_id", "user_id", "seq", sqlite_where=_IN_QUEUE, postgresql_where=_IN_QUEUE),
-    Index("ix_jobs_claimed", "guild_id", "user_id", sqlite_where=_CLAIMED, postgresql_where=_CLAIMED),
+    Index("ix_jobs_claimed", "guild_id", "user_id", "state", sqlite_where=_CLAIMED, postgresql_where=_CLAIMED),
     Index("ix_jobs_held", "guild_id", sqlite_where=_HELD, postgresql_where=_HELD),
     Index("ix_jobs_lease", "lease_owner", "seq", sqlite_where=_CLAIMED, postgresql_where=_CLAIMED),
     Index("ix_jobs_request", "request_id", sqlite_where=_HAS_REQUEST, postgresql_where=_HAS_REQUEST),

@@ -26,6 +26,8 @@ from bot.store.tables import fairness, flow_users, flows, jobs
 QUEUED = text("jobs.state = 'queued'")
 HELD = text("jobs.state = 'held'")
 CLAIMED = text("jobs.state IN ('submitting', 'running', 'finished')")
+#: What counts against caps. The first part names the partial index.
+AT_FAL = text("jobs.state IN ('submitting', 'running', 'finished') AND jobs.state <> 'finished'")
 
 #: Flow and person.
 Key = tuple[int, int]
@@ -469,6 +471,7 @@ _COUNT_USERS = (
 )
 
 __all__ = [
+    "AT_FAL",
     "CLAIMED",
     "HELD",
     "QUEUED",

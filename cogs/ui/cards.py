@@ -151,9 +151,9 @@ def progress_text(progress: Progress) -> str:
 def _waiting_text(progress: WaitingHere) -> str:
     match progress.capped_by:
         case "user":
-            return "Waiting until one of yours under way is done."
+            return "Waiting until one of yours is painted."
         case "guild":
-            return "Waiting until another one of this server is done."
+            return "Waiting until another one of this server is painted."
         case None if progress.ahead:
             return f"Waiting: {text.count(progress.ahead, 'request')} before yours."
         case _:

@@ -16,7 +16,7 @@ from cogs.ui.cards import BLUE, Card
 
 _TURNS_IN_SERVER = "Servers take turns, and within a server people do, so nobody's long list holds up the others."
 _TURNS_OUTSIDE = "Servers and people take turns, so nobody's long list holds up the others."
-_NEXT = "When one is done, the next one starts."
+_NEXT = "When one is painted, the next one starts."
 _FAL_AWAY = "fal.ai does not answer just now. I keep asking; nothing is lost."
 _HANDING = "It is just being handed to fal.ai."
 _ANSWER_LOST = (
@@ -69,9 +69,9 @@ def _queued(why: Why, place: Place, *, own: bool) -> Iterator[str]:
     match place.capped_by:
         case "user":
             whose = "of yours" if own else "of the same person"
-            yield f"{_are(place.own_in_flight, whose)} under way, the most at once for one person. {_NEXT}"
+            yield f"{_are(place.own_in_flight, whose)} at fal.ai, the most at once for one person. {_NEXT}"
         case "guild":
-            yield f"{_are(place.guild_in_flight, 'of this server')} under way, the most at once for it. {_NEXT}"
+            yield f"{_are(place.guild_in_flight, 'of this server')} at fal.ai, the most at once for it. {_NEXT}"
         case "global":
             places = "The one place" if caps.all == 1 else f"All {caps.all} places"
             yield f"{places} at fal.ai {'is' if caps.all == 1 else 'are'} taken. {_NEXT}"
@@ -146,7 +146,7 @@ def _counts(why: Why, *, own: bool) -> str:
         return ""
     counts = [f"At fal.ai now: {_of(place.in_flight, caps.all)}"]
     if why.job.actor.guild_id is not None:
-        counts.append(f"under way of this server: {_of(place.guild_in_flight, caps.guild)}")
+        counts.append(f"of this server: {_of(place.guild_in_flight, caps.guild)}")
     counts.append(f"{'yours' if own else 'of the same person'}: {_of(place.own_in_flight, caps.user)}")
     return " · ".join(counts)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bot.jobs.job import JobState
 from bot.sandbox.discord import Message
 from bot.sandbox.discord.world import PATRON_ROLE_ID
 from bot.settings import LimitSettings, Tier
@@ -123,6 +124,29 @@ async def test_a_servers_own_limits_hold_at_once_and_leave_no_trace_when_they_ar
     assert (moments(later)[0] - datetime.now(UTC)).total_seconds() <= 2
     await place.until(lambda: datetime.now(UTC) >= moments(later)[0])
     await place.paint("nia")
+
+
+@under()
+async def test_a_server_bounds_the_requests_under_way_in_it_and_says_so(place: Place) -> None:
+    shown = (await place.run("mo", "general", "settings limits", {"server_concurrent": 1})).message.text()
+    assert "1 request at the same time for the whole server" in shown
+    assert "Set by this server: requests at the same time for the whole server." in shown
+    easel = Easel(place.fal)
+    first = await place.imagine("nia", prompt="first")
+    message = (await place.imagine("ada", prompt="second")).message
+    assert message.ephemeral
+    assert "This server already has 1 request under way, the most at once." in message.text()
+    left = (await place.run("ada", "general", "usage")).message.text()
+    assert "This server has as many requests under way as it may" in left
+    assert "**0 pictures** right now." in left
+    elsewhere = await place.imagine("ada", "dm", prompt="elsewhere")
+    easel.free()
+    await place.picture(first)
+    await place.picture(elsewhere)
+    await place.state(first, JobState.DELIVERED)
+    await place.paint("ada")
+    shown = (await place.run("mo", "general", "settings limits", {"server_concurrent": 0})).message.text()
+    assert "for the whole server\n" not in shown.split("Set by")[0].replace("a day for the whole server", "")
 
 
 @pytest.mark.parametrize(

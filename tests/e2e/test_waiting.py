@@ -71,7 +71,7 @@ async def test_a_server_at_its_cap_waits_while_others_go_on_and_the_card_says_so
     await place.painting("first")
     second = await place.imagine("ada", prompt="second")
     await place.until(lambda: "another one of this server" in second.message.text())
-    assert "1 request of this server is under way, the most at once for it." in await reason(place, second)
+    assert "1 request of this server is at fal.ai, the most at once for it." in await reason(place, second)
 
     elsewhere = await place.imagine("ada", "dm", prompt="elsewhere")
     easel.finish("elsewhere")
@@ -90,7 +90,7 @@ async def test_a_person_at_their_cap_is_told_that_it_is_their_own(place: Place) 
     await place.painting("first")
     second = await place.imagine("ada", prompt="second")
     await place.until(lambda: "one of yours" in second.message.text())
-    assert "1 request of yours is under way, the most at once for one person." in await reason(place, second)
+    assert "1 request of yours is at fal.ai, the most at once for one person." in await reason(place, second)
     easel.free()
     await place.picture(second)
 

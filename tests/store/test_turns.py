@@ -308,7 +308,8 @@ async def test_jobs_at_fal_have_a_cap_that_those_being_posted_do_not_fill(store:
     assert len(await store.claim(9, in_flight=2)) == 1
     waiting = await store.place((await store.live_jobs())[-1].id, in_flight=2)
     assert waiting is not None
-    assert (waiting.in_flight, waiting.own_in_flight, waiting.capped_by) == (2, 3, "global")
+    assert (waiting.in_flight, waiting.own_in_flight, waiting.capped_by) == (2, 2, "global")
+    assert await store.claim(9, user_in_flight=2) == await store.claim(9, guild_in_flight=2) == []
     await moved(store, second, JobState.FAILED, failure=FAILURE)
     assert len(await store.claim(9, in_flight=2)) == 1
 

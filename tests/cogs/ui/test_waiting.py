@@ -32,23 +32,23 @@ def said(reason: Why, *, own: bool = True, weight: float = 1.0) -> str:
 def test_a_full_fal_is_named_with_the_place_the_counts_and_the_time() -> None:
     shown = said(why(place=PLACE))
     assert "**4 requests before it**. 9 requests wait in all." in shown
-    assert "All 10 places at fal.ai are taken. When one is done, the next one starts." in shown
+    assert "All 10 places at fal.ai are taken. When one is painted, the next one starts." in shown
     assert "about **10 s**" in shown  # five rounds of 20 s, ten at once
-    assert "At fal.ai now: 10 of 10 · under way of this server: 3 of 3 · yours: 1 of 2" in shown
+    assert "At fal.ai now: 10 of 10 · of this server: 3 of 3 · yours: 1 of 2" in shown
     assert "Servers take turns" in shown
 
 
 def test_each_cap_is_its_own_reason_and_nobody_else_is_blamed() -> None:
     own = replace(PLACE, capped_by="user", own_in_flight=2, own_ahead=1)
-    assert "2 requests of yours are under way, the most at once for one person." in said(why(place=own))
+    assert "2 requests of yours are at fal.ai, the most at once for one person." in said(why(place=own))
     assert "**4 requests before it**, 1 of them yours." in said(why(place=own))
     assert "1 of them by the same person" in said(why(place=own), own=False)
     assert "**1 request before it**, yours." in said(why(place=replace(own, ahead=1)))
     assert "**2 requests before it**, both yours." in said(why(place=replace(own, ahead=2, own_ahead=2)))
     assert "**3 requests before it**, all yours." in said(why(place=replace(own, ahead=3, own_ahead=3)))
-    assert "of the same person are under way" in said(why(place=own), own=False)
+    assert "of the same person are at fal.ai" in said(why(place=own), own=False)
     servers = said(why(place=replace(PLACE, capped_by="guild")))
-    assert "3 requests of this server are under way, the most at once for it." in servers
+    assert "3 requests of this server are at fal.ai, the most at once for it." in servers
     assert "places at fal.ai" not in servers
     free = said(why(place=replace(PLACE, capped_by=None, ahead=0, waiting=1)))
     assert "**Next in line.** 1 request waits in all." in free

@@ -1,0 +1,77 @@
+"""Caps with several processes on one database: two runners that share PostgreSQL and one fal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.catalogue.model import Json
+from bot.fal import Completed, Waiting, Working
+from bot.jobs.job import FalRequest, JobState
+from bot.settings import FalSettings
+from bot.store import Store
+from tests.jobs.test_runner import House, ScriptedFal
+from tests.store.conftest import postgres, postgres_url
+
+__all__ = ["postgres", "postgres_url"]
+
+pytestmark = pytest.mark.postgres
+
+PAINTING_S = 0.02
+JOBS = 12
+
+
+class CountingFal(ScriptedFal):
+    """Remembers how many requests it ever had at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.painted = 0
+
+    async def watch(
+        self, request: FalRequest, *, expected_s: float, age_s: float | None = None
+    ) -> AsyncIterator[Waiting | Working | Completed]:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(PAINTING_S)
+        self.now -= 1
+        self.painted += 1
+        yield Completed(None)
+
+
+@pytest.mark.parametrize(
+    ("caps", "most"),
+    [({"max_in_flight": 3}, 3), ({"guild_jobs_in_flight": 2}, 4), ({"user_jobs_in_flight": 1}, 4)],
+    ids=["all", "server", "person"],
+)
+async def test_two_processes_keep_a_cap_together_and_leave_nobody_waiting(
+    postgres_url: str, caps: dict[str, Json], most: int
+) -> None:
+    fal = CountingFal()
+    stores = [await Store.open(postgres_url) for _ in range(2)]
+    settings = FalSettings.model_validate({"max_in_flight": 0, **caps})
+    houses = [House(store, fal, settings) for store in stores]
+    houses[1].count = 500  # ids of its own
+    tasks = [asyncio.create_task(house.runner.run()) for house in houses]
+    try:
+        asked = []
+        for number in range(JOBS):
+            house = houses[number % 2]
+            asked.append((house, await house.ask(user=number % 4, guild=50 + number % 2)))
+        async with asyncio.timeout(20):
+            for house, job in asked:
+                await house.until(job, JobState.DELIVERED)
+    finally:
+        for house in houses:
+            await house.runner.stop()
+        await asyncio.gather(*tasks)
+        for store in stores:
+            await store.close()
+    assert fal.painted == len(fal.submitted) == JOBS
+    assert 1 < fal.most <= most
+    delivered = Counter(job.id for house in houses for job, _ in house.shown.delivered)
+    assert set(delivered.values()) == {1}
