@@ -37,7 +37,7 @@ from bot.store import Store
 log = logging.getLogger(__name__)
 
 #: Pauses between attempts to reach Discord at start; the last one repeats.
-LOGIN_PAUSES_S = (1, 2, 5, 10, 20, 30, 60)
+LOGIN_PAUSES_S = (1, 2, 5, 10, 15)
 #: The gateway's close code for a token that is not (or no longer) valid.
 _AUTHENTICATION_FAILED = 4004
 _NOT_ACCEPTED = (
@@ -50,6 +50,8 @@ CALLBACK_KEY = "callback_key"
 STARTS = "starts"
 #: Old jobs are deleted this often.
 PURGE_EVERY_S = 6 * 3600
+#: While the database is away: so much sooner.
+PURGE_AGAIN_S = 300
 
 
 def utcnow() -> datetime:
@@ -279,7 +281,12 @@ async def _note_end(store: Store, *, crashed: bool) -> None:
 async def _purge_forever(store: Store, keep_days: int) -> None:
     """Delete what is older than the retention time."""
     while True:
-        deleted = await store.purge(utcnow() - timedelta(days=keep_days))
+        try:
+            deleted = await store.purge(utcnow() - timedelta(days=keep_days))
+        except StoreUnusable as error:
+            log.warning("old jobs are not purged yet", extra={"reason": error.sentence})
+            await asyncio.sleep(PURGE_AGAIN_S)
+            continue
         if deleted:
             log.info("purged old jobs", extra={"jobs": deleted})
         await asyncio.sleep(PURGE_EVERY_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import sys
 from typing import Any
 
 import aiohttp
@@ -30,6 +31,10 @@ COGS = (
 
 #: Connections to Discord. Deliveries use at most a part (see cogs.delivery), so that first answers always find one.
 MAX_CONNECTIONS = 96
+#: The longest pause between attempts to reach the gateway.
+LONGEST_RECONNECT_S = 15.0
+#: A connection to Discord that is silent for this long in the middle of a request is given up (aiohttp: five minutes).
+SILENCE_S = 20.0
 #: How long a stop waits for commands to say their answer.
 ANSWERS_S = 0.8
 #: How the names of discord.py's tasks for commands, presses and listeners begin.
@@ -46,6 +51,22 @@ def point_discord_at(settings: DiscordSettings) -> None:
         discord.http.Route.BASE = settings.api_url.rstrip("/")
     if settings.gateway_url != usual.gateway_url:
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
+
+
+class ReconnectPauses(discord.backoff.ExponentialBackoff[Any]):
+    """discord.py's pauses between attempts to reach the gateway, which grow to a quarter of an hour, bounded.
+
+    Only where no connection came about: such an attempt identifies nobody, so it costs none of the day's identifies.
+    """
+
+    def delay(self) -> Any:
+        """Seconds until the next attempt; called while the error of the last one is handled."""
+        pause_s = float(super().delay())
+        return pause_s if isinstance(sys.exception(), discord.ConnectionClosed) else min(pause_s, LONGEST_RECONNECT_S)
+
+
+# discord.py 2.7.1 has no option for it; `Client.connect` looks the name up in its module when it is called.
+vars(discord.client)["ExponentialBackoff"] = ReconnectPauses
 
 
 class EaselBot(commands.Bot):
@@ -77,11 +98,21 @@ class EaselBot(commands.Bot):
 
     async def setup_hook(self) -> None:
         """Load the cogs, then register the commands if they changed."""
+        self._mind_silence()
         for name in COGS:
             if name not in self.extensions:  # a login that Discord let fail half-way is tried again
                 await self.load_extension(name)
         if self.services.settings.discord.sync_commands:
             await self._register_commands()
+
+    def _mind_silence(self) -> None:
+        """Give up requests that Discord does not answer; discord.py makes its session, and has no option for this.
+
+        Not around the calls: cancelled in the middle of a rate limit's pause, discord.py would forget to end it.
+        """
+        session = getattr(self.http, "_HTTPClient__session", None)
+        if isinstance(session, aiohttp.ClientSession):
+            session._timeout = aiohttp.ClientTimeout(total=300.0, sock_connect=10.0, sock_read=SILENCE_S)
 
     async def _register_commands(self) -> None:
         """PUT the command tree unless Discord already holds exactly what we put there last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from random import SystemRandom
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
+#: Pauses between looks whether an answer arrived; for as long as Discord may be asked by the interaction's token.
+LOOK_PAUSES_S = (0.3, 1, 2, 4, 8, *(15,) * 57)
 
 
 async def ask(
@@ -136,8 +139,18 @@ async def _answered_before(interaction: Interaction, job_id: str, error: discord
 
 
 async def _answer_after_all(interaction: Interaction, error: Exception) -> int:
-    """The connection broke: Discord may have shown the card nevertheless. Raises `error` if it did not."""
-    try:
-        return (await interaction.original_response()).id
-    except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError):
-        raise error from None
+    """The connection broke: Discord may have shown the card nevertheless. Raises `error` if it did not.
+
+    While Discord is away nobody knows; meanwhile nothing is started, and nothing that somebody may see is given up.
+    """
+    for pause_s in (*LOOK_PAUSES_S, None):
+        try:
+            return (await interaction.original_response()).id
+        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as failure:
+            told = isinstance(failure, discord.HTTPException) and failure.status < 500 and failure.status != 429
+            if told or pause_s is None:
+                raise error from None
+        except discord.DiscordException:
+            raise error from None
+        await asyncio.sleep(pause_s)
+    raise error

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: discord.py repeats neither resets (errno 104 on Linux) nor 503; the sum outlasts a short outage of Discord.
-RETRY_PAUSES_S = (0.3, 1, 2, 4, 8, 15, 30, 60, 60, 60, 60, 60)
+#: discord.py repeats neither resets (errno 104 on Linux) nor 503.
+#: An hour in all: what is painted must not be lost while Discord is away. Short, so that it is soon there afterwards.
+RETRY_PAUSES_S = (0.3, 1, 2, 4, 8, *(15,) * 240)
 #: The longest Retry-After that is honoured.
 LONGEST_RETRY_S = 120.0
 #: A token this close to its end is not used for uploads any more.
@@ -281,6 +282,11 @@ class DiscordDelivery:
             done, message_id = await self._try(job, lambda: self._follow_up(job, *content()))
             if done:
                 return message_id
+        if job.reply.token and not self._token_lives(job):
+            # By our clock, which may be wrong; Discord has the last word.
+            done, message_id = await self._try(job, lambda: self._patch_original(job, *content()))
+            if done:
+                return message_id
         raise Undeliverable
 
     async def _try(
@@ -303,7 +309,7 @@ class DiscordDelivery:
                 reason, asked_s = "rate limit", min(error.retry_after, LONGEST_RETRY_S)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 reason, asked_s = type(error).__name__, 0.0
-            if pause_s is None or not (self._token_lives(job) or job.reply.bot_can_post):
+            if pause_s is None or not (job.reply.token or job.reply.bot_can_post):
                 return False, None
             wait_s = max(pause_s, asked_s)
             log.info("delivery tried again", extra={"job": job.id, "reason": reason, "pause_s": wait_s})
@@ -339,7 +345,7 @@ class DiscordDelivery:
     def _nonce_forgotten(self, job: Job) -> bool:
         """Whether an earlier process may have posted this so long ago that Discord no longer knows the nonce."""
         since = job.finished_at or job.ended_at
-        return since is not None and (self._bot.services.clock() - since).total_seconds() > NONCE_LIFE_S
+        return since is not None and abs((self._bot.services.clock() - since).total_seconds()) > NONCE_LIFE_S
 
     async def _posted_before(self, channel: discord.PartialMessageable, job: Job, *, with_pictures: bool) -> int | None:
         """The message that shows this end of the job already, found by its file name or its buttons."""

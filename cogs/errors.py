@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot.errors import EaselError
+from bot.errors import EaselError, StoreUnusable
 from bot.logs import incident
 from cogs.ui.text import clean
 
@@ -71,6 +71,13 @@ async def setup(bot: EaselBot) -> None:
 
 
 def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> str:
+    if isinstance(error, StoreUnusable):
+        code = incident()
+        log.error("the database is away", extra={"code": code, "reason": error.sentence})
+        return (
+            f"I can't look at or change my records just now (code {code}), so I did not start this. No quota was used. "
+            "Please try again in a minute; pictures under way come when it works again."
+        )
     if isinstance(error, EaselError):
         log.debug("refused", extra={"interaction": interaction.id, "code": error.code})
         return clean(error.sentence)  # it may quote what was typed

@@ -350,7 +350,7 @@ class Fal:
         log.warning("no usable result", extra={"request": request.request_id, "status": answer.status})
         if answer.ok:
             return ResultUnusable("its answer could not be read")
-        if answer.status == 404:
+        if answer.status == 404 and answer.object() is not None:  # a page of a gateway does not know
             return ResultUnusable("the result is no longer there")
         # A JSON 5xx is the model's or fal's own word about this job; a page of a gateway says only that fal is away.
         if answer.status >= 500 and answer.object() is not None:

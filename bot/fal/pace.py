@@ -30,8 +30,8 @@ class Pace:
     # Pauses for everything polled while fal answers nothing useful.
     outage_min_s: float = 0.5
     outage_max_s: float = 15.0
-    #: The longest Retry-After that is honoured.
-    retry_after_max_s: float = 120.0
+    #: The longest Retry-After that is honoured; an outage may be over long before what a gateway guesses.
+    retry_after_max_s: float = 30.0
 
     #: A stream without a byte for this long is taken for dead (fal's own client allows 15 s).
     stream_idle_s: float = 45.0

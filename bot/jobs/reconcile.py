@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,10 @@ log = logging.getLogger(__name__)
 LOOK_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 #: fal's clock and ours may differ by this much.
 CLOCK_DIFFERENCE = timedelta(minutes=2)
+#: And by this much where one of them is wrong; the last look reaches so far, before anything is sent again.
+WRONG_CLOCK = timedelta(minutes=65)
+#: How long past its time a request is looked for whose list can't be read: then fal can take no order either.
+MOST_BLIND_S = 900.0
 
 
 class Lister(Protocol):
@@ -57,12 +62,20 @@ class Reconciler:
     """Looks for lost requests."""
 
     def __init__(
-        self, *, fal: Lister, records: Records, clock: Callable[[], datetime], wait_s: float, store_payloads: bool
+        self,
+        *,
+        fal: Lister,
+        records: Records,
+        clock: Callable[[], datetime],
+        wait_s: float,
+        store_payloads: bool,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fal = fal
         self._records = records
         self._clock = clock
         self._wait_s = wait_s
+        self._timer = timer
         self._store_payloads = store_payloads
         self._lost: dict[tuple[str, int], _Lost] = {}
         #: Request ids handed out in this process, not yet on record.
@@ -81,47 +94,59 @@ class Reconciler:
             lost.heard.set()
 
     async def find(
-        self, job: Job, sent: Mapping[str, Json], *, listed: bool, deadline: datetime | None = None
+        self, job: Job, sent: Mapping[str, Json], *, listed: bool, age_s: float, wait_s: float | None = None
     ) -> FalRequest | None:
         """The request fal took for this attempt, or None when it has not turned up within the time.
+
+        While fal's list can't be read, it is not known to be missing there, so the time is then longer.
 
         Args:
             sent: what identifies the request among others: its arguments, without addresses of uploads.
             listed: whether fal keeps the payload of this model's requests.
-            deadline: when to stop looking; by default `wait_s` after the attempt.
+            age_s: seconds since the attempt.
+            wait_s: how long to look; by default until the attempt is as old as was said at the beginning.
         """
         attempted_at = job.submitted_at or job.created_at
-        until = deadline or attempted_at + timedelta(seconds=self._wait_s)
+        until_s = self._timer() + (max(self._wait_s - age_s, 0.0) if wait_s is None else wait_s)
+        blind_until_s = until_s + (0.0 if wait_s == 0 else MOST_BLIND_S)
         lost = self._lost.setdefault((job.id, job.attempts), _Lost())
         log.warning("a submit's answer is missing", extra={"job": job.id, "attempt": job.attempts})
         try:
             for pause_s in _pauses():
+                left_s, blind = until_s - self._timer(), False
                 if not lost.heard.is_set() and listed and self._store_payloads:
-                    lost.request_id = await self._look(job, sent, attempted_at)
+                    try:
+                        apart = WRONG_CLOCK if left_s <= 0 else CLOCK_DIFFERENCE
+                        lost.request_id = await self._look(job, sent, attempted_at, apart)
+                    except EaselError as error:
+                        blind = True
+                        log.info("fal's list of requests can't be read", extra={"job": job.id, "reason": error.code})
                 if lost.request_id is not None:
                     log.info("the missing request is found", extra={"job": job.id, "request": lost.request_id})
                     return self._fal.request_for(job.order.endpoint, lost.request_id)
-                left_s = (until - self._clock()).total_seconds()
-                if left_s <= 0 or lost.heard.is_set():
+                if lost.heard.is_set() or (left_s <= 0 and not (blind and self._timer() < blind_until_s)):
                     return None
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(min(pause_s, left_s)):
+                    async with asyncio.timeout(min(pause_s, left_s) if left_s > 0 else pause_s):
                         await lost.heard.wait()
         finally:
             self._lost.pop((job.id, job.attempts), None)
         return None
 
-    async def _look(self, job: Job, sent: Mapping[str, Json], attempted_at: datetime) -> str | None:
-        """The oldest matching request that belongs to nobody."""
-        try:
-            found = await self._fal.find_requests(
-                job.order.endpoint, since=attempted_at - CLOCK_DIFFERENCE, until=self._clock() + CLOCK_DIFFERENCE
-            )
-            fitting = [one.request_id for one in found or () if matches(sent, one)]
-            taken = await self._records.known_requests(fitting) | self._taken if fitting else set()
-        except EaselError as error:
-            log.info("fal's list of requests can't be read", extra={"job": job.id, "reason": error.code})
-            return None
+    async def _look(self, job: Job, sent: Mapping[str, Json], attempted_at: datetime, apart: timedelta) -> str | None:
+        """The oldest matching request that belongs to nobody.
+
+        Args:
+            apart: how far fal's clock and ours may be apart.
+
+        Raises:
+            EaselError: the list, or our own records, can't be read.
+        """
+        found = await self._fal.find_requests(
+            job.order.endpoint, since=attempted_at - apart, until=self._clock() + apart
+        )
+        fitting = [one.request_id for one in found or () if matches(sent, one)]
+        taken = await self._records.known_requests(fitting) | self._taken if fitting else set()
         free = next((request_id for request_id in fitting if request_id not in taken), None)
         if free is not None:
             self._taken.add(free)

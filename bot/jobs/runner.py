@@ -8,6 +8,7 @@ answer, a post with the record of its message) runs in tasks of its own that a s
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine
@@ -33,6 +34,7 @@ from bot.errors import (
     Refusal,
     ResultUnusable,
     ResultWithheld,
+    StoreUnusable,
 )
 from bot.fal import CancelAnswer, Completed, Fal, Waiting, Working, read_progress
 from bot.jobs.callbacks import Callbacks
@@ -84,7 +86,7 @@ SECRETS = frozenset({"openai_api_key"})
 #: Where one process cares for a job.
 CLAIMED = frozenset({JobState.SUBMITTING, JobState.RUNNING, JobState.FINISHED})
 #: How long a job waits for the first answer to the interaction before it starts anyway.
-ANSWER_WAIT_S = 10.0
+ANSWER_WAIT_S = 900.0
 #: How long after another process accepted a job its answer may still be on the way: Discord takes it for 3 s.
 ANSWERED_WITHIN_S = 5.0
 #: Pauses between looks whether that answer is on record; the last one repeats.
@@ -96,10 +98,14 @@ SETTLED_S = 2.0
 #: How often a process looks whether somebody cancelled its jobs at another one, and how long that one waits for it.
 WISHES_S = 1.0
 CANCEL_ELSEWHERE_S = 5.0
-#: Pauses between submits that certainly never left (connection refused, no such host).
-UNREACHABLE_PAUSES_S = (1, 2, 4, 8, 15, 30, 30)
-#: Pauses between tries to fetch what fal has finished, 15 minutes in all.
-PATIENCE_PAUSES_S = (2, 4, 8, 15, 30, *(60,) * 14)
+#: Pauses between submits that certainly never left (connection refused, no such host), 15 minutes in all.
+UNREACHABLE_PAUSES_S = (1, 2, 4, 8, *(15,) * 59)
+#: Pauses between tries to fetch what fal has finished, 15 minutes in all; short, so that an outage is soon made good.
+PATIENCE_PAUSES_S = (2, 4, 8, *(15,) * 59)
+#: Pauses between tries to put on record what has happened, while the database is away; the last one repeats.
+STORE_PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
+#: How soon a person is told that the database does not take their request; Discord waits for three seconds.
+ACCEPT_WITHIN_S = 2.0
 #: Weight of the newest painting in the expected time of its model.
 LEARNING_RATE = 0.3
 #: A callback is waited for this many times the usual duration before fal is watched, and at least so long.
@@ -108,7 +114,7 @@ LEAST_CALLBACK_WAIT_S = 15.0
 #: A job that others are watched for in its place asks again whether it shall be itself.
 SCOUT_AGAIN_S = 30.0
 #: A job found after its deadline (a long stop) is still looked at for this long.
-LEAST_WATCH_S = 5.0
+LEAST_WATCH_S = 60.0
 #: Paintings whose time is written down at every tick, at most; enough to learn from.
 DURATIONS_A_TICK = 10
 #: How long the store's word on what waits is good while caps may be what keeps a claim from finding anything.
@@ -268,6 +274,8 @@ class Runner:
         self._unwanted: set[str] = set()
         #: fal may have called back about these while nobody could listen.
         self._look_at_once: set[str] = set()
+        #: When this process submitted them, by the event loop's clock, which nobody sets.
+        self._attempted_s: dict[str, float] = {}
         #: Claimed, and certain that no POST of theirs is at fal.
         self._unsent: dict[str, Job] = {}
         #: Their answer from fal got lost, and they are looked for there.
@@ -303,11 +311,15 @@ class Runner:
         """
         self._answers[new.id] = _Answer()
         try:
-            outcome = await self._store.accept(new, policy, max_waiting=self._max_waiting)
+            outcome = await self._store.accept(new, policy, max_waiting=self._max_waiting, within_s=ACCEPT_WITHIN_S)
         except Overloaded as error:
             self._answers.pop(new.id, None)
             metrics.JOBS_REFUSED.labels(error.code).inc()
             raise self._overloaded(error) from None
+        except StoreUnusable:
+            self._answers.pop(new.id, None)
+            self._unwanted.add(new.id)  # should its COMMIT have taken after all: the person was told that it did not
+            raise
         except BaseException:
             self._answers.pop(new.id, None)
             raise
@@ -338,7 +350,11 @@ class Runner:
             event.set()
         elsewhere = self._store.shared and job_id not in self._lives
         if message_id is not None and (elsewhere or job_id in self._waiting):
-            await self._store.note(job_id, message_id=message_id)
+            try:
+                await self._store.note(job_id, message_id=message_id)
+            except StoreUnusable as error:  # the job goes on, and so does what we know of it
+                log.warning("the first answer is not on record yet", extra={"job": job_id, "reason": error.sentence})
+                return
             if job_id not in self._waiting and job_id not in self._lives:
                 self._messages.pop(job_id, None)
 
@@ -346,14 +362,16 @@ class Runner:
         """The first answer never reached the person: nothing is started, nothing is spent."""
         # The wish first: a claim in this very moment then finds it before it submits.
         self._unwanted.add(job_id)
-        job = await self._store.note(job_id, cancel_requested=True, told=True)
-        still_queued = job is not None and job.state is JobState.QUEUED
-        if job is not None and still_queued and await self._cancelled(job, "The first answer did not reach Discord."):
-            self._unwanted.discard(job_id)
-        self._waiting.pop(job_id, None)
-        event = self._answers.pop(job_id, None)
-        if event is not None:
-            event.set()
+        try:
+            job = await self._surely(lambda: self._store.note(job_id, cancel_requested=True, told=True))
+            queued = job is not None and job.state is JobState.QUEUED
+            if job is not None and queued and await self._cancelled(job, "The first answer did not reach Discord."):
+                self._unwanted.discard(job_id)
+            self._waiting.pop(job_id, None)
+        finally:
+            event = self._answers.pop(job_id, None)
+            if event is not None:
+                event.set()
 
     async def cancel(self, job_id: str, *, patience_s: float = CANCEL_ELSEWHERE_S) -> CancelOutcome:
         """Stop a job for its owner, here and at fal.
@@ -477,7 +495,7 @@ class Runner:
             raise RuntimeError("attach a delivery before run()")
         self._started_at = self._clock()
         self._noted_alive_s = asyncio.get_running_loop().time()
-        self._durations = dict(await self._store.durations())
+        self._durations = dict(await self._surely(self._store.durations))
         helpers = [
             asyncio.create_task(self._tick_forever(), name="runner-ticks"),
             asyncio.create_task(self._keep_leases_forever(), name="runner-leases"),
@@ -488,7 +506,13 @@ class Runner:
             await self._recover()
             while not self._stopping.is_set():
                 self._wake.clear()
-                if not await self._claim_some():
+                try:
+                    claimed = await self._claim_some()
+                except EaselError:
+                    log.exception("claim failed")
+                    await asyncio.sleep(1)
+                    continue
+                if not claimed:
                     await self._wake.wait()
         finally:
             for helper in helpers:
@@ -534,9 +558,8 @@ class Runner:
                 user_in_flight=self._settings.user_jobs_in_flight,
             )
         except EaselError:
-            log.exception("claim failed")
-            await asyncio.sleep(1)
-            return True
+            self._look_around = True  # for what waited when it was set to False above
+            raise
         for job in claimed:
             self._waiting.pop(job.id, None)
             if self._store.shared and _now_s() >= self._placed.get(job.id, 0):
@@ -577,7 +600,8 @@ class Runner:
     async def _relearn_waiting(self) -> None:
         """What really waits, by the store; what was accepted while it was being read waits too."""
         before = set(self._waiting)
-        queued = {job.id: job for job in await self._store.queued_jobs()}
+        found = await self._surely(self._store.queued_jobs)
+        queued = {job.id: job for job in found}
         self._waiting = queued | {job_id: job for job_id, job in self._waiting.items() if job_id not in before}
 
     async def _recover(self) -> None:
@@ -635,7 +659,9 @@ class Runner:
     async def _adopt(self, orphans: Collection[str] = ()) -> int:
         """Take over what no living process cares for; how many."""
         adopted = 0
-        while jobs := await self._store.adopt(lease_s=self._lease_s, limit=ADOPTED_AT_ONCE, orphans=orphans):
+        while jobs := await self._surely(
+            partial(self._store.adopt, lease_s=self._lease_s, limit=ADOPTED_AT_ONCE, orphans=orphans)
+        ):
             orphans = ()
             for job in jobs:
                 self._look_at_once.add(job.id)
@@ -646,12 +672,16 @@ class Runner:
 
     async def _keep_leases_forever(self) -> None:
         """Hold on to our jobs; stop working on one that another process has taken over."""
+        pause_s = self._lease_s / 3
         while True:
-            await asyncio.sleep(self._lease_s / 3)
+            await asyncio.sleep(pause_s)
             try:
                 await self._keep_leases()
             except EaselError:
                 log.exception("leases not kept")
+                pause_s = min(1.0, self._lease_s / 3)  # they may have run out when the database is back
+            else:
+                pause_s = self._lease_s / 3
 
     async def _keep_leases(self) -> None:
         before, began_s = set(self._lives), _now_s()
@@ -707,6 +737,7 @@ class Runner:
     def _end_of_life(self, job_id: str, _task: asyncio.Task[None]) -> None:
         self._lives.pop(job_id, None)
         self._messages.pop(job_id, None)
+        self._attempted_s.pop(job_id, None)
         self._unwanted.discard(job_id)
         self._look_at_once.discard(job_id)
         self._placed.pop(job_id, None)
@@ -766,7 +797,8 @@ class Runner:
             self._unsent[job.id] = job
         if not await self._was_answered(job, unsure=unsure):
             self._unwanted.add(job.id)
-            await self._store.note(job.id, cancel_requested=True, told=True)  # nobody waits for it, or for a word
+            # Nobody waits for it, or for a word.
+            await self._surely(lambda: self._store.note(job.id, cancel_requested=True, told=True))
         refused, losses = False, 0
         while True:
             if unsure:
@@ -800,16 +832,17 @@ class Runner:
         self._publish(job, FalAway())
         if job.cancel_requested or job.id in self._unwanted:
             wait_s = 0.0  # one look: what nobody wants is not waited for
-        deadline = None if wait_s is None else self._clock() + timedelta(seconds=wait_s)
         self._sought.add(job.id)
         try:
-            return await self._reconciler.find(job, sent, listed=model.store_payload, deadline=deadline)
+            return await self._reconciler.find(
+                job, sent, listed=model.store_payload, age_s=self._age_s(job), wait_s=wait_s
+            )
         finally:
             self._sought.discard(job.id)
 
     async def _again(self, job: Job) -> Job | None:
         """The next attempt, on record as a possible double; None when the job has moved elsewhere."""
-        again = await self._store.resubmit(job)
+        again = await self._surely(lambda: self._store.resubmit(job))
         if again is not None:
             metrics.POSSIBLE_DOUBLES.inc()
             log.warning("submitting again, possibly a double", extra={"job": job.id, "attempt": again.attempts})
@@ -850,7 +883,7 @@ class Runner:
         """False when the process that accepted it has died before its answer; what is cancelled meanwhile is noted."""
         until_s = _now_s() + ANSWERED_WITHIN_S
         for pause_s in chain(ANSWER_LOOKS_S, repeat(ANSWER_LOOKS_S[-1])):
-            now = await self._store.job(job.id)
+            now = await self._surely(lambda: self._store.job(job.id))
             if now is not None and now.cancel_requested:
                 self._unwanted.add(job.id)
             if now is None or now.cancel_requested or now.reply.message_id is not None:
@@ -864,7 +897,7 @@ class Runner:
         model = self._model(job)
         order = with_pictures(job.order, await self._upload_inputs(model, job))
         request = await self._post(job, model, self._arguments(model, job, order))
-        return await self._advance(job, JobState.RUNNING, request=request, **self._known_message(job))
+        return await self._advance(job, JobState.RUNNING, request=request)
 
     def _arguments(self, model: Model, job: Job, order: Order) -> dict[str, Json]:
         secret = self._settings.openai_api_key
@@ -882,6 +915,7 @@ class Runner:
         certain = self._unsent.pop(job.id, None) is not None
         self._wake.set()  # there is room for another claim
         for pause_s in (*UNREACHABLE_PAUSES_S, None):
+            self._attempted_s[job.id] = asyncio.get_running_loop().time()
             try:
                 return await self._fal.submit(
                     model.endpoint,
@@ -1073,7 +1107,7 @@ class Runner:
             return
         await self._others_have_settled(job.id)
         await self._shown_by().tell(job)
-        await self._store.note(job.id, told=True)
+        await self._surely(lambda: self._store.note(job.id, told=True))
 
     async def _others_have_settled(self, job_id: str) -> None:
         """No edit by another process that thought the job still waits can land after what is shown next."""
@@ -1083,7 +1117,7 @@ class Runner:
 
     async def _fail(self, job_id: str, failure: Failure) -> None:
         """Write the end and tell the person; the reservation is released with it."""
-        job = await self._store.job(job_id)
+        job = await self._surely(lambda: self._store.job(job_id))
         if job is None or job.state in TERMINAL:
             return
         if job.cancel_requested:
@@ -1156,7 +1190,7 @@ class Runner:
 
     async def _advance(self, job: Job, to: JobState, **changes: Any) -> Job | None:
         """Move in the store; None when somebody else moved the job first (a cancel, an erasure)."""
-        moved = await self._store.advance(job, to, **changes)
+        moved = await self._put_on_record(job, to, **{**self._known_message(job), **changes})
         if moved is not None:
             _count_end(moved)
             if self._capped and moved.state is not JobState.RUNNING:
@@ -1166,6 +1200,36 @@ class Runner:
         if moved is None:
             log.info("job moved elsewhere", extra={"job": job.id, "wanted": to.value})
         return moved
+
+    async def _put_on_record(self, job: Job, to: JobState, **changes: Any) -> Job | None:
+        """The move, as soon as the database takes it: what has happened outside must not be forgotten."""
+        unsure = False
+
+        async def move() -> Job | None:
+            nonlocal unsure
+            before, unsure = unsure, True
+            moved = await self._store.advance(job, to, **changes)
+            if moved is None and before:
+                # An earlier try may have been committed although its answer was lost.
+                found = await self._store.job(job.id)
+                return found if found is not None and (found.state, found.fence) == (to, job.fence) else None
+            return moved
+
+        return await self._surely(move)
+
+    async def _surely(self, work: Callable[[], Awaitable[T]]) -> T:
+        """A call to the store that outlasts its outages; a stop ends the waiting."""
+        for tries in itertools.count():
+            try:
+                return await work()
+            except StoreUnusable as error:
+                if self._stopping.is_set():
+                    raise
+                if tries == 0:
+                    log.warning("the database is away; trying again", extra={"reason": error.sentence})
+                pause_s = STORE_PAUSES_S[min(tries, len(STORE_PAUSES_S) - 1)]
+                await self._pause(pause_s * random.uniform(0.8, 1.2))
+        raise AssertionError("it counts for ever")
 
     async def _guard(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to the end even if the caller is cancelled; `stop` waits for it."""
@@ -1192,6 +1256,9 @@ class Runner:
         return model
 
     def _age_s(self, job: Job) -> float:
+        """Seconds since its submit; by a clock that may have been set meanwhile only where another process did that."""
+        if job.id in self._attempted_s:
+            return asyncio.get_running_loop().time() - self._attempted_s[job.id]
         since = job.submitted_at or job.created_at
         return max((self._clock() - since).total_seconds(), 0)
 

@@ -24,8 +24,8 @@ DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 MAX_INPUT_BYTES = 25 * 1024 * 1024
 MAX_INPUT_PIXELS = 32_000_000
 FETCH_TIMEOUT_S = 30.0
-#: Pauses before the same attachment is asked for again.
-FETCH_PAUSES_S = (0.3, 1.5)
+#: Pauses before the same attachment is asked for again, five minutes in all: Discord's storage may be away.
+FETCH_PAUSES_S = (0.3, 1.5, 4, 8, *(15,) * 19)
 #: A mask whose shape differs by more than this was made for another picture.
 MAX_SHAPE_DIFFERENCE = 0.03
 

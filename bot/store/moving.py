@@ -16,7 +16,7 @@ from bot.store.books import resolve
 from bot.store.dialect import lease_now_us
 from bot.store.rows import job_from, readable
 from bot.store.tables import jobs
-from bot.store.times import from_us, maybe_from_us, to_us
+from bot.store.times import WRONG_CLOCK_US, from_us, maybe_from_us, to_us
 from bot.store.turns import Lines
 
 
@@ -146,7 +146,7 @@ class _Round:
     def _blank_token(self, job_id: str) -> None:
         row = self._rows[job_id]
         over = row["ended_us"] is not None and row["told"]
-        if row["token"] and (over or row["token_expires_us"] <= self._now_us):
+        if row["token"] and (over or row["token_expires_us"] <= self._now_us - WRONG_CLOCK_US):
             self._set(job_id, {"token": ""})
 
     def write(self) -> None:

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: Discord gives a command three seconds in all.
+_PREFERENCES_WITHIN_S = 2.0
 #: Rows read and decoded between two breaths of the event loop.
 _PAGE = 500
 _CHECKPOINT_TRIES = 20
@@ -158,8 +160,13 @@ class Store:
 
     # ------------------------------------------------------------------ the life of a job
 
-    async def accept(self, new: NewJob, policy: Policy, *, max_waiting: int) -> Accepted | Refused | Duplicate:
+    async def accept(
+        self, new: NewJob, policy: Policy, *, max_waiting: int, within_s: float | None = None
+    ) -> Accepted | Refused | Duplicate:
         """Check the limits, reserve and queue, in one transaction; the interaction id is the key.
+
+        Args:
+            within_s: raise StoreUnusable, and write nothing, when the database has not got to it by then.
 
         Raises:
             Overloaded: `max_waiting` jobs wait already.
@@ -167,7 +174,7 @@ class Store:
         """
         if new.order.images < 1 or policy.weight <= 0:
             raise ValueError("a job needs at least one image and a weight above 0")
-        return await self._writer.run(self._accepting, Ask(new, policy, max_waiting))
+        return await self._writer.run(self._accepting, Ask(new, policy, max_waiting), within_s=within_s)
 
     async def claim(
         self,
@@ -390,8 +397,15 @@ class Store:
     # ------------------------------------------------------------------ preferences and odds and ends
 
     async def preferences(self, user_id: int, guild_id: int | None) -> Preferences:
-        """What the person and the server chose; on PostgreSQL as it was some seconds ago, unless changed here."""
-        return await self._recent.preferences(user_id, guild_id)
+        """What the person and the server chose; on PostgreSQL as it was some seconds ago, unless changed here.
+
+        Somebody waits for it, so it fails soon where the server hangs.
+        """
+        try:
+            async with asyncio.timeout(_PREFERENCES_WITHIN_S):
+                return await self._recent.preferences(user_id, guild_id)
+        except TimeoutError as error:
+            raise StoreUnusable(f"The database {self._database.place} does not answer in time.") from error
 
     async def set_user_model(self, user_id: int, endpoint: str | None) -> None:
         """A person's own default model; None forgets it."""

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+#: Our clock may be wrong by an hour; what can't be undone waits for so much longer.
+WRONG_CLOCK_US = 65 * 60 * 1_000_000
 
 
 def utcnow() -> datetime:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, select, text, update
 from bot.store.choices import write_meta
 from bot.store.outcomes import Erased
 from bot.store.tables import balances, fairness, flow_users, flows, jobs, ledger, metadata, pacing, people
-from bot.store.times import day_of, from_us
+from bot.store.times import WRONG_CLOCK_US, day_of, from_us
 from bot.store.turns import lock_queue, miscounted
 
 #: Accounts are kept a little longer than the day they count for.
@@ -95,7 +95,8 @@ def _close_accounts(connection: Connection, before_day: int) -> None:
 
 def blank_dead_tokens(connection: Connection, now_us: int) -> None:
     """Forget the interaction tokens that Discord no longer takes."""
-    connection.execute(update(jobs).where(text("jobs.token <> ''"), jobs.c.token_expires_us <= now_us).values(token=""))
+    dead = jobs.c.token_expires_us <= now_us - WRONG_CLOCK_US
+    connection.execute(update(jobs).where(text("jobs.token <> ''"), dead).values(token=""))
 
 
 # ---------------------------------------------------------------------- inspection

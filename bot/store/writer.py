@@ -33,6 +33,20 @@ class _Waiting:
     batch: Batch[Any, Any]
     request: Any
     done: asyncio.Future[Any]
+    #: Its caller has been told that it is not written; true until the end.
+    withdrawn: bool = False
+    #: Only COMMIT is left: it can't be withdrawn any more.
+    committing: bool = False
+
+    def withdraw(self) -> None:
+        """Give it up, unless that is too late."""
+        if not self.committing and not self.done.done():
+            self.withdrawn = True
+            self.done.set_exception(StoreUnusable("The database does not answer in time. Nothing was written."))
+
+
+class _Withdrawn(Exception):
+    """Somebody gave up what has just been done in a transaction: undo all of it."""
 
 
 class Writer:
@@ -54,10 +68,13 @@ class Writer:
         """Whether `run` takes anything."""
         return self._task is not None and not self._closing and not self._task.done()
 
-    async def run(self, batch: Batch[Q, R], request: Q) -> R:
+    async def run(self, batch: Batch[Q, R], request: Q, *, within_s: float | None = None) -> R:
         """Have `request` executed by `batch`, and return its result once it is committed.
 
         A caller that is cancelled while waiting loses the answer, not the write.
+
+        Args:
+            within_s: give up, and certainly do not write it later, when COMMIT has not begun by then.
 
         Raises:
             StoreUnusable: the transaction did not commit.
@@ -67,9 +84,16 @@ class Writer:
                 "The database is closed." if self._closing else "The database is open for reading only."
             )
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(batch, request, done))
+        waiting = _Waiting(batch, request, done)
+        self._waiting.append(waiting)
         self._wake.set()
-        return await done
+        if within_s is None:
+            return await done
+        timer = asyncio.get_running_loop().call_later(within_s, waiting.withdraw)
+        try:
+            return await done
+        finally:
+            timer.cancel()
 
     async def close(self) -> None:
         """Write what is waiting, then stop."""
@@ -102,6 +126,8 @@ class Writer:
         others: deque[_Waiting] = deque()
         while self._waiting and len(chosen) < _MOST_IN_ONE_TRANSACTION:
             waiting = self._waiting.popleft()
+            if waiting.withdrawn:
+                continue
             (chosen if self._database.is_sqlite or waiting.batch == kind else others).append(waiting)
         self._waiting.extendleft(reversed(others))
         return chosen
@@ -109,6 +135,9 @@ class Writer:
     async def _write(self, members: list[_Waiting]) -> None:
         try:
             results = await self._commit(members)
+        except _Withdrawn:
+            await self._write(members)
+            return
         except StoreUnusable as error:
             if len(members) > 1 and _may_be_one_member(error):
                 for member in members:
@@ -131,16 +160,23 @@ class Writer:
 
     async def _commit(self, members: list[_Waiting]) -> Sequence[Any]:
         """Kind by kind: requests that wait at the same time have no order among them, only those of one kind."""
-        kinds: dict[Batch[Any, Any], list[int]] = {}
-        for position, member in enumerate(members):
-            kinds.setdefault(member.batch, []).append(position)
 
         def work(connection: Connection) -> list[Any]:
+            # Looked at here: it may have taken long to get a transaction.
+            chosen = [position for position, member in enumerate(members) if not member.withdrawn]
+            kinds: dict[Batch[Any, Any], list[int]] = {}
+            for position in chosen:
+                members[position].committing = False
+                kinds.setdefault(members[position].batch, []).append(position)
             results: list[Any] = [None] * len(members)
             for batch, positions in kinds.items():
                 answers = batch(connection, [members[position].request for position in positions])
                 for position, answer in zip(positions, answers, strict=True):
                     results[position] = answer
+            if any(members[position].withdrawn for position in chosen):
+                raise _Withdrawn
+            for position in chosen:
+                members[position].committing = True
             return results
 
         return await self._database.write(work)

@@ -31,6 +31,9 @@ class Clock:
     def __call__(self) -> datetime:
         return self.now
 
+    def seconds(self) -> float:
+        return self.now.timestamp()
+
 
 class ScriptedList:
     """fal's list of requests, one answer after another; the last one repeats."""
@@ -75,7 +78,14 @@ def a_job(number: int = 1) -> Job:
 
 
 def build(clock: Clock, fal: ScriptedList, records: Records, *, store_payloads: bool = True) -> Reconciler:
-    return Reconciler(fal=fal, records=records, clock=clock, wait_s=60, store_payloads=store_payloads)
+    return Reconciler(
+        fal=fal,
+        records=records,
+        clock=clock,
+        wait_s=60,
+        store_payloads=store_payloads,
+        timer=clock.seconds,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +96,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_request_that_fal_has_is_adopted() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [], [found("r1")])
-    request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True)
+    request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0)
     assert request is not None
     assert request.request_id == "r1"
     assert fal.looks == 2
@@ -95,13 +105,13 @@ async def test_a_request_that_fal_has_is_adopted() -> None:
 async def test_a_request_with_another_seed_is_not_ours() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [found("r1", seed=8)])
-    assert await build(clock, fal, Records()).find(a_job(), SENT, listed=True) is None
+    assert await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0) is None
 
 
 async def test_a_request_of_another_job_is_not_taken_twice() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [found("r1"), found("r2")])
-    request = await build(clock, fal, Records("r1")).find(a_job(), SENT, listed=True)
+    request = await build(clock, fal, Records("r1")).find(a_job(), SENT, listed=True, age_s=0)
     assert request is not None
     assert request.request_id == "r2"
 
@@ -110,21 +120,21 @@ async def test_two_lost_jobs_with_equal_arguments_get_a_request_each() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [found("r1"), found("r2")])
     reconciler = build(clock, fal, Records())
-    requests = [await reconciler.find(a_job(number), SENT, listed=True) for number in (1, 2)]
+    requests = [await reconciler.find(a_job(number), SENT, listed=True, age_s=0) for number in (1, 2)]
     assert {request.request_id for request in requests if request} == {"r1", "r2"}
 
 
 async def test_what_does_not_turn_up_in_time_is_given_up() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [])
-    assert await build(clock, fal, Records()).find(a_job(), SENT, listed=True) is None
+    assert await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0) is None
     assert clock.now - NOW >= timedelta(seconds=60)
 
 
 async def test_a_list_that_cannot_be_read_is_looked_at_again() -> None:
     clock = Clock()
     fal = ScriptedList(clock, FalUnreachable("away"), None, [found("r1")])
-    request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True)
+    request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0)
     assert request is not None
 
 
@@ -132,7 +142,7 @@ async def test_a_callback_names_the_request_at_once() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [])
     reconciler = Reconciler(fal=fal, records=Records(), clock=lambda: NOW, wait_s=60, store_payloads=True)
-    looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True))
+    looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=0))
     await asyncio.sleep(0.01)
     reconciler.heard("lostjob001", 1, "r9")
     request = await asyncio.wait_for(looking, 5)
@@ -145,7 +155,7 @@ async def test_a_callback_that_was_quicker_is_not_lost() -> None:
     fal = ScriptedList(clock, [])
     reconciler = build(clock, fal, Records())
     reconciler.heard("lostjob001", 1, "r9")
-    request = await reconciler.find(a_job(), SENT, listed=True)
+    request = await reconciler.find(a_job(), SENT, listed=True, age_s=0)
     assert request is not None
     assert fal.looks == 0
 
@@ -155,7 +165,7 @@ async def test_an_earlier_attempts_callback_says_nothing_about_this_one() -> Non
     fal = ScriptedList(clock, [])
     reconciler = build(clock, fal, Records())
     reconciler.heard("lostjob001", 0, "r8")
-    assert await reconciler.find(a_job(), SENT, listed=True) is None
+    assert await reconciler.find(a_job(), SENT, listed=True, age_s=0) is None
 
 
 async def test_without_stored_payloads_only_time_and_callbacks_count() -> None:
@@ -163,7 +173,7 @@ async def test_without_stored_payloads_only_time_and_callbacks_count() -> None:
     fal = ScriptedList(clock, [found("r1")])
     reconciler = build(clock, fal, Records(), store_payloads=False)
     clock.now = NOW + timedelta(seconds=61)
-    assert await reconciler.find(a_job(), SENT, listed=True) is None
+    assert await reconciler.find(a_job(), SENT, listed=True, age_s=0) is None
     assert fal.looks == 0
 
 
@@ -171,7 +181,7 @@ async def test_nobody_waits_for_what_nobody_wants() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [])
     reconciler = Reconciler(fal=fal, records=Records(), clock=lambda: NOW, wait_s=60, store_payloads=True)
-    looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True))
+    looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=0))
     await asyncio.sleep(0.01)
     reconciler.give_up("lostjob001", 1)
     assert await asyncio.wait_for(looking, 5) is None

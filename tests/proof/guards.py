@@ -10,10 +10,12 @@ from typing import Any
 
 import discord
 
+from bot.jobs import reconcile, runner
 from bot.jobs.job import Job, JobState
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.runner import Runner
 from bot.store import Store, books
+from bot.store.writer import Writer
 from cogs import asking, reading
 
 
@@ -113,6 +115,45 @@ def wishes() -> None:
     setattr(Runner, "_heed_wishes_forever", deaf)  # noqa: B010 - past its type
 
 
+def store_patience() -> None:
+    """What the database does not take at once is given up."""
+
+    async def once(_: Runner, work: Callable[[], Any]) -> Any:
+        return await work()
+
+    setattr(Runner, "_surely", once)  # noqa: B010 - past its type
+
+
+def outage_retries() -> None:
+    """What fal does not answer at once is given up."""
+    vars(runner)["UNREACHABLE_PAUSES_S"] = vars(runner)["PATIENCE_PAUSES_S"] = ()
+
+
+def steady_time() -> None:
+    """How long fal has had a job is read off a clock that may be set."""
+
+    def age_s(self: Runner, job: Job) -> float:
+        return max((self._clock() - (job.submitted_at or job.created_at)).total_seconds(), 0)
+
+    setattr(Runner, "_age_s", age_s)  # noqa: B010 - past its type
+    vars(runner)["LEAST_WATCH_S"] = 0.0
+
+
+def wide_look() -> None:
+    """Lost requests are looked for at the time at which our clock says that they were sent."""
+    vars(reconcile)["WRONG_CLOCK"] = reconcile.CLOCK_DIFFERENCE
+
+
+def answer_in_time() -> None:
+    """A person who asks waits for the database as long as it takes."""
+    run = Writer.run
+
+    async def patient(self: Writer, batch: Any, request: Any, *, within_s: float | None = None) -> Any:
+        return await run(self, batch, request)
+
+    setattr(Writer, "run", patient)  # noqa: B010 - past its type
+
+
 #: By the name a proof's order uses.
 WITHOUT: Mapping[str, Callable[[], None]] = {
     "interaction key": interaction_key,
@@ -124,4 +165,9 @@ WITHOUT: Mapping[str, Callable[[], None]] = {
     "first answer": first_answer,
     "answers elsewhere": answers_elsewhere,
     "wishes": wishes,
+    "store patience": store_patience,
+    "outage retries": outage_retries,
+    "answer in time": answer_in_time,
+    "steady time": steady_time,
+    "wide look": wide_look,
 }

@@ -154,6 +154,10 @@ class Child:
         self.signal(signal.SIGKILL)
         await self.ended
 
+    def step(self, seconds: float) -> None:
+        """Let its clock be so far ahead of the true one."""
+        self._forks.send({"to": self.pid, "say": {"step": seconds}})
+
     async def arm(self, wanted: Boundary, how: str) -> None:
         """Count boundaries from now on; returns once it does."""
         self._armed.clear()
@@ -290,6 +294,8 @@ class World:
         self.lease_s = LEASE_S
         #: Of several processes only this one hears of people; None for any.
         self.hearing: int | None = None
+        #: How patient the bot is with fal; very little without it.
+        self.pace: dict[str, float] | None = None
         self.changed: dict[str, Any] = BRISK | ({} if isinstance(database, File) else SHARED)
         self._counter = 0
         self._chance = random.Random(str(folder.name))
@@ -367,8 +373,10 @@ class World:
             usual["fal"]["reconcile_s"] = self.lease_s + RECONCILE_S
         sections = {name: {**usual.get(name, {}), **self.settings.get(name, {})} for name in usual | self.settings}
         shared = {} if isinstance(self.database, File) else {"lease_s": self.lease_s}
+        paced = {} if self.pace is None else {"pace": self.pace}
         return {
             **shared,
+            **paced,
             "settings": {"database_url": self.database.url, **sections},
             "log": str(self.log),
             "changed": self.changed,
