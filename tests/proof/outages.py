@@ -37,6 +37,8 @@ PAINT_S = 0.8
 #: So that some wait here, some at fal, and some are just being handed over.
 IN_FLIGHT = 14
 LOST_S = 5.0
+#: So long that jobs which nobody here works on any more are not taken up again in time: none may become so.
+LEASE_S = 600.0
 #: Share of questions from servers in which the bot is not.
 ELSEWHERE = 0.2
 KINDS = {"plain": 10, "two": 3, "seedless": 2, "input": 2}
@@ -295,6 +297,7 @@ async def _a_scene(
         world.fal.url = fal.url
         world.changed = {}
         world.pace = {}
+        world.lease_s = LEASE_S
         world.settings = {
             "discord": {"progress_interval_s": 0.4},
             "fal": {"max_in_flight": IN_FLIGHT, "reconcile_s": LOST_S},

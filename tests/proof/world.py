@@ -372,7 +372,8 @@ class World:
             # A submit that a dead process began is looked at when its lease has run out.
             usual["fal"]["reconcile_s"] = self.lease_s + RECONCILE_S
         sections = {name: {**usual.get(name, {}), **self.settings.get(name, {})} for name in usual | self.settings}
-        shared = {} if isinstance(self.database, File) else {"lease_s": self.lease_s}
+        alone = isinstance(self.database, File) and self.lease_s == LEASE_S
+        shared = {} if alone else {"lease_s": self.lease_s}
         paced = {} if self.pace is None else {"pace": self.pace}
         return {
             **shared,
