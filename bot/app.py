@@ -127,8 +127,7 @@ async def _callback_key(store: Store) -> bytes:
     """The secret in the addresses fal calls back, made once; addresses given away before a restart stay good."""
     known = await store.meta(CALLBACK_KEY)
     if known is None:
-        known = token_hex(32)
-        await store.set_meta(CALLBACK_KEY, known)
+        known = await store.first_meta(CALLBACK_KEY, token_hex(32))
     return bytes.fromhex(known)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select
 
 from bot.limits import GuildLimits
-from bot.store.dialect import upsert
+from bot.store.dialect import insert_into, upsert
 from bot.store.tables import durations, guilds, meta, people
 
 #: Paintings remembered for each model.
@@ -93,3 +93,10 @@ def read_meta(connection: Connection, key: str) -> str | None:
 def write_meta(connection: Connection, key: str, value: str) -> None:
     """Set one value."""
     upsert(connection, meta, [{"key": key, "value": value}], replace=("value",))
+
+
+def first_meta(connection: Connection, key: str, value: str) -> str:
+    """Set one value unless there is one; the value that holds now."""
+    connection.execute(insert_into(connection, meta).on_conflict_do_nothing(), [{"key": key, "value": value}])
+    found: str = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()
+    return found

@@ -439,6 +439,10 @@ class Store:
         """Keep one of the odds and ends (key at most 64 characters)."""
         await self._write(partial(choices.write_meta, key=key, value=value))
 
+    async def first_meta(self, key: str, value: str) -> str:
+        """Keep one of the odds and ends unless there is one; what holds now, whoever was quicker."""
+        return await self._write(partial(choices.first_meta, key=key, value=value))
+
     # ------------------------------------------------------------------ deletion and inspection
 
     async def erase_user(self, user_id: int) -> Erased:

@@ -69,3 +69,18 @@ async def test_odds_and_ends_come_back_as_they_were(store: Store, value: str) ->
     await store.set_meta("key", value)
 
     assert await store.meta("key") == value
+
+
+async def test_the_first_of_several_values_holds(store: Store) -> None:
+    found = await asyncio.gather(*(store.first_meta("secret", str(n)) for n in range(5)))
+    assert len(set(found)) == 1
+    assert await store.meta("secret") == found[0]
+
+
+@pytest.mark.postgres
+async def test_processes_that_start_at_once_agree_on_a_secret(postgres_url: str) -> None:
+    stores = [await Store.open(postgres_url) for _ in range(4)]
+    found = await asyncio.gather(*(store.first_meta("secret", str(n)) for n, store in enumerate(stores)))
+    for store in stores:
+        await store.close()
+    assert len(set(found)) == 1
