@@ -138,6 +138,14 @@ async def test_a_list_that_cannot_be_read_is_looked_at_again() -> None:
     assert request is not None
 
 
+async def test_what_a_list_can_not_be_asked_about_is_not_taken_for_missing() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, *[FalUnreachable("away")] * 20, [found("r1")])
+    request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0)
+    assert request is not None
+    assert clock.now - NOW >= timedelta(seconds=200)  # it was to be looked for 60 s
+
+
 async def test_a_callback_names_the_request_at_once() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [])

@@ -23,6 +23,7 @@ from tests.proof.crash import START, STORIES, How, Points, crash_points, start_p
 from tests.proof.databases import Kind
 from tests.proof.gateway import drops
 from tests.proof.kills import SHAPES, rounds
+from tests.proof.outages import DISTURB, DISTURB_SERVER, outages
 from tests.proof.world import Forks, Verdict, fork_server
 from tests.store.conftest import Postgres, a_server
 from tests.store.makers import Clock
@@ -171,12 +172,25 @@ async def _gateway(stage: Stage) -> bool:
     return not one.verdict.faults
 
 
+async def _outages(stage: Stage) -> bool:
+    """Every outage for 15 seconds, a minute and two."""
+    faultless = True
+    for lasting_s in (15.0, 60.0, 120.0):
+        place, kinds = stage.folder / f"outages-{lasting_s:.0f}", [*DISTURB, *DISTURB_SERVER]
+        seed, server = stage.options.seed, stage.server
+        async for one in outages(stage.forks, place, kinds, seed, lasting_s=lasting_s, at_once=8, server=server):
+            print(one, f"FAULTS: {', '.join(one.faults)}\n" if one.faults else "", flush=True)
+            faultless = faultless and not one.faults
+    return faultless
+
+
 #: What `soak` runs, in this order. A new proof needs its line here, no more.
 PROOFS: Mapping[str, Proof] = {
     "points": _points,
     "limits": _limits,
     "fairness": _fairness,
     "gateway": _gateway,
+    "outages": _outages,
     "kills": _kills,
 }
 
@@ -209,6 +223,7 @@ def _parser() -> argparse.ArgumentParser:
         ("limits", "hammer the limits with kills and jumping clocks", 0, 10.0),
         ("fairness", "one person floods the queue", 0, 0.0),
         ("gateway", "break the gateway's connection and replay too much", 0, 10.0),
+        ("outages", "take away Discord, fal, the database, the disk and the right time for a while", 0, 0.0),
         ("soak", "all of them, the random kills for long", 20_000, 180.0),
     ):
         one = proofs.add_parser(name, help=about)

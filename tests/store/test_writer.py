@@ -210,6 +210,24 @@ async def test_a_file_locked_by_another_program_is_told_and_writing_goes_on_afte
     assert await file_store.meta("a") == "2"
 
 
+async def test_a_job_that_a_locked_database_does_not_take_in_time_is_not_taken_later_either(
+    file_store: Store, tmp_path: Path
+) -> None:
+    intruder = sqlite3.connect(tmp_path / "easel.db", isolation_level=None)
+    intruder.execute("BEGIN IMMEDIATE")
+    hasty, patient = new_job(), new_job()
+    waiting = asyncio.create_task(file_store.accept(patient, WIDE, max_waiting=99))
+
+    with pytest.raises(StoreUnusable, match="in time"):
+        await file_store.accept(hasty, WIDE, max_waiting=99, within_s=0.05)
+    intruder.execute("ROLLBACK")
+    intruder.close()
+
+    assert isinstance(await waiting, Accepted)
+    await file_store.set_meta("a", "1")
+    assert await file_store.job(hasty.id) is None
+
+
 async def test_writes_that_fail_leave_no_transaction_open(file_store: Store, tmp_path: Path) -> None:
     def breaks(connection: Connection, works: Sequence[str]) -> list[str]:
         write_meta(connection, "a", "half")
