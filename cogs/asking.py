@@ -103,7 +103,9 @@ async def _show(interaction: Interaction, services: Services, model: Model, acce
     try:
         message_id = await _answer(interaction, card, job.id, private=job.reply.ephemeral)
     except BaseException:
-        await services.runner.unanswered(job.id)
+        if interaction.client.is_closed() is not True:
+            await services.runner.unanswered(job.id)
+        # Cut off by our own stop: the next start asks Discord whether the card is there.
         raise
     metrics.FIRST_ANSWER_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
     await services.runner.answered(job.id, message_id)
