@@ -119,6 +119,7 @@ async def main() -> None:
     parser.add_argument("--no-naive", action="store_true", help="leave the baseline out")
     parser.add_argument("--idle-s", type=float, default=20, help="how long the idle bot is watched")
     parser.add_argument("--jobs", type=int, default=20_000, help="in-flight: how many jobs")
+    parser.add_argument("--callbacks", action="store_true", help="in-flight: fal calls back")
     parser.add_argument("--plain", action="store_true", help="in-flight: speak to fal without TLS")
     parser.add_argument("--rate", type=float, default=150, help="in-flight: interactions a second on the way there")
     options = parser.parse_args()
@@ -151,6 +152,7 @@ async def main() -> None:
                 rest_s=options.idle_s,
                 meanwhile=200,
                 tls=not options.plain,
+                callbacks=options.callbacks,
             )
             show(f"in-flight: {options.jobs} jobs at fal, the bot killed and started again", figures, None)
 

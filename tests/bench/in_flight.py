@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import sqlite3
 import sys
 import time
@@ -28,7 +29,7 @@ _LOOK_S = 90.0
 
 
 async def in_flight(
-    folder: Path, *, jobs: int, rate: float, rest_s: float, meanwhile: int, tls: bool
+    folder: Path, *, jobs: int, rate: float, rest_s: float, meanwhile: int, tls: bool, callbacks: bool
 ) -> dict[str, Any]:
     """Measure.
 
@@ -38,6 +39,7 @@ async def in_flight(
         rest_s: how long they stay in flight before the kill.
         meanwhile: paintings that end while no bot runs.
         tls: whether fal is spoken to as in earnest, over TLS.
+        callbacks: whether fal can call back.
     """
     database = folder / "bot.db"
     first_lag, second_lag = folder / "first.lag", folder / "second.lag"
@@ -47,6 +49,9 @@ async def in_flight(
         crowd = Crowd(standins)
         urls = await crowd.hear()
         environ = environment(urls, f"sqlite:///{database}", EASEL_LIMITS__MAX_WAITING_JOBS="100000")
+        if callbacks:
+            port = _free_port()
+            environ |= {"EASEL_WEB__PORT": str(port), "EASEL_WEB__PUBLIC_URL": f"http://127.0.0.1:{port}"}
         if tls:
             environ["SSL_CERT_FILE"] = safe["BENCH_TLS_FILE"]
         async with process(_BOT, {**environ, "BENCH_LAG_FILE": str(first_lag)}) as first:
@@ -81,6 +86,13 @@ async def in_flight(
             figures |= {f"calls_{kind}": count / figures["in_flight"] for kind, count in sorted(calls.items())}
             figures["fal_calls_per_job"] = sum(calls.values()) / figures["in_flight"]
     return figures
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _say(words: str, **figures: Any) -> None:
