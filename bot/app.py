@@ -29,6 +29,7 @@ from bot.errors import (
 from bot.fal import Fal
 from bot.jobs.runner import Runner
 from bot.media import Attachments
+from bot.memory import give_back_forever
 from bot.services import Services
 from bot.settings import Settings
 from bot.starts import SessionStartLimit, Starts, pause_before_identify
@@ -191,6 +192,7 @@ async def _until_stopped(bot: EaselBot, runner: Runner, store: Store, settings: 
         _tune_collector()
         parts.append(asyncio.create_task(_connect(bot, store), name="gateway"))
         parts.append(asyncio.create_task(runner.run(), name="runner"))
+        parts.append(asyncio.create_task(give_back_forever(lambda: runner.jobs_ended), name="memory"))
         parts.append(asyncio.create_task(_purge_forever(store, settings.privacy.keep_days), name="purge"))
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping", extra={"because": ", ".join(sorted(task.get_name() for task in done))})

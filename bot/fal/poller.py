@@ -26,6 +26,7 @@ _FIRST = float("-inf")
 #: Tickets put off in one go; the event loop turns in between.
 _PUT_OFF_AT_ONCE = 200
 _BREATH_S = 0.005
+_CATCH_UP_S = 0.02
 #: Looks that may be owed to the purse while they probably find an end.
 _CREDIT = 32.0
 #: How far one end told by a stream, or one look, moves what is known of a kind. A look in vain weighs nine times as
@@ -299,7 +300,8 @@ class Poller:
             if start_at > now:
                 self._timer = self._loop.call_at(start_at, self._pump)
                 return
-            self._next_free = now + 1 / self._pace.polls_per_s
+            # Timers are too coarse for single looks at this rate: what they were late by is caught up.
+            self._next_free = max(self._next_free, now - _CATCH_UP_S) + 1 / self._pace.polls_per_s
             if head.kind is not None:
                 head.kind.paid = head.due != _FIRST
                 if head.kind.paid:

@@ -258,6 +258,8 @@ class Runner:
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._in_flight = 0
+        #: Jobs that are no longer worked on, since the start.
+        self.jobs_ended = 0
         self._waiting: dict[str, Job] = {}
         self._running: dict[str, _UnderWay] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
@@ -286,6 +288,8 @@ class Runner:
         self._noted_alive_s = 0.0
         #: Leased to us, but nobody here worked on them when last looked at.
         self._idle: frozenset[str] = frozenset()
+        #: Taken over from another process; work on them is about to begin.
+        self._taken_over: set[str] = set()
         #: Other processes may have queued something that this one does not know of.
         self._look_around = False
         self._relearned_at_s = float("-inf")
@@ -657,18 +661,22 @@ class Runner:
                 await self.unanswered(job.id)
 
     async def _adopt(self, orphans: Collection[str] = ()) -> int:
-        """Take over what no living process cares for; how many."""
-        adopted = 0
+        """Take over what no living process cares for, all of it before work on it begins; how many."""
+        adopted: list[Job] = []
         while jobs := await self._surely(
             partial(self._store.adopt, lease_s=self._lease_s, limit=ADOPTED_AT_ONCE, orphans=orphans)
         ):
             orphans = ()
-            for job in jobs:
-                self._look_at_once.add(job.id)
-                self._say_resumed(job)
-                self._start(job, left_over=job.state is JobState.SUBMITTING)
-            adopted += len(jobs)
-        return adopted
+            adopted += jobs
+            self._taken_over.update(job.id for job in jobs)
+        for number, job in enumerate(adopted, 1):
+            self._taken_over.discard(job.id)
+            self._look_at_once.add(job.id)
+            self._say_resumed(job)
+            self._start(job, left_over=job.state is JobState.SUBMITTING)
+            if number % ADOPTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return len(adopted)
 
     async def _keep_leases_forever(self) -> None:
         """Hold on to our jobs; stop working on one that another process has taken over."""
@@ -691,7 +699,7 @@ class Runner:
         for job_id in before - held:
             await self._drop_if_lost(job_id)
         # Twice in a row: a claim whose answer is just on its way is no orphan.
-        idle = held - self._lives.keys()
+        idle = held - self._lives.keys() - self._taken_over
         orphans, self._idle = idle & self._idle, idle
         if orphans or self._store.shared:
             await self._adopt(orphans)
@@ -735,6 +743,7 @@ class Runner:
         task.add_done_callback(partial(self._end_of_life, job.id))
 
     def _end_of_life(self, job_id: str, _task: asyncio.Task[None]) -> None:
+        self.jobs_ended += 1
         self._lives.pop(job_id, None)
         self._messages.pop(job_id, None)
         self._attempted_s.pop(job_id, None)
