@@ -393,11 +393,15 @@ class World:
         return not child.ended.done()
 
     def _listens(self, child: Child) -> bool:
-        return self.online and (child.session is not None or len(self.fleet) == 1)
+        if len(self.fleet) == 1:
+            return self.online
+        return child.session is not None and sum(1 for _ in self.standin.commands.all()) >= COMMANDS
 
     @property
     def online(self) -> bool:
         """Whether events reach a bot now."""
+        if self.hearing is not None and ((child := self.fleet[self.hearing]) is None or child.session is None):
+            return False
         return self.standin.gateway.online and sum(1 for _ in self.standin.commands.all()) >= COMMANDS
 
     async def gone(self, slot: int = 0, *, within_s: float = PATIENCE_S) -> int:
