@@ -95,10 +95,10 @@ class Flood:
         }
 
     async def pictures(self, wait_s: float) -> dict[str, Any]:
-        """Wait until everybody has a picture."""
+        """Wait until everybody who was answered has a picture."""
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + wait_s
-        while loop.time() < ends_s and any(one.picture_s is None for one in self._records):
+        while loop.time() < ends_s and any(one.picture_s is None and one.state != "failed" for one in self._records):
             await asyncio.sleep(0.5)
         got = [one for one in self._records if one.picture_s is not None]
         last_s = max((one.started_s + one.picture_s for one in got if one.picture_s is not None), default=None)
