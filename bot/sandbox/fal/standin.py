@@ -7,7 +7,7 @@ import hashlib
 import re
 import ssl
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -86,6 +86,10 @@ class FalStandIn:
         self.models = {model.endpoint: model for model in (_catalogue() if models is None else models)}
         self.troubles = Troubles()
         self.counters = Counters()
+        #: Submits taken whose answers got lost.
+        self.lost = 0
+        #: How answers of `lost_answers` get lost, one after the other: "drop", "half", "gateway", "error".
+        self.lost_how: Sequence[str] = ("drop",)
         self.accepted: deque[Accepted] = deque(maxlen=20_000)
         self.files = Files(self.troubles, self.counters, lambda: self.url, self._authorised)
         self.callbacks = Callbacks(self.counters, attempts=webhook_attempts, pause_s=webhook_pause_s)
@@ -234,12 +238,24 @@ class FalStandIn:
             return _json(400, {"detail": "The request body is not a JSON object", "error_type": "bad_request"})
         job = self._accept(request, endpoint, arguments)
         if self._answer_is_lost():
-            return _dropped(request)
+            return await self._lost(request, job)
         if self.troubles.slow_submit_s:
             await asyncio.sleep(self.troubles.slow_submit_s)
         content = {"status": "IN_QUEUE", **job.urls(), "logs": None, "metrics": {}, "queue_position": job.position}
         content["gateway_request_id"] = job.gateway_id
         return _json(200, content, {"x-fal-request-id": job.id})
+
+    async def _lost(self, request: web.Request, job: Job) -> web.StreamResponse:
+        """Any of the ways in which an answer does not arrive although the job was taken."""
+        match self.lost_how[self.counters.jobs % len(self.lost_how)]:
+            case "error":
+                return _json(500, {"detail": "Internal Server Error"}, {"x-fal-request-id": job.id})
+            case "gateway":
+                return _nginx(504, "504 Gateway Time-out")
+            case "half":
+                return await _half(request, orjson.dumps({"status": "IN_QUEUE", **job.urls()}))
+            case _:
+                return _dropped(request)
 
     def _submit_refusal(self, request: web.Request, endpoint: str) -> web.Response | None:
         gone = endpoint in self.troubles.gone_endpoints and not self.troubles.gone_at_result
@@ -277,6 +293,7 @@ class FalStandIn:
         if self._credit_lost < 1.0 - 1e-9:
             return False
         self._credit_lost -= 1.0
+        self.lost += 1
         return True
 
     # ------------------------------------------------------------------ following a job
@@ -430,6 +447,17 @@ def _raw(status: int, body: bytes, headers: Mapping[str, str]) -> web.Response:
 
 def _nginx(status: int, title: str) -> web.Response:
     return web.Response(status=status, text=_NGINX_PAGE.format(title), content_type="text/html")
+
+
+async def _half(request: web.Request, body: bytes) -> web.StreamResponse:
+    """The beginning of an answer, and then nothing."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
 
 
 def _dropped(request: web.Request) -> web.Response:
