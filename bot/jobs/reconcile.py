@@ -8,10 +8,12 @@ seed stands. Only when neither has spoken for `wait_s` may the runner submit aga
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -31,6 +33,8 @@ CLOCK_DIFFERENCE = timedelta(minutes=2)
 WRONG_CLOCK = timedelta(minutes=65)
 #: How long past its time a request is looked for whose list can't be read: then fal can take no order either.
 MOST_BLIND_S = 900.0
+#: How long one look waits for submits of the very same order to be answered.
+OTHERS_S = 5.0
 
 
 class Lister(Protocol):
@@ -80,12 +84,33 @@ class Reconciler:
         self._lost: dict[tuple[str, int], _Lost] = {}
         #: Request ids handed out in this process, not yet on record.
         self._taken: set[str] = set()
+        #: Submits that may still be answered, by what was ordered.
+        self._under_way: dict[str, set[asyncio.Future[None]]] = {}
 
     def heard(self, job_id: str, attempt: int, request_id: str) -> None:
         """Fal called back on the address of this attempt."""
         lost = self._lost.setdefault((job_id, attempt), _Lost())
         lost.request_id = request_id
         lost.heard.set()
+
+    def heard_of(self, job_id: str, attempt: int) -> str | None:
+        """The request that fal called back about before its answer was on record; told once."""
+        lost = self._lost.pop((job_id, attempt), None)
+        return lost.request_id if lost is not None else None
+
+    @contextmanager
+    def under_way(self, endpoint: str, sent: Mapping[str, Json]) -> Iterator[None]:
+        """Around a submit and the record of its answer: until then its request must not be taken for a lost one."""
+        order = _order(endpoint, sent)
+        done = asyncio.get_running_loop().create_future()
+        self._under_way.setdefault(order, set()).add(done)
+        try:
+            yield
+        finally:
+            done.set_result(None)
+            self._under_way[order].discard(done)
+            if not self._under_way[order]:
+                del self._under_way[order]
 
     def give_up(self, job_id: str, attempt: int) -> None:
         """Nobody wants this job any more: `find` returns at once."""
@@ -146,11 +171,21 @@ class Reconciler:
             job.order.endpoint, since=attempted_at - apart, until=self._clock() + apart
         )
         fitting = [one.request_id for one in found or () if matches(sent, one)]
+        if fitting and (others := self._under_way.get(_order(job.order.endpoint, sent))):
+            # The same order is just being handed over for somebody else: what stands there may be theirs.
+            _, pending = await asyncio.wait(others, timeout=OTHERS_S)
+            if pending:
+                return None
         taken = await self._records.known_requests(fitting) | self._taken if fitting else set()
         free = next((request_id for request_id in fitting if request_id not in taken), None)
         if free is not None:
             self._taken.add(free)
         return free
+
+
+def _order(endpoint: str, sent: Mapping[str, Json]) -> str:
+    """What two submits have in common that fal's list can't tell apart. Digested: it holds the prompt."""
+    return hashlib.sha256(json.dumps([endpoint, sent], sort_keys=True).encode()).hexdigest()
 
 
 def _pauses() -> Sequence[float]:

@@ -836,8 +836,7 @@ class Runner:
     async def _find_lost(self, job: Job, wait_s: float | None) -> FalRequest | None:
         """What fal made of an attempt whose answer is missing; `wait_s` instead of the usual time."""
         model = self._model(job)
-        private = {option.name for option in model.options if option.kind in PICTURE_KINDS or option.name in SECRETS}
-        sent = {name: value for name, value in self._arguments(model, job, job.order).items() if name not in private}
+        sent = self._recognisable(model, job)
         self._publish(job, FalAway())
         if job.cancel_requested or job.id in self._unwanted:
             wait_s = 0.0  # one look: what nobody wants is not waited for
@@ -905,8 +904,14 @@ class Runner:
     async def _post_and_record(self, job: Job) -> Job | None:
         model = self._model(job)
         order = with_pictures(job.order, await self._upload_inputs(model, job))
-        request = await self._post(job, model, self._arguments(model, job, order))
-        return await self._advance(job, JobState.RUNNING, request=request)
+        with self._reconciler.under_way(model.endpoint, self._recognisable(model, job)):
+            request = await self._post(job, model, self._arguments(model, job, order))
+            return await self._advance(job, JobState.RUNNING, request=request)
+
+    def _recognisable(self, model: Model, job: Job) -> dict[str, Json]:
+        """By which of its arguments fal's list shows an order: all but what differs from attempt to attempt."""
+        private = {option.name for option in model.options if option.kind in PICTURE_KINDS or option.name in SECRETS}
+        return {name: value for name, value in self._arguments(model, job, job.order).items() if name not in private}
 
     def _arguments(self, model: Model, job: Job, order: Order) -> dict[str, Json]:
         secret = self._settings.openai_api_key
@@ -965,6 +970,8 @@ class Runner:
         request, model = job.request, self._model(job)
         expected_s = self.expected_s(model, job.order.images)
         under_way = self._running[job.id] = _UnderWay(job, expected_s)
+        if self._reconciler.heard_of(job.id, job.attempts) == request.request_id:
+            under_way.call_back()  # quicker than the answer to the submit
         deadline_s = self._settings.job_timeout_s - self._age_s(job)
         ended_unheard = False
         try:

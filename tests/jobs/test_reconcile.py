@@ -193,3 +193,32 @@ async def test_nobody_waits_for_what_nobody_wants() -> None:
     await asyncio.sleep(0.01)
     reconciler.give_up("lostjob001", 1)
     assert await asyncio.wait_for(looking, 5) is None
+
+
+async def test_a_request_of_the_same_order_that_is_just_being_answered_is_not_taken() -> None:
+    clock, records = Clock(), Records()
+    fal = ScriptedList(clock, [found("r1"), found("r2")])
+    reconciler = build(clock, fal, records)
+    with reconciler.under_way(MODEL.endpoint, SENT):
+        looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=0))
+        await asyncio.sleep(0.01)
+        assert not looking.done(), "r1 may be the other one's"
+        records.known.add("r1")  # and so it is
+    request = await asyncio.wait_for(looking, 5)
+    assert request is not None
+    assert request.request_id == "r2"
+
+
+async def test_other_orders_under_way_are_not_waited_for() -> None:
+    clock = Clock()
+    reconciler = build(clock, ScriptedList(clock, [found("r1")]), Records())
+    with reconciler.under_way(MODEL.endpoint, {**SENT, "seed": 8}):
+        request = await asyncio.wait_for(reconciler.find(a_job(), SENT, listed=True, age_s=0), 5)
+    assert request is not None
+
+
+async def test_a_callback_before_the_answer_is_told_once() -> None:
+    clock = Clock()
+    reconciler = build(clock, ScriptedList(clock, []), Records())
+    reconciler.heard("lostjob001", 1, "r9")
+    assert [reconciler.heard_of("lostjob001", 1) for _ in range(2)] == ["r9", None]

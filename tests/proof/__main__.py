@@ -23,6 +23,7 @@ from tests.proof.crash import START, STORIES, How, Points, crash_points, start_p
 from tests.proof.databases import Kind
 from tests.proof.gateway import drops
 from tests.proof.kills import SHAPES, rounds
+from tests.proof.lost_answers import losses
 from tests.proof.outages import DISTURB, DISTURB_SERVER, outages
 from tests.proof.world import Forks, Verdict, fork_server
 from tests.store.conftest import Postgres, a_server
@@ -184,12 +185,30 @@ async def _outages(stage: Stage) -> bool:
     return faultless
 
 
+async def _lost(stage: Stage) -> bool:
+    """Ten thousand submits, or a tenth of the minutes; then some of which only callbacks tell."""
+    options, found = stage.options, []
+    for by, count in (("list", 10_000), ("callback", 1000)):
+        one = await losses(
+            stage.forks,
+            stage.folder / f"lost-{by}",
+            seed=options.seed,
+            count=count,
+            by=by,  # type: ignore[arg-type]
+            minutes=options.minutes / 10,
+        )
+        print(f"lost answers: {one}\n", flush=True)
+        found.append(one)
+    return all(one.faultless for one in found)
+
+
 #: What `soak` runs, in this order. A new proof needs its line here, no more.
 PROOFS: Mapping[str, Proof] = {
     "points": _points,
     "limits": _limits,
     "fairness": _fairness,
     "gateway": _gateway,
+    "lost": _lost,
     "outages": _outages,
     "kills": _kills,
 }
@@ -224,6 +243,7 @@ def _parser() -> argparse.ArgumentParser:
         ("fairness", "one person floods the queue", 0, 0.0),
         ("gateway", "break the gateway's connection and replay too much", 0, 10.0),
         ("outages", "take away Discord, fal, the database, the disk and the right time for a while", 0, 0.0),
+        ("lost", "lose the answers of a fifth of all submits", 0, 100.0),
         ("soak", "all of them, the random kills for long", 20_000, 180.0),
     ):
         one = proofs.add_parser(name, help=about)
