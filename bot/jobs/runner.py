@@ -676,6 +676,8 @@ class Runner:
             self._start(job, left_over=job.state is JobState.SUBMITTING)
             if number % ADOPTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
+        # So that all of them count as in flight before anything more is claimed.
+        await asyncio.sleep(0)
         return len(adopted)
 
     async def _keep_leases_forever(self) -> None:
