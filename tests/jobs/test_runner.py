@@ -598,9 +598,10 @@ async def test_a_shutdown_leaves_no_post_running_that_discord_keeps_waiting(
 ) -> None:
     monkeypatch.setattr(runner_module, "DRAIN_S", 0.01)
     house = await build()
-    ended = asyncio.Event()
+    began, ended = asyncio.Event(), asyncio.Event()
 
     async def deliver(job: Job, ready: Ready) -> int | None:
+        began.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -608,8 +609,9 @@ async def test_a_shutdown_leaves_no_post_running_that_discord_keeps_waiting(
         return None
 
     monkeypatch.setattr(house.shown, "deliver", deliver)
-    job = await house.ask()
-    await house.until(job, JobState.FINISHED)
+    await house.ask()
+    async with asyncio.timeout(10):
+        await began.wait()
     await house.runner.stop()
     assert ended.is_set()
 
