@@ -26,6 +26,8 @@ Batch = Callable[[Connection, Sequence[Q]], Sequence[R | Exception]]
 
 #: Bounds how long the event loop is busy preparing one transaction (some 20 ms).
 _MOST_IN_ONE_TRANSACTION = 128
+#: Share of a caller's patience that a transaction gets beyond it.
+_MOMENT = 0.25
 
 
 @dataclass(slots=True)
@@ -37,6 +39,11 @@ class _Waiting:
     withdrawn: bool = False
     #: Only COMMIT is left: it can't be withdrawn any more.
     committing: bool = False
+    #: When its transaction was first tried (time of the loop).
+    began_s: float | None = None
+    timer: asyncio.TimerHandle | None = None
+    #: It has been given another moment.
+    spared: bool = False
 
     def withdraw(self) -> None:
         """Give it up, unless that is too late."""
@@ -89,11 +96,12 @@ class Writer:
         self._wake.set()
         if within_s is None:
             return await done
-        timer = asyncio.get_running_loop().call_later(within_s, waiting.withdraw)
+        loop = asyncio.get_running_loop()
+        waiting.timer = loop.call_later(within_s, _withdraw_late, loop, waiting, within_s)
         try:
             return await done
         finally:
-            timer.cancel()
+            waiting.timer.cancel()
 
     async def close(self) -> None:
         """Write what is waiting, then stop."""
@@ -160,6 +168,9 @@ class Writer:
 
     async def _commit(self, members: list[_Waiting]) -> Sequence[Any]:
         """Kind by kind: requests that wait at the same time have no order among them, only those of one kind."""
+        now_s = asyncio.get_running_loop().time()
+        for member in members:
+            member.began_s = now_s if member.began_s is None else member.began_s
 
         def work(connection: Connection) -> list[Any]:
             # Looked at here: it may have taken long to get a transaction.
@@ -180,6 +191,16 @@ class Writer:
             return results
 
         return await self._database.write(work)
+
+
+def _withdraw_late(loop: asyncio.AbstractEventLoop, waiting: _Waiting, within_s: float) -> None:
+    """Its time is up. A transaction that has only just begun gets a moment: all of it would have to be undone."""
+    young_s = within_s * _MOMENT
+    if waiting.began_s is not None and loop.time() - waiting.began_s < young_s and not waiting.spared:
+        waiting.spared = True
+        waiting.timer = loop.call_later(young_s, _withdraw_late, loop, waiting, within_s)
+    else:
+        waiting.withdraw()
 
 
 def _may_be_one_member(error: StoreUnusable) -> bool:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -226,6 +228,33 @@ async def test_a_job_that_a_locked_database_does_not_take_in_time_is_not_taken_l
     assert isinstance(await waiting, Accepted)
     await file_store.set_meta("a", "1")
     assert await file_store.job(hasty.id) is None
+
+
+async def test_a_transaction_that_has_just_begun_is_not_undone_for_a_caller_whose_time_is_up(
+    file_store: Store, tmp_path: Path
+) -> None:
+    tries: list[str] = []
+    go = threading.Event()
+
+    def slow(connection: Connection, works: Sequence[str]) -> list[str]:
+        tries.extend(works)  # in the writer's own thread
+        if works == ["first"]:
+            go.wait(20)
+        else:
+            time.sleep(0.4)
+        write_meta(connection, works[0], "written")
+        return list(works)
+
+    first = asyncio.create_task(file_store._writer.run(slow, "first"))
+    while not tries:
+        await asyncio.sleep(0.01)
+    second = asyncio.create_task(file_store._writer.run(slow, "second", within_s=2.0))
+    await asyncio.sleep(1.75)
+    go.set()  # the second one's turn comes shortly before its time is up
+    assert await second == "second"
+    assert await first == "first"
+    assert tries == ["first", "second"]
+    assert await file_store.meta("second") == "written"
 
 
 async def test_writes_that_fail_leave_no_transaction_open(file_store: Store, tmp_path: Path) -> None:
