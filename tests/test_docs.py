@@ -18,6 +18,7 @@ from bot.check import NEEDED_PERMISSIONS
 from bot.client import COGS
 from bot.settings import Settings, example_toml, load_settings
 from tests import docs
+from tests.proof.__main__ import PROOFS
 
 ROOT = docs.ROOT
 README = (ROOT / "README.md").read_text("utf-8")
@@ -87,6 +88,11 @@ def test_every_link_into_the_repository_leads_somewhere() -> None:
 def test_every_room_in_contributing_exists() -> None:
     for path in re.findall(r"^\| `([\w/.]+)`", CONTRIBUTING, re.MULTILINE):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_every_proof_is_described(name: str) -> None:
+    assert f"`proof {name}`" in CONTRIBUTING
 
 
 def test_every_command_group_is_loaded_and_exists() -> None:
