@@ -3,8 +3,8 @@
 
 PY := .venv/bin/python
 ROUNDS ?= 30
-# Files of tests that run side by side; 0 runs everything in one process.
-WORKERS ?= 2
+# Files of tests that run side by side (most wait rather than work); 0 runs everything in one process.
+WORKERS ?= 3
 .DEFAULT_GOAL := help
 .PHONY: help run setup test check format docs screenshots bench soak coverage lock clean
 

@@ -230,8 +230,8 @@ async def _pause(attempt: int, error: Exception) -> None:
     await asyncio.sleep(pause_s)
 
 
-async def _connect(bot: EaselBot, store: Store) -> None:
-    """Identify when that is safe, then stay connected."""
+async def _until_safe(bot: EaselBot, store: Store) -> None:
+    """Wait until one more identify can't bring the bot near the most that Discord allows."""
     starts = Starts.from_text(await store.meta(STARTS))
     while (pause := pause_before_identify(starts, await _session_start_limit(bot), utcnow())) is not None:
         log.warning(
@@ -239,7 +239,23 @@ async def _connect(bot: EaselBot, store: Store) -> None:
             extra={"pause_s": round(pause.seconds, 1), "reason": pause.reason},
         )
         await asyncio.sleep(pause.seconds)
-    await store.set_meta(STARTS, starts.with_start(utcnow()).to_text())
+
+
+async def _mind_identify(bot: EaselBot, store: Store, *, initial: bool) -> None:
+    """Before each identify, also where Discord has ended a session and discord.py begins another by itself."""
+    try:
+        if not initial:  # before the first one `_connect` has waited
+            await _until_safe(bot, store)
+        starts = Starts.from_text(await store.meta(STARTS))
+        await store.set_meta(STARTS, starts.with_start(utcnow()).to_text())
+    except StoreUnusable:
+        log.warning("this identify is not on record")
+
+
+async def _connect(bot: EaselBot, store: Store) -> None:
+    """Identify when that is safe, then stay connected."""
+    await _until_safe(bot, store)
+    bot.mind_identify = partial(_mind_identify, bot, store)
     attempt = 0
     while True:
         try:

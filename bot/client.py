@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import sys
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import discord
@@ -39,6 +39,13 @@ SILENCE_S = 20.0
 ANSWERS_S = 0.8
 #: How the names of discord.py's tasks for commands, presses and listeners begin.
 _COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "discord.py: on_interaction")
+
+
+class IdentifyMinder(Protocol):
+    """What may hold an identify back."""
+
+    async def __call__(self, *, initial: bool) -> None:
+        """Return when it may go out."""
 
 
 def point_discord_at(settings: DiscordSettings) -> None:
@@ -74,6 +81,8 @@ class EaselBot(commands.Bot):
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        #: Called before each identify; it may wait. `initial`: it is the first one of this process.
+        self.mind_identify: IdentifyMinder | None = None
         intents = discord.Intents.none()
         # Guilds only: channel permissions and the age restriction of a thread's parent. Nothing privileged.
         intents.guilds = True
@@ -113,6 +122,12 @@ class EaselBot(commands.Bot):
         session = getattr(self.http, "_HTTPClient__session", None)
         if isinstance(session, aiohttp.ClientSession):
             session._timeout = aiohttp.ClientTimeout(total=300.0, sock_connect=10.0, sock_read=SILENCE_S)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Not more identifies than Discord allows; discord.py itself only keeps five seconds between two."""
+        await super().before_identify_hook(shard_id, initial=initial)
+        if self.mind_identify is not None:
+            await self.mind_identify(initial=initial)
 
     async def _register_commands(self) -> None:
         """PUT the command tree unless Discord already holds exactly what we put there last."""

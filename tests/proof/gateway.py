@@ -25,7 +25,7 @@ WISHES_PER_S = 25.0
 #: Events before the one that the client named, which come once more with a RESUME.
 OVERLAP = 6
 #: The longest a connection holds.
-LONGEST_S = 0.05
+LONGEST_S = 0.03
 DRAIN_S = 60.0
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import time
 from pathlib import Path
 
 import pytest
 
+from bot.app import STARTS
+from bot.starts import Starts
+from bot.store import Store
 from tests.proof.gateway import drops
 from tests.proof.known import shows, unexpected
-from tests.proof.world import Forks
+from tests.proof.world import Forks, a_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -30,6 +35,32 @@ async def test_five_hundred_drops_lose_nothing_and_run_nothing_twice(forks: Fork
     assert done.identifies <= 1 + 2 * done.kinds["invalid"]
     assert done.verdict.answered > 50
     assert unexpected(done.verdict) == {}
+
+
+async def test_every_identify_is_on_record_and_none_is_made_where_few_are_left(forks: Forks, tmp_path: Path) -> None:
+    async with a_world(forks, tmp_path) as world:
+        gateway = world.standin.gateway
+        await world.start()
+        await world.standin.drop_gateway("invalid")
+        await world.until(lambda: gateway.online and len(gateway.identifies) == 2)
+        gateway.identify_limit = 20
+        await world.standin.drop_gateway("invalid")
+        text = await asyncio.to_thread(_until_it_says, world.log, "no session with Discord yet")
+        assert text, "it never said why nothing is heard of it"
+        assert len(gateway.identifies) == 2
+        await world.kill()
+        store = await Store.open(world.database.url, exclusive=False)
+        assert len(Starts.from_text(await store.meta(STARTS)).at) == 2
+        await store.close()
+
+
+def _until_it_says(log: Path, words: str) -> bool:
+    until_s = time.monotonic() + 60
+    while time.monotonic() < until_s:
+        if words in log.read_text("utf-8"):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 async def test_without_the_interaction_key_replays_run_twice(forks: Forks, tmp_path: Path) -> None:
