@@ -61,6 +61,8 @@ PRESSING_S = 3.0
 #: How often a claim that makes room for first answers looks again, and how often it does before it goes on anyway.
 PRESSED_PAUSE_S = 0.02
 PRESSED_PAUSES = 25
+#: Jobs between their end at fal and their post; the others keep next to nothing until it is their turn.
+IN_HAND_AT_ONCE = 256
 #: Results read, and pictures fetched and posted, at once while the processor is the bottleneck.
 FEW_AT_ONCE = 5
 #: Most results read at once.
@@ -298,6 +300,7 @@ class Runner:
         #: Of those far back in the queue, how many had their place looked up in this round.
         self._shown_so_far = 0
         self._submits = Gate(FEW_AT_ONCE, SUBMITS_AT_ONCE, pressed=lambda: self.pressed)
+        self._in_hand = asyncio.Semaphore(IN_HAND_AT_ONCE)
         self._results = Gate(FEW_AT_ONCE, RESULTS_AT_ONCE, pressed=lambda: self.pressed)
         self._deliveries = Gate(FEW_AT_ONCE, DELIVERIES_AT_ONCE, pressed=lambda: self.pressed)
 
@@ -768,7 +771,8 @@ class Runner:
                     del job  # as it was before: thousands of jobs are kept for as long as fal takes
                     painted = await painting
                     if painted is not None:
-                        await self._hand_over(painted, await self._result(painted))
+                        async with self._in_hand:
+                            await self._hand_over(painted, await self._result(painted))
                 case JobState.FINISHED:
                     await self._hand_over(job, job.result or Result(()))
                 case _:
