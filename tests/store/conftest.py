@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
 from sqlalchemy import make_url, text
@@ -33,7 +34,8 @@ class Postgres:
 
     def __init__(self, uri: str) -> None:
         self._uri = make_url(uri)
-        self._template = asyncio.Lock()
+        #: One for each module's event loop.
+        self._template: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
         self._has_template = False
 
     def url(self, name: str) -> str:
@@ -48,7 +50,8 @@ class Postgres:
 
     async def copy(self) -> str:
         """A new migrated database: its URL."""
-        async with self._template:  # PostgreSQL copies a database for one at a time
+        turn = self._template.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with turn:  # PostgreSQL copies a database for one at a time
             if not self._has_template:
                 await self._run(f"CREATE DATABASE {_TEMPLATE}")
                 await migrated(self.url(_TEMPLATE), schema.HEAD)
