@@ -192,7 +192,7 @@ async def _until_stopped(bot: EaselBot, runner: Runner, store: Store, settings: 
         _tune_collector()
         parts.append(asyncio.create_task(_connect(bot, store), name="gateway"))
         parts.append(asyncio.create_task(runner.run(), name="runner"))
-        parts.append(asyncio.create_task(give_back_forever(lambda: runner.jobs_ended), name="memory"))
+        parts.append(asyncio.create_task(give_back_forever(runner), name="memory"))
         parts.append(asyncio.create_task(_purge_forever(store, settings.privacy.keep_days), name="purge"))
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping", extra={"because": ", ".join(sorted(task.get_name() for task in done))})

@@ -3,46 +3,80 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import gc
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
 from bot import memory
 
 
-async def counted(monkeypatch: pytest.MonkeyPatch, ended: Callable[[], int]) -> int:
-    """How often it was given back within a moment."""
-    calls: list[int] = []
+@dataclass
+class Jobs:
+    """As the runner tells."""
+
+    jobs_ended: int = 0
+    jobs_alive: int = 0
+
+
+class Cycle:
+    """Only the collector frees it."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+
+@pytest.fixture(autouse=True)
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How often it was given back."""
+    made: list[int] = []
 
     def trim(pad: int) -> int:
-        calls.append(pad)
+        made.append(pad)
         return 1
 
     monkeypatch.setattr(memory, "EVERY_S", 0.01)
     monkeypatch.setattr(memory, "_trim", lambda: trim)
-    task = asyncio.create_task(memory.give_back_forever(ended))
-    await asyncio.sleep(0.3)
+    gc.disable()
+    yield made
+    gc.enable()
+    gc.unfreeze()
+
+
+async def watched(jobs: Jobs, *steps: tuple[int, int]) -> None:
+    """Let it look after each step of (ended, alive)."""
+    task = asyncio.create_task(memory.give_back_forever(jobs))
+    await asyncio.sleep(0)
+    for jobs.jobs_ended, jobs.jobs_alive in steps:
+        await asyncio.sleep(0.1)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return len(calls)
 
 
-async def test_memory_is_given_back_while_many_jobs_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = 0
-
-    def more() -> int:
-        nonlocal ended
-        ended += memory.WORTHWHILE_JOBS
-        return ended
-
-    assert await counted(monkeypatch, more) > 1
+async def test_memory_is_given_back_while_many_jobs_end(calls: list[int]) -> None:
+    left = weakref.ref(Cycle())
+    await watched(Jobs(), (memory.WORTHWHILE_JOBS, 10), (2 * memory.WORTHWHILE_JOBS, 10))
+    assert len(calls) == 2
+    assert left() is None
 
 
-async def test_an_idle_bot_gives_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await counted(monkeypatch, lambda: memory.WORTHWHILE_JOBS - 1) == 0
+async def test_an_idle_bot_gives_nothing_back(calls: list[int]) -> None:
+    await watched(Jobs(), (memory.WORTHWHILE_JOBS - 1, 10))
+    assert calls == []
 
 
-async def test_where_the_c_library_can_not_give_back_it_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_the_c_library_can_not_give_back_garbage_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_trim", lambda: None)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(memory.give_back_forever(lambda: 10**6), 0.05)
+    left = weakref.ref(Cycle())
+    await watched(Jobs(), (memory.WORTHWHILE_JOBS, 10))
+    assert left() is None
+
+
+async def test_many_jobs_are_set_aside_until_they_have_ended() -> None:
+    jobs, none = Jobs(), gc.get_freeze_count()
+    await watched(jobs, (0, memory.MANY_JOBS))
+    assert gc.get_freeze_count() > none
+    await watched(jobs, (0, memory.MANY_JOBS), (0, memory.MANY_JOBS // 2 - 1))
+    assert gc.get_freeze_count() == 0

@@ -63,6 +63,8 @@ PRESSED_PAUSE_S = 0.02
 PRESSED_PAUSES = 25
 #: Jobs between their end at fal and their post; the others keep next to nothing until it is their turn.
 IN_HAND_AT_ONCE = 256
+#: How long a result is left with fal meanwhile; fal keeps one for an hour, a large one for some minutes.
+UNREAD_S = 60.0
 #: Results read, and pictures fetched and posted, at once while the processor is the bottleneck.
 FEW_AT_ONCE = 5
 #: Most results read at once.
@@ -447,6 +449,11 @@ class Runner:
         self._fal.wake(request_id)
 
     @property
+    def jobs_alive(self) -> int:
+        """How many are worked on."""
+        return len(self._lives)
+
+    @property
     def stopping(self) -> bool:
         """Whether what is accepted now is left to the next start."""
         return self._stopping.is_set()
@@ -771,8 +778,7 @@ class Runner:
                     del job  # as it was before: thousands of jobs are kept for as long as fal takes
                     painted = await painting
                     if painted is not None:
-                        async with self._in_hand:
-                            await self._hand_over(painted, await self._result(painted))
+                        await self._bring(painted)
                 case JobState.FINISHED:
                     await self._hand_over(job, job.result or Result(()))
                 case _:
@@ -786,6 +792,34 @@ class Runner:
             log.exception("job broke", extra={"job": job_id, "incident": code})
             sentence = f"Something broke on my side (code {code}). Your quota was not used; you can try again."
             await self._fail(job_id, Failure("unexpected", sentence, incident=code))
+
+    async def _bring(self, painted: Job) -> None:
+        """From its end at fal to the post, once it is this job's turn."""
+        if not await self._turn_within(UNREAD_S):
+            # fal does not keep it for ever: on record until then, and out of memory.
+            await self._guard(self._advance(painted, JobState.FINISHED, result=await self._result(painted)))
+            job_id = painted.id
+            del painted
+            await self._in_hand.acquire()
+            try:
+                kept = await self._surely(lambda: self._store.job(job_id))
+                if kept is not None and kept.state is JobState.FINISHED:
+                    await self._hand_over(kept, kept.result or Result(()))
+            finally:
+                self._in_hand.release()
+            return
+        try:
+            await self._hand_over(painted, await self._result(painted))
+        finally:
+            self._in_hand.release()
+
+    async def _turn_within(self, seconds: float) -> bool:
+        """Whether it was this job's turn within that time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._in_hand.acquire()
+        except TimeoutError:
+            return False
 
     async def _paint(self, job: Job, *, left_over: bool) -> Job | None:
         """From claimed to painted, while counting against the jobs in flight; None when it was cancelled."""

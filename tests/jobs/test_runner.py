@@ -707,3 +707,32 @@ async def test_a_tick_skips_what_ended_under_its_hands(build: Build, monkeypatch
     await telling
     assert jobs[2].id not in {job_id for job_id, _ in house.shown.events}
     fal.hold.set()
+
+
+# ---------------------------------------------------------------------- many end at once
+
+
+async def test_a_result_that_waits_long_for_its_turn_is_put_on_record(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fal does not keep it for ever, and Discord may be away for longer."""
+    monkeypatch.setattr(runner_module, "IN_HAND_AT_ONCE", 1)
+    monkeypatch.setattr(runner_module, "UNREAD_S", 0.05)
+    house = await build()
+    away = asyncio.Event()
+    deliver = house.shown.deliver
+
+    async def slowly(job: Job, ready: Ready) -> int | None:
+        await away.wait()
+        return await deliver(job, ready)
+
+    monkeypatch.setattr(house.shown, "deliver", slowly)
+    house.fal.hold.set()
+    jobs = [await house.ask(user=number) for number in (1, 2, 3)]
+    for job in jobs:
+        kept = await house.until(job, JobState.FINISHED)
+        assert kept.result is not None
+    away.set()
+    for job in jobs:
+        await house.until(job, JobState.DELIVERED)
+    assert sorted(job.id for job, _ in house.shown.delivered) == sorted(job.id for job in jobs)
