@@ -302,6 +302,7 @@ class Runner:
         #: Of those far back in the queue, how many had their place looked up in this round.
         self._shown_so_far = 0
         self._submits = Gate(FEW_AT_ONCE, SUBMITS_AT_ONCE, pressed=lambda: self.pressed)
+        self._claiming = asyncio.Lock()
         self._in_hand = asyncio.Semaphore(IN_HAND_AT_ONCE)
         self._results = Gate(FEW_AT_ONCE, RESULTS_AT_ONCE, pressed=lambda: self.pressed)
         self._deliveries = Gate(FEW_AT_ONCE, DELIVERIES_AT_ONCE, pressed=lambda: self.pressed)
@@ -538,6 +539,9 @@ class Runner:
         self._stopping.set()
         self._wake.set()
         self._callbacks.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S), self._claiming:
+                pass  # what is just being claimed is known from now on
         if self._critical:
             await asyncio.wait(set(self._critical), timeout=DRAIN_S)
         # What is still under way then is on record as such; the next start takes it up.
@@ -562,12 +566,23 @@ class Runner:
         if room <= 0 or not (self._waiting or self._look_around):
             return False
         await self._make_room()
+        async with self._claiming:
+            if self._stopping.is_set():
+                return False
+            claimed = await self._claim(room)
+        if not claimed and self._waiting and self._relearning_is_due():
+            # We think jobs wait, the store knows better (cancelled, or erased with their owner's data).
+            await self._relearn_waiting()
+        return bool(claimed)
+
+    async def _claim(self, room: int) -> list[Job]:
+        """Claim and start."""
         self._look_around = False
         try:
             claimed = await self._store.claim(
                 room,
                 lease_s=self._lease_s,
-                in_flight=limit if self._store.shared else 0,
+                in_flight=self._settings.max_in_flight if self._store.shared else 0,
                 guild_in_flight=self._settings.guild_jobs_in_flight,
                 user_in_flight=self._settings.user_jobs_in_flight,
             )
@@ -578,11 +593,9 @@ class Runner:
             self._waiting.pop(job.id, None)
             if self._store.shared and _now_s() >= self._placed.get(job.id, 0):
                 self._settled[job.id] = _now_s() + SETTLED_S
+            self._unsent[job.id] = job  # at once: a stop may cancel its task before that has begun
             self._start(job)
-        if not claimed and self._waiting and self._relearning_is_due():
-            # We think jobs wait, the store knows better (cancelled, or erased with their owner's data).
-            await self._relearn_waiting()
-        return bool(claimed)
+        return claimed
 
     async def _make_room(self) -> None:
         """First answers go before new work, for a moment at a time: Discord waits three seconds for them."""
@@ -966,6 +979,8 @@ class Runner:
 
     async def _post(self, job: Job, model: Model, payload: dict[str, Json]) -> FalRequest:
         """Submit; tried again only while it is certain that no request ever left."""
+        if self._stopping.is_set():
+            raise asyncio.CancelledError  # what has not left yet is for the next start
         certain = self._unsent.pop(job.id, None) is not None
         self._wake.set()  # there is room for another claim
         for pause_s in (*UNREACHABLE_PAUSES_S, None):

@@ -736,3 +736,27 @@ async def test_a_result_that_waits_long_for_its_turn_is_put_on_record(
     for job in jobs:
         await house.until(job, JobState.DELIVERED)
     assert sorted(job.id for job, _ in house.shown.delivered) == sorted(job.id for job in jobs)
+
+
+async def test_what_is_being_claimed_at_a_stop_goes_back_to_the_queue(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it left, so the next start need not look for it at fal."""
+    house = await build()
+    claim, claiming = house.store.claim, asyncio.Event()
+
+    async def slowly(*given: Any, **options: Any) -> list[Job]:
+        claimed = await claim(*given, **options)
+        if claimed:
+            claiming.set()
+            await asyncio.sleep(0.1)
+        return claimed
+
+    monkeypatch.setattr(house.store, "claim", slowly)
+    job = await house.ask()
+    await asyncio.wait_for(claiming.wait(), 5)
+    await house.runner.stop()
+    kept = await house.store.job(job.id)
+    assert kept is not None
+    assert kept.state is JobState.QUEUED
+    assert house.fal.submitted == []
