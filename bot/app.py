@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import discord
 
+from bot.calls import is_rate_limit, retry_after_s
 from bot.catalogue import Catalogue, load
 from bot.client import EaselBot, point_discord_at
 from bot.errors import (
@@ -216,7 +217,9 @@ async def _login(bot: EaselBot, token: str) -> None:
             await bot.login(token)
         except discord.LoginFailure as error:
             raise DiscordRefused(_NOT_ACCEPTED) from error
-        except (aiohttp.ClientError, discord.DiscordServerError, discord.RateLimited, OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, discord.HTTPException, discord.RateLimited, OSError, TimeoutError) as error:
+            if isinstance(error, discord.HTTPException) and error.status < 500 and not is_rate_limit(error):
+                raise
             await bot.forget_connections()
             await _pause(attempt, error)
             attempt += 1
@@ -225,7 +228,7 @@ async def _login(bot: EaselBot, token: str) -> None:
 
 
 async def _pause(attempt: int, error: Exception) -> None:
-    pause_s = LOGIN_PAUSES_S[min(attempt, len(LOGIN_PAUSES_S) - 1)]
+    pause_s = max(LOGIN_PAUSES_S[min(attempt, len(LOGIN_PAUSES_S) - 1)], retry_after_s(error))
     log.warning("Discord is out of reach; trying again", extra={"pause_s": pause_s, "error": type(error).__name__})
     await asyncio.sleep(pause_s)
 
@@ -279,11 +282,18 @@ async def _connect(bot: EaselBot, store: Store) -> None:
 
 
 async def _session_start_limit(bot: EaselBot) -> SessionStartLimit | None:
-    try:
-        _, _, limit = await bot.http.get_bot_gateway()
-    except (discord.DiscordException, aiohttp.ClientError, OSError, KeyError):
-        return None
-    return SessionStartLimit.read({"session_start_limit": limit})
+    """None when Discord can't say; while it merely asks to be asked later, nobody identifies on a guess."""
+    attempt = 0
+    while True:
+        try:
+            _, _, limit = await bot.http.get_bot_gateway()
+        except (discord.DiscordException, aiohttp.ClientError, OSError, KeyError) as error:
+            if not is_rate_limit(error):
+                return None
+            await _pause(attempt, error)
+            attempt += 1
+        else:
+            return SessionStartLimit.read({"session_start_limit": limit})
 
 
 async def _note_end(store: Store, *, crashed: bool) -> None:

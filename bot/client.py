@@ -13,6 +13,7 @@ import discord
 import yarl
 from discord.ext import commands
 
+from bot.calls import Calls
 from bot.services import Services
 from bot.settings import DiscordSettings
 
@@ -29,8 +30,6 @@ COGS = (
     "cogs.help",
 )
 
-#: Connections to Discord. Deliveries use at most a part (see cogs.delivery), so that first answers always find one.
-MAX_CONNECTIONS = 96
 #: The longest pause between attempts to reach the gateway.
 LONGEST_RECONNECT_S = 15.0
 #: A connection to Discord that is silent for this long in the middle of a request is given up (aiohttp: five minutes).
@@ -83,6 +82,7 @@ class EaselBot(commands.Bot):
         self.services = services
         #: Called before each identify; it may wait. `initial`: it is the first one of this process.
         self.mind_identify: IdentifyMinder | None = None
+        self._calls = Calls()
         intents = discord.Intents.none()
         # Guilds only: channel permissions and the age restriction of a thread's parent. Nothing privileged.
         intents.guilds = True
@@ -96,14 +96,16 @@ class EaselBot(commands.Bot):
             chunk_guilds_at_startup=False,
             # Rather another way to the person than an hour's wait (edits of messages older than an hour).
             max_ratelimit_timeout=60.0,
-            connector=_connector(),
+            connector=self._calls.connector(),
+            http_trace=self._calls.trace(),
             activity=discord.CustomActivity(name="/imagine"),
         )
+        self._calls.repeat_for(self.http)
 
     async def forget_connections(self) -> None:
         """Close what a failed login opened; its session closes the connector too, so the next one gets a new one."""
         await self.http.close()
-        self.http.connector = _connector()
+        self.http.connector = self._calls.connector()
 
     async def setup_hook(self) -> None:
         """Load the cogs, then register the commands if they changed."""
@@ -150,10 +152,6 @@ class EaselBot(commands.Bot):
     async def on_ready(self) -> None:
         """Log the moment the bot can be used."""
         log.info("ready", extra={"bot_user": str(self.user), "servers": len(self.guilds)})
-
-
-def _connector() -> aiohttp.TCPConnector:
-    return aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=30)
 
 
 def _commands_under_way() -> set[asyncio.Task[Any]]:

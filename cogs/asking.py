@@ -148,7 +148,7 @@ async def _answer_after_all(interaction: Interaction, error: Exception) -> int:
     for pause_s in (*LOOK_PAUSES_S, None):
         try:
             return (await interaction.original_response()).id
-        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as failure:
+        except (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError) as failure:
             told = isinstance(failure, discord.HTTPException) and failure.status < 500 and failure.status != 429
             if told or pause_s is None:
                 raise error from None

@@ -21,7 +21,7 @@ import aiohttp
 import discord
 from discord.ext import commands
 
-from bot import metrics
+from bot import calls, metrics
 from bot.jobs.events import Fetching, Progress
 from bot.jobs.job import Failure, Job, JobState
 from bot.jobs.runner import PLACE_EDIT_S, Ready, Undeliverable
@@ -153,14 +153,14 @@ class DiscordDelivery:
                 self.forget(live.job.id)
                 return
             live.shown = text
-        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
             log.debug("progress edit failed", extra={"job": live.job.id, "error": type(error).__name__})
-            gone = isinstance(error, (discord.NotFound, discord.Forbidden))
+            rather_not = calls.is_rate_limit(error) or isinstance(error, (discord.NotFound, discord.Forbidden))
         else:
-            gone = False
+            rather_not = False
         live.editing = None
         took_s = time.monotonic() - began
-        if gone or took_s > SLOW_EDIT_S:
+        if rather_not or took_s > SLOW_EDIT_S:
             live.interval_s = min(max(live.interval_s * 2, took_s), SLOWEST_EDIT_S)
         else:
             live.interval_s = self._interval_s
@@ -178,7 +178,8 @@ class DiscordDelivery:
                 return False
             resumed = live.job.id in self._resumed
             card = cards.progress_card(live.job, self._model(live.job), live.progress, resumed=resumed)
-            await self._patch_original(live.job, card, [])
+            with calls.as_progress():
+                await self._patch_original(live.job, card, [])
         return True
 
     async def _settle_progress(self, job_id: str) -> None:
@@ -216,11 +217,9 @@ class DiscordDelivery:
             except discord.NotFound:
                 return False
             except discord.HTTPException as error:
-                if error.status == 429:
-                    metrics.DISCORD_RATE_LIMITED.inc()
                 if error.status < 500 and error.status != 429:
                     return None
-            except (aiohttp.ClientError, OSError, TimeoutError):
+            except (discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError):
                 pass
             else:
                 return True
@@ -302,16 +301,16 @@ class DiscordDelivery:
                 if error.status < 500 and error.status != 429:
                     log.info("delivery way closed", extra={"job": job.id, "status": error.status, "code": error.code})
                     return False, None
-                reason, asked_s = f"HTTP {error.status}", _retry_after_s(error)
-            except discord.RateLimited as error:  # longer than `max_ratelimit_timeout` (see bot.client)
-                if not patient:
+                reason, asked_s = f"HTTP {error.status}", calls.retry_after_s(error)
+            except discord.RateLimited as error:  # longer than is waited for in place (see bot.client, bot.pacing)
+                if not patient and not isinstance(error, calls.HeldBack):
                     return False, None
-                reason, asked_s = "rate limit", min(error.retry_after, LONGEST_RETRY_S)
+                reason, asked_s = "rate limit", error.retry_after
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 reason, asked_s = type(error).__name__, 0.0
             if pause_s is None or not (job.reply.token or job.reply.bot_can_post):
                 return False, None
-            wait_s = max(pause_s, asked_s)
+            wait_s = max(pause_s, min(asked_s, LONGEST_RETRY_S))
             log.info("delivery tried again", extra={"job": job.id, "reason": reason, "pause_s": wait_s})
             await asyncio.sleep(wait_s)
         return False, None
@@ -385,14 +384,6 @@ class DiscordDelivery:
 
 
 _Content = tuple[discord.ui.LayoutView, list[discord.File]]
-
-
-def _retry_after_s(error: discord.HTTPException) -> float:
-    """What Cloudflare's 429 asks for (discord.py sees to Discord's own)."""
-    try:
-        return min(float(error.response.headers.get("Retry-After", 0)), LONGEST_RETRY_S)
-    except ValueError:
-        return 0.0
 
 
 class _TooLarge(Exception):

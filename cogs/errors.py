@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
+from bot.calls import is_rate_limit
 from bot.errors import EaselError, StoreUnusable
 from bot.logs import incident
 from cogs.ui.text import clean
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 _GONE = frozenset({10062, 40060, 50027})
 _STALE = "This command has just changed. Please wait a moment, then type it anew."
 _NOT_HERE = "You can't use this here."
+_LIMITED = "Discord asks me to slow down, so this did not work. It used no quota. Please try again in a minute."
 
 
 async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
@@ -85,6 +87,9 @@ def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> st
         return _STALE
     if isinstance(error, app_commands.CheckFailure):
         return _NOT_HERE
+    if is_rate_limit(error):
+        log.warning("Discord let no answer through", extra={"interaction": interaction.id})
+        return _LIMITED
     code = incident(log, error)
     return (
         f"Something broke on my side (code {code}). You lose no quota for a picture you did not get. Please try again; "

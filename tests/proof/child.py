@@ -18,7 +18,7 @@ import socket
 import ssl
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
@@ -35,6 +35,7 @@ from bot.__main__ import _loop_factory
 from bot.fal import Fal
 from bot.fal.pace import Pace
 from bot.jobs.runner import Runner
+from bot.sandbox.discord import storm
 from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier, WebSettings
 from bot.store import times
 from bot.store.database import Database
@@ -100,6 +101,7 @@ def live(order: dict[str, Any], talk: socket.socket) -> int:
     boundaries = Boundaries(talk)
     _number_commits(boundaries)
     _number_requests(boundaries)
+    _say_what_was_heard()
     _change(order.get("changed", {}))
     for guard in order.get("without", ()):
         guards.WITHOUT[guard]()
@@ -266,6 +268,26 @@ def _number_requests(boundaries: Boundaries) -> None:
 
     vars_of(aiohttp.ClientSession)["_request"] = numbered
     vars_of(httpx.AsyncClient)["send"] = numbered_httpx
+
+
+def _say_what_was_heard() -> None:
+    """Number each 429 that has come with every request to Discord, so that who could not know of it is not blamed."""
+    heard: deque[str] = deque(maxlen=400)
+    start, send = aiohttp.ClientResponse.start, aiohttp.ClientRequest.send
+
+    async def hearing(self: aiohttp.ClientResponse, connection: Any) -> Any:
+        response = await start(self, connection)
+        if (number := self.headers.get(storm.NUMBER)) is not None:
+            heard.append(number)
+        return response
+
+    async def saying(self: aiohttp.ClientRequest, connection: Any) -> Any:
+        if self.url.path.startswith("/api/v10/"):
+            self.headers[storm.HEARD] = ",".join(heard)
+        return await send(self, connection)
+
+    vars_of(aiohttp.ClientResponse)["start"] = hearing
+    vars_of(aiohttp.ClientRequest)["send"] = saying
 
 
 class vars_of:

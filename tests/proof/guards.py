@@ -10,10 +10,12 @@ from typing import Any
 
 import discord
 
+from bot import calls
 from bot.jobs import reconcile, runner
 from bot.jobs.job import Job, JobState
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.runner import Runner
+from bot.pacing import Pacing
 from bot.store import Store, books
 from bot.store.writer import Writer
 from cogs import asking, reading
@@ -154,6 +156,51 @@ def answer_in_time() -> None:
     setattr(Writer, "run", patient)  # noqa: B010 - past its type
 
 
+def pacing() -> None:
+    """One request's 429 holds back nothing but what discord.py holds back."""
+
+    def now(*_: Any) -> float:
+        return 0.0
+
+    setattr(Pacing, "wait_s", now)  # noqa: B010 - past its type
+    setattr(Pacing, "held_s", now)  # noqa: B010 - past its type
+
+
+def patience() -> None:
+    """Discord's 429 is taken for a no, as discord.py does."""
+
+    async def once(attempt: Callable[[], Any], *_: Any) -> Any:
+        return await attempt()
+
+    attach = Runner.attach
+
+    def attach_hasty(self: Runner, delivery: Any) -> None:
+        attempt = delivery._try
+
+        async def rashly(job: Job, way: Callable[[], Any], **_: Any) -> Any:
+            async def refused() -> Any:
+                try:
+                    return await way()
+                except discord.HTTPException as error:
+                    error.status = min(error.status, 428)
+                    raise
+                except discord.RateLimited:
+                    return None
+
+            return await attempt(job, refused, patient=False)
+
+        delivery._try = rashly
+        attach(self, delivery)
+
+    vars(calls)["patiently"] = once
+    setattr(Runner, "attach", attach_hasty)  # noqa: B010 - past its type
+
+
+def refusals_counted() -> None:
+    """Nobody counts how often Discord has refused."""
+    setattr(Pacing, "_count", lambda _: None)  # noqa: B010 - past its type
+
+
 #: By the name a proof's order uses.
 WITHOUT: Mapping[str, Callable[[], None]] = {
     "interaction key": interaction_key,
@@ -170,4 +217,7 @@ WITHOUT: Mapping[str, Callable[[], None]] = {
     "answer in time": answer_in_time,
     "steady time": steady_time,
     "wide look": wide_look,
+    "pacing": pacing,
+    "patience": patience,
+    "refusals counted": refusals_counted,
 }

@@ -205,6 +205,8 @@ class Ask:
     images: int = 1
     #: They pressed Cancel at least once.
     cancelled: bool = False
+    #: They pressed Delete on the result.
+    deleted: bool = False
     #: A card that names a job was shown.
     card: bool = False
     #: Where the bot was killed meanwhile.
@@ -597,7 +599,7 @@ class World:
                 found["uninvited"].append(what)
             return
         counts["answered"] += 1
-        if state == "delivered":
+        if state == "delivered" or (state == "no row" and ask.deleted):
             if pictures != ask.images:
                 found["lost"].append(f"{what}, {pictures} pictures of {ask.images}")
         elif state == "cancelled" and ask.cancelled:

@@ -7,11 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
-from bot.sandbox.discord.wire import DiscordError, Obj
-
-Scope = Literal["user", "shared", "global", "cloudflare"]
+from bot.sandbox.discord.storm import RateLimitStorm, Scope, limited
+from bot.sandbox.discord.wire import DiscordError
 
 #: Routes that Discord's global limit of the bot does not count.
 _INTERACTION_ROUTES = re.compile(r"/(interactions|webhooks)/")
@@ -97,6 +95,7 @@ class Faults:
         self.failures: list[Failure] = []
         self.storm = False  # the page's switch: a fraction of all answers is 429
         self.storm_fraction = 0.4
+        self.forced: RateLimitStorm | None = None
         self.default_limit = 1_000_000
         self._random = random.Random(7)
 
@@ -121,6 +120,8 @@ class Faults:
         self.failures.clear()
         self.delay_s = 0.0
         self.storm = False
+        if self.forced is not None:
+            self.forced.over = True
 
     def limit(self, method: str, path: str, key: str, bucket: str, now_s: float) -> dict[str, str]:
         """Count a request against the rules; the rate limit headers of its answer.
@@ -154,19 +155,7 @@ class Faults:
             return DiscordError(
                 429, -1, "error code: 1015", headers={"Content-Type": "text/html", "Retry-After": f"{retry_after_s:g}"}
             )
-        headers = {"Via": "1.1 google", "Retry-After": str(int(retry_after_s) + 1), "X-RateLimit-Scope": scope}
-        if scope == "global":
-            headers["X-RateLimit-Global"] = "true"
-        else:
-            headers |= {
-                "X-RateLimit-Bucket": bucket,
-                "X-RateLimit-Limit": str(limit),
-                "X-RateLimit-Remaining": "0",
-                "X-RateLimit-Reset-After": f"{retry_after_s:.3f}",
-            }
-        body: Obj = {"retry_after": round(retry_after_s, 3), "global": scope == "global"}
-        message = "The resource is being rate limited." if scope == "shared" else "You are being rate limited."
-        return DiscordError(429, 0, message, body=body, headers=headers)
+        return limited(scope, retry_after_s, bucket, limit)
 
     def failure(self, method: str, path: str, *, after: bool) -> Failure | None:
         """The failure planned for this request, if any; it is used up."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from bot.sandbox.discord import validate, wire
+from bot.sandbox.discord import storm, validate, wire
 from bot.sandbox.discord.board import Board
 from bot.sandbox.discord.commands import Commands
 from bot.sandbox.discord.faults import Failure, Faults
@@ -176,9 +176,12 @@ class Rest:
         try:
             if self.faults.delay_s and self.faults.delay_path.search(request.path):
                 await asyncio.sleep(self.faults.delay_s)
+            major = "+".join(request.match_info.get(one, "") for one in ("channel", "guild", "application", "token"))
+            if self.faults.forced is not None:
+                said = storm.heard(request.headers.get(storm.HEARD))
+                self.faults.forced.meet(storm.Asked(request.method, route, f"{bucket}:{major}", auth, said))
             if auth and request.headers.get("Authorization") != f"Bot {self.token}":
                 raise wire.unauthorized()
-            major = "+".join(request.match_info.get(one, "") for one in ("channel", "guild", "application", "token"))
             headers = self.faults.limit(request.method, request.path, f"{bucket}:{major}", bucket, self._clock())
             await self._read(call)
             self._break(request, self.faults.failure(request.method, request.path, after=False))
@@ -228,6 +231,8 @@ class Rest:
         counters.errors[error.code] += 1
         if error.status in {401, 403} or (error.status == 429 and error.headers.get("X-RateLimit-Scope") != "shared"):
             counters.invalid_requests += 1
+        if error.status in {401, 403} and self.faults.forced is not None:
+            self.faults.forced.denies()
         request = call.request
         if error.status not in {429} and error.status < 500:
             refusal = Refusal(
@@ -241,7 +246,8 @@ class Rest:
             )
             self._on_refusal(refusal)
         headers = {**headers, "Content-Type": "application/json", **error.headers}
-        body = error.message.encode() if headers["Content-Type"] == "text/html" else dumps(error.payload())
+        spoken = headers["Content-Type"].startswith("text/")
+        body = error.message.encode() if spoken else dumps(error.payload())
         return web.Response(status=error.status, body=body, headers=headers)
 
     async def _unknown(self, request: web.Request) -> web.StreamResponse:

@@ -16,12 +16,13 @@ from bot.sandbox.discord import validate
 from bot.sandbox.discord.board import Board
 from bot.sandbox.discord.commands import Commands, NotOffered, add_person
 from bot.sandbox.discord.compose import Composer
-from bot.sandbox.discord.faults import Counters, Failure, Faults, RateLimit, Scope
+from bot.sandbox.discord.faults import Counters, Failure, Faults, RateLimit
 from bot.sandbox.discord.files import FileStore
 from bot.sandbox.discord.gateway import Drop, Gateway
 from bot.sandbox.discord.interactions import InteractionRecord, Interactions, NotAnswered
 from bot.sandbox.discord.page import Page
 from bot.sandbox.discord.rest import Refusal, Rest
+from bot.sandbox.discord.storm import RateLimitStorm, Scope
 from bot.sandbox.discord.wire import Kind, Obj, sandbox_token
 from bot.sandbox.discord.world import Channel, Message, Person, World, walk
 
@@ -586,6 +587,11 @@ class DiscordStandIn:
         self.set_rate_limit(5, 5, method="POST", path=r"/channels/\d+/messages$")
         self.set_rate_limit(5, 5, method="PATCH", path=r"/channels/\d+/messages/")
         self.set_rate_limit(5, 2, path=r"/webhooks/")
+
+    def rate_limit_storm(self, storm: RateLimitStorm) -> RateLimitStorm:
+        """Refuse a share of all requests with 429s of every kind, and keep account of what comes early."""
+        self.faults.forced = storm
+        return storm
 
     def slow_rest(self, seconds: float, path: str = "") -> None:
         """Answer late; `path` is a regular expression."""
