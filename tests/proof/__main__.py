@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
+from bot.sandbox.discord.storm import RateLimitStorm
 from bot.store import Store
 from tests.proof import limits_exact, test_fairness
 from tests.proof.crash import START, STORIES, How, Points, crash_points, start_points
@@ -25,6 +26,7 @@ from tests.proof.gateway import drops
 from tests.proof.kills import SHAPES, rounds
 from tests.proof.lost_answers import losses
 from tests.proof.outages import DISTURB, DISTURB_SERVER, outages
+from tests.proof.ratelimits import limited
 from tests.proof.world import Forks, Verdict, fork_server
 from tests.store.conftest import Postgres, a_server
 from tests.store.makers import Clock
@@ -202,6 +204,19 @@ async def _lost(stage: Stage) -> bool:
     return all(one.faultless for one in found)
 
 
+async def _ratelimits(stage: Stage) -> bool:
+    """A thirtieth of the minutes with waits of up to two seconds, Cloudflare's whole ones; then with tight bounds."""
+    options, found = stage.options, []
+    for name, tight in (("ratelimits", False), ("ratelimits-tight", True)):
+        storm = RateLimitStorm(seed=options.seed, longest_s=0.5 if tight else 2.0, whole=not tight)
+        seconds = options.minutes * (0.2 if tight else 2)
+        place = stage.folder / name
+        one = await limited(stage.forks, place, seed=options.seed, seconds=seconds, storm=storm, tight=tight)
+        print(f"rate limits{', three seconds for ten minutes' if tight else ''}: {one}\n", flush=True)
+        found.append(one)
+    return not any(one.faults for one in found)
+
+
 #: What `soak` runs, in this order. A new proof needs its line here, no more.
 PROOFS: Mapping[str, Proof] = {
     "points": _points,
@@ -209,6 +224,7 @@ PROOFS: Mapping[str, Proof] = {
     "fairness": _fairness,
     "gateway": _gateway,
     "lost": _lost,
+    "ratelimits": _ratelimits,
     "outages": _outages,
     "kills": _kills,
 }
@@ -243,6 +259,7 @@ def _parser() -> argparse.ArgumentParser:
         ("fairness", "one person floods the queue", 0, 0.0),
         ("gateway", "break the gateway's connection and replay too much", 0, 10.0),
         ("outages", "take away Discord, fal, the database, the disk and the right time for a while", 0, 0.0),
+        ("ratelimits", "refuse half of all requests to Discord with 429s of every kind", 0, 150.0),
         ("lost", "lose the answers of a fifth of all submits", 0, 100.0),
         ("soak", "all of them, the random kills for long", 20_000, 180.0),
     ):

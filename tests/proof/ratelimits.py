@@ -29,7 +29,7 @@ from tests.proof.world import Ask, Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
 
 #: Questions, presses and completions a second.
-WISHES_PER_S = 6.0
+WISHES_PER_S = 10.0
 #: Of all requests.
 MOST_OWN_FAULTS = 0.01
 #: Discord bans at 10,000.
@@ -46,6 +46,8 @@ TIGHT: dict[str, Any] = {
     "bot.pacing:SLOWEST_S": 0.1,
 }
 TIGHT_WINDOW_S = 3.0
+#: Then nothing is sent any more, but for what is under way already.
+MOST_TIGHT = 36
 
 
 @dataclass
@@ -66,6 +68,9 @@ class Limited:
     took_s: float = 0.0
     verdict: Verdict = field(default_factory=Verdict)
 
+    #: Bound of the invalid requests within the window.
+    most: int = MOST_INVALID
+
     @property
     def own_share(self) -> float:
         """Invalid requests by the bot's own fault, of all requests."""
@@ -78,7 +83,7 @@ class Limited:
             **self.verdict.faults,
             "early": self.storm.examples if self.storm.early.total() else None,
             "own share": self.own_share if self.own_share >= MOST_OWN_FAULTS else None,
-            "invalid": self.storm.most_invalid_in_window if self.storm.most_invalid_in_window > MOST_INVALID else None,
+            "invalid": self.storm.most_invalid_in_window if self.storm.most_invalid_in_window > self.most else None,
             "identifies": self.identifies if self.identifies > self.starts else None,
             "undone": self.undone,
         }
@@ -91,7 +96,7 @@ class Limited:
             f"{storm.forced.total()} ({_by(storm.forced)}), on their way when a limit came {storm.crossed.total()}; "
             f"{storm.early.total()} early ({_by(storm.early)}; bound: 0), {storm.denied} times 401 or 403, own invalid "
             f"requests {self.own_share:.2%} (bound: {MOST_OWN_FAULTS:.0%}), {storm.most_invalid_in_window} invalid of "
-            f"all kinds within {storm.window_s:g} s (bound: {MOST_INVALID}, ban at 10,000); {self.identifies} "
+            f"all kinds within {storm.window_s:g} s (bound: {self.most}, ban at 10,000 in 600 s); {self.identifies} "
             f"identifies in {self.starts} starts; {self.completed} of {self.completions} completions answered, "
             f"{self.deletes} deletes, {len(self.undone)} acknowledged and not done (bound: 0); {self.edits} edits; "
             f"{self.verdict}",
@@ -128,6 +133,7 @@ async def limited(
         world.changed = world.changed | {"bot.jobs.runner:ANSWER_WAIT_S": 60.0}
         if tight:
             storm.window_s = TIGHT_WINDOW_S
+            done.most = MOST_TIGHT
             world.changed = world.changed | TIGHT
         await world.start()
         people = _People(world, chance, done)
@@ -138,6 +144,28 @@ async def limited(
         done.verdict = await world.verdict()
         done.identifies, done.starts = len(world.standin.gateway.identifies), world.starts
         done.edits = world.standin.counters.route("PATCH", "/messages/")
+    done.took_s = time.monotonic() - began_s
+    return done
+
+
+async def refused_results(forks: Forks, folder: Path, *, seed: str, count: int, without: Sequence[str] = ()) -> Limited:
+    """Cards go out in fine weather; then Cloudflare refuses most requests while all the results are delivered."""
+    began_s = time.monotonic()
+    storm = RateLimitStorm(share=0.0, seed=seed, longest_s=0.1, weights={"cloudflare": 1}, whole=False)
+    done = Limited(seed, storm)
+    async with a_world(forks, folder, without=without) as world:
+        world.standin.rate_limit_storm(storm)
+        await world.start()
+        world.hold()
+        for _ in range(count):
+            await world.ask()
+        await world.until(lambda: all(ask.seen for ask in world.asks) and len(world.fal.accepted) == count)
+        storm.share = 0.7
+        world.let_go()
+        await world.drained()
+        await world.kill()
+        done.verdict = await world.verdict()
+        done.identifies, done.starts = len(world.standin.gateway.identifies), world.starts
     done.took_s = time.monotonic() - began_s
     return done
 
@@ -209,4 +237,4 @@ class _People:
         ]
 
 
-__all__ = ["Limited", "limited"]
+__all__ = ["Limited", "limited", "refused_results"]

@@ -606,7 +606,7 @@ class World:
             counts["cancelled"] += 1
             if pictures:
                 found["uninvited"].append(what)
-        elif state == "failed" and code == "content_refused" and "forbidden-content" in ask.prompt:
+        elif state == "failed" and (code == "content_refused" or ask.deleted) and "forbidden-content" in ask.prompt:
             counts["refused"] += 1
         else:
             found["lost"].append(what)
