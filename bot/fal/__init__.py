@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from bot.fal.client import CancelAnswer, Fal
 from bot.fal.found import FoundRequest, matches
+from bot.fal.lists import PartOfList
 from bot.fal.pace import Pace
 from bot.fal.progress import Painted, read_progress
 from bot.fal.statuses import Completed, Status, Waiting, Working
@@ -31,6 +32,7 @@ __all__ = [
     "FoundRequest",
     "Pace",
     "Painted",
+    "PartOfList",
     "Status",
     "Waiting",
     "Working",

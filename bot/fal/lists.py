@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,11 +20,29 @@ log = logging.getLogger(__name__)
 PAGE_REQUESTS = 100
 #: A page with all its payloads; ours hold links, not pictures.
 PAGE_BYTES = 8 * 1024 * 1024
-#: One reading ends here and gives what it has: later ones see further, as the time wanted moves on.
+#: One reading ends here, and is then known to be incomplete.
 MOST_PAGES = 200
 MOST_BYTES = 64 * 1024 * 1024
 
 _FAR_PAST = datetime.min.replace(tzinfo=UTC)
+
+
+class PartOfList(FalUnreachable):
+    """The list is longer than is read: what is missing in this part, oldest first, may be in the rest."""
+
+    code = "fal_list_too_long"
+
+    def __init__(self, found: Sequence[FoundRequest]) -> None:
+        self.found = found
+        super().__init__("fal.ai's list of requests is longer than is read.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What one reading gave."""
+
+    found: tuple[FoundRequest, ...]
+    complete: bool
 
 
 @dataclass(slots=True)
@@ -33,7 +51,7 @@ class _Reading:
 
     since: datetime
     until: datetime
-    task: asyncio.Task[tuple[FoundRequest, ...] | None] | None = None
+    task: asyncio.Task[_Listed | None] | None = None
 
 
 class Lists:
@@ -54,7 +72,7 @@ class Lists:
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Semaphore(2)
         self._next: dict[str, _Reading] = {}
-        self._under_way: set[asyncio.Task[tuple[FoundRequest, ...] | None]] = set()
+        self._under_way: set[asyncio.Task[_Listed | None]] = set()
         self._read_at: dict[str, float] = {}
         self._endpoint_turns: dict[str, asyncio.Lock] = {}
         self._refused_until = float("-inf")
@@ -65,6 +83,7 @@ class Lists:
 
         Raises:
             FalUnreachable: no usable answer; ask again later.
+            PartOfList: there is more than is read at once.
         """
         if self._api is None or self._loop.time() < self._refused_until:
             return None
@@ -76,10 +95,13 @@ class Lists:
             reading.task.add_done_callback(self._ended)
         reading.since, reading.until = min(since, reading.since), max(until, reading.until)
         assert reading.task is not None
-        found = await asyncio.shield(reading.task)
-        if found is None:
+        listed = await asyncio.shield(reading.task)
+        if listed is None:
             return None
-        return [one for one in found if one.created_at is None or since <= one.created_at < until]
+        found = [one for one in listed.found if one.created_at is None or since <= one.created_at < until]
+        if not listed.complete:
+            raise PartOfList(found)
+        return found
 
     async def close(self) -> None:
         """Give up what is being read."""
@@ -87,12 +109,12 @@ class Lists:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    def _ended(self, task: asyncio.Task[tuple[FoundRequest, ...] | None]) -> None:
+    def _ended(self, task: asyncio.Task[_Listed | None]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # whoever waited has it; nobody may be left
 
-    async def _read(self, endpoint: str, reading: _Reading) -> tuple[FoundRequest, ...] | None:
+    async def _read(self, endpoint: str, reading: _Reading) -> _Listed | None:
         async with self._endpoint_turns.setdefault(endpoint, asyncio.Lock()):
             earliest = max(self._read_at.get(endpoint, float("-inf")) + self._pace.list_pause_s, self._not_before)
             if (pause_s := earliest - self._loop.time()) > 0:
@@ -107,7 +129,7 @@ class Lists:
                 finally:
                     self._read_at[endpoint] = self._loop.time()
 
-    async def _pages(self, endpoint: str, reading: _Reading) -> tuple[FoundRequest, ...] | None:
+    async def _pages(self, endpoint: str, reading: _Reading) -> _Listed | None:
         found: dict[str, FoundRequest] = {}
         cursor: str | None = None
         cursors: set[str] = set()
@@ -128,15 +150,12 @@ class Lists:
                     found.setdefault(one.request_id, one)
             weight += len(answer.body)
             cursor = page.cursor
-            if cursor is None or cursor in cursors:
-                break
-            if weight > MOST_BYTES:
-                log.warning("fal's list of requests is longer than is read", extra={"endpoint": endpoint})
+            if cursor is None or cursor in cursors or weight > MOST_BYTES:
                 break
             cursors.add(cursor)
-        else:
+        if cursor is not None:
             log.warning("fal's list of requests is longer than is read", extra={"endpoint": endpoint})
-        return tuple(sorted(found.values(), key=lambda one: one.created_at or _FAR_PAST))
+        return _Listed(tuple(sorted(found.values(), key=lambda one: one.created_at or _FAR_PAST)), cursor is None)
 
     def _note_refusal(self, endpoint: str, answer: Answer) -> None:
         """A definite no. Raises FalUnreachable where it is none."""

@@ -19,8 +19,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.catalogue.model import Json
-from bot.errors import EaselError
-from bot.fal import FoundRequest, matches
+from bot.errors import EaselError, PaintingFailed
+from bot.fal import FoundRequest, PartOfList, matches
 from bot.jobs.job import FalRequest, Job
 
 log = logging.getLogger(__name__)
@@ -31,10 +31,27 @@ LOOK_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 CLOCK_DIFFERENCE = timedelta(minutes=2)
 #: And by this much where one of them is wrong; the last look reaches so far, before anything is sent again.
 WRONG_CLOCK = timedelta(minutes=65)
-#: How long past its time a request is looked for whose list can't be read: then fal can take no order either.
-MOST_BLIND_S = 900.0
 #: How long one look waits for submits of the very same order to be answered.
 OTHERS_S = 5.0
+
+
+class NeverFoundOut(PaintingFailed):
+    """Whether fal has a request could not be found out for as long as the job may take."""
+
+    code = "never_found_out"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "fal.ai did not answer when I handed it this picture, and since then I could not find out whether it was "
+            "painted; so I did not hand it over again. fal.ai may charge for it. Your quota was not used; "
+            "press Again to try once more."
+        )
+
+
+class _Undecided(Exception):
+    """An equal order is just being handed over, and what stands in fal's list may be that one."""
+
+    code = "equal_order_under_way"
 
 
 class Lister(Protocol):
@@ -72,6 +89,7 @@ class Reconciler:
         records: Records,
         clock: Callable[[], datetime],
         wait_s: float,
+        give_up_s: float,
         store_payloads: bool,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -79,6 +97,7 @@ class Reconciler:
         self._records = records
         self._clock = clock
         self._wait_s = wait_s
+        self._give_up_s = give_up_s
         self._timer = timer
         self._store_payloads = store_payloads
         self._lost: dict[tuple[str, int], _Lost] = {}
@@ -121,19 +140,22 @@ class Reconciler:
     async def find(
         self, job: Job, sent: Mapping[str, Json], *, listed: bool, age_s: float, wait_s: float | None = None
     ) -> FalRequest | None:
-        """The request fal took for this attempt, or None when it has not turned up within the time.
+        """The request fal took for this attempt, or None when it is not there by the end of the time.
 
-        While fal's list can't be read, it is not known to be missing there, so the time is then longer.
+        Only a list that was read to its end at that time, or later, tells that it is not there.
 
         Args:
             sent: what identifies the request among others: its arguments, without addresses of uploads.
             listed: whether fal keeps the payload of this model's requests.
             age_s: seconds since the attempt.
             wait_s: how long to look; by default until the attempt is as old as was said at the beginning.
+
+        Raises:
+            NeverFoundOut: the list could not be read for as long as a job may take.
         """
         attempted_at = job.submitted_at or job.created_at
         until_s = self._timer() + (max(self._wait_s - age_s, 0.0) if wait_s is None else wait_s)
-        blind_until_s = until_s + (0.0 if wait_s == 0 else MOST_BLIND_S)
+        blind_until_s = until_s if wait_s == 0 else max(self._timer() + self._give_up_s - age_s, until_s)
         lost = self._lost.setdefault((job.id, job.attempts), _Lost())
         log.warning("a submit's answer is missing", extra={"job": job.id, "attempt": job.attempts})
         try:
@@ -143,14 +165,18 @@ class Reconciler:
                     try:
                         apart = WRONG_CLOCK if left_s <= 0 else CLOCK_DIFFERENCE
                         lost.request_id = await self._look(job, sent, attempted_at, apart)
-                    except EaselError as error:
+                    except (EaselError, _Undecided) as error:
                         blind = True
                         log.info("fal's list of requests can't be read", extra={"job": job.id, "reason": error.code})
                 if lost.request_id is not None:
                     log.info("the missing request is found", extra={"job": job.id, "request": lost.request_id})
                     return self._fal.request_for(job.order.endpoint, lost.request_id)
-                if lost.heard.is_set() or (left_s <= 0 and not (blind and self._timer() < blind_until_s)):
+                if lost.heard.is_set() or (left_s <= 0 and not blind):
                     return None
+                if left_s <= 0 and self._timer() >= blind_until_s:
+                    if wait_s == 0:  # nobody wants it
+                        return None
+                    raise NeverFoundOut
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(pause_s, left_s) if left_s > 0 else pause_s):
                         await lost.heard.wait()
@@ -165,21 +191,29 @@ class Reconciler:
             apart: how far fal's clock and ours may be apart.
 
         Raises:
-            EaselError: the list, or our own records, can't be read.
+            EaselError: the list, or our own records, can't be read, or not all of it, and it is not in the rest.
+            _Undecided: it can't be told now whose the matching ones are.
         """
-        found = await self._fal.find_requests(
-            job.order.endpoint, since=attempted_at - apart, until=self._clock() + apart
-        )
+        part: PartOfList | None = None
+        found: Sequence[FoundRequest] | None
+        try:
+            found = await self._fal.find_requests(
+                job.order.endpoint, since=attempted_at - apart, until=self._clock() + apart
+            )
+        except PartOfList as error:
+            part, found = error, error.found
         fitting = [one.request_id for one in found or () if matches(sent, one)]
         if fitting and (others := self._under_way.get(_order(job.order.endpoint, sent))):
             # The same order is just being handed over for somebody else: what stands there may be theirs.
             _, pending = await asyncio.wait(others, timeout=OTHERS_S)
             if pending:
-                return None
+                raise _Undecided
         taken = await self._records.known_requests(fitting) | self._taken if fitting else set()
         free = next((request_id for request_id in fitting if request_id not in taken), None)
         if free is not None:
             self._taken.add(free)
+        elif part is not None:
+            raise part
         return free
 
 

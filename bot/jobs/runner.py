@@ -255,6 +255,7 @@ class Runner:
             records=store,
             clock=clock,
             wait_s=settings.reconcile_s,
+            give_up_s=settings.job_timeout_s,
             store_payloads=settings.store_payloads,
         )
         self._callbacks = Callbacks()

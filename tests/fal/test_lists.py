@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bot.catalogue.model import Json
 from bot.errors import FalUnreachable
-from bot.fal import Fal, FoundRequest, matches
+from bot.fal import Fal, FoundRequest, PartOfList, matches
 from bot.fal.found import read_page
 from bot.fal.origins import resolve
 from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, says, sends, tears
@@ -74,7 +74,9 @@ async def test_pages_are_followed_and_the_oldest_comes_first(fake: FakeFal, fal:
 
 async def test_a_cursor_that_runs_in_circles_ends_the_reading(fake: FakeFal, fal: Fal) -> None:
     fake.always("list", page(item(1), cursor="again"))
-    assert len(await found_by(fal)) == 1
+    with pytest.raises(PartOfList) as part:
+        await found_by(fal)
+    assert [one.request_id for one in part.value.found] == ["r1"]
     assert fake.calls("list") == 2
 
 
@@ -86,13 +88,17 @@ async def test_endless_pages_are_cut(fake: FakeFal, fal: Fal, monkeypatch: pytes
         return web.json_response({"items": [item(number)], "next_cursor": str(number + 1), "has_more": True})
 
     fake.always("list", endless)
-    assert len(await found_by(fal)) == 5
+    with pytest.raises(PartOfList) as part:
+        await found_by(fal)
+    assert len(part.value.found) == 5
 
 
 async def test_heavy_pages_are_cut(fake: FakeFal, fal: Fal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.fal.lists.MOST_BYTES", 100)
     fake.enqueue("list", page(item(1), cursor="a"), page(item(2)))
-    assert [one.request_id for one in await found_by(fal)] == ["r1"]
+    with pytest.raises(PartOfList) as part:
+        await found_by(fal)
+    assert [one.request_id for one in part.value.found] == ["r1"]
 
 
 async def test_what_was_sent_outside_the_time_or_elsewhere_is_left_out(fake: FakeFal, fal: Fal) -> None:

@@ -12,10 +12,10 @@ import pytest
 from bot.catalogue import load, parse
 from bot.catalogue.model import Json
 from bot.errors import FalUnreachable
-from bot.fal import FoundRequest
+from bot.fal import FoundRequest, PartOfList
 from bot.jobs import reconcile
 from bot.jobs.job import Actor, FalRequest, Job, JobState, Reply
-from bot.jobs.reconcile import Reconciler
+from bot.jobs.reconcile import NeverFoundOut, Reconciler
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MODEL = load().get("flux-schnell")
@@ -83,6 +83,7 @@ def build(clock: Clock, fal: ScriptedList, records: Records, *, store_payloads: 
         records=records,
         clock=clock,
         wait_s=60,
+        give_up_s=1800,
         store_payloads=store_payloads,
         timer=clock.seconds,
     )
@@ -146,10 +147,48 @@ async def test_what_a_list_can_not_be_asked_about_is_not_taken_for_missing() -> 
     assert clock.now - NOW >= timedelta(seconds=200)  # it was to be looked for 60 s
 
 
+async def test_a_list_that_is_never_readable_does_not_say_that_the_request_is_missing() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, FalUnreachable("away"))
+    with pytest.raises(NeverFoundOut):
+        await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0)
+    assert clock.now - NOW >= timedelta(seconds=1800)
+
+
+async def test_what_nobody_wants_is_not_waited_for_though_the_list_is_unreadable() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, FalUnreachable("away"))
+    assert await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0, wait_s=0) is None
+    assert fal.looks == 1
+
+
+async def test_a_part_of_the_list_tells_what_is_there_but_not_what_is_missing() -> None:
+    clock = Clock()
+    fal = ScriptedList(clock, *[PartOfList([found("r8", seed=8)])] * 20, PartOfList([found("r1")]))
+    request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0)
+    assert request is not None
+    assert request.request_id == "r1"
+    assert clock.now - NOW >= timedelta(seconds=200)  # it was to be looked for 60 s
+
+
+async def test_a_last_look_that_an_equal_order_puts_off_is_looked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "OTHERS_S", 0.001)
+    clock = Clock()
+    reconciler = build(clock, ScriptedList(clock, [found("r1")]), Records())
+    with reconciler.under_way(MODEL.endpoint, SENT):
+        looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=120))
+        await asyncio.sleep(0.02)
+        assert not looking.done()
+    request = await asyncio.wait_for(looking, 5)
+    assert request is not None
+
+
 async def test_a_callback_names_the_request_at_once() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [])
-    reconciler = Reconciler(fal=fal, records=Records(), clock=lambda: NOW, wait_s=60, store_payloads=True)
+    reconciler = Reconciler(
+        fal=fal, records=Records(), clock=lambda: NOW, wait_s=60, give_up_s=1800, store_payloads=True
+    )
     looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=0))
     await asyncio.sleep(0.01)
     reconciler.heard("lostjob001", 1, "r9")
@@ -188,7 +227,9 @@ async def test_without_stored_payloads_only_time_and_callbacks_count() -> None:
 async def test_nobody_waits_for_what_nobody_wants() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [])
-    reconciler = Reconciler(fal=fal, records=Records(), clock=lambda: NOW, wait_s=60, store_payloads=True)
+    reconciler = Reconciler(
+        fal=fal, records=Records(), clock=lambda: NOW, wait_s=60, give_up_s=1800, store_payloads=True
+    )
     looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=0))
     await asyncio.sleep(0.01)
     reconciler.give_up("lostjob001", 1)
