@@ -18,7 +18,14 @@ class Jobs:
     """As the runner tells."""
 
     jobs_ended: int = 0
-    jobs_alive: int = 0
+    alive: int = 0
+    #: How often it was asked.
+    looks: int = 0
+
+    @property
+    def jobs_alive(self) -> int:
+        self.looks += 1
+        return self.alive
 
 
 class Cycle:
@@ -46,11 +53,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 async def watched(jobs: Jobs, *steps: tuple[int, int]) -> None:
-    """Let it look after each step of (ended, alive)."""
+    """Let it look, twice after each step of (ended, alive)."""
     task = asyncio.create_task(memory.give_back_forever(jobs))
     await asyncio.sleep(0)
-    for jobs.jobs_ended, jobs.jobs_alive in steps:
-        await asyncio.sleep(0.1)
+    for jobs.jobs_ended, jobs.alive in steps:
+        looks = jobs.looks
+        while jobs.looks < looks + 3:
+            await asyncio.sleep(0.005)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

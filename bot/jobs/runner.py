@@ -263,6 +263,8 @@ class Runner:
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._in_flight = 0
+        #: Whether all that an earlier process left is here; until then a callback may be about something of it.
+        self._taken_up = False
         #: Jobs that are no longer worked on, since the start.
         self.jobs_ended = 0
         self._waiting: dict[str, Job] = {}
@@ -446,7 +448,7 @@ class Runner:
         request = under_way.job.request if under_way is not None else None
         if under_way is not None and request is not None and request.request_id == request_id:
             under_way.call_back()
-        elif under_way is None and job_id in self._lives:
+        elif under_way is None and (job_id in self._lives or not self._taken_up):
             self._reconciler.heard(job_id, attempt, request_id)
         self._fal.wake(request_id)
 
@@ -520,6 +522,7 @@ class Runner:
             helpers.append(asyncio.create_task(self._heed_wishes_forever(), name="runner-wishes"))
         try:
             await self._recover()
+            self._taken_up = True
             while not self._stopping.is_set():
                 self._wake.clear()
                 try:

@@ -760,3 +760,10 @@ async def test_what_is_being_claimed_at_a_stop_goes_back_to_the_queue(
     assert kept is not None
     assert kept.state is JobState.QUEUED
     assert house.fal.submitted == []
+
+
+async def test_a_callback_before_everything_is_taken_up_is_kept(build: Build) -> None:
+    """It may be about a submit of the process before, whose answer was lost; fal does not call twice."""
+    house = await build(run=False)
+    await house.runner.heard("job0000009", 1, "r5")
+    assert house.runner._reconciler.heard_of("job0000009", 1) == "r5"
