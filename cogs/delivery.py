@@ -24,7 +24,7 @@ from discord.ext import commands
 from bot import calls, metrics
 from bot.jobs.events import Fetching, Progress
 from bot.jobs.job import Failure, Job, JobState
-from bot.jobs.runner import PLACE_EDIT_S, Ready, Undeliverable
+from bot.jobs.ports import PLACE_EDIT_S, Ready, Undeliverable
 from bot.media import fit
 from cogs.ui import cards
 
@@ -169,7 +169,7 @@ class DiscordDelivery:
         """False when another process shows this job now.
 
         Nobody holds what waits: another process may take it from the queue, and show its end, at any moment. So it is
-        looked at first, and what takes too long after that is given up; see `bot.jobs.runner.PLACE_EDIT_S`.
+        looked at first, and what takes too long after that is given up; see `bot.jobs.ports.PLACE_EDIT_S`.
         """
         runner = self._bot.services.runner
         ours = runner.may_show(live.job.id)

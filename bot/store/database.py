@@ -19,7 +19,7 @@ from bot.store.trouble import DRIVER_ERRORS, passing, told
 
 T = TypeVar("T")
 
-#: Whoever holds a lock for longer makes a write fail; what must not be lost is tried again (see bot.jobs.runner).
+#: Whoever holds a lock for longer makes a write fail; what must not be lost is tried again (see bot.jobs.desk).
 _BUSY_TIMEOUT_S = 5
 _READERS = 2
 _POSTGRES_CONNECTIONS = 5

@@ -16,7 +16,8 @@ import pytest
 from bot.catalogue import load
 from bot.client import EaselBot
 from bot.jobs.job import Job, JobState, NewJob
-from bot.jobs.runner import CancelOutcome, Runner
+from bot.jobs.ports import CancelOutcome
+from bot.jobs.runner import Runner
 from bot.limits import Policy, Refused
 from bot.services import Services
 from bot.settings import Settings

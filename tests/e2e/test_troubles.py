@@ -16,7 +16,7 @@ import pytest_asyncio
 from aiohttp import web
 from PIL import Image
 
-from bot.jobs import runner
+from bot.jobs import desk, submitter
 from bot.jobs.job import JobState
 from bot.sandbox.discord import InteractionRecord, Message
 from bot.sandbox.fal.files import StoredFile
@@ -34,8 +34,8 @@ TOO_LARGE = 40005
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "UNREACHABLE_PAUSES_S", (0.01,) * 200)
-        patch.setattr(runner, "PATIENCE_PAUSES_S", (0.01,) * 200)
+        patch.setattr(submitter, "UNREACHABLE_PAUSES_S", (0.01,) * 200)
+        patch.setattr(desk, "PATIENCE_PAUSES_S", (0.01,) * 200)
         patch.setattr(delivery, "RETRY_PAUSES_S", (0.01,) * 20)
         async with a_place(tmp_path_factory.mktemp("bot")) as made:
             yield made
@@ -151,7 +151,7 @@ ENDS = {
 async def test_every_end_at_fal_is_a_plain_sentence_and_costs_no_quota(
     place: Place, monkeypatch: pytest.MonkeyPatch, answer: Answer, says: str
 ) -> None:
-    monkeypatch.setattr(runner, "PATIENCE_PAUSES_S", (0.01, 0.01))
+    monkeypatch.setattr(desk, "PATIENCE_PAUSES_S", (0.01, 0.01))
     vars(place.fal.queue)["_refusal"] = lambda job: answer
     said, message = await failure(place)
     assert says in said
@@ -173,7 +173,7 @@ async def test_every_end_at_fal_is_a_plain_sentence_and_costs_no_quota(
 async def test_every_trouble_of_fal_is_a_plain_sentence(
     place: Place, monkeypatch: pytest.MonkeyPatch, trouble: str, says: str, submits: int
 ) -> None:
-    monkeypatch.setattr(runner, "REFUSED_WAIT_S", 0.05)
+    monkeypatch.setattr(submitter, "REFUSED_WAITS_S", (0.05,))
     place.fal.troubles.set(trouble, True)
     said, _ = await failure(place)
     assert says in said

@@ -10,7 +10,7 @@ import pytest
 
 from bot.fal import Completed, Waiting, Working
 from bot.jobs import callbacks as callbacks_module
-from bot.jobs import runner as runner_module
+from bot.jobs import watcher
 from bot.jobs.callbacks import SCOUTS, Callbacks
 from bot.jobs.job import FalRequest, Job, JobState
 from bot.settings import FalSettings
@@ -36,16 +36,19 @@ class WatchedFal(ScriptedFal):
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """A house that fal calls back, impatient, with two scouts."""
-    monkeypatch.setattr(runner_module, "LEAST_CALLBACK_WAIT_S", 0.05)
-    monkeypatch.setattr(runner_module, "CALLBACK_PATIENCE", 0.0)
-    monkeypatch.setattr(runner_module, "SCOUT_AGAIN_S", 0.05)
+    monkeypatch.setattr(watcher, "LEAST_CALLBACK_WAIT_S", 0.05)
+    monkeypatch.setattr(watcher, "CALLBACK_PATIENCE", 0.0)
+    monkeypatch.setattr(watcher, "SCOUT_AGAIN_S", 0.05)
     monkeypatch.setattr(callbacks_module, "SCOUTS", 2)
     store = await Store.open(f"sqlite:///{tmp_path / 'easel.db'}")
     fal = WatchedFal()
     fal.hold.clear()
     house = House(store, fal, FalSettings(max_in_flight=0))
-    vars(house.runner)["_callback_url"] = lambda job_id, attempt: f"https://easel.example/fal/{job_id}/{attempt}"
-    vars(house.runner)["_callbacks"] = Callbacks(late_s=0.05)
+    vars(house.runner._watcher)["_calls_back"] = True
+    vars(house.runner._submitter)["_callback_url"] = lambda job_id, attempt: (
+        f"https://easel.example/fal/{job_id}/{attempt}"
+    )
+    vars(house.runner._watcher)["_callbacks"] = Callbacks(late_s=0.05)
     task = asyncio.create_task(house.runner.run())
     yield house
     await house.runner.stop()

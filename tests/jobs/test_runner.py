@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,12 +16,14 @@ from PIL import Image
 
 from bot.catalogue import load, parse
 from bot.catalogue.model import Json, Model
-from bot.errors import AnswerLost, ContentRefused, FalUnreachable, PaintingFailed
+from bot.errors import AnswerLost, ContentRefused, FalBroken, FalUnreachable, PaintingFailed
 from bot.fal import CancelAnswer, Completed, FoundRequest, Waiting, Working
-from bot.jobs import runner as runner_module
+from bot.jobs import answers, courier, places, runner, submitter, watcher
+from bot.jobs.answers import MANY_ANSWERS
 from bot.jobs.events import Painting, Progress, WaitingHere
 from bot.jobs.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
-from bot.jobs.runner import MANY_ANSWERS, Ready, Runner
+from bot.jobs.ports import Ready
+from bot.jobs.runner import Runner
 from bot.limits import Policy, policy_for
 from bot.media import Picture
 from bot.settings import FalSettings, LimitSettings
@@ -332,8 +335,63 @@ async def test_after_enough_lost_answers_the_person_is_told(build: Build) -> Non
     failed = await house.until(job, JobState.FAILED)
     assert failed.failure is not None
     assert failed.failure.code == "answer_lost"
-    assert len(fal.submitted) == runner_module.MOST_LOSSES
+    assert len(fal.submitted) == submitter.MOST_LOSSES
     assert (await house.store.usage(job.actor)).images_today == 0
+
+
+async def test_a_single_job_that_fal_answers_with_an_error_ends_with_a_sentence(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter, "REFUSED_WAITS_S", (0.05,))
+    fal = ScriptedFal()
+    fal.submit_errors = [AnswerLost("500", refused=True)] * 9
+    house = await build(fal)
+    failed = await house.until(await house.ask(), JobState.FAILED)
+    assert failed.failure is not None
+    assert failed.failure.code == FalBroken.code
+    assert len(fal.submitted) == 1
+    assert fal.looks > 0
+
+
+async def test_while_fal_answers_everybody_with_errors_nobody_fails_and_the_queue_is_kept(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter, "REFUSED_WAITS_S", (0.3,))
+    fal = ScriptedFal()
+    fal.submit_errors = [AnswerLost("500", refused=True)] * 10**6
+    house = await build(fal, max_in_flight=0)
+    jobs = [await house.ask(user=number) for number in range(150)]
+    async with asyncio.timeout(60):
+        while len(fal.submitted) < 2 * submitter.SUBMITS_AT_ONCE:  # the first ones come round again
+            await asyncio.sleep(0.01)
+    found = [await house.store.job(job.id) for job in jobs]
+    states = Counter(job.state for job in found if job is not None)
+    assert states[JobState.QUEUED] >= len(jobs) - runner.CLAIMED_AHEAD - submitter.SUBMITS_AT_ONCE
+    assert not states[JobState.FAILED]
+    fal.submit_errors.clear()
+    for job in jobs:
+        done = await house.until(job, JobState.DELIVERED)
+        assert done.possible_doubles == done.attempts - 1
+    assert len(house.shown.delivered) == len(jobs)
+
+
+async def test_an_error_of_fal_that_its_list_outlasts_is_an_outage(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter, "REFUSED_WAITS_S", (0.0,))
+    monkeypatch.setattr(submitter, "BLIND_S", 0.2)
+    fal = ScriptedFal()
+    fal.submit_errors = [AnswerLost("500", refused=True)]
+    house = await build(fal)
+    find = fal.find_requests
+
+    async def late(*given: Any, **options: Any) -> Any:
+        await asyncio.sleep(0.3)
+        return await find(*given, **options)
+
+    vars(fal)["find_requests"] = late
+    await house.until(await house.ask(), JobState.DELIVERED)
+    assert len(fal.submitted) == 2
 
 
 async def test_cancelling_while_an_answer_is_missing_says_that_it_may_cost(build: Build) -> None:
@@ -357,7 +415,7 @@ async def test_a_job_found_in_the_middle_of_its_submit_is_reconciled_after_a_res
     house = await build(fal)
     job = await house.ask()
     await asyncio.wait_for(fal.posts_begun.wait(), 5)
-    house.runner._critical.clear()  # as a kill would: nobody waits for the POST
+    house.runner._desk._critical.clear()  # as a kill would: nobody waits for the POST
     fal.keeps_lost = True
     restarted = await build(fal)
     await restarted.until(job, JobState.DELIVERED)
@@ -389,7 +447,7 @@ async def test_a_callback_names_a_request_whose_answer_was_lost(build: Build) ->
 
 
 async def test_a_submit_that_never_left_is_tried_again(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "UNREACHABLE_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(submitter, "UNREACHABLE_PAUSES_S", (0.0, 0.0))
     fal = ScriptedFal()
     fal.submit_errors = [FalUnreachable("refused"), FalUnreachable("refused")]
     house = await build(fal)
@@ -582,7 +640,7 @@ async def test_the_second_of_two_identical_events_starts_nothing(build: Build) -
 async def test_a_job_that_fal_never_finishes_is_given_up_and_cancelled_there(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_module, "LEAST_WATCH_S", 0.05)
+    monkeypatch.setattr(watcher, "LEAST_WATCH_S", 0.05)
     fal = ScriptedFal()
     fal.hold.clear()
     house = await build(fal, job_timeout_s=1.01)
@@ -596,7 +654,7 @@ async def test_a_job_that_fal_never_finishes_is_given_up_and_cancelled_there(
 async def test_a_shutdown_leaves_no_post_running_that_discord_keeps_waiting(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_module, "DRAIN_S", 0.01)
+    monkeypatch.setattr(runner, "DRAIN_S", 0.01)
     house = await build()
     began, ended = asyncio.Event(), asyncio.Event()
 
@@ -627,7 +685,7 @@ async def unanswered_crowd(house: House) -> list[Job]:
 
 
 async def test_claims_make_room_for_first_answers(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "PRESSED_PAUSES", 10**6)
+    monkeypatch.setattr(runner, "PRESSED_PAUSES", 10**6)
     house = await build(run=False, max_in_flight=0)
     crowd = await unanswered_crowd(house)
     running = asyncio.create_task(house.runner.run())
@@ -652,7 +710,7 @@ async def test_first_answers_that_do_not_come_hold_nobody_up_for_long(
     early = await house.ask()
     await house.until(early, JobState.DELIVERED)
 
-    monkeypatch.setattr(runner_module, "PRESSING_S", 0.0)
+    monkeypatch.setattr(answers, "PRESSING_S", 0.0)
     assert not house.runner.pressed
 
 
@@ -660,8 +718,8 @@ async def test_only_a_few_more_are_claimed_than_fal_has_been_sent(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others keep their places in the queue: a newcomer of another server need not wait behind all of them."""
-    monkeypatch.setattr(runner_module, "CLAIMED_AHEAD", 8)
-    monkeypatch.setattr(runner_module, "MANY_ANSWERS", 1000)
+    monkeypatch.setattr(runner, "CLAIMED_AHEAD", 8)
+    monkeypatch.setattr(answers, "MANY_ANSWERS", 1000)
     house = await build(max_in_flight=0)
     jobs = [await house.ask(user=100 + n, answered=False) for n in range(30)]
     await asyncio.sleep(0.2)
@@ -679,28 +737,29 @@ async def test_only_a_few_more_are_claimed_than_fal_has_been_sent(
 async def test_places_are_looked_up_for_the_first_in_line_and_for_the_others_in_turn(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_module, "PLACES_A_TICK", 3)
+    monkeypatch.setattr(places, "PLACES_A_TICK", 3)
     house = await build(run=False)
     jobs = [(await house.ask(user=100 + n)).id for n in range(10)]
 
-    ticks = [house.runner._next_shown() for _ in range(4)]
+    ticks = [house.runner._places.next_shown() for _ in range(4)]
 
     assert ticks == [jobs[:3] + jobs[3:6], jobs[:3] + jobs[6:9], jobs[:3] + jobs[9:], jobs[:3] + jobs[3:6]]
 
 
 async def test_a_tick_skips_what_ended_under_its_hands(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "TOLD_AT_ONCE", 1)
+    monkeypatch.setattr(watcher, "TOLD_AT_ONCE", 1)
     fal = ScriptedFal()
     fal.hold.clear()
     house = await build(fal)
     jobs = [await house.ask(user=number) for number in range(3)]
     for job in jobs:
         await house.until(job, JobState.RUNNING)
-    running = vars(house.runner)["_running"]
+    watching = vars(house.runner)["_watcher"]
+    running = watching._running
     async with asyncio.timeout(60):
         while len(running) < 3:
             await asyncio.sleep(0.005)
-    telling = asyncio.create_task(vars(Runner)["_publish_all"](house.runner))
+    telling = asyncio.create_task(watching.publish_all())
     await asyncio.sleep(0)  # it has listed them, and is at the first
     running.pop(jobs[2].id)
     house.shown.events.clear()
@@ -716,8 +775,8 @@ async def test_a_result_that_waits_long_for_its_turn_is_put_on_record(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """fal does not keep it for ever, and Discord may be away for longer."""
-    monkeypatch.setattr(runner_module, "IN_HAND_AT_ONCE", 1)
-    monkeypatch.setattr(runner_module, "UNREAD_S", 0.05)
+    monkeypatch.setattr(courier, "IN_HAND_AT_ONCE", 1)
+    monkeypatch.setattr(courier, "UNREAD_S", 0.05)
     house = await build()
     away = asyncio.Event()
     deliver = house.shown.deliver

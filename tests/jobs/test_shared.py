@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from bot.fal import CancelAnswer
-from bot.jobs import runner as runner_module
+from bot.jobs import answers, canceller, leases, places
 from bot.jobs.events import WaitingHere
 from bot.jobs.job import JobState
 from bot.settings import FalSettings
@@ -27,8 +27,13 @@ Build = Callable[..., Awaitable[House]]
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that is waited for, sooner."""
-    for name, value in (("WISHES_S", 0.2), ("ANSWERED_WITHIN_S", 0.3), ("SETTLED_S", 0.4), ("LEASE_S", 5.0)):
-        monkeypatch.setattr(runner_module, name, value)
+    for module, name, value in (
+        (canceller, "WISHES_S", 0.2),
+        (answers, "ANSWERED_WITHIN_S", 0.3),
+        (places, "SETTLED_S", 0.4),
+        (leases, "LEASE_S", 5.0),
+    ):
+        monkeypatch.setattr(module, name, value)
 
 
 @pytest_asyncio.fixture

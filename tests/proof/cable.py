@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Literal
 from urllib.parse import urlsplit
 
 #: `refused`: nobody listens, and what was open breaks. `silent`: connections open, and no byte passes until it is over.
-#: `unavailable`: a gateway answers 503 to everything. `frayed`: every connection breaks after a moment.
-State = Literal["sound", "refused", "silent", "unavailable", "frayed"]
+#: `unavailable`: a gateway answers 503 to everything. `broken`: it answers 500 itself, so it may have acted before.
+#: `frayed`: every connection breaks after a moment.
+State = Literal["sound", "refused", "silent", "unavailable", "broken", "frayed"]
 
 FRAYED_S = 0.15
 _PAGE = (
     b"<html><head><title>503 Service Temporarily Unavailable</title></head><body><center><h1>503</h1></center>"
     b"<hr><center>nginx</center></body></html>"
 )
-_UNAVAILABLE = (
-    b"HTTP/1.1 503 Service Temporarily Unavailable\r\nServer: nginx\r\nContent-Type: text/html\r\n"
-    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_PAGE), _PAGE)
-)
+_ERROR = b'{"detail":"Internal Server Error"}'
+_ANSWERS: Mapping[State, bytes] = {
+    "unavailable": b"HTTP/1.1 503 Service Temporarily Unavailable\r\nServer: nginx\r\nContent-Type: text/html\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_PAGE), _PAGE),
+    "broken": b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_ERROR), _ERROR),
+}
 
 
 class Cable:
@@ -66,7 +71,7 @@ class Cable:
             self._flows.clear()
         else:
             self._flows.set()
-        if state in {"refused", "unavailable"}:
+        if state == "refused" or state in _ANSWERS:
             await self._unplug()
         if state != "refused" and self._listening is None:
             await self.start()
@@ -95,8 +100,8 @@ class Cable:
         self._accepted.discard(accepted)
         self._open.add(writer)
         try:
-            if self._state == "unavailable":
-                await self._answer(reader, writer)
+            if self._state in _ANSWERS:
+                await self._answer(reader, writer, _ANSWERS[self._state])
             else:
                 await self._carry(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -105,14 +110,14 @@ class Cable:
             self._open.discard(writer)
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes) -> None:
         """Take the whole request, as a gateway does; answer for the one who is not there."""
         async with asyncio.timeout(5):
             head = await reader.readuntil(b"\r\n\r\n")
             for line in head.lower().split(b"\r\n"):
                 if line.startswith(b"content-length:"):
                     await reader.readexactly(int(line.partition(b":")[2]))
-        writer.write(_UNAVAILABLE)
+        writer.write(answer)
         await writer.drain()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -11,7 +11,10 @@ from typing import Any
 import discord
 
 from bot import calls
-from bot.jobs import reconcile, runner
+from bot.jobs import desk, reconcile, submitter, watcher
+from bot.jobs.answers import FirstAnswers
+from bot.jobs.canceller import Canceller
+from bot.jobs.desk import Desk
 from bot.jobs.job import Job, JobState
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.runner import Runner
@@ -105,7 +108,7 @@ def answers_elsewhere() -> None:
     async def believed(*_: Any, **__: Any) -> bool:
         return True
 
-    setattr(Runner, "_answered_elsewhere", believed)  # noqa: B010 - past its type
+    setattr(FirstAnswers, "_was_given_elsewhere", believed)  # noqa: B010 - past its type
 
 
 def wishes() -> None:
@@ -114,31 +117,37 @@ def wishes() -> None:
     async def deaf(*_: Any, **__: Any) -> None:
         await asyncio.Event().wait()
 
-    setattr(Runner, "_heed_wishes_forever", deaf)  # noqa: B010 - past its type
+    setattr(Canceller, "heed_wishes_forever", deaf)  # noqa: B010 - past its type
 
 
 def store_patience() -> None:
     """What the database does not take at once is given up."""
 
-    async def once(_: Runner, work: Callable[[], Any]) -> Any:
+    async def once(_: Desk, work: Callable[[], Any]) -> Any:
         return await work()
 
-    setattr(Runner, "_surely", once)  # noqa: B010 - past its type
+    setattr(Desk, "surely", once)  # noqa: B010 - past its type
 
 
 def outage_retries() -> None:
     """What fal does not answer at once is given up."""
-    vars(runner)["UNREACHABLE_PAUSES_S"] = vars(runner)["PATIENCE_PAUSES_S"] = ()
+    vars(submitter)["UNREACHABLE_PAUSES_S"] = vars(desk)["PATIENCE_PAUSES_S"] = ()
+
+
+def outage_known() -> None:
+    """Jobs that fal answers with errors are failed one after another, however many there are."""
+    vars(submitter)["OUTAGE_JOBS"] = 1_000_000
+    vars(submitter)["BLIND_S"] = float("inf")
 
 
 def steady_time() -> None:
     """How long fal has had a job is read off a clock that may be set."""
 
-    def age_s(self: Runner, job: Job) -> float:
-        return max((self._clock() - (job.submitted_at or job.created_at)).total_seconds(), 0)
+    def age_s(self: Desk, job: Job) -> float:
+        return max((self.clock() - (job.submitted_at or job.created_at)).total_seconds(), 0)
 
-    setattr(Runner, "_age_s", age_s)  # noqa: B010 - past its type
-    vars(runner)["LEAST_WATCH_S"] = 0.0
+    setattr(Desk, "age_s", age_s)  # noqa: B010 - past its type
+    vars(watcher)["LEAST_WATCH_S"] = 0.0
 
 
 def wide_look() -> None:
@@ -214,6 +223,7 @@ WITHOUT: Mapping[str, Callable[[], None]] = {
     "wishes": wishes,
     "store patience": store_patience,
     "outage retries": outage_retries,
+    "outage known": outage_known,
     "answer in time": answer_in_time,
     "steady time": steady_time,
     "wide look": wide_look,

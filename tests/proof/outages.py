@@ -211,7 +211,7 @@ def _clock(*steps_s: float) -> Disturb:
 
 DISTURB: Mapping[str, Disturb] = {
     **{f"discord {state}": _cables("discord", state) for state in ("refused", "unavailable", "silent")},
-    **{f"fal {state}": _cables("fal", state) for state in ("refused", "unavailable", "silent", "frayed")},
+    **{f"fal {state}": _cables("fal", state) for state in ("refused", "unavailable", "broken", "silent", "frayed")},
     "fal without results": _results,
     "both refused": _cables("both", "refused"),
     "database locked": _locked,
@@ -223,7 +223,7 @@ DISTURB: Mapping[str, Disturb] = {
 #: Only where there is a server.
 DISTURB_SERVER: Mapping[str, Disturb] = {"server away": _server_away, "connections end": _connections_end}
 #: Those in which cards must say that fal is away.
-TELLING = frozenset({"fal refused", "fal unavailable"})
+TELLING = frozenset({"fal refused", "fal unavailable", "fal broken"})
 #: Those in which nothing can be written: every question is refused with a sentence and a code.
 ROWLESS = frozenset({"database locked", "disk full", "server away", "connections end"})
 

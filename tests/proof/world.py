@@ -36,9 +36,9 @@ _CUSTOM_ID = re.compile(r"easel:\w+:([0-9a-z]{8,20})")
 _FILE_NAME = re.compile(r"easel-([0-9a-z]{8,20})-\d+\.")
 #: Pauses of the bot that are made for hours of outage.
 BRISK: dict[str, Any] = {
-    "bot.jobs.runner:UNREACHABLE_PAUSES_S": [0.02] * 100,
-    "bot.jobs.runner:PATIENCE_PAUSES_S": [0.02] * 100,
-    "bot.jobs.runner:ANSWER_WAIT_S": 3.0,
+    "bot.jobs.submitter:UNREACHABLE_PAUSES_S": [0.02] * 100,
+    "bot.jobs.desk:PATIENCE_PAUSES_S": [0.02] * 100,
+    "bot.jobs.answers:ANSWER_WAIT_S": 3.0,
     "bot.jobs.reconcile:LOOK_PAUSES_S": [0.05, 0.1, 0.2],
     "cogs.delivery:RETRY_PAUSES_S": [0.02, 0.05, 0.1] + [0.2] * 20,
     "bot.media.inputs:FETCH_PAUSES_S": [0.02, 0.02],
@@ -52,9 +52,9 @@ LEASE_S = 3.0
 #: Changes that go with it, and with Discord's deadline for the first answer.
 SHARED: dict[str, Any] = {
     "bot.store.moving:TELLING_LEASE_S": LEASE_S,
-    "bot.jobs.runner:ANSWERED_WITHIN_S": 2.5,
-    "bot.jobs.runner:WISHES_S": 0.2,
-    "bot.jobs.runner:SETTLED_S": 0.8,
+    "bot.jobs.answers:ANSWERED_WITHIN_S": 2.5,
+    "bot.jobs.canceller:WISHES_S": 0.2,
+    "bot.jobs.places:SETTLED_S": 0.8,
     "cogs.delivery:PLACE_EDIT_S": 0.5,
 }
 SHARED_ANSWER_DEADLINE_S = 1.5

@@ -1,0 +1,153 @@
+"""Stopping a job for its owner: here, at fal, or at the process that has it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from bot.errors import EaselError, FalUnreachable
+from bot.fal import CancelAnswer, Fal
+from bot.jobs.desk import Desk, now_s
+from bot.jobs.job import Job, JobState
+from bot.jobs.places import Places
+from bot.jobs.ports import CancelOutcome
+from bot.jobs.reconcile import Reconciler
+from bot.jobs.watcher import Watcher
+
+log = logging.getLogger(__name__)
+
+#: Where one process cares for a job.
+CLAIMED = frozenset({JobState.SUBMITTING, JobState.RUNNING, JobState.FINISHED})
+#: How often a process looks whether somebody cancelled its jobs at another one, and how long that one waits for it.
+WISHES_S = 1.0
+CANCEL_ELSEWHERE_S = 5.0
+
+
+class Canceller:
+    """Every wish is on record before anything is done about it."""
+
+    def __init__(self, desk: Desk, fal: Fal, reconciler: Reconciler, watcher: Watcher, places: Places) -> None:
+        self._desk = desk
+        self._fal = fal
+        self._reconciler = reconciler
+        self._watcher = watcher
+        self._places = places
+
+    async def cancel(self, job_id: str, patience_s: float) -> CancelOutcome:
+        """See `Runner.cancel`."""
+        desk = self._desk
+        job = await desk.store.note(job_id, cancel_requested=True)
+        if job is None:
+            return CancelOutcome(False, "I no longer have the record of this picture, so there is nothing to cancel.")
+        if desk.store.shared and job.state in CLAIMED and job_id not in desk.lives:
+            job = await self._ended_elsewhere(job, patience_s)
+            if job.state in CLAIMED - {JobState.FINISHED}:
+                return CancelOutcome(True, "Cancelling: it stops within a moment. Your quota is not used.")
+            if job.state is JobState.CANCELLED and job.failure is not None:
+                return CancelOutcome(True, job.failure.sentence)
+        match job.state:
+            case JobState.HELD | JobState.QUEUED:
+                return await self._cancel_waiting(job)
+            case JobState.SUBMITTING:
+                self._cancel_submitting(job)
+                return CancelOutcome(
+                    True, "Cancelling: I stop it as soon as fal.ai has answered. Your quota is not used."
+                )
+            case JobState.RUNNING:
+                return await self.cancel_running(job)
+            case JobState.FINISHED:
+                return CancelOutcome(False, "Too late to cancel: the picture is finished and on its way.")
+            case JobState.CANCELLED:
+                return CancelOutcome(True, "This one is cancelled already. Your quota was not used.")
+            case _:
+                return CancelOutcome(False, "This one has ended already, so there is nothing to cancel.")
+
+    async def _ended_elsewhere(self, job: Job, patience_s: float) -> Job:
+        """The job, once the process that has it has heeded the wish (or time is up)."""
+        until_s = now_s() + patience_s
+        while job.state in CLAIMED and (left_s := until_s - now_s()) > 0:
+            await self._desk.pause(min(0.2, left_s))
+            job = await self._desk.store.job(job.id) or job
+        return job
+
+    async def heed_wishes_forever(self) -> None:
+        """Stop what somebody cancelled at another process."""
+        while True:
+            await asyncio.sleep(WISHES_S)
+            try:
+                for job_id in await self._desk.store.unwanted() if self._desk.lives else ():
+                    await self._heed_wish(job_id)
+            except EaselError:
+                log.exception("wishes to cancel not read")
+
+    async def _heed_wish(self, job_id: str) -> None:
+        job = await self._desk.store.job(job_id) if job_id in self._desk.lives else None
+        if job is not None and job.state is JobState.SUBMITTING:
+            self._cancel_submitting(job)
+        elif job is not None and job.state is JobState.RUNNING:
+            await self.cancel_running(job)  # again the next time, while fal can't be reached
+
+    def _cancel_submitting(self, job: Job) -> None:
+        """Whoever hands it over finds the wish."""
+        self._desk.unwanted.add(job.id)
+        self._reconciler.give_up(job.id, job.attempts)
+
+    async def _cancel_waiting(self, job: Job) -> CancelOutcome:
+        ended = await self._desk.cancelled(job, "Cancelled before it was handed to fal.ai: nothing was charged.")
+        if ended is None:
+            return CancelOutcome(True, "Cancelling: it was just being handed to fal.ai. Your quota is not used.")
+        self._places.left(job.id)
+        if self._desk.store.shared:
+            # At once, and again when an edit by a process that shows its place in the queue can no longer follow.
+            await self._desk.delivery.tell(ended)
+            if not self._desk.stopping.is_set():
+                self._places.settle(job.id)
+                self._desk.critically(self._tell_again(ended))
+        else:
+            await self._desk.tell(ended)
+        return CancelOutcome(
+            True, "Cancelled before it was handed to fal.ai: nothing was charged, your quota was not used."
+        )
+
+    async def _tell_again(self, job: Job) -> None:
+        try:
+            await self._desk.tell(job)
+        except EaselError:
+            log.exception("the end of a cancelled job is not on record")
+        finally:
+            self._desk.settled_at_s.pop(job.id, None)
+            self._places.forget(job.id)
+
+    async def cancel_running(self, job: Job) -> CancelOutcome:
+        """Stop what fal has."""
+        if job.request is None:
+            raise RuntimeError("a running job has a request")
+        try:
+            answer = await self._fal.cancel(job.request)
+        except FalUnreachable:
+            return CancelOutcome(
+                False, "fal.ai can't be reached just now, so it goes on. Please try again in a moment."
+            )
+        if answer is CancelAnswer.ALREADY_COMPLETED:
+            return CancelOutcome(False, "Too late to cancel: fal.ai has finished it, and the picture is on its way.")
+        if self._watcher.has_begun(job.id):
+            sentence = (
+                "Cancelled while it was being painted: fal.ai may still charge for it, but your quota was not used."
+            )
+        else:
+            sentence = "Cancelled before fal.ai began: nothing was charged, and your quota was not used."
+        ended = await self._desk.cancelled(job, sentence)
+        if ended is None:
+            return CancelOutcome(False, "Too late to cancel: the picture is finished and on its way.")
+        life = self._desk.lives.get(job.id)
+        if life is not None and life is not asyncio.current_task():
+            life.cancel()
+        await self._desk.tell(ended)
+        return CancelOutcome(True, sentence)
+
+    async def unless_unwanted(self, running: Job | None) -> Job | None:
+        """The running job, unless it was cancelled while it was being handed over."""
+        if running is None or not self._desk.nobody_wants(running):
+            return running
+        outcome = await self.cancel_running(running)
+        return None if outcome.cancelled else running

@@ -1,0 +1,106 @@
+"""Holding on to this process's jobs, and taking over those that nobody holds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from functools import partial
+
+from bot import metrics
+from bot.errors import EaselError
+from bot.jobs.desk import Desk, now_s
+from bot.jobs.job import TERMINAL, Job
+
+log = logging.getLogger(__name__)
+
+#: How long a process that hangs or dies keeps its jobs from others that share the database. They look every third of
+#: it, so that all it held is taken up again after at most 16 s.
+LEASE_S = 12.0
+#: Jobs taken over from another process in one go.
+ADOPTED_AT_ONCE = 100
+
+
+class Leases:
+    """This process's, in the store.
+
+    Args:
+        take_up: begins work on a job that was taken over.
+    """
+
+    def __init__(self, desk: Desk, lease_s: float, take_up: Callable[[Job], None]) -> None:
+        self._desk = desk
+        self._lease_s = lease_s
+        self._take_up = take_up
+        #: Until when nobody can have taken our jobs over (time of the loop).
+        self._held_until_s = float("inf")
+        #: Leased to us, but nobody here worked on them when last looked at.
+        self._idle: frozenset[str] = frozenset()
+        #: Taken over from another process; work on them is about to begin.
+        self._taken_over: set[str] = set()
+
+    @property
+    def are_held(self) -> bool:
+        """Whether nobody else can have taken our jobs over by now."""
+        return now_s() < self._held_until_s
+
+    async def adopt(self, orphans: Collection[str] = ()) -> int:
+        """Take over what no living process cares for, all of it before work on it begins; how many."""
+        adopted: list[Job] = []
+        store = self._desk.store
+        while jobs := await self._desk.surely(
+            partial(store.adopt, lease_s=self._lease_s, limit=ADOPTED_AT_ONCE, orphans=orphans)
+        ):
+            orphans = ()
+            adopted += jobs
+            self._taken_over.update(job.id for job in jobs)
+        for number, job in enumerate(adopted, 1):
+            self._taken_over.discard(job.id)
+            self._take_up(job)
+            if number % ADOPTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        # So that all of them count as in flight before anything more is claimed.
+        await asyncio.sleep(0)
+        return len(adopted)
+
+    async def keep_forever(self) -> None:
+        """Hold on to our jobs; stop working on one that another process has taken over."""
+        pause_s = self._lease_s / 3
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                await self._keep()
+            except EaselError:
+                log.exception("leases not kept")
+                pause_s = min(1.0, self._lease_s / 3)  # they may have run out when the database is back
+            else:
+                pause_s = self._lease_s / 3
+
+    async def _keep(self) -> None:
+        desk = self._desk
+        before, began_s = set(desk.lives), now_s()
+        held = await desk.store.keep_leases(self._lease_s)
+        if desk.store.shared:
+            self._held_until_s = began_s + self._lease_s
+        for job_id in before - held:
+            await self._drop_if_lost(job_id)
+        # Twice in a row: a claim whose answer is just on its way is no orphan.
+        idle = held - desk.lives.keys() - self._taken_over
+        orphans, self._idle = idle & self._idle, idle
+        if orphans or desk.store.shared:
+            await self.adopt(orphans)
+        if desk.store.shared:
+            desk.look_around = True
+            desk.wake.set()
+
+    async def _drop_if_lost(self, job_id: str) -> None:
+        """Not held any more: it ended meanwhile, or another process thought us dead."""
+        job = await self._desk.store.job(job_id)
+        life = self._desk.lives.get(job_id)
+        if life is None or job is None or job.state in TERMINAL:
+            return
+        if job_id not in await self._desk.store.keep_leases(self._lease_s):
+            log.warning("another process took this job over", extra={"job": job_id})
+            metrics.LEASES_LOST.inc()
+            self._desk.delivery.forget(job_id)
+            life.cancel()

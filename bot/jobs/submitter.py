@@ -1,0 +1,280 @@
+"""Handing one job to fal: one POST, never a second one before it is known what became of the first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from bot import metrics
+from bot.catalogue import arguments, picture_options, with_pictures
+from bot.catalogue.model import Json, Kind, Model, Order
+from bot.errors import AnswerLost, FalBroken, FalUnreachable
+from bot.fal import Fal
+from bot.jobs.answers import FirstAnswers
+from bot.jobs.canceller import Canceller
+from bot.jobs.desk import Desk, now_s
+from bot.jobs.events import FalAway
+from bot.jobs.gate import Gate
+from bot.jobs.job import FalRequest, Job, JobState
+from bot.jobs.ports import AnswerLostForGood, Inputs
+from bot.jobs.reconcile import Reconciler
+from bot.media import Picture, mask_matches
+
+log = logging.getLogger(__name__)
+
+#: Submits under way at once while the processor is the bottleneck, and at most.
+FEW_AT_ONCE = 5
+SUBMITS_AT_ONCE = 32
+#: Pauses between submits that certainly never left (connection refused, no such host), 15 minutes in all.
+UNREACHABLE_PAUSES_S = (1, 2, 4, 8, *(15,) * 59)
+#: How long a request is looked for that fal itself answered with an error (most likely there is none); the last one
+#: repeats while fal refuses everybody's.
+REFUSED_WAITS_S = (6.0, 12.0, 20.0, 30.0)
+#: So many jobs refused, and none taken meanwhile, are an outage of fal: no reason to fail them or the queue behind.
+OUTAGE_JOBS = 3
+#: So much longer than that, where fal's list can't be read either, shows an outage as well.
+BLIND_S = 10.0
+#: Submits whose answers were lost, without fal seeming to have any, before the person is told.
+MOST_LOSSES = 3
+#: The same with processes that died in the middle of them; a job that kills the bot must not do so for ever.
+MOST_ATTEMPTS = 20
+#: Options whose values differ from attempt to attempt, or must not be compared.
+PICTURE_KINDS = frozenset({Kind.PICTURE, Kind.PICTURES, Kind.CONTROLNET, Kind.IP_ADAPTER})
+SECRETS = frozenset({"openai_api_key"})
+
+
+class Submitter:
+    """All jobs of this process that are claimed and not known to be at fal."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        fal: Fal,
+        reconciler: Reconciler,
+        answers: FirstAnswers,
+        canceller: Canceller,
+        *,
+        inputs: Inputs,
+        callback_url: Callable[[str, int], str] | None,
+    ) -> None:
+        self._desk = desk
+        self._fal = fal
+        self._reconciler = reconciler
+        self._answers = answers
+        self._canceller = canceller
+        self._inputs = inputs
+        self._callback_url = callback_url
+        #: Also for what the work of a start must not do to Discord all at once.
+        self.gate = Gate(FEW_AT_ONCE, SUBMITS_AT_ONCE, pressed=lambda: answers.pressed)
+        #: Claimed, and certain that no POST of theirs is at fal.
+        self.unsent: dict[str, Job] = {}
+        #: Their answer from fal got lost, and they are looked for there.
+        self.sought: set[str] = set()
+        #: Jobs whose latest submits fal answered with errors, since it last took one.
+        self._refused: dict[str, _Losses] = {}
+
+    async def submit(self, job: Job, *, unsure: bool) -> Job | None:
+        """One POST, then its answer on record; None when the job was cancelled, or has moved elsewhere.
+
+        Args:
+            unsure: a POST of this attempt may have left already.
+
+        Raises:
+            PaintingFailed: fal refused it, or never answered.
+        """
+        if not unsure:
+            self.unsent[job.id] = job
+        if not await self._answers.was_given(job, unsure=unsure):
+            # Nobody waits for it, or for a word.
+            self._desk.unwanted.add(job.id)
+            await self._desk.surely(lambda: self._desk.store.note(job.id, cancel_requested=True, told=True))
+        losses = _Losses()
+        async with AsyncExitStack() as inside:
+            while True:
+                if unsure:
+                    request = await self._find_lost(job, losses)
+                    if request is not None:
+                        return await self._take_up(job, request)
+                if self._desk.nobody_wants(job):
+                    await self._give_up(job, unsure=unsure)
+                    return None
+                if unsure:
+                    self._check_patience(job, losses)
+                    again = await self._again(job)
+                    if again is None:
+                        return None
+                    job = again
+                if not losses.refused:
+                    await inside.enter_async_context(self.gate)
+                    inside.callback(self._refused.pop, job.id, None)
+                try:
+                    running = await self._desk.guard(self._post_and_record(job))
+                    return await self._canceller.unless_unwanted(running)
+                except AnswerLost as error:
+                    unsure = True
+                    losses.count(error)
+                if losses.refused:
+                    # It stays inside: in an outage the others wait in the queue instead of failing one after another.
+                    self._note_refused(job.id, losses)
+                else:
+                    await inside.aclose()
+
+    async def _take_up(self, job: Job, request: FalRequest) -> Job | None:
+        """What was lost is found."""
+        self._desk.look_at_once.add(job.id)
+        return await self._canceller.unless_unwanted(await self._desk.advance(job, JobState.RUNNING, request=request))
+
+    def _note_refused(self, job_id: str, losses: _Losses) -> None:
+        self._refused[job_id] = losses
+        if len(self._refused) >= OUTAGE_JOBS:
+            for one in self._refused.values():
+                one.in_outage = True
+
+    def _check_patience(self, job: Job, losses: _Losses) -> None:
+        """Whether one more attempt is worth it. Raises FalBroken or AnswerLostForGood when none is."""
+        tired = job.attempts >= MOST_ATTEMPTS
+        if losses.refused and (tired or not (losses.in_outage or losses.outlasted)):
+            raise FalBroken
+        if tired or losses.unheard >= MOST_LOSSES:
+            raise AnswerLostForGood
+
+    async def _find_lost(self, job: Job, losses: _Losses) -> FalRequest | None:
+        """What fal made of an attempt whose answer is missing."""
+        model = self._desk.model(job)
+        sent = self._recognisable(model, job)
+        self._desk.publish(job, FalAway())
+        wait_s = losses.wait_s
+        if self._desk.nobody_wants(job):
+            wait_s = 0.0  # one look: what nobody wants is not waited for
+        self.sought.add(job.id)
+        try:
+            return await self._reconciler.find(
+                job, sent, listed=model.store_payload, age_s=self._desk.age_s(job), wait_s=wait_s
+            )
+        finally:
+            self.sought.discard(job.id)
+
+    async def _again(self, job: Job) -> Job | None:
+        """The next attempt, on record as a possible double; None when the job has moved elsewhere."""
+        again = await self._desk.surely(lambda: self._desk.store.resubmit(job))
+        if again is not None:
+            metrics.POSSIBLE_DOUBLES.inc()
+            log.warning("submitting again, possibly a double", extra={"job": job.id, "attempt": again.attempts})
+        return again
+
+    async def _give_up(self, job: Job, *, unsure: bool) -> None:
+        """Cancelled before fal's request was known."""
+        if unsure:
+            sentence = "Cancelled. fal.ai never answered, so it may still charge for it; your quota was not used."
+        else:
+            sentence = "Cancelled before it was handed to fal.ai: nothing was charged."
+        ended = await self._desk.cancelled(job, sentence)
+        if ended is not None:
+            await self._desk.tell(ended)
+
+    async def _post_and_record(self, job: Job) -> Job | None:
+        model = self._desk.model(job)
+        order = with_pictures(job.order, await self._upload_inputs(model, job))
+        with self._reconciler.under_way(model.endpoint, self._recognisable(model, job)):
+            request = await self._post(job, model, self._arguments(model, job, order))
+            self._refused.clear()
+            return await self._desk.advance(job, JobState.RUNNING, request=request)
+
+    def _recognisable(self, model: Model, job: Job) -> dict[str, Json]:
+        """By which of its arguments fal's list shows an order: all but what differs from attempt to attempt."""
+        private = {option.name for option in model.options if option.kind in PICTURE_KINDS or option.name in SECRETS}
+        return {name: value for name, value in self._arguments(model, job, job.order).items() if name not in private}
+
+    def _arguments(self, model: Model, job: Job, order: Order) -> dict[str, Json]:
+        settings = self._desk.settings
+        secret = settings.openai_api_key
+        checked = settings.safety_checker == "on" or not job.reply.age_restricted
+        key = secret.get_secret_value() if secret is not None else None
+        return arguments(model, order, safety_checker=checked, openai_api_key=key)
+
+    async def _post(self, job: Job, model: Model, payload: dict[str, Json]) -> FalRequest:
+        """Submit; tried again only while it is certain that no request ever left."""
+        desk = self._desk
+        if desk.stopping.is_set():
+            raise asyncio.CancelledError  # what has not left yet is for the next start
+        certain = self.unsent.pop(job.id, None) is not None
+        desk.wake.set()  # there is room for another claim
+        for pause_s in (*UNREACHABLE_PAUSES_S, None):
+            desk.submitted_at_s[job.id] = now_s()
+            try:
+                return await self._fal.submit(
+                    model.endpoint,
+                    payload,
+                    start_timeout_s=desk.settings.start_timeout_s,
+                    store_payload=model.store_payload,
+                    model=model,
+                    webhook_url=self._callback_url(job.id, job.attempts) if self._callback_url else None,
+                )
+            except FalUnreachable:
+                if pause_s is None:
+                    raise FalBroken from None
+                if certain:
+                    self.unsent[job.id] = job
+                desk.publish(job, FalAway())
+                await desk.pause(pause_s * random.uniform(0.8, 1.2))
+                self.unsent.pop(job.id, None)
+        raise FalBroken
+
+    async def _upload_inputs(self, model: Model, job: Job) -> dict[str, str]:
+        """Attachments are copied to fal's storage: their Discord links are signed and die."""
+        fetched: dict[str, tuple[str, Picture]] = {}
+        for option, urls in picture_options(model, job.order).items():
+            for url in urls:
+                if url not in fetched and self._inputs.is_attachment(url):
+                    fetched[url] = (option, await self._inputs.fetch(url, option=option))
+        fetched = await _with_matching_masks(fetched)
+        return {url: await self._upload(job, picture, option) for url, (option, picture) in fetched.items()}
+
+    async def _upload(self, job: Job, picture: Picture, option: str) -> str:
+        name = f"{option}.{picture.extension}"
+        return await self._desk.patiently(job, lambda: self._fal.upload(picture.body, picture.content_type, name))
+
+
+@dataclass(slots=True)
+class _Losses:
+    """Answers to the submits of one job that did not come, or were errors."""
+
+    #: Without any answer.
+    unheard: int = 0
+    #: Answered by fal itself with errors, the latest ones in a row.
+    refused: int = 0
+    #: Others met the same at that time.
+    in_outage: bool = False
+    _refused_at_s: float = 0.0
+
+    def count(self, error: AnswerLost) -> None:
+        """One more."""
+        self.unheard += not error.refused
+        self.refused = self.refused + 1 if error.refused else 0
+        self.in_outage = False
+        self._refused_at_s = now_s()
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long the request is looked for; None: as long as the settings say."""
+        return REFUSED_WAITS_S[min(self.refused, len(REFUSED_WAITS_S)) - 1] if self.refused else None
+
+    @property
+    def outlasted(self) -> bool:
+        """Whether fal's list could not be read for long either: an outage that has ended just now."""
+        return self.wait_s is not None and now_s() - self._refused_at_s > self.wait_s + BLIND_S
+
+
+async def _with_matching_masks(fetched: dict[str, tuple[str, Picture]]) -> dict[str, tuple[str, Picture]]:
+    """Masks in the dimensions of their picture. Raises BadPicture when the shapes differ."""
+    image = next((picture for option, picture in fetched.values() if option == "image"), None)
+    if image is None:
+        return fetched
+    return {
+        url: (option, await mask_matches(image, picture) if option == "mask" else picture)
+        for url, (option, picture) in fetched.items()
+    }
