@@ -20,7 +20,7 @@ class Pace:
     #: Far back in fal's queue the longest interval grows up to this.
     poll_queued_max_s: float = 20.0
     polls_at_once: int = 32
-    polls_per_s: float = 1500.0
+    polls_per_s: float = 2500.0
     #: Looks at jobs that turn out not to have ended: so many a second for all polled jobs together, and so many saved
     #: up. Where many more jobs than `polled_freely` are polled, the rate falls as their number grows.
     vain_looks_per_s: float = 20.0
