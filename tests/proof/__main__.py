@@ -44,6 +44,8 @@ class Stage:
 
 #: Stories told side by side; each waits most of the time.
 POINTS_AT_ONCE = 4
+#: How many more tellings wait for boundaries that come by rare interleavings.
+MORE_TELLINGS = 300
 #: Runs, prints, and says whether all was well.
 Proof = Callable[[Stage], Awaitable[bool]]
 
@@ -83,8 +85,10 @@ async def _points(stage: Stage) -> bool:
         server = stage.server if kind == "postgresql" else None
         async with turn:
             if story == START:
-                return place, await start_points(stage.forks, place, server=server)
-            return place, await crash_points(stage.forks, place, story, how, server=server, processes=processes)
+                return place, await start_points(stage.forks, place, server=server, more=MORE_TELLINGS)
+            return place, await crash_points(
+                stage.forks, place, story, how, server=server, processes=processes, more=MORE_TELLINGS
+            )
 
     stories = getattr(stage.options, "story", None) or [START, *STORIES]
     wanted = [

@@ -67,13 +67,13 @@ class Boundaries:
     def __init__(self, talk: socket.socket) -> None:
         self._talk = talk
         self._counting = False
-        self._wanted = ("", 0)
+        self._wanted: set[tuple[str, int]] = set()
         self._how = "kill"
         self._counts: Counter[str] = Counter()
 
-    def arm(self, wanted: str, occurrence: int, how: str) -> None:
-        """Count from now on; where `wanted` comes for that time, `kill` the process or `lose` the answer."""
-        self._counting, self._wanted, self._how = True, (wanted, occurrence), how
+    def arm(self, wanted: list[tuple[str, int]], how: str) -> None:
+        """Count from now on; at the first of `wanted` that comes, `kill` the process or `lose` the answer."""
+        self._counting, self._wanted, self._how = True, {(name, number) for name, number in wanted}, how
         self._counts.clear()
 
     def reach(self, name: str) -> bool:
@@ -81,11 +81,12 @@ class Boundaries:
         if not self._counting:
             return False
         self._counts[name] += 1
-        self.say({"passed": [name, self._counts[name]]})
-        if self._wanted != (name, self._counts[name]):
+        here = (name, self._counts[name])
+        self.say({"passed": here})
+        if here not in self._wanted:
             return False
         self._counting = False
-        self.say({"reached": True})
+        self.say({"reached": here})
         if self._how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         return True

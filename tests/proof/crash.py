@@ -2,14 +2,15 @@
 
 A story is one question and what people do about it. It is told once to learn its boundaries, then once more for each
 of them: there the bot is killed (or the answer gets lost, and the bot lives on). Boundaries that only a later telling
-shows are added. One that came by a rare interleaving and does not come again is named in the report.
+shows are added. Those that came by a rare interleaving are waited for together, in so many more tellings; one that does
+not come again even then is named in the report.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ Story = Callable[[World], Awaitable[Ask | None]]
 
 #: How often a boundary is waited for that does not come again: steps of a job may interleave otherwise.
 TRIES = 4
+#: How many more tellings wait for all those at once that did not come in as many.
+MORE = 12
 #: How often a story is told first where another process may take a part of it.
 LEARNING = 3
 #: A story has fewer boundaries than this.
@@ -49,6 +52,12 @@ class Points:
     #: Seen once, and never again.
     unmet: list[Boundary] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
+
+    def note(self, reached: Boundary | None) -> None:
+        """One more was met."""
+        if reached is not None:
+            self.met.append(reached)
+            self.unmet = [one for one in self.unmet if one != reached]
 
     def __str__(self) -> str:
         missing = "".join(f", not met again: {name} ({number})" for name, number in self.unmet)
@@ -78,6 +87,21 @@ class Plan:
         assert len(self._seen) < MOST, "the story has no end"
 
 
+def _turns(points: Points, plan: Plan, more: int) -> Iterator[Collection[Boundary]]:
+    """What to wait for in one telling after the other."""
+    while plan.todo or (points.unmet and more > 0):
+        if not plan.todo:
+            more -= 1
+            yield points.unmet
+            continue
+        wanted = plan.todo.popleft()
+        for _ in range(TRIES):
+            if wanted not in points.met:
+                yield [wanted]
+        if wanted not in points.met:
+            points.unmet.append(wanted)
+
+
 async def crash_points(
     forks: Forks,
     folder: Path,
@@ -89,6 +113,7 @@ async def crash_points(
     share: tuple[int, int] = (0, 1),
     without: Sequence[str] = (),
     until: str | None = None,
+    more: int = MORE,
     telling_s: float = TELLING_S,
 ) -> Points:
     """Tell one story until every boundary was met, or until there is a fault of the kind `until`.
@@ -106,19 +131,13 @@ async def crash_points(
         await BEFORE.get(story, _nothing)(world)
         for _ in range(1 if processes == 1 else LEARNING):
             plan.learn((await _tell(world, STORIES[story], NOWHERE, how, telling_s)).passed)
-        while plan.todo:
-            wanted = plan.todo.popleft()
-            for _ in range(TRIES):
-                child = await _tell(world, STORIES[story], wanted, how, telling_s)
-                plan.learn(child.passed)
-                if child.reached:
-                    points.met.append(wanted)
-                    break
-                if world.child is not None:  # some things are done only once by a process
-                    await world.kill()
-                    await world.start()
-            else:
-                points.unmet.append(wanted)
+        for wanted in _turns(points, plan, more):
+            child = await _tell(world, STORIES[story], wanted, how, telling_s)
+            plan.learn(child.passed)
+            points.note(child.reached)
+            if child.reached is None and world.child is not None:  # some things are done only once by a process
+                await world.kill()
+                await world.start()
             if until is not None and shows(await world.verdict(), until):
                 break
         await world.kill_all()
@@ -136,6 +155,7 @@ async def start_points(
     *,
     server: Postgres | None = None,
     share: tuple[int, int] = (0, 1),
+    more: int = MORE,
     telling_s: float = TELLING_S,
 ) -> Points:
     """Killed at every boundary of a start that finds jobs in every state; the next start finds what that one left."""
@@ -144,21 +164,15 @@ async def start_points(
         world.lease_s = LEASE_S
         world.settings["fal"] = {"max_in_flight": 2, **({"reconcile_s": RECONCILE_S} if server is None else {})}
         plan.learn((await _start(world, NOWHERE, telling_s)).passed)
-        while plan.todo:
-            wanted = plan.todo.popleft()
-            for _ in range(TRIES):
-                child = await _start(world, wanted, telling_s)
-                plan.learn(child.passed)
-                if child.reached:
-                    points.met.append(wanted)
-                    break
-            else:
-                points.unmet.append(wanted)
+        for wanted in _turns(points, plan, more):
+            child = await _start(world, wanted, telling_s)
+            plan.learn(child.passed)
+            points.note(child.reached)
         points.verdict = await world.verdict()
     return points
 
 
-async def _start(world: World, wanted: Boundary, telling_s: float) -> Child:
+async def _start(world: World, wanted: Collection[Boundary], telling_s: float) -> Child:
     """Leave jobs in every state, start, end at that boundary, start again; the child of the first start."""
     before = len(world.asks)
     await _leave_all_states(world)
@@ -171,7 +185,7 @@ async def _start(world: World, wanted: Boundary, telling_s: float) -> Child:
         await world.kill()
     if child.reached:
         for ask in world.asks[before:]:
-            ask.where = f"at the start {wanted[0]} ({wanted[1]})"
+            ask.where = f"at the start {child.reached[0]} ({child.reached[1]})"
     return child
 
 
@@ -213,7 +227,7 @@ async def _settle(world: World, asks: Sequence[Ask], telling_s: float) -> None:
         await world.gone()
 
 
-async def _tell(world: World, story: Story, wanted: Boundary, how: How, telling_s: float) -> Child:
+async def _tell(world: World, story: Story, wanted: Collection[Boundary], how: How, telling_s: float) -> Child:
     """One telling; the child it began with."""
     first = world.child
     assert first is not None
@@ -240,7 +254,7 @@ async def _tell(world: World, story: Story, wanted: Boundary, how: How, telling_
     world.let_go()
     if first.reached:
         for ask in world.asks[before:]:
-            ask.where = f"{wanted[0]} ({wanted[1]})"
+            ask.where = f"{first.reached[0]} ({first.reached[1]})"
     return first
 
 

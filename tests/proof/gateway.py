@@ -17,9 +17,11 @@ from tests.proof.world import Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
 
 #: How connections break, by weight.
-HOW: dict[Drop, int] = {"abort": 4, "close": 3, "reconnect": 3}
+HOW: dict[Drop, int] = {"abort": 4, "close": 3, "reconnect": 3, "away": 2, "resumable": 1}
 #: After so many the session is over, too: the bot has to identify anew, of which a day has only so many.
 INVALID_EVERY = 200
+#: After so many the server closes as if all were well (1000); discord.py comes back a little later then.
+GOODBYE_EVERY = 125
 #: Questions and presses a second, while connected or not.
 WISHES_PER_S = 25.0
 #: Events before the one that the client named, which come once more with a RESUME.
@@ -75,8 +77,7 @@ async def drops(
         try:
             while done.drops < count and time.monotonic() - began_s < minutes * 60:
                 done.drops += 1
-                over = done.drops % INVALID_EVERY == 0
-                how: Drop = "invalid" if over else chance.choices(list(HOW), list(HOW.values()))[0]
+                how = _next(done.drops, chance)
                 await _drop(world, how)
                 done.kinds[how] += 1
                 await asyncio.sleep(chance.uniform(0, LONGEST_S))
@@ -95,6 +96,12 @@ async def drops(
         done.overlapping = gateway.replayed_again
     done.took_s = time.monotonic() - began_s
     return done
+
+
+def _next(number: int, chance: random.Random) -> Drop:
+    if number % INVALID_EVERY == 0:
+        return "invalid"
+    return "goodbye" if number % GOODBYE_EVERY == 0 else chance.choices(list(HOW), list(HOW.values()))[0]
 
 
 async def _drop(world: World, how: Drop) -> None:

@@ -63,12 +63,12 @@ TO_ALL = 0.15
 
 #: A name and the how-manieth of that name; see tests.proof.child.
 Boundary = tuple[str, int]
-NOWHERE: Boundary = ("", 0)
+NOWHERE: Collection[Boundary] = ()
 
 
-def armed(wanted: Boundary, how: str) -> dict[str, Any]:
+def armed(wanted: Collection[Boundary], how: str) -> dict[str, Any]:
     """As the child wants to be told."""
-    return {"wanted": wanted[0], "occurrence": wanted[1], "how": how}
+    return {"wanted": [list(one) for one in wanted], "how": how}
 
 
 class Forks:
@@ -138,8 +138,8 @@ class Child:
         self._forks = forks
         self.pid = pid
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        #: Whether the boundary that was asked for has come, and all that came since the counting began.
-        self.reached = False
+        #: The first of the boundaries asked for that has come, and all that came since the counting began.
+        self.reached: Boundary | None = None
         self.passed: list[Boundary] = []
         #: Its session with the gateway, once it has one.
         self.session: str | None = None
@@ -158,7 +158,7 @@ class Child:
         """Let its clock be so far ahead of the true one."""
         self._forks.send({"to": self.pid, "say": {"step": seconds}})
 
-    async def arm(self, wanted: Boundary, how: str) -> None:
+    async def arm(self, wanted: Collection[Boundary], how: str) -> None:
         """Count boundaries from now on; returns once it does."""
         self._armed.clear()
         self._forks.send({"to": self.pid, "say": {"arm": armed(wanted, how)}})
@@ -172,11 +172,11 @@ class Child:
         if "passed" in said:
             self.passed.append((said["passed"][0], said["passed"][1]))
         elif "reached" in said:
-            self.reached = True
+            self.reached = (said["reached"][0], said["reached"][1])
         elif "session" in said:
             self.session = said["session"]
         else:
-            self.reached, self.passed = False, []
+            self.reached, self.passed = None, []
             self._armed.set()
 
     def bury(self, code: int) -> None:

@@ -8,7 +8,7 @@ import importlib
 import secrets
 import zlib
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -23,7 +23,9 @@ _INTENT_GUILDS, _INTENT_GUILD_MESSAGES, _INTENT_DM_MESSAGES, _INTENT_CONTENT = 1
 _PRIVILEGED = (1 << 1) | (1 << 8) | _INTENT_CONTENT
 _REPLAY_LENGTH = 20_000
 
-Drop = Literal["close", "reconnect", "invalid", "abort"]
+Drop = Literal["close", "away", "goodbye", "reconnect", "resumable", "invalid", "abort"]
+#: Close codes of those that close; none of them ends the session.
+_CODES: Mapping[Drop, int] = {"close": 4000, "away": 1001, "goodbye": 1000}
 
 
 class _Compressor(Protocol):
@@ -203,8 +205,8 @@ class Gateway:
         """Break every connection.
 
         Args:
-            how: `close` (code 4000), `abort` (no handshake), `reconnect` (op 7: the client is asked to come
-                again) or `invalid` (op 9: the session is over).
+            how: `close` (code 4000), `away` (1001), `goodbye` (1000), `abort` (no handshake), `reconnect` (op 7: the
+                client is asked to come again), `resumable` (op 9, the session goes on) or `invalid` (it is over).
         """
         for session in list(self.sessions.values()):
             link = session.link
@@ -213,9 +215,10 @@ class Gateway:
             if how == "reconnect":
                 link.put(dumps({"op": _RECONNECT, "d": None}))
                 continue
-            if how == "invalid":
-                link.put(dumps({"op": _INVALID_SESSION, "d": False}))
-                self.sessions.pop(session.id, None)
+            if how in {"invalid", "resumable"}:
+                link.put(dumps({"op": _INVALID_SESSION, "d": how == "resumable"}))
+                if how == "invalid":
+                    self.sessions.pop(session.id, None)
                 continue
             self._detach(session)
             if how == "abort":
@@ -224,7 +227,7 @@ class Gateway:
                 # The client's half of the handshake is not waited for.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(1):
-                        await link.socket.close(code=4000)
+                        await link.socket.close(code=_CODES[how])
 
     async def close(self) -> None:
         """Say goodbye to every client."""
