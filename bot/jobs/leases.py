@@ -66,6 +66,8 @@ class Leases:
     async def keep_forever(self) -> None:
         """Hold on to our jobs; stop working on one that another process has taken over."""
         pause_s = self._lease_s / 3
+        if self._desk.store.shared:
+            self._held_until_s = now_s() + self._lease_s
         while True:
             await asyncio.sleep(pause_s)
             try:

@@ -93,12 +93,19 @@ class Runner:
         self._answers = FirstAnswers(desk, self._places)
         self._watcher = Watcher(desk, fal, self._reconciler, calls_back=callback_url is not None)
         self._canceller = Canceller(desk, fal, self._reconciler, self._watcher, self._places)
+        self._leases = Leases(desk, lease_s, self._take_up)
         self._submitter = Submitter(
-            desk, fal, self._reconciler, self._answers, self._canceller, inputs=inputs, callback_url=callback_url
+            desk,
+            fal,
+            self._reconciler,
+            self._answers,
+            self._canceller,
+            leases=self._leases,
+            inputs=inputs,
+            callback_url=callback_url,
         )
         self._courier = Courier(desk, fal, pressed=lambda: self.pressed)
         self._absence = Absence(desk, starting_s=2 * lease_s)
-        self._leases = Leases(desk, lease_s, self._take_up)
         self._in_flight = 0
         #: Whether all that an earlier process left is here; until then a callback may be about something of it.
         self._taken_up = False

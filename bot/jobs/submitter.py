@@ -20,6 +20,7 @@ from bot.jobs.desk import Desk, now_s
 from bot.jobs.events import FalAway
 from bot.jobs.gate import Gate
 from bot.jobs.job import FalRequest, Job, JobState
+from bot.jobs.leases import Leases
 from bot.jobs.ports import AnswerLostForGood, Inputs
 from bot.jobs.reconcile import Reconciler
 from bot.media import Picture, mask_matches
@@ -58,6 +59,7 @@ class Submitter:
         answers: FirstAnswers,
         canceller: Canceller,
         *,
+        leases: Leases,
         inputs: Inputs,
         callback_url: Callable[[str, int], str] | None,
     ) -> None:
@@ -66,6 +68,7 @@ class Submitter:
         self._reconciler = reconciler
         self._answers = answers
         self._canceller = canceller
+        self._leases = leases
         self._inputs = inputs
         self._callback_url = callback_url
         #: Also for what the work of a start must not do to Discord all at once.
@@ -204,6 +207,8 @@ class Submitter:
         certain = self.unsent.pop(job.id, None) is not None
         desk.wake.set()  # there is room for another claim
         for pause_s in (*UNREACHABLE_PAUSES_S, None):
+            if not self._leases.are_held:
+                raise asyncio.CancelledError  # this process hung for so long that another one has the job
             desk.submitted_at_s[job.id] = now_s()
             try:
                 return await self._fal.submit(

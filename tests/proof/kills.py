@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.proof.databases import Kind
-from tests.proof.world import Ask, Forks, Verdict, World, a_world
+from tests.proof.world import Ask, Child, Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
 
 #: Where the rows are, and how many processes share them.
@@ -33,6 +33,8 @@ STOP_S = 5.0
 LONGEST_LIFE_S = 0.35
 #: The same where others live on; now and then one must live long enough to take over what a dead one left.
 LONGEST_SHARED_LIFE_S = 3.0
+#: Share of lives that hang (SIGSTOP) for longer than a lease where others live on, who then take over.
+HANGS = 0.08
 DRAIN_S = 60.0
 #: What is asked for, by weight.
 KINDS = {"plain": 10, "two": 3, "refused": 2, "seedless": 2, "input": 1}
@@ -49,6 +51,8 @@ class Round:
     #: Kills before the bot was ready.
     early: int = 0
     stops: int = 0
+    #: Processes that hung, and went on when others had their jobs.
+    hangs: int = 0
     #: Of these, not within `STOP_S`: only a machine that does much else at the time excuses them.
     slow_stops: int = 0
     replayed: int = 0
@@ -59,7 +63,8 @@ class Round:
     def __str__(self) -> str:
         shape = f"{self.kind}, {self.processes} at once"
         return (
-            f"seed {self.seed}, {shape}: {self.kills} kills ({self.early} while starting) and {self.stops} stops "
+            f"seed {self.seed}, {shape}: {self.kills} kills ({self.early} while starting), {self.hangs} hangs and "
+            f"{self.stops} stops "
             f"({self.slow_stops} over {STOP_S:.0f} s) in "
             f"{self.took_s:.0f} s, {self.replayed} replayed, {self.orphaned} posted anew; {self.verdict}"
         )
@@ -118,6 +123,9 @@ async def _one_life(world: World, slot: int, chance: random.Random, done: Round,
     if not early:
         await world.ready(slot)
     longest_s = LONGEST_LIFE_S if early or len(world.fleet) == 1 else LONGEST_SHARED_LIFE_S
+    if len(world.fleet) > 1 and not early and chance.random() < HANGS:
+        await asyncio.sleep(chance.uniform(0, longest_s))
+        await _hang(world, child, chance, done)
     await asyncio.wait({child.ended}, timeout=chance.uniform(0, longest_s))
     if child.ended.done():
         await world.gone(slot)
@@ -130,6 +138,14 @@ async def _one_life(world: World, slot: int, chance: random.Random, done: Round,
     done.early += child.session is None
     done.kills += 1
     await world.kill(slot)
+
+
+async def _hang(world: World, child: Child, chance: random.Random, done: Round) -> None:
+    """It does nothing until its lease has run out, and then knows nothing of that."""
+    child.signal(signal.SIGSTOP)
+    done.hangs += 1
+    await asyncio.sleep(world.lease_s * chance.uniform(1.1, 2.2))
+    child.signal(signal.SIGCONT)
 
 
 async def _stop(world: World, slot: int, done: Round) -> None:
