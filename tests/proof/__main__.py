@@ -46,6 +46,8 @@ class Stage:
 POINTS_AT_ONCE = 4
 #: How many more tellings wait for boundaries that come by rare interleavings.
 MORE_TELLINGS = 300
+#: Worlds that share the long story of a start: one database sees only so many starts.
+START_SHARES = 3
 #: Runs, prints, and says whether all was well.
 Proof = Callable[[Stage], Awaitable[bool]]
 
@@ -79,22 +81,24 @@ async def _points(stage: Stage) -> bool:
     total, count, unmet, began_s = Verdict(), 0, 0, time.monotonic()
     turn = asyncio.Semaphore(POINTS_AT_ONCE)
 
-    async def run(shape: tuple[Kind, int], story: str, how: How) -> tuple[Path, Points]:
+    async def run(shape: tuple[Kind, int], story: str, how: How, share: tuple[int, int]) -> tuple[Path, Points]:
         kind, processes = shape
-        place = stage.folder / f"{kind} {processes} {story} {how}".replace(" ", "-")
+        place = stage.folder / f"{kind} {processes} {story} {how} {share[0]}".replace(" ", "-")
         server = stage.server if kind == "postgresql" else None
         async with turn:
             if story == START:
-                return place, await start_points(stage.forks, place, server=server, more=MORE_TELLINGS)
+                return place, await start_points(stage.forks, place, server=server, share=share, more=MORE_TELLINGS)
             return place, await crash_points(
                 stage.forks, place, story, how, server=server, processes=processes, more=MORE_TELLINGS
             )
 
     stories = getattr(stage.options, "story", None) or [START, *STORIES]
     wanted = [
-        run(shape, story, how)
+        run(shape, story, how, (share, shares))
         for shape, story, how in itertools.product(stage.options.on, stories, get_args(How))
         if story != START or (how == "kill" and shape[1] == 1)
+        for shares in (START_SHARES if story == START else 1,)
+        for share in range(shares)
     ]
     for done in asyncio.as_completed(wanted):
         place, points = await done

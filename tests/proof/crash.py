@@ -29,6 +29,8 @@ Story = Callable[[World], Awaitable[Ask | None]]
 TRIES = 4
 #: How many more tellings wait for all those at once that did not come in as many.
 MORE = 12
+#: The bot slows its starts down from the 500th of a day on.
+MOST_STARTS = 450
 #: How often a story is told first where another process may take a part of it.
 LEARNING = 3
 #: A story has fewer boundaries than this.
@@ -87,9 +89,9 @@ class Plan:
         assert len(self._seen) < MOST, "the story has no end"
 
 
-def _turns(points: Points, plan: Plan, more: int) -> Iterator[Collection[Boundary]]:
+def _turns(points: Points, plan: Plan, more: int, world: World) -> Iterator[Collection[Boundary]]:
     """What to wait for in one telling after the other."""
-    while plan.todo or (points.unmet and more > 0):
+    while plan.todo or (points.unmet and more > 0 and world.starts < MOST_STARTS):
         if not plan.todo:
             more -= 1
             yield points.unmet
@@ -131,7 +133,7 @@ async def crash_points(
         await BEFORE.get(story, _nothing)(world)
         for _ in range(1 if processes == 1 else LEARNING):
             plan.learn((await _tell(world, STORIES[story], NOWHERE, how, telling_s)).passed)
-        for wanted in _turns(points, plan, more):
+        for wanted in _turns(points, plan, more, world):
             child = await _tell(world, STORIES[story], wanted, how, telling_s)
             plan.learn(child.passed)
             points.note(child.reached)
@@ -164,7 +166,7 @@ async def start_points(
         world.lease_s = LEASE_S
         world.settings["fal"] = {"max_in_flight": 2, **({"reconcile_s": RECONCILE_S} if server is None else {})}
         plan.learn((await _start(world, NOWHERE, telling_s)).passed)
-        for wanted in _turns(points, plan, more):
+        for wanted in _turns(points, plan, more, world):
             child = await _start(world, wanted, telling_s)
             plan.learn(child.passed)
             points.note(child.reached)
