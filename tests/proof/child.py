@@ -301,7 +301,7 @@ class vars_of:
         setattr(self._owner, name, value)
 
 
-_IDS = re.compile(r"(?<=/files/b/).+|[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/)\d{5,}|(?<=/)[\w.~-]{40,}")
+_IDS = re.compile(r"(?<=/files/b/).+|[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/)\d{5,}(?=/|$)|(?<=/)[\w.~-]{40,}")
 
 
 def named(method: str, url: str) -> str:

@@ -9,6 +9,7 @@ not come again even then is named in the report.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -39,6 +40,8 @@ MOST = 400
 RECONCILE_S = 0.4
 #: On PostgreSQL: after this time the others, or the next start, take over what the killed one held.
 LEASE_S = 1.5
+#: After this time somebody presses Cancel again.
+PRESSED_AGAIN_S = 2.0
 #: How long one telling may take before it counts as lost.
 TELLING_S = 20.0
 
@@ -291,11 +294,12 @@ async def _at_fal(world: World, kind: str) -> Ask:
 
 async def _cancelled(world: World) -> Ask:
     ask = await _at_fal(world, "plain")
-    pressed_in = 0
+    pressed_in, again_at_s = 0, 0.0
     while ask.seen and not world.settled(ask):
-        # Pressed once, and again when the bot has come back and the button is still there.
-        if world.online and pressed_in != world.starts and await world.cancel(ask):
-            pressed_in = world.starts
+        # Pressed once, and again when the button is still there although the bot has come back, or fal has.
+        due = pressed_in != world.starts or time.monotonic() > again_at_s
+        if world.online and due and await world.cancel(ask):
+            pressed_in, again_at_s = world.starts, time.monotonic() + PRESSED_AGAIN_S
         await asyncio.sleep(0.01)
     return ask
 

@@ -191,6 +191,17 @@ async def _connections_end(scene: Scene) -> None:
         await asyncio.sleep(scene.chance.uniform(0.02, 0.3))
 
 
+async def _tables_locked(scene: Scene) -> None:
+    """Somebody else holds PostgreSQL's tables, as a migration or a backup gone wrong does; now and then not."""
+    assert scene.server is not None
+    name, until_s = make_url(scene.world.database.url).database or "", time.monotonic() + scene.lasting_s
+    while (left_s := until_s - time.monotonic()) > 0:
+        held_s = min(scene.chance.choice((2.0, 8.0)), left_s)
+        lock = f"DO $$ BEGIN LOCK TABLE jobs, ledger; PERFORM pg_sleep({held_s}); END $$"
+        await scene.server._run(lock, database=name)
+        await asyncio.sleep(0.05)
+
+
 def _clock(*steps_s: float) -> Disturb:
     """The bot's clock steps; some answers to submits get lost, or are on their way while it does."""
 
@@ -221,11 +232,15 @@ DISTURB: Mapping[str, Disturb] = {
     "clock to and fro": _clock(HOUR_S, 0, -HOUR_S, HOUR_S, -HOUR_S, 0),
 }
 #: Only where there is a server.
-DISTURB_SERVER: Mapping[str, Disturb] = {"server away": _server_away, "connections end": _connections_end}
+DISTURB_SERVER: Mapping[str, Disturb] = {
+    "server away": _server_away,
+    "connections end": _connections_end,
+    "tables locked": _tables_locked,
+}
 #: Those in which cards must say that fal is away.
 TELLING = frozenset({"fal refused", "fal unavailable", "fal broken"})
 #: Those in which nothing can be written: every question is refused with a sentence and a code.
-ROWLESS = frozenset({"database locked", "disk full", "server away", "connections end"})
+ROWLESS = frozenset({"database locked", "disk full", "server away", "connections end", "tables locked"})
 
 
 # ---------------------------------------------------------------------- the run
@@ -297,6 +312,7 @@ async def _a_scene(
         world.fal.url = fal.url
         world.changed = {}
         world.pace = {}
+        standin.interactions.answer_deadline_s = ANSWER_S
         world.lease_s = LEASE_S
         world.settings = {
             "discord": {"progress_interval_s": 0.4},
