@@ -100,6 +100,8 @@ async def run(settings: Settings, write: Print) -> int:
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Every finding, in the order a person would mend them."""
     yield _configuration(settings)
+    if (finding := lost_answers(settings.fal.reconcile_s, settings.fal.start_timeout_s)) is not None:
+        yield finding
     async for finding in _database(settings.database_url):
         yield finding
     catalogue = _catalogue(settings)
@@ -128,6 +130,16 @@ def _configuration(settings: Settings) -> Finding:
         )
     missing = "FAL_KEY" if token else "DISCORD_TOKEN"
     return fault(f"Configuration: {missing} is missing", "A live bot needs both DISCORD_TOKEN and FAL_KEY.")
+
+
+def lost_answers(reconcile_s: float, start_timeout_s: float) -> Finding | None:
+    """A warning when a lost request is sent again although fal may still begin with it (it lists what has begun)."""
+    if reconcile_s > start_timeout_s:
+        return None
+    return warning(
+        f"Configuration: fal.reconcile_s ({reconcile_s:g}) is not longer than fal.start_timeout_s ({start_timeout_s:g})",
+        "Make it longer: where fal's answer gets lost, a picture may be painted, and charged, twice otherwise.",
+    )
 
 
 async def _database(url: str) -> AsyncIterator[Finding]:

@@ -310,3 +310,8 @@ async def test_a_broken_model_file_is_a_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("version", "warned"), [((3, 40, 1), True), ((3, 51, 2), True), ((3, 51, 3), False)])
 def test_an_sqlite_with_the_log_fault_is_warned_of(version: tuple[int, ...], warned: bool) -> None:
     assert (check.sqlite_version(version) is not None) == warned
+
+
+@pytest.mark.parametrize(("reconcile_s", "warned"), [(660.0, False), (600.0, True), (30.0, True)])
+def test_sending_again_too_soon_is_a_warning(reconcile_s: float, warned: bool) -> None:
+    assert (check.lost_answers(reconcile_s, 600.0) is not None) == warned

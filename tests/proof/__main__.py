@@ -47,7 +47,7 @@ POINTS_AT_ONCE = 4
 #: How many more tellings wait for boundaries that come by rare interleavings.
 MORE_TELLINGS = 300
 #: Worlds that share the long story of a start: one database sees only so many starts.
-START_SHARES = 3
+START_SHARES = 6
 #: Runs, prints, and says whether all was well.
 Proof = Callable[[Stage], Awaitable[bool]]
 
