@@ -137,7 +137,7 @@ def lost_answers(reconcile_s: float, start_timeout_s: float) -> Finding | None:
     if reconcile_s > start_timeout_s:
         return None
     return warning(
-        f"Configuration: fal.reconcile_s ({reconcile_s:g}) is not longer than fal.start_timeout_s ({start_timeout_s:g})",
+        f"Configuration: fal.reconcile_s, {reconcile_s:g}, is not longer than fal.start_timeout_s, {start_timeout_s:g}",
         "Make it longer: where fal's answer gets lost, a picture may be painted, and charged, twice otherwise.",
     )
 
