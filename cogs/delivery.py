@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING, cast
 
 import aiohttp
@@ -43,6 +44,8 @@ LONGEST_RETRY_S = 120.0
 TOKEN_MARGIN_S = 10
 #: An edit that took longer was held up by Discord's rate limits.
 SLOW_EDIT_S = 1.0
+#: An edit that ended so much later than it was given up had hung with its process.
+HUNG_S = 0.5
 #: How long an edit waits for first answers before it looks again.
 PRESSED_PAUSE_S = 0.05
 #: Largest wait between two edits of one message while Discord is slow.
@@ -169,17 +172,22 @@ class DiscordDelivery:
         """False when another process shows this job now.
 
         Nobody holds what waits: another process may take it from the queue, and show its end, at any moment. So it is
-        looked at first, and what takes too long after that is given up; see `bot.jobs.ports.PLACE_EDIT_S`.
+        looked at first, and what takes too long after that is given up; see `bot.jobs.ports.PLACE_EDIT_S`. What comes
+        later all the same, because the process hung meanwhile, is made good.
         """
-        runner = self._bot.services.runner
-        ours = runner.may_show(live.job.id)
-        async with asyncio.timeout(None if ours else PLACE_EDIT_S):
-            if not (ours if ours is not None else await runner.waits(live.job.id)):
-                return False
-            resumed = live.job.id in self._resumed
-            card = cards.progress_card(live.job, self._model(live.job), live.progress, resumed=resumed)
-            with calls.as_progress():
-                await self._patch_original(live.job, card, [])
+        runner, job, began = self._bot.services.runner, live.job, time.monotonic()
+        ours_s = runner.may_show_s(job.id)
+        allowed_s = PLACE_EDIT_S if ours_s is None else ours_s
+        try:
+            async with asyncio.timeout(allowed_s if isfinite(allowed_s) else None):
+                if not (allowed_s > 0 if ours_s is not None else await runner.waits(job.id)):
+                    return False
+                card = cards.progress_card(job, self._model(job), live.progress, resumed=job.id in self._resumed)
+                with calls.as_progress():
+                    await self._patch_original(job, card)
+        finally:
+            if time.monotonic() - began > allowed_s + HUNG_S:
+                runner.mend(job.id)
         return True
 
     async def _settle_progress(self, job_id: str) -> None:
@@ -230,19 +238,17 @@ class DiscordDelivery:
     async def tell(self, job: Job) -> None:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
         await self._settle_progress(job.id)
-        failure = job.failure or Failure("cancelled", "Cancelled. Your quota was not used.")
-        model = self._model(job)
-        cancelled = job.state is JobState.CANCELLED
-
-        def card() -> _Content:
-            if cancelled:
-                return cards.cancelled_card(job, model, failure.sentence), []
-            return cards.failure_card(job, model, failure), []
-
         try:
-            await self._show(job, card)
+            await self._show(job, partial(self._end, job))
         except Undeliverable:
-            log.warning("could not tell how a job ended", extra={"job": job.id, "failure": failure.code})
+            code = job.failure.code if job.failure is not None else ""
+            log.warning("could not tell how a job ended", extra={"job": job.id, "failure": code})
+
+    def _end(self, job: Job) -> _Content:
+        failure, model = job.failure or Failure("cancelled", "Cancelled. Your quota was not used."), self._model(job)
+        if job.state is JobState.CANCELLED:
+            return cards.cancelled_card(job, model, failure.sentence), []
+        return cards.failure_card(job, model, failure), []
 
     def _result(self, job: Job, ready: Ready) -> _Content:
         shown, files = [], []
@@ -315,10 +321,24 @@ class DiscordDelivery:
             await asyncio.sleep(wait_s)
         return False, None
 
-    async def _patch_original(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
-        """Edit the answer to the interaction, by its token."""
+    async def mend(self, job: Job, ready: Ready | None) -> None:
+        """Show an end that was shown before once more, only where it stood."""
+        content = partial(self._result, job, ready) if ready is not None else partial(self._end, job)
+        try:
+            if self._token_lives(job):
+                await self._try(job, lambda: self._patch_original(job, *content()))
+            elif job.reply.message_id is not None and job.reply.bot_can_post:
+                await self._try(job, lambda: self._patch_message(job, *content()))
+        except _TooLarge:
+            log.warning("a card could not be set right", extra={"job": job.id, "reason": "too large"})
+
+    async def _patch_original(
+        self, job: Job, view: discord.ui.LayoutView, files: list[discord.File] | None = None
+    ) -> int | None:
+        """Edit the answer to the interaction, by its token; without `files` it keeps what is attached."""
         webhook = discord.Webhook.partial(job.reply.application_id, job.reply.token, client=self._bot)
-        message = await webhook.edit_message(ORIGINAL, view=view, attachments=files)
+        attachments = discord.utils.MISSING if files is None else files
+        message = await webhook.edit_message(ORIGINAL, view=view, attachments=attachments)
         metrics.DISCORD_EDITS.inc()
         return message.id
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from bot.catalogue.model import Model
-from bot.errors import ResultUnusable, ResultWithheld
+from bot.errors import EaselError, ResultUnusable, ResultWithheld
 from bot.fal import Fal
-from bot.jobs.desk import Desk
+from bot.jobs.desk import Desk, now_s
 from bot.jobs.gate import Gate
-from bot.jobs.job import Job, JobState, RemotePicture, Result
+from bot.jobs.job import TERMINAL, Job, JobState, RemotePicture, Result
 from bot.jobs.ports import Ready
 from bot.media import fit, inspect
+
+log = logging.getLogger(__name__)
 
 #: Jobs between their end at fal and their post; the others keep next to nothing until it is their turn.
 IN_HAND_AT_ONCE = 256
@@ -24,6 +27,9 @@ FEW_AT_ONCE = 5
 RESULTS_AT_ONCE = 32
 #: Most downloads and posts under way at once; keeps memory bounded (a few pictures of a few MB each).
 DELIVERIES_AT_ONCE = 64
+#: How long another process is waited for before what it showed is shown again, and how often that is looked for.
+MEND_WITHIN_S = 120.0
+MEND_PAUSE_S = 0.5
 #: The largest single picture fetched from fal.
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 
@@ -93,6 +99,22 @@ class Courier:
     async def _deliver_and_record(self, job: Job, ready: Ready) -> Job | None:
         message_id = await self._desk.delivery.deliver(job, ready)
         return await self._desk.advance(job, JobState.DELIVERED, message_id=message_id, told=True)
+
+    async def mend(self, job_id: str) -> None:
+        """Show once more how a job ended that another process has, as soon as that one has shown it."""
+        desk, until_s = self._desk, now_s() + MEND_WITHIN_S
+        try:
+            job = await desk.surely(lambda: desk.store.job(job_id))
+            while job is not None and not (job.state in TERMINAL and job.told):
+                if job_id in desk.lives or now_s() > until_s:  # what is shown next comes after, or nothing does
+                    return
+                await desk.pause(MEND_PAUSE_S)
+                job = await desk.surely(lambda: desk.store.job(job_id))
+            if job is not None:
+                ready = await self._fetch(job, job.result or Result(())) if job.state is JobState.DELIVERED else None
+                await desk.delivery.mend(job, ready)
+        except EaselError as error:
+            log.warning("a card could not be set right", extra={"job": job_id, "reason": error.code})
 
     async def _fetch(self, job: Job, result: Result) -> Ready:
         """Download what may be shown here.

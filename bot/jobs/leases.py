@@ -40,9 +40,9 @@ class Leases:
         self._taken_over: set[str] = set()
 
     @property
-    def are_held(self) -> bool:
-        """Whether nobody else can have taken our jobs over by now."""
-        return now_s() < self._held_until_s
+    def left_s(self) -> float:
+        """For how long nobody else can take our jobs over; endless where nobody shares the database."""
+        return max(self._held_until_s - now_s(), 0.0)
 
     async def adopt(self, orphans: Collection[str] = ()) -> int:
         """Take over what no living process cares for, all of it before work on it begins; how many."""

@@ -54,6 +54,9 @@ class Delivery(Protocol):
     async def tell(self, job: Job) -> None:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
 
+    async def mend(self, job: Job, ready: Ready | None) -> None:
+        """Show an end that was shown before once more, only where it stood; without pictures for all but DELIVERED."""
+
     def resumed(self, job: Job) -> None:
         """The job was taken up after a stop that people will have noticed: say so with its progress."""
 

@@ -31,6 +31,9 @@ LOOK_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 CLOCK_DIFFERENCE = timedelta(minutes=2)
 #: And by this much where one of them is wrong; the last look reaches so far, before anything is sent again.
 WRONG_CLOCK = timedelta(minutes=65)
+#: After a time in which the list could not be read, it must say for so long that a request is not there: what an outage
+#: held up may arrive with its end.
+AFTER_BLIND_S = 5.0
 #: How long one look waits for submits of the very same order to be answered.
 OTHERS_S = 5.0
 
@@ -157,23 +160,27 @@ class Reconciler:
         until_s = self._timer() + (max(self._wait_s - age_s, 0.0) if wait_s is None else wait_s)
         blind_until_s = until_s if wait_s == 0 else max(self._timer() + self._give_up_s - age_s, until_s)
         lost = self._lost.setdefault((job.id, job.attempts), _Lost())
+        was_blind, settled_at_s = False, float("-inf")
         log.warning("a submit's answer is missing", extra={"job": job.id, "attempt": job.attempts})
         try:
             for pause_s in _pauses():
-                left_s, blind = until_s - self._timer(), False
+                blind, began_s = False, self._timer()
                 if not lost.heard.is_set() and listed and self._store_payloads:
                     try:
-                        apart = WRONG_CLOCK if left_s <= 0 else CLOCK_DIFFERENCE
+                        apart = WRONG_CLOCK if began_s >= until_s else CLOCK_DIFFERENCE
                         lost.request_id = await self._look(job, sent, attempted_at, apart)
+                        if was_blind:
+                            was_blind, settled_at_s = False, self._timer() + AFTER_BLIND_S
                     except (EaselError, _Undecided) as error:
-                        blind = True
+                        blind = was_blind = True
                         log.info("fal's list of requests can't be read", extra={"job": job.id, "reason": error.code})
                 if lost.request_id is not None:
                     log.info("the missing request is found", extra={"job": job.id, "request": lost.request_id})
                     return self._fal.request_for(job.order.endpoint, lost.request_id)
+                left_s = max(until_s, settled_at_s) - began_s
                 if lost.heard.is_set() or (left_s <= 0 and not blind):
                     return None
-                if left_s <= 0 and self._timer() >= blind_until_s:
+                if left_s <= 0 and began_s >= blind_until_s:
                     if wait_s == 0:  # nobody wants it
                         return None
                     raise NeverFoundOut

@@ -112,6 +112,8 @@ class Runner:
         #: Jobs that are no longer worked on, since the start.
         self.jobs_ended = 0
         self._claiming = asyncio.Lock()
+        #: Cards that are being set right.
+        self._mending: set[asyncio.Task[None]] = set()
 
     # ------------------------------------------------------------------ used by the commands
 
@@ -193,18 +195,24 @@ class Runner:
         """
         return await self._canceller.cancel(job_id, patience_s)
 
-    def may_show(self, job_id: str) -> bool | None:
-        """Whether nobody else shows this job's progress: it is ours; None when only `waits` can tell."""
-        if not self._store.shared:
-            return True
-        if job_id in self._desk.lives:
-            return self._leases.are_held
+    def may_show_s(self, job_id: str) -> float | None:
+        """For how many seconds nobody else shows this job's progress: it is ours; None when only `waits` can tell."""
+        if not self._store.shared or job_id in self._desk.lives:
+            return self._leases.left_s
         return None
 
     async def waits(self, job_id: str) -> bool:
         """Whether a job is in the queue, by the store."""
         job = await self._store.job(job_id)
         return job is not None and job.state is JobState.QUEUED
+
+    def mend(self, job_id: str) -> None:
+        """An edit of ours came too late, and may hide what another process has shown since: show that again."""
+        if self.stopping:
+            return
+        task = asyncio.create_task(self._courier.mend(job_id), name=f"mend-{job_id}")
+        self._mending.add(task)
+        task.add_done_callback(self._mending.discard)
 
     async def heard(self, job_id: str, attempt: int, request_id: str) -> None:
         """Fal called back (verified): a hint to look now, and the name of a request whose answer was lost."""
@@ -287,6 +295,8 @@ class Runner:
         self._desk.stopping.set()
         self._desk.wake.set()
         self._watcher.close()
+        for task in self._mending:
+            task.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S), self._claiming:
                 pass  # what is just being claimed is known from now on

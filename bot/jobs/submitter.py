@@ -207,7 +207,7 @@ class Submitter:
         certain = self.unsent.pop(job.id, None) is not None
         desk.wake.set()  # there is room for another claim
         for pause_s in (*UNREACHABLE_PAUSES_S, None):
-            if not self._leases.are_held:
+            if self._leases.left_s == 0:
                 raise asyncio.CancelledError  # this process hung for so long that another one has the job
             desk.submitted_at_s[job.id] = now_s()
             try:

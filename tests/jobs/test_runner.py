@@ -134,10 +134,14 @@ class ScriptedDelivery:
         self.delivered: list[tuple[Job, Ready]] = []
         self.told: list[Job] = []
         self.resumptions: list[str] = []
+        self.mended: list[tuple[Job, Ready | None]] = []
         self.answered: bool | None = True
 
     def progress(self, job: Job, progress: Progress) -> None:
         self.events.append((job.id, progress))
+
+    async def mend(self, job: Job, ready: Ready | None) -> None:
+        self.mended.append((job, ready))
 
     def resumed(self, job: Job) -> None:
         self.resumptions.append(job.id)

@@ -192,7 +192,39 @@ async def test_places_are_shown_by_the_process_that_was_asked(build: Build) -> N
             await asyncio.sleep(0.005)
 
     assert not any(one == second.id for one, _ in other.shown.events)
-    assert painter.runner.may_show(first.id)
-    assert other.runner.may_show(first.id) is None
+    assert (painter.runner.may_show_s(first.id) or 0) > 0
+    assert other.runner.may_show_s(first.id) is None
     assert not await other.runner.waits(first.id)
     assert await other.runner.waits(second.id)
+
+
+async def test_an_end_that_a_late_edit_may_have_hidden_is_shown_again(build: Build) -> None:
+    """As after a process hung in the middle of an edit, while another one delivered."""
+    painter = await build()
+    late = await build()
+    painter.fal.hold.clear()
+    job = await painter.ask()
+    await painter.until(job, JobState.RUNNING)
+    late.runner.mend(job.id)
+    painter.runner.mend(job.id)  # it is its own: what it shows next comes after
+    await asyncio.sleep(0.1)
+    assert late.shown.mended == []
+    painter.fal.hold.set()
+    await painter.until(job, JobState.DELIVERED)
+    async with asyncio.timeout(60):
+        while not late.shown.mended:
+            await asyncio.sleep(0.01)
+    shown, ready = late.shown.mended[0]
+    assert (shown.id, ready is not None and len(ready.pictures)) == (job.id, 1)
+    assert painter.shown.mended == []
+    assert len(painter.shown.delivered) == 1
+
+    painter.fal.hold.clear()
+    job = await painter.ask()
+    await painter.until(job, JobState.RUNNING)
+    await painter.runner.cancel(job.id)
+    late.runner.mend(job.id)
+    async with asyncio.timeout(60):
+        while len(late.shown.mended) < 2:
+            await asyncio.sleep(0.01)
+    assert (late.shown.mended[1][0].state, late.shown.mended[1][1]) == (JobState.CANCELLED, None)

@@ -96,7 +96,7 @@ async def _points(stage: Stage) -> bool:
     wanted = [
         run(shape, story, how, (share, shares))
         for shape, story, how in itertools.product(stage.options.on, stories, get_args(How))
-        if story != START or (how == "kill" and shape[1] == 1)
+        if (story != START or (how == "kill" and shape[1] == 1)) and (how != "hang" or shape[1] > 1)
         for shares in (START_SHARES if story == START else 1,)
         for share in range(shares)
     ]

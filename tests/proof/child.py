@@ -72,7 +72,9 @@ class Boundaries:
         self._counts: Counter[str] = Counter()
 
     def arm(self, wanted: list[tuple[str, int]], how: str) -> None:
-        """Count from now on; at the first of `wanted` that comes, `kill` the process or `lose` the answer."""
+        """Count from now on; at the first of `wanted` that comes, `kill` the process, let it `hang` until somebody
+        wakes it, or `lose` the answer.
+        """
         self._counting, self._wanted, self._how = True, {(name, number) for name, number in wanted}, how
         self._counts.clear()
 
@@ -89,7 +91,9 @@ class Boundaries:
         self.say({"reached": here})
         if self._how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        return True
+        if self._how == "hang":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return self._how == "lose"
 
     def say(self, said: dict[str, Any]) -> None:
         """To the proof."""

@@ -1,14 +1,16 @@
 """Crash points: the bot is killed before and after every COMMIT and every HTTP request of a story, one by one.
 
 A story is one question and what people do about it. It is told once to learn its boundaries, then once more for each
-of them: there the bot is killed (or the answer gets lost, and the bot lives on). Boundaries that only a later telling
-shows are added. Those that came by a rare interleaving are waited for together, in so many more tellings; one that does
-not come again even then is named in the report.
+of them: there the bot is killed; or the answer gets lost, and the bot lives on; or it hangs until another process has
+taken over its jobs, and goes on knowing nothing of that. Boundaries that only a later telling shows are added. Those
+that came by a rare interleaving are waited for together, in so many more tellings; one that does not come again even
+then is named in the report.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
@@ -23,7 +25,7 @@ from tests.proof.world import NOWHERE, Ask, Boundary, Child, Forks, Verdict, Wor
 from tests.store.conftest import Postgres
 
 START = "starting again"
-How = Literal["kill", "lose"]
+How = Literal["kill", "lose", "hang"]
 Story = Callable[[World], Awaitable[Ask | None]]
 
 #: How often a boundary is waited for that does not come again: steps of a job may interleave otherwise.
@@ -42,6 +44,8 @@ RECONCILE_S = 0.4
 LEASE_S = 1.5
 #: After this time somebody presses Cancel again.
 PRESSED_AGAIN_S = 2.0
+#: Where several processes share the jobs, progress is shown every half second.
+LONG_S = 1.2
 #: How long one telling may take before it counts as lost.
 TELLING_S = 20.0
 
@@ -239,6 +243,7 @@ async def _tell(world: World, story: Story, wanted: Collection[Boundary], how: H
     await first.arm(wanted, how)
     before = len(world.asks)
     telling = asyncio.ensure_future(story(world))
+    hangs: asyncio.Task[None] | None = None
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(telling_s):
@@ -252,6 +257,10 @@ async def _tell(world: World, story: Story, wanted: Collection[Boundary], how: H
                         await world.gone()
                         await world.start()
                     await asyncio.sleep(0.003)
+                    if hangs is None and how == "hang" and first.reached:
+                        hangs = asyncio.create_task(_wake_late(world, first), name="hangs")
+        if how == "hang" and first.reached:
+            await (hangs or _wake_late(world, first))
     finally:
         telling.cancel()
         with suppress(asyncio.CancelledError):
@@ -261,6 +270,12 @@ async def _tell(world: World, story: Story, wanted: Collection[Boundary], how: H
         for ask in world.asks[before:]:
             ask.where = f"{first.reached[0]} ({first.reached[1]})"
     return first
+
+
+async def _wake_late(world: World, child: Child) -> None:
+    """When others have had the time to take its jobs over."""
+    await asyncio.sleep(world.lease_s * 2)
+    child.signal(signal.SIGCONT)
 
 
 # ---------------------------------------------------------------------- stories
@@ -289,6 +304,14 @@ async def _at_fal(world: World, kind: str) -> Ask:
     taken = len(world.fal.accepted)
     ask = await world.ask(kind)
     await world.until(lambda: ask.record.state == "failed" or (ask.seen and len(world.fal.accepted) > taken))
+    return ask
+
+
+async def _long(world: World) -> Ask:
+    """Painted for so long that the progress is shown more than once."""
+    ask = await _at_fal(world, "plain")
+    await asyncio.sleep(LONG_S)
+    world.let_go()
     return ask
 
 
@@ -323,6 +346,7 @@ async def _again(world: World) -> Ask | None:
 
 STORIES: Mapping[str, Story] = {
     "plain": _just("plain"),
+    "long": _long,
     "two pictures": _just("two"),
     "refused by fal": _just("refused"),
     "no seed": _just("seedless"),

@@ -40,6 +40,7 @@ BRISK: dict[str, Any] = {
     "bot.jobs.desk:PATIENCE_PAUSES_S": [0.02] * 100,
     "bot.jobs.answers:ANSWER_WAIT_S": 3.0,
     "bot.jobs.reconcile:LOOK_PAUSES_S": [0.05, 0.1, 0.2],
+    "bot.jobs.reconcile:AFTER_BLIND_S": 0.1,
     "cogs.delivery:RETRY_PAUSES_S": [0.02, 0.05, 0.1] + [0.2] * 20,
     "bot.media.inputs:FETCH_PAUSES_S": [0.02, 0.02],
     "bot.app:LOGIN_PAUSES_S": [0.05, 0.1, 0.2],
