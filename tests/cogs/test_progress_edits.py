@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from bot.catalogue import load
 from bot.jobs.events import WaitingHere
 from cogs.delivery import DiscordDelivery
 from tests.cogs.values import a_job
@@ -36,3 +38,24 @@ async def test_progress_edits_wait_while_first_answers_press(monkeypatch: pytest
         while not edited:
             await asyncio.sleep(0.005)
     editor.cancel()
+
+
+@pytest.mark.parametrize(("hangs_s", "mended"), [(0.0, []), (0.7, ["job"])])
+async def test_an_edit_of_a_process_that_hung_meanwhile_is_made_good(
+    monkeypatch: pytest.MonkeyPatch, hangs_s: float, mended: list[str]
+) -> None:
+    found: list[str] = []
+    runner = SimpleNamespace(may_show_s=lambda _: 0.1, mend=lambda _: found.append("job"))
+    discord = SimpleNamespace(progress_interval_s=0.01, progress_edits_per_s=1000)
+    bot: Any = SimpleNamespace(services=SimpleNamespace(settings=SimpleNamespace(discord=discord), runner=runner))
+    delivery = DiscordDelivery(bot)
+
+    async def patch(*_: Any) -> None:
+        time.sleep(hangs_s)  # noqa: ASYNC251 - as SIGSTOP does
+
+    monkeypatch.setattr(delivery, "_patch_original", patch)
+    monkeypatch.setattr(delivery, "_model", lambda _: load().get("flux-schnell"))
+    delivery.progress(a_job(), WaitingHere(3))
+    live = next(iter(delivery._live.values()))
+    assert await delivery._patch_progress(live)
+    assert found == mended
