@@ -132,11 +132,15 @@ class Calls:
         self._under_way[asyncio.current_task()] = urgency
 
     def _full(self, urgency: Urgency) -> bool:
-        """While Discord limits everything, few calls at once; first answers do not wait for others' uploads."""
+        """While Discord limits everything, few calls at once.
+
+        First answers do not wait for others' uploads, nor those for them: however many people ask, what is painted gets
+        out.
+        """
         if self.pacing.room == math.inf:
             return False
         first = urgency is Urgency.FIRST_ANSWER
-        those = (one for one in self._under_way.values() if one is urgency or not first)
+        those = (one for one in self._under_way.values() if (one is Urgency.FIRST_ANSWER) is first)
         return sum(1 for _ in those) >= self.pacing.room
 
     async def _turn(self, urgency: Urgency) -> None:

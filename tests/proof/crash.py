@@ -74,11 +74,15 @@ class Points:
 
 
 class Plan:
-    """Boundaries still to be put to the test; with `share` (number, of how many) only every so manieth of them."""
+    """Boundaries still to be put to the test; with `share` (number, of how many) only every so manieth of them.
 
-    def __init__(self, how: How, share: tuple[int, int] = (0, 1)) -> None:
+    With `only` those of that name.
+    """
+
+    def __init__(self, how: How, share: tuple[int, int] = (0, 1), only: str | None = None) -> None:
         self._how = how
         self._share = share
+        self._only = only
         self._seen: set[Boundary] = set()
         self.todo: deque[Boundary] = deque()
 
@@ -90,6 +94,10 @@ class Plan:
                 continue
             self._seen.add(one)
             if self._how == "lose" and (not name.startswith("after ") or name.endswith("COMMIT")):
+                continue
+            if self._how == "hang" and not name.startswith("before "):
+                continue
+            if self._only not in {None, name}:
                 continue
             if crc32(f"{name} {number}".encode()) % self._share[1] == self._share[0]:
                 self.todo.append(one)
@@ -120,6 +128,7 @@ async def crash_points(
     server: Postgres | None = None,
     processes: int = 1,
     share: tuple[int, int] = (0, 1),
+    only: str | None = None,
     without: Sequence[str] = (),
     until: str | None = None,
     more: int = MORE,
@@ -130,7 +139,7 @@ async def crash_points(
     With several processes the first one is told about people, and killed; the others take over what it leaves, and
     may be quicker with anything that is not an answer.
     """
-    points, plan = Points(_where(story, server, processes), how), Plan(how, share)
+    points, plan = Points(_where(story, server, processes), how), Plan(how, share, only)
     async with a_world(forks, folder, server=server, processes=processes, without=without) as world:
         world.lease_s = LEASE_S
         if server is None:

@@ -21,6 +21,8 @@ KILLS = 120
 MINUTES = 4.0
 #: A kill strikes where it wants: at most so many rounds are tried by a control.
 ROUNDS = 8
+#: Of the card, be it progress or the picture.
+EDIT = "before PATCH /webhooks/…/…/messages/%40original"
 
 
 async def test_kills_of_one_and_of_four_processes_lose_and_double_nothing(
@@ -57,6 +59,20 @@ async def test_boundaries_are_survived_whoever_takes_over(forks: Forks, postgres
         assert points.verdict.flagged_doubles == 0
 
 
+async def test_whoever_hangs_until_others_have_its_jobs_does_no_harm_afterwards(
+    forks: Forks, postgres: Postgres, tmp_path: Path
+) -> None:
+    share = (secrets.randbelow(8), 8)
+    found = await asyncio.gather(
+        crash_points(forks, tmp_path / "some", "long", "hang", server=postgres, processes=2, share=share, more=0),
+        crash_points(forks, tmp_path / "edits", "long", "hang", server=postgres, processes=2, only=EDIT, more=0),
+    )
+    for points in found:
+        print(share, points)
+        assert points.met
+        assert unexpected(points.verdict) == {}
+
+
 async def cancelled_elsewhere(world: World, *, patience_s: float) -> int:
     """Four pictures asked for at one process and cancelled at the other; how many of them are stopped."""
     await world.start_all()
@@ -89,6 +105,25 @@ async def test_without_looking_for_wishes_a_cancel_elsewhere_is_not_heard(
 ) -> None:
     async with a_world(forks, tmp_path, server=postgres, processes=2, without=["wishes"]) as world:
         assert await cancelled_elsewhere(world, patience_s=2) < 4
+
+
+async def test_without_mending_an_edit_of_a_process_that_hung_hides_the_picture(
+    forks: Forks, postgres: Postgres, tmp_path: Path
+) -> None:
+    points = await crash_points(
+        forks,
+        tmp_path,
+        "long",
+        "hang",
+        server=postgres,
+        processes=2,
+        only=EDIT,
+        without=["mending"],
+        until="untold",
+        telling_s=6.0,
+    )
+    print(points)
+    assert shows(points.verdict, "untold")
 
 
 async def test_without_asking_about_answers_elsewhere_uninvited_pictures_come(
