@@ -26,7 +26,7 @@ from tests.proof.gateway import drops
 from tests.proof.kills import SHAPES, rounds
 from tests.proof.lost_answers import losses
 from tests.proof.outages import DISTURB, DISTURB_SERVER, outages
-from tests.proof.ratelimits import limited
+from tests.proof.ratelimits import DRAIN_S, limited
 from tests.proof.world import Forks, Verdict, fork_server
 from tests.store.conftest import Postgres, a_server
 from tests.store.makers import Clock
@@ -219,7 +219,15 @@ async def _ratelimits(stage: Stage) -> bool:
         storm = RateLimitStorm(seed=options.seed, longest_s=0.5 if tight else 2.0, whole=not tight)
         seconds = options.minutes * (0.2 if tight else 2)
         place = stage.folder / name
-        one = await limited(stage.forks, place, seed=options.seed, seconds=seconds, storm=storm, tight=tight)
+        one = await limited(
+            stage.forks,
+            place,
+            seed=options.seed,
+            seconds=seconds,
+            storm=storm,
+            tight=tight,
+            drain_s=max(DRAIN_S, seconds),  # in the storm, still
+        )
         print(f"rate limits{', three seconds for ten minutes' if tight else ''}: {one}\n", flush=True)
         found.append(one)
     return not any(one.faults for one in found)

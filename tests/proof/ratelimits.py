@@ -237,4 +237,4 @@ class _People:
         ]
 
 
-__all__ = ["Limited", "limited", "refused_results"]
+__all__ = ["DRAIN_S", "Limited", "limited", "refused_results"]
