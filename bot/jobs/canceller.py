@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from bot.errors import EaselError, FalUnreachable
+from bot.errors import EaselError, FalBroken, FalUnreachable
 from bot.fal import CancelAnswer, Fal
 from bot.jobs.desk import Desk, now_s
 from bot.jobs.job import Job, JobState
@@ -42,7 +42,9 @@ class Canceller:
         if desk.store.shared and job.state in CLAIMED and job_id not in desk.lives:
             job = await self._ended_elsewhere(job, patience_s)
             if job.state in CLAIMED - {JobState.FINISHED}:
-                return CancelOutcome(True, "Cancelling: it stops within a moment. Your quota is not used.")
+                return CancelOutcome(
+                    True, "Cancelling: it stops in a moment and costs no quota, unless fal.ai has painted it by then."
+                )
             if job.state is JobState.CANCELLED and job.failure is not None:
                 return CancelOutcome(True, job.failure.sentence)
         match job.state:
@@ -50,9 +52,12 @@ class Canceller:
                 return await self._cancel_waiting(job)
             case JobState.SUBMITTING:
                 self._cancel_submitting(job)
-                return CancelOutcome(
-                    True, "Cancelling: I stop it as soon as fal.ai has answered. Your quota is not used."
-                )
+                if job.id in desk.sought:
+                    return CancelOutcome(
+                        True,
+                        "Cancelling: fal.ai never answered, so it may still charge for it; your quota is not used.",
+                    )
+                return CancelOutcome(True, "Cancelling: I stop it as soon as fal.ai has it. Your quota is not used.")
             case JobState.RUNNING:
                 return await self.cancel_running(job)
             case JobState.FINISHED:
@@ -94,7 +99,7 @@ class Canceller:
 
     async def _cancel_waiting(self, job: Job) -> CancelOutcome:
         ended = await self._desk.cancelled(job, "Cancelled before it was handed to fal.ai: nothing was charged.")
-        if ended is None:
+        if ended is None:  # whoever claimed it since found the wish in it
             return CancelOutcome(True, "Cancelling: it was just being handed to fal.ai. Your quota is not used.")
         self._places.left(job.id)
         if self._desk.store.shared:
@@ -146,8 +151,21 @@ class Canceller:
         return CancelOutcome(True, sentence)
 
     async def unless_unwanted(self, running: Job | None) -> Job | None:
-        """The running job, unless it was cancelled while it was being handed over."""
+        """The running job, unless it was cancelled while it was handed over: whoever did was told that it ends."""
         if running is None or not self._desk.nobody_wants(running):
             return running
-        outcome = await self.cancel_running(running)
-        return None if outcome.cancelled else running
+        request = running.request
+        if request is None:
+            raise RuntimeError("a running job has a request")
+        try:
+            answer = await self._desk.patiently(running, lambda: self._fal.cancel(request))
+        except FalBroken:
+            answer = CancelAnswer.UNKNOWN
+        if answer is CancelAnswer.REMOVED_OR_REQUESTED:
+            sentence = "Cancelled as soon as fal.ai had it; your quota was not used."
+        else:
+            sentence = "Cancelled. fal.ai may have painted it by then, and charge for it; your quota was not used."
+        ended = await self._desk.cancelled(running, sentence)
+        if ended is not None:
+            await self._desk.tell(ended)
+        return None

@@ -57,6 +57,8 @@ class Desk:
         self.messages: dict[str, int] = {}
         #: Jobs that nobody wants any more, maybe before that is on record.
         self.unwanted: set[str] = set()
+        #: Jobs that fal may have, or not: its answer got lost, and they are looked for there.
+        self.sought: set[str] = set()
         #: When others certainly no longer edit a job's card (time of the loop), by job.
         self.settled_at_s: dict[str, float] = {}
         #: When this process submitted jobs, by the event loop's clock, which nobody sets.

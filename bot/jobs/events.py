@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 
@@ -48,8 +49,15 @@ class FalAway:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerMissing:
+    """Handed to fal, and the answer got lost: it is looked for there until then, and sent again only after that."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Restarting:
     """Accepted while the process is stopping; the next one starts it."""
 
 
-Progress = WaitingHere | WaitingAtFal | Painting | Fetching | FalAway | Restarting
+Progress = WaitingHere | WaitingAtFal | Painting | Fetching | FalAway | AnswerMissing | Restarting

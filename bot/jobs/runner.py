@@ -255,7 +255,7 @@ class Runner:
             place,
             progress=self._watcher.progress(job_id),
             fal_away=self._fal.away,
-            answer_lost=job_id in self._submitter.sought,
+            answer_lost=job_id in self._desk.sought,
             just_started=self._absence.explains(job),
         )
 
@@ -450,6 +450,8 @@ class Runner:
             running: Job | None = job
             if job.state is JobState.SUBMITTING:
                 running = await self._submitter.submit(job, unsure=left_over)
+            elif job.cancel_requested and (await self._canceller.cancel_running(job)).cancelled:
+                running = None  # whoever was told so was killed before it asked fal
             del job
             if running is not None:
                 await self._watcher.watch(running)

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 
 from bot import metrics
 from bot.catalogue import arguments, picture_options, with_pictures
@@ -17,7 +18,7 @@ from bot.fal import Fal
 from bot.jobs.answers import FirstAnswers
 from bot.jobs.canceller import Canceller
 from bot.jobs.desk import Desk, now_s
-from bot.jobs.events import FalAway
+from bot.jobs.events import AnswerMissing, FalAway
 from bot.jobs.gate import Gate
 from bot.jobs.job import FalRequest, Job, JobState
 from bot.jobs.leases import Leases
@@ -75,8 +76,6 @@ class Submitter:
         self.gate = Gate(FEW_AT_ONCE, SUBMITS_AT_ONCE, pressed=lambda: answers.pressed)
         #: Claimed, and certain that no POST of theirs is at fal.
         self.unsent: dict[str, Job] = {}
-        #: Their answer from fal got lost, and they are looked for there.
-        self.sought: set[str] = set()
         #: Jobs whose latest submits fal answered with errors, since it last took one.
         self._refused: dict[str, _Losses] = {}
 
@@ -149,17 +148,19 @@ class Submitter:
         """What fal made of an attempt whose answer is missing."""
         model = self._desk.model(job)
         sent = self._recognisable(model, job)
-        self._desk.publish(job, FalAway())
-        wait_s = losses.wait_s
+        wait_s, age_s = losses.wait_s, self._desk.age_s(job)
+        if losses.in_outage:
+            self._desk.publish(job, FalAway())
+        elif not losses.refused:
+            left_s = max(self._desk.settings.reconcile_s - age_s, 0.0)
+            self._desk.publish(job, AnswerMissing(self._desk.clock() + timedelta(seconds=left_s)))
         if self._desk.nobody_wants(job):
             wait_s = 0.0  # one look: what nobody wants is not waited for
-        self.sought.add(job.id)
+        self._desk.sought.add(job.id)
         try:
-            return await self._reconciler.find(
-                job, sent, listed=model.store_payload, age_s=self._desk.age_s(job), wait_s=wait_s
-            )
+            return await self._reconciler.find(job, sent, listed=model.store_payload, age_s=age_s, wait_s=wait_s)
         finally:
-            self.sought.discard(job.id)
+            self._desk.sought.discard(job.id)
 
     async def _again(self, job: Job) -> Job | None:
         """The next attempt, on record as a possible double; None when the job has moved elsewhere."""

@@ -16,7 +16,7 @@ from typing import Any, assert_never
 import discord
 
 from bot.catalogue.model import FRIENDLY, Json, Kind, Model, Option, Order, Output, Price
-from bot.jobs.events import FalAway, Fetching, Painting, Progress, Restarting, WaitingAtFal, WaitingHere
+from bot.jobs.events import AnswerMissing, FalAway, Fetching, Painting, Progress, Restarting, WaitingAtFal, WaitingHere
 from bot.jobs.job import Failure, Job
 from cogs.ui import text
 from cogs.ui.buttons import Verb, button, custom_id, row
@@ -114,7 +114,7 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
     cancelling = job.cancel_requested or isinstance(progress, Fetching)
     status = "Cancelling…" if job.cancel_requested else progress_text(progress)
     notes = [_small("I was restarted; your picture is safe and goes on.")] if resumed else []
-    waits = isinstance(progress, WaitingHere | WaitingAtFal | FalAway | Restarting) and not cancelling
+    waits = isinstance(progress, WaitingHere | WaitingAtFal | FalAway | AnswerMissing | Restarting) and not cancelling
     return Card(
         _words(text.safe(job.order.prompt, limit=300, max_lines=3)),
         _words(status),
@@ -142,6 +142,9 @@ def progress_text(progress: Progress) -> str:
             return "Painted. Bringing it here…"
         case FalAway():
             return "fal.ai does not answer just now. I keep asking; nothing is lost."
+        case AnswerMissing():
+            when = text.when(progress.until)
+            return f"fal.ai's answer got lost on the way. I look for it there, and send it again {when} at the latest."
         case Restarting():
             return "I am being restarted. Your picture is safe: it starts as soon as I am back."
         case _:

@@ -20,7 +20,7 @@ from bot.errors import AnswerLost, ContentRefused, FalBroken, FalUnreachable, Pa
 from bot.fal import CancelAnswer, Completed, FoundRequest, Waiting, Working
 from bot.jobs import answers, courier, places, runner, submitter, watcher
 from bot.jobs.answers import MANY_ANSWERS
-from bot.jobs.events import Painting, Progress, WaitingHere
+from bot.jobs.events import AnswerMissing, FalAway, Painting, Progress, WaitingHere
 from bot.jobs.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
 from bot.jobs.ports import Ready
 from bot.jobs.runner import Runner
@@ -355,6 +355,7 @@ async def test_a_single_job_that_fal_answers_with_an_error_ends_with_a_sentence(
     assert failed.failure.code == FalBroken.code
     assert len(fal.submitted) == 1
     assert fal.looks > 0
+    assert not any(isinstance(event, FalAway | AnswerMissing) for _, event in house.shown.events)
 
 
 async def test_while_fal_answers_everybody_with_errors_nobody_fails_and_the_queue_is_kept(
@@ -406,7 +407,11 @@ async def test_cancelling_while_an_answer_is_missing_says_that_it_may_cost(build
     async with asyncio.timeout(60):
         while not fal.looks:
             await asyncio.sleep(0.005)
-    await house.runner.cancel(job.id)
+    (until,) = [event.until for _, event in house.shown.events if isinstance(event, AnswerMissing)]
+    assert 590 < (until - now()).total_seconds() <= 600
+    assert not any(isinstance(event, FalAway) for _, event in house.shown.events)
+    outcome = await house.runner.cancel(job.id)
+    assert "may still charge" in outcome.sentence
     ended = await house.until(job, JobState.CANCELLED)
     assert ended.failure is not None
     assert "may still charge" in ended.failure.sentence
@@ -559,6 +564,57 @@ async def test_a_cancel_during_the_submit_is_carried_out_at_fal(build: Build) ->
     assert outcome.cancelled
     fal.submit_gate.set()
     await house.until(job, JobState.CANCELLED)
+    assert len(fal.cancelled) == 1
+
+
+async def test_a_cancel_during_the_submit_holds_even_if_fal_has_painted_it_by_then(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_gate.clear()
+    fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
+    house = await build(fal)
+    job = await house.ask(policy=TIGHT)
+    await asyncio.wait_for(fal.posts_begun.wait(), 5)
+    assert "quota is not used" in (await house.runner.cancel(job.id)).sentence
+    fal.submit_gate.set()
+    ended = await house.until(job, JobState.CANCELLED)
+    assert ended.failure is not None
+    assert "may have painted it" in ended.failure.sentence
+    assert (await house.store.usage(job.actor)).images_today == 0
+    assert house.shown.delivered == []
+
+
+async def test_a_cancel_that_crosses_the_claim_holds(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    house = await build(fal, max_in_flight=1)
+    first = await house.ask()
+    await house.until(first, JobState.RUNNING)
+    second = await house.ask()
+    really = house.runner._desk.cancelled
+
+    async def after_the_claim(job: Job, sentence: str) -> Job | None:
+        monkeypatch.undo()
+        fal.hold.set()
+        await house.until(first, JobState.DELIVERED)
+        await house.until(second, JobState.CANCELLED)
+        return await really(job, sentence)
+
+    monkeypatch.setattr(house.runner._desk, "cancelled", after_the_claim)
+    outcome = await house.runner.cancel(second.id)
+    assert outcome.cancelled
+    assert "just being handed" in outcome.sentence
+    assert len(fal.submitted) == 1
+
+
+async def test_a_cancel_that_a_kill_left_undone_is_carried_out_by_the_next_start(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    house = await build(fal)
+    job = await house.ask()
+    await house.until(job, JobState.RUNNING)
+    await house.store.note(job.id, cancel_requested=True)
+    restarted = await build(fal)
+    await restarted.until(job, JobState.CANCELLED)
     assert len(fal.cancelled) == 1
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import discord
@@ -10,7 +10,7 @@ import pytest
 
 from bot.catalogue import load, parse, with_seed
 from bot.catalogue.model import Kind, Model, Option
-from bot.jobs.events import Fetching, Painting, Progress, WaitingAtFal, WaitingHere
+from bot.jobs.events import AnswerMissing, FalAway, Fetching, Painting, Progress, WaitingAtFal, WaitingHere
 from bot.jobs.job import Failure, RemotePicture, Result
 from cogs.ui import cards
 from cogs.ui.buttons import Pick, Press
@@ -61,6 +61,12 @@ def test_alt_texts_count_pictures() -> None:
         (Painting(0.5, left_s=3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 % · about 3 s left"),
         (Painting(0.5, 6, 12, 3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 %\nStep 6 of 12 · about 3 s left"),
         (Fetching(), "Painted. Bringing it here…"),
+        (FalAway(), "fal.ai does not answer just now. I keep asking; nothing is lost."),
+        (
+            AnswerMissing(datetime.fromtimestamp(1_800_000_000, UTC)),
+            "fal.ai's answer got lost on the way. "
+            "I look for it there, and send it again <t:1800000000:R> at the latest.",
+        ),
     ],
 )
 def test_progress_is_said_in_plain_words(progress: Progress, said: str) -> None:
