@@ -29,7 +29,8 @@ EaselError
 └── SetupError              the operator has to mend something; printed, never shown in chat
     ├── SettingsInvalid
     ├── TokenMissing
-    ├── StoreUnusable       read-only, full, damaged, or newer than the code
+    ├── StoreUnusable       read-only, full, or newer than the code
+    │   └── StoreDamaged    the file is broken; waiting does not mend it
     └── DiscordRefused      wrong token, missing intents
 """
 
@@ -390,9 +391,15 @@ class TokenMissing(SetupError):
 
 
 class StoreUnusable(SetupError):
-    """The database is read-only, full, damaged, held by another process, or newer than this code."""
+    """The database is read-only, full, held by another process, or newer than this code."""
 
     code = "store_unusable"
+
+
+class StoreDamaged(StoreUnusable):
+    """The database is damaged: nobody need try again before the operator has mended it."""
+
+    code = "store_damaged"
 
 
 class DiscordRefused(SetupError):

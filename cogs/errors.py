@@ -15,7 +15,7 @@ import discord
 from discord import app_commands
 
 from bot.calls import is_rate_limit
-from bot.errors import EaselError, StoreUnusable
+from bot.errors import EaselError, StoreDamaged, StoreUnusable
 from bot.logs import incident
 from cogs.ui.text import clean
 
@@ -73,6 +73,13 @@ async def setup(bot: EaselBot) -> None:
 
 
 def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> str:
+    if isinstance(error, StoreDamaged):
+        code = incident()
+        log.error("the database is damaged", extra={"code": code, "reason": error.sentence})
+        return (
+            f"My records are damaged (code {code}), so I did not start this. No quota was used. Trying again won't "
+            "help: whoever runs the bot has to mend them first, so please tell them this code."
+        )
     if isinstance(error, StoreUnusable):
         code = incident()
         log.error("the database is away", extra={"code": code, "reason": error.sentence})

@@ -7,7 +7,7 @@ import sqlite3
 
 from sqlalchemy import Connection, inspect
 
-from bot.errors import StoreUnusable
+from bot.errors import StoreDamaged
 from bot.store.choices import read_meta
 from bot.store.database import Database
 
@@ -25,7 +25,7 @@ async def look_at(database: Database) -> None:
     """Warn, check where the last process ended in a crash, and refuse a damaged file.
 
     Raises:
-        StoreUnusable: damaged.
+        StoreDamaged: with what to do about it.
     """
     path = database.path
     if path is None:
@@ -48,7 +48,7 @@ async def look_at(database: Database) -> None:
         return
     damage = await database.read(_damage)
     if damage is not None:
-        raise StoreUnusable(
+        raise StoreDamaged(
             f"The database {path} is damaged ({damage}). Keep a copy of the file, see what `python -m bot db check` "
             "says, then restore a backup or move the file away."
         )

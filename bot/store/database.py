@@ -222,7 +222,8 @@ def parse_url(url: str) -> tuple[URL, str]:
 
 _NOT_A_URL = (
     "EASEL_DATABASE_URL is not one that Easel understands. Write sqlite:///data/easel.db (a file), "
-    "sqlite:////var/lib/easel/easel.db (with the whole path) or postgresql://user:password@host/name."
+    "sqlite:////var/lib/easel/easel.db (with the whole path) or postgresql://user@host/name (the password goes "
+    "behind the user, after a colon)."
 )
 
 

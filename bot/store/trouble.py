@@ -11,10 +11,13 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bot.errors import StoreUnusable
+from bot.errors import StoreDamaged, StoreUnusable
 
 #: Less than SQLite needs to do anything at all.
 _ROOM_BYTES = 64 * 1024
+
+#: Result codes after which no later try can go better.
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 #: What each of SQLite's primary result codes means here, completing "The database …".
 _SQLITE = {
@@ -26,7 +29,9 @@ _SQLITE = {
     "SQLITE_LOCKED": "is locked by another program. Close whatever else has the file open.",
     "SQLITE_CORRUPT": "is damaged. Stop Easel, keep a copy of the file, see what `python -m bot db check` says, then "
     "restore a backup or move the file away.",
-    "SQLITE_NOTADB": "is not an SQLite database. Point EASEL_DATABASE_URL at another file, or move this one away.",
+    "SQLITE_NOTADB": "is not an SQLite database, or its header is damaged. If it is Easel's: stop Easel, keep a copy "
+    "of the file, then restore a backup (what `python -m bot db backup` wrote) or move the file away. If it is not, "
+    "point EASEL_DATABASE_URL at another file.",
     "SQLITE_IOERR": "can't be read or written: the disk answers with errors. Check that it is sound and not full.",
 }
 
@@ -38,7 +43,8 @@ def told(error: BaseException, place: str) -> StoreUnusable:
         place: file path, or host, port and name of the database; never with a password.
     """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return StoreUnusable(f"The database {place} {_reason(cause, place)}")
+    kind = StoreDamaged if (_sqlite_code(cause) or "").startswith(_DAMAGE) else StoreUnusable
+    return kind(f"The database {place} {_reason(cause, place)}")
 
 
 def _reason(cause: BaseException, place: str) -> str:

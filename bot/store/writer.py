@@ -152,7 +152,7 @@ class Writer:
                     await self._write([member])
                 return
             log.error("write failed", extra={"reason": error.sentence, "requests": len(members)})
-            results = [StoreUnusable(error.sentence) for _ in members]
+            results = [type(error)(error.sentence) for _ in members]
         except Exception as error:
             if len(members) > 1:
                 for member in members:

@@ -8,7 +8,7 @@ import discord
 import pytest
 from discord import app_commands
 
-from bot.errors import InvalidOption, JobUnknown
+from bot.errors import InvalidOption, JobUnknown, StoreDamaged, StoreUnusable
 from cogs import errors
 from tests.cogs.interactions import an_interaction, said
 
@@ -50,6 +50,20 @@ async def test_the_unexpected_is_a_code_that_is_also_in_the_log(caplog: pytest.L
     assert private
     assert "secret" not in sentence
     assert [record for record in caplog.records if record.levelno == logging.ERROR and record.__dict__["code"] == code]
+
+
+async def test_a_database_that_is_away_is_worth_another_try_and_a_damaged_one_is_the_operators() -> None:
+    away, damaged = an_interaction(), an_interaction()
+    await errors.answer(away, StoreUnusable("The database /srv/easel.db is locked by another program."))
+    await errors.answer(damaged, StoreDamaged("The database /srv/easel.db is damaged."))
+
+    assert "try again in a minute" in said(away)[0]
+    sentence, private = said(damaged)
+    assert private
+    assert "whoever runs the bot has to mend" in sentence
+    assert "No quota was used" in sentence
+    assert "in a minute" not in sentence
+    assert "/srv" not in sentence
 
 
 @pytest.mark.parametrize("code", [10062, 40060, 50027])

@@ -2,24 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import DatabaseError
 
-from bot.errors import StoreUnusable
+from bot.errors import StoreDamaged, StoreUnusable
+from bot.logs import Redaction
 from bot.store import Store
 from bot.store.database import parse_url
-from tests.store.makers import Clock, accepted, new_job
+from bot.store.trouble import told
+from tests.store.makers import Clock, accepted, new_job, somebody_else
 
 
 def file_of(path: Path) -> str:
@@ -69,6 +68,7 @@ async def test_what_is_no_usable_url_is_answered_with_examples_and_never_repeate
         await Store.open(given)
 
     assert "secret" not in str(raised.value)
+    assert Redaction()(str(raised.value)) == str(raised.value)  # the examples stay readable
 
 
 @pytest.mark.parametrize("given", ["sqlite://", "sqlite:///:memory:", "sqlite:///", "sqlite:///file::memory:?uri=true"])
@@ -190,10 +190,36 @@ async def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "easel.db"
     path.write_bytes(b"My holiday in Skagen. " * 300)
 
-    with pytest.raises(StoreUnusable, match=r"is not an SQLite database\. Point EASEL_DATABASE_URL"):
+    with pytest.raises(
+        StoreUnusable, match=r"is not an SQLite database, or .*restore a backup.*If it is not, point EASEL"
+    ):
         await Store.open(file_of(path))
 
     assert path.read_bytes() == b"My holiday in Skagen. " * 300
+
+
+async def test_a_file_with_a_damaged_header_is_said_to_need_a_backup(tmp_path: Path) -> None:
+    path = tmp_path / "easel.db"
+    await (await Store.open(file_of(path))).close()
+    path.write_bytes(bytes(64) + path.read_bytes()[64:])
+
+    with pytest.raises(StoreDamaged, match=r"its header is damaged.*keep a copy.*restore a backup.*bot db backup"):
+        await Store.open(file_of(path))
+
+
+async def test_damage_that_shows_while_it_runs_is_told_to_whoever_writes(tmp_path: Path) -> None:
+    path = tmp_path / "easel.db"
+    store = await Store.open(file_of(path))
+    await accepted(store)
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorname = "SQLITE_CORRUPT"
+
+    async def broken(_work: object) -> None:
+        raise told(DatabaseError("UPDATE", None, error), str(path))
+
+    store._database.write = broken  # type: ignore[method-assign,assignment]
+    with pytest.raises(StoreDamaged, match="is damaged"):
+        await store.set_meta("a", "b")
 
 
 async def test_a_damaged_file_is_named_at_the_latest_by_check(tmp_path: Path) -> None:
@@ -233,23 +259,6 @@ async def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> Non
         await Store.open(file_of(tmp_path / "data" / "easel.db"))
 
 
-@contextmanager
-def somebody_else() -> Iterator[Path]:
-    """A folder, and for as long as it lasts no rights beyond those of an ordinary user."""
-    folder = Path(tempfile.mkdtemp(prefix="easel-"))
-    root = os.geteuid() == 0
-    if root:
-        os.chown(folder, 65534, 65534)
-        os.seteuid(65534)
-    try:
-        yield folder
-    finally:
-        if root:
-            os.seteuid(0)
-        folder.chmod(0o700)
-        shutil.rmtree(folder)
-
-
 async def test_a_read_only_file_is_named(tmp_path: Path) -> None:
     with somebody_else() as folder:
         path = folder / "easel.db"
@@ -280,7 +289,8 @@ async def test_a_file_that_becomes_read_only_is_named_when_it_is_opened_for_look
 
 FULL = """
 import asyncio, resource, signal, sys
-from bot.errors import StoreUnusable
+from bot.errors import StoreDamaged, StoreUnusable
+from bot.logs import Redaction
 from bot.store import Store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
