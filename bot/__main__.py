@@ -7,12 +7,13 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.errors import EaselError, SettingsInvalid
+from bot.errors import BackupFailed, EaselError, SettingsInvalid
 
 if TYPE_CHECKING:
     from bot.settings import Settings
@@ -28,21 +29,36 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = options.command
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without ✓ gets a ?, not a traceback
     try:
-        return command(options)
+        try:
+            options = _parser().parse_args(arguments)
+            command: Callable[[argparse.Namespace], int] = options.command
+            return command(options)
+        finally:
+            print(end="", flush=True)
     except EaselError as error:
         print(f"easel: {error.sentence}", file=sys.stderr)
-        return MISUSED
+        return FAILED if isinstance(error, BackupFailed) else MISUSED
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # `python -m bot models | head`
-        sys.stderr.close()
+        with contextlib.suppress(OSError):  # the interpreter flushes what is left once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+
+
+class _Unread(BrokenPipeError):
+    """Whoever read what we print is gone; a connection that breaks is another matter."""
+
+
+def _say(line: str) -> None:
+    try:
+        print(line, flush=True)
+    except BrokenPipeError as error:
+        raise _Unread from error
 
 
 # ---------------------------------------------------------------------- commands
@@ -80,16 +96,16 @@ def _check(options: argparse.Namespace) -> int:
     from bot.settings import example_toml, load_settings
 
     if options.print_example:
-        print(example_toml(), end="")
+        _say(example_toml().rstrip("\n"))
         return OK
     try:
         settings = load_settings()
     except SettingsInvalid as error:
-        print("\n".join(f"✗ {line}" for line in error.sentence.splitlines()))
+        _say("\n".join(f"✗ {line}" for line in error.sentence.splitlines()))
         return FAILED
     from bot import check
 
-    return _guarded(check.run(settings, print))
+    return _guarded(check.run(settings, _say))
 
 
 def _health(url: str) -> int:
@@ -99,7 +115,7 @@ def _health(url: str) -> int:
         from bot.settings import load_settings
 
         url = health.url_of(load_settings().web)
-    return health.ask(url, print)
+    return health.ask(url, _say)
 
 
 def _models(options: argparse.Namespace) -> int:
@@ -115,7 +131,7 @@ def _models(options: argparse.Namespace) -> int:
         has_openai_key=settings.fal.openai_api_key is not None,
     )
     show = {"text": listing.as_text, "markdown": listing.as_markdown, "json": listing.as_json}[options.format]
-    print(show(catalogue.models))
+    _say(show(catalogue.models))
     return OK
 
 
@@ -126,9 +142,9 @@ def _db(options: argparse.Namespace) -> int:
     settings = load_settings()
     _log(settings)
     if options.action == "backup":
-        return _guarded(db.backup(settings.database_url, options.file, print))
+        return _guarded(db.backup(settings.database_url, options.file, _say))
     action = {"upgrade": db.upgrade, "current": db.current, "check": db.check}[options.action]
-    return _guarded(action(settings.database_url, print))
+    return _guarded(action(settings.database_url, _say))
 
 
 # ---------------------------------------------------------------------- helpers
@@ -157,7 +173,7 @@ def _guarded(work: Coroutine[object, object, int | None]) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(work) or OK
-    except EaselError:
+    except (EaselError, _Unread):
         raise
     except Exception as error:  # the process's last line of defence
         from bot.logs import incident

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
-from bot.errors import StoreUnusable
+from bot.errors import BackupFailed, StoreUnusable
 from bot.store import Store
 from bot.store.database import Database, parse_url
 from bot.store.schema import HEAD, revision_of
@@ -29,6 +30,12 @@ def sqlite_file(url: str) -> Path | None:
     """
     parsed, place = parse_url(url)
     return Path(place) if parsed.get_backend_name() == "sqlite" else None
+
+
+def may_write(path: Path) -> bool:
+    """Whether this process may write a file, or make files in a folder; asked of the system, so nothing is touched."""
+    wanted = os.W_OK | os.X_OK if path.is_dir() else os.R_OK | os.W_OK
+    return os.access(path, wanted, effective_ids=os.access in os.supports_effective_ids)
 
 
 async def upgrade(url: str, write: Print) -> int:
@@ -97,7 +104,8 @@ async def backup(url: str, copy: Path, write: Print) -> int:
     """Write a consistent copy of an SQLite database while the bot goes on working.
 
     Raises:
-        StoreUnusable: not SQLite, no database, or the copy can't be written there.
+        StoreUnusable: not SQLite, no database, a damaged one, or a place that no copy can have.
+        BackupFailed: the copy could not be written there.
     """
     file = _existing(url)
     if file is None:
@@ -111,23 +119,34 @@ async def backup(url: str, copy: Path, write: Print) -> int:
 
 
 def _copy(file: Path, copy: Path) -> int:
-    if copy.exists():
+    folder = copy.absolute().parent
+    try:
+        taken, is_folder = copy.exists(), folder.is_dir()
+    except OSError as error:
+        raise BackupFailed(f"The copy {copy} could not be written: {error.strerror}.") from error
+    if taken:
         raise StoreUnusable(f"{copy} exists already; name a file that does not.")
-    if not copy.absolute().parent.is_dir():
-        raise StoreUnusable(f"There is no folder {copy.absolute().parent} to write the copy to.")
+    if not is_folder:
+        raise StoreUnusable(f"There is no folder {folder} to write the copy to.")
+    if not may_write(folder):
+        raise BackupFailed(
+            f"The copy {copy} could not be written: {folder} is read-only. Let the user that runs this write there, or "
+            "name a file in another folder."
+        )
     if not file.stat().st_size:
         raise StoreUnusable(f"The database {file} is empty: there is nothing to copy.")
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
             connection.execute("VACUUM INTO ?", (str(copy),))
     except sqlite3.Error as error:
-        copy.unlink(missing_ok=True)
+        with suppress(OSError):  # there may be none, and the disk may have gone
+            copy.unlink()
         raise _no_copy(file, copy, error) from error
     copy.chmod(0o600)  # it holds people's prompts
     return copy.stat().st_size
 
 
-def _no_copy(file: Path, copy: Path, error: sqlite3.Error) -> StoreUnusable:
+def _no_copy(file: Path, copy: Path, error: sqlite3.Error) -> BackupFailed | StoreUnusable:
     """Whether it is the database or the place of the copy that must be seen to."""
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
@@ -139,8 +158,8 @@ def _no_copy(file: Path, copy: Path, error: sqlite3.Error) -> StoreUnusable:
     free, needed = shutil.disk_usage(copy.absolute().parent).free, file.stat().st_size
     if free < needed:
         room = f"{free / 2**20:.1f} MiB are free there, about {needed / 2**20:.1f} MiB are needed"
-        return StoreUnusable(f"The copy {copy} could not be written: {room}.")
-    return StoreUnusable(f"The copy {copy} could not be written: {error}.")
+        return BackupFailed(f"The copy {copy} could not be written: {room}.")
+    return BackupFailed(f"The copy {copy} could not be written: {error}.")
 
 
 def _existing(url: str) -> Path | None:

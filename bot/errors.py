@@ -31,6 +31,7 @@ EaselError
     ├── TokenMissing
     ├── StoreUnusable       read-only, full, or newer than the code
     │   └── StoreDamaged    the file is broken; waiting does not mend it
+    ├── BackupFailed        the copy of the database can't be written there
     └── DiscordRefused      wrong token, missing intents
 """
 
@@ -400,6 +401,12 @@ class StoreDamaged(StoreUnusable):
     """The database is damaged: nobody need try again before the operator has mended it."""
 
     code = "store_damaged"
+
+
+class BackupFailed(SetupError):
+    """The place of a backup does not take it."""
+
+    code = "backup_failed"
 
 
 class DiscordRefused(SetupError):

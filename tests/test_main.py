@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -194,6 +195,53 @@ def test_check_prints_the_example_configuration(capsys: pytest.CaptureFixture[st
     assert "# max_in_flight = 10" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("--help",),
+        ("check",),
+        ("check", "--print-example"),
+        ("models",),
+        ("models", "--json"),
+        ("db", "upgrade"),
+        ("sandbox", "--port", "0"),
+    ],
+)
+def test_when_nobody_reads_on_it_ends_quietly(tmp_path: Path, command: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "bot", *command],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+
+    assert done.returncode == 0
+    assert [line for line in done.stderr.splitlines() if "WARNING bot.store.care" not in line] == []
+
+
+def test_a_connection_that_breaks_is_no_reader_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run(_settings: Settings) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(bot.app, "run", run)
+    monkeypatch.setenv("DISCORD_TOKEN", "t")
+    monkeypatch.setenv("FAL_KEY", "k")
+
+    assert easel("run") == 1
+    assert "something broke" in capsys.readouterr().err
+
+
 def test_check_tells_wrong_settings_line_by_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.toml").write_text("[web]\nport = 'http'\n[log]\nlevel = 'LOUD'\n")
 
@@ -233,6 +281,50 @@ def test_a_backup_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture
 
     assert (tmp_path / "copy.db").read_text() == "precious"
     assert "exists already" in capsys.readouterr().err
+
+
+def test_a_backup_on_a_read_only_disk_ends_with_a_sentence(
+    read_only_disk: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    easel("db", "upgrade")
+    (tmp_path / "mnt").mkdir()
+    read_only_disk(tmp_path / "mnt")
+
+    assert easel("db", "backup", "mnt/copy.db") == 1
+
+    error = capsys.readouterr().err
+    assert error.startswith(f"easel: The copy mnt/copy.db could not be written: {tmp_path / 'mnt'} is read-only.")
+    assert len(error.splitlines()) == 1
+
+
+def test_a_backup_under_an_impossible_name_ends_with_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    easel("db", "upgrade")
+
+    assert easel("db", "backup", "c" * 300) == 1
+
+    error = capsys.readouterr().err
+    assert "could not be written: File name too long." in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_backup_to_a_disk_that_becomes_read_only_meanwhile_ends_with_a_sentence(
+    read_only_disk: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    easel("db", "upgrade")
+    (tmp_path / "mnt").mkdir()
+    read_only_disk(tmp_path / "mnt")
+    monkeypatch.setattr("bot.db.may_write", lambda _: True)
+
+    assert easel("db", "backup", "mnt/copy.db") == 1
+
+    error = capsys.readouterr().err
+    assert error.startswith("easel: The copy mnt/copy.db could not be written: unable to open database")
+    assert len(error.splitlines()) == 1
 
 
 @pytest.mark.parametrize("action", [("current",), ("check",), ("backup", "copy.db")])

@@ -246,14 +246,14 @@ async def main(*, host: str = "127.0.0.1", port: int = 8765, data_dir: Path = Pa
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, over.set)
-    terminal = _Terminal()
+    terminal = _Terminal(unread=over.set)
     try:
         async with open_sandbox(host=host, port=port, data_dir=data_dir, log=terminal.line) as sandbox:
             terminal.welcome(sandbox.url, moved_from=port)
             announcing = asyncio.create_task(_announce(sandbox, began_s, terminal))
             await over.wait()
             announcing.cancel()
-            print("\nClosing the sandbox …", flush=True)
+            terminal.say("\nClosing the sandbox …")
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
@@ -265,21 +265,29 @@ async def main(*, host: str = "127.0.0.1", port: int = 8765, data_dir: Path = Pa
 class _Terminal:
     """Prints; holds the bot's lines back until the welcome has been read out."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, unread: Callable[[], None]) -> None:
         self._held: list[str] | None = []
+        self._unread = unread
+
+    def say(self, text: str) -> None:
+        """Print; where nobody reads it any more (`| head`), tell the owner."""
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            self._unread()
 
     def line(self, line: str) -> None:
         """One line of the bot's log."""
         if self._held is not None:
             self._held.append(line)
         else:
-            print(f"  bot │ {line}", flush=True)
+            self.say(f"  bot │ {line}")
 
     def welcome(self, url: str, *, moved_from: int) -> None:
         """What to do now."""
         if moved_from and not url.endswith(f":{moved_from}"):
-            print(f"Port {moved_from} is in use; the sandbox took the next free one.")
-        print(_WELCOME.format(url=url), flush=True)
+            self.say(f"Port {moved_from} is in use; the sandbox took the next free one.")
+        self.say(_WELCOME.format(url=url))
         held, self._held = self._held or [], None
         for line in held:
             self.line(line)
