@@ -163,12 +163,23 @@ class Tier(_Section):
     weight: float = Field(1, gt=0, description="Share of the queue compared with others.")
 
 
+def _role_id(value: str) -> str:
+    """People's roles are compared with it as text, so a leading zero or a name would never match."""
+    if not (value.isascii() and value.isdigit()) or value.startswith("0"):
+        raise ValueError(
+            "the id of a Discord role, a number: with Discord's Developer Mode on, right-click the role, Copy Role ID"
+        )
+    return value
+
+
 class LimitSettings(_Section):
     """Who may paint how much. Overridable per server with /settings limits."""
 
     enabled: bool = Field(True, description="false lifts every limit.")
     default: Tier = Field(default_factory=Tier, description="Everybody without a better tier.")
-    tiers: dict[str, Tier] = Field(default_factory=dict, description="Better tiers by role id.")
+    tiers: dict[Annotated[str, AfterValidator(_role_id)], Tier] = Field(
+        default_factory=dict, description="Better tiers by role id."
+    )
     guild_images_per_day: int = Field(500, ge=0, description="Images per server and day (UTC).")
     guild_concurrent_jobs: int = Field(0, ge=0, description="Unfinished jobs per server; 0: no such limit.")
     max_waiting_jobs: int = Field(25_000, ge=1, description="Beyond this many waiting jobs new ones are refused.")
@@ -558,7 +569,7 @@ _PHRASES: Mapping[str, str] = {
 
 
 def _explain(detail: ErrorDetails, sources: Sequence[_Source]) -> str:
-    path = tuple(str(part) for part in detail["loc"])
+    path = tuple(str(part) for part in detail["loc"] if part != "[key]")  # a wrong key is named like its value
     source, place = next(
         ((source, place) for source in sources if (place := source.where(path)) is not None), (sources[0], str(path))
     )

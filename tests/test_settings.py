@@ -243,6 +243,18 @@ def test_a_table_that_is_no_json_is_refused_by_the_name_of_its_variable(
     assert sentence == f"{variable} in the environment: it can't be '{{oops'. It takes {allowed}."
 
 
+@pytest.mark.parametrize("key", ["patron", "1 2", "042", "٤٢", "-1"])
+def test_a_tier_for_what_is_no_role_id_is_refused_by_name(tmp_path: Path, key: str) -> None:
+    (tmp_path / "config.toml").write_text(f'[limits.tiers."{key}"]\nweight = 3\n')
+    start = (
+        f"`limits.tiers.{key}` in {tmp_path / 'config.toml'}: it can't be '{key}'. It takes the id of a Discord role"
+    )
+
+    assert refusal(tmp_path).startswith(start)
+    (tmp_path / "config.toml").unlink()
+    assert f"can't be '{key}'" in refusal(tmp_path, EASEL_LIMITS__TIERS=f'{{"{key}": {{"weight": 3}}}}')
+
+
 def test_a_folder_in_the_place_of_config_toml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.toml").mkdir()  # as Docker makes for a mount without a file
 
