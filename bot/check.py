@@ -7,7 +7,6 @@ the log's redaction before it is printed.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -23,7 +22,7 @@ import aiohttp
 import discord
 
 from bot.catalogue import Catalogue, Model, load
-from bot.db import sqlite_file
+from bot.db import may_write, sqlite_file
 from bot.errors import EaselError, SettingsInvalid
 from bot.logs import Redaction
 from bot.settings import Settings
@@ -102,6 +101,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield _configuration(settings)
     if (finding := lost_answers(settings.fal.reconcile_s, settings.fal.start_timeout_s)) is not None:
         yield finding
+    for finding in _without_effect(settings):
+        yield finding
     async for finding in _database(settings.database_url):
         yield finding
     catalogue = _catalogue(settings)
@@ -142,6 +143,32 @@ def lost_answers(reconcile_s: float, start_timeout_s: float) -> Finding | None:
     )
 
 
+def _without_effect(settings: Settings) -> list[Finding]:
+    """A warning for each setting that another one keeps from doing anything."""
+    found = []
+    if settings.web.public_url is not None and settings.web.port is None:
+        found.append(
+            warning(
+                "Configuration: web.public_url has no effect without web.port, so fal.ai can't call back",
+                "Set EASEL_WEB__PORT, e.g. to 8080, or take web.public_url away; without it the bot asks fal.ai.",
+            )
+        )
+    most = settings.fal.max_in_flight
+    caps = {
+        "guild_jobs_in_flight": settings.fal.guild_jobs_in_flight,
+        "user_jobs_in_flight": settings.fal.user_jobs_in_flight,
+    }
+    found += [
+        warning(
+            f"Configuration: fal.{name}, {cap}, has no effect: fal.max_in_flight, {most}, is not above it",
+            f"Set fal.{name} below fal.max_in_flight, or to 0 if one server or person may take all places.",
+        )
+        for name, cap in caps.items()
+        if cap and most and cap >= most
+    ]
+    return found
+
+
 async def _database(url: str) -> AsyncIterator[Finding]:
     try:
         file = sqlite_file(url)
@@ -150,6 +177,8 @@ async def _database(url: str) -> AsyncIterator[Finding]:
         return
     if file is not None and not file.exists():
         yield _place_for(file)
+    elif file is not None and (shut := [path for path in _written(file) if not may_write(path)]):
+        yield fault(f"Database: {file} is not writable, because {shut[0]} is not", _LET_WRITE)
     else:
         async for finding in _content(url):
             yield finding
@@ -180,12 +209,18 @@ async def _content(url: str) -> AsyncIterator[Finding]:
 
 def _place_for(file: Path) -> Finding:
     folder = _nearest_folder(file)
-    if os.access(folder, os.W_OK | os.X_OK):
+    if may_write(folder):
         return ok(f"Database: {file} will be made at the first start")
-    return fault(
-        f"Database: {file} can't be made, {folder} is not writable",
-        "Let the user that runs Easel write there, or point EASEL_DATABASE_URL somewhere else.",
-    )
+    return fault(f"Database: {file} can't be made, {folder} is not writable", _LET_WRITE)
+
+
+_LET_WRITE = "Let the user that runs Easel write there, or point EASEL_DATABASE_URL somewhere else."
+
+
+def _written(file: Path) -> list[Path]:
+    """What the bot writes for an SQLite database, as far as it is there."""
+    beside = (file.with_name(file.name + ending) for ending in ("-wal", "-shm", ".lock"))
+    return [file.parent, file, *(path for path in beside if path.exists())]
 
 
 def _nearest_folder(file: Path) -> Path:

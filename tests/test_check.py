@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from bot.sandbox.discord import DiscordStandIn
 from bot.sandbox.fal import FalStandIn
 from bot.settings import Settings
 from bot.store import Store
+from tests.store.makers import somebody_else
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
 FAL_KEY = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0:0123456789abcdef0123456789abcdef"
@@ -231,6 +232,31 @@ async def test_a_database_in_use_is_looked_at_beside_the_running_bot(tmp_path: P
     assert "✓ Database: reachable, up to date and sound" in text
 
 
+@pytest.mark.parametrize("shut", ["easel.db", "easel.db.lock", "."])
+async def test_an_existing_database_that_may_not_be_written_is_a_fault(shut: str) -> None:
+    with somebody_else() as folder:
+        await (await Store.open(f"sqlite:///{folder}/easel.db")).close()
+        (folder / shut).chmod(0o500 if shut == "." else 0o400)
+
+        code, text = await report(folder)
+
+        assert code == 1
+        assert f"✗ Database: {folder}/easel.db is not writable, because {(folder / shut)} is not" in text
+        assert "Database: reachable" not in text
+
+
+async def test_a_database_on_a_read_only_disk_is_a_fault(
+    read_only_disk: Callable[[Path], None], tmp_path: Path
+) -> None:
+    await (await Store.open(f"sqlite:///{tmp_path}/easel.db")).close()
+    read_only_disk(tmp_path)
+
+    code, text = await report(tmp_path)
+
+    assert code == 1
+    assert "easel.db is not writable" in text
+
+
 async def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "easel.db").write_text("my diary, " * 100)
 
@@ -310,6 +336,33 @@ async def test_a_broken_model_file_is_a_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("version", "warned"), [((3, 40, 1), True), ((3, 51, 2), True), ((3, 51, 3), False)])
 def test_an_sqlite_with_the_log_fault_is_warned_of(version: tuple[int, ...], warned: bool) -> None:
     assert (check.sqlite_version(version) is not None) == warned
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "said"),
+    [
+        ("web", {"public_url": "https://easel.example.org"}, "web.public_url has no effect without web.port"),
+        ("web", {"public_url": "https://easel.example.org", "port": 8080}, None),
+        ("web", {"port": 8080}, None),
+        ("fal", {"guild_jobs_in_flight": 10}, "fal.guild_jobs_in_flight, 10, has no effect: fal.max_in_flight, 10, is"),
+        ("fal", {"user_jobs_in_flight": 3, "max_in_flight": 2}, "fal.user_jobs_in_flight, 3, has no effect"),
+        ("fal", {"guild_jobs_in_flight": 9, "user_jobs_in_flight": 1}, None),
+        ("fal", {"guild_jobs_in_flight": 50, "user_jobs_in_flight": 50, "max_in_flight": 0}, None),
+        ("fal", {"max_in_flight": 1}, None),
+    ],
+)
+async def test_settings_without_effect_are_only_a_warning(
+    tmp_path: Path, section: str, values: Any, said: str | None
+) -> None:
+    code, text = await report(tmp_path, token=None, key=None, **{section: values})
+
+    assert code == 0
+    assert text.count("! Configuration: ") == 1 + (said is not None)  # the other one: `run` starts the sandbox
+    assert said is None or said in text
+
+
+async def test_the_defaults_have_an_effect(tmp_path: Path) -> None:
+    assert "has no effect" not in (await report(tmp_path))[1]
 
 
 @pytest.mark.parametrize(("reconcile_s", "warned"), [(660.0, False), (600.0, True), (30.0, True)])
