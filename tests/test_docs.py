@@ -8,15 +8,16 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from discord.ext import commands
 
 from bot.catalogue import load
-from bot.check import NEEDED_PERMISSIONS
+from bot.check import NEEDED_PERMISSIONS, examine
 from bot.client import COGS
-from bot.settings import Settings, example_toml, load_settings
+from bot.settings import ModelSettings, Settings, example_toml, load_settings
 from tests import docs
 from tests.proof.__main__ import PROOFS
 
@@ -58,12 +59,22 @@ def test_the_model_in_the_readme_can_be_added_as_it_stands(tmp_path: Path) -> No
 
 def test_the_limits_in_the_readme_are_the_defaults() -> None:
     tier, limits = Settings().limits.default, Settings().limits
+    options = (option for model in load().models for option in model.options if option.alias == "count")
+    ((most, _),) = Counter(int(option.maximum or 0) for option in options).most_common(1)
 
     assert (
-        f"for {tier.burst_images} images at once, {tier.images_per_hour} an hour and {tier.images_per_day} a day"
-        in (" ".join(README.split()))
+        f"for {tier.burst_images} images at once (over several requests: most models take a `count` of up to {most}), "
+        f"{tier.images_per_hour} an hour and {tier.images_per_day} a day" in (" ".join(README.split()))
     )
     assert f"{limits.guild_images_per_day} images a day" in README
+
+
+async def test_the_readme_tells_a_wrong_default_model_by_the_words_of_the_check(tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/easel.db", models=ModelSettings(default="dall-e"))
+
+    (finding,) = [found async for found in examine(settings) if found.level == "fault"]
+
+    assert f"`{finding.what}`".replace("'dall-e'", "…") in README
 
 
 def test_the_toml_in_the_readme_is_understood(tmp_path: Path) -> None:
@@ -75,7 +86,7 @@ def test_the_toml_in_the_readme_is_understood(tmp_path: Path) -> None:
 
 
 def test_every_variable_in_the_readme_exists(tmp_path: Path) -> None:
-    for name, value in re.findall(r"`(EASEL_\w+__\w+)=([^`]*)`", README):
+    for name, value in re.findall(r"`(EASEL_\w+__\w+)=([^`\s]*)", README):
         load_settings(environ={name: value}, cwd=tmp_path)
 
 
