@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
+from collections.abc import Generator
 
 import pytest
 
@@ -23,28 +20,6 @@ def chromium_path() -> str:
     if found is None:
         pytest.skip(SENTENCE)
     return found
-
-
-@pytest.fixture
-def read_only_disk() -> Iterator[Callable[[Path], None]]:
-    """Makes a folder read-only even for root; skips where nothing can be mounted (only root may)."""
-    mounted: list[Path] = []
-
-    def shut(folder: Path) -> None:
-        if not _mount("--bind", folder, folder):
-            pytest.skip("nothing can be mounted here")
-        mounted.append(folder)
-        if not _mount("-o", "remount,bind,ro", folder):
-            pytest.skip("nothing can be mounted here")
-
-    yield shut
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def _mount(*arguments: str | Path) -> bool:
-    command = [shutil.which("mount") or "/bin/false", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -243,18 +243,6 @@ async def test_an_existing_database_that_may_not_be_written_is_a_fault(shut: str
         assert code == 1
         assert f"✗ Database: {folder}/easel.db is not writable, because {(folder / shut)} is not" in text
         assert "Database: reachable" not in text
-
-
-async def test_a_database_on_a_read_only_disk_is_a_fault(
-    read_only_disk: Callable[[Path], None], tmp_path: Path
-) -> None:
-    await (await Store.open(f"sqlite:///{tmp_path}/easel.db")).close()
-    read_only_disk(tmp_path)
-
-    code, text = await report(tmp_path)
-
-    assert code == 1
-    assert "easel.db is not writable" in text
 
 
 async def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:

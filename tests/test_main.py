@@ -6,7 +6,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -17,6 +16,7 @@ import bot.app
 from bot.errors import DiscordRefused
 from bot.settings import Settings
 from bot.store.trouble import told
+from tests.store.makers import somebody_else
 
 ROOT = Path(__file__).parent.parent
 
@@ -283,17 +283,19 @@ def test_a_backup_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "exists already" in capsys.readouterr().err
 
 
-def test_a_backup_on_a_read_only_disk_ends_with_a_sentence(
-    read_only_disk: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_backup_into_a_read_only_folder_ends_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    easel("db", "upgrade")
-    (tmp_path / "mnt").mkdir()
-    read_only_disk(tmp_path / "mnt")
+    with somebody_else() as folder:
+        monkeypatch.chdir(folder)
+        easel("db", "upgrade")
+        (folder / "shut").mkdir(0o500)
 
-    assert easel("db", "backup", "mnt/copy.db") == 1
+        assert easel("db", "backup", "shut/copy.db") == 1
+        monkeypatch.undo()
 
     error = capsys.readouterr().err
-    assert error.startswith(f"easel: The copy mnt/copy.db could not be written: {tmp_path / 'mnt'} is read-only.")
+    assert error.startswith(f"easel: The copy shut/copy.db could not be written: {folder / 'shut'} is read-only.")
     assert len(error.splitlines()) == 1
 
 
@@ -309,21 +311,20 @@ def test_a_backup_under_an_impossible_name_ends_with_a_sentence(
     assert len(error.splitlines()) == 1
 
 
-def test_a_backup_to_a_disk_that_becomes_read_only_meanwhile_ends_with_a_sentence(
-    read_only_disk: Callable[[Path], None],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+def test_a_backup_into_a_folder_that_becomes_read_only_meanwhile_ends_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    easel("db", "upgrade")
-    (tmp_path / "mnt").mkdir()
-    read_only_disk(tmp_path / "mnt")
     monkeypatch.setattr("bot.db.may_write", lambda _: True)
+    with somebody_else() as folder:
+        monkeypatch.chdir(folder)
+        easel("db", "upgrade")
+        (folder / "shut").mkdir(0o500)
 
-    assert easel("db", "backup", "mnt/copy.db") == 1
+        assert easel("db", "backup", "shut/copy.db") == 1
+        monkeypatch.undo()
 
     error = capsys.readouterr().err
-    assert error.startswith("easel: The copy mnt/copy.db could not be written: unable to open database")
+    assert error.startswith("easel: The copy shut/copy.db could not be written: unable to open database")
     assert len(error.splitlines()) == 1
 
 
