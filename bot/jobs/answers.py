@@ -51,11 +51,11 @@ class FirstAnswers:
         newest = next(islice(reversed(self._under_way.values()), MANY_ANSWERS, None), None)
         return newest is not None and now_s() - newest.since_s < PRESSING_S
 
-    async def was_given(self, job: Job, *, unsure: bool) -> bool:
+    async def was_given(self, job: Job, *, left_over: bool) -> bool:
         """Wait for it; False when it will never be.
 
         Args:
-            unsure: an earlier process may have begun with the job.
+            left_over: an earlier process has begun with the job.
         """
         answer = self._under_way.get(job.id)
         if answer is not None:
@@ -65,7 +65,7 @@ class FirstAnswers:
             return True
         if job.reply.message_id is not None or job.id in self._desk.messages:
             return True
-        if unsure:  # its POST may have waited for an answer that never went out
+        if left_over:  # it may have waited for an answer that never went out
             return await self._desk.delivery.was_answered(job) is not False
         here = not self._desk.store.shared or self._places.accepted_here(job.id)
         return here or await self._was_given_elsewhere(job)

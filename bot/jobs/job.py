@@ -152,6 +152,7 @@ class Job:
     order: Order
     parent_id: str | None
     created_at: datetime
+    #: On record just before the latest POST; None: nothing of it has left.
     submitted_at: datetime | None = None
     #: When fal was first seen painting.
     started_at: datetime | None = None

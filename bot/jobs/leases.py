@@ -59,8 +59,6 @@ class Leases:
             self._take_up(job)
             if number % ADOPTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        # So that all of them count as in flight before anything more is claimed.
-        await asyncio.sleep(0)
         return len(adopted)
 
     async def keep_forever(self) -> None:

@@ -106,7 +106,8 @@ class Runner:
         )
         self._courier = Courier(desk, fal, pressed=lambda: self.pressed)
         self._absence = Absence(desk, starting_s=2 * lease_s)
-        self._in_flight = 0
+        #: Claimed, and not painted yet, by job; counted from the claim on, before work on them has begun.
+        self._in_flight: set[str] = set()
         #: Whether all that an earlier process left is here; until then a callback may be about something of it.
         self._taken_up = False
         #: Jobs that are no longer worked on, since the start.
@@ -315,7 +316,7 @@ class Runner:
         limit, unsent = self._settings.max_in_flight, len(self._submitter.unsent)
         # In halves: a claim for every single submit would cost more than the submits.
         room = CLAIMED_AHEAD - unsent if 2 * unsent <= CLAIMED_AHEAD else 0
-        room = room if limit == 0 else min(room, limit - self._in_flight)
+        room = room if limit == 0 else min(room, limit - len(self._in_flight))
         if room <= 0 or not (self._places or self._desk.look_around):
             return False
         await self._make_room()
@@ -386,7 +387,7 @@ class Runner:
         """Keep places in the queue and remaining times current."""
         while True:
             await asyncio.sleep(self._tick_s)
-            metrics.JOBS_IN_FLIGHT.set(self._in_flight)
+            metrics.JOBS_IN_FLIGHT.set(len(self._in_flight))
             metrics.JOBS_WAITING.set(len(self._places))
             await self._watcher.publish_all()
             try:
@@ -406,12 +407,15 @@ class Runner:
         self._start(job, left_over=job.state is JobState.SUBMITTING)
 
     def _start(self, job: Job, *, left_over: bool = False) -> None:
+        if job.state in {JobState.SUBMITTING, JobState.RUNNING}:
+            self._in_flight.add(job.id)
         task = asyncio.create_task(self._live(job, left_over=left_over), name=f"job-{job.id}")
         self._desk.lives[job.id] = task
         task.add_done_callback(partial(self._end_of_life, job.id))
 
     def _end_of_life(self, job_id: str, _task: asyncio.Task[None]) -> None:
         self.jobs_ended += 1
+        self._in_flight.discard(job_id)
         self._desk.forget(job_id)
         self._places.forget(job_id)
         if not self.stopping:
@@ -443,13 +447,12 @@ class Runner:
             await self._desk.fail(job_id, Failure("unexpected", sentence, incident=code))
 
     async def _paint(self, job: Job, *, left_over: bool) -> Job | None:
-        """From claimed to painted, while counting against the jobs in flight; None when it was cancelled."""
-        self._in_flight += 1
+        """From claimed to painted, after which it is no longer in flight; None when it was cancelled."""
         job_id = job.id
         try:
             running: Job | None = job
             if job.state is JobState.SUBMITTING:
-                running = await self._submitter.submit(job, unsure=left_over)
+                running = await self._submitter.submit(job, left_over=left_over)
             elif job.cancel_requested and (await self._canceller.cancel_running(job)).cancelled:
                 running = None  # whoever was told so was killed before it asked fal
             del job
@@ -457,6 +460,6 @@ class Runner:
                 await self._watcher.watch(running)
             return running
         finally:
-            self._in_flight -= 1
+            self._in_flight.discard(job_id)
             self._watcher.forget(job_id)
             self._desk.wake.set()

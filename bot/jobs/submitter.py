@@ -79,18 +79,19 @@ class Submitter:
         #: Jobs whose latest submits fal answered with errors, since it last took one.
         self._refused: dict[str, _Losses] = {}
 
-    async def submit(self, job: Job, *, unsure: bool) -> Job | None:
+    async def submit(self, job: Job, *, left_over: bool) -> Job | None:
         """One POST, then its answer on record; None when the job was cancelled, or has moved elsewhere.
 
         Args:
-            unsure: a POST of this attempt may have left already.
+            left_over: another process has claimed it.
 
         Raises:
             PaintingFailed: fal refused it, or never answered.
         """
+        unsure = left_over and job.submitted_at is not None  # its POST may have left
         if not unsure:
             self.unsent[job.id] = job
-        if not await self._answers.was_given(job, unsure=unsure):
+        if not await self._answers.was_given(job, left_over=left_over):
             # Nobody waits for it, or for a word.
             self._desk.unwanted.add(job.id)
             await self._desk.surely(lambda: self._desk.store.note(job.id, cancel_requested=True, told=True))
@@ -113,8 +114,14 @@ class Submitter:
                 if not losses.refused:
                     await inside.enter_async_context(self.gate)
                     inside.callback(self._refused.pop, job.id, None)
+                order = await self._uploaded(job)
+                if job.submitted_at is None:
+                    marked = await self._mark(job)
+                    if marked is None:
+                        return None
+                    job = marked
                 try:
-                    running = await self._desk.guard(self._post_and_record(job))
+                    running = await self._desk.guard(self._post_and_record(job, order))
                     return await self._canceller.unless_unwanted(running)
                 except AnswerLost as error:
                     unsure = True
@@ -180,9 +187,16 @@ class Submitter:
         if ended is not None:
             await self._desk.tell(ended)
 
-    async def _post_and_record(self, job: Job) -> Job | None:
+    async def _mark(self, job: Job) -> Job | None:
+        """On record that it is about to be sent; None when it was cancelled, or has moved elsewhere."""
+        marked = await self._desk.surely(lambda: self._desk.store.sending(job))
+        if marked is not None and self._desk.nobody_wants(marked):
+            await self._give_up(marked, unsure=False)
+            return None
+        return marked
+
+    async def _post_and_record(self, job: Job, order: Order) -> Job | None:
         model = self._desk.model(job)
-        order = with_pictures(job.order, await self._upload_inputs(model, job))
         with self._reconciler.under_way(model.endpoint, self._recognisable(model, job)):
             request = await self._post(job, model, self._arguments(model, job, order))
             self._refused.clear()
@@ -230,15 +244,17 @@ class Submitter:
                 self.unsent.pop(job.id, None)
         raise FalBroken
 
-    async def _upload_inputs(self, model: Model, job: Job) -> dict[str, str]:
-        """Attachments are copied to fal's storage: their Discord links are signed and die."""
+    async def _uploaded(self, job: Job) -> Order:
+        """The order with its attachments copied to fal's storage: their Discord links are signed and die."""
+        model = self._desk.model(job)
         fetched: dict[str, tuple[str, Picture]] = {}
         for option, urls in picture_options(model, job.order).items():
             for url in urls:
                 if url not in fetched and self._inputs.is_attachment(url):
                     fetched[url] = (option, await self._inputs.fetch(url, option=option))
         fetched = await _with_matching_masks(fetched)
-        return {url: await self._upload(job, picture, option) for url, (option, picture) in fetched.items()}
+        copies = {url: await self._upload(job, picture, option) for url, (option, picture) in fetched.items()}
+        return with_pictures(job.order, copies)
 
     async def _upload(self, job: Job, picture: Picture, option: str) -> str:
         name = f"{option}.{picture.extension}"

@@ -47,7 +47,14 @@ class Again:
     job: Job
 
 
-Change = Move | Note | Again
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One call of `Store.sending`."""
+
+    job: Job
+
+
+Change = Move | Note | Again | Sending
 
 #: Time for the process that ended a job to tell the person, before another one does.
 TELLING_LEASE_S = 12.0
@@ -62,8 +69,14 @@ def check_move(job: Job, to: JobState) -> None:
         raise ValueError(f"a job can't go from {job.state} to {to}")
 
 
+def check_submitting(job: Job) -> None:
+    """Raise ValueError for a job that is not being handed over."""
+    if job.state is not JobState.SUBMITTING:
+        raise ValueError(f"a job that is {job.state} can't be sent")
+
+
 class Moving:
-    """The batch behind `Store.advance` and `Store.note`."""
+    """The batch behind all calls of `Store` that change one job."""
 
     def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
         self._process = process
@@ -104,6 +117,9 @@ class _Round:
         if isinstance(change, Again):
             doubles, attempts = row["possible_doubles"] + 1, row["attempts"] + 1
             self._set(row["id"], {"attempts": attempts, "possible_doubles": doubles, "submitted_us": self._now_us})
+            return True
+        if isinstance(change, Sending):
+            self._set(row["id"], {"submitted_us": self._now_us})
             return True
         if JobState.QUEUED in {change.job.state, change.to}:
             self._queue.append((change.job.state, change.to, row))
@@ -183,7 +199,7 @@ class _Round:
         row = self._rows[change.job.id]
         return replace(
             change.job,
-            state=change.job.state if isinstance(change, Again) else change.to,
+            state=change.to if isinstance(change, Move) else change.job.state,
             fence=row["fence"],
             attempts=row["attempts"],
             possible_doubles=row["possible_doubles"],
@@ -194,7 +210,7 @@ class _Round:
             finished_at=maybe_from_us(row["finished_us"]),
             ended_at=maybe_from_us(row["ended_us"]),
             reply=_reply(change.job.reply, row),
-            **({} if isinstance(change, Again) else change.fields),
+            **(change.fields if isinstance(change, Move) else {}),
         )
 
 

@@ -318,7 +318,7 @@ class Claiming:
             held_up = held_up or len(rows) < len(ids)
         order.write()
         until_us = lease_now_us(connection, self._clock) + int(ask.lease_s * 1e6)
-        connection.execute(_TAKE, {"b_ids": ids, "b_now": now_us, "b_owner": self._process, "b_until": until_us})
+        connection.execute(_TAKE, {"b_ids": ids, "b_owner": self._process, "b_until": until_us})
         return Claimed([taken[id_] for id_ in ids], held_up)
 
 
@@ -327,7 +327,7 @@ def _as_claimed(row: Row, now_us: int) -> Row:
         "state": JobState.SUBMITTING.value,
         "fence": row["fence"] + 1,
         "attempts": row["attempts"] + 1,
-        "submitted_us": now_us,
+        "submitted_us": None,
     }
     return {**row, **changes}
 
@@ -386,7 +386,7 @@ _TAKE = (
         state=JobState.SUBMITTING.value,
         fence=jobs.c.fence + 1,
         attempts=jobs.c.attempts + 1,
-        submitted_us=bindparam("b_now"),
+        submitted_us=None,
         lease_owner=bindparam("b_owner"),
         lease_until_us=bindparam("b_until"),
     )

@@ -22,7 +22,7 @@ from bot.store.accepting import Accepting, Ask
 from bot.store.books import Books
 from bot.store.database import Database, parse_url
 from bot.store.leases import AskAdopt, AskKeep, Leasing
-from bot.store.moving import Again, Move, Moving, Note, check_move
+from bot.store.moving import Again, Move, Moving, Note, Sending, check_move, check_submitting
 from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Full, Place, Preferences
 from bot.store.queue import AskClaim, AskPlace, Claiming, full, place, places
 from bot.store.recent import TRUSTED_S, RecentChoices
@@ -234,10 +234,17 @@ class Store:
         """Jobs that this process holds and somebody cancelled, here or elsewhere."""
         return await self._database.read(self._leasing.unwanted)
 
+    async def sending(self, job: Job) -> Job | None:
+        """Note that a SUBMITTING job is about to be sent, as it then stands; None when it moved.
+
+        Until then it is certain that nothing of it has left, whatever becomes of this process.
+        """
+        check_submitting(job)
+        return await self._writer.run(self._moving, Sending(job))
+
     async def resubmit(self, job: Job) -> Job | None:
         """Count another attempt of a SUBMITTING job although fal may have had the last one; None when it moved."""
-        if job.state is not JobState.SUBMITTING:
-            raise ValueError(f"a job that is {job.state} can't be submitted again")
+        check_submitting(job)
         return await self._writer.run(self._moving, Again(job))
 
     async def advance(

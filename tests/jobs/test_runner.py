@@ -431,6 +431,31 @@ async def test_a_job_found_in_the_middle_of_its_submit_is_reconciled_after_a_res
     assert len(fal.submitted) == 1
 
 
+async def test_a_job_found_before_its_submit_is_sent_at_once_after_a_restart(build: Build) -> None:
+    fal = ScriptedFal()
+    house = await build(fal, run=False)
+    job = await house.ask()
+    (claimed,) = await house.store.claim(1)  # and killed, before anything was sent
+    assert claimed.id == job.id
+    restarted = await build(fal, reconcile_s=600)
+    done = await restarted.until(job, JobState.DELIVERED)
+    assert (len(fal.submitted), fal.looks, done.possible_doubles) == (1, 0, 0)
+
+
+async def test_nothing_is_sent_that_another_process_has_taken_over(build: Build) -> None:
+    fal = ScriptedFal()
+    house = await build(fal)
+    job = await house.ask(answered=False)
+    claimed = await house.until(job, JobState.SUBMITTING)
+    await house.store.advance(claimed, JobState.QUEUED)
+    house.runner._desk.look_around = False  # the other one claims it
+    await house.runner.answered(job.id, 5)
+    async with asyncio.timeout(60):
+        while house.runner.jobs_alive:
+            await asyncio.sleep(0.005)
+    assert fal.submitted == []
+
+
 async def test_a_job_whose_person_never_saw_an_answer_is_not_painted_after_a_restart(build: Build) -> None:
     fal = ScriptedFal()
     house = await build(fal, run=False)
@@ -630,6 +655,31 @@ async def test_no_more_jobs_are_in_flight_than_allowed_and_places_are_shown(buil
     fal.hold.set()
     for job in jobs:
         await house.until(job, JobState.DELIVERED)
+
+
+async def test_never_more_jobs_are_in_flight_than_allowed_however_many_wait(build: Build) -> None:
+    fal = ScriptedFal()
+    most = under_way = 0
+    watch = fal.watch
+
+    async def counted(*given: Any, **options: Any) -> AsyncIterator[Any]:
+        nonlocal most, under_way
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            async for status in watch(*given, **options):
+                await asyncio.sleep(0.002)
+                yield status
+        finally:
+            under_way -= 1
+
+    vars(fal)["watch"] = counted
+    before = await build(fal, run=False)
+    jobs = [await before.ask(user=number) for number in range(40)]
+    house = await build(fal, max_in_flight=3)
+    for job in jobs:
+        await house.until(job, JobState.DELIVERED)
+    assert most == 3
 
 
 @pytest.mark.parametrize("cap", ["guild_jobs_in_flight", "user_jobs_in_flight"])

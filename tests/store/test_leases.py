@@ -284,8 +284,29 @@ async def test_another_attempt_is_counted_where_the_job_still_waits_for_its_answ
     ran = await moved(store, again, JobState.RUNNING, request=REQUEST)
     assert (ran.attempts, ran.possible_doubles) == (2, 1)
     assert await store.resubmit(again) is None
-    with pytest.raises(ValueError, match="running can't be submitted"):
-        await store.resubmit(ran)
+    for call in (store.resubmit, store.sending):
+        with pytest.raises(ValueError, match="running can't be sent"):
+            await call(ran)
+
+
+async def test_that_a_job_is_being_sent_is_on_record_before_anything_leaves(store: Store, clock: Clock) -> None:
+    await accepted(store)
+    (job,) = await store.claim(1)
+    assert job.submitted_at is None
+    clock.tick(minutes=1)
+    await store.note(job.id, cancel_requested=True)
+
+    sending = await store.sending(job)
+
+    assert sending is not None
+    assert (sending.state, sending.fence, sending.attempts) == (JobState.SUBMITTING, 1, 1)
+    assert (sending.submitted_at, sending.cancel_requested) == (clock(), True)
+    assert await store.job(job.id) == sending
+    assert await store.sending(job) == sending  # an answer that got lost changes nothing
+    await moved(store, sending, JobState.QUEUED)
+    (again,) = await store.claim(1)
+    assert (again.attempts, again.submitted_at) == (2, None)
+    assert await store.sending(sending) is None
 
 
 async def test_another_attempt_under_an_old_fence_is_lost(store: Store) -> None:

@@ -34,7 +34,10 @@ async def test_a_job_goes_all_the_way_and_every_step_is_read_back_whole(store: S
     job = await accepted(store, new_job(images=2))
     steps = [job]
     clock.tick(seconds=1)
-    steps += await store.claim(5)
+    (claimed,) = await store.claim(5)
+    sending = await store.sending(claimed)
+    assert sending is not None
+    steps.append(sending)
     clock.tick(seconds=1)
     steps.append(await moved(store, steps[-1], JobState.RUNNING, request=REQUEST, message_id=11))
     clock.tick(seconds=1)
