@@ -162,7 +162,9 @@ class Canceller:
         except FalBroken:
             answer = CancelAnswer.UNKNOWN
         if answer is CancelAnswer.REMOVED_OR_REQUESTED:
-            sentence = "Cancelled as soon as fal.ai had it; your quota was not used."
+            sentence = (
+                "Cancelled as soon as fal.ai had it, most likely before anything was charged; your quota was not used."
+            )
         else:
             sentence = "Cancelled. fal.ai may have painted it by then, and charge for it; your quota was not used."
         ended = await self._desk.cancelled(running, sentence)

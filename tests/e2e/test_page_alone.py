@@ -617,6 +617,21 @@ async def test_the_drawer_makes_trouble_and_shows_the_log(fake: PageFake, visit:
     await expect(page.get_by_test_id("log")).to_contain_text("12:00:03 INFO <b>bold</b>")
 
 
+async def test_a_press_in_the_drawer_counts_while_another_trouble_is_set(fake: PageFake, visit: Open) -> None:
+    page = await visit()
+    await page.get_by_test_id("drawer-toggle").click()
+    await page.get_by_test_id("trouble-rate_limit").click()
+    await page.keyboard.type("7")
+    await page.get_by_test_id("trouble-bot_restart").hover()
+    await page.mouse.down()  # the number is on its way from here on
+    await _eventually(lambda: len(fake.posted) == 1)
+    await expect(page.get_by_test_id("trouble-rate_limit")).to_have_value("7")
+    await asyncio.sleep(0.2)
+    await page.mouse.up()
+    await _eventually(lambda: len(fake.posted) == 2)
+    assert [body["name"] for _, body in fake.posted] == ["rate_limit", "bot_restart"]
+
+
 async def test_a_lost_connection_is_shown_and_what_was_missed_is_fetched(fake: PageFake, visit: Open) -> None:
     page = await visit()
     await expect(page.get_by_test_id("bot-badge")).to_have_attribute("data-online", "true")

@@ -43,14 +43,18 @@ export class Drawer {
 
   draw(troubles) {
     this.troubles = troubles ?? [];
-    const focused = document.activeElement?.dataset?.testid;
     const known = this.troubles.some((item) => MAIN.has(item.name));
-    const main = this.troubles.filter((item) => !known || MAIN.has(item.name));
-    const rest = this.troubles.filter((item) => !main.includes(item));
-    this.list.replaceChildren(...main.map((item) => this.#row(item)));
-    this.rest.replaceChildren(...rest.map((item) => this.#row(item)));
-    this.restBox.hidden = !rest.length;
-    if (focused) this.node.querySelector(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
+    const rest = this.troubles.filter((item) => known && !MAIN.has(item.name));
+    const offered = JSON.stringify(this.troubles.map((item) => ({ ...item, value: null })));
+    // Otherwise the rows stay: somebody may just be pressing one of them.
+    if (offered !== this.offered) {
+      this.offered = offered;
+      this.rows = new Map(this.troubles.map((item) => [item.name, this.#row(item)]));
+      this.list.replaceChildren(...this.troubles.filter((item) => !rest.includes(item)).map((item) => this.rows.get(item.name).node));
+      this.rest.replaceChildren(...rest.map((item) => this.rows.get(item.name).node));
+      this.restBox.hidden = !rest.length;
+    }
+    for (const item of this.troubles) this.rows.get(item.name).show(item.value);
     const on = (item) => item.kind !== "action" && Boolean(item.value);
     if (rest.some(on)) this.restBox.open = true;
     const active = this.troubles.some(on);
@@ -58,19 +62,22 @@ export class Drawer {
     this.toggle.title = active ? "Make trouble (something is switched on)" : "Make trouble";
   }
 
+  /** What stands for a trouble, and how its value is shown there. */
   #row(item) {
     const id = `trouble-${item.name}`;
     const text = el("span", { class: "trouble-text" }, el("span", { class: "trouble-label" }, item.label ?? item.name), el("span", { class: "trouble-about" }, item.about ?? ""));
     if (item.kind === "switch") {
-      return el("button", { class: "trouble", type: "button", role: "switch", "aria-checked": String(Boolean(item.value)), data: { testid: id }, on: { click: () => this.#set(item, !item.value) } }, text, el("span", { class: "switch", "aria-hidden": "true" }));
+      const isOn = () => node.getAttribute("aria-checked") === "true";
+      const node = el("button", { class: "trouble", type: "button", role: "switch", data: { testid: id }, on: { click: () => this.#set(item, !isOn()) } }, text, el("span", { class: "switch", "aria-hidden": "true" }));
+      return { node, show: (value) => node.setAttribute("aria-checked", String(Boolean(value))) };
     }
     if (item.kind === "action") {
-      return el("div", { class: "trouble" }, text, el("button", { class: "button secondary", type: "button", "aria-label": item.label ?? item.name, data: { testid: id }, on: { click: () => this.#set(item, true) } }, "Do it"));
+      const node = el("div", { class: "trouble" }, text, el("button", { class: "button secondary", type: "button", "aria-label": item.label ?? item.name, data: { testid: id }, on: { click: () => this.#set(item, true) } }, "Do it"));
+      return { node, show: () => {} };
     }
     const input = el("input", { class: "number", type: "number", id, min: item.min, max: item.max, step: item.step ?? "any", inputmode: "decimal", "aria-label": item.label ?? item.name, data: { testid: id } });
-    input.value = item.value ?? 0;
     input.addEventListener("change", () => this.#set(item, Number(input.value)));
-    return el("label", { class: "trouble", for: id }, text, input);
+    return { node: el("label", { class: "trouble", for: id }, text, input), show: (value) => (input.value = value ?? 0) };
   }
 
   async #set(item, value) {
