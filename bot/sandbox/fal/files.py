@@ -122,7 +122,10 @@ class Files:
         self.counters.requests["upload"] += 1
         if not self._has_token(request):
             return web.json_response({"detail": "Invalid token"}, status=401)
-        body = await request.read()
+        try:
+            body = await request.read()
+        except ConnectionResetError:  # whoever sent it was killed
+            return web.Response(status=400)
         stored = StoredFile(body, request.headers.get("Content-Type", "application/octet-stream"))
         return web.json_response({"access_url": self.keep(stored, request.headers.get("X-Fal-File-Name", ""))})
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
+from contextlib import suppress
 
 import aiohttp
 import fal_client
 import pytest
 from PIL import Image
+from yarl import URL
 
 from bot.sandbox.fal import FalStandIn
 from tests.sandbox.fal.conftest import INPAINT, StartStandIn, finish, png, submit
@@ -48,6 +51,25 @@ async def test_the_old_upload_way_works_and_its_key_leak_is_noticed(
     async with anyone.get(url) as response:
         assert await response.read() == b"old"
     assert standin.counters.keys_sent_to_media == 1
+
+
+async def test_an_upload_that_breaks_off_is_no_error_of_ours(
+    standin: FalStandIn, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with http.post(f"{standin.url}/storage/auth/token?storage_type=fal-cdn-v3") as response:
+        token = (await response.json())["token"]
+    address = URL(standin.url)
+    reading, writing = await asyncio.open_connection(address.host, address.port)
+    head = f"POST /files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\nhalf"
+    writing.write(head.encode())
+    async with asyncio.timeout(10):
+        while not standin.counters.requests["upload"]:
+            await asyncio.sleep(0.01)
+    writing.transport.abort()
+    with suppress(ConnectionError):
+        await reading.read()
+    await asyncio.sleep(0.1)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_uploads_need_a_token(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
