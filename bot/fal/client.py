@@ -343,19 +343,25 @@ class Fal:
             if not answer.torn and (unreadable := unreadable + 1) > 1:
                 break
         assert useless is not None
-        raise self._no_result(request, useless)
+        raise await self._no_result(request, useless)
 
-    def _no_result(self, request: FalRequest, answer: Answer) -> PaintingFailed | FalUnreachable:
+    async def _no_result(self, request: FalRequest, answer: Answer) -> PaintingFailed | FalUnreachable:
         """What to make of the last answer when all tries heard nothing better."""
         log.warning("no usable result", extra={"request": request.request_id, "status": answer.status})
         if answer.ok:
             return ResultUnusable("its answer could not be read")
         if answer.status == 404 and answer.object() is not None:  # a page of a gateway does not know
             return ResultUnusable("the result is no longer there")
-        # A JSON 5xx is the model's or fal's own word about this job; a page of a gateway says only that fal is away.
-        if answer.status >= 500 and answer.object() is not None:
+        # A JSON 5xx is the model's or fal's own word about this job, if fal is well otherwise; a page of a gateway says
+        # only that fal is away.
+        if answer.status >= 500 and answer.object() is not None and not await self._is_broken(request):
             return FalBroken()
         return self._useless(answer)
+
+    async def _is_broken(self, request: FalRequest) -> bool:
+        """Whether fal answers errors to a request whose status it has told before. Raises FalUnreachable."""
+        self._check_address(request.status_url)
+        return (await self._once("poll", request.status_url, STATUS_BYTES)).status >= 500
 
     @staticmethod
     def _log_failure(request: FalRequest, answer: Answer, failure: PaintingFailed) -> None:

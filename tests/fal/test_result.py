@@ -192,7 +192,8 @@ async def test_every_failure_is_mapped_and_quotes_nothing(
         await fal.result(fake.request(), model=model())
 
     assert type(caught.value) is error
-    assert fake.calls() == SEVERAL_TRIES.get(case, 1)
+    assert fake.calls("result") == SEVERAL_TRIES.get(case, 1)
+    assert fake.calls("status") <= 1
     assert "SECRET" not in str(caught.value) + "".join(str(vars(record)) for record in caplog.records)
 
 
@@ -201,6 +202,17 @@ async def test_a_stumble_is_outlived(fake: FakeFal, fal: Fal, case: str) -> None
     fake.enqueue("result", FAILURES[case][0])
 
     assert (await fal.result(fake.request(), model=model())).seed == 7
+
+
+@pytest.mark.parametrize("case", ["crashed", "internal error", "partner away"])
+async def test_while_fal_breaks_on_everything_a_painted_picture_is_not_given_up(
+    fake: FakeFal, fal: Fal, case: str
+) -> None:
+    for kind in ("result", "status"):
+        fake.always(kind, FAILURES[case][0])
+
+    with pytest.raises(FalUnreachable):
+        await fal.result(fake.request(), model=model())
 
 
 async def test_a_gone_model_names_its_successor(fake: FakeFal, fal: Fal) -> None:
