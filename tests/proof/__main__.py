@@ -44,8 +44,9 @@ class Stage:
 
 #: Stories told side by side; each waits most of the time.
 POINTS_AT_ONCE = 4
-#: How many more tellings wait for boundaries that come by rare interleavings.
-MORE_TELLINGS = 300
+#: A story is over when so many tellings in a row show no new boundary; several processes interleave more richly.
+QUIET = 12
+QUIET_SHARED = 40
 #: Worlds that share the long story of a start: one database sees only so many starts.
 START_SHARES = 6
 #: Runs, prints, and says whether all was well.
@@ -78,7 +79,7 @@ async def _prove(options: argparse.Namespace, folder: Path, server: Postgres) ->
 
 async def _points(stage: Stage) -> bool:
     """Every boundary of every story, once, in every shape."""
-    total, count, unmet, began_s = Verdict(), 0, 0, time.monotonic()
+    total, count, began_s = Verdict(), 0, time.monotonic()
     turn = asyncio.Semaphore(POINTS_AT_ONCE)
 
     async def run(shape: tuple[Kind, int], story: str, how: How, share: tuple[int, int]) -> tuple[Path, Points]:
@@ -87,9 +88,10 @@ async def _points(stage: Stage) -> bool:
         server = stage.server if kind == "postgresql" else None
         async with turn:
             if story == START:
-                return place, await start_points(stage.forks, place, server=server, share=share, more=MORE_TELLINGS)
+                return place, await start_points(stage.forks, place, server=server, share=share, quiet=QUIET)
+            quiet = QUIET if processes == 1 else QUIET_SHARED
             return place, await crash_points(
-                stage.forks, place, story, how, server=server, processes=processes, more=MORE_TELLINGS
+                stage.forks, place, story, how, server=server, processes=processes, quiet=quiet
             )
 
     stories = getattr(stage.options, "story", None) or [START, *STORIES]
@@ -103,9 +105,9 @@ async def _points(stage: Stage) -> bool:
     for done in asyncio.as_completed(wanted):
         place, points = await done
         print(points, flush=True)
-        total, count, unmet = total + points.verdict, count + len(points.met), unmet + len(points.unmet)
+        total, count = total + points.verdict, count + len(points.met)
         _tidy(place, points.verdict)
-    print(f"crash points: {count} of {count + unmet} in {time.monotonic() - began_s:.0f} s; {total}\n", flush=True)
+    print(f"crash points: {count}, all that showed, in {time.monotonic() - began_s:.0f} s; {total}\n", flush=True)
     return not total.faults
 
 

@@ -19,11 +19,12 @@ import ssl
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
+from zlib import crc32
 
 import aiohttp
 import httpx
@@ -67,16 +68,38 @@ class Boundaries:
     def __init__(self, talk: socket.socket) -> None:
         self._talk = talk
         self._counting = False
-        self._wanted: set[tuple[str, int]] = set()
+        self._strikes: Callable[[tuple[str, int]], bool] = lambda _: False
         self._how = "kill"
         self._counts: Counter[str] = Counter()
 
-    def arm(self, wanted: list[tuple[str, int]], how: str) -> None:
-        """Count from now on; at the first of `wanted` that comes, `kill` the process, let it `hang` until somebody
-        wakes it, or `lose` the answer.
+    def arm(
+        self,
+        how: str,
+        wanted: Sequence[Sequence[Any]] = (),
+        met: Sequence[Sequence[Any]] | None = None,
+        share: tuple[int, int] = (0, 1),
+        only: str | None = None,
+    ) -> None:
+        """Count from now on; `kill` the process, let it `hang` until somebody wakes it, or `lose` the answer.
+
+        At the first of `wanted` that comes; or, where `met` is given, at the first that is not one of these, is of
+        this `share`, and `only` of that name.
         """
-        self._counting, self._wanted, self._how = True, {(name, number) for name, number in wanted}, how
+        self._counting, self._how = True, how
         self._counts.clear()
+        these = {(name, number) for name, number in (wanted if met is None else met)}
+
+        def new(here: tuple[str, int]) -> bool:
+            name, number = here
+            if here in these or only not in {None, name}:
+                return False
+            if how == "lose" and (not name.startswith("after ") or name.endswith("COMMIT")):
+                return False
+            if how == "hang" and not name.startswith("before "):
+                return False
+            return crc32(f"{name} {number}".encode()) % share[1] == share[0]
+
+        self._strikes = these.__contains__ if met is None else new
 
     def reach(self, name: str) -> bool:
         """Note that a boundary is reached; whether the answer that has just come is to get lost."""
@@ -85,7 +108,7 @@ class Boundaries:
         self._counts[name] += 1
         here = (name, self._counts[name])
         self.say({"passed": here})
-        if here not in self._wanted:
+        if not self._strikes(here):
             return False
         self._counting = False
         self.say({"reached": here})

@@ -1,10 +1,10 @@
 """Crash points: the bot is killed before and after every COMMIT and every HTTP request of a story, one by one.
 
-A story is one question and what people do about it. It is told once to learn its boundaries, then once more for each
-of them: there the bot is killed; or the answer gets lost, and the bot lives on; or it hangs until another process has
-taken over its jobs, and goes on knowing nothing of that. Boundaries that only a later telling shows are added. Those
-that came by a rare interleaving are waited for together, in so many more tellings; one that does not come again even
-then is named in the report.
+A story is one question and what people do about it. It is told again and again, and each telling strikes at the first
+boundary that none before it struck at: there the bot is killed; or the answer gets lost, and the bot lives on; or it
+hangs until another process has taken over its jobs, and goes on knowing nothing of that. So every boundary that shows
+itself is met, also one that comes only by a rare interleaving. It is over when so many tellings in a row came to their
+end and showed none that is new.
 """
 
 from __future__ import annotations
@@ -12,30 +12,24 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
-from zlib import crc32
+from typing import Any, Literal
 
 from tests.proof.known import shows
-from tests.proof.world import NOWHERE, Ask, Boundary, Child, Forks, Verdict, World, a_world, armed
+from tests.proof.world import Ask, Boundary, Child, Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
 
 START = "starting again"
 How = Literal["kill", "lose", "hang"]
 Story = Callable[[World], Awaitable[Ask | None]]
 
-#: How often a boundary is waited for that does not come again: steps of a job may interleave otherwise.
-TRIES = 4
-#: How many more tellings wait for all those at once that did not come in as many.
-MORE = 12
+#: So many tellings in a row have to show no new boundary: steps of a job may interleave otherwise the next time.
+QUIET = 2
 #: The bot slows its starts down from the 500th of a day on.
 MOST_STARTS = 450
-#: How often a story is told first where another process may take a part of it.
-LEARNING = 3
 #: A story has fewer boundaries than this.
 MOST = 400
 #: A request that left is at fal at once here, or never; a good many looks fit in.
@@ -56,67 +50,33 @@ class Points:
 
     story: str
     how: How
-    #: Boundaries where the bot was killed, or that lost their answer.
+    #: Boundaries where the bot was killed or hung, or that lost their answer; each once.
     met: list[Boundary] = field(default_factory=list)
-    #: Seen once, and never again.
-    unmet: list[Boundary] = field(default_factory=list)
+    #: Tellings in a row, the last ones, that showed no other.
+    quiet: int = 0
     verdict: Verdict = field(default_factory=Verdict)
 
     def note(self, reached: Boundary | None) -> None:
-        """One more was met."""
-        if reached is not None:
-            self.met.append(reached)
-            self.unmet = [one for one in self.unmet if one != reached]
+        """Where a telling struck, if it did."""
+        if reached is None:
+            self.quiet += 1
+            return
+        assert reached not in self.met
+        self.met.append(reached)
+        assert len(self.met) < MOST, "the story has no end"
+        self.quiet = 0
 
     def __str__(self) -> str:
-        missing = "".join(f", not met again: {name} ({number})" for name, number in self.unmet)
-        return f"{self.story}: {len(self.met)} points ({self.how}){missing}; {self.verdict}"
+        return (
+            f"{self.story}: {len(self.met)} points ({self.how}), {self.quiet} tellings showed no other; {self.verdict}"
+        )
 
 
-class Plan:
-    """Boundaries still to be put to the test; with `share` (number, of how many) only every so manieth of them.
-
-    With `only` those of that name.
+def _aim(points: Points, share: tuple[int, int], only: str | None = None) -> dict[str, Any]:
+    """At the first boundary that is new; with `share` (number, of how many) only every so manieth one, with `only`
+    those of that name.
     """
-
-    def __init__(self, how: How, share: tuple[int, int] = (0, 1), only: str | None = None) -> None:
-        self._how = how
-        self._share = share
-        self._only = only
-        self._seen: set[Boundary] = set()
-        self.todo: deque[Boundary] = deque()
-
-    def learn(self, passed: Sequence[Boundary]) -> None:
-        """Add what is new."""
-        for one in passed:
-            name, number = one
-            if one in self._seen:
-                continue
-            self._seen.add(one)
-            if self._how == "lose" and (not name.startswith("after ") or name.endswith("COMMIT")):
-                continue
-            if self._how == "hang" and not name.startswith("before "):
-                continue
-            if self._only not in {None, name}:
-                continue
-            if crc32(f"{name} {number}".encode()) % self._share[1] == self._share[0]:
-                self.todo.append(one)
-        assert len(self._seen) < MOST, "the story has no end"
-
-
-def _turns(points: Points, plan: Plan, more: int, world: World) -> Iterator[Collection[Boundary]]:
-    """What to wait for in one telling after the other."""
-    while plan.todo or (points.unmet and more > 0 and world.starts < MOST_STARTS):
-        if not plan.todo:
-            more -= 1
-            yield points.unmet
-            continue
-        wanted = plan.todo.popleft()
-        for _ in range(TRIES):
-            if wanted not in points.met:
-                yield [wanted]
-        if wanted not in points.met:
-            points.unmet.append(wanted)
+    return {"met": points.met, "how": points.how, "share": share, "only": only}
 
 
 async def crash_points(
@@ -131,15 +91,15 @@ async def crash_points(
     only: str | None = None,
     without: Sequence[str] = (),
     until: str | None = None,
-    more: int = MORE,
+    quiet: int = QUIET,
     telling_s: float = TELLING_S,
 ) -> Points:
-    """Tell one story until every boundary was met, or until there is a fault of the kind `until`.
+    """Tell one story until `quiet` tellings show no new boundary, or until there is a fault of the kind `until`.
 
     With several processes the first one is told about people, and killed; the others take over what it leaves, and
     may be quicker with anything that is not an answer.
     """
-    points, plan = Points(_where(story, server, processes), how), Plan(how, share, only)
+    points = Points(_where(story, server, processes), how)
     async with a_world(forks, folder, server=server, processes=processes, without=without) as world:
         world.lease_s = LEASE_S
         if server is None:
@@ -147,15 +107,13 @@ async def crash_points(
         world.hearing = 0
         await world.start_all()
         await BEFORE.get(story, _nothing)(world)
-        for _ in range(1 if processes == 1 else LEARNING):
-            plan.learn((await _tell(world, STORIES[story], NOWHERE, how, telling_s)).passed)
-        for wanted in _turns(points, plan, more, world):
-            child = await _tell(world, STORIES[story], wanted, how, telling_s)
-            plan.learn(child.passed)
-            points.note(child.reached)
-            if child.reached is None and world.child is not None:  # some things are done only once by a process
+        while points.quiet < quiet:
+            child = await _tell(world, STORIES[story], _aim(points, share, only), telling_s)
+            if child is world.child and (child.reached is None or how == "kill"):
+                # Some things are done only once by a process; and it may yet reach one after everybody has been told.
                 await world.kill()
                 await world.start()
+            points.note(child.reached)
             if until is not None and shows(await world.verdict(), until):
                 break
         await world.kill_all()
@@ -173,28 +131,25 @@ async def start_points(
     *,
     server: Postgres | None = None,
     share: tuple[int, int] = (0, 1),
-    more: int = MORE,
+    quiet: int = QUIET,
     telling_s: float = TELLING_S,
 ) -> Points:
     """Killed at every boundary of a start that finds jobs in every state; the next start finds what that one left."""
-    points, plan = Points(_where(START, server, 1), "kill"), Plan("kill", share)
+    points = Points(_where(START, server, 1), "kill")
     async with a_world(forks, folder, server=server) as world:
         world.lease_s = LEASE_S
         world.settings["fal"] = {"max_in_flight": 2, **({"reconcile_s": RECONCILE_S} if server is None else {})}
-        plan.learn((await _start(world, NOWHERE, telling_s)).passed)
-        for wanted in _turns(points, plan, more, world):
-            child = await _start(world, wanted, telling_s)
-            plan.learn(child.passed)
-            points.note(child.reached)
+        while points.quiet < quiet and world.starts < MOST_STARTS:
+            points.note((await _start(world, _aim(points, share), telling_s)).reached)
         points.verdict = await world.verdict()
     return points
 
 
-async def _start(world: World, wanted: Collection[Boundary], telling_s: float) -> Child:
+async def _start(world: World, aim: dict[str, Any], telling_s: float) -> Child:
     """Leave jobs in every state, start, end at that boundary, start again; the child of the first start."""
     before = len(world.asks)
     await _leave_all_states(world)
-    child = await world.start(arm=armed(wanted, "kill"), ready=False)
+    child = await world.start(arm=aim, ready=False)
     await _settle(world, world.asks[before:], telling_s)
     if world.child is None:
         await world.start(ready=False)
@@ -245,11 +200,11 @@ async def _settle(world: World, asks: Sequence[Ask], telling_s: float) -> None:
         await world.gone()
 
 
-async def _tell(world: World, story: Story, wanted: Collection[Boundary], how: How, telling_s: float) -> Child:
+async def _tell(world: World, story: Story, aim: dict[str, Any], telling_s: float) -> Child:
     """One telling; the child it began with."""
     first = world.child
     assert first is not None
-    await first.arm(wanted, how)
+    await first.arm(**aim)
     before = len(world.asks)
     telling = asyncio.ensure_future(story(world))
     hangs: asyncio.Task[None] | None = None
@@ -266,9 +221,9 @@ async def _tell(world: World, story: Story, wanted: Collection[Boundary], how: H
                         await world.gone()
                         await world.start()
                     await asyncio.sleep(0.003)
-                    if hangs is None and how == "hang" and first.reached:
+                    if hangs is None and aim["how"] == "hang" and first.reached:
                         hangs = asyncio.create_task(_wake_late(world, first), name="hangs")
-        if how == "hang" and first.reached:
+        if aim["how"] == "hang" and first.reached:
             await (hangs or _wake_late(world, first))
     finally:
         telling.cancel()

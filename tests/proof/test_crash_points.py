@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import pytest
 import pytest_asyncio
 
-from tests.proof.crash import START, STORIES, How, Points, crash_points, start_points
+from tests.proof.crash import QUIET, START, STORIES, How, Points, crash_points, start_points
 from tests.proof.known import unexpected
 from tests.proof.world import Forks, Verdict
 
@@ -16,8 +16,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 #: Stories told side by side; each waits most of the time.
 AT_ONCE = 4
-#: Boundaries of one story that may have come once, by an interleaving that does not come again.
-RARE = 4
 #: The longest one is shared by this many worlds.
 STARTS = 3
 #: What can be done to a process that is alone.
@@ -67,7 +65,7 @@ async def test_every_boundary_is_survived(
     assert len(points.met) >= (16 if how == "kill" else 4), "boundaries are missing"
     if (story, how) == ("plain", "kill"):
         assert {name for name, _ in points.met} >= ALWAYS
-    assert len(points.unmet) <= RARE, points.unmet
+    assert points.quiet >= QUIET
     assert points.verdict.flagged_doubles == 0
     assert unexpected(points.verdict) == {}
 
@@ -75,8 +73,6 @@ async def test_every_boundary_is_survived(
 async def test_every_kind_of_boundary_was_met(all_points: Mapping[tuple[str, How], asyncio.Task[Points]]) -> None:
     runs = [await task for task in all_points.values()]
     met = {name for one in runs for name, _ in one.met}
-    unmet = {name for one in runs for name, _ in one.unmet}
     count = sum(len(one.met) for one in runs)
     total = sum((one.verdict for one in runs), Verdict())
-    print(f"{count} of {count + sum(len(one.unmet) for one in runs)} points, {len(met)} kinds; {total}")
-    assert unmet <= met
+    print(f"{count} points, {len(met)} kinds: {sorted(met)}; {total}")

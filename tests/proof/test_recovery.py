@@ -34,7 +34,7 @@ async def _killed_at(world: World, boundary: str, occurrence: int = 1, *, posted
     assert child is not None
     if posted_anew:
         world.hold()
-    await child.arm([(boundary, occurrence)], "kill")
+    await child.arm(wanted=[(boundary, occurrence)], how="kill")
     ask = await world.ask("plain")
     if posted_anew:
         await world.until(lambda: ask.seen and world.fal.accepted)
@@ -182,7 +182,7 @@ async def test_delivery_and_charge_go_on_record_together(world: World) -> None:
     agree = {"delivered": "settled", "cancelled": "released", "failed": "released"}
     for occurrence in range(1, 40):
         child = world.child or await world.start()
-        await child.arm([("before COMMIT", occurrence)], "kill")
+        await child.arm(wanted=[("before COMMIT", occurrence)], how="kill")
         ask = await world.ask("plain")
         await world.until(_over(world, child, ask))
         if not child.ended.done():

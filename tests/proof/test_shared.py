@@ -64,8 +64,8 @@ async def test_whoever_hangs_until_others_have_its_jobs_does_no_harm_afterwards(
 ) -> None:
     share = (secrets.randbelow(8), 8)
     found = await asyncio.gather(
-        crash_points(forks, tmp_path / "some", "long", "hang", server=postgres, processes=2, share=share, more=0),
-        crash_points(forks, tmp_path / "edits", "long", "hang", server=postgres, processes=2, only=EDIT, more=0),
+        crash_points(forks, tmp_path / "some", "long", "hang", server=postgres, processes=2, share=share, quiet=1),
+        crash_points(forks, tmp_path / "edits", "long", "hang", server=postgres, processes=2, only=EDIT, quiet=1),
     )
     for points in found:
         print(share, points)

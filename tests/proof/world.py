@@ -64,12 +64,6 @@ TO_ALL = 0.15
 
 #: A name and the how-manieth of that name; see tests.proof.child.
 Boundary = tuple[str, int]
-NOWHERE: Collection[Boundary] = ()
-
-
-def armed(wanted: Collection[Boundary], how: str) -> dict[str, Any]:
-    """As the child wants to be told."""
-    return {"wanted": [list(one) for one in wanted], "how": how}
 
 
 class Forks:
@@ -159,10 +153,10 @@ class Child:
         """Let its clock be so far ahead of the true one."""
         self._forks.send({"to": self.pid, "say": {"step": seconds}})
 
-    async def arm(self, wanted: Collection[Boundary], how: str) -> None:
-        """Count boundaries from now on; returns once it does."""
+    async def arm(self, **aim: Any) -> None:
+        """Count boundaries from now on, and strike at one; returns once it does. See tests.proof.child."""
         self._armed.clear()
-        self._forks.send({"to": self.pid, "say": {"arm": armed(wanted, how)}})
+        self._forks.send({"to": self.pid, "say": {"arm": aim}})
         async with asyncio.timeout(PATIENCE_S):
             hearing = asyncio.create_task(self._armed.wait())
             self.ended.add_done_callback(lambda _: self._armed.set())
@@ -693,4 +687,4 @@ async def a_world(
             await world.kill_all()
 
 
-__all__ = ["NOWHERE", "Ask", "Boundary", "Child", "Forks", "Verdict", "World", "a_world", "armed", "fork_server"]
+__all__ = ["Ask", "Boundary", "Child", "Forks", "Verdict", "World", "a_world", "fork_server"]
