@@ -46,20 +46,27 @@ LOG_EVERY_S = 10.0
 _urgency: ContextVar[Urgency] = ContextVar("urgency", default=Urgency.USUAL)
 #: Until when (monotonic seconds) it makes sense to repeat a call.
 _until: ContextVar[float | None] = ContextVar("until", default=None)
+#: After this (monotonic seconds) it must not leave any more.
+_welcome_until: ContextVar[float] = ContextVar("welcome_until", default=math.inf)
 
 
 class HeldBack(discord.RateLimited):
     """Nothing at all is to be sent to Discord, for longer than this call is worth; another way would wait as long."""
 
 
+class TooLate(discord.DiscordException):
+    """The call would have left after the time at which it was still welcome."""
+
+
 @contextmanager
-def as_progress() -> Iterator[None]:
-    """What is called in here is given up rather than waited for."""
-    token = _urgency.set(Urgency.PROGRESS)
+def as_progress(*, until: float) -> Iterator[None]:
+    """What is called in here is given up rather than waited for, and never leaves after `until` (monotonic seconds)."""
+    urgency, welcome = _urgency.set(Urgency.PROGRESS), _welcome_until.set(until)
     try:
         yield
     finally:
-        _urgency.reset(token)
+        _urgency.reset(urgency)
+        _welcome_until.reset(welcome)
 
 
 def is_rate_limit(error: BaseException | None) -> bool:
@@ -234,6 +241,7 @@ class PacedConnector(aiohttp.TCPConnector):
 
         Raises:
             discord.RateLimited: see `Calls.let_out`.
+            TooLate: see `as_progress`.
         """
         call = _call(req.method, req.url.raw_path, req.headers)
         if call is None:
@@ -241,10 +249,13 @@ class PacedConnector(aiohttp.TCPConnector):
         while True:
             await self._calls.let_out(call)
             connection = await super().connect(req, traces, timeout)
-            if not self._calls.held(call):
+            late = time.monotonic() > _welcome_until.get()
+            if not late and not self._calls.held(call):
                 return connection
             connection.release()
             self._calls.took_back()
+            if late:
+                raise TooLate
 
 
 class PatientAdapter(AsyncWebhookAdapter):

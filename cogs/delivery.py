@@ -45,7 +45,7 @@ TOKEN_MARGIN_S = 10
 #: An edit that took longer was held up by Discord's rate limits.
 SLOW_EDIT_S = 1.0
 #: An edit that ended so much later than it was given up had hung with its process.
-HUNG_S = 0.5
+HUNG_S = 0.1
 #: How long an edit waits for first answers before it looks again.
 PRESSED_PAUSE_S = 0.05
 #: Largest wait between two edits of one message while Discord is slow.
@@ -173,9 +173,9 @@ class DiscordDelivery:
 
         Nobody holds what waits: another process may take it from the queue, and show its end, at any moment. So it is
         looked at first, and what takes too long after that is given up; see `bot.jobs.ports.PLACE_EDIT_S`. What comes
-        later all the same, because the process hung meanwhile, is made good.
+        later all the same, because the process hung in the very moment in which it left, is made good.
         """
-        runner, job, began = self._bot.services.runner, live.job, time.monotonic()
+        runner, job, began, left = self._bot.services.runner, live.job, time.monotonic(), True
         ours_s = runner.may_show_s(job.id)
         allowed_s = PLACE_EDIT_S if ours_s is None else ours_s
         try:
@@ -183,10 +183,13 @@ class DiscordDelivery:
                 if not (allowed_s > 0 if ours_s is not None else await runner.waits(job.id)):
                     return False
                 card = cards.progress_card(job, self._model(job), live.progress, resumed=job.id in self._resumed)
-                with calls.as_progress():
+                with calls.as_progress(until=began + allowed_s):
                     await self._patch_original(job, card)
+        except calls.TooLate:
+            left = False
+            raise
         finally:
-            if time.monotonic() - began > allowed_s + HUNG_S:
+            if left and time.monotonic() - began > allowed_s + HUNG_S:
                 runner.mend(job.id)
         return True
 

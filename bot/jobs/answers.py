@@ -20,6 +20,8 @@ ANSWER_WAIT_S = 900.0
 ANSWERED_WITHIN_S = 5.0
 #: Pauses between looks whether that answer is on record; the last one repeats.
 ANSWER_LOOKS_S = (0.02, 0.05, 0.1, 0.2, 0.4)
+#: Why such a job is cancelled; nobody but the record sees it.
+UNANSWERED = "The first answer did not reach Discord."
 
 
 class FirstAnswers:

@@ -124,7 +124,7 @@ class Canceller:
             self._places.forget(job.id)
 
     async def cancel_running(self, job: Job) -> CancelOutcome:
-        """Stop what fal has."""
+        """Stop what fal has; the wish is taken back when it comes too late, so that nobody heeds it later."""
         if job.request is None:
             raise RuntimeError("a running job has a request")
         try:
@@ -134,6 +134,8 @@ class Canceller:
                 False, "fal.ai can't be reached just now, so it goes on. Please try again in a moment."
             )
         if answer is CancelAnswer.ALREADY_COMPLETED:
+            if not job.told:  # else nobody waits for a picture, see `Runner.unanswered`
+                await self._desk.store.note(job.id, cancel_requested=False)
             return CancelOutcome(False, "Too late to cancel: fal.ai has finished it, and the picture is on its way.")
         if self._watcher.has_begun(job.id):
             sentence = (

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from bot.catalogue.model import Model
 from bot.errors import EaselError, ResultUnusable, ResultWithheld
 from bot.fal import Fal
+from bot.jobs.answers import UNANSWERED
 from bot.jobs.desk import Desk, now_s
 from bot.jobs.gate import Gate
 from bot.jobs.job import TERMINAL, Job, JobState, RemotePicture, Result
@@ -90,7 +91,9 @@ class Courier:
             async with self._deliveries:
                 ready = await self._fetch(job, result)
                 finished = job if recording is None else await asyncio.shield(recording)
-                if finished is not None:
+                if finished is not None and finished.told:  # nobody waits for it: the first answer never came
+                    await self._desk.cancelled(finished, UNANSWERED)
+                elif finished is not None:
                     await self._desk.guard(self._deliver_and_record(finished, ready))
         finally:
             if recording is not None:

@@ -24,7 +24,7 @@ from bot.catalogue import Catalogue
 from bot.errors import EaselError, Overloaded, PaintingFailed, Refusal, StoreUnusable
 from bot.fal import Fal
 from bot.jobs.absence import Absence
-from bot.jobs.answers import FirstAnswers
+from bot.jobs.answers import UNANSWERED, FirstAnswers
 from bot.jobs.canceller import CANCEL_ELSEWHERE_S, Canceller
 from bot.jobs.courier import Courier
 from bot.jobs.desk import Desk
@@ -182,7 +182,7 @@ class Runner:
         try:
             job = await desk.surely(lambda: self._store.note(job_id, cancel_requested=True, told=True))
             queued = job is not None and job.state is JobState.QUEUED
-            if job is not None and queued and await desk.cancelled(job, "The first answer did not reach Discord."):
+            if job is not None and queued and await desk.cancelled(job, UNANSWERED):
                 desk.unwanted.discard(job_id)
             self._places.left(job_id)
         finally:
@@ -453,8 +453,9 @@ class Runner:
             running: Job | None = job
             if job.state is JobState.SUBMITTING:
                 running = await self._submitter.submit(job, left_over=left_over)
-            elif job.cancel_requested and (await self._canceller.cancel_running(job)).cancelled:
-                running = None  # whoever was told so was killed before it asked fal
+            elif job.cancel_requested:
+                # Whoever promised it was killed before it asked fal; a wish that came too late is no longer on record.
+                running = await self._canceller.unless_unwanted(job)
             del job
             if running is not None:
                 await self._watcher.watch(running)

@@ -643,6 +643,58 @@ async def test_a_cancel_that_a_kill_left_undone_is_carried_out_by_the_next_start
     assert len(fal.cancelled) == 1
 
 
+async def test_what_a_kill_left_undone_holds_even_if_fal_has_painted_it_by_then(build: Build) -> None:
+    """Who presses Cancel during the submit is promised that it costs no quota; then the process is killed."""
+    fal = ScriptedFal()
+    fal.hold.clear()
+    fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
+    house = await build(fal)
+    job = await house.ask()
+    await house.until(job, JobState.RUNNING)
+    await house.store.note(job.id, cancel_requested=True)
+    restarted = await build(fal)
+    await restarted.until(job, JobState.CANCELLED)
+    fal.hold.set()
+    assert restarted.shown.delivered == []
+    assert (await restarted.store.usage(job.actor)).images_today == 0
+
+
+async def test_who_was_told_that_a_cancel_is_too_late_gets_the_picture_from_the_next_start_too(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
+    house = await build(fal)
+    job = await house.ask()
+    await house.until(job, JobState.RUNNING)
+    assert "Too late" in (await house.runner.cancel(job.id)).sentence
+    restarted = await build(fal)
+    fal.hold.set()
+    await restarted.until(job, JobState.DELIVERED)
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.FINISHED])
+async def test_a_picture_is_not_posted_to_whom_the_first_answer_never_reached(build: Build, state: JobState) -> None:
+    """Who saw "did not respond" gets nothing, not even when fal has painted it; see `Runner.unanswered`."""
+    fal = ScriptedFal()
+    fal.hold.clear()
+    fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
+    house = await build(fal)
+    job = await house.ask()
+    running = await house.until(job, JobState.RUNNING)
+    if state is JobState.FINISHED:
+        await house.runner.stop()
+        assert running.request is not None
+        result = await fal.result(running.request, model=CATALOGUE.get("flux-schnell"))
+        assert await house.store.advance(running, JobState.FINISHED, result=result)
+    await house.store.note(job.id, cancel_requested=True, told=True)
+    fal.hold.set()
+    if state is JobState.FINISHED:
+        house = await build(fal)
+    await house.until(job, JobState.CANCELLED)
+    assert (house.shown.delivered, house.shown.told) == ([], [])
+    assert (await house.store.usage(job.actor)).images_today == 0
+
+
 async def test_no_more_jobs_are_in_flight_than_allowed_and_places_are_shown(build: Build) -> None:
     fal = ScriptedFal()
     fal.hold.clear()

@@ -95,7 +95,7 @@ class Boundaries:
                 return False
             if how == "lose" and (not name.startswith("after ") or name.endswith("COMMIT")):
                 return False
-            if how == "hang" and not name.startswith("before "):
+            if name.startswith("after ") if how == "hang" else name.startswith("sending "):
                 return False
             return crc32(f"{name} {number}".encode()) % share[1] == share[0]
 
@@ -275,7 +275,7 @@ def _number_commits(boundaries: Boundaries) -> None:
 
 
 def _number_requests(boundaries: Boundaries) -> None:
-    request, send = aiohttp.ClientSession._request, httpx.AsyncClient.send
+    request, send, leave = aiohttp.ClientSession._request, httpx.AsyncClient.send, aiohttp.ClientRequest.send
 
     async def numbered(self: aiohttp.ClientSession, method: str, url: Any, **options: Any) -> Any:
         name = named(method, str(url))
@@ -294,6 +294,11 @@ def _number_requests(boundaries: Boundaries) -> None:
             raise httpx.ReadError("lost on purpose", request=asked)
         return response
 
+    async def leaving(self: aiohttp.ClientRequest, connection: Any) -> Any:
+        boundaries.reach(f"sending {named(self.method, str(self.url))}")
+        return await leave(self, connection)
+
+    vars_of(aiohttp.ClientRequest)["send"] = leaving
     vars_of(aiohttp.ClientSession)["_request"] = numbered
     vars_of(httpx.AsyncClient)["send"] = numbered_httpx
 

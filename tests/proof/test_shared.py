@@ -21,8 +21,8 @@ KILLS = 120
 MINUTES = 4.0
 #: A kill strikes where it wants: at most so many rounds are tried by a control.
 ROUNDS = 8
-#: Of the card, be it progress or the picture.
-EDIT = "before PATCH /webhooks/…/…/messages/%40original"
+#: Of the card, be it progress or the picture, in the last moment: nothing can keep it from leaving any more.
+EDIT = "sending PATCH /webhooks/…/…/messages/@original"
 
 
 async def test_kills_of_one_and_of_four_processes_lose_and_double_nothing(
