@@ -46,7 +46,7 @@ class Stage:
 POINTS_AT_ONCE = 4
 #: A story is over when so many tellings in a row show no new boundary; several processes interleave more richly.
 QUIET = 12
-QUIET_SHARED = 40
+QUIET_SHARED = 20
 #: Worlds that share the long story of a start: one database sees only so many starts.
 START_SHARES = 6
 #: Runs, prints, and says whether all was well.
