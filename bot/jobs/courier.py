@@ -92,7 +92,9 @@ class Courier:
                 ready = await self._fetch(job, result)
                 finished = job if recording is None else await asyncio.shield(recording)
                 if finished is not None and finished.told:  # nobody waits for it: the first answer never came
-                    await self._desk.cancelled(finished, UNANSWERED)
+                    ended = await self._desk.cancelled(finished, UNANSWERED)
+                    if ended is not None:
+                        await self._desk.tell(ended)
                 elif finished is not None:
                     await self._desk.guard(self._deliver_and_record(finished, ready))
         finally:

@@ -135,6 +135,7 @@ class ScriptedDelivery:
         self.told: list[Job] = []
         self.resumptions: list[str] = []
         self.mended: list[tuple[Job, Ready | None]] = []
+        self.forgotten: list[str] = []
         self.answered: bool | None = True
 
     def progress(self, job: Job, progress: Progress) -> None:
@@ -147,7 +148,7 @@ class ScriptedDelivery:
         self.resumptions.append(job.id)
 
     def forget(self, job_id: str) -> None:
-        return None
+        self.forgotten.append(job_id)
 
     async def deliver(self, job: Job, ready: Ready) -> int | None:
         self.delivered.append((job, ready))
@@ -565,13 +566,18 @@ async def test_cancelling_a_running_job_tells_fal_and_says_that_it_may_cost(buil
     assert (await house.store.usage(job.actor)).images_today == 0
 
 
-async def test_a_cancel_that_comes_too_late_still_delivers(build: Build) -> None:
+async def painted_at_fal(build: Build) -> tuple[ScriptedFal, House, Job]:
+    """A running job that fal has painted, which the bot hears once `hold` is set."""
     fal = ScriptedFal()
     fal.hold.clear()
     fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
     house = await build(fal)
     job = await house.ask()
-    await house.until(job, JobState.RUNNING)
+    return fal, house, await house.until(job, JobState.RUNNING)
+
+
+async def test_a_cancel_that_comes_too_late_still_delivers(build: Build) -> None:
+    fal, house, job = await painted_at_fal(build)
     outcome = await house.runner.cancel(job.id)
     assert not outcome.cancelled
     fal.hold.set()
@@ -645,12 +651,7 @@ async def test_a_cancel_that_a_kill_left_undone_is_carried_out_by_the_next_start
 
 async def test_what_a_kill_left_undone_holds_even_if_fal_has_painted_it_by_then(build: Build) -> None:
     """Who presses Cancel during the submit is promised that it costs no quota; then the process is killed."""
-    fal = ScriptedFal()
-    fal.hold.clear()
-    fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
-    house = await build(fal)
-    job = await house.ask()
-    await house.until(job, JobState.RUNNING)
+    fal, house, job = await painted_at_fal(build)
     await house.store.note(job.id, cancel_requested=True)
     restarted = await build(fal)
     await restarted.until(job, JobState.CANCELLED)
@@ -660,12 +661,7 @@ async def test_what_a_kill_left_undone_holds_even_if_fal_has_painted_it_by_then(
 
 
 async def test_who_was_told_that_a_cancel_is_too_late_gets_the_picture_from_the_next_start_too(build: Build) -> None:
-    fal = ScriptedFal()
-    fal.hold.clear()
-    fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
-    house = await build(fal)
-    job = await house.ask()
-    await house.until(job, JobState.RUNNING)
+    fal, house, job = await painted_at_fal(build)
     assert "Too late" in (await house.runner.cancel(job.id)).sentence
     restarted = await build(fal)
     fal.hold.set()
@@ -675,22 +671,20 @@ async def test_who_was_told_that_a_cancel_is_too_late_gets_the_picture_from_the_
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.FINISHED])
 async def test_a_picture_is_not_posted_to_whom_the_first_answer_never_reached(build: Build, state: JobState) -> None:
     """Who saw "did not respond" gets nothing, not even when fal has painted it; see `Runner.unanswered`."""
-    fal = ScriptedFal()
-    fal.hold.clear()
-    fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
-    house = await build(fal)
-    job = await house.ask()
-    running = await house.until(job, JobState.RUNNING)
+    fal, house, job = await painted_at_fal(build)
     if state is JobState.FINISHED:
         await house.runner.stop()
-        assert running.request is not None
-        result = await fal.result(running.request, model=CATALOGUE.get("flux-schnell"))
-        assert await house.store.advance(running, JobState.FINISHED, result=result)
+        assert job.request is not None
+        result = await fal.result(job.request, model=CATALOGUE.get("flux-schnell"))
+        assert await house.store.advance(job, JobState.FINISHED, result=result)
     await house.store.note(job.id, cancel_requested=True, told=True)
     fal.hold.set()
     if state is JobState.FINISHED:
         house = await build(fal)
     await house.until(job, JobState.CANCELLED)
+    async with asyncio.timeout(60):
+        while house.shown.forgotten != [job.id]:  # no progress is shown any more
+            await asyncio.sleep(0.005)
     assert (house.shown.delivered, house.shown.told) == ([], [])
     assert (await house.store.usage(job.actor)).images_today == 0
 

@@ -54,6 +54,10 @@ HASTY = Pace(
     list_pause_s=0.02,
 )
 
+#: At which boundaries each kind can strike. Only a process that hangs makes a difference between about to send and
+#: sending: there it has looked at the time for the last time.
+STRIKES = {"kill": ("before ", "after "), "lose": ("after ",), "hang": ("before ", "sending ")}
+
 #: Loading the authorities' certificates is half of a start, and nothing here speaks TLS.
 _TLS = ssl.create_default_context()
 
@@ -93,9 +97,7 @@ class Boundaries:
             name, number = here
             if here in these or only not in {None, name}:
                 return False
-            if how == "lose" and (not name.startswith("after ") or name.endswith("COMMIT")):
-                return False
-            if name.startswith("after ") if how == "hang" else name.startswith("sending "):
+            if not name.startswith(STRIKES[how]) or (how == "lose" and name.endswith("COMMIT")):
                 return False
             return crc32(f"{name} {number}".encode()) % share[1] == share[0]
 

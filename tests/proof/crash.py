@@ -139,7 +139,8 @@ async def start_points(
     async with a_world(forks, folder, server=server) as world:
         world.lease_s = LEASE_S
         world.settings["fal"] = {"max_in_flight": 2, **({"reconcile_s": RECONCILE_S} if server is None else {})}
-        while points.quiet < quiet and world.starts < MOST_STARTS:
+        while points.quiet < quiet:
+            assert world.starts < MOST_STARTS, "a smaller share is needed"
             points.note((await _start(world, _aim(points, share), telling_s)).reached)
         points.verdict = await world.verdict()
     return points
