@@ -14,7 +14,8 @@ WORKDIR /easel
 COPY LICENSE ./
 COPY bot bot
 COPY cogs cogs
-RUN /opt/easel/bin/python -m compileall -q bot cogs
+COPY sandbox sandbox
+RUN /opt/easel/bin/python -m compileall -q bot cogs sandbox
 
 ENV PATH=/opt/easel/bin:$PATH \
     PYTHONUNBUFFERED=1 \

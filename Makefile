@@ -21,7 +21,7 @@ setup: ## make .venv with everything for running, testing and checking; start no
 	@sh requirements/install.sh dev
 
 test: setup ## run all tests, in a real browser too (ARGS="-k words" for some)
-	@$(PY) -m tests.browser
+	@$(PY) -m tools.browser
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## lint, format, strict types, import walls
@@ -35,17 +35,17 @@ format: setup ## put the code into the house format
 	$(PY) -m ruff format .
 
 docs: setup ## write config.example.toml and README.md's tables anew from the code
-	$(PY) -m tests.docs
+	$(PY) -m tools.docs
 
 screenshots: setup ## take docs/*.png anew, in a real browser over the sandbox
-	@$(PY) -m tests.browser
-	@$(PY) -m tests.e2e.screenshots
+	@$(PY) -m tools.browser
+	@$(PY) -m tools.screenshots
 
 bench: setup ## measure against a naive bot in the same run (ARGS="--help" for more)
 	@$(PY) -m tests.bench $(ARGS)
 
 soak: setup ## kill the bot 20,000 times, then the bench's crowds: hours (ARGS="--minutes 10" ROUNDS=1 for less)
-	@$(PY) -m tests.proof soak $(ARGS)
+	@$(PY) -m tests.resilience soak $(ARGS)
 	@echo "Runs the bench's crowds of 50, 200 and 1,000 people $(ROUNDS) times over, without the naive bot. Ctrl-C stops it."
 	@round=1; while [ $$round -le $(ROUNDS) ]; do \
 		echo; echo "round $$round of $(ROUNDS)"; \

@@ -85,7 +85,7 @@ def _sandbox(options: argparse.Namespace) -> int:
 
 
 def _start_sandbox(port: int | None = None) -> int:
-    from bot.sandbox.run import main as sandbox
+    from sandbox.run import main as sandbox
 
     return _guarded(sandbox() if port is None else sandbox(port=port))
 
@@ -103,24 +103,24 @@ def _check(options: argparse.Namespace) -> int:
     except SettingsInvalid as error:
         _say("\n".join(f"✗ {line}" for line in error.sentence.splitlines()))
         return FAILED
-    from bot import check
+    from bot.cli import check
 
     return _guarded(check.run(settings, _say))
 
 
 def _health(url: str) -> int:
-    from bot import health
+    from bot.cli import probe
 
     if not url:
         from bot.settings import load_settings
 
-        url = health.url_of(load_settings().web)
-    return health.ask(url, _say)
+        url = probe.url_of(load_settings().web)
+    return probe.ask(url, _say)
 
 
 def _models(options: argparse.Namespace) -> int:
-    from bot import listing
     from bot.catalogue import load
+    from bot.cli import models
     from bot.settings import load_settings
 
     settings = load_settings()
@@ -130,13 +130,13 @@ def _models(options: argparse.Namespace) -> int:
         prices_usd=settings.models.prices_usd,
         has_openai_key=settings.fal.openai_api_key is not None,
     )
-    show = {"text": listing.as_text, "markdown": listing.as_markdown, "json": listing.as_json}[options.format]
+    show = {"text": models.as_text, "markdown": models.as_markdown, "json": models.as_json}[options.format]
     _say(show(catalogue.models))
     return OK
 
 
 def _db(options: argparse.Namespace) -> int:
-    from bot import db
+    from bot.cli import db
     from bot.settings import load_settings
 
     settings = load_settings()

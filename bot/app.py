@@ -16,9 +16,10 @@ from typing import Any
 import aiohttp
 import discord
 
-from bot.calls import is_rate_limit, retry_after_s
 from bot.catalogue import Catalogue, load
-from bot.client import EaselBot, point_discord_at
+from bot.discord.client import EaselBot, point_discord_at
+from bot.discord.http import is_rate_limit, retry_after_s
+from bot.discord.identify_budget import SessionStartLimit, Starts, pause_before_identify
 from bot.errors import (
     DiscordRefused,
     ModelUnavailable,
@@ -28,12 +29,11 @@ from bot.errors import (
     UnknownModel,
 )
 from bot.fal import Fal
+from bot.gc_tuning import give_back_forever
 from bot.jobs.runner import Runner
 from bot.media import Attachments
-from bot.memory import give_back_forever
 from bot.services import Services
 from bot.settings import Settings
-from bot.starts import SessionStartLimit, Starts, pause_before_identify
 from bot.store import Store
 
 log = logging.getLogger(__name__)

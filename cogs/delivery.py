@@ -22,16 +22,17 @@ import aiohttp
 import discord
 from discord.ext import commands
 
-from bot import calls, metrics
-from bot.jobs.events import Fetching, Progress
-from bot.jobs.job import Failure, Job, JobState
-from bot.jobs.ports import PLACE_EDIT_S, Ready, Undeliverable
+from bot import metrics
+from bot.discord import http
+from bot.domain.events import Fetching, Progress
+from bot.domain.job import Failure, Job, JobState
+from bot.domain.ports import PLACE_EDIT_S, Ready, Undeliverable
 from bot.media import fit
 from cogs.ui import cards
 
 if TYPE_CHECKING:
     from bot.catalogue.model import Model
-    from bot.client import EaselBot
+    from bot.discord.client import EaselBot
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ class DiscordDelivery:
             live.shown = text
         except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
             log.debug("progress edit failed", extra={"job": live.job.id, "error": type(error).__name__})
-            rather_not = calls.is_rate_limit(error) or isinstance(error, (discord.NotFound, discord.Forbidden))
+            rather_not = http.is_rate_limit(error) or isinstance(error, (discord.NotFound, discord.Forbidden))
         else:
             rather_not = False
         live.editing = None
@@ -172,7 +173,7 @@ class DiscordDelivery:
         """False when another process shows this job now.
 
         Nobody holds what waits: another process may take it from the queue, and show its end, at any moment. So it is
-        looked at first, and what takes too long after that is given up; see `bot.jobs.ports.PLACE_EDIT_S`. What comes
+        looked at first, and what takes too long after that is given up; see `bot.domain.ports.PLACE_EDIT_S`. What comes
         later all the same, because the process hung in the very moment in which it left, is made good.
         """
         runner, job, began, left = self._bot.services.runner, live.job, time.monotonic(), True
@@ -183,9 +184,9 @@ class DiscordDelivery:
                 if not (allowed_s > 0 if ours_s is not None else await runner.waits(job.id)):
                     return False
                 card = cards.progress_card(job, self._model(job), live.progress, resumed=job.id in self._resumed)
-                with calls.as_progress(until=began + allowed_s):
+                with http.as_progress(until=began + allowed_s):
                     await self._patch_original(job, card)
-        except calls.TooLate:
+        except http.TooLate:
             left = False
             raise
         finally:
@@ -310,9 +311,11 @@ class DiscordDelivery:
                 if error.status < 500 and error.status != 429:
                     log.info("delivery way closed", extra={"job": job.id, "status": error.status, "code": error.code})
                     return False, None
-                reason, asked_s = f"HTTP {error.status}", calls.retry_after_s(error)
-            except discord.RateLimited as error:  # longer than is waited for in place (see bot.client, bot.pacing)
-                if not patient and not isinstance(error, calls.HeldBack):
+                reason, asked_s = f"HTTP {error.status}", http.retry_after_s(error)
+            except (
+                discord.RateLimited
+            ) as error:  # longer than is waited for in place (see bot.discord.client, bot.discord.rate_limits)
+                if not patient and not isinstance(error, http.HeldBack):
                     return False, None
                 reason, asked_s = "rate limit", error.retry_after
             except (aiohttp.ClientError, OSError, TimeoutError) as error:

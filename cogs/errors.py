@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot.calls import is_rate_limit
+from bot.discord.http import is_rate_limit
 from bot.errors import EaselError, StoreDamaged, StoreUnusable
 from bot.logs import incident
 from cogs.ui.text import clean
 
 if TYPE_CHECKING:
-    from bot.client import EaselBot
+    from bot.discord.client import EaselBot
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from cogs.defaults import default_model
-from cogs.reading import Interaction
+from cogs.interaction_data import Interaction
 from cogs.ui import pages
 
 if TYPE_CHECKING:
-    from bot.client import EaselBot
+    from bot.discord.client import EaselBot
 
 
 class HelpCog(commands.Cog, name="help"):

@@ -10,16 +10,16 @@ from discord.app_commands import Choice
 from discord.ext import commands
 
 from bot import catalogue
-from cogs.asking import ask
+from cogs.components import PressesCog
 from cogs.defaults import default_model, offered
-from cogs.presses import PressesCog
-from cogs.reading import Interaction, picture_url
+from cogs.intake import ask
+from cogs.interaction_data import Interaction, picture_url
 from cogs.ui import buttons, modals
 from cogs.ui.completion import choices, model_choices
 
 if TYPE_CHECKING:
     from bot.catalogue.model import Model
-    from bot.client import EaselBot
+    from bot.discord.client import EaselBot
 
 
 class Imagine(commands.Cog, name="imagine"):

@@ -9,12 +9,12 @@ from discord.app_commands import Choice
 from discord.ext import commands
 
 from cogs.defaults import default_model
-from cogs.reading import Interaction
+from cogs.interaction_data import Interaction
 from cogs.ui import pages
 from cogs.ui.completion import model_choices
 
 if TYPE_CHECKING:
-    from bot.client import EaselBot
+    from bot.discord.client import EaselBot
 
 
 class ModelsCog(commands.Cog, name="models"):

@@ -11,15 +11,15 @@ from discord.ext import commands
 
 from bot.errors import Refusal
 from bot.limits import GuildLimits, policy_for
-from cogs import reading
+from cogs import interaction_data
 from cogs.defaults import default_model, offered
-from cogs.reading import Interaction
+from cogs.interaction_data import Interaction
 from cogs.ui import pages
 from cogs.ui.completion import model_choices
 from cogs.ui.text import escape
 
 if TYPE_CHECKING:
-    from bot.client import EaselBot
+    from bot.discord.client import EaselBot
 
 PerHour = app_commands.Range[float, 0.1, 100_000.0]
 AtOnce = app_commands.Range[int, 1, 1000]
@@ -108,7 +108,7 @@ class SettingsCog(
 
     async def _show(self, interaction: Interaction) -> None:
         services = self._services
-        actor = reading.actor_of(interaction)
+        actor = interaction_data.actor_of(interaction)
         preferences = await services.store.preferences(actor.user_id, actor.guild_id)
         model = default_model(services.catalogue, preferences, services.settings.models.default)
         mine = offered(services.catalogue, preferences.user_model)

@@ -8,24 +8,24 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
+from bot.domain.job import LIVE
 from bot.errors import JobUnknown, NotYours
-from bot.jobs.job import LIVE
 from bot.limits import policy_for, standing
-from cogs import reading
-from cogs.reading import Interaction
+from cogs import interaction_data
+from cogs.interaction_data import Interaction
 from cogs.ui import pages
 from cogs.ui.completion import job_choices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bot.client import EaselBot
+    from bot.discord.client import EaselBot
     from bot.services import Services
 
 
 async def show_usage(interaction: Interaction, services: Services) -> None:
     """Answer privately with what the person has left and under way."""
-    actor = reading.actor_of(interaction)
+    actor = interaction_data.actor_of(interaction)
     preferences = await services.store.preferences(actor.user_id, actor.guild_id)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
     left = standing(await services.store.usage(actor), policy, services.clock())
@@ -76,7 +76,7 @@ class UsageCog(commands.Cog, name="usage"):
         if job is None:
             raise JobUnknown
         if job.actor.user_id != interaction.user.id and not (
-            reading.may_moderate(interaction) and job.actor.guild_id == interaction.guild_id
+            interaction_data.may_moderate(interaction) and job.actor.guild_id == interaction.guild_id
         ):
             raise NotYours("cancel it")
         return job.id

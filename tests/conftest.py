@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.browser import SENTENCE, find_chromium
+from tools.browser import SENTENCE, find_chromium
 
 #: Where a skip would hide a missing part of the machine instead of saying so.
 _MUST_RUN = ("browser", "postgres")

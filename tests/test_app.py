@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.sandbox.discord import DiscordStandIn
-from bot.sandbox.discord.wire import sandbox_token
+from sandbox.discord import DiscordStandIn
+from sandbox.discord.wire import sandbox_token
 
 ROOT = Path(__file__).parent.parent
 SOMEBODY_ELSES = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
@@ -73,7 +73,7 @@ async def test_a_bot_that_finds_discord_out_of_reach_waits_and_then_logs_in(tmp_
         discord = DiscordStandIn()
         try:
             await discord.start("127.0.0.1", port)
-            log += await line_with("INFO bot.client: ready", process)
+            log += await line_with("INFO bot.discord.client: ready", process)
         finally:
             process.send_signal(signal.SIGTERM)
             await process.communicate()
@@ -90,7 +90,7 @@ async def test_a_bot_that_finds_only_the_gateway_out_of_reach_waits_too(tmp_path
         async with bot(tmp_path, api.api_url, f"ws://127.0.0.1:{port}/gateway") as process:
             log = await line_with("Attempting a reconnect", process)
             await gateway.start("127.0.0.1", port)
-            log += await line_with("INFO bot.client: ready", process)
+            log += await line_with("INFO bot.discord.client: ready", process)
     finally:
         await gateway.stop()
         await api.stop()
@@ -108,7 +108,7 @@ async def test_a_bot_that_discord_leaves_hardly_any_starts_says_so_and_spends_no
             assert "Discord lets this token start only 20 more sessions and resets it when they are used up" in log[-1]
             assert discord.gateway.identifies == []
             discord.gateway.identify_limit = 1000
-            await line_with("INFO bot.client: ready", process)
+            await line_with("INFO bot.discord.client: ready", process)
     finally:
         await discord.stop()
 

@@ -15,11 +15,11 @@ import pytest
 from discord.ext import commands
 
 from bot.catalogue import load
-from bot.check import NEEDED_PERMISSIONS, examine
-from bot.client import COGS
+from bot.cli.check import NEEDED_PERMISSIONS, examine
+from bot.discord.client import COGS
 from bot.settings import ModelSettings, Settings, example_toml, load_settings
-from tests import docs
-from tests.proof.__main__ import PROOFS
+from tests.resilience.__main__ import PROOFS
+from tools import docs
 
 ROOT = docs.ROOT
 README = (ROOT / "README.md").read_text("utf-8")
@@ -147,7 +147,8 @@ def test_every_wanted_package_is_locked() -> None:
 
 
 def test_everything_importable_is_importable_without_a_network_or_a_token() -> None:
-    code = "import bot.app, bot.check, bot.client, bot.db, json, sys; print(json.dumps(sorted(sys.modules)))"
+    modules = "bot.app, bot.cli.check, bot.cli.db, bot.discord.client"
+    code = f"import {modules}, json, sys; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert "cogs" not in json.loads(done.stdout)

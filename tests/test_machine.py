@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import find_chromium
+from tools.browser import find_chromium
 
 ROOT = Path(__file__).parent.parent
 

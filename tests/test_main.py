@@ -15,7 +15,7 @@ import bot.__main__
 import bot.app
 from bot.errors import DiscordRefused
 from bot.settings import Settings
-from bot.store.trouble import told
+from bot.store.driver_errors import told
 from tests.store.makers import somebody_else
 
 ROOT = Path(__file__).parent.parent
@@ -225,7 +225,7 @@ def test_when_nobody_reads_on_it_ends_quietly(tmp_path: Path, command: tuple[str
         os.close(writing)
 
     assert done.returncode == 0
-    assert [line for line in done.stderr.splitlines() if "WARNING bot.store.care" not in line] == []
+    assert [line for line in done.stderr.splitlines() if "WARNING bot.store.integrity" not in line] == []
 
 
 def test_a_connection_that_breaks_is_no_reader_that_is_gone(
@@ -314,7 +314,7 @@ def test_a_backup_under_an_impossible_name_ends_with_a_sentence(
 def test_a_backup_into_a_folder_that_becomes_read_only_meanwhile_ends_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("bot.db.may_write", lambda _: True)
+    monkeypatch.setattr("bot.cli.db.may_write", lambda _: True)
     with somebody_else() as folder:
         monkeypatch.chdir(folder)
         easel("db", "upgrade")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bot.catalogue.arguments import arguments, input_pictures, picture_options, with_pictures
-from bot.catalogue.complete import option_completions, size_choices, style_choices
+from bot.catalogue.autocomplete import option_completions, size_choices, style_choices
+from bot.catalogue.descriptions import describe_option, value_text
 from bot.catalogue.load import load
 from bot.catalogue.model import (
     FRIENDLY,
@@ -18,11 +19,10 @@ from bot.catalogue.model import (
     Retired,
     Rule,
 )
-from bot.catalogue.offer import Catalogue
 from bot.catalogue.parse import parse, with_prompt, with_seed
-from bot.catalogue.phrases import describe_option, value_text
 from bot.catalogue.prices import price_text, usd_text
-from bot.catalogue.stored import order_from_json, order_to_json
+from bot.catalogue.registry import Catalogue
+from bot.catalogue.serialization import order_from_json, order_to_json
 
 __all__ = [
     "FRIENDLY",

@@ -14,10 +14,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.catalogue import sizes
+from bot.catalogue.descriptions import allowed
 from bot.catalogue.model import Json, Kind, Option
-from bot.catalogue.phrases import allowed
-from bot.catalogue.prompts import nothing_to_paint, unsendable
-from bot.catalogue.refuse import close, listed, refuse, refuse_with
+from bot.catalogue.prompt_checks import nothing_to_paint, unsendable
+from bot.catalogue.rejections import close, listed, refuse, refuse_with
 from bot.errors import InvalidOption
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")

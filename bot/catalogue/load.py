@@ -20,8 +20,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from bot.catalogue.kinds import parse_value
 from bot.catalogue.model import HELD, Kind, Model, Option, Output, Price, Retired, Rule
-from bot.catalogue.offer import Catalogue
-from bot.catalogue.refuse import close, listed
+from bot.catalogue.registry import Catalogue
+from bot.catalogue.rejections import close, listed
 from bot.errors import InvalidOption, SettingsInvalid
 
 OWN_FOLDER: Final = Path(__file__).parent / "models"

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Final
 
+from bot.catalogue.descriptions import allowed, value_text
 from bot.catalogue.kinds import Attachment, parse_value
 from bot.catalogue.model import Json, Kind, Model, Option, Order, Rule
-from bot.catalogue.pairs import plain_key, read_pairs
-from bot.catalogue.phrases import allowed, value_text
+from bot.catalogue.option_syntax import plain_key, read_pairs
 from bot.catalogue.prices import images_of, order_cost_usd, order_size
-from bot.catalogue.refuse import listed, no_such_option, refuse, refuse_with, shown
+from bot.catalogue.rejections import listed, no_such_option, refuse, refuse_with, shown
 from bot.errors import InvalidOption
 
 #: What a friendly name means to a model without such an option: a value that changes nothing is let through.

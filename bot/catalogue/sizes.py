@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from bot.catalogue.model import Json, Option
-from bot.catalogue.refuse import listed, refuse
+from bot.catalogue.rejections import listed, refuse
 
 #: fal's preset names in pixels, the same on every model that knows them.
 PRESETS_PX: Final[Mapping[str, tuple[int, int]]] = {

@@ -19,11 +19,11 @@ progress.py   percent and steps out of log lines
 from __future__ import annotations
 
 from bot.fal.client import CancelAnswer, Fal
-from bot.fal.found import FoundRequest, matches
-from bot.fal.lists import PartOfList
-from bot.fal.pace import Pace
 from bot.fal.progress import Painted, read_progress
+from bot.fal.request_list import FoundRequest, matches
+from bot.fal.request_lookup import PartOfList
 from bot.fal.statuses import Completed, Status, Waiting, Working
+from bot.fal.timings import Pace
 
 __all__ = [
     "CancelAnswer",

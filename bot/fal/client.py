@@ -19,6 +19,7 @@ from yarl import URL
 
 from bot import metrics
 from bot.catalogue.model import Json, Model
+from bot.domain.job import FalRequest, RemotePicture, Result
 from bot.errors import (
     AnswerLost,
     FalBroken,
@@ -27,17 +28,16 @@ from bot.errors import (
     ResultUnusable,
 )
 from bot.fal.failures import Served, failure_of
-from bot.fal.found import FoundRequest
 from bot.fal.http import NETWORK_ERRORS, RESULT_BYTES, STATUS_BYTES, Answer, read_answer
-from bot.fal.lists import Lists
 from bot.fal.origins import REQUEST_ID, Origins, fal_client_pointed, resolve
-from bot.fal.pace import Pace
 from bot.fal.poller import Poller
+from bot.fal.request_list import FoundRequest
+from bot.fal.request_lookup import Lists
 from bot.fal.results import read_result
+from bot.fal.status_watcher import Watcher
 from bot.fal.statuses import Status
+from bot.fal.timings import Pace
 from bot.fal.uploads import Uploader
-from bot.fal.watching import Watcher
-from bot.jobs.job import FalRequest, RemotePicture, Result
 from bot.media.fetch import BadAddress, BadStatus, TooLarge, decode_data_uri, get_capped
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import fal_client.client
 from yarl import URL
 
-from bot.jobs.job import FalRequest
+from bot.domain.job import FalRequest
 from bot.media.fetch import is_loopback
 
 #: Hosts of fal's own that may see the key (fal_client's backup domain among them).

@@ -17,7 +17,7 @@ from itertools import count
 
 from bot.errors import FalUnreachable
 from bot.fal.http import Answer
-from bot.fal.pace import Pace
+from bot.fal.timings import Pace
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from bot.catalogue.model import Json
+from bot.domain.job import RemotePicture, Result
 from bot.errors import ResultUnusable
-from bot.jobs.job import RemotePicture, Result
 
 #: No order yields more; a longer list is not trusted.
 _MAX_PICTURES = 64

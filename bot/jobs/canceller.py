@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from bot.domain.job import Job, JobState
+from bot.domain.ports import CancelOutcome
 from bot.errors import EaselError, FalBroken, FalUnreachable
 from bot.fal import CancelAnswer, Fal
-from bot.jobs.desk import Desk, now_s
-from bot.jobs.job import Job, JobState
-from bot.jobs.places import Places
-from bot.jobs.ports import CancelOutcome
+from bot.jobs.context import Desk, now_s
+from bot.jobs.queue_positions import Places
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.watcher import Watcher
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection
 from functools import partial
 
 from bot import metrics
+from bot.domain.job import TERMINAL, Job
 from bot.errors import EaselError
-from bot.jobs.desk import Desk, now_s
-from bot.jobs.job import TERMINAL, Job
+from bot.jobs.context import Desk, now_s
 
 log = logging.getLogger(__name__)
 

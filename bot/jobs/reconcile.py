@@ -19,9 +19,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.catalogue.model import Json
+from bot.domain.job import FalRequest, Job
 from bot.errors import EaselError, PaintingFailed
 from bot.fal import FoundRequest, PartOfList, matches
-from bot.jobs.job import FalRequest, Job
 
 log = logging.getLogger(__name__)
 

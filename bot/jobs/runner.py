@@ -21,20 +21,20 @@ from functools import partial
 
 from bot import metrics
 from bot.catalogue import Catalogue
+from bot.domain.job import Failure, Job, JobState, NewJob, Result
+from bot.domain.ports import CancelOutcome, Delivery, Inputs
 from bot.errors import EaselError, Overloaded, PaintingFailed, Refusal, StoreUnusable
 from bot.fal import Fal
-from bot.jobs.absence import Absence
-from bot.jobs.answers import UNANSWERED, FirstAnswers
 from bot.jobs.canceller import CANCEL_ELSEWHERE_S, Canceller
-from bot.jobs.courier import Courier
-from bot.jobs.desk import Desk
-from bot.jobs.job import Failure, Job, JobState, NewJob, Result
+from bot.jobs.context import Desk
+from bot.jobs.delivery_pipeline import Courier
+from bot.jobs.downtime import Absence
+from bot.jobs.initial_response import UNANSWERED, FirstAnswers
 from bot.jobs.leases import LEASE_S, Leases
-from bot.jobs.places import Places
-from bot.jobs.ports import CancelOutcome, Delivery, Inputs
+from bot.jobs.queue_positions import Places
+from bot.jobs.queue_status import Caps, Why
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.submitter import Submitter
-from bot.jobs.waiting import Caps, Why
 from bot.jobs.watcher import Watcher
 from bot.limits import Policy, Refused
 from bot.logs import incident

@@ -13,16 +13,16 @@ from datetime import timedelta
 from bot import metrics
 from bot.catalogue import arguments, picture_options, with_pictures
 from bot.catalogue.model import Json, Kind, Model, Order
+from bot.domain.events import AnswerMissing, FalAway
+from bot.domain.job import FalRequest, Job, JobState
+from bot.domain.ports import AnswerLostForGood, Inputs
 from bot.errors import AnswerLost, FalBroken, FalUnreachable
 from bot.fal import Fal
-from bot.jobs.answers import FirstAnswers
+from bot.jobs.adaptive_semaphore import Gate
 from bot.jobs.canceller import Canceller
-from bot.jobs.desk import Desk, now_s
-from bot.jobs.events import AnswerMissing, FalAway
-from bot.jobs.gate import Gate
-from bot.jobs.job import FalRequest, Job, JobState
+from bot.jobs.context import Desk, now_s
+from bot.jobs.initial_response import FirstAnswers
 from bot.jobs.leases import Leases
-from bot.jobs.ports import AnswerLostForGood, Inputs
 from bot.jobs.reconcile import Reconciler
 from bot.media import Picture, mask_matches
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.catalogue.model import Model
+from bot.domain.events import FalAway, Painting, Progress, WaitingAtFal
+from bot.domain.job import Job
 from bot.errors import EaselError, PaintingTimedOut
 from bot.fal import Completed, Fal, Waiting, Working, read_progress
-from bot.jobs.callbacks import Callbacks
-from bot.jobs.desk import Desk, now_s
-from bot.jobs.events import FalAway, Painting, Progress, WaitingAtFal
-from bot.jobs.job import Job
+from bot.jobs.context import Desk, now_s
+from bot.jobs.queue_status import AtFal
 from bot.jobs.reconcile import Reconciler
-from bot.jobs.waiting import AtFal
+from bot.jobs.webhook_monitor import Callbacks
 
 #: Weight of the newest painting in the expected time of its model.
 LEARNING_RATE = 0.3

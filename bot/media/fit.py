@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bot.errors import ResultUnusable
+from bot.media.image_thread import in_workshop
 from bot.media.picture import Picture, inspect
-from bot.media.workshop import in_workshop
 
 if TYPE_CHECKING:
     from PIL import Image

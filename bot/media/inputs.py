@@ -15,9 +15,9 @@ from yarl import URL
 from bot.errors import BadPicture, ResultUnusable
 from bot.media.fetch import BadAddress, BadStatus, TooLarge, get_capped
 from bot.media.fit import open_upright
-from bot.media.notes import has_notes
+from bot.media.image_thread import in_workshop
+from bot.media.metadata import has_notes
 from bot.media.picture import Picture, inspect
-from bot.media.workshop import in_workshop
 
 DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 #: fal's own helpers read 50 MiB at most; no model gains by more than this.

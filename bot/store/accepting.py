@@ -9,17 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, or_, select
 
+from bot.domain.job import Job, NewJob
 from bot.errors import Overloaded
-from bot.jobs.job import Job, NewJob
 from bot.limits import Allowed, Policy, Refused, Usage, capped, decide
-from bot.store.books import Books, Count, counts_of
+from bot.store.claiming import EXACT_AT_ONCE, EXACT_PLACES, Crowds, places, waiting_jobs
 from bot.store.dialect import now_in, upsert
+from bot.store.fair_queue import Key, Lines, flow_of
 from bot.store.outcomes import Accepted, Duplicate
-from bot.store.queue import EXACT_AT_ONCE, EXACT_PLACES, Crowds, places, waiting_jobs
 from bot.store.rows import job_columns, job_from, queued_job
 from bot.store.tables import balances, jobs, ledger, pacing
 from bot.store.times import day_of, span_us, to_us
-from bot.store.turns import Key, Lines, flow_of
+from bot.store.usage import Books, Count, counts_of
 
 Answer = Accepted | Refused | Duplicate
 

@@ -15,11 +15,11 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.errors import StoreUnusable
-from bot.store.trouble import DRIVER_ERRORS, passing, told
+from bot.store.driver_errors import DRIVER_ERRORS, passing, told
 
 T = TypeVar("T")
 
-#: Whoever holds a lock for longer makes a write fail; what must not be lost is tried again (see bot.jobs.desk).
+#: Whoever holds a lock for longer makes a write fail; what must not be lost is tried again (see bot.jobs.context).
 _BUSY_TIMEOUT_S = 5
 _READERS = 2
 _POSTGRES_CONNECTIONS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.jobs.job import Actor, Job
+from bot.domain.job import Actor, Job
 from bot.limits import Allowed, GuildLimits
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from bot.catalogue import Json, Order, order_from_json, order_to_json
-from bot.jobs.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
+from bot.domain.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
 from bot.store.times import from_us, maybe_from_us, to_us
 
 log = logging.getLogger(__name__)

@@ -14,22 +14,22 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
+from bot.domain.job import LIVE, Actor, Failure, FalRequest, Job, JobState, NewJob, Result
 from bot.errors import StoreUnusable
-from bot.jobs.job import LIVE, Actor, Failure, FalRequest, Job, JobState, NewJob, Result
 from bot.limits import GuildLimits, Policy, Refused, Usage
-from bot.store import care, choices, schema, upkeep
+from bot.store import integrity, preferences, retention, schema_version
 from bot.store.accepting import Accepting, Ask
-from bot.store.books import Books
+from bot.store.claiming import AskClaim, AskPlace, Claiming, full, place, places
 from bot.store.database import Database, parse_url
-from bot.store.leases import AskAdopt, AskKeep, Leasing
-from bot.store.moving import Again, Move, Moving, Note, Sending, check_move, check_submitting
+from bot.store.fair_queue import QUEUED, recount
+from bot.store.lease_queries import AskAdopt, AskKeep, Leasing
 from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Full, Place, Preferences
-from bot.store.queue import AskClaim, AskPlace, Claiming, full, place, places
-from bot.store.recent import TRUSTED_S, RecentChoices
+from bot.store.preferences_cache import TRUSTED_S, RecentChoices
 from bot.store.rows import failure_json, readable, request_json, result_json
 from bot.store.tables import jobs
 from bot.store.times import day_of, maybe_us, to_us, utcnow
-from bot.store.turns import QUEUED, recount
+from bot.store.transitions import Again, Move, Moving, Note, Sending, check_move, check_submitting
+from bot.store.usage import Books
 from bot.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -116,25 +116,25 @@ class Store:
 
     async def _prepare(self) -> None:
         if not self._database.exclusive:
-            revision = await self._database.read(schema.revision_of)
-            schema.check_revision(revision)
-            if revision != schema.HEAD:
+            revision = await self._database.read(schema_version.revision_of)
+            schema_version.check_revision(revision)
+            if revision != schema_version.HEAD:
                 raise StoreUnusable(
                     f"The database {self._database.place} is empty or older than this Easel. "
                     "Start the bot once: it brings the database forward by itself."
                 )
             return
-        await care.look_at(self._database)
-        await self._database.write(schema.migrate)
+        await integrity.look_at(self._database)
+        await self._database.write(schema_version.migrate)
         # A first write shows a read-only file or a full disk now, not when the first person asks for a picture.
         await self._database.write(self._note_start)
         self._writer.start()
 
     def _note_start(self, connection: Connection) -> None:
         now = self._clock()
-        choices.write_meta(connection, "opened_at", now.isoformat())
-        choices.write_meta(connection, care.IN_USE, "1")
-        upkeep.blank_dead_tokens(connection, to_us(now))
+        preferences.write_meta(connection, "opened_at", now.isoformat())
+        preferences.write_meta(connection, integrity.IN_USE, "1")
+        retention.blank_dead_tokens(connection, to_us(now))
         recount(connection)
 
     @property
@@ -154,7 +154,7 @@ class Store:
 
     async def _note_end(self) -> None:
         try:
-            await self.set_meta(care.IN_USE, "0")
+            await self.set_meta(integrity.IN_USE, "0")
         except StoreUnusable as error:  # the next start takes a closer look at the file; nothing else depends on it
             log.warning("the database can't be closed in good order", extra={"reason": error.sentence})
 
@@ -417,72 +417,72 @@ class Store:
     async def set_user_model(self, user_id: int, endpoint: str | None) -> None:
         """A person's own default model; None forgets it."""
         with self._recent.changing(("u", user_id)):
-            await self._write(partial(choices.set_user_model, user_id=user_id, endpoint=endpoint))
+            await self._write(partial(preferences.set_user_model, user_id=user_id, endpoint=endpoint))
 
     async def set_guild_model(self, guild_id: int, endpoint: str | None) -> None:
         """A server's default model; None forgets it."""
         with self._recent.changing(("g", guild_id)):
-            await self._write(partial(choices.set_guild, guild_id=guild_id, column="model", value=endpoint))
+            await self._write(partial(preferences.set_guild, guild_id=guild_id, column="model", value=endpoint))
 
     async def set_guild_limits(self, guild_id: int, limits: GuildLimits | None) -> None:
         """A server's own limits; None goes back to the operator's."""
         value = None if limits is None else json.dumps(limits.to_json())
         with self._recent.changing(("g", guild_id)):
-            await self._write(partial(choices.set_guild, guild_id=guild_id, column="limits_json", value=value))
+            await self._write(partial(preferences.set_guild, guild_id=guild_id, column="limits_json", value=value))
 
     async def durations(self) -> dict[str, float]:
         """Median seconds of recent paintings, by endpoint."""
-        return await self._database.read(choices.median_durations)
+        return await self._database.read(preferences.median_durations)
 
     async def record_duration(self, endpoint: str, seconds: float) -> None:
         """Learn how long a painting took."""
-        await self._write(partial(choices.record_duration, endpoint=endpoint, seconds=seconds))
+        await self._write(partial(preferences.record_duration, endpoint=endpoint, seconds=seconds))
 
     async def meta(self, key: str) -> str | None:
         """One of the odds and ends."""
-        return await self._database.read(partial(choices.read_meta, key=key))
+        return await self._database.read(partial(preferences.read_meta, key=key))
 
     async def set_meta(self, key: str, value: str) -> None:
         """Keep one of the odds and ends (key at most 64 characters)."""
-        await self._write(partial(choices.write_meta, key=key, value=value))
+        await self._write(partial(preferences.write_meta, key=key, value=value))
 
     async def first_meta(self, key: str, value: str) -> str:
         """Keep one of the odds and ends unless there is one; what holds now, whoever was quicker."""
-        return await self._write(partial(choices.first_meta, key=key, value=value))
+        return await self._write(partial(preferences.first_meta, key=key, value=value))
 
     # ------------------------------------------------------------------ deletion and inspection
 
     async def erase_user(self, user_id: int) -> Erased:
         """Really delete somebody's jobs, prompts, preferences and pace. Cancel their live jobs first: those stay."""
         with self._recent.changing(("u", user_id)):
-            erased = await self._write(partial(upkeep.erase_user, user_id=user_id, now_us=to_us(self._clock())))
+            erased = await self._write(partial(retention.erase_user, user_id=user_id, now_us=to_us(self._clock())))
         if erased.jobs or erased.other:
             await self._scrub(most_bytes=_MOST_BYTES_AT_ONCE)
         return erased
 
     async def delete_job(self, job_id: str) -> bool:
         """Really delete the content of a job that is over; False when it is not, or there is nothing left."""
-        deleted = await self._write(partial(upkeep.delete_job, job_id=job_id))
+        deleted = await self._write(partial(retention.delete_job, job_id=job_id))
         if deleted:
             await self._checkpoint()
         return deleted
 
     async def purge(self, before: datetime) -> int:
         """Delete jobs that ended before a moment, and rewrite the file if anything was deleted since; how many jobs."""
-        gone = await self._write(partial(upkeep.purge, before_us=to_us(before), now_us=to_us(self._clock())))
-        if await self.meta(upkeep.SCRUB_DUE) == "1":
+        gone = await self._write(partial(retention.purge, before_us=to_us(before), now_us=to_us(self._clock())))
+        if await self.meta(retention.SCRUB_DUE) == "1":
             await self._scrub(most_bytes=None)
         return gone
 
     async def check(self) -> list[str]:
         """What is wrong with the database, a sentence each; empty when all is well."""
         try:
-            revision = await self._database.read(schema.revision_of)
-            schema.check_revision(revision)
-            missing = await self._database.read(upkeep.tables_missing)
+            revision = await self._database.read(schema_version.revision_of)
+            schema_version.check_revision(revision)
+            missing = await self._database.read(retention.tables_missing)
             if missing:
                 return [f"Tables are missing: {', '.join(missing)}. Restore a backup."]
-            return await self._database.read(upkeep.problems)
+            return await self._database.read(retention.problems)
         except StoreUnusable as error:
             return [error.sentence]
 
@@ -494,13 +494,13 @@ class Store:
         """
         path = self._database.path
         if path is None or most_bytes is None or path.stat().st_size <= most_bytes:
-            await self.set_meta(upkeep.SCRUB_DUE, "0")
+            await self.set_meta(retention.SCRUB_DUE, "0")
             try:
                 await self._database.outside_transaction(_VACUUM_TABLES if path is None else _VACUUM_FILE)
             except StoreUnusable as error:
                 # The deletion is committed all the same; rewriting needs room for a second copy.
                 log.warning("deleted content is not scrubbed yet", extra={"reason": error.sentence})
-                await self.set_meta(upkeep.SCRUB_DUE, "1")
+                await self.set_meta(retention.SCRUB_DUE, "1")
         await self._checkpoint()
 
     async def _checkpoint(self) -> None:

@@ -28,7 +28,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bot import metrics
-from bot.web.keys import KeyRing
+from bot.web.jwks import KeyRing
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ import discord
 from cogs import errors
 
 if TYPE_CHECKING:
-    from bot.client import EaselBot
+    from bot.discord.client import EaselBot
 
 #: What a subject may be: a job id, a model's key, or `-` for none.
 _SUBJECT = r"(?P<subject>[0-9A-Za-z_.-]{1,64})"

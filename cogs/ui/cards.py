@@ -16,8 +16,17 @@ from typing import Any, assert_never
 import discord
 
 from bot.catalogue.model import FRIENDLY, Json, Kind, Model, Option, Order, Output, Price
-from bot.jobs.events import AnswerMissing, FalAway, Fetching, Painting, Progress, Restarting, WaitingAtFal, WaitingHere
-from bot.jobs.job import Failure, Job
+from bot.domain.events import (
+    AnswerMissing,
+    FalAway,
+    Fetching,
+    Painting,
+    Progress,
+    Restarting,
+    WaitingAtFal,
+    WaitingHere,
+)
+from bot.domain.job import Failure, Job
 from cogs.ui import text
 from cogs.ui.buttons import Verb, button, custom_id, row
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from discord.app_commands import Choice
 
 from bot.catalogue.model import Model
-from bot.jobs.job import Job
+from bot.domain.job import Job
 from cogs.ui import text
 
 MOST = 25

@@ -16,7 +16,7 @@ from typing import Any
 import discord
 
 from bot.catalogue.model import Kind, Model
-from bot.jobs.job import Job
+from bot.domain.job import Job
 from cogs.ui import text
 
 #: The most a modal's text field takes.

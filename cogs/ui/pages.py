@@ -10,7 +10,7 @@ import discord
 
 from bot.catalogue import describe_option, price_text
 from bot.catalogue.model import Model, Option
-from bot.jobs.job import Job, JobState
+from bot.domain.job import Job, JobState
 from bot.limits import GuildLimits, Policy, Standing
 from cogs.ui import text
 from cogs.ui.buttons import MenuVerb, Verb, button, menu, row

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bot.jobs.job import MOVES, Job, JobState
+from bot.domain.job import MOVES, Job, JobState
 from bot.store import Accepted, Store, writer
 from tests.store.makers import REQUEST, WIDE, new_job, result
 

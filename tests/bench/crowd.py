@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from bot.sandbox.discord import DiscordStandIn
-from bot.sandbox.discord.interactions import InteractionRecord, NotAnswered
-from bot.sandbox.fal import FalStandIn
+from sandbox.discord import DiscordStandIn
+from sandbox.discord.interactions import InteractionRecord, NotAnswered
+from sandbox.fal import FalStandIn
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:

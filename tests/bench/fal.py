@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from bot.__main__ import _loop_factory
-from bot.sandbox.fal import FalStandIn
+from sandbox.fal import FalStandIn
 from tests.bench.crowd import say
 
 #: As many as a bench may want, and a few more.

@@ -15,8 +15,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from bot.sandbox.discord.interactions import InteractionRecord
-from bot.sandbox.fal.records import Job
+from sandbox.discord.interactions import InteractionRecord
+from sandbox.fal.jobs import Job
 from tests.bench.crowd import Crowd, quantile
 
 #: Paintings that end within a tenth of a second.

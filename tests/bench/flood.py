@@ -15,8 +15,8 @@ import time
 from typing import Any
 
 from bot.__main__ import _loop_factory
-from bot.sandbox.discord import DiscordStandIn
-from bot.sandbox.discord.interactions import InteractionRecord
+from sandbox.discord import DiscordStandIn
+from sandbox.discord.interactions import InteractionRecord
 from tests.bench.crowd import quantile, say
 
 #: People who share the requests of a flood.

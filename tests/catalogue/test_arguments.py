@@ -6,8 +6,8 @@ import pytest
 
 from bot.catalogue import Catalogue, arguments, input_pictures, picture_options, with_pictures
 from bot.errors import ModelUnavailable
-from tests.catalogue.asking import order
 from tests.catalogue.facts import FACTS, faults
+from tests.catalogue.parsing import order
 
 
 @pytest.mark.parametrize("endpoint", FACTS)

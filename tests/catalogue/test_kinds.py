@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from bot.catalogue import Catalogue, Kind
+from bot.catalogue.descriptions import allowed, describe_option
 from bot.catalogue.kinds import (
     CONTROLNET_MEMBERS,
     CONTROLNET_REQUIRED,
@@ -14,11 +15,10 @@ from bot.catalogue.kinds import (
     parse_value,
 )
 from bot.catalogue.model import Option
-from bot.catalogue.phrases import allowed, describe_option
 from bot.catalogue.sizes import PRESETS_PX
 from bot.errors import InvalidOption
-from tests.catalogue.asking import each, given, refused
 from tests.catalogue.facts import NESTED
+from tests.catalogue.parsing import each, given, refused
 
 
 def _option(catalogue: Catalogue, key: str, name: str) -> Option:

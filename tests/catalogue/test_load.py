@@ -9,7 +9,7 @@ import pytest
 
 from bot.catalogue import Kind, arguments, load, parse
 from bot.errors import SettingsInvalid
-from tests.catalogue.asking import each
+from tests.catalogue.parsing import each
 
 GOOD = """
 endpoint = "fal-ai/fancy/v1"

@@ -6,7 +6,7 @@ import pytest
 
 from bot.catalogue import Catalogue, with_prompt, with_seed
 from bot.errors import InvalidOption
-from tests.catalogue.asking import each, given, order, refused
+from tests.catalogue.parsing import each, given, order, refused
 
 
 def test_an_order_carries_what_was_given_and_the_documents_defaults(catalogue: Catalogue) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.catalogue import Catalogue, load, price_text
-from tests.catalogue.asking import each, order
+from tests.catalogue.parsing import each, order
 
 
 @each(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bot.catalogue import Kind, Model, Option, arguments, load, order_from_json, order_to_json, parse, with_prompt
 from bot.catalogue.model import FRIENDLY, HELD
 from bot.errors import Refusal
-from tests.catalogue.asking import NEEDS
 from tests.catalogue.facts import QUICK, faults
+from tests.catalogue.parsing import NEEDS
 
 CATALOGUE = load(has_openai_key=True)
 MODELS = st.sampled_from(CATALOGUE.models)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from bot.catalogue import Catalogue, size_choices
-from tests.catalogue.asking import each, given, order, refused
+from tests.catalogue.parsing import each, given, order, refused
 
 _PRESET_MODELS = [
     "flux-schnell",

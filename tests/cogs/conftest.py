@@ -14,9 +14,9 @@ import discord
 import pytest
 
 from bot.catalogue import load
-from bot.client import EaselBot
-from bot.jobs.job import Job, JobState, NewJob
-from bot.jobs.ports import CancelOutcome
+from bot.discord.client import EaselBot
+from bot.domain.job import Job, JobState, NewJob
+from bot.domain.ports import CancelOutcome
 from bot.jobs.runner import Runner
 from bot.limits import Policy, Refused
 from bot.services import Services

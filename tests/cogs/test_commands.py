@@ -8,8 +8,8 @@ import discord
 import pytest
 
 from bot.catalogue import load
-from bot.jobs.events import WaitingHere
-from bot.jobs.job import JobState
+from bot.domain.events import WaitingHere
+from bot.domain.job import JobState
 from bot.limits import GuildLimits
 from bot.settings import Tier
 from cogs.ui import cards, pages
@@ -164,7 +164,7 @@ async def test_an_answer_that_came_too_late_starts_nothing(stage: Stage) -> None
 
 async def test_an_answer_lost_on_the_way_starts_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Discord can't be asked for as long as the token lives."""
-    monkeypatch.setattr("cogs.asking.LOOK_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("cogs.intake.LOOK_PAUSES_S", (0.0, 0.0))
     await failing_imagine(stage, OSError("reset"))
     assert len(stage.runner.lost) == 1
 
@@ -188,7 +188,7 @@ async def test_an_earlier_answer_counts_only_if_it_shows_this_job(
     ours: bool, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refusal by an earlier delivery of the same event, perhaps to another process, stays the answer."""
-    monkeypatch.setattr("cogs.asking.new_job_id", lambda *_: "job0000001")
+    monkeypatch.setattr("cogs.intake.new_job_id", lambda *_: "job0000001")
     button = discord.Button(
         {"type": 2, "style": 2, "custom_id": f"easel:cancel:{'job0000001' if ours else 'job0000002'}"}
     )

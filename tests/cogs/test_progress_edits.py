@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.catalogue import load
-from bot.jobs.events import WaitingHere
+from bot.domain.events import WaitingHere
 from cogs.delivery import DiscordDelivery
 from tests.cogs.values import a_job
 

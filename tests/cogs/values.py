@@ -11,7 +11,7 @@ from typing import Any
 import discord
 
 from bot.catalogue.model import Json, Kind, Model, Option, Order, Output, Price
-from bot.jobs.job import Actor, Job, JobState, Reply
+from bot.domain.job import Actor, Job, JobState, Reply
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 Obj = dict[str, Any]
 
-PAGE = Path(__file__).resolve().parents[2] / "bot" / "sandbox" / "page"
+PAGE = Path(__file__).resolve().parents[2] / "sandbox" / "page"
 GUILD = "1204105100330106880"
 BOT: Obj = {"id": "1204104999880728576", "username": "Easel", "global_name": None, "bot": True}
 ADA: Obj = {"id": "1204106000004194304", "username": "ada", "global_name": "Ada"}

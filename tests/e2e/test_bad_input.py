@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from bot.sandbox.discord import Message
-from tests.e2e.place import Place, a_picture, a_place
+from sandbox.discord import Message
+from tests.e2e.sandbox_driver import Place, a_picture, a_place
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

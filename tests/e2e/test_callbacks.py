@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.e2e.place import Child, Place, a_childs_place
+from tests.e2e.sandbox_driver import Child, Place, a_childs_place
 
 
 def a_free_port() -> int:

@@ -16,9 +16,9 @@ from PIL import Image
 from pydantic import SecretStr
 
 from bot.app import run
-from bot.sandbox.discord import DiscordStandIn, InteractionRecord, Message
-from bot.sandbox.fal import FalStandIn
 from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier
+from sandbox.discord import DiscordStandIn, InteractionRecord, Message
+from sandbox.fal import FalStandIn
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from bot.jobs.job import JobState
-from bot.sandbox.discord import Message
-from bot.sandbox.discord.world import PATRON_ROLE_ID
+from bot.domain.job import JobState
 from bot.settings import LimitSettings, Tier
-from tests.e2e.place import Easel, Place, a_place
+from sandbox.discord import Message
+from sandbox.discord.world import PATRON_ROLE_ID
+from tests.e2e.sandbox_driver import Easel, Place, a_place
 
 WHEN = re.compile(r"<t:(\d+):R>")
 GENEROUS = {"images_per_hour": 10_000, "burst_images": 1000, "images_per_day": 10_000, "concurrent_jobs": 50}

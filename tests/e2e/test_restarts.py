@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.jobs.job import JobState
-from bot.sandbox.discord import InteractionRecord
-from bot.sandbox.fal.records import Status
-from tests.e2e.place import Child, Easel, Place, a_childs_place
+from bot.domain.job import JobState
+from sandbox.discord import InteractionRecord
+from sandbox.fal.jobs import Status
+from tests.e2e.sandbox_driver import Child, Easel, Place, a_childs_place
 
 INVALID_TOKEN = 50027
 UNKNOWN_MESSAGE = 10008

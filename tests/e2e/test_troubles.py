@@ -16,13 +16,13 @@ import pytest_asyncio
 from aiohttp import web
 from PIL import Image
 
-from bot.jobs import desk, submitter
-from bot.jobs.job import JobState
-from bot.sandbox.discord import InteractionRecord, Message
-from bot.sandbox.fal.files import StoredFile
-from bot.sandbox.fal.records import Answer, Job, Status
+from bot.domain.job import JobState
+from bot.jobs import context, submitter
 from cogs import delivery
-from tests.e2e.place import PROMPT, Easel, Place, a_picture, a_place
+from sandbox.discord import InteractionRecord, Message
+from sandbox.fal.files import StoredFile
+from sandbox.fal.jobs import Answer, Job, Status
+from tests.e2e.sandbox_driver import PROMPT, Easel, Place, a_picture, a_place
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -35,7 +35,7 @@ TOO_LARGE = 40005
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(submitter, "UNREACHABLE_PAUSES_S", (0.01,) * 200)
-        patch.setattr(desk, "PATIENCE_PAUSES_S", (0.01,) * 200)
+        patch.setattr(context, "PATIENCE_PAUSES_S", (0.01,) * 200)
         patch.setattr(delivery, "RETRY_PAUSES_S", (0.01,) * 20)
         async with a_place(tmp_path_factory.mktemp("bot")) as made:
             yield made
@@ -151,7 +151,7 @@ ENDS = {
 async def test_every_end_at_fal_is_a_plain_sentence_and_costs_no_quota(
     place: Place, monkeypatch: pytest.MonkeyPatch, answer: Answer, says: str
 ) -> None:
-    monkeypatch.setattr(desk, "PATIENCE_PAUSES_S", (0.01, 0.01))
+    monkeypatch.setattr(context, "PATIENCE_PAUSES_S", (0.01, 0.01))
     vars(place.fal.queue)["_refusal"] = lambda job: answer
     said, message = await failure(place)
     assert says in said

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bot.jobs.job import JobState
-from bot.sandbox.discord import InteractionRecord
-from tests.e2e.place import GENEROUS, Child, Easel, Place, a_childs_place, a_place
+from bot.domain.job import JobState
+from sandbox.discord import InteractionRecord
+from tests.e2e.sandbox_driver import GENEROUS, Child, Easel, Place, a_childs_place, a_place
 
 WHY = "Why am I waiting?"
 RESTARTED = "I was restarted; your picture is safe and goes on."

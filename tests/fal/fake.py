@@ -13,8 +13,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from bot.catalogue.model import Model, Output, Price, Retired
+from bot.domain.job import FalRequest
 from bot.fal import Fal, Pace
-from bot.jobs.job import FalRequest
 
 Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -8,10 +8,10 @@ import fal_client.client
 import pytest
 from aiohttp import web
 
+from bot.domain.job import RemotePicture
 from bot.errors import BalanceExhausted, EaselError, FalUnreachable, KeyRefused, OptionsRefused, ResultUnusable
 from bot.fal import Fal
 from bot.fal.origins import resolve
-from bot.jobs.job import RemotePicture
 from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, says, sends, tears
 
 # ---------------------------------------------------------------------- download

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from bot.domain.job import RemotePicture
 from bot.errors import (
     BalanceExhausted,
     Cancelled,
@@ -20,7 +21,6 @@ from bot.errors import (
     ResultUnusable,
 )
 from bot.fal import Fal
-from bot.jobs.job import RemotePicture
 from tests.fal.fake import FAST, KEY, RETIRED, FakeFal, Reply, drops, html, model, says, sends, tears
 
 URL = "https://v3b.fal.media/files/b/1/one.png"

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
+from bot.domain.job import FalRequest
 from bot.errors import FalBroken, KeyRefused, RequestUnknown
 from bot.fal import Completed, Fal, Status, Waiting, Working
 from bot.fal.stream import EventParser, NotAStream
-from bot.jobs.job import FalRequest
 from tests.fal.fake import (
     COMPLETED,
     FAST,

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.catalogue.model import Json
+from bot.domain.job import FalRequest, JobState
 from bot.fal import Completed, Waiting, Working
-from bot.jobs.job import FalRequest, JobState
 from bot.settings import FalSettings
 from bot.store import Store
 from tests.jobs.test_runner import House, ScriptedFal

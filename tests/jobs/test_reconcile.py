@@ -11,10 +11,10 @@ import pytest
 
 from bot.catalogue import load, parse
 from bot.catalogue.model import Json
+from bot.domain.job import Actor, FalRequest, Job, JobState, Reply
 from bot.errors import FalUnreachable
 from bot.fal import FoundRequest, PartOfList
 from bot.jobs import reconcile
-from bot.jobs.job import Actor, FalRequest, Job, JobState, Reply
 from bot.jobs.reconcile import NeverFoundOut, Reconciler
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -16,13 +16,13 @@ from PIL import Image
 
 from bot.catalogue import load, parse
 from bot.catalogue.model import Json, Model
+from bot.domain.events import AnswerMissing, FalAway, Painting, Progress, WaitingHere
+from bot.domain.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
+from bot.domain.ports import Ready
 from bot.errors import AnswerLost, ContentRefused, FalBroken, FalUnreachable, PaintingFailed
 from bot.fal import CancelAnswer, Completed, FoundRequest, Waiting, Working
-from bot.jobs import answers, courier, places, runner, submitter, watcher
-from bot.jobs.answers import MANY_ANSWERS
-from bot.jobs.events import AnswerMissing, FalAway, Painting, Progress, WaitingHere
-from bot.jobs.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
-from bot.jobs.ports import Ready
+from bot.jobs import delivery_pipeline, initial_response, queue_positions, runner, submitter, watcher
+from bot.jobs.initial_response import MANY_ANSWERS
 from bot.jobs.runner import Runner
 from bot.limits import Policy, policy_for
 from bot.media import Picture
@@ -866,7 +866,7 @@ async def test_first_answers_that_do_not_come_hold_nobody_up_for_long(
     early = await house.ask()
     await house.until(early, JobState.DELIVERED)
 
-    monkeypatch.setattr(answers, "PRESSING_S", 0.0)
+    monkeypatch.setattr(initial_response, "PRESSING_S", 0.0)
     assert not house.runner.pressed
 
 
@@ -875,7 +875,7 @@ async def test_only_a_few_more_are_claimed_than_fal_has_been_sent(
 ) -> None:
     """The others keep their places in the queue: a newcomer of another server need not wait behind all of them."""
     monkeypatch.setattr(runner, "CLAIMED_AHEAD", 8)
-    monkeypatch.setattr(answers, "MANY_ANSWERS", 1000)
+    monkeypatch.setattr(initial_response, "MANY_ANSWERS", 1000)
     house = await build(max_in_flight=0)
     jobs = [await house.ask(user=100 + n, answered=False) for n in range(30)]
     await asyncio.sleep(0.2)
@@ -893,7 +893,7 @@ async def test_only_a_few_more_are_claimed_than_fal_has_been_sent(
 async def test_places_are_looked_up_for_the_first_in_line_and_for_the_others_in_turn(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "PLACES_A_TICK", 3)
+    monkeypatch.setattr(queue_positions, "PLACES_A_TICK", 3)
     house = await build(run=False)
     jobs = [(await house.ask(user=100 + n)).id for n in range(10)]
 
@@ -931,8 +931,8 @@ async def test_a_result_that_waits_long_for_its_turn_is_put_on_record(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """fal does not keep it for ever, and Discord may be away for longer."""
-    monkeypatch.setattr(courier, "IN_HAND_AT_ONCE", 1)
-    monkeypatch.setattr(courier, "UNREAD_S", 0.05)
+    monkeypatch.setattr(delivery_pipeline, "IN_HAND_AT_ONCE", 1)
+    monkeypatch.setattr(delivery_pipeline, "UNREAD_S", 0.05)
     house = await build()
     away = asyncio.Event()
     deliver = house.shown.deliver

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import pytest_asyncio
 
+from bot.domain.events import WaitingHere
+from bot.domain.job import JobState
 from bot.fal import CancelAnswer
-from bot.jobs import answers, canceller, leases, places
-from bot.jobs.events import WaitingHere
-from bot.jobs.job import JobState
+from bot.jobs import canceller, initial_response, leases, queue_positions
 from bot.settings import FalSettings
 from bot.store import Store
 from tests.jobs.test_runner import House, ScriptedFal
@@ -29,8 +29,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that is waited for, sooner."""
     for module, name, value in (
         (canceller, "WISHES_S", 0.2),
-        (answers, "ANSWERED_WITHIN_S", 0.3),
-        (places, "SETTLED_S", 0.4),
+        (initial_response, "ANSWERED_WITHIN_S", 0.3),
+        (queue_positions, "SETTLED_S", 0.4),
         (leases, "LEASE_S", 5.0),
     ):
         monkeypatch.setattr(module, name, value)

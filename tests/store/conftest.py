@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bot.store import Store, schema
+from bot.store import Store, schema_version
 from bot.store.database import Database, parse_url
 from bot.store.tables import metadata
 from tests.store.makers import Clock
@@ -54,7 +54,7 @@ class Postgres:
         async with turn:  # PostgreSQL copies a database for one at a time
             if not self._has_template:
                 await self._run(f"CREATE DATABASE {_TEMPLATE}")
-                await migrated(self.url(_TEMPLATE), schema.HEAD)
+                await migrated(self.url(_TEMPLATE), schema_version.HEAD)
                 self._has_template = True
             name = f"easel_{next(_databases)}"
             await self._run(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
@@ -100,7 +100,7 @@ def a_server() -> Iterator[Postgres]:
     server.psql(f"CREATE DATABASE {_SHARED};")
     found = Postgres(server.get_uri())
     with ThreadPoolExecutor(1) as aside:  # a loop may run here already
-        aside.submit(asyncio.run, migrated(found.url(_SHARED), schema.HEAD)).result()
+        aside.submit(asyncio.run, migrated(found.url(_SHARED), schema_version.HEAD)).result()
     try:
         yield found
     finally:
@@ -119,7 +119,7 @@ async def migrated(url: str, revision: str) -> None:
     """Bring a database to a revision."""
     database = Database(*parse_url(url), exclusive=True)
     try:
-        await database.write(lambda connection: schema.migrate(connection, revision))
+        await database.write(lambda connection: schema_version.migrate(connection, revision))
     finally:
         await database.close()
 

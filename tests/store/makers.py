@@ -15,8 +15,8 @@ from random import Random
 from typing import Any
 
 from bot.catalogue import Order
+from bot.domain.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
 from bot.ids import new_job_id
-from bot.jobs.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
 from bot.limits import Policy
 from bot.store import Accepted, Store
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from bot.domain.job import Actor, JobState
 from bot.errors import LimitReached, Overloaded
-from bot.jobs.job import Actor, JobState
 from bot.limits import Policy, Refused
 from bot.store import Accepted, Duplicate, Store
 from tests.store.conftest import OpenStore

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, func, select
 
-from bot.jobs.job import Actor, JobState
+from bot.domain.job import Actor, JobState
 from bot.store import Duplicate, Erased, Store
 from bot.store.tables import balances, flow_users, flows, jobs, ledger, pacing
 from tests.store.makers import FAILURE, NOON, WIDE, Clock, accepted, delivered, moved, new_job, result, running

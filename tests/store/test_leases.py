@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from bot.jobs.job import Actor, Job, JobState
-from bot.store import Store, leases, rows
+from bot.domain.job import Actor, Job, JobState
+from bot.store import Store, lease_queries, rows
 from bot.store.tables import jobs
 from tests.store.makers import (
     FAILURE,
@@ -171,7 +171,7 @@ async def test_a_job_that_another_process_holds_is_no_orphan_of_ours(postgres_ur
 async def test_more_leases_than_fit_a_transaction_are_all_kept(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "_PAGE", 3)
+    monkeypatch.setattr(lease_queries, "_PAGE", 3)
     first, second = [await Store.open(postgres_url, clock=Clock()) for _ in range(2)]
     for user in range(10):
         await accepted(first, new_job(user=user))

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from bot.jobs.job import MOVES, Actor, Job, JobState
+from bot.domain.job import MOVES, Actor, Job, JobState
 from bot.limits import Policy, Refused, Usage, decide
 from bot.store import Accepted, Store
 from bot.store.times import day_of, from_us, to_us

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, inspect, text
 
+from bot.domain.job import JobState
 from bot.errors import StoreUnusable
-from bot.jobs.job import JobState
-from bot.store import Store, schema
+from bot.store import Store, schema_version
 from bot.store.database import Database, parse_url
 from bot.store.tables import metadata
 from tests.store.conftest import migrated
@@ -78,7 +78,7 @@ def run(connection: Connection, statements: Iterable[str]) -> None:
 
 async def fill(url: str, revision: str) -> None:
     """Every bot up to that revision, each in its time."""
-    for name in schema.REVISIONS[: schema.REVISIONS.index(revision) + 1]:
+    for name in schema_version.REVISIONS[: schema_version.REVISIONS.index(revision) + 1]:
         await migrated(url, name)
         database = Database(*parse_url(url), exclusive=True)
         await database.write(partial(run, statements=LEFT_BEHIND[name]))
@@ -86,16 +86,16 @@ async def fill(url: str, revision: str) -> None:
 
 
 def test_the_known_revisions_are_the_files() -> None:
-    scripts = schema.scripts()
+    scripts = schema_version.scripts()
 
     chain = [script.revision for script in scripts.walk_revisions()]
 
-    assert tuple(reversed(chain)) == schema.REVISIONS
-    assert scripts.get_heads() == [schema.HEAD]
-    assert set(LEFT_BEHIND) == set(schema.REVISIONS)
+    assert tuple(reversed(chain)) == schema_version.REVISIONS
+    assert scripts.get_heads() == [schema_version.HEAD]
+    assert set(LEFT_BEHIND) == set(schema_version.REVISIONS)
 
 
-@pytest.mark.parametrize("revision", schema.REVISIONS)
+@pytest.mark.parametrize("revision", schema_version.REVISIONS)
 async def test_a_database_of_every_earlier_revision_comes_forward_with_its_content(
     empty_url: str, revision: str
 ) -> None:
@@ -128,7 +128,7 @@ async def test_migrations_build_what_the_tables_say(empty_url: str) -> None:
     database = Database(*parse_url(empty_url), exclusive=True)
 
     def described(connection: Connection) -> tuple[Any, Any]:
-        schema.migrate(connection)
+        schema_version.migrate(connection)
         by_migrations = description(connection)
         run(connection, [f"DROP TABLE {table.name}" for table in metadata.sorted_tables])
         metadata.create_all(connection)
@@ -178,7 +178,7 @@ async def test_a_database_newer_than_the_code_is_left_alone(url: str) -> None:
     finally:
         database = Database(*parse_url(url), exclusive=True)
         await database.write(
-            lambda connection: run(connection, [f"UPDATE alembic_version SET version_num = '{schema.HEAD}'"])
+            lambda connection: run(connection, [f"UPDATE alembic_version SET version_num = '{schema_version.HEAD}'"])
         )
         await database.close()
 
@@ -198,7 +198,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> N
     await database.write(lambda connection: run(connection, ["CREATE TABLE pacing (id INTEGER)"]))
 
     with pytest.raises(StoreUnusable):
-        await database.write(schema.migrate)
+        await database.write(schema_version.migrate)
 
     names = await database.read(lambda connection: inspect(connection).get_table_names())
     await database.close()

@@ -17,7 +17,7 @@ from bot.errors import StoreDamaged, StoreUnusable
 from bot.logs import Redaction
 from bot.store import Store
 from bot.store.database import parse_url
-from bot.store.trouble import told
+from bot.store.driver_errors import told
 from tests.store.makers import Clock, accepted, new_job, somebody_else
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
+from bot.domain.job import JobState
 from bot.errors import StoreUnusable
-from bot.jobs.job import JobState
 from bot.store import Accepted, Store
-from bot.store.choices import read_meta, write_meta
+from bot.store.preferences import read_meta, write_meta
 from tests.store.makers import WIDE, accepted, new_job
 
 Work = tuple[str, str]

@@ -16,7 +16,7 @@ from bot.settings import WebSettings
 from bot.web import callbacks as module
 from bot.web import start
 from bot.web.callbacks import Callback, Callbacks, Delivery, Replays, callback_url
-from bot.web.keys import KeyRing
+from bot.web.jwks import KeyRing
 from tests.web.signing import JOB, KEY, NOW, Clock, Published, body_of, headers_of, path_of, signed
 
 

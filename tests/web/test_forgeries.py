@@ -23,7 +23,7 @@ from bot.settings import WebSettings
 from bot.web import callbacks as module
 from bot.web import start
 from bot.web.callbacks import LARGEST_BODY_BYTES, Callback, Callbacks, Delivery, proof_of
-from bot.web.keys import KeyRing
+from bot.web.jwks import KeyRing
 from tests.web.signing import KEY, NOW, Clock, Published, body_of, headers_of, path_of, resigned, signed
 
 SEED = 20261121

@@ -15,9 +15,9 @@ from bot.catalogue import load
 from bot.catalogue.model import Json
 from bot.errors import AnswerLost
 from bot.fal import Completed, Fal, Status, matches
-from bot.sandbox.fal import FalStandIn
 from bot.settings import WebSettings
 from bot.web import Callback, Callbacks, callback_url, start
+from sandbox.fal import FalStandIn
 from tests.web.signing import JOB, KEY
 
 SCHNELL = "fal-ai/flux-1/schnell"

@@ -7,7 +7,7 @@ import discord
 import pytest
 from discord.webhook.async_ import AsyncWebhookAdapter
 
-from bot.jobs.events import WaitingHere
+from bot.domain.events import WaitingHere
 from cogs.ui import buttons, cards, modals
 from cogs.ui.buttons import ALL, MenuVerb, Press, Verb
 from tests.cogs.conftest import Stage

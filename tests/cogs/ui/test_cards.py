@@ -10,8 +10,8 @@ import pytest
 
 from bot.catalogue import load, parse, with_seed
 from bot.catalogue.model import Kind, Model, Option
-from bot.jobs.events import AnswerMissing, FalAway, Fetching, Painting, Progress, WaitingAtFal, WaitingHere
-from bot.jobs.job import Failure, RemotePicture, Result
+from bot.domain.events import AnswerMissing, FalAway, Fetching, Painting, Progress, WaitingAtFal, WaitingHere
+from bot.domain.job import Failure, RemotePicture, Result
 from cogs.ui import cards
 from cogs.ui.buttons import Pick, Press
 from tests.cogs.values import MODEL, NASTY, NOW, a_job, an_order, check_card, custom_ids, payload, shown_text

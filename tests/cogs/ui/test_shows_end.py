@@ -8,8 +8,8 @@ import discord
 import pytest
 from discord.components import _component_factory
 
-from bot.jobs.events import WaitingHere
-from bot.jobs.job import Failure
+from bot.domain.events import WaitingHere
+from bot.domain.job import Failure
 from cogs.ui import cards
 from tests.cogs.values import MODEL, a_job, payload
 

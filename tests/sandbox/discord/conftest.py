@@ -10,7 +10,7 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.sandbox.discord.standin import DiscordStandIn
+from sandbox.discord.server import DiscordStandIn
 
 Setup = Callable[["SmallBot"], None]
 RunBot = Callable[..., Awaitable["SmallBot"]]

@@ -12,7 +12,7 @@ import discord.gateway
 import pytest
 from discord.gateway import DiscordWebSocket, KeepAliveHandler
 
-from bot.sandbox.discord.standin import DiscordStandIn
+from sandbox.discord.server import DiscordStandIn
 from tests.sandbox.discord.conftest import RunBot
 
 _BEATS = 3

@@ -10,10 +10,10 @@ import aiohttp
 import discord
 import pytest
 
-from bot.sandbox.discord.standin import DiscordStandIn, Message
-from bot.sandbox.discord.wire import Permission
+from sandbox.discord.server import DiscordStandIn, Message
+from sandbox.discord.wire import Permission
 from tests.sandbox.discord.conftest import RunBot, SmallBot
-from tests.sandbox.discord.test_road import a_png, commands
+from tests.sandbox.discord.test_happy_path import a_png, commands
 
 
 class Browser:

@@ -12,9 +12,9 @@ import aiohttp
 import discord
 import pytest
 
-from bot.sandbox.discord.interactions import InteractionRecord
-from bot.sandbox.discord.standin import DiscordStandIn, NotOffered
-from bot.sandbox.discord.wire import Kind, Permission
+from sandbox.discord.interactions import InteractionRecord
+from sandbox.discord.server import DiscordStandIn, NotOffered
+from sandbox.discord.wire import Kind, Permission
 from tests.sandbox.discord.conftest import RunBot, SmallBot
 
 V2 = 1 << 15

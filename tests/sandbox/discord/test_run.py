@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 
 from bot.errors import SetupError
-from bot.sandbox import run
-from bot.sandbox.run import Child, open_sandbox
+from sandbox import run
+from sandbox.run import Child, open_sandbox
 
 SLEEPER = """
 import signal, sys, time
@@ -121,8 +121,8 @@ async def test_the_real_bot_paints_in_the_sandbox_and_survives_a_restart(tmp_pat
 
 
 async def test_the_command_line_opens_the_sandbox_and_closes_it_cleanly(tmp_path: Path) -> None:
-    root = Path(run.__file__).parents[2]
-    code = "import asyncio, pathlib, sys; from bot.sandbox.run import main; "
+    root = Path(run.__file__).parents[1]
+    code = "import asyncio, pathlib, sys; from sandbox.run import main; "
     code += "asyncio.run(main(port=0, data_dir=pathlib.Path(sys.argv[1])))"
     command = (sys.executable, "-c", code, str(tmp_path))
     process = await asyncio.create_subprocess_exec(
@@ -146,8 +146,8 @@ async def test_the_command_line_opens_the_sandbox_and_closes_it_cleanly(tmp_path
 
 
 async def test_the_bot_ends_by_itself_when_its_supervisor_is_killed(tmp_path: Path) -> None:
-    root = Path(run.__file__).parents[2]
-    code = "import asyncio, pathlib, sys; from bot.sandbox import run\n"
+    root = Path(run.__file__).parents[1]
+    code = "import asyncio, pathlib, sys; from sandbox import run\n"
     code += "async def main():\n"
     code += "    async with run.open_sandbox(port=0, data_dir=pathlib.Path(sys.argv[1])) as sandbox:\n"
     code += "        await sandbox.ready(); print(sandbox.child.pid, flush=True); await asyncio.sleep(60)\n"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.discord import validate
-from bot.sandbox.discord.compose import render_components
-from bot.sandbox.discord.validate import Files
-from bot.sandbox.discord.wire import DiscordError
-from bot.sandbox.discord.world import StoredFile
+from sandbox.discord import validate
+from sandbox.discord.compose import render_components
+from sandbox.discord.validate import Files
+from sandbox.discord.wire import DiscordError
+from sandbox.discord.world import StoredFile
 
 V2 = 1 << 15
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bot.catalogue import load
 from bot.catalogue.model import Json, Model
-from bot.sandbox.fal import FalStandIn
+from sandbox.fal import FalStandIn
 
 KEY = "key-id:key-secret"
 SCHNELL = "fal-ai/flux-1/schnell"

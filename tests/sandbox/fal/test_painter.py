@@ -11,9 +11,10 @@ import pytest
 from PIL import Image, ImageChops
 
 from bot.catalogue.model import Json, Kind, Model
-from bot.sandbox.fal import FalStandIn, caption, pace
-from bot.sandbox.fal.order import Format, billable_units, plan, size_px
-from bot.sandbox.fal.painter import Commission, black, flat, paint
+from sandbox.fal import FalStandIn, durations
+from sandbox.fal.art import caption
+from sandbox.fal.painter import Commission, black, flat, paint
+from sandbox.fal.plan import Format, billable_units, plan, size_px
 from tests.sandbox.fal.conftest import StartStandIn, finish, png, send, submit
 
 CAT = Commission("fal-ai/flux-1/schnell", "FLUX.1 schnell", "a cat by the sea", 7, 0, 400, 300, "png")
@@ -231,7 +232,7 @@ def test_more_steps_pixels_and_pictures_take_longer(models: tuple[Model, ...]) -
     qwen = by_endpoint(models, "fal-ai/qwen-image")
 
     def painting_s(pixels: int = 1_000_000, pictures: int = 1, **arguments: Json) -> float:
-        return pace.painting_s(qwen, arguments, pixels=pixels, pictures=pictures, chance=0.5)
+        return durations.painting_s(qwen, arguments, pixels=pixels, pictures=pictures, chance=0.5)
 
     usual_s = painting_s()
     assert painting_s(pixels=4_000_000) > usual_s
@@ -241,14 +242,14 @@ def test_more_steps_pixels_and_pictures_take_longer(models: tuple[Model, ...]) -
 
 
 def test_progress_lines_look_like_tqdm() -> None:
-    assert pace.bar(7, 20, 1.37) == " 35%|███▌      | 7/20 [00:01<00:02,  5.11it/s]"
-    assert pace.bar(0, 20, 0) == "  0%|          | 0/20 [00:00<?, ?it/s]"
-    assert pace.bar(2, 4, 130) == " 50%|█████     | 2/4 [02:10<02:10, 65.00s/it]"
+    assert durations.bar(7, 20, 1.37) == " 35%|███▌      | 7/20 [00:01<00:02,  5.11it/s]"
+    assert durations.bar(0, 20, 0) == "  0%|          | 0/20 [00:00<?, ?it/s]"
+    assert durations.bar(2, 4, 130) == " 50%|█████     | 2/4 [02:10<02:10, 65.00s/it]"
 
 
 def test_large_pictures_do_not_take_minutes(models: tuple[Model, ...]) -> None:
     seedream = by_endpoint(models, "fal-ai/bytedance/seedream/v4/text-to-image")
-    assert pace.painting_s(seedream, {}, pixels=4096 * 2304, pictures=1, chance=1) < 40
+    assert durations.painting_s(seedream, {}, pixels=4096 * 2304, pictures=1, chance=1) < 40
 
 
 def test_megapixels_are_billed_as_they_are_painted_and_rounded_up_where_fal_does(models: tuple[Model, ...]) -> None:

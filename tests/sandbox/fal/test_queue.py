@@ -11,7 +11,7 @@ import fal_client
 import pytest
 
 from bot.catalogue.model import Json
-from bot.sandbox.fal import FalStandIn
+from sandbox.fal import FalStandIn
 from tests.sandbox.fal.conftest import SCHNELL, StartStandIn, finish, submit
 
 

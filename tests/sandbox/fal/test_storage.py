@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from yarl import URL
 
-from bot.sandbox.fal import FalStandIn
+from sandbox.fal import FalStandIn
 from tests.sandbox.fal.conftest import INPAINT, StartStandIn, finish, png, submit
 
 OMNIGEN = "fal-ai/omnigen-v2"

@@ -1,0 +1,106 @@
+"""The `options` field: `key=value` pairs as people type them on a phone.
+
+Pairs are separated by blanks, commas or new lines. A value goes on until the next `key=`, so lists
+(`colors=#f00,#0f0`) and several words need no quotes; quotes (straight or curly) keep a `key=` inside a
+value, and a value that starts with `{` or `[` is JSON. The whole field may also be one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from bot.catalogue.kinds import read_json
+from bot.catalogue.rejections import refuse, refuse_with
+
+MOST_CHARACTERS: Final = 6000
+_KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=(\s*)")
+# The lookbehind keeps long runs of separators linear.
+_NEXT_KEY = re.compile(r"(?<![\s,;])[\s,;]+(?=[A-Za-z_][A-Za-z0-9_.-]*[ \t]*=)")
+_QUOTES: Final = {'"': '"', "'": "'", "“": '””“"', "”": '”“"', "„": '“”"', "‘": "’‘'", "’": "’‘'"}
+_FORM = 'pairs such as `steps=20 acceleration=high negative_prompt="blurry, dull"`'
+
+
+def plain_key(key: str) -> str:
+    """The name an option is looked up by."""
+    return key.strip().lower().replace("-", "_")
+
+
+def read_pairs(text: str) -> list[tuple[str, object]]:
+    """The pairs in the order given. Raises InvalidOption with the place that cannot be read."""
+    text = text.strip()
+    if len(text) > MOST_CHARACTERS:
+        raise refuse_with(
+            "options", text, _FORM, f"`options` has {len(text):,} characters; {MOST_CHARACTERS:,} is the most."
+        )
+    if text.startswith("{"):
+        return _whole_json(text)
+    pairs: list[tuple[str, object]] = []
+    at = 0
+    while at < len(text):
+        found = _KEY.match(text, at)
+        if not found:
+            raise refuse("options", text[at:], _FORM)
+        value: object
+        if found[2] and _KEY.match(text, found.end()):
+            value, at = "", found.end()
+        else:
+            value, at = _value(text, found.end(), found[1])
+        pairs.append((plain_key(found[1]), value))
+    return pairs
+
+
+def _whole_json(text: str) -> list[tuple[str, object]]:
+    try:
+        value = read_json(text)
+    except ValueError as error:
+        raise refuse("options", text, f"one JSON object, or {_FORM}") from error
+    if not isinstance(value, dict):
+        raise refuse("options", text, f"one JSON object, or {_FORM}")
+    return [(plain_key(key), item) for key, item in value.items()]
+
+
+def _value(text: str, at: int, key: str) -> tuple[object, int]:
+    """The value that starts at `at`, and where the next pair starts."""
+    opening = text[at : at + 1]
+    value: object
+    if opening in _QUOTES and opening:
+        value, end = _quoted(text, at, key)
+    elif opening and opening in "[{":
+        value, end = _json(text, at, key)
+    else:
+        following = _NEXT_KEY.search(text, at)
+        end = following.start() if following else len(text)
+        value = text[at:end].strip(" \t\r\n,;")
+    rest = re.compile(r"[\s,;]*").match(text, end)
+    after = rest.end() if rest else end
+    if after == end and end < len(text):
+        raise refuse("options", text[at:], _FORM)
+    return value, after
+
+
+def _quoted(text: str, at: int, key: str) -> tuple[str, int]:
+    closing, letters = _QUOTES[text[at]], []
+    place = at + 1
+    while place < len(text):
+        letter = text[place]
+        if letter == "\\" and place + 1 < len(text):
+            letters.append(text[place + 1])
+            place += 2
+        elif letter in closing:
+            return "".join(letters), place + 1
+        else:
+            letters.append(letter)
+            place += 1
+    raise refuse_with("options", text[at:], _FORM, f"The quotes after `{key}=` in `options` are never closed.")
+
+
+def _json(text: str, at: int, key: str) -> tuple[object, int]:
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, at)
+        return read_json(text[at:end]), end
+    except (ValueError, RecursionError) as error:
+        raise refuse_with(
+            "options", text[at:], _FORM, f"The JSON after `{key}=` in `options` can't be read."
+        ) from error

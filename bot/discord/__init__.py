@@ -1,0 +1,1 @@
+"""The connection to Discord: client, throttled HTTP, rate limits, identifies."""

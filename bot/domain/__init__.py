@@ -1,0 +1,1 @@
+"""Values and protocols that the store, fal, media, jobs and cogs share."""

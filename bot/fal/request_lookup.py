@@ -1,0 +1,188 @@
+"""Reading fal's list of requests: one reading at a time for each endpoint, shared by everybody who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from yarl import URL
+
+from bot.errors import FalUnreachable
+from bot.fal.http import Answer
+from bot.fal.request_list import FoundRequest, read_page
+from bot.fal.timings import Pace
+
+log = logging.getLogger(__name__)
+
+PAGE_REQUESTS = 100
+#: A page with all its payloads; ours hold links, not pictures.
+PAGE_BYTES = 8 * 1024 * 1024
+#: One reading ends here, and is then known to be incomplete.
+MOST_PAGES = 200
+MOST_BYTES = 64 * 1024 * 1024
+
+_FAR_PAST = datetime.min.replace(tzinfo=UTC)
+
+
+class PartOfList(FalUnreachable):
+    """The list is longer than is read: what is missing in this part, oldest first, may be in the rest."""
+
+    code = "fal_list_too_long"
+
+    def __init__(self, found: Sequence[FoundRequest]) -> None:
+        self.found = found
+        super().__init__("fal.ai's list of requests is longer than is read.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What one reading gave."""
+
+    found: tuple[FoundRequest, ...]
+    complete: bool
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The next reading of one endpoint, and the time it must cover."""
+
+    since: datetime
+    until: datetime
+    task: asyncio.Task[_Listed | None] | None = None
+
+
+class Lists:
+    """Finds requests by endpoint and time.
+
+    A storm of lost answers asks for the same list many times: all who ask while one reading is under way share the
+    next one.
+
+    Args:
+        get: one GET with our key, at most so many bytes; raises FalUnreachable where no answer comes.
+        api: base URL of the platform API, None where it must not be asked.
+    """
+
+    def __init__(self, get: Callable[[str, int], Awaitable[Answer]], api: str | None, pace: Pace) -> None:
+        self._get = get
+        self._api = api
+        self._pace = pace
+        self._loop = asyncio.get_running_loop()
+        self._turn = asyncio.Semaphore(2)
+        self._next: dict[str, _Reading] = {}
+        self._under_way: set[asyncio.Task[_Listed | None]] = set()
+        self._read_at: dict[str, float] = {}
+        self._endpoint_turns: dict[str, asyncio.Lock] = {}
+        self._refused_until = float("-inf")
+        self._not_before = float("-inf")
+
+    async def find(self, endpoint: str, *, since: datetime, until: datetime) -> list[FoundRequest] | None:
+        """What was sent in that time, oldest first; None where this key may not read the list.
+
+        Raises:
+            FalUnreachable: no usable answer; ask again later.
+            PartOfList: there is more than is read at once.
+        """
+        if self._api is None or self._loop.time() < self._refused_until:
+            return None
+        reading = self._next.get(endpoint)
+        if reading is None:
+            reading = self._next[endpoint] = _Reading(since, until)
+            reading.task = self._loop.create_task(self._read(endpoint, reading), name="fal-list")
+            self._under_way.add(reading.task)
+            reading.task.add_done_callback(self._ended)
+        reading.since, reading.until = min(since, reading.since), max(until, reading.until)
+        assert reading.task is not None
+        listed = await asyncio.shield(reading.task)
+        if listed is None:
+            return None
+        found = [one for one in listed.found if one.created_at is None or since <= one.created_at < until]
+        if not listed.complete:
+            raise PartOfList(found)
+        return found
+
+    async def close(self) -> None:
+        """Give up what is being read."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[_Listed | None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; nobody may be left
+
+    async def _read(self, endpoint: str, reading: _Reading) -> _Listed | None:
+        async with self._endpoint_turns.setdefault(endpoint, asyncio.Lock()):
+            earliest = max(self._read_at.get(endpoint, float("-inf")) + self._pace.list_pause_s, self._not_before)
+            if (pause_s := earliest - self._loop.time()) > 0:
+                await asyncio.sleep(pause_s)
+            async with self._turn:
+                del self._next[endpoint]  # who asks from now on waits for another
+                try:
+                    return await self._pages(endpoint, reading)
+                except FalUnreachable as error:
+                    self._not_before = max(self._not_before, self._loop.time() + (error.retry_after_s or 0.0))
+                    raise
+                finally:
+                    self._read_at[endpoint] = self._loop.time()
+
+    async def _pages(self, endpoint: str, reading: _Reading) -> _Listed | None:
+        found: dict[str, FoundRequest] = {}
+        cursor: str | None = None
+        cursors: set[str] = set()
+        weight = 0
+        for _ in range(MOST_PAGES):
+            answer = await self._get(self._url(endpoint, reading, cursor), PAGE_BYTES)
+            if not answer.ok:
+                self._note_refusal(endpoint, answer)
+                return None
+            if answer.torn:
+                raise FalUnreachable("fal.ai's list of requests came in pieces.")
+            try:
+                page = await asyncio.to_thread(read_page, answer.body, endpoint)
+            except ValueError as error:
+                raise FalUnreachable("fal.ai's list of requests could not be read.") from error
+            for one in page.found:
+                if one.endpoint == endpoint:
+                    found.setdefault(one.request_id, one)
+            weight += len(answer.body)
+            cursor = page.cursor
+            if cursor is None or cursor in cursors or weight > MOST_BYTES:
+                break
+            cursors.add(cursor)
+        if cursor is not None:
+            log.warning("fal's list of requests is longer than is read", extra={"endpoint": endpoint})
+        return _Listed(tuple(sorted(found.values(), key=lambda one: one.created_at or _FAR_PAST)), cursor is None)
+
+    def _note_refusal(self, endpoint: str, answer: Answer) -> None:
+        """A definite no. Raises FalUnreachable where it is none."""
+        if answer.status in (408, 425, 429) or answer.status >= 500 or answer.status < 400:
+            raise FalUnreachable(
+                f"fal.ai's list of requests was not given ({answer.status}).",
+                answer.retry_after_s(self._pace.retry_after_max_s),
+            )
+        about = {"endpoint": endpoint, "status": answer.status}
+        if answer.status in (401, 403, 404):
+            self._refused_until = self._loop.time() + self._pace.list_refused_s
+            log.warning("fal does not show this key its list of requests; lost answers can't be looked up", extra=about)
+        else:
+            log.warning("fal's list of requests does not take our question", extra=about)
+
+    def _url(self, endpoint: str, reading: _Reading, cursor: str | None) -> str:
+        query = {
+            "endpoint_id": endpoint,
+            "start": _iso(reading.since),
+            "end": _iso(reading.until),
+            "expand": "payloads",
+            "limit": str(PAGE_REQUESTS),
+        }
+        if cursor is not None:
+            query["cursor"] = cursor
+        return str(URL(f"{self._api}/v1/models/requests/by-endpoint").with_query(query))
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

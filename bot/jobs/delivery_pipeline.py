@@ -1,0 +1,155 @@
+"""From a painting's end at fal to its post in the channel, a bounded number at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from bot.catalogue.model import Model
+from bot.domain.job import TERMINAL, Job, JobState, RemotePicture, Result
+from bot.domain.ports import Ready
+from bot.errors import EaselError, ResultUnusable, ResultWithheld
+from bot.fal import Fal
+from bot.jobs.adaptive_semaphore import Gate
+from bot.jobs.context import Desk, now_s
+from bot.jobs.initial_response import UNANSWERED
+from bot.media import fit, inspect
+
+log = logging.getLogger(__name__)
+
+#: Jobs between their end at fal and their post; the others keep next to nothing until it is their turn.
+IN_HAND_AT_ONCE = 256
+#: How long a result is left with fal meanwhile; fal keeps one for an hour, a large one for some minutes.
+UNREAD_S = 60.0
+#: Results read, and pictures fetched and posted, at once while the processor is the bottleneck.
+FEW_AT_ONCE = 5
+#: Most results read at once.
+RESULTS_AT_ONCE = 32
+#: Most downloads and posts under way at once; keeps memory bounded (a few pictures of a few MB each).
+DELIVERIES_AT_ONCE = 64
+#: How long another process is waited for before what it showed is shown again, and how often that is looked for.
+MEND_WITHIN_S = 120.0
+MEND_PAUSE_S = 0.5
+#: The largest single picture fetched from fal.
+MAX_PICTURE_BYTES = 64 * 1024 * 1024
+
+
+class Courier:
+    """Brings the pictures."""
+
+    def __init__(self, desk: Desk, fal: Fal, *, pressed: Callable[[], bool]) -> None:
+        self._desk = desk
+        self._fal = fal
+        self._in_hand = asyncio.Semaphore(IN_HAND_AT_ONCE)
+        self._results = Gate(FEW_AT_ONCE, RESULTS_AT_ONCE, pressed=pressed)
+        self._deliveries = Gate(FEW_AT_ONCE, DELIVERIES_AT_ONCE, pressed=pressed)
+
+    async def bring(self, painted: Job) -> None:
+        """From its end at fal to the post, once it is this job's turn."""
+        if not await self._turn_within(UNREAD_S):
+            # fal does not keep it for ever: on record until then, and out of memory.
+            result = await self._result(painted)
+            await self._desk.guard(self._desk.advance(painted, JobState.FINISHED, result=result))
+            job_id = painted.id
+            del painted, result
+            await self._in_hand.acquire()
+            try:
+                kept = await self._desk.surely(lambda: self._desk.store.job(job_id))
+                if kept is not None and kept.state is JobState.FINISHED:
+                    await self.hand_over(kept, kept.result or Result(()))
+            finally:
+                self._in_hand.release()
+            return
+        try:
+            await self.hand_over(painted, await self._result(painted))
+        finally:
+            self._in_hand.release()
+
+    async def _turn_within(self, seconds: float) -> bool:
+        """Whether it was this job's turn within that time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._in_hand.acquire()
+        except TimeoutError:
+            return False
+
+    async def _result(self, job: Job) -> Result:
+        request = job.request
+        if request is None:
+            raise RuntimeError("a running job has a request")
+        async with self._results:
+            return await self._desk.patiently(job, lambda: self._fal.result(request, model=self._desk.model(job)))
+
+    async def hand_over(self, job: Job, result: Result) -> None:
+        """Fetch the pictures while the result goes on record, fit them, post them, settle."""
+        recording: asyncio.Task[Job | None] | None = None
+        if job.state is JobState.RUNNING:
+            recording = self._desk.critically(self._desk.advance(job, JobState.FINISHED, result=result))
+        try:
+            await self._desk.others_have_settled(job.id)
+            async with self._deliveries:
+                ready = await self._fetch(job, result)
+                finished = job if recording is None else await asyncio.shield(recording)
+                if finished is not None and finished.told:  # nobody waits for it: the first answer never came
+                    ended = await self._desk.cancelled(finished, UNANSWERED)
+                    if ended is not None:
+                        await self._desk.tell(ended)
+                elif finished is not None:
+                    await self._desk.guard(self._deliver_and_record(finished, ready))
+        finally:
+            if recording is not None:
+                await asyncio.shield(recording)
+
+    async def _deliver_and_record(self, job: Job, ready: Ready) -> Job | None:
+        message_id = await self._desk.delivery.deliver(job, ready)
+        return await self._desk.advance(job, JobState.DELIVERED, message_id=message_id, told=True)
+
+    async def mend(self, job_id: str) -> None:
+        """Show once more how a job ended that another process has, as soon as that one has shown it."""
+        desk, until_s = self._desk, now_s() + MEND_WITHIN_S
+        try:
+            job = await desk.surely(lambda: desk.store.job(job_id))
+            while job is not None and not (job.state in TERMINAL and job.told):
+                if job_id in desk.lives or now_s() > until_s:  # what is shown next comes after, or nothing does
+                    return
+                await desk.pause(MEND_PAUSE_S)
+                job = await desk.surely(lambda: desk.store.job(job_id))
+            if job is not None:
+                ready = await self._fetch(job, job.result or Result(())) if job.state is JobState.DELIVERED else None
+                await desk.delivery.mend(job, ready)
+        except EaselError as error:
+            log.warning("a card could not be set right", extra={"job": job_id, "reason": error.code})
+
+    async def _fetch(self, job: Job, result: Result) -> Ready:
+        """Download what may be shown here.
+
+        Raises:
+            ResultWithheld: the safety checker flagged every picture and the channel is not age-restricted.
+        """
+        if not result.pictures:
+            raise ResultUnusable("it held no picture")
+        flags = nsfw_flags(self._desk.model(job), result)
+        shown = [
+            (remote, flagged)
+            for remote, flagged in zip(result.pictures, flags, strict=True)
+            if job.reply.age_restricted or not flagged
+        ]
+        if not shown:
+            raise ResultWithheld(flagged=any(result.nsfw or ()))
+        bodies = await asyncio.gather(*(self._download(job, remote) for remote, _ in shown))
+        pictures = await fit([inspect(body) for body in bodies], file_limit_bytes=job.reply.upload_limit_bytes)
+        spoilers = tuple(flagged for _, flagged in shown)
+        return Ready(tuple(pictures), spoilers, withheld=len(flags) - len(shown))
+
+    async def _download(self, job: Job, remote: RemotePicture) -> bytes:
+        return await self._desk.patiently(job, lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES))
+
+
+def nsfw_flags(model: Model, result: Result) -> tuple[bool, ...]:
+    """One flag a picture: True when flagged, or when the model should have said and did not."""
+    count = len(result.pictures)
+    if not model.output.has_nsfw_concepts:
+        return (False,) * count
+    told = result.nsfw or ()
+    return tuple(told[:count]) + (True,) * (count - len(told))

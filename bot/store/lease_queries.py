@@ -1,0 +1,158 @@
+"""Leases: which process cares for a job. What a process that died held is taken over when its lease has run out.
+
+On PostgreSQL leases go by the database server's clock, so that no machine's clock can make a lease run out early. An
+SQLite file belongs to one process at a time, so that whatever another one held is free at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, or_, select, text
+
+from bot.domain.job import Job
+from bot.store.dialect import is_sqlite, lease_now_us
+from bot.store.fair_queue import CLAIMED
+from bot.store.rows import readable
+from bot.store.tables import jobs
+
+_UNTOLD = text("jobs.told = 0 AND jobs.ended_us IS NOT NULL")
+
+
+#: Leases extended in one transaction: nobody's move has to wait long for it.
+_PAGE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class AskKeep:
+    """A part of one call of `Store.keep_leases`."""
+
+    lease_s: float
+    #: Known once the first page is done.
+    until_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AskAdopt:
+    """One call of `Store.adopt`."""
+
+    lease_s: float
+    limit: int
+    orphans: Collection[str]
+
+
+class Leasing:
+    """What is behind `Store.keep_leases`, `adopt` and `release_leases`."""
+
+    def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
+        self._process = process
+        self._clock = clock
+
+    def held(self, connection: Connection) -> frozenset[str]:
+        """The jobs this process holds."""
+        found: set[str] = set()
+        for statement in _MINE:
+            found.update(connection.execute(statement, {"me": self._process}).scalars())
+        return frozenset(found)
+
+    def unwanted(self, connection: Connection) -> list[str]:
+        """Those of them that are under way and cancelled."""
+        return list(connection.execute(_UNWANTED, {"me": self._process}).scalars())
+
+    def keep(self, connection: Connection, asks: Sequence[AskKeep]) -> Sequence[AskKeep | None]:
+        """Extend leases of this process, a page of them; what to ask next, None when all are."""
+        return [self._keep(connection, ask) for ask in asks]
+
+    def _keep(self, connection: Connection, ask: AskKeep) -> AskKeep | None:
+        until_us = ask.until_us or lease_now_us(connection, self._clock) + int(ask.lease_s * 1e6)
+        values = {"me": self._process, "until": until_us, "most": _PAGE}
+        counts = [len(connection.execute(statement, values).scalars().all()) for statement in _EXTEND]
+        return AskKeep(ask.lease_s, until_us) if max(counts) == _PAGE else None
+
+    def release(self, connection: Connection, asks: Sequence[None]) -> Sequence[None]:
+        """Let all leases of this process run out now."""
+        for statement in _RELEASE:
+            connection.execute(statement, {"me": self._process})
+        return asks
+
+    def adopt(self, connection: Connection, asks: Sequence[AskAdopt]) -> Sequence[list[Job]]:
+        """Take over what nobody cares for any more, oldest first: jobs under way, then ends nobody was told about."""
+        return [self._adopt(connection, ask) for ask in asks]
+
+    def _adopt(self, connection: Connection, ask: AskAdopt) -> list[Job]:
+        now_us = lease_now_us(connection, self._clock)
+        values = {"me": self._process, "now": now_us, "orphans": list(ask.orphans)}
+        adopted: list[Job] = []
+        for statement in _FREE["sqlite" if is_sqlite(connection) else "other"]:
+            adopted += _page(connection, statement, values, ask.limit - len(adopted))
+        if adopted:
+            until_us = now_us + int(ask.lease_s * 1e6)
+            mine = {"b_ids": [job.id for job in adopted], "b_owner": self._process, "b_until": until_us}
+            connection.execute(_ADOPT, mine)
+        return adopted
+
+
+def _page(connection: Connection, statement: Any, values: dict[str, Any], most: int) -> list[Job]:
+    """Up to `most` jobs as they will be; what a newer version wrote is passed over."""
+    found: list[Job] = []
+    after = 0
+    while len(found) < most:
+        wanted = most - len(found)
+        rows = connection.execute(statement, {**values, "after": after, "most": wanted}).mappings().all()
+        found += readable({**row, "fence": row["fence"] + 1} for row in rows)
+        if len(rows) < wanted:
+            break
+        after = rows[-1]["seq"]
+    return found
+
+
+_OURS = jobs.c.lease_owner == bindparam("me")
+_OTHERS = or_(jobs.c.lease_owner.is_(None), jobs.c.lease_owner != bindparam("me"))
+_ORPHAN = jobs.c.id.in_(bindparam("orphans", expanding=True)) & _OURS
+_GROUPS = (CLAIMED, _UNTOLD)
+
+_MINE = tuple(select(jobs.c.id).where(group, _OURS) for group in _GROUPS)
+_UNWANTED = select(jobs.c.id).where(CLAIMED, _OURS, jobs.c.cancel_requested == 1)
+# Locked in the order of ids, like everything that locks rows of `jobs`.
+_EXTEND = tuple(
+    jobs.update()
+    .where(
+        jobs.c.id.in_(
+            select(jobs.c.id)
+            .where(group, _OURS, jobs.c.lease_until_us < bindparam("until"))
+            .order_by(jobs.c.id)
+            .limit(bindparam("most"))
+            .with_for_update()
+        )
+    )
+    .values(lease_until_us=bindparam("until"))
+    .returning(jobs.c.id)
+    for group in _GROUPS
+)
+_RELEASE = tuple(
+    jobs.update()
+    .where(jobs.c.id.in_(select(jobs.c.id).where(group, _OURS).order_by(jobs.c.id).with_for_update()))
+    .values(lease_until_us=0)
+    for group in _GROUPS
+)
+_FREE = {
+    kind: tuple(
+        select(jobs)
+        .where(group, or_(free, _ORPHAN), jobs.c.seq > bindparam("after"))
+        .order_by(jobs.c.seq)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True)
+        for group in _GROUPS
+    )
+    for kind, free in (("sqlite", _OTHERS), ("other", (jobs.c.lease_until_us < bindparam("now")) & _OTHERS))
+}
+_ADOPT = (
+    jobs.update()
+    .where(jobs.c.id.in_(bindparam("b_ids", expanding=True)))
+    .values(fence=jobs.c.fence + 1, lease_owner=bindparam("b_owner"), lease_until_us=bindparam("b_until"))
+)
+
+__all__ = ["AskAdopt", "AskKeep", "Leasing"]

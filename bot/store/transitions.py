@@ -1,0 +1,266 @@
+"""Moving jobs on, and noting facts about them: many at once, compare-and-set on (id, state, fence)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, Update, bindparam, select
+
+from bot.domain.job import MOVES, TERMINAL, Job, JobState, Reply
+from bot.store.dialect import lease_now_us
+from bot.store.fair_queue import Lines
+from bot.store.rows import job_from, readable
+from bot.store.tables import jobs
+from bot.store.times import WRONG_CLOCK_US, from_us, maybe_from_us, to_us
+from bot.store.usage import resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One call of `Store.advance`."""
+
+    job: Job
+    to: JobState
+    #: Columns to set with it.
+    columns: Mapping[str, object]
+    #: Fields of the Job those columns stand for, where the row is not read back (request, result, failure).
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One call of `Store.note`."""
+
+    job_id: str
+    columns: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """One call of `Store.resubmit`."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One call of `Store.sending`."""
+
+    job: Job
+
+
+Change = Move | Note | Again | Sending
+
+#: Time for the process that ended a job to tell the person, before another one does.
+TELLING_LEASE_S = 12.0
+
+
+def check_move(job: Job, to: JobState) -> None:
+    """Raise ValueError for a move that is not legal.
+
+    SUBMITTING is entered by `claim` alone: it raises the fence.
+    """
+    if to is JobState.SUBMITTING or to not in MOVES[job.state]:
+        raise ValueError(f"a job can't go from {job.state} to {to}")
+
+
+def check_submitting(job: Job) -> None:
+    """Raise ValueError for a job that is not being handed over."""
+    if job.state is not JobState.SUBMITTING:
+        raise ValueError(f"a job that is {job.state} can't be sent")
+
+
+class Moving:
+    """The batch behind all calls of `Store` that change one job."""
+
+    def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
+        self._process = process
+        self._clock = clock
+
+    def batch(self, connection: Connection, changes: Sequence[Change]) -> Sequence[Job | None]:
+        """Apply all changes in order of arrival, each seeing those before it."""
+        round_ = _Round(connection, changes, self._process, self._clock)
+        applied = [round_.apply(change) for change in changes]
+        round_.write()
+        return [round_.job(change) if took else None for change, took in zip(changes, applied, strict=True)]
+
+
+class _Round:
+    """One batch under way."""
+
+    def __init__(
+        self, connection: Connection, changes: Sequence[Change], process: str, clock: Callable[[], datetime]
+    ) -> None:
+        self._connection = connection
+        self._process = process
+        self._clock = clock
+        self._now_us = to_us(clock())
+        self._telling_until_us: int | None = None
+        self._rows = _read(connection, changes)
+        self._changed: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+        self._kept: dict[str, int | None] = {}
+        #: Into and out of the queue, in order: the rows, as they were.
+        self._queue: list[tuple[JobState, JobState, dict[str, Any]]] = []
+
+    def apply(self, change: Change) -> bool:
+        """Whether the change took."""
+        if isinstance(change, Note):
+            return self._note(change)
+        row = self._rows.get(change.job.id)
+        if row is None or row["state"] != change.job.state.value or row["fence"] != change.job.fence:
+            return False
+        if isinstance(change, Again):
+            doubles, attempts = row["possible_doubles"] + 1, row["attempts"] + 1
+            self._set(row["id"], {"attempts": attempts, "possible_doubles": doubles, "submitted_us": self._now_us})
+            return True
+        if isinstance(change, Sending):
+            self._set(row["id"], {"submitted_us": self._now_us})
+            return True
+        if JobState.QUEUED in {change.job.state, change.to}:
+            self._queue.append((change.job.state, change.to, row))
+        if change.to in TERMINAL:
+            self._kept[row["id"]] = _painted(change) if change.to is JobState.DELIVERED else None
+        self._set(row["id"], {"state": change.to.value, **self._moment(change.to), **change.columns})
+        self._set(row["id"], self._lease(row, change.to))
+        self._blank_token(row["id"])
+        return True
+
+    def _lease(self, row: Mapping[str, Any], to: JobState) -> Mapping[str, object]:
+        """Whoever ends a job holds it until the person was told; nobody holds what waits or is over."""
+        if to in TERMINAL and not row["told"]:
+            if self._telling_until_us is None:
+                self._telling_until_us = lease_now_us(self._connection, self._clock) + int(TELLING_LEASE_S * 1e6)
+            return {"lease_owner": self._process, "lease_until_us": self._telling_until_us}
+        return _FREE if to in TERMINAL or to is JobState.QUEUED else {}
+
+    def _note(self, change: Note) -> bool:
+        row = self._rows.get(change.job_id)
+        # What a newer version wrote is left to it.
+        if row is None or not readable([row]):
+            return False
+        self._set(change.job_id, change.columns)
+        if row["ended_us"] is not None and row["told"] and row["lease_owner"] is not None:
+            self._set(change.job_id, _FREE)
+        self._blank_token(change.job_id)
+        return True
+
+    def _set(self, job_id: str, columns: Mapping[str, object]) -> None:
+        self._rows[job_id].update(columns)
+        self._changed[job_id].update(columns)
+
+    def _moment(self, to: JobState) -> dict[str, object]:
+        if to in TERMINAL:
+            # Somebody who has the picture has been told.
+            return {"ended_us": self._now_us, **({"told": 1} if to is JobState.DELIVERED else {})}
+        return {"finished_us": self._now_us} if to is JobState.FINISHED else {}
+
+    def _blank_token(self, job_id: str) -> None:
+        row = self._rows[job_id]
+        over = row["ended_us"] is not None and row["told"]
+        if row["token"] and (over or row["token_expires_us"] <= self._now_us - WRONG_CLOCK_US):
+            self._set(job_id, {"token": ""})
+
+    def write(self) -> None:
+        """One executemany for each set of columns, then the ledger, all in this transaction."""
+        shapes: defaultdict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
+        for job_id, columns in self._changed.items():
+            if columns:
+                shapes[frozenset(columns)].append(
+                    {"b_id": job_id, **{f"v_{name}": value for name, value in columns.items()}}
+                )
+        for shape, rows in shapes.items():
+            self._connection.execute(_update(shape), rows)
+        if self._kept:
+            resolve(self._connection, self._kept, self._now_us)
+        if self._queue:
+            self._change_queue()
+
+    def _change_queue(self) -> None:
+        lines = Lines(self._connection, {(row["flow_id"], row["user_id"]) for _, _, row in self._queue})
+        for before, after, row in self._queue:
+            key = (row["flow_id"], row["user_id"])
+            if before is JobState.QUEUED:
+                lines.leave(key)
+            elif before is JobState.SUBMITTING:
+                lines.put_back(key, row["images"], row["fair_cost"])
+            elif after is JobState.QUEUED:
+                lines.join(key, self._now_us)
+        lines.write()
+
+    def job(self, change: Change) -> Job:
+        """The job after the whole batch."""
+        if isinstance(change, Note):
+            return job_from(self._rows[change.job_id])
+        row = self._rows[change.job.id]
+        return replace(
+            change.job,
+            state=change.to if isinstance(change, Move) else change.job.state,
+            fence=row["fence"],
+            attempts=row["attempts"],
+            possible_doubles=row["possible_doubles"],
+            told=bool(row["told"]),
+            cancel_requested=bool(row["cancel_requested"]),
+            submitted_at=maybe_from_us(row["submitted_us"]),
+            started_at=maybe_from_us(row["started_us"]),
+            finished_at=maybe_from_us(row["finished_us"]),
+            ended_at=maybe_from_us(row["ended_us"]),
+            reply=_reply(change.job.reply, row),
+            **(change.fields if isinstance(change, Move) else {}),
+        )
+
+
+def _reply(known: Reply, row: Mapping[str, Any]) -> Reply:
+    """The reply as it stands; the same object where nothing has changed, since thousands of jobs are kept at once."""
+    token = known.token if row["token"] == known.token else row["token"]
+    if (token, row["message_id"], row["token_expires_us"]) == (
+        known.token,
+        known.message_id,
+        to_us(known.token_expires_at),
+    ):
+        return known
+    expires_at = from_us(row["token_expires_us"])
+    return replace(known, token=token, token_expires_at=expires_at, message_id=row["message_id"])
+
+
+def _painted(move: Move) -> int:
+    """Images to settle: those fal painted, where the answer is known; never more than reserved."""
+    result = move.fields.get("result", move.job.result)
+    return move.job.order.images if result is None else max(1, len(result.pictures))
+
+
+def _read(connection: Connection, changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
+    """The rows concerned: whole where a note must return the job, otherwise without the long texts."""
+    noted = {change.job_id for change in changes if isinstance(change, Note)}
+    moved = {change.job.id for change in changes if not isinstance(change, Note)} - noted
+    rows: dict[str, dict[str, Any]] = {}
+    for statement, ids in ((_WHOLE, noted), (_SHORT, moved)):
+        if ids:
+            for row in connection.execute(statement, {"ids": sorted(ids)}).mappings():
+                rows[row["id"]] = dict(row)
+    return rows
+
+
+#: Nobody holds it.
+_FREE: Mapping[str, object] = {"lease_owner": None, "lease_until_us": 0}
+
+_LONG = {"order_json", "reply_json", "request_json", "result_json", "failure_json", "role_ids"}
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+# Locked in the order of ids (PostgreSQL), so that two processes can't lock each other out.
+_WHOLE = select(jobs).where(jobs.c.id.in_(_IDS)).order_by(jobs.c.id).with_for_update()
+_SHORT = (
+    select(*(column for column in jobs.c if column.name not in _LONG))
+    .where(jobs.c.id.in_(_IDS))
+    .order_by(jobs.c.id)
+    .with_for_update()
+)
+
+
+@cache
+def _update(columns: frozenset[str]) -> Update:
+    values: dict[str, Any] = {name: bindparam(f"v_{name}") for name in sorted(columns)}
+    return jobs.update().where(jobs.c.id == bindparam("b_id")).values(values)

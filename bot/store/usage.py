@@ -1,0 +1,261 @@
+"""Pace and counts of the people and servers one transaction concerns: read once, kept up in memory, written once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, tuple_
+
+from bot.domain.job import Actor
+from bot.limits import Usage
+from bot.store.dialect import insert_into, is_sqlite
+from bot.store.fair_queue import CLAIMED, HELD
+from bot.store.tables import balances, flows, jobs, ledger, pacing
+from bot.store.times import from_us, span_us
+
+#: Scope ('u' person, 'g' server), id, day.
+Count = tuple[str, int, int]
+
+#: How far back reservations can still weigh on the pace when one of them is given back.
+_REPLAY_US = span_us(timedelta(hours=48))
+
+
+@dataclass(slots=True)
+class Pace:
+    """One row of `pacing`; `tat_us` is 0 for somebody new."""
+
+    tat_us: int = 0
+    #: The latest moment `tat_us` was reckoned at.
+    seen_us: int = 0
+
+    def set(self, tat_us: int, now_us: int) -> None:
+        """Reckoned anew."""
+        self.tat_us = tat_us
+        self.seen_us = max(self.seen_us, now_us)
+
+
+def counts_of(actor: Actor, day: int) -> list[Count]:
+    """The balances an image of this actor adds to."""
+    own: list[Count] = [("u", actor.user_id, day)]
+    return own if actor.guild_id is None else [*own, ("g", actor.guild_id, day)]
+
+
+class Books:
+    """Usage of everybody concerned, within one transaction."""
+
+    def __init__(self, connection: Connection, actors: Sequence[Actor], day: int, *, lock: bool) -> None:
+        """Read it; with `lock`, other processes (PostgreSQL) wait until this transaction ends."""
+        users = sorted({actor.user_id for actor in actors})
+        counts = sorted({count for actor in actors for count in counts_of(actor, day)})
+        self._day = day
+        self.paces = read_paces(connection, users, lock=lock)
+        self.counts = read_counts(connection, counts, lock=lock)
+        self.active = _read_active(connection, users)
+        self.guild_active: dict[int, int] = {}
+
+    def read_guilds(self, connection: Connection, guilds: Collection[int]) -> None:
+        """Also the unfinished jobs of servers; exact while the queue is locked."""
+        self.guild_active.update(_read_guilds(connection, guilds))
+
+    def usage(self, actor: Actor) -> Usage:
+        """As of now, what was added since reading included."""
+        pace = self.paces.get(actor.user_id)
+        return Usage(
+            tat=from_us(pace.tat_us) if pace is not None and pace.tat_us else None,
+            images_today=self.counts.get(("u", actor.user_id, self._day), 0),
+            guild_images_today=0 if actor.guild_id is None else self.counts.get(("g", actor.guild_id, self._day), 0),
+            active_jobs=self.active[actor.user_id],
+            in_guild=actor.guild_id is not None,
+            guild_active_jobs=0 if actor.guild_id is None else self.guild_active.get(actor.guild_id, 0),
+            seen=from_us(pace.seen_us) if pace is not None and pace.seen_us else None,
+        )
+
+    def add(self, actor: Actor, images: int, *, tat_us: int | None, now_us: int) -> None:
+        """Count one accepted job; `tat_us` None leaves the pace alone."""
+        if tat_us is not None:
+            self.paces.setdefault(actor.user_id, Pace()).set(tat_us, now_us)
+        for count in counts_of(actor, self._day):
+            self.counts[count] = self.counts.get(count, 0) + images
+        self.active[actor.user_id] += 1
+        if actor.guild_id in self.guild_active:
+            self.guild_active[actor.guild_id] += 1
+
+
+def read_paces(connection: Connection, users: Collection[int], *, lock: bool) -> dict[int, Pace]:
+    """Rows of `pacing` by person; locked in the order of ids, so that two processes can't lock each other out."""
+    if not users:
+        return {}
+    if lock and not is_sqlite(connection):
+        new = [{"user_id": user, "tat_us": 0} for user in sorted(users)]
+        connection.execute(insert_into(connection, pacing).on_conflict_do_nothing(), new)
+    statement = _PACES.with_for_update() if lock else _PACES
+    rows = connection.execute(statement, {"users": list(users)})
+    return {row.user_id: Pace(row.tat_us, row.seen_us) for row in rows}
+
+
+_PACES = select(pacing).where(pacing.c.user_id.in_(bindparam("users", expanding=True))).order_by(pacing.c.user_id)
+
+
+def read_counts(connection: Connection, counts: Sequence[Count], *, lock: bool) -> dict[Count, int]:
+    """Rows of `balances`; locked like `read_paces`."""
+    if not counts:
+        return {}
+    if lock and not is_sqlite(connection):
+        new = [
+            {"scope": scope, "subject_id": subject, "day": day, "images": 0} for scope, subject, day in sorted(counts)
+        ]
+        connection.execute(insert_into(connection, balances).on_conflict_do_nothing(), new)
+    statement = _COUNTS.with_for_update() if lock else _COUNTS
+    rows = connection.execute(statement, {"counts": list(counts)})
+    return {(row.scope, row.subject_id, row.day): row.images for row in rows}
+
+
+_COUNT_KEY = (balances.c.scope, balances.c.subject_id, balances.c.day)
+_COUNTS = select(balances).where(tuple_(*_COUNT_KEY).in_(bindparam("counts", expanding=True))).order_by(*_COUNT_KEY)
+
+
+def _read_active(connection: Connection, users: Sequence[int]) -> defaultdict[int, int]:
+    active: defaultdict[int, int] = defaultdict(int)
+    if users:
+        active.update(connection.execute(_ACTIVE, {"users": users}).all())
+    return active
+
+
+_ACTIVE = (
+    select(jobs.c.user_id, func.count())
+    .where(jobs.c.ended_us.is_(None), jobs.c.user_id.in_(bindparam("users", expanding=True)))
+    .group_by(jobs.c.user_id)
+)
+
+
+def _read_guilds(connection: Connection, guilds: Collection[int]) -> dict[int, int]:
+    active = dict.fromkeys(guilds, 0)
+    if guilds:
+        for statement in (_GUILD_CLAIMED, _GUILD_WAITING, _GUILD_HELD):
+            for guild_id, count in connection.execute(statement, {"guilds": sorted(guilds)}):
+                active[guild_id] += count
+    return active
+
+
+_GUILD_CLAIMED = (
+    select(jobs.c.guild_id, func.count())
+    .where(CLAIMED, jobs.c.guild_id.in_(bindparam("guilds", expanding=True)))
+    .group_by(jobs.c.guild_id)
+)
+_GUILD_HELD = (
+    select(jobs.c.guild_id, func.count())
+    .where(HELD, jobs.c.guild_id.in_(bindparam("guilds", expanding=True)))
+    .group_by(jobs.c.guild_id)
+)
+_GUILD_WAITING = select(flows.c.flow_id, flows.c.waiting).where(
+    flows.c.flow_id.in_(bindparam("guilds", expanding=True))
+)
+
+
+# ---------------------------------------------------------------------- resolving
+
+
+def resolve(connection: Connection, kept: Mapping[str, int | None], now_us: int) -> None:
+    """Settle or release reservations; one that is resolved already stays as it is.
+
+    Args:
+        kept: images to keep by job id: a number settles (less than reserved: the rest is given back), None releases.
+    """
+    rows = connection.execute(_RESERVED, {"jobs": sorted(kept)}).mappings().all()
+    returned_counts: defaultdict[Count, int] = defaultdict(int)
+    returned_pace: defaultdict[int, int] = defaultdict(int)
+    resolved = []
+    for row in rows:
+        keep = kept[row["job_id"]]
+        counted = min(row["images"], keep or 0)
+        pace_us = row["pace_us"] * counted // row["images"]
+        resolved.append(
+            {
+                "b_job": row["job_id"],
+                "state": "released" if keep is None else "settled",
+                "counted": counted,
+                "pace_us": pace_us,
+                "resolved_us": now_us,
+            }
+        )
+        if row["user_id"] is not None:
+            returned_counts["u", row["user_id"], row["day"]] += row["images"] - counted
+            returned_pace[row["user_id"]] += row["pace_us"] - pace_us
+        if row["guild_id"] is not None:
+            returned_counts["g", row["guild_id"], row["day"]] += row["images"] - counted
+    if resolved:
+        connection.execute(_RESOLVE, resolved)
+    _return_pace(connection, returned_pace, now_us)
+    _return_counts(connection, returned_counts)
+
+
+_RESERVED = select(ledger).where(ledger.c.job_id.in_(bindparam("jobs", expanding=True)), ledger.c.state == "reserved")
+_RESOLVE = (
+    ledger.update()
+    .where(ledger.c.job_id == bindparam("b_job"), ledger.c.state == "reserved")
+    .values({name: bindparam(name) for name in ("state", "counted", "pace_us", "resolved_us")})
+)
+
+
+def _return_counts(connection: Connection, returned: Mapping[Count, int]) -> None:
+    changes = [
+        {"b_scope": scope, "b_subject": subject, "b_day": day, "less": images}
+        for (scope, subject, day), images in sorted(returned.items())
+        if images
+    ]
+    if changes:
+        connection.execute(_LESS, changes)
+
+
+_LESS = (
+    balances.update()
+    .where(
+        balances.c.scope == bindparam("b_scope"),
+        balances.c.subject_id == bindparam("b_subject"),
+        balances.c.day == bindparam("b_day"),
+    )
+    .values(images=balances.c.images - bindparam("less"))
+)
+
+
+def _return_pace(connection: Connection, returned_pace: Mapping[int, int], now_us: int) -> None:
+    users = sorted(user for user, pace_us in returned_pace.items() if pace_us)
+    paces = read_paces(connection, users, lock=True)
+    replayed = _replay(connection, users, now_us)
+    changes = []
+    for user, pace in paces.items():
+        tat_us = min(pace.tat_us, max(replayed.get(user, 0), pace.tat_us - returned_pace[user]))
+        changes.append({"b_user": user, "tat_us": tat_us})
+    if changes:
+        connection.execute(_SET_PACE, changes)
+
+
+_SET_PACE = pacing.update().where(pacing.c.user_id == bindparam("b_user")).values(tat_us=bindparam("tat_us"))
+
+
+def _replay(connection: Connection, users: Sequence[int], now_us: int) -> dict[int, int]:
+    """The arrival times as if only what still counts had ever been reserved.
+
+    Plain subtraction would give too much back: time that passed since has already paid for a part of it.
+    """
+    tats: dict[int, int] = {}
+    if users:
+        rows: Any = connection.execute(_COUNTING, {"users": users, "since": now_us - _REPLAY_US})
+        for user, reserved_us, pace_us in rows:
+            tats[user] = max(tats.get(user, 0), reserved_us) + pace_us
+    return tats
+
+
+_COUNTING = (
+    select(ledger.c.user_id, ledger.c.reserved_us, ledger.c.pace_us)
+    .where(
+        ledger.c.user_id.in_(bindparam("users", expanding=True)),
+        ledger.c.reserved_us >= bindparam("since"),
+        ledger.c.pace_us > 0,
+    )
+    .order_by(ledger.c.user_id, ledger.c.reserved_us)
+)

@@ -1,0 +1,1 @@
+"""Discord and fal on loopback, and the page to chat in."""

@@ -1,0 +1,36 @@
+"""A Discord on loopback that unmodified discord.py can talk to.
+
+wire          JSON, ids, permission bits, error answers
+world         people, roles, channels, messages as data
+validate      what Discord refuses
+compose       payload → message
+board         messages appear, change, vanish; everybody concerned is told
+interactions  what people do and what the bot answers
+commands      registered commands, to whom they are offered, how they are filled in
+gateway       the WebSocket: identify, resume, replay
+faults        rate limits, slowness, broken answers, counters
+files         attachments
+rest          the API's routes
+page          the API of the browser page
+standin       all of it together, with a Python API for tests
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.discord.server import DiscordStandIn as DiscordStandIn
+    from sandbox.discord.server import InteractionRecord as InteractionRecord
+    from sandbox.discord.server import Message as Message
+    from sandbox.discord.server import NotAnswered as NotAnswered
+    from sandbox.discord.server import NotOffered as NotOffered
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: the supervisor wants to start the bot before aiohttp is loaded."""
+    if name in {"DiscordStandIn", "InteractionRecord", "Message", "NotAnswered", "NotOffered"}:
+        from sandbox.discord import server
+
+        return getattr(server, name)
+    raise AttributeError(name)

@@ -1,0 +1,81 @@
+"""Finding a model, and not offering one."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.catalogue import Catalogue, load
+from bot.errors import ModelUnavailable, UnknownModel
+from tests.catalogue.parsing import each
+
+
+@each(
+    "name",
+    ["flux-schnell", "FLUX-Schnell", "fal-ai/flux-1/schnell", "flux-1/schnell", "FLUX.1 schnell", " flux-schnell "],
+)
+def test_a_model_answers_to_key_endpoint_and_title(catalogue: Catalogue, name: str) -> None:
+    assert catalogue.get(name).endpoint == "fal-ai/flux-1/schnell"
+
+
+def test_every_model_answers_to_all_its_names(catalogue: Catalogue) -> None:
+    for model in catalogue.models:
+        for name in (model.key, model.endpoint, model.title, model.title.upper()):
+            assert catalogue.get(name) is model
+
+
+@each(
+    ("typed", "near"),
+    [("fluks-schnell", "flux-schnell"), ("ideogram", "ideogram-v3"), ("flux", "flux-schnell"), ("imagen", "imagen4")],
+)
+def test_an_unknown_name_brings_close_ones(catalogue: Catalogue, typed: str, near: str) -> None:
+    with pytest.raises(UnknownModel) as caught:
+        catalogue.get(typed)
+    assert near in caught.value.close
+
+
+@each("typed", ["", "🙂", "x" * 5000, "'; drop table", "\ud800"])
+def test_nonsense_is_an_unknown_model(catalogue: Catalogue, typed: str) -> None:
+    with pytest.raises(UnknownModel):
+        catalogue.get(typed)
+
+
+def test_without_an_openai_key_the_model_that_needs_it_is_known_but_not_offered() -> None:
+    catalogue = load()
+    assert "gpt-image-1" not in {model.key for model in catalogue.models}
+    assert catalogue.known("fal-ai/gpt-image-1/text-to-image/byok") is not None
+    with pytest.raises(ModelUnavailable, match="OpenAI key"):
+        catalogue.get("gpt-image-1")
+
+
+def test_a_model_switched_off_is_known_but_not_offered() -> None:
+    catalogue = load(disabled=["flux-schnell", "fal-ai/qwen-image"])
+    assert not {"flux-schnell", "qwen-image"} & {model.key for model in catalogue.models}
+    assert catalogue.known("fal-ai/qwen-image") is not None
+    assert catalogue.known("fal-ai/nothing") is None
+    with pytest.raises(ModelUnavailable, match="switched off"):
+        catalogue.get("FLUX.1 schnell")
+    assert all(model.key != "flux-schnell" for model in catalogue.search("flux"))
+
+
+@each(
+    ("typed", "first"),
+    [("", "flux-schnell"), ("ideo", "ideogram-v3"), ("HIDREAM", "hidream"), ("seedream/v4", "seedream-v4"),
+     ("z image inpaint", "z-image-inpaint"), ("vector", "recraft-v2"), ("flx", "flux-schnell"),
+     ("qwne-image", "qwen-image")],
+)  # fmt: skip
+def test_searching_puts_the_best_first(catalogue: Catalogue, typed: str, first: str) -> None:
+    assert catalogue.search(typed)[0].key == first
+
+
+def test_searching_is_bounded(catalogue: Catalogue) -> None:
+    assert len(catalogue.search("")) == 18
+    assert len(catalogue.search("", limit=3)) == 3
+    assert catalogue.search("zzzzzz") == []
+
+
+def test_the_successor_is_named_as_people_can_ask_for_it(catalogue: Catalogue) -> None:
+    assert catalogue.successor(catalogue.get("seedream-v3")) == "Seedream 4"
+    assert catalogue.successor(catalogue.get("gpt-image-1")) == "fal-ai/gpt-image-1/text-to-image"
+    assert catalogue.successor(catalogue.get("flux-schnell")) is None
+    fewer = load(disabled=["seedream-v4"])
+    assert fewer.successor(fewer.get("seedream-v3")) == "fal-ai/bytedance/seedream/v4/text-to-image"

@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from aiohttp import web
+
+from bot.catalogue import load
+from bot.cli import check
+from bot.settings import Settings
+from bot.store import Store
+from sandbox.discord import DiscordStandIn
+from sandbox.fal import FalStandIn
+from tests.store.makers import somebody_else
+
+TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
+FAL_KEY = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0:0123456789abcdef0123456789abcdef"
+
+GUILD = {"id": "1", "name": "Atelier", "permissions": str(check.NEEDED_PERMISSIONS.value)}
+ANSWERS: Mapping[str, tuple[int, object]] = {
+    "/users/@me": (200, {"id": "9", "username": "easel"}),
+    "/applications/@me": (
+        200,
+        {
+            "id": "9",
+            "integration_types_config": {
+                "0": {"oauth2_install_params": {"scopes": ["bot", "applications.commands"], "permissions": "0"}},
+                "1": {},
+            },
+        },
+    ),
+    "/gateway/bot": (200, {"session_start_limit": {"total": 1000, "remaining": 998}}),
+    "/users/@me/guilds": (200, [GUILD]),
+    "/guilds/1": (200, {"premium_tier": 2}),
+    "/status": (404, {"status": "NOT_FOUND"}),
+    "/storage/auth/token": (200, {"token": "t"}),
+}
+
+
+@asynccontextmanager
+async def services(changes: Mapping[str, tuple[int, object]], headers: Mapping[str, str]) -> AsyncIterator[str]:
+    """Discord and fal as far as the check asks them; changes replace answers by path."""
+    answers = {**ANSWERS, **changes}
+
+    async def answer(request: web.Request) -> web.Response:
+        ours = "Key " + FAL_KEY if "/status" in request.path or "/storage" in request.path else "Bot " + TOKEN
+        if request.headers.get("Authorization") != ours:
+            return web.json_response({"message": "401: Unauthorized"}, status=401)
+        path = "/status" if request.path.endswith("/status") else request.path
+        status, body = answers[path]
+        return web.json_response(body, status=status, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def report(
+    folder: Path,
+    changes: Mapping[str, tuple[int, object]] | None = None,
+    *,
+    token: str | None = TOKEN,
+    key: str | None = FAL_KEY,
+    headers: Mapping[str, str] | None = None,
+    **sections: Any,
+) -> tuple[int, str]:
+    """Run the check; its exit code and everything it printed."""
+    lines: list[str] = []
+    async with services(changes or {}, headers or {}) as url:
+        values = {
+            "database_url": f"sqlite:///{folder}/easel.db",
+            "discord": {"token": token, "api_url": url},
+            "fal": {"key": key, "queue_url": url, "rest_url": url},
+            **sections,
+        }
+        code = await check.run(Settings.model_validate(values), lines.append)
+    return code, "\n".join(lines)
+
+
+async def test_when_all_is_well_every_part_says_so(tmp_path: Path) -> None:
+    code, text = await report(tmp_path)
+
+    assert code == 0
+    assert "✗" not in text
+    for part in (
+        "the token is that of easel",
+        "may post pictures in 1 server",
+        "files up to 50 MiB",
+        "998 of 1000 starts",
+        "the key is accepted",
+        "the account has credit",
+        "will be made at the first start",
+    ):
+        assert part in text
+
+
+async def test_the_sandbox_passes_its_own_check(tmp_path: Path) -> None:
+    discord, fal = DiscordStandIn(), FalStandIn()
+    await discord.start("127.0.0.1")
+    fal_url = await fal.start("127.0.0.1")
+    try:
+        code, text = await report(
+            tmp_path,
+            discord={"token": discord.token, "api_url": discord.api_url},
+            fal={"key": FAL_KEY, "queue_url": fal_url, "rest_url": fal_url},
+        )
+    finally:
+        await fal.stop()
+        await discord.stop()
+
+    assert code == 0, text
+    assert "the token is that of Easel" in text
+    assert "the key is accepted" in text
+
+
+async def test_no_secret_is_printed_even_when_it_is_echoed(tmp_path: Path) -> None:
+    _, text = await report(tmp_path, {"/users/@me": (200, {"username": f"{TOKEN} {FAL_KEY}"})})
+
+    assert TOKEN not in text
+    assert FAL_KEY not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence", "advice"),
+    [
+        ({"/users/@me": (401, {})}, "Discord: the token is not accepted", "Reset Token"),
+        ({"/gateway/bot": (500, {})}, "Discord: answered 500 to GET /gateway/bot", "discordstatus.com"),
+        (
+            {"/users/@me/guilds": (200, [{**GUILD, "permissions": "3072"}])},
+            "lacks Embed Links, Attach Files, Read Message History, Send Messages in Threads",
+            "discord.com/oauth2/authorize",
+        ),
+        (
+            {"/applications/@me": (200, {"id": "9", "integration_types_config": {"1": {}}})},
+            "can't be installed in servers",
+            "Guild Install",
+        ),
+        ({"/status": (401, {})}, "fal.ai: the key is not accepted", "FAL_KEY"),
+        ({"/status": (403, {"detail": "User is locked. Reason: Exhausted balance."})}, "no credit", "Billing"),
+        ({"/storage/auth/token": (403, {"detail": "Exhausted balance"})}, "no credit", "Billing"),
+    ],
+)
+async def test_each_fault_comes_with_what_to_do(
+    tmp_path: Path, changes: Mapping[str, tuple[int, object]], sentence: str, advice: str
+) -> None:
+    code, text = await report(tmp_path, changes)
+
+    assert code == 1
+    fault = next(line for line in text.splitlines() if line.startswith("✗"))
+    assert sentence in fault
+    assert advice in text.partition(fault)[2].splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"/users/@me/guilds": (200, [])}, "in no server yet"),
+        ({"/gateway/bot": (200, {"session_start_limit": {"total": 1000, "remaining": 3}})}, "3 of 1000 starts left"),
+        ({"/status": (503, {})}, "answered 503"),
+        ({"/storage/auth/token": (500, {})}, "upload service answered 500"),
+    ],
+)
+async def test_what_still_works_is_only_a_warning(
+    tmp_path: Path, changes: Mapping[str, tuple[int, object]], sentence: str
+) -> None:
+    code, text = await report(tmp_path, changes)
+
+    assert code == 0
+    assert any(line.startswith("!") and sentence in line for line in text.splitlines())
+
+
+async def test_an_administrator_lacks_nothing(tmp_path: Path) -> None:
+    assert check.missing_permissions(8) == []
+
+
+async def test_hosts_that_do_not_answer_are_named(tmp_path: Path) -> None:
+    closed = "http://127.0.0.1:9"
+
+    code, text = await report(
+        tmp_path,
+        discord={"token": TOKEN, "api_url": closed},
+        fal={"key": FAL_KEY, "queue_url": closed, "rest_url": closed},
+    )
+
+    assert code == 1
+    assert "✗ Discord: can't be reached at http://127.0.0.1:9" in text
+    assert "✗ fal.ai: can't be reached at 127.0.0.1:9" in text
+
+
+@pytest.mark.parametrize(("token", "key", "missing"), [(TOKEN, None, "FAL_KEY"), (None, FAL_KEY, "DISCORD_TOKEN")])
+async def test_one_secret_alone_is_a_fault(tmp_path: Path, token: str | None, key: str | None, missing: str) -> None:
+    code, text = await report(tmp_path, token=token, key=key)
+
+    assert code == 1
+    assert f"✗ Configuration: {missing} is missing" in text
+
+
+async def test_without_both_secrets_nobody_is_asked(tmp_path: Path) -> None:
+    code, text = await report(tmp_path, token=None, key=None)
+
+    assert code == 0
+    assert "`run` starts the sandbox" in text
+    assert "Discord:" not in text
+
+
+async def test_a_wrong_model_setting_is_a_fault(tmp_path: Path) -> None:
+    code, text = await report(tmp_path, models={"default": "no-such-model"})
+
+    assert code == 1
+    assert "the default model 'no-such-model' is not offered" in text
+
+
+async def test_a_database_in_use_is_looked_at_beside_the_running_bot(tmp_path: Path) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path}/easel.db")
+    try:
+        code, text = await report(tmp_path)
+    finally:
+        await store.close()
+
+    assert code == 0
+    assert "✓ Database: reachable, up to date and sound" in text
+
+
+@pytest.mark.parametrize("shut", ["easel.db", "easel.db.lock", "."])
+async def test_an_existing_database_that_may_not_be_written_is_a_fault(shut: str) -> None:
+    with somebody_else() as folder:
+        await (await Store.open(f"sqlite:///{folder}/easel.db")).close()
+        (folder / shut).chmod(0o500 if shut == "." else 0o400)
+
+        code, text = await report(folder)
+
+        assert code == 1
+        assert f"✗ Database: {folder}/easel.db is not writable, because {(folder / shut)} is not" in text
+        assert "Database: reachable" not in text
+
+
+async def test_a_file_that_is_no_database_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "easel.db").write_text("my diary, " * 100)
+
+    code, text = await report(tmp_path)
+
+    assert code == 1
+    assert "is not an SQLite database" in text
+
+
+async def test_a_url_of_another_kind_is_a_fault(tmp_path: Path) -> None:
+    code, text = await report(tmp_path, database_url="mysql://root:hunter2@db/easel")
+
+    assert code == 1
+    assert "✗ Database: the URL is wrong" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (datetime(2026, 11, 21, 12, 0, 20, tzinfo=UTC), None),
+        (datetime(2026, 11, 21, 12, 2, tzinfo=UTC), "120 s ahead"),
+        (datetime(2026, 11, 21, 11, 59, tzinfo=UTC), "60 s behind"),
+    ],
+)
+def test_a_wrong_clock_is_noticed_by_discords_date(now: datetime, said: str | None) -> None:
+    finding = check.clock_skew("Sat, 21 Nov 2026 12:00:00 GMT", now)
+
+    assert (finding is None) if said is None else (finding is not None and said in finding.what)
+
+
+def test_the_install_link_asks_for_just_what_is_needed() -> None:
+    query = parse_qs(urlsplit(check.install_link("42")).query)
+
+    assert query == {"client_id": ["42"], "scope": ["bot applications.commands"], "permissions": ["274878024704"]}
+
+
+def test_a_price_that_fal_states_differently_is_named() -> None:
+    live = [
+        {"endpoint_id": "fal-ai/flux-1/schnell", "unit_price": 0.5, "unit": "megapixels", "currency": "USD"},
+        {"endpoint_id": "fal-ai/qwen-image", "unit_price": 0.02, "unit": "megapixels", "currency": "USD"},
+        {"endpoint_id": "fal-ai/never-heard-of", "unit_price": 1},
+    ]
+
+    (finding,) = check.other_prices(load().models, live)
+
+    assert finding.level == "warning"
+    assert "flux-schnell: fal says $0.5 per megapixels, Easel shows $0.003 per megapixel" in finding.what
+
+
+async def test_a_database_server_that_is_away_is_a_fault(tmp_path: Path) -> None:
+    code, text = await report(tmp_path, database_url="postgresql://easel:hunter2@127.0.0.1:9/easel")
+
+    assert code == 1
+    assert "✗ Database: can't be used" in text
+    assert "hunter2" not in text
+
+
+async def test_an_older_database_is_brought_forward_by_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / "easel.db").touch()
+
+    code, text = await report(tmp_path)
+
+    assert code == 0
+    assert "the next start brings it to this version" in text
+
+
+async def test_a_broken_model_file_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('endpoint = "me/mine"\n')
+
+    code, text = await report(tmp_path, models={"folder": tmp_path})
+
+    assert code == 1
+    assert "mine.toml" in text
+
+
+@pytest.mark.parametrize(("version", "warned"), [((3, 40, 1), True), ((3, 51, 2), True), ((3, 51, 3), False)])
+def test_an_sqlite_with_the_log_fault_is_warned_of(version: tuple[int, ...], warned: bool) -> None:
+    assert (check.sqlite_version(version) is not None) == warned
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "said"),
+    [
+        ("web", {"public_url": "https://easel.example.org"}, "web.public_url has no effect without web.port"),
+        ("web", {"public_url": "https://easel.example.org", "port": 8080}, None),
+        ("web", {"port": 8080}, None),
+        ("fal", {"guild_jobs_in_flight": 10}, "fal.guild_jobs_in_flight, 10, has no effect: fal.max_in_flight, 10, is"),
+        ("fal", {"user_jobs_in_flight": 3, "max_in_flight": 2}, "fal.user_jobs_in_flight, 3, has no effect"),
+        ("fal", {"guild_jobs_in_flight": 9, "user_jobs_in_flight": 1}, None),
+        ("fal", {"guild_jobs_in_flight": 50, "user_jobs_in_flight": 50, "max_in_flight": 0}, None),
+        ("fal", {"max_in_flight": 1}, None),
+    ],
+)
+async def test_settings_without_effect_are_only_a_warning(
+    tmp_path: Path, section: str, values: Any, said: str | None
+) -> None:
+    code, text = await report(tmp_path, token=None, key=None, **{section: values})
+
+    assert code == 0
+    assert text.count("! Configuration: ") == 1 + (said is not None)  # the other one: `run` starts the sandbox
+    assert said is None or said in text
+
+
+async def test_the_defaults_have_an_effect(tmp_path: Path) -> None:
+    assert "has no effect" not in (await report(tmp_path))[1]
+
+
+@pytest.mark.parametrize(("reconcile_s", "warned"), [(660.0, False), (600.0, True), (30.0, True)])
+def test_sending_again_too_soon_is_a_warning(reconcile_s: float, warned: bool) -> None:
+    assert (check.lost_answers(reconcile_s, 600.0) is not None) == warned

@@ -1,0 +1,109 @@
+"""When a start may identify."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.discord.identify_budget import (
+    CRASH_PAUSES_S,
+    CROWDED_PAUSE_S,
+    FREE_CRASHES,
+    FREE_STARTS_A_DAY,
+    Pause,
+    SessionStartLimit,
+    Starts,
+    pause_before_identify,
+)
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+PLENTY = SessionStartLimit(remaining=999, reset_after_s=3600)
+
+
+def test_an_ordinary_start_need_not_wait() -> None:
+    assert pause_before_identify(Starts(), PLENTY, NOW) is None
+    assert pause_before_identify(Starts().with_start(NOW), PLENTY, NOW) is None
+
+
+def test_a_low_limit_of_discord_is_waited_out() -> None:
+    low = SessionStartLimit(remaining=3, reset_after_s=1234)
+    pause = pause_before_identify(Starts().with_start(NOW), low, NOW)
+    assert pause is not None
+    assert pause.seconds == 1234
+
+
+def test_a_restart_loop_never_reaches_a_thousand_identifies_a_day() -> None:
+    starts, now, identifies = Starts(), NOW, 0
+    while now < NOW + timedelta(hours=24):
+        pause = pause_before_identify(starts, None, now)
+        now += timedelta(seconds=pause.seconds if pause else 0)
+        starts = starts.with_start(now)
+        now += timedelta(seconds=1)  # killed a second after it identified
+        identifies += 1
+    assert FREE_STARTS_A_DAY < identifies < 1000
+
+
+def test_a_loop_that_is_killed_while_it_pauses_comes_through_and_costs_nothing() -> None:
+    starts, now = Starts(tuple(NOW for _ in range(FREE_STARTS_A_DAY))), NOW
+    for _ in range(20):
+        pause = pause_before_identify(starts, PLENTY, now)
+        if pause is None:
+            break
+        now += timedelta(seconds=30)  # the supervisor's patience
+    assert (now - NOW).total_seconds() == CROWDED_PAUSE_S
+
+
+def test_pauses_between_crashes_count_from_the_identify_before() -> None:
+    starts = Starts((NOW,), crashes_in_a_row=FREE_CRASHES + 2)
+    pause = pause_before_identify(starts, PLENTY, NOW + timedelta(seconds=10))
+    assert pause is not None
+    assert pause.seconds == CRASH_PAUSES_S[2] - 10
+    assert pause_before_identify(starts, PLENTY, NOW + timedelta(hours=1)) is None
+
+
+def test_crashes_in_a_row_wait_longer_and_longer() -> None:
+    starts = Starts().with_start(NOW)
+    pauses: list[Pause | None] = []
+    for _ in range(FREE_CRASHES + len(CRASH_PAUSES_S) + 2):
+        pauses.append(pause_before_identify(starts, PLENTY, NOW))
+        starts = starts.crashed()
+    waited = [pause.seconds if pause else 0 for pause in pauses]
+    assert waited == [*([0] * FREE_CRASHES), *CRASH_PAUSES_S, CRASH_PAUSES_S[-1], CRASH_PAUSES_S[-1]]
+
+
+def test_a_run_that_went_well_forgives_earlier_crashes() -> None:
+    starts = Starts(crashes_in_a_row=9).went_well()
+    assert pause_before_identify(starts.with_start(NOW), PLENTY, NOW) is None
+
+
+def test_the_longest_reason_counts() -> None:
+    starts = Starts(tuple(NOW - timedelta(minutes=1) for _ in range(FREE_STARTS_A_DAY)), crashes_in_a_row=3)
+    pause = pause_before_identify(starts, PLENTY, NOW)
+    assert pause is not None
+    assert pause.seconds == CROWDED_PAUSE_S - 60
+
+
+def test_old_starts_and_starts_from_the_future_are_forgotten() -> None:
+    starts = Starts((NOW - timedelta(hours=25), NOW + timedelta(hours=1))).with_start(NOW)
+    assert starts.at == (NOW,)
+
+
+def test_the_record_survives_the_store() -> None:
+    starts = Starts().with_start(NOW).crashed()
+    assert Starts.from_text(starts.to_text()) == starts
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"at": [1e300]}', '{"at": "x"}', '{"row": "many"}'])
+def test_an_unreadable_record_counts_as_none(text: str | None) -> None:
+    assert Starts.from_text(text) == Starts()
+
+
+@pytest.mark.parametrize("body", [{}, {"session_start_limit": 3}, {"session_start_limit": {"remaining": "x"}}])
+def test_an_answer_without_a_limit_is_no_limit(body: dict[str, object]) -> None:
+    assert SessionStartLimit.read(body) is None
+
+
+def test_the_limit_is_read_as_discord_sends_it() -> None:
+    body = {"session_start_limit": {"total": 1000, "remaining": 7, "reset_after": 14400000, "max_concurrency": 1}}
+    assert SessionStartLimit.read(body) == SessionStartLimit(7, 14400.0)

@@ -1,0 +1,163 @@
+"""What a 429 holds back, and what is done without when many have come. The clock is the test's."""
+
+from __future__ import annotations
+
+import pytest
+from multidict import CIMultiDict
+
+from bot.discord import rate_limits
+from bot.discord.rate_limits import Call, Pacing, Urgency
+
+EDIT = Call("PATCH", "/webhooks/1/aaa/messages/@original", as_bot=False)
+OTHER_EDIT = Call("PATCH", "/webhooks/1/bbb/messages/@original", as_bot=False)
+ANSWER = Call("POST", "/interactions/5/ccc/callback", as_bot=False)
+POST = Call("POST", "/channels/7/messages", as_bot=True)
+OTHER_POST = Call("POST", "/channels/8/messages", as_bot=True)
+USUAL = Urgency.USUAL
+
+
+class _Hands:
+    """A clock that is moved by hand."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_pacing() -> tuple[Pacing, _Hands]:
+    clock = _Hands()
+    return Pacing(clock), clock
+
+
+def of(scope: str, bucket: str = "b") -> CIMultiDict[str]:
+    headers = CIMultiDict({"Via": "1.1 google", "Retry-After": "2", "X-RateLimit-Scope": scope})
+    if scope == "global":
+        headers["X-RateLimit-Global"] = "true"
+    else:
+        headers["X-RateLimit-Bucket"] = bucket
+    return headers
+
+
+EDGE = CIMultiDict({"Retry-After": "2"})
+
+
+def held(paces: Pacing) -> set[Call]:
+    return {one for one in (EDIT, OTHER_EDIT, ANSWER, POST, OTHER_POST) if paces.wait_s(one, USUAL) > 0}
+
+
+@pytest.mark.parametrize(
+    ("call", "headers", "expected"),
+    [
+        (EDIT, of("user"), {EDIT}),
+        (POST, of("user"), {POST}),
+        (POST, of("shared"), {POST}),
+        (POST, of("global"), {POST, OTHER_POST}),
+        (EDIT, of("global"), {EDIT, OTHER_EDIT, ANSWER, POST, OTHER_POST}),
+        (POST, EDGE, {EDIT, OTHER_EDIT, ANSWER, POST, OTHER_POST}),
+    ],
+)
+def test_a_429_holds_back_what_it_is_about_and_nothing_else(
+    call: Call, headers: CIMultiDict[str], expected: set[Call]
+) -> None:
+    paces, clock = a_pacing()
+    paces.hear(call, 429, headers, 1.5)
+    assert held(paces) == expected
+    clock.now += 1.6
+    assert held(paces) == set()
+
+
+def test_routes_of_one_bucket_wait_together() -> None:
+    paces, _ = a_pacing()
+    remove = Call("DELETE", "/channels/7/messages/9", as_bot=True)
+    for call in (POST, remove):
+        paces.hear(call, 200, of("user", "the same"))
+    paces.hear(POST, 429, of("user", "the same"), 1.0)
+    assert paces.wait_s(remove, USUAL) > 0
+    assert paces.wait_s(Call("DELETE", "/channels/8/messages/9", as_bot=True), USUAL) == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "expected_s"), [("3", 3.0), ("0.25", 0.25), (None, rate_limits.UNSAID_S), ("soon", rate_limits.UNSAID_S)]
+)
+def test_cloudflares_header_is_heeded_and_its_absence_is_not_taken_for_no_wait(
+    header: str | None, expected_s: float
+) -> None:
+    paces, _ = a_pacing()
+    headers = CIMultiDict({} if header is None else {"Retry-After": header})
+    assert paces.hear(EDIT, 429, headers) == expected_s
+    assert expected_s <= paces.wait_s(POST, USUAL) <= expected_s + 0.1
+
+
+def test_shared_limits_do_not_count_and_the_others_count_for_ten_minutes() -> None:
+    paces, clock = a_pacing()
+    paces.hear(POST, 429, of("shared"), 0.1)
+    assert paces.refused == 0
+    for status, headers in ((401, {}), (403, {}), (429, of("user")), (429, EDGE)):
+        paces.hear(POST, status, headers, 0.1)
+    assert paces.refused == 4
+    clock.now += rate_limits.WINDOW_S - 1
+    assert paces.refused == 4
+    clock.now += rate_limits.SLICE_S + 2
+    assert paces.refused == 0
+
+
+def refuse(paces: Pacing, times: int) -> None:
+    for _ in range(times):
+        paces.hear(POST, 403, {})
+
+
+def test_progress_is_given_up_first_then_everything_is_spaced_then_only_answers_go_then_nothing() -> None:
+    paces, clock = a_pacing()
+
+    def waits() -> list[bool]:
+        return [paces.wait_s(EDIT, one) > 0 for one in (Urgency.PROGRESS, USUAL, Urgency.FIRST_ANSWER)]
+
+    refuse(paces, rate_limits.NO_PROGRESS_FROM - 1)
+    assert waits() == [False, False, False]
+    refuse(paces, 1)
+    assert waits() == [True, False, False]
+
+    refuse(paces, rate_limits.SLOW_FROM + 500 - rate_limits.NO_PROGRESS_FROM)
+    paces.leaves(USUAL)
+    assert 0.4 < paces.wait_s(EDIT, USUAL) < 0.6
+    clock.now += 0.6
+    assert waits() == [True, False, False]
+
+    refuse(paces, rate_limits.ANSWERS_ONLY_FROM - paces.refused)
+    assert waits() == [True, True, False]
+    refuse(paces, rate_limits.NOTHING_FROM - paces.refused)
+    assert waits() == [True, True, True]
+
+    clock.now += paces.wait_s(EDIT, Urgency.PROGRESS)
+    assert waits() == [False, False, False]
+
+
+def test_whatever_is_refused_there_are_never_more_refusals_in_ten_minutes_than_the_bound() -> None:
+    """Every call is refused; first answers and others are wanted all the time, for an hour."""
+    paces, clock = a_pacing()
+    times: list[float] = []
+    end = clock.now + 3600
+    while clock.now < end:
+        for urgency in (Urgency.FIRST_ANSWER, USUAL, Urgency.PROGRESS):
+            if paces.wait_s(EDIT, urgency) == 0:
+                paces.leaves(urgency)
+                paces.hear(EDIT, 403, {})
+                times.append(clock.now)
+        clock.now += 0.1
+    most = max(sum(1 for other in times[i : i + 3000] if other < one + 600) for i, one in enumerate(times))
+    assert rate_limits.ANSWERS_ONLY_FROM < most <= rate_limits.NOTHING_FROM
+
+
+def test_fewer_calls_at_once_after_a_limit_on_everything_and_as_many_as_before_when_it_is_over() -> None:
+    paces, _ = a_pacing()
+    paces.hear(POST, 429, of("user"), 0.1, under_way=40)
+    assert paces.room > rate_limits.WIDE
+    paces.hear(POST, 429, of("global"), 0.1, under_way=40)
+    assert paces.room == 20
+    for _ in range(8):
+        paces.hear(POST, 429, EDGE, 0.1, under_way=40)
+    assert paces.room == 1
+    for _ in range(rate_limits.WIDE):
+        paces.hear(POST, 200, {})
+    assert paces.room > rate_limits.WIDE

@@ -1,0 +1,134 @@
+"""Lost answers: a fifth of all submits is taken by fal, and the answer never arrives.
+
+Every picture that fal takes must belong to exactly one job, or to a job that owns up to a possible double. The hard
+ones are orders that nothing tells apart: no seed, the same words, at the same time.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tests.e2e.test_callbacks import a_free_port
+from tests.resilience.world import Ask, Forks, Verdict, World, a_world
+from tests.store.conftest import Postgres
+
+#: Share of answers that get lost, and how.
+LOST = 0.2
+HOW = ("drop", "half", "drop", "gateway", "drop", "error")
+#: Doubles that are allowed, one in so many submits.
+ONE_IN = 1000
+#: Questions under way at once.
+AT_ONCE = 60
+#: What is asked for, by weight; `same` is always the same order.
+KINDS = {"plain": 6, "same": 2, "seedless": 1, "two": 1}
+SAME = "the same harbour at the same dusk"
+#: How long a request is looked for before it is sent once more.
+RECONCILE_S = 20.0
+DRAIN_S = 120.0
+
+#: What tells of a lost request: fal's list, or its callback alone (payloads are not kept, so the list is blind).
+By = Literal["list", "callback"]
+
+
+@dataclass
+class Losses:
+    """What became of them."""
+
+    seed: str
+    by: By = "list"
+    lost: int = 0
+    #: Accepted by fal and on record with no job.
+    unaccounted: tuple[str, ...] = ()
+    #: On record with several.
+    shared: tuple[str, ...] = ()
+    list_calls: int = 0
+    took_s: float = 0.0
+    verdict: Verdict = field(default_factory=Verdict)
+
+    @property
+    def doubles(self) -> int:
+        """Submits that fal got twice, owned up to or not."""
+        return self.verdict.flagged_doubles + len(self.verdict.doubled_submits)
+
+    @property
+    def faultless(self) -> bool:
+        """Within the bounds."""
+        few = self.doubles * ONE_IN <= max(self.verdict.submits, ONE_IN - 1)
+        return few and not (self.unaccounted or self.shared or self.verdict.faults)
+
+    def __str__(self) -> str:
+        return (
+            f"seed {self.seed}, told by the {self.by}: {self.verdict.submits} submits of which {self.lost} lost their "
+            f"answer in {self.took_s:.0f} s, {self.list_calls} pages of fal's list read; {len(self.unaccounted)} "
+            f"pictures unaccounted for, {len(self.shared)} with several jobs (bound: 0), {self.doubles} doubles "
+            f"(bound: 1 in {ONE_IN}, all flagged); {self.verdict}"
+        )
+
+
+async def losses(
+    forks: Forks,
+    folder: Path,
+    *,
+    seed: str,
+    count: int,
+    by: By = "list",
+    server: Postgres | None = None,
+    without: Sequence[str] = (),
+    minutes: float = 10.0,
+) -> Losses:
+    """Ask `count` times, as fast as it is answered; let everything finish; judge."""
+    chance, done, began_s = random.Random(seed), Losses(seed, by), time.monotonic()
+    async with a_world(forks, folder, server=server, without=without, paint_s=0.05) as world:
+        world.settings["fal"] = {"reconcile_s": RECONCILE_S, "start_timeout_s": 10.0}
+        if by == "callback":
+            port = a_free_port()
+            world.settings["web"] = {"port": port, "public_url": f"http://127.0.0.1:{port}"}
+            world.settings["fal"]["store_payloads"] = False
+        world.fal.queue.keep_jobs = 2 * count
+        world.fal.troubles.lost_answers = LOST
+        world.fal.lost_how = HOW if by == "list" else HOW[:1]
+        await world.start()
+        kinds = chance.choices(list(KINDS), list(KINDS.values()), k=count)
+        for number, kind in enumerate(kinds):
+            await _ask(world, kind)
+            if number % 10 == 9:
+                await world.until(lambda: _waiting(world) < AT_ONCE)
+            if time.monotonic() - began_s > minutes * 60:
+                break
+        await world.drained(DRAIN_S)
+        await world.kill()
+        done.verdict = await world.verdict()
+        done.lost = world.fal.lost
+        done.list_calls = world.fal.counters.requests["list"]
+        _account(world, done)
+    done.took_s = time.monotonic() - began_s
+    return done
+
+
+async def _ask(world: World, kind: str) -> None:
+    if kind != "same":
+        await world.ask(kind)
+        return
+    record = await world.standin.command("mo", "general", "imagine", {"prompt": SAME, "model": "recraft-v2"})
+    world._note(Ask(kind, SAME, record))
+
+
+def _waiting(world: World) -> int:
+    return sum(ask.record.state == "waiting" for ask in world.asks[-2 * AT_ONCE :])
+
+
+def _account(world: World, done: Losses) -> None:
+    """Every request at fal against the jobs' records."""
+    rows = world.rows("SELECT request_id FROM jobs WHERE request_id IS NOT NULL")
+    holders = Counter(str(row["request_id"]) for row in rows)
+    at_fal = [one.request_id for one in world.fal.accepted]
+    done.shared = tuple(request_id for request_id in at_fal if holders[request_id] > 1)
+    nobodys = [request_id for request_id in at_fal if not holders[request_id]]
+    # A job that was sent twice owns up to it: the first request is the one it could not find.
+    done.unaccounted = tuple(nobodys[done.verdict.flagged :])

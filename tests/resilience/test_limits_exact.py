@@ -1,0 +1,73 @@
+"""Limits are exact: four processes on one database, killed at random, with clocks that jump, admit nothing beyond."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.resilience.limits_exact import Run, count, fullest_window, run
+
+SECONDS = 10.0
+
+
+async def hammered(url: str, *, seconds: float = SECONDS, without: str = "", every_s: float = 0.5) -> Run:
+    processes = 1 if url.startswith("sqlite") else 4
+    seed = secrets.token_hex(4)
+    found = await asyncio.to_thread(
+        run, url, processes=processes, seconds=seconds, seed=seed, without=without, every_s=every_s
+    )
+    await count(url, found)
+    print(f"{processes} processes, without {without or 'nothing'}: {found}")
+    return found
+
+
+@pytest.mark.slow
+async def test_nothing_is_admitted_beyond_the_bounds(url: str) -> None:
+    found = await hammered(url, every_s=1.5 if url.startswith("sqlite") else 0.5)
+
+    assert found.over == []
+    assert found.kills >= 3
+    assert found.attempts > 1000
+    assert found.acknowledged <= found.admitted
+    # Everything that may be had was had: the bounds were met, not just kept.
+    assert found.fullest > 8
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+async def test_without_row_locks_processes_admit_too_much(postgres_url: str) -> None:
+    assert (await hammered(postgres_url, seconds=5, without="row locks")).over
+
+
+@pytest.mark.slow
+async def test_deciding_before_the_transaction_admits_too_much(url: str) -> None:
+    assert (await hammered(url, seconds=5, without="decision in the transaction", every_s=2)).over
+
+
+@pytest.mark.slow
+async def test_taking_a_clock_set_back_for_a_looser_pace_admits_too_much(tmp_path: Path) -> None:
+    found = await hammered(f"sqlite:///{tmp_path}/easel.db", seconds=5, without="memory of moments", every_s=9)
+
+    assert all(over.startswith("pace of") for over in found.over)
+    assert found.over
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+async def test_going_by_the_clocks_of_the_machines_admits_too_much(postgres_url: str) -> None:
+    for _ in range(4):  # it takes a clock that is set at the right moment
+        found = await hammered(postgres_url, seconds=5, without="the server's clock", every_s=9)
+        if any("in all" in over for over in found.over):
+            return
+    raise AssertionError("nothing was admitted beyond the pace")
+
+
+def test_the_fullest_window_is_found() -> None:
+    second = timedelta(seconds=1)
+    assert fullest_window([], second) == 0
+    assert fullest_window([(0, 3), (1_000_000, 1), (9_000_000, 2)], second) == 3
+    assert fullest_window([(0, 1), (5_000_000, 3), (5_500_000, 1)], second) == 3.5

@@ -1,0 +1,1 @@
+"""Scripts that are not tests: documentation, screenshots, a browser."""
