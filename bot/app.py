@@ -19,7 +19,7 @@ import discord
 from bot.catalogue import Catalogue, load
 from bot.discord.client import EaselBot, point_discord_at
 from bot.discord.http import is_rate_limit, retry_after_s
-from bot.discord.identify_budget import SessionStartLimit, Starts, pause_before_identify
+from bot.discord.identify_budget import IdentifyHistory, SessionStartLimit, pause_before_identify
 from bot.errors import (
     DiscordRefused,
     ModelUnavailable,
@@ -29,7 +29,7 @@ from bot.errors import (
     UnknownModel,
 )
 from bot.fal import Fal
-from bot.gc_tuning import give_back_forever
+from bot.gc_tuning import trim_forever
 from bot.jobs.runner import Runner
 from bot.media import Attachments
 from bot.services import Services
@@ -49,7 +49,7 @@ _NOT_ACCEPTED = (
 #: Where the store keeps the secret in callback addresses.
 CALLBACK_KEY = "callback_key"
 #: Where the store keeps the record of starts.
-STARTS = "starts"
+IDENTIFY_HISTORY = "starts"
 #: Old jobs are deleted this often.
 PURGE_EVERY_S = 6 * 3600
 #: While the database is away: so much sooner.
@@ -105,18 +105,20 @@ async def run(settings: Settings) -> int:
         bot = EaselBot(Services(settings, store, catalogue, runner, utcnow))
         stack.push_async_callback(bot.close)
         if settings.web.port is not None:
-            from bot.web import Callback, Callbacks  # with cryptography, 8 MB that most bots do not need
+            from bot.web import Callback, CallbackReceiver  # with cryptography, 8 MB that most bots do not need
             from bot.web import start as start_web
 
             async def health() -> Mapping[str, bool]:
-                return {"discord": bot.is_ready(), "store": (await store.meta("alive")) is None}
+                return {"discord": bot.is_ready(), "store": (await store.kv_get("alive")) is None}
 
             async def heard(callback: Callback) -> None:
-                await runner.heard(callback.job_id, callback.attempt, callback.request_id)
+                await runner.on_webhook(callback.job_id, callback.attempt, callback.request_id)
 
             callbacks = None
             if public_url is not None:
-                callbacks = Callbacks(key=callback_key, heard=heard, rest_url=settings.fal.rest_url, clock=utcnow)
+                callbacks = CallbackReceiver(
+                    key=callback_key, heard=heard, rest_url=settings.fal.rest_url, clock=utcnow
+                )
             web = await start_web(settings.web, health, callbacks=callbacks)
             stack.push_async_callback(web.cleanup)
         stack.push_async_callback(runner.stop)
@@ -127,9 +129,9 @@ async def run(settings: Settings) -> int:
 
 async def _callback_key(store: Store) -> bytes:
     """The secret in the addresses fal calls back, made once; addresses given away before a restart stay good."""
-    known = await store.meta(CALLBACK_KEY)
+    known = await store.kv_get(CALLBACK_KEY)
     if known is None:
-        known = await store.first_meta(CALLBACK_KEY, token_hex(32))
+        known = await store.kv_set_default(CALLBACK_KEY, token_hex(32))
     return bytes.fromhex(known)
 
 
@@ -193,7 +195,7 @@ async def _until_stopped(bot: EaselBot, runner: Runner, store: Store, settings: 
         _tune_collector()
         parts.append(asyncio.create_task(_connect(bot, store), name="gateway"))
         parts.append(asyncio.create_task(runner.run(), name="runner"))
-        parts.append(asyncio.create_task(give_back_forever(runner), name="memory"))
+        parts.append(asyncio.create_task(trim_forever(runner), name="memory"))
         parts.append(asyncio.create_task(_purge_forever(store, settings.privacy.keep_days), name="purge"))
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping", extra={"because": ", ".join(sorted(task.get_name() for task in done))})
@@ -235,8 +237,8 @@ async def _pause(attempt: int, error: Exception) -> None:
 
 async def _until_safe(bot: EaselBot, store: Store) -> None:
     """Wait until one more identify can't bring the bot near the most that Discord allows."""
-    starts = Starts.from_text(await store.meta(STARTS))
-    while (pause := pause_before_identify(starts, await _session_start_limit(bot), utcnow())) is not None:
+    history = IdentifyHistory.from_text(await store.kv_get(IDENTIFY_HISTORY))
+    while (pause := pause_before_identify(history, await _session_start_limit(bot), utcnow())) is not None:
         log.warning(
             "no session with Discord yet: commands have to wait, pictures under way go on",
             extra={"pause_s": round(pause.seconds, 1), "reason": pause.reason},
@@ -244,13 +246,13 @@ async def _until_safe(bot: EaselBot, store: Store) -> None:
         await asyncio.sleep(pause.seconds)
 
 
-async def _mind_identify(bot: EaselBot, store: Store, *, initial: bool) -> None:
+async def _before_identify(bot: EaselBot, store: Store, *, initial: bool) -> None:
     """Before each identify, also where Discord has ended a session and discord.py begins another by itself."""
     try:
         if not initial:  # before the first one `_connect` has waited
             await _until_safe(bot, store)
-        starts = Starts.from_text(await store.meta(STARTS))
-        await store.set_meta(STARTS, starts.with_start(utcnow()).to_text())
+        history = IdentifyHistory.from_text(await store.kv_get(IDENTIFY_HISTORY))
+        await store.kv_set(IDENTIFY_HISTORY, history.with_start(utcnow()).to_text())
     except StoreUnusable:
         log.warning("this identify is not on record")
 
@@ -258,7 +260,7 @@ async def _mind_identify(bot: EaselBot, store: Store, *, initial: bool) -> None:
 async def _connect(bot: EaselBot, store: Store) -> None:
     """Identify when that is safe, then stay connected."""
     await _until_safe(bot, store)
-    bot.mind_identify = partial(_mind_identify, bot, store)
+    bot.before_identify = partial(_before_identify, bot, store)
     attempt = 0
     while True:
         try:
@@ -299,8 +301,8 @@ async def _session_start_limit(bot: EaselBot) -> SessionStartLimit | None:
 async def _note_end(store: Store, *, crashed: bool) -> None:
     """Keep how this run ended; a database that is gone must not hide the error that ended it."""
     try:
-        starts = Starts.from_text(await store.meta(STARTS))
-        await store.set_meta(STARTS, (starts.crashed() if crashed else starts.went_well()).to_text())
+        history = IdentifyHistory.from_text(await store.kv_get(IDENTIFY_HISTORY))
+        await store.kv_set(IDENTIFY_HISTORY, (history.crashed() if crashed else history.went_well()).to_text())
     except StoreUnusable:
         log.warning("the end of this run is not on record")
 

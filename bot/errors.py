@@ -201,7 +201,7 @@ class Overloaded(Refusal):
 # ---------------------------------------------------------------------- failures after acceptance
 
 
-class PaintingFailed(EaselError):
+class GenerationFailed(EaselError):
     """An accepted job ended without a picture; its reservation is released."""
 
     code = "painting_failed"
@@ -209,7 +209,7 @@ class PaintingFailed(EaselError):
     worth_retrying = True
 
 
-class ContentRefused(PaintingFailed):
+class ContentRefused(GenerationFailed):
     """fal's or a partner's content policy; never retryable with the same prompt."""
 
     code = "content_refused"
@@ -221,7 +221,7 @@ class ContentRefused(PaintingFailed):
         )
 
 
-class OptionsRefused(PaintingFailed):
+class OptionsRefused(GenerationFailed):
     """fal's own validation refused the arguments.
 
     Args:
@@ -237,7 +237,7 @@ class OptionsRefused(PaintingFailed):
         )
 
 
-class ModelGone(PaintingFailed):
+class ModelGone(GenerationFailed):
     """fal answers 404 for the endpoint."""
 
     code = "model_gone"
@@ -248,7 +248,7 @@ class ModelGone(PaintingFailed):
         super().__init__(f"{title}: this model is no longer served by fal.ai.{hint} Your quota was not used.")
 
 
-class BalanceExhausted(PaintingFailed):
+class BalanceExhausted(GenerationFailed):
     """fal's 403 about the account's balance."""
 
     code = "balance_exhausted"
@@ -260,7 +260,7 @@ class BalanceExhausted(PaintingFailed):
         )
 
 
-class KeyRefused(PaintingFailed):
+class KeyRefused(GenerationFailed):
     """fal's 401 or 403 about the key."""
 
     code = "key_refused"
@@ -272,7 +272,7 @@ class KeyRefused(PaintingFailed):
         )
 
 
-class PaintingTimedOut(PaintingFailed):
+class GenerationTimedOut(GenerationFailed):
     """fal gave up waiting, or our own deadline passed."""
 
     code = "timed_out"
@@ -281,7 +281,7 @@ class PaintingTimedOut(PaintingFailed):
         super().__init__("The model took too long and was stopped. Your quota was not used; you can try again.")
 
 
-class FalBroken(PaintingFailed):
+class ProviderError(GenerationFailed):
     """fal answered 5xx, or nothing usable for longer than we wait."""
 
     code = "fal_broken"
@@ -290,7 +290,7 @@ class FalBroken(PaintingFailed):
         super().__init__("fal.ai had a problem while painting this. Your quota was not used; you can try again.")
 
 
-class RequestUnknown(PaintingFailed):
+class RequestNotFound(GenerationFailed):
     """fal answers 404 for a request id it gave us: dropped there, deleted, or another account's."""
 
     code = "request_unknown"
@@ -302,7 +302,7 @@ class RequestUnknown(PaintingFailed):
         )
 
 
-class Cancelled(PaintingFailed):
+class Cancelled(GenerationFailed):
     """fal's 499: the request was cancelled there, by us or in fal's dashboard."""
 
     code = "cancelled"
@@ -311,7 +311,7 @@ class Cancelled(PaintingFailed):
         super().__init__("This picture was cancelled at fal.ai. Your quota was not used.")
 
 
-class ResultUnusable(PaintingFailed):
+class ResultUnusable(GenerationFailed):
     """What came back is no picture we can post."""
 
     code = "result_unusable"
@@ -321,7 +321,7 @@ class ResultUnusable(PaintingFailed):
         super().__init__(f"The model answered, but {why}. Your quota was not used; you can try again.")
 
 
-class ResultWithheld(PaintingFailed):
+class ResultWithheld(GenerationFailed):
     """Flagged, or unflagged where a flag is due, in a channel that is not age-restricted."""
 
     code = "withheld"
@@ -346,7 +346,7 @@ class Transient(EaselError):
     code = "transient"
 
 
-class FalUnreachable(Transient):
+class ProviderUnreachable(Transient):
     """A GET or PUT got no usable answer (connection, timeout, 408, 429, 5xx)."""
 
     code = "fal_unreachable"
@@ -356,7 +356,7 @@ class FalUnreachable(Transient):
         super().__init__(sentence)
 
 
-class AnswerLost(Transient):
+class SubmitUnconfirmed(Transient):
     """A submit POST left, and no usable answer came: fal may or may not have the job.
 
     Args:

@@ -35,7 +35,7 @@ class Jobs(Protocol):
         """Worked on now."""
 
 
-async def give_back_forever(jobs: Jobs) -> None:
+async def trim_forever(jobs: Jobs) -> None:
     """Collect and give back while many jobs end."""
     trim, before, aside = _trim(), jobs.jobs_ended, 0
     while True:

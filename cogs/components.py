@@ -19,7 +19,7 @@ from discord.ext import commands
 
 from bot.catalogue import picture_options, with_prompt, with_seed
 from bot.catalogue.kinds import parse_value
-from bot.catalogue.model import Model, Order
+from bot.catalogue.model import GenerationRequest, Model
 from bot.domain.job import Job, JobState
 from bot.errors import BadPicture, JobUnknown, NotYours
 from bot.limits import policy_for
@@ -27,7 +27,7 @@ from cogs import errors, intake, interaction_data
 from cogs.defaults import default_model
 from cogs.interaction_data import Interaction
 from cogs.ui import cards, modals, pages
-from cogs.ui.buttons import MenuVerb, Pressed, Verb
+from cogs.ui.buttons import ComponentPress, MenuVerb, Verb
 from cogs.ui.queue_status import waiting_page
 from cogs.ui.text import count
 from cogs.usage import show_usage
@@ -40,10 +40,10 @@ log = logging.getLogger(__name__)
 #: A job that is just being handed to fal ends a moment later; these are the waits for it.
 ERASE_PAUSES_S = (0.0, 1.0, 2.0, 4.0)
 
-Handler = Callable[[Interaction, Pressed], Awaitable[None]]
+Handler = Callable[[Interaction, ComponentPress], Awaitable[None]]
 
 
-class PressesCog(commands.Cog, name="presses"):
+class ComponentsCog(commands.Cog, name="presses"):
     """Does what a button says."""
 
     def __init__(self, bot: EaselBot) -> None:
@@ -62,32 +62,32 @@ class PressesCog(commands.Cog, name="presses"):
             Verb.USAGE: self._usage,
             Verb.ERASE_ASK: self._erase_ask,
             Verb.ERASE: self._erase,
-            Verb.ERASE_NOT: self._erase_not,
+            Verb.ERASE_DISMISS: self._erase_dismiss,
             MenuVerb.MODEL: self._show_model,
             MenuVerb.CANCEL: self._cancel_chosen,
         }
 
-    async def pressed(self, interaction: Interaction, press: Pressed) -> None:
+    async def on_component(self, interaction: Interaction, press: ComponentPress) -> None:
         """Called by `cogs.ui.buttons`, which routes what this raises."""
         await self._handlers[press.verb](interaction, press)
 
     # ------------------------------------------------------------------ a job under way
 
-    async def _cancel(self, interaction: Interaction, press: Pressed) -> None:
+    async def _cancel(self, interaction: Interaction, press: ComponentPress) -> None:
         job = await self._job(press.subject)
         _check_owner(interaction, job, "cancel it")
         await interaction.response.defer()
         await self._stop(interaction, job)
 
-    async def _cancel_chosen(self, interaction: Interaction, press: Pressed) -> None:
+    async def _cancel_chosen(self, interaction: Interaction, press: ComponentPress) -> None:
         job = await self._job(press.values[0] if press.values else "")
         _check_owner(interaction, job, "cancel it")
         await interaction.response.defer()
         outcome = await self._services.runner.cancel(job.id)
         await interaction.edit_original_response(view=pages.plain_page(outcome.sentence))
 
-    async def _why(self, interaction: Interaction, press: Pressed) -> None:
-        why = await self._services.runner.why(press.subject)
+    async def _why(self, interaction: Interaction, press: ComponentPress) -> None:
+        why = await self._services.runner.wait_reason(press.subject)
         if why is None:
             raise JobUnknown
         actor = why.job.actor
@@ -104,25 +104,25 @@ class PressesCog(commands.Cog, name="presses"):
 
     # ------------------------------------------------------------------ a finished job
 
-    async def _again(self, interaction: Interaction, press: Pressed) -> None:
+    async def _again(self, interaction: Interaction, press: ComponentPress) -> None:
         job, model = await self._repeatable(press.subject, interaction)
-        order = with_seed(model, with_prompt(model, job.order, job.order.prompt), interaction_data.new_seed())
-        await self._place(interaction, model, order, job)
+        request = with_seed(model, with_prompt(model, job.request, job.request.prompt), interaction_data.new_seed())
+        await self._place(interaction, model, request, job)
 
-    async def _edit(self, interaction: Interaction, press: Pressed) -> None:
+    async def _edit(self, interaction: Interaction, press: ComponentPress) -> None:
         job, model = await self._repeatable(press.subject, interaction)
         await interaction.response.send_modal(modals.edit(job, model))
 
-    async def _details(self, interaction: Interaction, press: Pressed) -> None:
+    async def _details(self, interaction: Interaction, press: ComponentPress) -> None:
         job = await self._job(press.subject)
-        shown = cards.details(job, self._services.catalogue.known(job.order.endpoint))
+        shown = cards.details(job, self._services.catalogue.known(job.request.endpoint))
         if shown.attachment is None:
             await interaction.response.send_message(view=shown.card, ephemeral=True)
             return
         file = discord.File(io.BytesIO(shown.attachment.encode()), filename=cards.DETAILS_FILE)
         await interaction.response.send_message(view=shown.card, file=file, ephemeral=True)
 
-    async def _delete(self, interaction: Interaction, press: Pressed) -> None:
+    async def _delete(self, interaction: Interaction, press: ComponentPress) -> None:
         job = await self._services.store.job(press.subject)
         if not _may_delete(interaction, job):
             raise NotYours("delete it, or somebody with Manage Messages")
@@ -141,10 +141,10 @@ class PressesCog(commands.Cog, name="presses"):
             Refusal: the record is gone, the model is no longer offered, or an attached picture has expired.
         """
         job = await self._job(job_id)
-        model = self._services.catalogue.get(job.order.endpoint)
-        if interaction.user.id != job.actor.user_id and picture_options(model, job.order):
+        model = self._services.catalogue.get(job.request.endpoint)
+        if interaction.user.id != job.actor.user_id and picture_options(model, job.request):
             raise NotYours("repeat it, because it starts from a file of theirs")
-        for name, value in job.order.options.items():
+        for name, value in job.request.options.items():
             for link in value if isinstance(value, list) else [value]:
                 if isinstance(link, str) and interaction_data.link_expired(link, self._services.clock()):
                     raise BadPicture(name, "Discord's link to it has expired; attach it again with `/imagine`")
@@ -153,13 +153,13 @@ class PressesCog(commands.Cog, name="presses"):
     async def _job(self, job_id: str) -> Job:
         """The job as it stands. Raises JobUnknown when it is gone or its content was deleted."""
         job = await self._services.store.job(job_id)
-        if job is None or not job.order.prompt:
+        if job is None or not job.request.prompt:
             raise JobUnknown
         return job
 
-    async def _place(self, interaction: Interaction, model: Model, order: Order, parent: Job) -> None:
+    async def _place(self, interaction: Interaction, model: Model, request: GenerationRequest, parent: Job) -> None:
         preferences = await self._services.store.preferences(interaction.user.id, interaction.guild_id)
-        await intake.place(interaction, self._services, model, order, preferences, parent_id=parent.id)
+        await intake.place(interaction, self._services, model, request, preferences, parent_id=parent.id)
 
     # ------------------------------------------------------------------ modals
 
@@ -181,33 +181,33 @@ class PressesCog(commands.Cog, name="presses"):
             await intake.ask(interaction, self._services, form.subject, form.fields)
             return
         job, model = await self._repeatable(form.subject, interaction)
-        await self._place(interaction, model, edited(model, job.order, form.fields), job)
+        await self._place(interaction, model, edited(model, job.request, form.fields), job)
 
     # ------------------------------------------------------------------ pages
 
-    async def _paint(self, interaction: Interaction, press: Pressed) -> None:
+    async def _paint(self, interaction: Interaction, press: ComponentPress) -> None:
         model = self._services.catalogue.get(press.subject)
         await interaction.response.send_modal(modals.compose(model))
 
-    async def _compose(self, interaction: Interaction, press: Pressed) -> None:
+    async def _compose(self, interaction: Interaction, press: ComponentPress) -> None:
         await interaction.response.send_modal(modals.compose(await self._default(interaction)))
 
-    async def _my_default(self, interaction: Interaction, press: Pressed) -> None:
+    async def _my_default(self, interaction: Interaction, press: ComponentPress) -> None:
         model = self._services.catalogue.get(press.subject)
         await self._services.store.set_user_model(interaction.user.id, model.endpoint)
         page = pages.model_page(self._services.catalogue.models, model, model)
         await interaction.response.edit_message(view=page)
 
-    async def _models(self, interaction: Interaction, press: Pressed) -> None:
+    async def _models(self, interaction: Interaction, press: ComponentPress) -> None:
         page = pages.models_page(self._services.catalogue.models, await self._default(interaction))
         await interaction.response.send_message(view=page, ephemeral=True)
 
-    async def _show_model(self, interaction: Interaction, press: Pressed) -> None:
+    async def _show_model(self, interaction: Interaction, press: ComponentPress) -> None:
         model = self._services.catalogue.get(press.values[0] if press.values else "")
         page = pages.model_page(self._services.catalogue.models, model, await self._default(interaction))
         await interaction.response.edit_message(view=page)
 
-    async def _usage(self, interaction: Interaction, press: Pressed) -> None:
+    async def _usage(self, interaction: Interaction, press: ComponentPress) -> None:
         await show_usage(interaction, self._services)
 
     async def _default(self, interaction: Interaction) -> Model:
@@ -216,10 +216,10 @@ class PressesCog(commands.Cog, name="presses"):
 
     # ------------------------------------------------------------------ deleting a person's data
 
-    async def _erase_ask(self, interaction: Interaction, press: Pressed) -> None:
+    async def _erase_ask(self, interaction: Interaction, press: ComponentPress) -> None:
         await interaction.response.send_message(view=pages.erase_question(), ephemeral=True)
 
-    async def _erase(self, interaction: Interaction, press: Pressed) -> None:
+    async def _erase(self, interaction: Interaction, press: ComponentPress) -> None:
         await interaction.response.defer()
         sentence = await self._erase_all(interaction.user.id)
         await interaction.edit_original_response(view=pages.plain_page(sentence))
@@ -243,24 +243,24 @@ class PressesCog(commands.Cog, name="presses"):
             cancelled += outcome.cancelled
         return cancelled
 
-    async def _erase_not(self, interaction: Interaction, press: Pressed) -> None:
+    async def _erase_dismiss(self, interaction: Interaction, press: ComponentPress) -> None:
         await interaction.response.edit_message(view=pages.plain_page("Nothing was deleted."))
 
 
-def edited(model: Model, order: Order, fields: Mapping[str, str]) -> Order:
+def edited(model: Model, request: GenerationRequest, fields: Mapping[str, str]) -> GenerationRequest:
     """The order with the words from the edit modal; a seed the person chose stays, else there is a new one.
 
     Raises:
         InvalidOption: the words do not suit the model.
     """
     prompt, negative = fields.get("prompt", ""), fields.get("negative_prompt", "")
-    changed = with_prompt(model, order, prompt)
+    changed = with_prompt(model, request, prompt)
     option = model.option("negative_prompt")
-    if option is not None and negative != (order.options.get(option.name) or ""):
-        options = {**order.options, option.name: parse_value(option, option.name, negative) if negative else ""}
-        given = tuple(dict.fromkeys((*order.given, option.name)))
+    if option is not None and negative != (request.options.get(option.name) or ""):
+        options = {**request.options, option.name: parse_value(option, option.name, negative) if negative else ""}
+        given = tuple(dict.fromkeys((*request.given, option.name)))
         changed = dataclasses.replace(changed, options=options, given=given)
-    return changed if "seed" in order.given else with_seed(model, changed, interaction_data.new_seed())
+    return changed if "seed" in request.given else with_seed(model, changed, interaction_data.new_seed())
 
 
 def _check_owner(interaction: Interaction, job: Job, what: str) -> None:

@@ -24,9 +24,9 @@ from discord.ext import commands
 
 from bot import metrics
 from bot.discord import http
-from bot.domain.events import Fetching, Progress
+from bot.domain.events import Delivering, Progress
 from bot.domain.job import Failure, Job, JobState
-from bot.domain.ports import PLACE_EDIT_S, Ready, Undeliverable
+from bot.domain.ports import POSITION_EDIT_S, DeliverableImages, Undeliverable
 from bot.media import fit
 from cogs.ui import cards
 
@@ -48,7 +48,7 @@ SLOW_EDIT_S = 1.0
 #: An edit that ended so much later than it was given up had hung with its process.
 HUNG_S = 0.1
 #: How long an edit waits for first answers before it looks again.
-PRESSED_PAUSE_S = 0.05
+BACKPRESSURE_PAUSE_S = 0.05
 #: Largest wait between two edits of one message while Discord is slow.
 SLOWEST_EDIT_S = 30.0
 
@@ -70,7 +70,7 @@ TOKEN_IS_DEAD = {UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION, INVALID_TOKEN}
 
 
 @dataclass(slots=True)
-class _Live:
+class _ProgressMessage:
     """One message under way."""
 
     job: Job
@@ -88,7 +88,7 @@ class DiscordDelivery:
         settings = bot.services.settings.discord
         self._interval_s = settings.progress_interval_s
         self._pause_s = 1 / settings.progress_edits_per_s
-        self._live: dict[str, _Live] = {}
+        self._messages: dict[str, _ProgressMessage] = {}
         #: Jobs whose people will have noticed a restart.
         self._resumed: set[str] = set()
         #: (monotonic seconds, job id), one entry a live message.
@@ -99,10 +99,10 @@ class DiscordDelivery:
 
     def progress(self, job: Job, progress: Progress) -> None:
         """Take note of a newer state; the editor shows it when the message is due."""
-        live = self._live.get(job.id)
+        live = self._messages.get(job.id)
         if live is None:
             # The first answer has just shown the state of acceptance.
-            live = self._live[job.id] = _Live(job, progress, self._interval_s)
+            live = self._messages[job.id] = _ProgressMessage(job, progress, self._interval_s)
             self._schedule(live, time.monotonic() + self._interval_s)
         live.job, live.progress = job, progress
 
@@ -112,10 +112,10 @@ class DiscordDelivery:
 
     def forget(self, job_id: str) -> None:
         """No more progress for this job."""
-        self._live.pop(job_id, None)
+        self._messages.pop(job_id, None)
         self._resumed.discard(job_id)
 
-    def _schedule(self, live: _Live, due_at: float) -> None:
+    def _schedule(self, live: _ProgressMessage, due_at: float) -> None:
         heapq.heappush(self._due, (due_at, live.job.id))
         self._changed.set()
 
@@ -126,11 +126,11 @@ class DiscordDelivery:
                 self._changed.clear()
                 await self._changed.wait()
             due_at, job_id = self._due[0]
-            await asyncio.sleep(max(due_at - time.monotonic(), PRESSED_PAUSE_S if self._pressed() else 0))
-            if self._pressed():
+            await asyncio.sleep(max(due_at - time.monotonic(), BACKPRESSURE_PAUSE_S if self._backpressure() else 0))
+            if self._backpressure():
                 continue
             heapq.heappop(self._due)
-            live = self._live.get(job_id)
+            live = self._messages.get(job_id)
             if live is None:
                 continue
             if self._editable(live):
@@ -138,17 +138,17 @@ class DiscordDelivery:
                 await asyncio.sleep(self._pause_s)
             self._schedule(live, time.monotonic() + live.interval_s)
 
-    def _pressed(self) -> bool:
+    def _backpressure(self) -> bool:
         """First answers go before progress; the most overdue edit comes when they are out."""
-        return self._bot.services.runner.pressed
+        return self._bot.services.runner.backpressure
 
-    def _editable(self, live: _Live) -> bool:
+    def _editable(self, live: _ProgressMessage) -> bool:
         """Only what has changed, while a token lives, and not when the picture is about to replace it anyway."""
-        if live.editing is not None or isinstance(live.progress, Fetching) or not self._token_lives(live.job):
+        if live.editing is not None or isinstance(live.progress, Delivering) or not self._token_lives(live.job):
             return False
         return cards.progress_text(live.progress) != live.shown
 
-    async def _edit(self, live: _Live) -> None:
+    async def _edit(self, live: _ProgressMessage) -> None:
         """One progress edit; slower next time if Discord made us wait."""
         text = cards.progress_text(live.progress)
         began = time.monotonic()
@@ -169,54 +169,56 @@ class DiscordDelivery:
         else:
             live.interval_s = self._interval_s
 
-    async def _patch_progress(self, live: _Live) -> bool:
+    async def _patch_progress(self, live: _ProgressMessage) -> bool:
         """False when another process shows this job now.
 
-        Nobody holds what waits: another process may take it from the queue, and show its end, at any moment. So it is
-        looked at first, and what takes too long after that is given up; see `bot.domain.ports.PLACE_EDIT_S`. What comes
-        later all the same, because the process hung in the very moment in which it left, is made good.
+        Nobody holds a queued job: another process may claim it, and show its end, at any moment. So its state is read
+        first, and an edit that then takes longer than `POSITION_EDIT_S` is given up. One that lands later all the same,
+        because the process hung in the instant of sending, is repaired.
         """
         runner, job, began, left = self._bot.services.runner, live.job, time.monotonic(), True
-        ours_s = runner.may_show_s(job.id)
-        allowed_s = PLACE_EDIT_S if ours_s is None else ours_s
+        ours_s = runner.lease_remaining_s(job.id)
+        allowed_s = POSITION_EDIT_S if ours_s is None else ours_s
         try:
             async with asyncio.timeout(allowed_s if isfinite(allowed_s) else None):
-                if not (allowed_s > 0 if ours_s is not None else await runner.waits(job.id)):
+                if not (allowed_s > 0 if ours_s is not None else await runner.is_queued(job.id)):
                     return False
                 card = cards.progress_card(job, self._model(job), live.progress, resumed=job.id in self._resumed)
                 with http.as_progress(until=began + allowed_s):
                     await self._patch_original(job, card)
-        except http.TooLate:
+        except http.DeadlineExceeded:
             left = False
             raise
         finally:
             if left and time.monotonic() - began > allowed_s + HUNG_S:
-                runner.mend(job.id)
+                runner.repair_message(job.id)
         return True
 
-    async def _settle_progress(self, job_id: str) -> None:
+    async def _stop_progress(self, job_id: str) -> None:
         """Make sure that no progress edit can land after what comes now."""
-        live = self._live.pop(job_id, None)
+        live = self._messages.pop(job_id, None)
         self._resumed.discard(job_id)
         if live is not None and live.editing is not None:
             await asyncio.wait({live.editing})
 
     # ------------------------------------------------------------------ results
 
-    async def deliver(self, job: Job, ready: Ready) -> int | None:
+    async def deliver(self, job: Job, ready: DeliverableImages) -> int | None:
         """Post the pictures; returns the message id. Safe to repeat."""
-        await self._settle_progress(job.id)
+        await self._stop_progress(job.id)
         limit_bytes = job.reply.upload_limit_bytes
         while True:
             try:
                 # A flagged picture belongs in the age-restricted channel or nowhere.
-                return await self._show(job, partial(self._result, job, ready), may_go_private=not any(ready.spoilers))
-            except _TooLarge:
+                return await self._deliver_by_first_open_route(
+                    job, partial(self._result, job, ready), may_go_private=not any(ready.spoilers)
+                )
+            except _UploadTooLarge:
                 limit_bytes //= 2
                 if limit_bytes < 64 * 1024:
                     raise Undeliverable from None
                 smaller = await fit(ready.pictures, file_limit_bytes=limit_bytes, request_limit_bytes=limit_bytes * 2)
-                ready = Ready(tuple(smaller), ready.spoilers, ready.withheld)
+                ready = DeliverableImages(tuple(smaller), ready.spoilers, ready.withheld)
 
     async def was_answered(self, job: Job) -> bool | None:
         """Whether the first answer to the interaction went out; None when that can't be found out."""
@@ -239,31 +241,33 @@ class DiscordDelivery:
                 await asyncio.sleep(pause_s)
         return None
 
-    async def tell(self, job: Job) -> None:
+    async def notify_outcome(self, job: Job) -> None:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
-        await self._settle_progress(job.id)
+        await self._stop_progress(job.id)
         try:
-            await self._show(job, partial(self._end, job))
+            await self._deliver_by_first_open_route(job, partial(self._outcome_card, job))
         except Undeliverable:
             code = job.failure.code if job.failure is not None else ""
             log.warning("could not tell how a job ended", extra={"job": job.id, "failure": code})
 
-    def _end(self, job: Job) -> _Content:
+    def _outcome_card(self, job: Job) -> _Content:
         failure, model = job.failure or Failure("cancelled", "Cancelled. Your quota was not used."), self._model(job)
         if job.state is JobState.CANCELLED:
             return cards.cancelled_card(job, model, failure.sentence), []
         return cards.failure_card(job, model, failure), []
 
-    def _result(self, job: Job, ready: Ready) -> _Content:
+    def _result(self, job: Job, ready: DeliverableImages) -> _Content:
         shown, files = [], []
         for index, (picture, spoiler) in enumerate(zip(ready.pictures, ready.spoilers, strict=True)):
             name = cards.file_name(job.id, index, picture.extension, spoiler)
-            alt = cards.alt_text(job.order, index)
+            alt = cards.alt_text(job.request, index)
             shown.append(cards.Shown(name, alt, spoiler, (picture.width, picture.height)))
             files.append(discord.File(io.BytesIO(picture.body), filename=name, description=alt, spoiler=spoiler))
         return cards.result_card(job, self._model(job), shown, withheld=ready.withheld), files
 
-    async def _show(self, job: Job, content: Callable[[], _Content], *, may_go_private: bool = True) -> int | None:
+    async def _deliver_by_first_open_route(
+        self, job: Job, content: Callable[[], _Content], *, may_go_private: bool = True
+    ) -> int | None:
         """Bring a card to the person by the first way that is open.
 
         Raises:
@@ -271,34 +275,34 @@ class DiscordDelivery:
             _TooLarge: Discord refuses the size.
         """
         if self._token_lives(job):
-            done, message_id = await self._try(job, lambda: self._patch_original(job, *content()))
+            done, message_id = await self._attempt(job, lambda: self._patch_original(job, *content()))
             if done:
                 return message_id
         if job.reply.bot_can_post and not job.reply.ephemeral:
             if job.reply.message_id is not None:
                 # Discord lets a message older than an hour be edited rarely: rather post anew than wait for that.
-                done, message_id = await self._try(job, lambda: self._patch_message(job, *content()), patient=False)
+                done, message_id = await self._attempt(job, lambda: self._patch_message(job, *content()), patient=False)
                 if done:
                     return message_id
-            done, message_id = await self._try(job, lambda: self._post(job, *content()))
+            done, message_id = await self._attempt(job, lambda: self._post(job, *content()))
             if done:
                 return message_id
             if may_go_private and job.actor.guild_id is not None:
-                done, message_id = await self._try(job, lambda: self._direct(job, *content()))
+                done, message_id = await self._attempt(job, lambda: self._send_dm(job, *content()))
                 if done:
                     return message_id
         elif self._token_lives(job):
-            done, message_id = await self._try(job, lambda: self._follow_up(job, *content()))
+            done, message_id = await self._attempt(job, lambda: self._send_followup(job, *content()))
             if done:
                 return message_id
         if job.reply.token and not self._token_lives(job):
             # By our clock, which may be wrong; Discord has the last word.
-            done, message_id = await self._try(job, lambda: self._patch_original(job, *content()))
+            done, message_id = await self._attempt(job, lambda: self._patch_original(job, *content()))
             if done:
                 return message_id
         raise Undeliverable
 
-    async def _try(
+    async def _attempt(
         self, job: Job, attempt: Callable[[], Awaitable[int | None]], *, patient: bool = True
     ) -> tuple[bool, int | None]:
         """One way into the channel, with our own retries; False when the way is closed for good."""
@@ -307,7 +311,7 @@ class DiscordDelivery:
                 return True, await attempt()
             except discord.HTTPException as error:
                 if error.status == 413 or error.code == TOO_LARGE:
-                    raise _TooLarge from error
+                    raise _UploadTooLarge from error
                 if error.status < 500 and error.status != 429:
                     log.info("delivery way closed", extra={"job": job.id, "status": error.status, "code": error.code})
                     return False, None
@@ -327,15 +331,15 @@ class DiscordDelivery:
             await asyncio.sleep(wait_s)
         return False, None
 
-    async def mend(self, job: Job, ready: Ready | None) -> None:
+    async def repair_message(self, job: Job, ready: DeliverableImages | None) -> None:
         """Show an end that was shown before once more, only where it stood."""
-        content = partial(self._result, job, ready) if ready is not None else partial(self._end, job)
+        content = partial(self._result, job, ready) if ready is not None else partial(self._outcome_card, job)
         try:
             if self._token_lives(job):
-                await self._try(job, lambda: self._patch_original(job, *content()))
+                await self._attempt(job, lambda: self._patch_original(job, *content()))
             elif job.reply.message_id is not None and job.reply.bot_can_post:
-                await self._try(job, lambda: self._patch_message(job, *content()))
-        except _TooLarge:
+                await self._attempt(job, lambda: self._patch_message(job, *content()))
+        except _UploadTooLarge:
             log.warning("a card could not be set right", extra={"job": job.id, "reason": "too large"})
 
     async def _patch_original(
@@ -384,14 +388,14 @@ class DiscordDelivery:
             log.info("may not read the channel to look for an earlier post", extra={"job": job.id})
         return None
 
-    async def _follow_up(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
+    async def _send_followup(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
         """One more message by the interaction's token."""
         webhook = discord.Webhook.partial(job.reply.application_id, job.reply.token, client=self._bot)
         webhook.type = discord.WebhookType.application  # `partial` can't know; only these may be ephemeral
         message = await webhook.send(view=view, files=files, wait=True, ephemeral=job.reply.ephemeral)
         return message.id
 
-    async def _direct(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
+    async def _send_dm(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
         """To the person themselves, where the bot was shut out of the channel."""
         view.add_item(
             discord.ui.TextDisplay(f"-# I can no longer post in <#{job.actor.channel_id}>, so it comes here.")
@@ -405,14 +409,14 @@ class DiscordDelivery:
         return bool(job.reply.token) and left.total_seconds() > TOKEN_MARGIN_S
 
     def _model(self, job: Job) -> Model:
-        model = self._bot.services.catalogue.known(job.order.endpoint)
-        return model if model is not None else cards.unknown_model(job.order.endpoint)
+        model = self._bot.services.catalogue.known(job.request.endpoint)
+        return model if model is not None else cards.unknown_model(job.request.endpoint)
 
 
 _Content = tuple[discord.ui.LayoutView, list[discord.File]]
 
 
-class _TooLarge(Exception):
+class _UploadTooLarge(Exception):
     """Discord refuses the size of an upload."""
 
 

@@ -10,7 +10,7 @@ from discord.app_commands import Choice
 from discord.ext import commands
 
 from bot import catalogue
-from cogs.components import PressesCog
+from cogs.components import ComponentsCog
 from cogs.defaults import default_model, offered
 from cogs.intake import ask
 from cogs.interaction_data import Interaction, picture_url
@@ -119,5 +119,5 @@ class Imagine(commands.Cog, name="imagine"):
 async def setup(bot: EaselBot) -> None:
     """Load as an extension."""
     bot.add_dynamic_items(*buttons.ALL)
-    await bot.add_cog(PressesCog(bot))
+    await bot.add_cog(ComponentsCog(bot))
     await bot.add_cog(Imagine(bot))

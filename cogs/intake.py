@@ -13,8 +13,8 @@ import discord
 
 from bot import metrics
 from bot.catalogue import parse, with_seed
-from bot.catalogue.model import Model, Order
-from bot.domain.events import Restarting, WaitingHere
+from bot.catalogue.model import GenerationRequest, Model
+from bot.domain.events import Queued, Restarting
 from bot.domain.job import NewJob
 from bot.ids import new_job_id
 from bot.limits import Refused, policy_for
@@ -53,22 +53,22 @@ async def ask(
         model = services.catalogue.get(model_name)
     else:
         model = default_model(services.catalogue, preferences, services.settings.models.default)
-    order = seeded(model, parse(model, raw))
-    await place(interaction, services, model, order, preferences, parent_id=parent_id)
+    request = seeded(model, parse(model, raw))
+    await place(interaction, services, model, request, preferences, parent_id=parent_id)
 
 
-def seeded(model: Model, order: Order) -> Order:
+def seeded(model: Model, request: GenerationRequest) -> GenerationRequest:
     """With a seed of our choice where the model has one and the person gave none, so that it can be repeated."""
-    if model.option("seed") is None or order.seed is not None:
-        return order
-    return with_seed(model, order, interaction_data.new_seed())
+    if model.option("seed") is None or request.seed is not None:
+        return request
+    return with_seed(model, request, interaction_data.new_seed())
 
 
 async def place(
     interaction: Interaction,
     services: Services,
     model: Model,
-    order: Order,
+    request: GenerationRequest,
     preferences: Preferences,
     *,
     parent_id: str | None = None,
@@ -82,7 +82,7 @@ async def place(
     actor = interaction_data.actor_of(interaction)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
     job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
-    new = NewJob(job_id, actor, interaction_data.reply_of(interaction), order, parent_id)
+    new = NewJob(job_id, actor, interaction_data.reply_of(interaction), request, parent_id)
     outcome = await services.runner.accept(new, policy)
     match outcome:
         case Accepted():
@@ -98,7 +98,7 @@ async def place(
 async def _show(interaction: Interaction, services: Services, model: Model, accepted: Accepted) -> None:
     """The progress card as the first answer; if it can't be shown, nothing is started."""
     job = accepted.job
-    progress = Restarting() if services.runner.stopping else WaitingHere(accepted.ahead)
+    progress = Restarting() if services.runner.stopping else Queued(accepted.ahead)
     card = cards.progress_card(job, model, progress)
     try:
         message_id = await _answer(interaction, card, job.id, private=job.reply.ephemeral)

@@ -30,7 +30,7 @@ async def show_usage(interaction: Interaction, services: Services) -> None:
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
     left = standing(await services.store.usage(actor), policy, services.clock())
     jobs = await services.store.jobs_of(actor.user_id, live_only=True)
-    ahead = await services.store.ahead([job.id for job in jobs]) if jobs else {}
+    ahead = await services.store.positions_of([job.id for job in jobs]) if jobs else {}
     page = pages.usage_page(left, jobs, ahead, model_titles(services))
     await interaction.response.send_message(view=page, ephemeral=True)
 

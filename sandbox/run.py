@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from bot.errors import SetupError
 
 if TYPE_CHECKING:
-    from sandbox.discord import DiscordStandIn
-    from sandbox.fal import FalStandIn
+    from sandbox.discord import FakeDiscord
+    from sandbox.fal import FakeFal
 
 _ROOT = Path(__file__).resolve().parents[1]
 _PORTS_TO_TRY = 50
@@ -159,7 +159,7 @@ class Child:
 class Sandbox:
     """Everything that runs while the sandbox is open."""
 
-    def __init__(self, discord: DiscordStandIn, fal: FalStandIn, child: Child, *, url: str) -> None:
+    def __init__(self, discord: FakeDiscord, fal: FakeFal, child: Child, *, url: str) -> None:
         self.discord = discord
         self.fal = fal
         self.child = child
@@ -190,7 +190,7 @@ async def open_sandbox(
         port: of the page; the next free one when it is taken, any free one for 0.
         data_dir: where the bot's database goes; it begins empty every time.
         environment: more variables for the bot.
-        fal_options: keyword arguments of `FalStandIn`.
+        fal_options: keyword arguments of `FakeFal`.
         log: gets every line of the bot's log and what happens to its process.
 
     Raises:
@@ -210,16 +210,16 @@ async def open_sandbox(
         await child.start()
         stack.push_async_callback(child.stop)
 
-        from sandbox.discord import DiscordStandIn
+        from sandbox.discord import FakeDiscord
 
-        discord = DiscordStandIn()
+        discord = FakeDiscord()
         url = await discord.start(sock=page_socket)
         stack.push_async_callback(discord.stop)
         relay.open(discord)
 
-        from sandbox.fal import FalStandIn
+        from sandbox.fal import FakeFal
 
-        fal = FalStandIn(**(fal_options or {}))
+        fal = FakeFal(**(fal_options or {}))
         fal_socket.close()
         await fal.start(host, fal_port)
         stack.push_async_callback(fal.stop)
@@ -322,9 +322,9 @@ class _Relay:
     def __init__(self, log: Say) -> None:
         self._log = log
         self._early: list[str] | None = []
-        self._discord: DiscordStandIn | None = None
+        self._discord: FakeDiscord | None = None
 
-    def open(self, discord: DiscordStandIn) -> None:
+    def open(self, discord: FakeDiscord) -> None:
         """The page can be told from now on."""
         self._discord = discord
         for line in self._early or ():
@@ -349,7 +349,7 @@ class _Relay:
 # ---------------------------------------------------------------------- parts
 
 
-def _connect(discord: DiscordStandIn, fal: FalStandIn, child: Child) -> None:
+def _connect(discord: FakeDiscord, fal: FakeFal, child: Child) -> None:
     """Fal's troubles and the bot's restart into the page's drawer."""
 
     async def restart(value: object) -> None:

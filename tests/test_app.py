@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.discord import DiscordStandIn
+from sandbox.discord import FakeDiscord
 from sandbox.discord.wire import sandbox_token
 
 ROOT = Path(__file__).parent.parent
@@ -70,7 +70,7 @@ async def line_with(words: str, process: asyncio.subprocess.Process) -> list[str
 async def test_a_bot_that_finds_discord_out_of_reach_waits_and_then_logs_in(tmp_path: Path, port: int) -> None:
     async with bot(tmp_path, f"http://127.0.0.1:{port}/api/v10", f"ws://127.0.0.1:{port}/gateway") as process:
         log = await line_with("out of reach", process)
-        discord = DiscordStandIn()
+        discord = FakeDiscord()
         try:
             await discord.start("127.0.0.1", port)
             log += await line_with("INFO bot.discord.client: ready", process)
@@ -84,7 +84,7 @@ async def test_a_bot_that_finds_discord_out_of_reach_waits_and_then_logs_in(tmp_
 
 
 async def test_a_bot_that_finds_only_the_gateway_out_of_reach_waits_too(tmp_path: Path, port: int) -> None:
-    api, gateway = DiscordStandIn(), DiscordStandIn()
+    api, gateway = FakeDiscord(), FakeDiscord()
     await api.start()
     try:
         async with bot(tmp_path, api.api_url, f"ws://127.0.0.1:{port}/gateway") as process:
@@ -99,7 +99,7 @@ async def test_a_bot_that_finds_only_the_gateway_out_of_reach_waits_too(tmp_path
 
 
 async def test_a_bot_that_discord_leaves_hardly_any_starts_says_so_and_spends_none(tmp_path: Path) -> None:
-    discord = DiscordStandIn()
+    discord = FakeDiscord()
     await discord.start()
     discord.gateway.identify_limit = 20
     try:
@@ -114,7 +114,7 @@ async def test_a_bot_that_discord_leaves_hardly_any_starts_says_so_and_spends_no
 
 
 async def test_a_token_that_discord_does_not_accept_ends_with_one_sentence_and_is_not_repeated(tmp_path: Path) -> None:
-    discord = DiscordStandIn()
+    discord = FakeDiscord()
     await discord.start()
     try:
         async with bot(tmp_path, discord.api_url, discord.gateway_url, DISCORD_TOKEN=SOMEBODY_ELSES) as process:

@@ -54,7 +54,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 async def watched(jobs: Jobs, *steps: tuple[int, int]) -> None:
     """Let it look, twice after each step of (ended, alive)."""
-    task = asyncio.create_task(gc_tuning.give_back_forever(jobs))
+    task = asyncio.create_task(gc_tuning.trim_forever(jobs))
     await asyncio.sleep(0)
     for jobs.jobs_ended, jobs.alive in steps:
         looks = jobs.looks

@@ -15,7 +15,7 @@ import bot.__main__
 import bot.app
 from bot.errors import DiscordRefused
 from bot.settings import Settings
-from bot.store.driver_errors import told
+from bot.store.driver_errors import translate
 from tests.store.makers import somebody_else
 
 ROOT = Path(__file__).parent.parent
@@ -383,8 +383,8 @@ def test_a_full_disk_is_told_from_a_broken_one(monkeypatch: pytest.MonkeyPatch, 
     room = [0, 10**9]
     monkeypatch.setattr("shutil.disk_usage", lambda _: Mock(free=room.pop(0)))
 
-    assert "the disk is full. Make room" in told(error, str(tmp_path / "easel.db")).sentence
-    assert "the disk answers with errors" in told(error, str(tmp_path / "easel.db")).sentence
+    assert "the disk is full. Make room" in translate(error, str(tmp_path / "easel.db")).sentence
+    assert "the disk answers with errors" in translate(error, str(tmp_path / "easel.db")).sentence
 
 
 def test_backing_up_postgresql_names_the_right_tool(

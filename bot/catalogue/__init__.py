@@ -1,4 +1,4 @@
-"""What can be painted: model files → `Model`; raw input → `Order`; `Order` → fal's arguments."""
+"""What can be painted: model files → `Model`; raw input → `GenerationRequest` → fal's arguments."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from bot.catalogue.autocomplete import option_completions, size_choices, style_c
 from bot.catalogue.descriptions import describe_option, value_text
 from bot.catalogue.load import load
 from bot.catalogue.model import (
-    FRIENDLY,
-    HELD,
+    COMMON_ALIASES,
+    OPERATOR_ONLY,
+    GenerationRequest,
     Json,
-    Kind,
     Model,
     Option,
-    Order,
+    OptionKind,
     Output,
     Price,
     Retired,
@@ -22,17 +22,17 @@ from bot.catalogue.model import (
 from bot.catalogue.parse import parse, with_prompt, with_seed
 from bot.catalogue.prices import price_text, usd_text
 from bot.catalogue.registry import Catalogue
-from bot.catalogue.serialization import order_from_json, order_to_json
+from bot.catalogue.serialization import request_from_json, request_to_json
 
 __all__ = [
-    "FRIENDLY",
-    "HELD",
+    "COMMON_ALIASES",
+    "OPERATOR_ONLY",
     "Catalogue",
+    "GenerationRequest",
     "Json",
-    "Kind",
     "Model",
     "Option",
-    "Order",
+    "OptionKind",
     "Output",
     "Price",
     "Retired",
@@ -42,11 +42,11 @@ __all__ = [
     "input_pictures",
     "load",
     "option_completions",
-    "order_from_json",
-    "order_to_json",
     "parse",
     "picture_options",
     "price_text",
+    "request_from_json",
+    "request_to_json",
     "size_choices",
     "style_choices",
     "usd_text",

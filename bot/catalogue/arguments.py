@@ -7,11 +7,13 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from bot.catalogue.kinds import PICTURE_MEMBERS, is_attachment
-from bot.catalogue.model import Json, Kind, Model, Option, Order
+from bot.catalogue.model import GenerationRequest, Json, Model, Option, OptionKind
 from bot.errors import ModelUnavailable
 
 
-def arguments(model: Model, order: Order, *, safety_checker: bool, openai_api_key: str | None) -> dict[str, Json]:
+def arguments(
+    model: Model, request: GenerationRequest, *, safety_checker: bool, openai_api_key: str | None
+) -> dict[str, Json]:
     """The whole request body: prompt, the order's options, and what the operator holds.
 
     Options without a value are left out: fal decides them.
@@ -19,15 +21,15 @@ def arguments(model: Model, order: Order, *, safety_checker: bool, openai_api_ke
     Raises:
         ModelUnavailable: the model needs the OpenAI key and there is none.
     """
-    body: dict[str, Json] = {"prompt": order.prompt} if order.prompt else {}
-    body |= {name: copy.deepcopy(value) for name, value in order.options.items() if value is not None}
+    body: dict[str, Json] = {"prompt": request.prompt} if request.prompt else {}
+    body |= {name: copy.deepcopy(value) for name, value in request.options.items() if value is not None}
     held: dict[str, Json] = {
         "sync_mode": False,
         "enable_safety_checker": safety_checker,
         "openai_api_key": openai_api_key,
     }
     for option in model.options:
-        if option.held:
+        if option.operator_only:
             if held[option.name] is None:
                 raise ModelUnavailable(model.title, "it needs an OpenAI key, which this bot does not have")
             body[option.name] = held[option.name]
@@ -37,9 +39,9 @@ def arguments(model: Model, order: Order, *, safety_checker: bool, openai_api_ke
 def _pictures(option: Option, value: Json) -> Iterator[tuple[str, str]]:
     """(name, URL) of every picture inside one option's value."""
     match value:
-        case str() if option.kind is Kind.PICTURE:
+        case str() if option.kind is OptionKind.PICTURE:
             yield option.label, value
-        case list() if option.kind is Kind.PICTURES:
+        case list() if option.kind is OptionKind.PICTURES:
             yield from ((option.label, url) for url in value if isinstance(url, str))
         case dict():
             for member in PICTURE_MEMBERS.get(option.kind, ()):
@@ -48,25 +50,25 @@ def _pictures(option: Option, value: Json) -> Iterator[tuple[str, str]]:
                     yield f"{option.label}.{member}", url
 
 
-def input_pictures(model: Model, order: Order) -> dict[str, tuple[str, ...]]:
+def input_pictures(model: Model, request: GenerationRequest) -> dict[str, tuple[str, ...]]:
     """Every picture the order takes in: the person's name of the option → URLs."""
     found: dict[str, tuple[str, ...]] = {}
     for option in model.offered:
-        for name, url in _pictures(option, order.options.get(option.name)):
+        for name, url in _pictures(option, request.options.get(option.name)):
             found[name] = (*found.get(name, ()), url)
     return found
 
 
-def picture_options(model: Model, order: Order) -> dict[str, tuple[str, ...]]:
+def picture_options(model: Model, request: GenerationRequest) -> dict[str, tuple[str, ...]]:
     """The inputs that must be uploaded to fal first: attachments, whose URLs expire or are not public.
 
     Other https links go to fal as they are; the bot itself never fetches a link that a person typed.
     """
-    kept = {name: tuple(filter(is_attachment, urls)) for name, urls in input_pictures(model, order).items()}
+    kept = {name: tuple(filter(is_attachment, urls)) for name, urls in input_pictures(model, request).items()}
     return {name: urls for name, urls in kept.items() if urls}
 
 
-def with_pictures(order: Order, urls: Mapping[str, str]) -> Order:
+def with_pictures(request: GenerationRequest, urls: Mapping[str, str]) -> GenerationRequest:
     """The order with each given URL replaced by the uploaded one, wherever it stands in the options."""
 
     def swapped(value: Json) -> Json:
@@ -79,4 +81,4 @@ def with_pictures(order: Order, urls: Mapping[str, str]) -> Order:
                 return {key: swapped(item) for key, item in value.items()}
         return value
 
-    return dataclasses.replace(order, options={name: swapped(value) for name, value in order.options.items()})
+    return dataclasses.replace(request, options={name: swapped(value) for name, value in request.options.items()})

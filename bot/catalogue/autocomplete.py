@@ -9,7 +9,7 @@ from typing import Final
 from bot.catalogue import sizes
 from bot.catalogue.descriptions import value_text
 from bot.catalogue.kinds import parse_value
-from bot.catalogue.model import Kind, Model, Option
+from bot.catalogue.model import Model, Option, OptionKind
 from bot.catalogue.option_syntax import plain_key
 from bot.catalogue.parse import candidates
 from bot.errors import InvalidOption
@@ -111,7 +111,9 @@ def option_completions(model: Model, typed: str) -> list[Choice]:
 
 #: A value that is over, the separator after it, and the beginning of the next key.
 _FINISHED = re.compile(r"(\"[^\"]*\"|[^\s,;\"'{\[]+)[\s,;]+([A-Za-z_.-]*)")
-_SEVERAL: Final = frozenset({Kind.TEXTS, Kind.PICTURES, Kind.COLOURS, Kind.PALETTE, Kind.LORAS})
+_SEVERAL: Final = frozenset(
+    {OptionKind.TEXTS, OptionKind.PICTURES, OptionKind.COLOURS, OptionKind.PALETTE, OptionKind.LORAS}
+)
 
 
 def _split(model: Model, typed: str) -> tuple[str, str | None, str]:
@@ -155,19 +157,19 @@ def _keys(model: Model, earlier: str, word: str) -> list[str]:
 
 
 def _values(model: Model, option: Option, key: str, typed: str) -> list[str]:
-    if option.kind is Kind.SIZE:
+    if option.kind is OptionKind.SIZE:
         return [value for _, value in size_choices(model, typed)]
-    if option.kind in {Kind.CHOICE, Kind.PALETTE}:
+    if option.kind in {OptionKind.CHOICE, OptionKind.PALETTE}:
         every = [choice for found in candidates(model, key) for choice in found.choices]
         return [value for _, value in _fitting([(_pretty(value), value) for value in every], typed)]
-    if option.kind is Kind.BOOLEAN:
+    if option.kind is OptionKind.BOOLEAN:
         return [value for value in ("true", "false") if value.startswith(typed.strip().lower())]
     return _fitting_values(model, option, typed)
 
 
 def _fitting_values(model: Model, option: Option, typed: str) -> list[str]:
     """What was typed when it is fine, else the default and, where no other option minds, the ends of the range."""
-    if not typed.strip() and option.kind is Kind.TEXT:
+    if not typed.strip() and option.kind is OptionKind.TEXT:
         return []
     try:
         parse_value(option, option.name, typed)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bot.catalogue import sizes
-from bot.catalogue.model import Json, Kind, Option
+from bot.catalogue.model import Json, Option, OptionKind
 from bot.catalogue.rejections import listed
 
 _MOST_LISTED = 16
@@ -54,21 +54,23 @@ _IP_ADAPTER = (
     "ip_adapter.image_url=https://… ip_adapter.scale=0.6`, or the same as JSON"
 )
 
-_WORDS: Final[Mapping[Kind, Callable[[Option], str]]] = {
-    Kind.TEXT: _text,
-    Kind.INTEGER: lambda option: f"a whole number{_range(option)}",
-    Kind.NUMBER: lambda option: f"a number{_range(option)}",
-    Kind.BOOLEAN: lambda option: "`true` or `false`",
-    Kind.CHOICE: _choices,
-    Kind.SIZE: sizes.allowed,
-    Kind.TEXTS: _texts,
-    Kind.PICTURE: lambda option: "a picture: an attachment or an https link",
-    Kind.PICTURES: lambda option: f"{_up_to(option, 'pictures')}, as https links separated by commas",
-    Kind.COLOURS: lambda option: f"{_up_to(option, 'colours')} such as `#ff0000,#00ff00`",
-    Kind.PALETTE: lambda option: f"{_choices(option)}, or {_up_to(option, 'colours')} such as `#aabbcc:0.5,#112233`",
-    Kind.LORAS: lambda option: f"{_up_to(option, _LORAS)}{_range(option)}",
-    Kind.CONTROLNET: lambda option: _CONTROLNET,
-    Kind.IP_ADAPTER: lambda option: _IP_ADAPTER,
+_WORDS: Final[Mapping[OptionKind, Callable[[Option], str]]] = {
+    OptionKind.TEXT: _text,
+    OptionKind.INTEGER: lambda option: f"a whole number{_range(option)}",
+    OptionKind.NUMBER: lambda option: f"a number{_range(option)}",
+    OptionKind.BOOLEAN: lambda option: "`true` or `false`",
+    OptionKind.CHOICE: _choices,
+    OptionKind.SIZE: sizes.allowed,
+    OptionKind.TEXTS: _texts,
+    OptionKind.PICTURE: lambda option: "a picture: an attachment or an https link",
+    OptionKind.PICTURES: lambda option: f"{_up_to(option, 'pictures')}, as https links separated by commas",
+    OptionKind.COLOURS: lambda option: f"{_up_to(option, 'colours')} such as `#ff0000,#00ff00`",
+    OptionKind.PALETTE: lambda option: (
+        f"{_choices(option)}, or {_up_to(option, 'colours')} such as `#aabbcc:0.5,#112233`"
+    ),
+    OptionKind.LORAS: lambda option: f"{_up_to(option, _LORAS)}{_range(option)}",
+    OptionKind.CONTROLNET: lambda option: _CONTROLNET,
+    OptionKind.IP_ADAPTER: lambda option: _IP_ADAPTER,
 }
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bot.catalogue import sizes
 from bot.catalogue.descriptions import allowed
-from bot.catalogue.model import Json, Kind, Option
+from bot.catalogue.model import Json, Option, OptionKind
 from bot.catalogue.prompt_checks import nothing_to_paint, unsendable
 from bot.catalogue.rejections import close, listed, refuse, refuse_with
 from bot.errors import InvalidOption
@@ -298,7 +298,7 @@ def _member(option: Option, name: str, given: object) -> Json:
 
 def _scale(option: Option) -> Option:
     """A number under the bounds of the option that holds it."""
-    return Option("scale", Kind.NUMBER, "", minimum=option.minimum, maximum=option.maximum)
+    return Option("scale", OptionKind.NUMBER, "", minimum=option.minimum, maximum=option.maximum)
 
 
 def _weights_path(given: object) -> str | None:
@@ -359,9 +359,9 @@ IP_ADAPTER_MEMBERS: Final[Mapping[str, str | tuple[float, float]]] = {
 }
 IP_ADAPTER_REQUIRED: Final = ("path", "image_encoder_path", "image_url", "scale")
 #: Which members of nested values are pictures.
-PICTURE_MEMBERS: Final[Mapping[Kind, tuple[str, ...]]] = {
-    Kind.CONTROLNET: ("control_image_url",),
-    Kind.IP_ADAPTER: ("image_url", "mask_image_url"),
+PICTURE_MEMBERS: Final[Mapping[OptionKind, tuple[str, ...]]] = {
+    OptionKind.CONTROLNET: ("control_image_url",),
+    OptionKind.IP_ADAPTER: ("image_url", "mask_image_url"),
 }
 
 
@@ -385,7 +385,7 @@ def _nested(
 
 def _member_value(name: str, sort: str | tuple[float, float], given: object) -> Json:
     if isinstance(sort, tuple):
-        return parse_number(Option(name, Kind.NUMBER, "", minimum=sort[0], maximum=sort[1]), name, given)
+        return parse_number(Option(name, OptionKind.NUMBER, "", minimum=sort[0], maximum=sort[1]), name, given)
     readers: dict[str, tuple[Callable[[object], str | None], str]] = {
         "link": (_link, "an https link to a picture"),
         "path": (_weights_path, "an https link or a Hugging Face name such as `owner/name`"),
@@ -414,21 +414,21 @@ def parse_ip_adapter(option: Option, name: str, given: object) -> Json:
 
 
 #: The closed set: every kind has exactly one function.
-PARSERS: Final[Mapping[Kind, Callable[[Option, str, object], Json]]] = {
-    Kind.TEXT: parse_text,
-    Kind.INTEGER: parse_integer,
-    Kind.NUMBER: parse_number,
-    Kind.BOOLEAN: parse_boolean,
-    Kind.CHOICE: parse_choice,
-    Kind.SIZE: sizes.parse_size,
-    Kind.TEXTS: parse_texts,
-    Kind.PICTURE: parse_picture,
-    Kind.PICTURES: parse_pictures,
-    Kind.COLOURS: parse_colours,
-    Kind.PALETTE: parse_palette,
-    Kind.LORAS: parse_loras,
-    Kind.CONTROLNET: parse_controlnet,
-    Kind.IP_ADAPTER: parse_ip_adapter,
+PARSERS: Final[Mapping[OptionKind, Callable[[Option, str, object], Json]]] = {
+    OptionKind.TEXT: parse_text,
+    OptionKind.INTEGER: parse_integer,
+    OptionKind.NUMBER: parse_number,
+    OptionKind.BOOLEAN: parse_boolean,
+    OptionKind.CHOICE: parse_choice,
+    OptionKind.SIZE: sizes.parse_size,
+    OptionKind.TEXTS: parse_texts,
+    OptionKind.PICTURE: parse_picture,
+    OptionKind.PICTURES: parse_pictures,
+    OptionKind.COLOURS: parse_colours,
+    OptionKind.PALETTE: parse_palette,
+    OptionKind.LORAS: parse_loras,
+    OptionKind.CONTROLNET: parse_controlnet,
+    OptionKind.IP_ADAPTER: parse_ip_adapter,
 }
 
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from bot.catalogue.kinds import parse_value
-from bot.catalogue.model import HELD, Kind, Model, Option, Output, Price, Retired, Rule
+from bot.catalogue.model import OPERATOR_ONLY, Model, Option, OptionKind, Output, Price, Retired, Rule
 from bot.catalogue.registry import Catalogue
 from bot.catalogue.rejections import close, listed
 from bot.errors import InvalidOption, SettingsInvalid
@@ -59,12 +59,12 @@ class _Limits(_File):
 
 class _OptionFile(_Limits):
     name: _Name
-    kind: Kind
+    kind: OptionKind
     description: _Line
     alias: _Alias | None = None
     required: bool = False
-    held: bool = False
-    beyond_seed: bool = False
+    operator_only: bool = False
+    send_only_if_given: bool = False
     default: Any = None
     default_unless: _Name | None = None
     choices: tuple[_Line, ...] = ()
@@ -114,7 +114,7 @@ class _ModelFile(_File):
     endpoint: _Endpoint
     key: _Key
     title: Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\r\n`]+$")]
-    good_at: _Line
+    summary: _Line
     typical_s: float = Field(gt=0, le=3600)
     order: int = 1000
     size_option: _Name | None = None
@@ -135,7 +135,7 @@ def read_model(path: Path) -> tuple[int, Model]:
         if path.stat().st_size > _MOST_FILE_BYTES:
             raise SettingsInvalid(f"Model file {path.name} is larger than {_MOST_FILE_BYTES // 1024} KiB.")
         text = path.read_text(encoding="utf-8")
-        read = _ModelFile.model_validate(tomllib.loads(text))
+        read = _ModelFile.model_validate(_with_new_keys(tomllib.loads(text)))
     except OSError as error:
         raise SettingsInvalid(f"Model file {path} can't be read: {error.strerror or error}.") from error
     except ValidationError as error:
@@ -148,6 +148,21 @@ def read_model(path: Path) -> tuple[int, Model]:
     except ValueError as error:
         raise SettingsInvalid(f"Model file {path.name}: {error}") from error
     return read.order, model
+
+
+#: Keys that had another name in earlier releases; operators' own files go on working.
+_FORMER_KEYS = {"good_at": "summary", "held": "operator_only", "beyond_seed": "send_only_if_given"}
+
+
+def _with_new_keys(table: dict[str, Any]) -> dict[str, Any]:
+    options = table.get("options")
+    renamed = {_FORMER_KEYS.get(key, key): value for key, value in table.items()}
+    if isinstance(options, list):
+        renamed["options"] = [
+            {_FORMER_KEYS.get(key, key): value for key, value in option.items()} if isinstance(option, dict) else option
+            for option in options
+        ]
+    return renamed
 
 
 def _said(error: ValidationError) -> str:
@@ -190,7 +205,7 @@ def _model(read: _ModelFile) -> Model:
         endpoint=read.endpoint,
         key=read.key,
         title=read.title,
-        good_at=read.good_at,
+        summary=read.summary,
         typical_s=read.typical_s,
         options=tuple(map(_option, read.options)),
         output=Output(**read.output.model_dump()),
@@ -212,7 +227,7 @@ def _check(model: Model) -> None:
     if twice:
         raise ValueError(f"option `{twice[0]}` is described twice.")
     prompt = model.option("prompt")
-    if prompt is None or prompt.kind is not Kind.TEXT or prompt.held:
+    if prompt is None or prompt.kind is not OptionKind.TEXT or prompt.operator_only:
         raise ValueError("it needs an option `prompt` of kind `text`.")
     for option in model.options:
         _check_option(model, option)
@@ -223,9 +238,9 @@ def _check(model: Model) -> None:
 
 def _check_option(model: Model, option: Option) -> None:
     at = f"option `{option.name}`"
-    if option.held != (option.name in HELD):
-        raise ValueError(f"{at}: `held` is for {listed(sorted(HELD))}, and needed there.")
-    if option.kind in {Kind.CHOICE, Kind.PALETTE} and not option.choices:
+    if option.operator_only != (option.name in OPERATOR_ONLY):
+        raise ValueError(f"{at}: `operator_only` is for {listed(sorted(OPERATOR_ONLY))}, and needed there.")
+    if option.kind in {OptionKind.CHOICE, OptionKind.PALETTE} and not option.choices:
         raise ValueError(f"{at} needs `choices`.")
     if len(set(option.choices)) < len(option.choices):
         raise ValueError(f"{at} lists a choice twice.")
@@ -233,7 +248,7 @@ def _check_option(model: Model, option: Option) -> None:
         least, most = getattr(option, low), getattr(option, high)
         if least is not None and most is not None and least > most:
             raise ValueError(f"{at}: `{low}` is above `{high}`.")
-    if option.kind is Kind.SIZE and option.name != model.size_option:
+    if option.kind is OptionKind.SIZE and option.name != model.size_option:
         raise ValueError(f"{at} is of kind `size`, so `size_option` must name it.")
     _check_pattern(option, at)
     _check_default(option, at)
@@ -247,10 +262,10 @@ def _check_pattern(option: Option, at: str) -> None:
 
 
 def _check_default(option: Option, at: str) -> None:
-    if option.default is None or option.held or option.default in ([], "", " "):
+    if option.default is None or option.operator_only or option.default in ([], "", " "):
         return
-    if option.beyond_seed:
-        raise ValueError(f"{at} is `beyond_seed` and so can't have a default: it is sent only when given.")
+    if option.send_only_if_given:
+        raise ValueError(f"{at} is `send_only_if_given` and so can't have a default: it is sent only when given.")
     try:
         parsed = parse_value(option, option.name, option.default)
     except InvalidOption as error:

@@ -1,4 +1,4 @@
-"""What can be painted, as values. See `load.py` for the TOML form and `parse.py` for raw input → `Order`."""
+"""What can be painted, as values. `load.py` has the TOML form, `parse.py` raw input → `GenerationRequest`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 
-class Kind(StrEnum):
+class OptionKind(StrEnum):
     """The closed set of option kinds; `kinds.py` has exactly one function for each."""
 
     TEXT = "text"
@@ -37,7 +37,7 @@ class Option:
 
     #: fal's parameter name, e.g. `num_inference_steps`.
     name: str
-    kind: Kind
+    kind: OptionKind
     #: One sentence for people, ≤ 100 characters (Discord's description limit).
     description: str
     required: bool = False
@@ -49,7 +49,7 @@ class Option:
     choices: tuple[str, ...] = ()
     max_items: int | None = None
     #: Operator-held: never offered to, nor accepted from, a person.
-    held: bool = False
+    operator_only: bool = False
     #: Bounds for a custom {width, height} (SIZE only), in pixels.
     min_side_px: int | None = None
     max_side_px: int | None = None
@@ -60,7 +60,7 @@ class Option:
     #: The name people use for it on every model (`steps`, `size`, …; see FRIENDLY), or None.
     alias: str | None = None
     #: Known from newer documents only: never sent unless the person gives it.
-    beyond_seed: bool = False
+    send_only_if_given: bool = False
     #: Characters a TEXT, or one of TEXTS, may have.
     max_length: int | None = None
     #: Regular expression every one of TEXTS must match whole, and the words that say so.
@@ -78,10 +78,10 @@ class Option:
 
 
 #: Names that mean the same on every model, in the order of /imagine's fields.
-FRIENDLY = ("size", "count", "seed", "negative_prompt", "style", "steps", "guidance", "image", "mask")
+COMMON_ALIASES = ("size", "count", "seed", "negative_prompt", "style", "steps", "guidance", "image", "mask")
 
 #: fal's parameters that only the operator sets; a model file cannot offer them.
-HELD = frozenset({"sync_mode", "enable_safety_checker", "openai_api_key"})
+OPERATOR_ONLY = frozenset({"sync_mode", "enable_safety_checker", "openai_api_key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Model:
     #: Name people read, e.g. `FLUX.1 schnell`.
     title: str
     #: What it is good at, one sentence ≤ 100 characters.
-    good_at: str
+    summary: str
     #: Typical seconds for one picture; the first guess before past jobs teach better.
     typical_s: float
     options: tuple[Option, ...]
@@ -166,11 +166,11 @@ class Model:
     @property
     def offered(self) -> tuple[Option, ...]:
         """Options a person may set, in the document's order."""
-        return tuple(option for option in self.options if not option.held)
+        return tuple(option for option in self.options if not option.operator_only)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class GenerationRequest:
     """A request that passed `parse`: after this nothing checks an option again.
 
     `options` holds every offered option with a value (given or default), in fal's names and

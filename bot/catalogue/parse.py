@@ -1,4 +1,4 @@
-"""Raw input → frozen `Order`. After this nothing checks an option again."""
+"""Raw input → frozen `GenerationRequest`. After this nothing checks an option again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Final
 
 from bot.catalogue.descriptions import allowed, value_text
 from bot.catalogue.kinds import Attachment, parse_value
-from bot.catalogue.model import Json, Kind, Model, Option, Order, Rule
+from bot.catalogue.model import GenerationRequest, Json, Model, Option, OptionKind, Rule
 from bot.catalogue.option_syntax import plain_key, read_pairs
-from bot.catalogue.prices import images_of, order_cost_usd, order_size
+from bot.catalogue.prices import images_of, request_cost_usd, request_size
 from bot.catalogue.rejections import listed, no_such_option, refuse, refuse_with, shown
 from bot.errors import InvalidOption
 
@@ -21,7 +21,7 @@ from bot.errors import InvalidOption
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {"count": frozenset({"1", "1.0"})}
 
 
-def parse(model: Model, raw: Mapping[str, object]) -> Order:
+def parse(model: Model, raw: Mapping[str, object]) -> GenerationRequest:
     """Check everything a person gave and fill in the defaults.
 
     Raises:
@@ -39,7 +39,7 @@ def parse(model: Model, raw: Mapping[str, object]) -> Order:
     _check_required(model, given)
     for rule in model.rules:
         _RULES[rule.kind](model, rule, given)
-    return _order(model, prompt, given)
+    return _request(model, prompt, given)
 
 
 def _both(option: Option) -> str:
@@ -73,7 +73,7 @@ def _empty(value: object) -> bool:
 
 
 def _takes_pictures(model: Model, name: str) -> bool:
-    return any(option.kind in {Kind.PICTURE, Kind.PICTURES} for option in candidates(model, name))
+    return any(option.kind in {OptionKind.PICTURE, OptionKind.PICTURES} for option in candidates(model, name))
 
 
 def _attached(value: object) -> object:
@@ -137,7 +137,7 @@ def _resolve(model: Model, key: str, value: object) -> tuple[Option | None, Json
 
 def _none_takes(options: list[Option], key: str, value: object) -> InvalidOption:
     merged = dataclasses.replace(options[0], choices=tuple(choice for option in options for choice in option.choices))
-    if {option.kind for option in options} == {Kind.CHOICE}:
+    if {option.kind for option in options} == {OptionKind.CHOICE}:
         try:
             parse_value(merged, key, value)
         except InvalidOption as error:
@@ -204,38 +204,38 @@ _RULES: Final = {"exclusive": _exclusive, "ordered": _ordered, "product": _produ
 # ---------------------------------------------------------------------- orders
 
 
-def _order(model: Model, prompt: str, given: Mapping[str, Json]) -> Order:
+def _request(model: Model, prompt: str, given: Mapping[str, Json]) -> GenerationRequest:
     options: dict[str, Json] = {}
     for option in model.offered:
         if option.name in given:
             options[option.name] = given[option.name]
         elif option.default is not None and option.default_unless not in given and option.name != "prompt":
             options[option.name] = copy.deepcopy(option.default)
-    order = Order(
+    request = GenerationRequest(
         endpoint=model.endpoint,
         prompt=prompt,
         options=options,
         given=tuple(given),
         images=images_of(options),
-        size=order_size(model, options),
+        size=request_size(model, options),
         cost_usd=None,
     )
-    return dataclasses.replace(order, cost_usd=order_cost_usd(model, order))
+    return dataclasses.replace(request, cost_usd=request_cost_usd(model, request))
 
 
-def with_seed(model: Model, order: Order, seed: int | None) -> Order:
+def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> GenerationRequest:
     """The same order with another seed, or none. A model without a seed leaves the order as it is.
 
     Raises:
         InvalidOption: the seed is out of the model's range.
     """
     option = model.option("seed")
-    options = {name: value for name, value in order.options.items() if name != "seed"}
+    options = {name: value for name, value in request.options.items() if name != "seed"}
     if seed is not None and option is not None:
         options["seed"] = parse_value(option, "seed", seed)
-    return dataclasses.replace(order, options=options, given=tuple(name for name in order.given if name != "seed"))
+    return dataclasses.replace(request, options=options, given=tuple(name for name in request.given if name != "seed"))
 
 
-def with_prompt(model: Model, order: Order, prompt: str) -> Order:
+def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> GenerationRequest:
     """The same order with another prompt. Raises InvalidOption like `parse`."""
-    return dataclasses.replace(order, prompt=_prompt(model, {"prompt": prompt}))
+    return dataclasses.replace(request, prompt=_prompt(model, {"prompt": prompt}))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_UP, Decimal
 
 from bot.catalogue import sizes
-from bot.catalogue.model import Json, Model, Order, Price
+from bot.catalogue.model import GenerationRequest, Json, Model, Price
 
 _MEGAPIXEL = Decimal(1_000_000)
 _CENT_OF_A_CENT = Decimal("0.0001")
@@ -21,37 +21,37 @@ def images_of(options: Mapping[str, Json]) -> int:
     return most
 
 
-def order_size(model: Model, options: Mapping[str, Json]) -> tuple[int, int] | None:
+def request_size(model: Model, options: Mapping[str, Json]) -> tuple[int, int] | None:
     """Width and height to expect, None where fal decides."""
     option = model.option(model.size_option or "")
     return sizes.pixels_of(option, options.get(option.name)) if option else None
 
 
-def order_cost_usd(model: Model, order: Order) -> Decimal | None:
+def request_cost_usd(model: Model, request: GenerationRequest) -> Decimal | None:
     """The worst case in USD; None where the price is unknown.
 
     Where fal decides the size, the largest the model can paint counts.
     """
-    each = _unit_usd(model.price, order)
+    each = _unit_usd(model.price, request)
     if each is None:
         return None
     if model.price.unit == "megapixel":
-        each *= _megapixels(model, order)
-    extra = sum((usd for name, usd in model.price.surcharges.items() if order.options.get(name) is True), Decimal(0))
-    return (each * order.images + extra).quantize(_CENT_OF_A_CENT, ROUND_UP).normalize() + 0
+        each *= _megapixels(model, request)
+    extra = sum((usd for name, usd in model.price.surcharges.items() if request.options.get(name) is True), Decimal(0))
+    return (each * request.images + extra).quantize(_CENT_OF_A_CENT, ROUND_UP).normalize() + 0
 
 
-def _unit_usd(price: Price, order: Order) -> Decimal | None:
+def _unit_usd(price: Price, request: GenerationRequest) -> Decimal | None:
     if price.by_option:
         name, by_value = price.by_option
-        return by_value.get(str(order.options.get(name)), price.usd)
+        return by_value.get(str(request.options.get(name)), price.usd)
     return price.usd
 
 
-def _megapixels(model: Model, order: Order) -> Decimal:
+def _megapixels(model: Model, request: GenerationRequest) -> Decimal:
     option = model.option(model.size_option or "")
     largest = sizes.most_pixels(option) if option else 0
-    pixels = order.size[0] * order.size[1] if order.size else largest
+    pixels = request.size[0] * request.size[1] if request.size else largest
     megapixels = Decimal(pixels) / _MEGAPIXEL
     return megapixels.to_integral_value(ROUND_CEILING) if model.price.round_up_megapixels else megapixels
 

@@ -82,7 +82,7 @@ def _names(model: Model) -> set[str]:
 
 def _rank(model: Model, words: Sequence[str]) -> int | None:
     """0 best; None when a word is nowhere."""
-    places = (model.key, model.title.lower(), model.endpoint.lower(), model.good_at.lower())
+    places = (model.key, model.title.lower(), model.endpoint.lower(), model.summary.lower())
     if not all(any(word in place for place in places) for word in words):
         return None
     typed = " ".join(words)

@@ -6,7 +6,7 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from bot.catalogue.model import FRIENDLY, HELD, Model, Option
+from bot.catalogue.model import COMMON_ALIASES, OPERATOR_ONLY, Model, Option
 from bot.errors import InvalidOption
 
 _SHOWN_CHARACTERS = 60
@@ -62,12 +62,12 @@ _INSTEAD = {"count": "It paints one picture at a time.", "seed": "It chooses its
 
 def no_such_option(model: Model, key: str, given: object) -> InvalidOption:
     """The model has no option of that name, or not for people."""
-    if key in HELD:
+    if key in OPERATOR_ONLY:
         return refuse_with(
             key, given, "nothing", f"`{key}` is set by the operator of this bot and can't be given here."
         )
     offered = names(model.offered)
-    if key in FRIENDLY:
+    if key in COMMON_ALIASES:
         hint = f" {_INSTEAD[key]}" if key in _INSTEAD else ""
     else:
         near = close(key, [name for option in model.offered for name in (option.label, option.name)])

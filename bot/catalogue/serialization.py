@@ -8,26 +8,26 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import cast
 
-from bot.catalogue.model import Json, Order
+from bot.catalogue.model import GenerationRequest, Json
 
 
-def order_to_json(order: Order) -> dict[str, Json]:
+def request_to_json(request: GenerationRequest) -> dict[str, Json]:
     """Lossless; money travels as text."""
     return {
-        "endpoint": order.endpoint,
-        "prompt": order.prompt,
-        "options": {name: copy.deepcopy(value) for name, value in order.options.items()},
-        "given": list(order.given),
-        "images": order.images,
-        "size": list(order.size) if order.size else None,
-        "cost_usd": None if order.cost_usd is None else str(order.cost_usd),
+        "endpoint": request.endpoint,
+        "prompt": request.prompt,
+        "options": {name: copy.deepcopy(value) for name, value in request.options.items()},
+        "given": list(request.given),
+        "images": request.images,
+        "size": list(request.size) if request.size else None,
+        "cost_usd": None if request.cost_usd is None else str(request.cost_usd),
     }
 
 
-def order_from_json(data: Mapping[str, Json]) -> Order:
+def request_from_json(data: Mapping[str, Json]) -> GenerationRequest:
     """The order as it was. Raises KeyError or TypeError on what was never an order."""
     size, cost = cast("list[int] | None", data.get("size")), data.get("cost_usd")
-    return Order(
+    return GenerationRequest(
         # Interned: thousands of orders under way share their names.
         endpoint=sys.intern(str(data["endpoint"])),
         prompt=str(data["prompt"]),

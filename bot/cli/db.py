@@ -13,7 +13,7 @@ from pathlib import Path
 from bot.errors import BackupFailed, StoreUnusable
 from bot.store import Store
 from bot.store.database import Database, parse_url
-from bot.store.driver_errors import told
+from bot.store.driver_errors import translate
 from bot.store.schema_version import HEAD, revision_of
 
 Print = Callable[[str], None]
@@ -152,7 +152,7 @@ def _no_copy(file: Path, copy: Path, error: sqlite3.Error) -> BackupFailed | Sto
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
     except sqlite3.Error as cause:
-        return StoreUnusable(f"{told(cause, str(file)).sentence} No copy was made.")
+        return StoreUnusable(f"{translate(cause, str(file)).sentence} No copy was made.")
     if damage(file):
         return StoreUnusable(f"The database {file} is damaged: `python -m bot db check` says where. No copy was made.")
     free, needed = shutil.disk_usage(copy.absolute().parent).free, file.stat().st_size

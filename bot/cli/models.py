@@ -12,7 +12,7 @@ from bot.catalogue.model import Model
 def as_text(models: Sequence[Model]) -> str:
     """Aligned columns for a terminal."""
     rows = [("NAME", "MODEL", "PRICE", "SECONDS", "GOOD AT")]
-    rows += [(one.key, _title(one), price_text(one), f"~{one.typical_s:g}", one.good_at) for one in models]
+    rows += [(one.key, _title(one), price_text(one), f"~{one.typical_s:g}", one.summary) for one in models]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip()
@@ -27,7 +27,7 @@ def as_markdown(models: Iterable[Model]) -> str:
         cells = (
             _title(one),
             f"`{one.key}`",
-            one.good_at,
+            one.summary,
             price_text(one),
             f"{one.typical_s:g} s",
             f"`{one.endpoint}`",
@@ -43,7 +43,7 @@ def as_json(models: Iterable[Model]) -> str:
             "key": one.key,
             "endpoint": one.endpoint,
             "title": one.title,
-            "good_at": one.good_at,
+            "summary": one.summary,
             "typical_s": one.typical_s,
             "price": price_text(one),
             "options": [option.name for option in one.offered],

@@ -13,7 +13,7 @@ import discord
 import yarl
 from discord.ext import commands
 
-from bot.discord.http import Calls
+from bot.discord.http import Throttle
 from bot.services import Services
 from bot.settings import DiscordSettings
 
@@ -40,7 +40,7 @@ ANSWERS_S = 0.8
 _COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "discord.py: on_interaction")
 
 
-class IdentifyMinder(Protocol):
+class BeforeIdentify(Protocol):
     """What may hold an identify back."""
 
     async def __call__(self, *, initial: bool) -> None:
@@ -81,8 +81,8 @@ class EaselBot(commands.Bot):
     def __init__(self, services: Services) -> None:
         self.services = services
         #: Called before each identify; it may wait. `initial`: it is the first one of this process.
-        self.mind_identify: IdentifyMinder | None = None
-        self._calls = Calls()
+        self.before_identify: BeforeIdentify | None = None
+        self._throttle = Throttle()
         intents = discord.Intents.none()
         # Guilds only: channel permissions and the age restriction of a thread's parent. Nothing privileged.
         intents.guilds = True
@@ -96,16 +96,16 @@ class EaselBot(commands.Bot):
             chunk_guilds_at_startup=False,
             # Rather another way to the person than an hour's wait (edits of messages older than an hour).
             max_ratelimit_timeout=60.0,
-            connector=self._calls.connector(),
-            http_trace=self._calls.trace(),
+            connector=self._throttle.connector(),
+            http_trace=self._throttle.trace(),
             activity=discord.CustomActivity(name="/imagine"),
         )
-        self._calls.repeat_for(self.http)
+        self._throttle.install(self.http)
 
     async def forget_connections(self) -> None:
         """Close what a failed login opened; its session closes the connector too, so the next one gets a new one."""
         await self.http.close()
-        self.http.connector = self._calls.connector()
+        self.http.connector = self._throttle.connector()
 
     async def setup_hook(self) -> None:
         """Load the cogs, then register the commands if they changed."""
@@ -128,8 +128,8 @@ class EaselBot(commands.Bot):
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Not more identifies than Discord allows; discord.py itself only keeps five seconds between two."""
         await super().before_identify_hook(shard_id, initial=initial)
-        if self.mind_identify is not None:
-            await self.mind_identify(initial=initial)
+        if self.before_identify is not None:
+            await self.before_identify(initial=initial)
 
     async def _register_commands(self) -> None:
         """PUT the command tree unless Discord already holds exactly what we put there last."""
@@ -137,11 +137,11 @@ class EaselBot(commands.Bot):
         key = f"commands:{self.application_id}"
         digest = _digest(payload)
         held = await self.tree.fetch_commands()
-        if held and await self.services.store.meta(key) == digest + _versions(held):
+        if held and await self.services.store.kv_get(key) == digest + _versions(held):
             log.info("commands unchanged", extra={"commands": len(held)})
             return
         held = await self.tree.sync()
-        await self.services.store.set_meta(key, digest + _versions(held))
+        await self.services.store.kv_set(key, digest + _versions(held))
         log.info("commands synced", extra={"commands": len(held)})
 
     async def close(self) -> None:

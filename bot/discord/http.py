@@ -32,7 +32,7 @@ from discord.webhook.async_ import AsyncWebhookAdapter
 
 from bot import metrics
 from bot.discord import rate_limits
-from bot.discord.rate_limits import Call, Pacing, Urgency
+from bot.discord.rate_limits import ApiCall, Priority, RateLimits
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
@@ -45,7 +45,7 @@ MAX_CONNECTIONS = 96
 #: Between two log lines about rate limits.
 LOG_EVERY_S = 10.0
 
-_urgency: ContextVar[Urgency] = ContextVar("urgency", default=Urgency.USUAL)
+_urgency: ContextVar[Priority] = ContextVar("priority", default=Priority.USUAL)
 #: Until when (monotonic seconds) it makes sense to repeat a call.
 _until: ContextVar[float | None] = ContextVar("until", default=None)
 #: After this (monotonic seconds) it must not leave any more.
@@ -56,18 +56,18 @@ class HeldBack(discord.RateLimited):
     """Nothing at all is to be sent to Discord, for longer than this call is worth; another way would wait as long."""
 
 
-class TooLate(discord.DiscordException):
+class DeadlineExceeded(discord.DiscordException):
     """The call would have left after the time at which it was still welcome."""
 
 
 @contextmanager
 def as_progress(*, until: float) -> Iterator[None]:
     """What is called in here is given up rather than waited for, and never leaves after `until` (monotonic seconds)."""
-    urgency, welcome = _urgency.set(Urgency.PROGRESS), _welcome_until.set(until)
+    priority, welcome = _urgency.set(Priority.PROGRESS), _welcome_until.set(until)
     try:
         yield
     finally:
-        _urgency.reset(urgency)
+        _urgency.reset(priority)
         _welcome_until.reset(welcome)
 
 
@@ -87,20 +87,20 @@ def retry_after_s(error: BaseException) -> float:
     return 0.0
 
 
-class Calls:
+class Throttle:
     """How one client's calls go out."""
 
     def __init__(self) -> None:
-        self.pacing = Pacing()
+        self.limits = RateLimits()
         self._logged_at = 0.0
         #: Each task has one call under way at most.
-        self._under_way: dict[asyncio.Task[Any] | None, Urgency] = {}
+        self._under_way: dict[asyncio.Task[Any] | None, Priority] = {}
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._turns = itertools.count()
 
     def connector(self) -> aiohttp.TCPConnector:
         """For `discord.Client(connector=…)`."""
-        return PacedConnector(self, limit=MAX_CONNECTIONS, keepalive_timeout=30)
+        return ThrottledConnector(self, limit=MAX_CONNECTIONS, keepalive_timeout=30)
 
     def trace(self) -> aiohttp.TraceConfig:
         """For `discord.Client(http_trace=…)`."""
@@ -109,55 +109,55 @@ class Calls:
         trace.on_request_exception.append(self._failed)
         return trace
 
-    def repeat_for(self, http: discord.http.HTTPClient) -> None:
+    def install(self, http: discord.http.HTTPClient) -> None:
         """Let this client's calls, and those by webhook and interaction, be asked again after a 429."""
         request = http.request
 
         async def patient(route: discord.http.Route, **options: Any) -> Any:
-            return await patiently(lambda: request(route, **options), _urgency.get(), options.get("files") or ())
+            return await retry_429(lambda: request(route, **options), _urgency.get(), options.get("files") or ())
 
         http.request = patient  # type: ignore[method-assign]
-        discord.webhook.async_.async_context.set(PatientAdapter())  # type: ignore[no-untyped-call]
+        discord.webhook.async_.async_context.set(RetryingWebhookAdapter())  # type: ignore[no-untyped-call]
 
     # ------------------------------------------------------------------ holding back
 
-    async def let_out(self, call: Call) -> None:
+    async def acquire(self, call: ApiCall) -> None:
         """Wait until the call may be sent.
 
         Raises:
             discord.RateLimited: it would take longer than the call is worth (`HeldBack`: any call).
         """
-        urgency = _urgency_of(call)
-        while (wait_s := self.pacing.wait_s(call, urgency)) > 0 or self._full(urgency):
-            if wait_s > _left_s(urgency):
+        priority = _priority_of(call)
+        while (wait_s := self.limits.wait_s(call, priority)) > 0 or self._full(priority):
+            if wait_s > _left_s(priority):
                 self._next_please()
-                raise self._too_long(call, urgency, wait_s)
+                raise self._too_long(call, priority, wait_s)
             if wait_s > 0:
                 self._next_please()
                 await asyncio.sleep(wait_s)
             else:
-                await self._turn(urgency)
-        self.pacing.leaves(urgency)
-        self._under_way[asyncio.current_task()] = urgency
+                await self._turn(priority)
+        self.limits.record_send(priority)
+        self._under_way[asyncio.current_task()] = priority
 
-    def _full(self, urgency: Urgency) -> bool:
+    def _full(self, priority: Priority) -> bool:
         """While Discord limits everything, few calls at once.
 
         First answers do not wait for others' uploads, nor those for them: however many people ask, what is painted gets
         out.
         """
-        if self.pacing.room == math.inf:
+        if self.limits.concurrency_window == math.inf:
             return False
-        first = urgency is Urgency.FIRST_ANSWER
-        those = (one for one in self._under_way.values() if (one is Urgency.FIRST_ANSWER) is first)
-        return sum(1 for _ in those) >= self.pacing.room
+        first = priority is Priority.FIRST_ANSWER
+        those = (one for one in self._under_way.values() if (one is Priority.FIRST_ANSWER) is first)
+        return sum(1 for _ in those) >= self.limits.concurrency_window
 
-    async def _turn(self, urgency: Urgency) -> None:
+    async def _turn(self, priority: Priority) -> None:
         """Wait for room; the most urgent come first."""
         turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (urgency.value, next(self._turns), turn))
+        heapq.heappush(self._waiting, (priority.value, next(self._turns), turn))
         try:
-            async with asyncio.timeout(_left_s(urgency)):
+            async with asyncio.timeout(_left_s(priority)):
                 await turn
         except BaseException as error:
             if not turn.cancel():
@@ -174,19 +174,19 @@ class Calls:
                 turn.set_result(None)
                 return
 
-    def _over(self) -> None:
+    def _finished(self) -> None:
         """The call of this task is no longer under way."""
         if self._under_way.pop(asyncio.current_task(), None) is not None:
             self._next_please()
         self._next_please()
 
-    def took_back(self) -> None:
+    def release(self) -> None:
         """A call that was let out did not leave after all."""
-        self._over()
+        self._finished()
 
-    def held(self, call: Call) -> bool:
+    def held(self, call: ApiCall) -> bool:
         """Whether Discord has asked to wait since the call was let out."""
-        return self.pacing.held_s(call, _urgency_of(call)) > 0
+        return self.limits.held_s(call, _priority_of(call)) > 0
 
     # ------------------------------------------------------------------ hearing
 
@@ -196,25 +196,25 @@ class Calls:
         if call is None:
             return
         asked_s = await _asked_s(response) if response.status == 429 else None
-        wait_s = self.pacing.hear(call, response.status, response.headers, asked_s, len(self._under_way))
-        self._over()
+        wait_s = self.limits.record_response(call, response.status, response.headers, asked_s, len(self._under_way))
+        self._finished()
         if response.status != 429:
             return
         metrics.DISCORD_RATE_LIMITED.inc()
-        self._tell(call, response, wait_s)
-        urgency = _urgency_of(call)
-        if response.headers.get("Via") and wait_s > _left_s(urgency):
+        self._log(call, response, wait_s)
+        priority = _priority_of(call)
+        if response.headers.get("Via") and wait_s > _left_s(priority):
             # discord.py would wait for an hour, too, and let nothing else through to this message meanwhile.
-            raise self._too_long(call, urgency, wait_s)
+            raise self._too_long(call, priority, wait_s)
 
     async def _failed(self, *_: object) -> None:
-        self._over()
+        self._finished()
 
-    def _too_long(self, call: Call, urgency: Urgency, wait_s: float) -> discord.RateLimited:
-        wide = self.pacing.wide_s(call, urgency) > _left_s(urgency)
+    def _too_long(self, call: ApiCall, priority: Priority, wait_s: float) -> discord.RateLimited:
+        wide = self.limits.global_wait_s(call, priority) > _left_s(priority)
         return HeldBack(wait_s) if wide else discord.RateLimited(wait_s)
 
-    def _tell(self, call: Call, response: aiohttp.ClientResponse, wait_s: float) -> None:
+    def _log(self, call: ApiCall, response: aiohttp.ClientResponse, wait_s: float) -> None:
         """Not each of them: there may be hundreds."""
         if time.monotonic() - self._logged_at < LOG_EVERY_S:
             return
@@ -222,14 +222,14 @@ class Calls:
         scope = response.headers.get("X-RateLimit-Scope", "") if response.headers.get("Via") else "cloudflare"
         log.warning(
             "Discord limits us",
-            extra={"scope": scope, "method": call.method, "wait_s": wait_s, "refused_in_10_min": self.pacing.refused},
+            extra={"scope": scope, "method": call.method, "wait_s": wait_s, "refused_in_10_min": self.limits.refused},
         )
 
 
-class PacedConnector(aiohttp.TCPConnector):
+class ThrottledConnector(aiohttp.TCPConnector):
     """Gives a connection to those only who may call."""
 
-    def __init__(self, calls: Calls, **options: Any) -> None:
+    def __init__(self, calls: Throttle, **options: Any) -> None:
         super().__init__(**options)
         self._calls = calls
 
@@ -242,44 +242,44 @@ class PacedConnector(aiohttp.TCPConnector):
         """As aiohttp's; what is no call of Discord's REST API (the gateway, pictures) passes.
 
         Raises:
-            discord.RateLimited: see `Calls.let_out`.
+            discord.RateLimited: see `Throttle.let_out`.
             TooLate: see `as_progress`.
         """
         call = _call(req.method, req.url.raw_path, req.headers)
         if call is None:
             return await super().connect(req, traces, timeout)
         while True:
-            await self._calls.let_out(call)
+            await self._calls.acquire(call)
             connection = await super().connect(req, traces, timeout)
             late = time.monotonic() > _welcome_until.get()
             if not late and not self._calls.held(call):
                 return connection
             connection.release()
-            self._calls.took_back()
+            self._calls.release()
             if late:
-                raise TooLate
+                raise DeadlineExceeded
 
 
-class PatientAdapter(AsyncWebhookAdapter):
+class RetryingWebhookAdapter(AsyncWebhookAdapter):
     """Calls by the token of an interaction or a webhook."""
 
     async def request(
         self, route: Any, session: aiohttp.ClientSession, *, files: Sequence[discord.File] | None = None, **options: Any
     ) -> Any:
         """As discord.py's, asked again after a 429."""
-        urgency = Urgency.FIRST_ANSWER if "/interactions/" in route.url else _urgency.get()
+        priority = Priority.FIRST_ANSWER if "/interactions/" in route.url else _urgency.get()
         request = super().request
-        return await patiently(lambda: request(route, session, files=files, **options), urgency, files or ())
+        return await retry_429(lambda: request(route, session, files=files, **options), priority, files or ())
 
 
-async def patiently(attempt: Callable[[], Awaitable[Any]], urgency: Urgency, files: Sequence[discord.File]) -> Any:
+async def retry_429(attempt: Callable[[], Awaitable[Any]], priority: Priority, files: Sequence[discord.File]) -> Any:
     """Try again after a 429, as long as the call is worth it.
 
     Raises:
         discord.HTTPException: any other, or the last 429.
         discord.RateLimited: it would take too long.
     """
-    until = time.monotonic() + urgency.patience_s
+    until = time.monotonic() + priority.patience_s
     while True:
         token = _until.set(until)
         try:
@@ -298,21 +298,21 @@ async def patiently(attempt: Callable[[], Awaitable[Any]], urgency: Urgency, fil
         await asyncio.sleep(pause_s)
 
 
-def _left_s(urgency: Urgency) -> float:
+def _left_s(priority: Priority) -> float:
     until = _until.get()
-    return urgency.patience_s if until is None else max(until - time.monotonic(), 0.0)
+    return priority.patience_s if until is None else max(until - time.monotonic(), 0.0)
 
 
-def _urgency_of(call: Call) -> Urgency:
-    return Urgency.FIRST_ANSWER if call.path.startswith("/interactions/") else _urgency.get()
+def _priority_of(call: ApiCall) -> Priority:
+    return Priority.FIRST_ANSWER if call.path.startswith("/interactions/") else _urgency.get()
 
 
-def _call(method: str, path: str, headers: Any) -> Call | None:
+def _call(method: str, path: str, headers: Any) -> ApiCall | None:
     """None for what is not Discord's REST API."""
     base = _base_path()
     if not path.startswith(base):
         return None
-    return Call(method, path[len(base) :], "Authorization" in headers)
+    return ApiCall(method, path[len(base) :], "Authorization" in headers)
 
 
 def _base_path() -> str:

@@ -47,22 +47,22 @@ class SessionStartLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Starts:
+class IdentifyHistory:
     """When the bot identified in the last day, and how the latest runs ended; kept in the store."""
 
     at: tuple[datetime, ...] = ()
     crashes_in_a_row: int = 0
 
-    def with_start(self, now: datetime) -> Starts:
+    def with_start(self, now: datetime) -> IdentifyHistory:
         """One more identify. Nothing older than a day, or from a clock that was wrong, is kept."""
         recent = tuple(moment for moment in self.at if now - DAY < moment <= now)
         return replace(self, at=(*recent, now))
 
-    def crashed(self) -> Starts:
+    def crashed(self) -> IdentifyHistory:
         """The run ended by an error of its own."""
         return replace(self, crashes_in_a_row=self.crashes_in_a_row + 1)
 
-    def went_well(self) -> Starts:
+    def went_well(self) -> IdentifyHistory:
         """The run ended when it was asked to, or has lasted."""
         return replace(self, crashes_in_a_row=0)
 
@@ -71,7 +71,7 @@ class Starts:
         return json.dumps({"at": [round(moment.timestamp(), 3) for moment in self.at], "row": self.crashes_in_a_row})
 
     @classmethod
-    def from_text(cls, text: str | None) -> Starts:
+    def from_text(cls, text: str | None) -> IdentifyHistory:
         """From the store; anything unreadable counts as nothing."""
         try:
             found = json.loads(text or "{}")
@@ -89,23 +89,23 @@ class Pause:
     reason: str
 
 
-def pause_before_identify(starts: Starts, limit: SessionStartLimit | None, now: datetime) -> Pause | None:
+def pause_before_identify(history: IdentifyHistory, limit: SessionStartLimit | None, now: datetime) -> Pause | None:
     """What has to pass before the next identify; None when it may be now."""
-    return max(_pauses(starts, limit, now), key=lambda pause: pause.seconds, default=None)
+    return max(_pauses(history, limit, now), key=lambda pause: pause.seconds, default=None)
 
 
-def _pauses(starts: Starts, limit: SessionStartLimit | None, now: datetime) -> Sequence[Pause]:
+def _pauses(history: IdentifyHistory, limit: SessionStartLimit | None, now: datetime) -> Sequence[Pause]:
     found: list[Pause] = []
     if limit is not None and limit.remaining <= LOW_REMAINING:
         left = f"Discord lets this token start only {limit.remaining} more sessions and resets it when they are used up"
         found.append(Pause(max(limit.reset_after_s, LEAST_PAUSE_S), left))
-    today = [moment for moment in starts.at if now - DAY < moment <= now]
+    today = [moment for moment in history.at if now - DAY < moment <= now]
     since_s = (now - max(today)).total_seconds() if today else DAY.total_seconds()
     if len(today) >= FREE_STARTS_A_DAY and since_s < CROWDED_PAUSE_S:
         many = f"{len(today)} starts in 24 hours; at 1,000 Discord resets the token"
         found.append(Pause(CROWDED_PAUSE_S - since_s, many))
-    if starts.crashes_in_a_row >= FREE_CRASHES:
-        pause_s = CRASH_PAUSES_S[min(starts.crashes_in_a_row - FREE_CRASHES, len(CRASH_PAUSES_S) - 1)]
+    if history.crashes_in_a_row >= FREE_CRASHES:
+        pause_s = CRASH_PAUSES_S[min(history.crashes_in_a_row - FREE_CRASHES, len(CRASH_PAUSES_S) - 1)]
         if since_s < pause_s:
-            found.append(Pause(pause_s - since_s, f"the last {starts.crashes_in_a_row} runs ended in an error"))
+            found.append(Pause(pause_s - since_s, f"the last {history.crashes_in_a_row} runs ended in an error"))
     return found

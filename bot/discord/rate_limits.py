@@ -45,7 +45,7 @@ LATER_S = 0.03
 WIDE = 96
 
 
-class Urgency(Enum):
+class Priority(Enum):
     """What a call is worth."""
 
     #: To an interaction, within three seconds.
@@ -58,16 +58,16 @@ class Urgency(Enum):
     def patience_s(self) -> float:
         """The longest pause that is worth waiting for."""
         match self:
-            case Urgency.FIRST_ANSWER:
+            case Priority.FIRST_ANSWER:
                 return FIRST_ANSWER_PATIENCE_S
-            case Urgency.USUAL:
+            case Priority.USUAL:
                 return PATIENCE_S
-            case Urgency.PROGRESS:
+            case Priority.PROGRESS:
                 return 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """One request to Discord's REST API."""
 
     method: str
@@ -82,7 +82,7 @@ BOT = "everything that carries the bot's token"
 ALL = "everything"
 
 
-class Pacing:
+class RateLimits:
     """Holds and counts of one process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -95,31 +95,31 @@ class Pacing:
         self._next_at = 0.0
         #: How many calls may be under way at once. Half of them after a 429 about everything, for whatever is on its
         #: way then is refused, too; one more for every answer that is none.
-        self.room = math.inf
+        self.concurrency_window = math.inf
 
     # ------------------------------------------------------------------ asking
 
-    def wait_s(self, call: Call, urgency: Urgency) -> float:
+    def wait_s(self, call: ApiCall, priority: Priority) -> float:
         """Seconds until the call may be sent; 0 for now. Ask again when they have passed."""
         if not self._holds and not self._refused:
             return 0.0
-        return max(self.held_s(call, urgency), self.wide_s(call, urgency))
+        return max(self.held_s(call, priority), self.global_wait_s(call, priority))
 
-    def held_s(self, call: Call, urgency: Urgency) -> float:
+    def held_s(self, call: ApiCall, priority: Priority) -> float:
         """The same for what Discord has asked for, without what we do without of our own accord."""
         if not self._holds:
             return 0.0
         now = self._clock()
-        return max(self._holds.get(self._key(call), 0.0) - now, self._wide_s(call, urgency, now), 0.0)
+        return max(self._holds.get(self._key(call), 0.0) - now, self._global_wait_s(call, priority, now), 0.0)
 
-    def wide_s(self, call: Call, urgency: Urgency) -> float:
+    def global_wait_s(self, call: ApiCall, priority: Priority) -> float:
         """The same for what does not concern this call's bucket alone."""
         now = self._clock()
-        return max(self._wide_s(call, urgency, now), self._frugal_s(urgency, now), 0.0)
+        return max(self._global_wait_s(call, priority, now), self._budget_wait_s(priority, now), 0.0)
 
-    def leaves(self, urgency: Urgency) -> None:
+    def record_send(self, priority: Priority) -> None:
         """A call goes out: the next one keeps its distance where that is due."""
-        if self._refused >= SLOW_FROM and urgency is not Urgency.FIRST_ANSWER:
+        if self._refused >= SLOW_FROM and priority is not Priority.FIRST_ANSWER:
             part = (self.refused - SLOW_FROM) / max(ANSWERS_ONLY_FROM - SLOW_FROM, 1)
             self._next_at = max(self._clock(), self._next_at) + SLOWEST_S * min(max(part, 0), 1)
 
@@ -131,17 +131,17 @@ class Pacing:
             self._refused -= self._slices.popleft()[1]
         return self._refused
 
-    def _wide_s(self, call: Call, urgency: Urgency, now: float) -> float:
+    def _global_wait_s(self, call: ApiCall, priority: Priority, now: float) -> float:
         until = max(self._holds.get(ALL, 0.0), self._holds.get(BOT, 0.0) if call.as_bot else 0.0)
-        return until + LATER_S * (urgency.value - 1) - now
+        return until + LATER_S * (priority.value - 1) - now
 
-    def _frugal_s(self, urgency: Urgency, now: float) -> float:
+    def _budget_wait_s(self, priority: Priority, now: float) -> float:
         if not self._refused:
             return 0.0
         refused = self.refused
-        if urgency is Urgency.FIRST_ANSWER:
+        if priority is Priority.FIRST_ANSWER:
             return self._until_below(NOTHING_FROM, now)
-        if urgency is Urgency.PROGRESS and refused >= NO_PROGRESS_FROM:
+        if priority is Priority.PROGRESS and refused >= NO_PROGRESS_FROM:
             return self._until_below(NO_PROGRESS_FROM, now)
         if refused >= ANSWERS_ONLY_FROM:
             return self._until_below(ANSWERS_ONLY_FROM, now)
@@ -159,8 +159,8 @@ class Pacing:
 
     # ------------------------------------------------------------------ hearing
 
-    def hear(
-        self, call: Call, status: int, headers: Mapping[str, str], asked_s: float | None = None, under_way: int = 1
+    def record_response(
+        self, call: ApiCall, status: int, headers: Mapping[str, str], asked_s: float | None = None, under_way: int = 1
     ) -> float:
         """Take note of an answer; for a 429 the seconds it asks for.
 
@@ -184,19 +184,19 @@ class Pacing:
             return 0.0
         if asked_s is None:
             asked_s = seconds(headers.get("Retry-After"))
-        reach = self._reach(call, headers)
+        reach = self._scope(call, headers)
         self._hold(reach, asked_s + MARGIN_S)
         if reach in {ALL, BOT}:
-            self.room = max(1.0, min(self.room, under_way) / 2)
+            self.concurrency_window = max(1.0, min(self.concurrency_window, under_way) / 2)
         return asked_s
 
     def _widen(self) -> None:
-        if self.room < WIDE:
-            self.room += 1
+        if self.concurrency_window < WIDE:
+            self.concurrency_window += 1
         else:
-            self.room = math.inf
+            self.concurrency_window = math.inf
 
-    def _reach(self, call: Call, headers: Mapping[str, str]) -> str:
+    def _scope(self, call: ApiCall, headers: Mapping[str, str]) -> str:
         """What a 429 is about."""
         if not headers.get("Via"):
             return ALL  # Cloudflare's: about this machine
@@ -220,7 +220,7 @@ class Pacing:
         else:
             self._slices.append((now, 1))
 
-    def _key(self, call: Call) -> str:
+    def _key(self, call: ApiCall) -> str:
         template = _template(call.method, call.path)
         return f"{self._buckets.get(template, template)} {_major(call.path)}"
 

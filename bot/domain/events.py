@@ -8,7 +8,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingHere:
+class Queued:
     """In our own queue. `ahead` jobs will start before this one, unless a cap keeps it back longer."""
 
     ahead: int
@@ -17,14 +17,14 @@ class WaitingHere:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingAtFal:
+class ProviderQueued:
     """Handed to fal, not started. `ahead` is fal's queue_position (0-based), None before the first status."""
 
     ahead: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Painting:
+class InProgress:
     """fal is painting.
 
     `fraction` is 0..1 as read from the logs, None where the model logs nothing.
@@ -39,17 +39,17 @@ class Painting:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetching:
+class Delivering:
     """fal is done; the pictures are on their way into the channel."""
 
 
 @dataclass(frozen=True, slots=True)
-class FalAway:
+class ProviderUnavailable:
     """fal can't be heard; what it has stays there, and it is asked again until it answers."""
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerMissing:
+class ConfirmingSubmit:
     """Handed to fal, and the answer got lost: it is looked for there until then, and sent again only after that."""
 
     until: datetime
@@ -60,4 +60,4 @@ class Restarting:
     """Accepted while the process is stopping; the next one starts it."""
 
 
-Progress = WaitingHere | WaitingAtFal | Painting | Fetching | FalAway | AnswerMissing | Restarting
+Progress = Queued | ProviderQueued | InProgress | Delivering | ProviderUnavailable | ConfirmingSubmit | Restarting

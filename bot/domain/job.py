@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from bot.catalogue.model import Json, Order
+from bot.catalogue.model import GenerationRequest, Json
 
 
 class JobState(StrEnum):
@@ -134,7 +134,7 @@ class NewJob:
     id: str
     actor: Actor
     reply: Reply
-    order: Order
+    request: GenerationRequest
     #: The job this one re-rolls or edits.
     parent_id: str | None = None
 
@@ -149,7 +149,7 @@ class Job:
     fence: int
     actor: Actor
     reply: Reply
-    order: Order
+    request: GenerationRequest
     parent_id: str | None
     created_at: datetime
     #: On record just before the latest POST; None: nothing of it has left.
@@ -158,11 +158,11 @@ class Job:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     ended_at: datetime | None = None
-    request: FalRequest | None = None
+    fal_request: FalRequest | None = None
     result: Result | None = None
     failure: Failure | None = None
     #: Whether the person has been told about the end (a failure notice survives a restart).
-    told: bool = False
+    notified: bool = False
     #: Somebody pressed Cancel; the runner acts on it.
     cancel_requested: bool = False
     #: Submit attempts so far (each is one POST).

@@ -7,15 +7,15 @@ from typing import Protocol
 
 from bot.domain.events import Progress
 from bot.domain.job import Job
-from bot.errors import PaintingFailed
+from bot.errors import GenerationFailed
 from bot.media import Picture
 
 #: A process shows places of jobs that another one may claim at any moment: such an edit is given up after that time.
-PLACE_EDIT_S = 1.5
+POSITION_EDIT_S = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class DeliverableImages:
     """Pictures that may be shown, fitted to the channel."""
 
     pictures: tuple[Picture, ...]
@@ -25,7 +25,7 @@ class Ready:
     withheld: int = 0
 
 
-class Inputs(Protocol):
+class AttachmentSource(Protocol):
     """Where a person's attachments come from; `bot.media.Attachments`."""
 
     def is_attachment(self, url: str) -> bool:
@@ -41,7 +41,7 @@ class Delivery(Protocol):
     def progress(self, job: Job, progress: Progress) -> None:
         """Take note of a newer state; never blocks, may be dropped."""
 
-    async def deliver(self, job: Job, ready: Ready) -> int | None:
+    async def deliver(self, job: Job, ready: DeliverableImages) -> int | None:
         """Post the pictures; returns the message id. Safe to repeat.
 
         Raises:
@@ -51,10 +51,10 @@ class Delivery(Protocol):
     async def was_answered(self, job: Job) -> bool | None:
         """Whether the first answer to the interaction went out; None when that can't be found out."""
 
-    async def tell(self, job: Job) -> None:
+    async def notify_outcome(self, job: Job) -> None:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
 
-    async def mend(self, job: Job, ready: Ready | None) -> None:
+    async def repair_message(self, job: Job, ready: DeliverableImages | None) -> None:
         """Show an end that was shown before once more, only where it stood; without pictures for all but DELIVERED."""
 
     def resumed(self, job: Job) -> None:
@@ -73,7 +73,7 @@ class CancelOutcome:
     sentence: str
 
 
-class AnswerLostForGood(PaintingFailed):
+class SubmitNeverConfirmed(GenerationFailed):
     """Every attempt left, none was answered, and fal does not seem to have any of them."""
 
     code = "answer_lost"
@@ -85,7 +85,7 @@ class AnswerLostForGood(PaintingFailed):
         )
 
 
-class Undeliverable(PaintingFailed):
+class Undeliverable(GenerationFailed):
     """Every way into the channel is closed."""
 
     code = "undeliverable"

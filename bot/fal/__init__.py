@@ -19,23 +19,23 @@ progress.py   percent and steps out of log lines
 from __future__ import annotations
 
 from bot.fal.client import CancelAnswer, Fal
-from bot.fal.progress import Painted, read_progress
+from bot.fal.progress import LogProgress, read_progress
 from bot.fal.request_list import FoundRequest, matches
-from bot.fal.request_lookup import PartOfList
-from bot.fal.statuses import Completed, Status, Waiting, Working
-from bot.fal.timings import Pace
+from bot.fal.request_lookup import TruncatedList
+from bot.fal.statuses import CompletedStatus, InProgressStatus, InQueueStatus, Status
+from bot.fal.timings import Timings
 
 __all__ = [
     "CancelAnswer",
-    "Completed",
+    "CompletedStatus",
     "Fal",
     "FoundRequest",
-    "Pace",
-    "Painted",
-    "PartOfList",
+    "InProgressStatus",
+    "InQueueStatus",
+    "LogProgress",
     "Status",
-    "Waiting",
-    "Working",
+    "Timings",
+    "TruncatedList",
     "matches",
     "read_progress",
 ]

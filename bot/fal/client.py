@@ -21,24 +21,24 @@ from bot import metrics
 from bot.catalogue.model import Json, Model
 from bot.domain.job import FalRequest, RemotePicture, Result
 from bot.errors import (
-    AnswerLost,
-    FalBroken,
-    FalUnreachable,
-    PaintingFailed,
+    GenerationFailed,
+    ProviderError,
+    ProviderUnreachable,
     ResultUnusable,
+    SubmitUnconfirmed,
 )
-from bot.fal.failures import Served, failure_of
-from bot.fal.http import NETWORK_ERRORS, RESULT_BYTES, STATUS_BYTES, Answer, read_answer
+from bot.fal.failures import ModelLabel, failure_of
+from bot.fal.http import NETWORK_ERRORS, RESULT_BYTES, STATUS_BYTES, HttpResponse, read_response
 from bot.fal.origins import REQUEST_ID, Origins, fal_client_pointed, resolve
 from bot.fal.poller import Poller
 from bot.fal.request_list import FoundRequest
-from bot.fal.request_lookup import Lists
+from bot.fal.request_lookup import RequestLookup
 from bot.fal.results import read_result
-from bot.fal.status_watcher import Watcher
+from bot.fal.status_watcher import StatusWatcher
 from bot.fal.statuses import Status
-from bot.fal.timings import Pace
+from bot.fal.timings import Timings
 from bot.fal.uploads import Uploader
-from bot.media.fetch import BadAddress, BadStatus, TooLarge, decode_data_uri, get_capped
+from bot.media.fetch import BadAddress, BadStatus, DownloadTooLarge, decode_data_uri, get_capped
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Fal:
         api_url: str | None = None,
         max_streams: int = 1000,
         store_payloads: bool = True,
-        pace: Pace = Pace(),  # noqa: B008 - frozen
+        pace: Timings = Timings(),  # noqa: B008 - frozen
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._key = key
@@ -111,7 +111,7 @@ class Fal:
         self._rest_url, self._cdn_url = rest_url, cdn_url
         self._max_streams = max_streams
         self._store_payloads = store_payloads
-        self._pace = pace
+        self._timings = pace
         self._jitter = jitter
         self._stack = AsyncExitStack()
 
@@ -128,7 +128,7 @@ class Fal:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         tls = ssl.create_default_context()  # honours SSL_CERT_FILE
-        pace = self._pace
+        pace = self._timings
         # Idle connections are dropped early: a POST on one that fal has just closed would be an answer lost.
         calls = aiohttp.TCPConnector(limit=pace.calls_at_once, ssl=tls, keepalive_timeout=15, ttl_dns_cache=60)
         stack.push_async_callback(calls.close)
@@ -148,14 +148,14 @@ class Fal:
         self._uploader = Uploader(self._key, at_once=pace.uploads_at_once, timeout_s=pace.upload_s)
         self._poller = Poller(self._look, pace, jitter=self._jitter)
         stack.push_async_callback(self._poller.close)
-        self._lists = Lists(lambda url, most: self._once("list", url, most), self._origins.api, pace)
+        self._lists = RequestLookup(lambda url, most: self._once("list", url, most), self._origins.api, pace)
         stack.push_async_callback(self._lists.close)
-        self._watcher = Watcher(self._streams, self._poller, pace, max_streams=self._max_streams)
+        self._watcher = StatusWatcher(self._streams, self._poller, pace, max_streams=self._max_streams)
 
     @property
-    def away(self) -> bool:
+    def unavailable(self) -> bool:
         """Whether the last thing heard about jobs under way was useless: no answer, 429, 5xx, a proxy's page."""
-        return self._poller.outage.active
+        return self._poller.circuit_breaker.active
 
     # ------------------------------------------------------------------ submit
 
@@ -191,20 +191,20 @@ class Fal:
         outcome: metrics.SubmitOutcome = "lost"
         try:
             answer = await self._post(url, body, headers)
-            request = self._accepted(answer, endpoint, Served.of(model) if model else Served(endpoint))
+            request = self._accepted(answer, endpoint, ModelLabel.of(model) if model else ModelLabel(endpoint))
             outcome = "accepted"
-        except FalUnreachable:
+        except ProviderUnreachable:
             outcome = "unreached"
             raise
-        except PaintingFailed:
+        except GenerationFailed:
             outcome = "refused"
             raise
         finally:
             metrics.SUBMITS[outcome].inc()
         return request
 
-    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> Answer:
-        departure = _Departure()
+    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
+        departure = RequestSent()
         metrics.FAL_CALLS["submit"].inc()
         try:
             async with self._submits.post(
@@ -212,34 +212,36 @@ class Fal:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=self._pace.submit_s, sock_connect=self._pace.connect_s),
+                timeout=aiohttp.ClientTimeout(total=self._timings.submit_s, sock_connect=self._timings.connect_s),
                 trace_request_ctx=departure,
             ) as response:
-                return await read_answer(response, STATUS_BYTES)
+                return await read_response(response, STATUS_BYTES)
         except NETWORK_ERRORS as error:
             if not departure.left:
-                raise FalUnreachable("fal.ai could not be reached.") from error
-            raise AnswerLost("The connection to fal.ai broke before it answered.") from error
+                raise ProviderUnreachable("fal.ai could not be reached.") from error
+            raise SubmitUnconfirmed("The connection to fal.ai broke before it answered.") from error
 
-    def _accepted(self, answer: Answer, endpoint: str, served: Served) -> FalRequest:
+    def _accepted(self, answer: HttpResponse, endpoint: str, served: ModelLabel) -> FalRequest:
         if answer.ok:
             return self._request(answer, endpoint)
         log.info("fal refused a submit", extra={"endpoint": endpoint, "status": answer.status})
         if answer.status in (408, 409, 429) or _before_the_queue(answer):
-            raise FalUnreachable("fal.ai turned the request away.", answer.retry_after_s(self._pace.retry_after_max_s))
+            raise ProviderUnreachable(
+                "fal.ai turned the request away.", answer.retry_after_s(self._timings.retry_after_max_s)
+            )
         if answer.status >= 500:
-            raise AnswerLost(f"fal.ai answered {answer.status} to a submit.", refused=True)
+            raise SubmitUnconfirmed(f"fal.ai answered {answer.status} to a submit.", refused=True)
         if answer.status == 404:
-            served_no_more = failure_of(Answer(410, {}, b""), served)
+            served_no_more = failure_of(HttpResponse(410, {}, b""), served)
             assert served_no_more is not None
             raise served_no_more
-        raise failure_of(answer, served) or FalBroken()
+        raise failure_of(answer, served) or ProviderError()
 
-    def _request(self, answer: Answer, endpoint: str) -> FalRequest:
+    def _request(self, answer: HttpResponse, endpoint: str) -> FalRequest:
         body = answer.object() or {}
         request_id = body.get("request_id")
         if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
-            raise AnswerLost("fal.ai's answer to a submit could not be read.")
+            raise SubmitUnconfirmed("fal.ai's answer to a submit could not be read.")
         ours = self._origins.request(endpoint, request_id)
 
         def address(name: str, fallback: str) -> str:
@@ -300,10 +302,10 @@ class Fal:
         self._check_address(request.status_url)
         return self._watcher.watch(request, expected_s=expected_s, age_s=age_s)
 
-    async def _look(self, url: str) -> Answer:
+    async def _look(self, url: str) -> HttpResponse:
         """One status GET for the poller: useful answers are a JSON object with 2xx, and definite ends."""
         answer = await self._once("poll", url, STATUS_BYTES)
-        if answer.torn and len(answer.body) > STATUS_BYTES:  # the logs have outgrown us; the status has not
+        if answer.truncated and len(answer.body) > STATUS_BYTES:  # the logs have outgrown us; the status has not
             answer = await self._once("poll", str(URL(url, encoded=True).update_query(logs="0")), STATUS_BYTES)
         is_end = answer.status in (400, 401, 403, 404, 410, 422) and answer.json() is not None
         if is_end or (answer.ok and answer.object() is not None):
@@ -320,13 +322,13 @@ class Fal:
             FalUnreachable: fal can't be heard at the moment; the picture may still be there, ask again later.
         """
         self._check_address(request.response_url)
-        served = Served.of(model)
+        served = ModelLabel.of(model)
         unreadable = 0
-        useless: Answer | None = None
+        useless: HttpResponse | None = None
         async for attempt in self._attempts():
             try:
                 answer = await self._once("result", request.response_url, RESULT_BYTES)
-            except FalUnreachable:
+            except ProviderUnreachable:
                 if attempt.last:
                     raise
                 continue
@@ -335,17 +337,17 @@ class Fal:
                 if (failure := failure_of(answer, served)) is not None:
                     self._log_failure(request, answer, failure)
                     raise failure
-                attempt.wait_at_least(answer.retry_after_s(self._pace.retry_max_s))
+                attempt.wait_at_least(answer.retry_after_s(self._timings.retry_max_s))
                 continue
             body = answer.object()
             if body is not None:
                 return read_result(body, answer.headers)
-            if not answer.torn and (unreadable := unreadable + 1) > 1:
+            if not answer.truncated and (unreadable := unreadable + 1) > 1:
                 break
         assert useless is not None
         raise await self._no_result(request, useless)
 
-    async def _no_result(self, request: FalRequest, answer: Answer) -> PaintingFailed | FalUnreachable:
+    async def _no_result(self, request: FalRequest, answer: HttpResponse) -> GenerationFailed | ProviderUnreachable:
         """What to make of the last answer when all tries heard nothing better."""
         log.warning("no usable result", extra={"request": request.request_id, "status": answer.status})
         if answer.ok:
@@ -355,7 +357,7 @@ class Fal:
         # A JSON 5xx is the model's or fal's own word about this job, if fal is well otherwise; a page of a gateway says
         # only that fal is away.
         if answer.status >= 500 and answer.object() is not None and not await self._is_broken(request):
-            return FalBroken()
+            return ProviderError()
         return self._useless(answer)
 
     async def _is_broken(self, request: FalRequest) -> bool:
@@ -364,7 +366,7 @@ class Fal:
         return (await self._once("poll", request.status_url, STATUS_BYTES)).status >= 500
 
     @staticmethod
-    def _log_failure(request: FalRequest, answer: Answer, failure: PaintingFailed) -> None:
+    def _log_failure(request: FalRequest, answer: HttpResponse, failure: GenerationFailed) -> None:
         log.info(
             "fal ended a request", extra={"request": request.request_id, "status": answer.status, "code": failure.code}
         )
@@ -382,18 +384,18 @@ class Fal:
         async for attempt in self._attempts():
             try:
                 answer = await self._once("cancel", request.cancel_url, STATUS_BYTES)
-            except FalUnreachable:
+            except ProviderUnreachable:
                 if attempt.last:
                     raise
                 continue
             if (meaning := _cancel_meaning(answer)) is not None:
                 return meaning
-            failure = failure_of(answer, Served("The model")) if answer.status in (401, 403) else None
+            failure = failure_of(answer, ModelLabel("The model")) if answer.status in (401, 403) else None
             if failure is not None:
                 raise failure
             if attempt.last:
                 raise self._useless(answer)
-            attempt.wait_at_least(answer.retry_after_s(self._pace.retry_max_s))
+            attempt.wait_at_least(answer.retry_after_s(self._timings.retry_max_s))
         raise AssertionError("the last attempt returns or raises")
 
     # ------------------------------------------------------------------ pictures
@@ -416,7 +418,7 @@ class Fal:
             else:
                 async with self._downloads:
                     body = await self._fetch(picture.url, max_bytes)
-        except TooLarge as error:
+        except DownloadTooLarge as error:
             raise ResultUnusable(f"its picture is larger than {max_bytes / 1_048_576:.0f} MiB") from error
         except BadAddress as error:
             raise ResultUnusable("its picture lies at an address I don't open") from error
@@ -429,15 +431,15 @@ class Fal:
         async for attempt in self._attempts():
             metrics.FAL_CALLS["media"].inc()
             try:
-                body = await get_capped(self._media, address, max_bytes=max_bytes, timeout_s=self._pace.download_s)
+                body = await get_capped(self._media, address, max_bytes=max_bytes, timeout_s=self._timings.download_s)
             except BadStatus as error:
                 if attempt.last and error.status in _GONE_PICTURE:
                     raise ResultUnusable("its picture is no longer there") from error
                 if attempt.last:
-                    raise FalUnreachable("The picture could not be fetched.") from error
+                    raise ProviderUnreachable("The picture could not be fetched.") from error
             except NETWORK_ERRORS as error:
                 if attempt.last:
-                    raise FalUnreachable("The picture could not be fetched.") from error
+                    raise ProviderUnreachable("The picture could not be fetched.") from error
             else:
                 if body:
                     break
@@ -445,39 +447,39 @@ class Fal:
 
     # ------------------------------------------------------------------ shared
 
-    async def _once(self, kind: metrics.FalCall, url: str, max_bytes: int) -> Answer:
+    async def _once(self, kind: metrics.FalCall, url: str, max_bytes: int) -> HttpResponse:
         """One call with our key. Raises FalUnreachable when no answer comes."""
         method = "PUT" if kind == "cancel" else "GET"
         metrics.FAL_CALLS[kind].inc()
-        timeout = aiohttp.ClientTimeout(total=self._pace.call_s, sock_connect=self._pace.connect_s)
+        timeout = aiohttp.ClientTimeout(total=self._timings.call_s, sock_connect=self._timings.connect_s)
         try:
             async with self._calls.request(
                 method, URL(url, encoded=True), allow_redirects=False, timeout=timeout
             ) as response:
-                return await read_answer(response, max_bytes)
+                return await read_response(response, max_bytes)
         except NETWORK_ERRORS as error:
-            raise FalUnreachable("fal.ai did not answer.") from error
+            raise ProviderUnreachable("fal.ai did not answer.") from error
 
     async def _attempts(self) -> AsyncGenerator[_Attempt, None]:
         """The tries of one call with growing pauses between them."""
-        pause_s = self._pace.retry_s
-        for number in range(1, self._pace.tries + 1):
-            attempt = _Attempt(last=number == self._pace.tries)
+        pause_s = self._timings.retry_s
+        for number in range(1, self._timings.tries + 1):
+            attempt = _Attempt(last=number == self._timings.tries)
             yield attempt
             if not attempt.last:
                 await asyncio.sleep(max(pause_s * (0.75 + 0.5 * self._jitter()), attempt.pause_s))
-                pause_s = min(2 * pause_s, self._pace.retry_max_s)
+                pause_s = min(2 * pause_s, self._timings.retry_max_s)
 
-    def _useless(self, answer: Answer) -> FalUnreachable:
-        return FalUnreachable(
-            f"fal.ai gave no usable answer ({answer.status}).", answer.retry_after_s(self._pace.retry_after_max_s)
+    def _useless(self, answer: HttpResponse) -> ProviderUnreachable:
+        return ProviderUnreachable(
+            f"fal.ai gave no usable answer ({answer.status}).", answer.retry_after_s(self._timings.retry_after_max_s)
         )
 
     def _check_address(self, address: str) -> None:
         """A stored request of another configuration must not lead our key astray."""
         if not self._origins.may_see_key(address):
             log.warning("a request belongs to another host than the configured queue")
-            raise FalBroken
+            raise ProviderError
 
 
 class _Attempt:
@@ -492,7 +494,7 @@ class _Attempt:
         self.pause_s = seconds or 0.0
 
 
-class _Departure:
+class RequestSent:
     """Whether the headers of one POST have been handed to the connection."""
 
     left = False
@@ -522,7 +524,7 @@ def _session(
     )
 
 
-def _before_the_queue(answer: Answer) -> bool:
+def _before_the_queue(answer: HttpResponse) -> bool:
     """Whether a 503 certainly came from in front of fal's queue."""
     if answer.status != 503:
         return False
@@ -530,7 +532,7 @@ def _before_the_queue(answer: Answer) -> bool:
     return is_ingress or "Retry-After" in answer.headers
 
 
-def _cancel_meaning(answer: Answer) -> CancelAnswer | None:
+def _cancel_meaning(answer: HttpResponse) -> CancelAnswer | None:
     body = answer.object() or {}
     said = str(body.get("status", "")).upper()
     if said == "ALREADY_COMPLETED" or (answer.ok and body.get("success") is False):

@@ -17,15 +17,15 @@ from bot.errors import (
     BalanceExhausted,
     Cancelled,
     ContentRefused,
-    FalBroken,
+    GenerationFailed,
+    GenerationTimedOut,
     KeyRefused,
     ModelGone,
     OptionsRefused,
-    PaintingFailed,
-    PaintingTimedOut,
+    ProviderError,
     ResultUnusable,
 )
-from bot.fal.http import Answer
+from bot.fal.http import HttpResponse
 
 _CONTENT = frozenset({"content_policy_violation", "moderation_blocked"})
 _CANCELLED = frozenset({"client_cancelled", "client_disconnected"})
@@ -51,14 +51,14 @@ _NOT_YET_WORDS = ("still in progress", "not completed", "not ready", "in queue")
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ModelLabel:
     """What to call the model when fal no longer serves it."""
 
     title: str
     successor: str | None = None
 
     @classmethod
-    def of(cls, model: Model) -> Served:
+    def of(cls, model: Model) -> ModelLabel:
         """Title and named successor of a catalogue model."""
         return cls(model.title, model.retired.successor if model.retired else None)
 
@@ -75,7 +75,7 @@ class Trouble:
     is_json: bool
 
     @classmethod
-    def of(cls, answer: Answer) -> Trouble:
+    def of(cls, answer: HttpResponse) -> Trouble:
         """Read an answer that is no 2xx."""
         body = answer.object()
         detail = body.get("detail") if body else None
@@ -99,28 +99,28 @@ class Trouble:
         return any(word in self.text for word in words)
 
 
-def failure_of(answer: Answer, served: Served) -> PaintingFailed | None:
+def failure_of(answer: HttpResponse, served: ModelLabel) -> GenerationFailed | None:
     """The end that an answer announces, or None where another try may hear something else."""
     trouble = Trouble.of(answer)
     return _named(trouble) or _account(trouble) or _gone(trouble, served) or _options(trouble) or _last(trouble)
 
 
-def _named(trouble: Trouble) -> PaintingFailed | None:
+def _named(trouble: Trouble) -> GenerationFailed | None:
     """Ends that fal names, whatever the status code."""
     if trouble.types & _CONTENT or (trouble.status in (400, 422) and trouble.says(_CONTENT_WORDS)):
         return ContentRefused()
     if trouble.status == 499 or trouble.types & _CANCELLED:
         return Cancelled()
     if trouble.types & _TIMED_OUT or (trouble.status == 504 and trouble.is_json):
-        return PaintingTimedOut()
+        return GenerationTimedOut()
     if trouble.types & _NO_PICTURE:
         return ResultUnusable("it made no picture")
     if trouble.status < 500 and trouble.types & _BROKEN:
-        return FalBroken()
+        return ProviderError()
     return None
 
 
-def _account(trouble: Trouble) -> PaintingFailed | None:
+def _account(trouble: Trouble) -> GenerationFailed | None:
     if trouble.status == 402:
         return BalanceExhausted()
     # A 403 page of a proxy in between is not fal's word.
@@ -129,14 +129,14 @@ def _account(trouble: Trouble) -> PaintingFailed | None:
     return KeyRefused() if trouble.status == 401 else None
 
 
-def _gone(trouble: Trouble, served: Served) -> PaintingFailed | None:
+def _gone(trouble: Trouble, served: ModelLabel) -> GenerationFailed | None:
     """404 `Path /x not found` or `Application … not found` is the model; `{"status": "NOT_FOUND"}` the request."""
     if trouble.status == 410 or (trouble.status == 404 and trouble.text and "request" not in trouble.text):
         return ModelGone(served.title, served.successor)
     return None
 
 
-def _options(trouble: Trouble) -> PaintingFailed | None:
+def _options(trouble: Trouble) -> GenerationFailed | None:
     if trouble.status == 413:
         return OptionsRefused("the pictures given are too large together")
     if (
@@ -148,10 +148,10 @@ def _options(trouble: Trouble) -> PaintingFailed | None:
     return OptionsRefused(describe(trouble))
 
 
-def _last(trouble: Trouble) -> PaintingFailed | None:
+def _last(trouble: Trouble) -> GenerationFailed | None:
     """4xx codes that mean nothing to us end the job; those that pass and 5xx are tried again."""
     passing = trouble.status in (400, 403, 404, 408, 409, 421, 425, 429) or trouble.status >= 500
-    return None if passing else FalBroken()
+    return None if passing else ProviderError()
 
 
 # ---------------------------------------------------------------------- the words for OptionsRefused

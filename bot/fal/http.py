@@ -23,14 +23,14 @@ NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """Status, headers and body of one HTTP answer."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     #: The body ended early or passed the cap.
-    torn: bool = False
+    truncated: bool = False
 
     @property
     def ok(self) -> bool:
@@ -39,7 +39,7 @@ class Answer:
 
     def json(self) -> Json:
         """The body as JSON, or None where it is none (HTML, cut off, empty, or the literal null)."""
-        if self.torn:
+        if self.truncated:
             return None
         try:
             parsed: Json = json.loads(self.body)
@@ -68,7 +68,7 @@ class Answer:
         return None if math.isnan(seconds) else min(max(seconds, 0.0), longest_s)
 
 
-async def read_answer(response: aiohttp.ClientResponse, max_bytes: int) -> Answer:
+async def read_response(response: aiohttp.ClientResponse, max_bytes: int) -> HttpResponse:
     """The whole answer. A body that ends early or passes the cap is marked torn, so the status is never lost."""
     body = bytearray()
     torn = False
@@ -80,4 +80,4 @@ async def read_answer(response: aiohttp.ClientResponse, max_bytes: int) -> Answe
                 break
     except NETWORK_ERRORS:
         torn = True
-    return Answer(response.status, response.headers, bytes(body), torn)
+    return HttpResponse(response.status, response.headers, bytes(body), torn)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Painted:
+class LogProgress:
     """How far a model says it is. `fraction` is 0..1; `step` of `steps` where it counts them."""
 
     fraction: float
@@ -30,9 +30,9 @@ _PERCENT = re.compile(
 )
 
 
-def read_progress(lines: Iterable[str]) -> Painted | None:
+def read_progress(lines: Iterable[str]) -> LogProgress | None:
     """The newest progress in these lines, or None. That it never goes backwards is the caller's concern."""
-    newest: Painted | None = None
+    newest: LogProgress | None = None
     for line in lines:
         # A bar is redrawn with carriage returns; only its last state counts.
         for piece in line.replace("\r", "\n").split("\n"):
@@ -40,13 +40,13 @@ def read_progress(lines: Iterable[str]) -> Painted | None:
     return newest
 
 
-def _read(line: str) -> Painted | None:
+def _read(line: str) -> LogProgress | None:
     if _PREPARING.search(line):
         return None
     for pattern in (_TQDM, _COUNT, _STEP):
         if (found := pattern.search(line)) is not None:
             step, steps = int(found[1]), int(found[2])
-            return Painted(step / steps, step, steps) if steps > 0 and step <= steps else None
+            return LogProgress(step / steps, step, steps) if steps > 0 and step <= steps else None
     if (found := _PERCENT.fullmatch(line)) is not None and float(found[1]) <= 100:
-        return Painted(float(found[1]) / 100)
+        return LogProgress(float(found[1]) / 100)
     return None

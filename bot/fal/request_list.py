@@ -51,7 +51,7 @@ class FoundRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListPage:
     """One page of the list."""
 
     found: tuple[FoundRequest, ...]
@@ -59,7 +59,7 @@ class Page:
     cursor: str | None
 
 
-def read_page(body: bytes, endpoint: str) -> Page:
+def read_page(body: bytes, endpoint: str) -> ListPage:
     """The requests of one page; entries without a usable id are passed over.
 
     Raises:
@@ -70,7 +70,7 @@ def read_page(body: bytes, endpoint: str) -> Page:
     except RecursionError:
         raise ValueError("no list of requests") from None
     if isinstance(parsed, list):
-        return Page(_entries(parsed, endpoint), None)
+        return ListPage(_entries(parsed, endpoint), None)
     if not isinstance(parsed, dict):
         raise ValueError("no list of requests")
     listed = next((parsed[name] for name in _LISTS if isinstance(parsed.get(name), list)), None)
@@ -78,7 +78,7 @@ def read_page(body: bytes, endpoint: str) -> Page:
         raise ValueError("no list of requests")
     cursor = parsed.get("next_cursor")
     more = isinstance(cursor, str) and cursor != "" and parsed.get("has_more") is not False
-    return Page(_entries(listed, endpoint), str(cursor) if more else None)
+    return ListPage(_entries(listed, endpoint), str(cursor) if more else None)
 
 
 def _entries(listed: Sequence[Json], endpoint: str) -> tuple[FoundRequest, ...]:

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 from yarl import URL
 
-from bot.errors import FalUnreachable
-from bot.fal.http import Answer
+from bot.errors import ProviderUnreachable
+from bot.fal.http import HttpResponse
 from bot.fal.request_list import FoundRequest, read_page
-from bot.fal.timings import Pace
+from bot.fal.timings import Timings
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ MOST_BYTES = 64 * 1024 * 1024
 _FAR_PAST = datetime.min.replace(tzinfo=UTC)
 
 
-class PartOfList(FalUnreachable):
+class TruncatedList(ProviderUnreachable):
     """The list is longer than is read: what is missing in this part, oldest first, may be in the rest."""
 
     code = "fal_list_too_long"
@@ -54,7 +54,7 @@ class _Reading:
     task: asyncio.Task[_Listed | None] | None = None
 
 
-class Lists:
+class RequestLookup:
     """Finds requests by endpoint and time.
 
     A storm of lost answers asks for the same list many times: all who ask while one reading is under way share the
@@ -65,10 +65,10 @@ class Lists:
         api: base URL of the platform API, None where it must not be asked.
     """
 
-    def __init__(self, get: Callable[[str, int], Awaitable[Answer]], api: str | None, pace: Pace) -> None:
+    def __init__(self, get: Callable[[str, int], Awaitable[HttpResponse]], api: str | None, pace: Timings) -> None:
         self._get = get
         self._api = api
-        self._pace = pace
+        self._timings = pace
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Semaphore(2)
         self._next: dict[str, _Reading] = {}
@@ -100,7 +100,7 @@ class Lists:
             return None
         found = [one for one in listed.found if one.created_at is None or since <= one.created_at < until]
         if not listed.complete:
-            raise PartOfList(found)
+            raise TruncatedList(found)
         return found
 
     async def close(self) -> None:
@@ -116,14 +116,14 @@ class Lists:
 
     async def _read(self, endpoint: str, reading: _Reading) -> _Listed | None:
         async with self._endpoint_turns.setdefault(endpoint, asyncio.Lock()):
-            earliest = max(self._read_at.get(endpoint, float("-inf")) + self._pace.list_pause_s, self._not_before)
+            earliest = max(self._read_at.get(endpoint, float("-inf")) + self._timings.list_pause_s, self._not_before)
             if (pause_s := earliest - self._loop.time()) > 0:
                 await asyncio.sleep(pause_s)
             async with self._turn:
                 del self._next[endpoint]  # who asks from now on waits for another
                 try:
                     return await self._pages(endpoint, reading)
-                except FalUnreachable as error:
+                except ProviderUnreachable as error:
                     self._not_before = max(self._not_before, self._loop.time() + (error.retry_after_s or 0.0))
                     raise
                 finally:
@@ -139,12 +139,12 @@ class Lists:
             if not answer.ok:
                 self._note_refusal(endpoint, answer)
                 return None
-            if answer.torn:
-                raise FalUnreachable("fal.ai's list of requests came in pieces.")
+            if answer.truncated:
+                raise ProviderUnreachable("fal.ai's list of requests came in pieces.")
             try:
                 page = await asyncio.to_thread(read_page, answer.body, endpoint)
             except ValueError as error:
-                raise FalUnreachable("fal.ai's list of requests could not be read.") from error
+                raise ProviderUnreachable("fal.ai's list of requests could not be read.") from error
             for one in page.found:
                 if one.endpoint == endpoint:
                     found.setdefault(one.request_id, one)
@@ -157,16 +157,16 @@ class Lists:
             log.warning("fal's list of requests is longer than is read", extra={"endpoint": endpoint})
         return _Listed(tuple(sorted(found.values(), key=lambda one: one.created_at or _FAR_PAST)), cursor is None)
 
-    def _note_refusal(self, endpoint: str, answer: Answer) -> None:
+    def _note_refusal(self, endpoint: str, answer: HttpResponse) -> None:
         """A definite no. Raises FalUnreachable where it is none."""
         if answer.status in (408, 425, 429) or answer.status >= 500 or answer.status < 400:
-            raise FalUnreachable(
+            raise ProviderUnreachable(
                 f"fal.ai's list of requests was not given ({answer.status}).",
-                answer.retry_after_s(self._pace.retry_after_max_s),
+                answer.retry_after_s(self._timings.retry_after_max_s),
             )
         about = {"endpoint": endpoint, "status": answer.status}
         if answer.status in (401, 403, 404):
-            self._refused_until = self._loop.time() + self._pace.list_refused_s
+            self._refused_until = self._loop.time() + self._timings.list_refused_s
             log.warning("fal does not show this key its list of requests; lost answers can't be looked up", extra=about)
         else:
             log.warning("fal's list of requests does not take our question", extra=about)

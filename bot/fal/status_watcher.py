@@ -16,12 +16,12 @@ from yarl import URL
 from bot import metrics
 from bot.catalogue.model import Json
 from bot.domain.job import FalRequest
-from bot.errors import FalBroken, KeyRefused, RequestUnknown
+from bot.errors import KeyRefused, ProviderError, RequestNotFound
 from bot.fal.http import NETWORK_ERRORS
-from bot.fal.poller import Kind, Poller
-from bot.fal.statuses import Completed, Status, StatusReader, Waiting
+from bot.fal.poller import JobClass, Poller
+from bot.fal.statuses import CompletedStatus, InQueueStatus, Status, StatusReader
 from bot.fal.stream import EventParser, NotAStream, polled_url, stream_url
-from bot.fal.timings import Pace
+from bot.fal.timings import Timings
 
 log = logging.getLogger(__name__)
 
@@ -34,36 +34,36 @@ _HEARD_EARLY = 4096
 class Cadence:
     """When to look next at one polled job."""
 
-    __slots__ = ("_due_at", "_interval_s", "_pace", "_takes_s")
+    __slots__ = ("_due_at", "_interval_s", "_takes_s", "_timings")
 
-    def __init__(self, pace: Pace, expected_s: float, now: float) -> None:
-        self._pace = pace
+    def __init__(self, pace: Timings, expected_s: float, now: float) -> None:
+        self._timings = pace
         self._takes_s = max(expected_s, 0.0) * (1 + pace.margin_share) + pace.margin_s
         self._due_at = now + self._takes_s
         self._interval_s = pace.poll_min_s
 
     def first_s(self) -> float:
         """Seconds until the first look: about when the job should be done."""
-        return min(self._takes_s, self._pace.first_look_s)
+        return min(self._takes_s, self._timings.first_poll_s)
 
     def due(self, now: float) -> None:
         """The job should be done now, whatever was expected and whatever its status says for the moment."""
         self._due_at, self._takes_s = min(self._due_at, now), 0.0
-        self._interval_s = self._pace.poll_min_s
+        self._interval_s = self._timings.poll_min_s
 
     def next_s(self, status: Status | None, now: float) -> float:
         """Seconds until the next look, after this status.
 
         Seldom before the job should be done, then soon, then ever less often; far back in the queue least often.
         """
-        longest_s = self._pace.poll_max_s
-        if isinstance(status, Waiting):
+        longest_s = self._timings.poll_max_s
+        if isinstance(status, InQueueStatus):
             self._due_at = max(self._due_at, now + self._takes_s)  # it has not even begun
-            longest_s = min(longest_s * (1 + (status.position or 0) / 10), self._pace.poll_queued_max_s)
+            longest_s = min(longest_s * (1 + (status.position or 0) / 10), self._timings.poll_queued_max_s)
         elif now < self._due_at:
-            return max(min(self._due_at - now, self._pace.first_look_s), self._pace.poll_min_s)
+            return max(min(self._due_at - now, self._timings.first_poll_s), self._timings.poll_min_s)
         interval_s = min(self._interval_s, longest_s)
-        self._interval_s = min(self._interval_s * self._pace.poll_growth, self._pace.poll_queued_max_s)
+        self._interval_s = min(self._interval_s * self._timings.poll_growth, self._timings.poll_queued_max_s)
         return interval_s
 
 
@@ -73,7 +73,7 @@ class _Watch:
 
     request: FalRequest
     cadence: Cadence
-    kind: Kind
+    kind: JobClass
     #: An earlier process has watched it: it may have ended long ago.
     left_over: bool = False
     reader: StatusReader = field(default_factory=StatusReader)
@@ -90,13 +90,13 @@ class _Watch:
     streaming: aiohttp.ClientResponse | None = None
 
 
-class Watcher:
+class StatusWatcher:
     """All jobs under way in this process."""
 
-    def __init__(self, session: aiohttp.ClientSession, poller: Poller, pace: Pace, *, max_streams: int) -> None:
+    def __init__(self, session: aiohttp.ClientSession, poller: Poller, pace: Timings, *, max_streams: int) -> None:
         self._session = session
         self._poller = poller
-        self._pace = pace
+        self._timings = pace
         self._max_streams = max_streams
         self._streams = 0
         #: Jobs in a row to which a stream was denied while their plain status worked.
@@ -107,20 +107,20 @@ class Watcher:
         self._loop = asyncio.get_running_loop()
         self._watches: dict[str, _Watch] = {}
         #: Requests heard of before anybody watched them.
-        self._heard: OrderedDict[str, None] = OrderedDict()
+        self._notified: OrderedDict[str, None] = OrderedDict()
 
     def wake(self, request_id: str) -> bool:
         """Look at this request at once: fal says that it has ended. False when nobody watches it (yet)."""
         watch = self._watches.get(request_id)
         if watch is None:
-            self._heard[request_id] = None
-            if len(self._heard) > _HEARD_EARLY:
-                self._heard.popitem(last=False)
+            self._notified[request_id] = None
+            if len(self._notified) > _HEARD_EARLY:
+                self._notified.popitem(last=False)
             return False
         watch.cadence.due(self._loop.time())
-        watch.woken = not self._poller.hurry(str(polled_url(watch.request.status_url)))
+        watch.woken = not self._poller.prioritize(str(polled_url(watch.request.status_url)))
         if watch.streaming is not None:
-            self._loop.call_later(self._pace.callback_grace_s, self._leave_stream, watch, watch.streaming)
+            self._loop.call_later(self._timings.callback_grace_s, self._leave_stream, watch, watch.streaming)
         return True
 
     @staticmethod
@@ -140,13 +140,13 @@ class Watcher:
         now = self._loop.time()
         watch = _Watch(
             request,
-            Cadence(self._pace, expected_s, now),
-            Kind(sys.intern(request.status_url.rpartition("/requests/")[0]), now - (age_s or 0.0)),
+            Cadence(self._timings, expected_s, now),
+            JobClass(sys.intern(request.status_url.rpartition("/requests/")[0]), now - (age_s or 0.0)),
             left_over=age_s is not None,
         )
         self._watches[request.request_id] = watch
-        if request.request_id in self._heard:
-            del self._heard[request.request_id]
+        if request.request_id in self._notified:
+            del self._notified[request.request_id]
             watch.cadence.due(self._loop.time())
             watch.woken = True
         after_s: float | None = None
@@ -155,17 +155,17 @@ class Watcher:
                 if self._may_stream(watch):
                     async with aclosing(self._stream(watch)) as statuses:
                         async for status in statuses:
-                            if isinstance(status, Completed) and not watch.left_over:
-                                self._poller.heard_end(watch.kind)
+                            if isinstance(status, CompletedStatus) and not watch.left_over:
+                                self._poller.record_streamed_end(watch.kind)
                             watch.left_over = False
                             yield status
-                            if isinstance(status, Completed):
+                            if isinstance(status, CompletedStatus):
                                 return
                     after_s = 0.0  # it broke: has the job ended meanwhile?
                 status_now = await self._poll(watch, watch.cadence.first_s() if after_s is None else after_s)
                 if status_now is not None:
                     yield status_now
-                    if isinstance(status_now, Completed):
+                    if isinstance(status_now, CompletedStatus):
                         return
                 after_s = watch.cadence.next_s(watch.last, self._loop.time())
         finally:
@@ -176,11 +176,11 @@ class Watcher:
         return (
             self._missing_until <= self._loop.time()
             and self._streams < self._max_streams
-            and watch.broken < self._pace.stream_tries
+            and watch.broken < self._timings.stream_tries
             and watch.denied is None
             and watch.ends == 0
             and not watch.woken
-            and not self._poller.outage.active
+            and not self._poller.circuit_breaker.active
         )
 
     # ------------------------------------------------------------------ the stream
@@ -203,7 +203,7 @@ class Watcher:
         finally:
             self._streams -= 1
             watch.streaming = None
-        if not watch.woken and (not told or self._loop.time() - opened_at < self._pace.stream_fair_s):
+        if not watch.woken and (not told or self._loop.time() - opened_at < self._timings.stream_fair_s):
             watch.broken += 1
 
     async def _events(self, watch: _Watch) -> AsyncGenerator[Status | None, None]:
@@ -219,18 +219,21 @@ class Watcher:
                 for body in parser.feed(chunk):
                     quiet_since = self._loop.time()
                     yield self._news(watch, body, cumulative=False)
-                if self._loop.time() - quiet_since > self._pace.stream_quiet_s:
+                if self._loop.time() - quiet_since > self._timings.stream_quiet_s:
                     return
             for body in parser.finish():
                 yield self._news(watch, body, cumulative=False)
 
     async def _open(self, url: URL) -> aiohttp.ClientResponse:
         now = self._loop.time()
-        self._next_opening = max(now, self._next_opening) + 1 / self._pace.streams_per_s
-        if (wait_s := self._next_opening - 1 / self._pace.streams_per_s - now) > 0:
+        self._next_opening = max(now, self._next_opening) + 1 / self._timings.streams_per_s
+        if (wait_s := self._next_opening - 1 / self._timings.streams_per_s - now) > 0:
             await asyncio.sleep(wait_s)
         timeout = aiohttp.ClientTimeout(
-            total=None, connect=self._pace.call_s, sock_connect=self._pace.connect_s, sock_read=self._pace.stream_idle_s
+            total=None,
+            connect=self._timings.call_s,
+            sock_connect=self._timings.connect_s,
+            sock_read=self._timings.stream_idle_s,
         )
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         async with self._openings:
@@ -258,37 +261,37 @@ class Watcher:
         watch.ends = 0
         if watch.denied is not None:
             self._note_denial(watch.denied)
-            watch.denied, watch.broken = None, self._pace.stream_tries
+            watch.denied, watch.broken = None, self._timings.stream_tries
         status = self._news(watch, body, cumulative=True)
         self._note_look(watch, status)
         return status
 
     def _note_look(self, watch: _Watch, status: Status | None) -> None:
         """The poller learns from what its looks are good for."""
-        if isinstance(status, Completed):
-            self._poller.found_end(watch.kind, late=watch.left_over)
+        if isinstance(status, CompletedStatus):
+            self._poller.record_polled_end(watch.kind, late=watch.left_over)
         else:
-            self._poller.looked_in_vain(watch.kind)
+            self._poller.record_miss(watch.kind)
         watch.left_over = False
 
     def _note_denial(self, status: int) -> None:
         """There is no stream, but there is a status. One 404 may be a request too young to be known everywhere."""
-        self._denials += 1 if status == 404 else self._pace.stream_tries
-        if self._denials < self._pace.stream_tries:
+        self._denials += 1 if status == 404 else self._timings.stream_tries
+        if self._denials < self._timings.stream_tries:
             return
         if self._missing_until <= self._loop.time():
             log.info("fal's status stream is not offered here; jobs are polled")
-        self._missing_until = self._loop.time() + self._pace.stream_missing_s
+        self._missing_until = self._loop.time() + self._timings.stream_missing_s
 
     def _count_end(self, watch: _Watch, status: int) -> None:
         """An unknown request or a refused key ends the job only when heard several times."""
         watch.ends += 1
-        if watch.ends < self._pace.believe_after:
+        if watch.ends < self._timings.believe_after:
             return
         log.warning("fal ended a watch", extra={"request": watch.request.request_id, "status": status})
         if status in (401, 403):
             raise KeyRefused
-        raise RequestUnknown if status in (404, 410) else FalBroken
+        raise RequestNotFound if status in (404, 410) else ProviderError
 
     @staticmethod
     def _news(watch: _Watch, body: Mapping[str, Json], *, cumulative: bool) -> Status | None:

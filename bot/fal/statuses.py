@@ -18,27 +18,27 @@ _UNKNOWN_SEEN: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class InQueueStatus:
     """In fal's queue; `position` requests are ahead (0-based), None where fal does not say."""
 
     position: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Working:
+class InProgressStatus:
     """fal is painting; `lines` are log lines not given before."""
 
     lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class CompletedStatus:
     """The result, or its failure, can be fetched. `error_type` hints at a failure; the result says which."""
 
     error_type: str | None = None
 
 
-Status = Waiting | Working | Completed
+Status = InQueueStatus | InProgressStatus | CompletedStatus
 
 
 class StatusReader:
@@ -58,23 +58,23 @@ class StatusReader:
         """What this body adds, or None when it repeats the last one."""
         status, last = self._read(body, cumulative), self._last
         self._last = status
-        if isinstance(status, Waiting):
+        if isinstance(status, InQueueStatus):
             return None if status == last else status
-        if isinstance(status, Working) and not status.lines:
-            return None if isinstance(last, Working) else status
+        if isinstance(status, InProgressStatus) and not status.lines:
+            return None if isinstance(last, InProgressStatus) else status
         return status
 
     def _read(self, body: Mapping[str, Json], cumulative: bool) -> Status:
         name = body.get("status")
         if name == "COMPLETED":
             error_type = body.get("error_type") or ("error" if body.get("error") else None)
-            return Completed(str(error_type)[:64] if error_type else None)
+            return CompletedStatus(str(error_type)[:64] if error_type else None)
         if name == "IN_QUEUE":
             position = body.get("queue_position")
-            return Waiting(position if isinstance(position, int) and position >= 0 else None)
+            return InQueueStatus(position if isinstance(position, int) and position >= 0 else None)
         if name != "IN_PROGRESS":
             _note_unknown(name)
-        return Working(self._new_lines(body.get("logs"), cumulative))
+        return InProgressStatus(self._new_lines(body.get("logs"), cumulative))
 
     def _new_lines(self, logs: Json, cumulative: bool) -> tuple[str, ...]:
         if not isinstance(logs, list):

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timings:
     """How patient we are. Names ending in `_s` are seconds."""
 
     # A job of known duration is first looked at when it should be done, so that one look usually suffices.
     margin_s: float = 0.15
     margin_share: float = 0.05
     #: The first look at a long job comes no later than this, so that people see it move.
-    first_look_s: float = 12.0
+    first_poll_s: float = 12.0
     poll_min_s: float = 0.5
     poll_growth: float = 1.5
     poll_max_s: float = 5.0
@@ -22,10 +22,10 @@ class Pace:
     polls_at_once: int = 32
     polls_per_s: float = 2500.0
     #: Looks at jobs that turn out not to have ended: so many a second for all polled jobs together, and so many saved
-    #: up. Where many more jobs than `polled_freely` are polled, the rate falls as their number grows.
-    vain_looks_per_s: float = 20.0
-    vain_looks_saved: float = 200.0
-    polled_freely: int = 2000
+    #: up. Where many more jobs than `unbudgeted_polls` are polled, the rate falls as their number grows.
+    misses_per_s: float = 20.0
+    misses_saved: float = 200.0
+    unbudgeted_polls: int = 2000
 
     # Pauses for everything polled while fal answers nothing useful.
     outage_min_s: float = 0.5

@@ -9,7 +9,7 @@ import fal_client
 import httpx
 from yarl import URL
 
-from bot.errors import BalanceExhausted, FalUnreachable, KeyRefused, OptionsRefused
+from bot.errors import BalanceExhausted, KeyRefused, OptionsRefused, ProviderUnreachable
 from bot.fal.failures import BALANCE_WORDS
 from bot.media.fetch import followable
 
@@ -50,13 +50,13 @@ class Uploader:
         except httpx.HTTPStatusError as error:  # the storage token is asked for without fal_client's error handling
             raise _refusal(error.response.status_code, error.response.text) from error
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError, ValueError, KeyError, TypeError) as error:
-            raise FalUnreachable("fal.ai's storage did not answer.") from error
+            raise ProviderUnreachable("fal.ai's storage did not answer.") from error
         if not usable:
-            raise FalUnreachable("fal.ai's storage answered with an address that can't be used.")
+            raise ProviderUnreachable("fal.ai's storage answered with an address that can't be used.")
         return address
 
 
-def _refusal(status: int, text: str) -> KeyRefused | BalanceExhausted | OptionsRefused | FalUnreachable:
+def _refusal(status: int, text: str) -> KeyRefused | BalanceExhausted | OptionsRefused | ProviderUnreachable:
     log.warning("an upload to fal's storage failed", extra={"status": status})
     if status == 402 or (status == 403 and any(word in text.lower() for word in BALANCE_WORDS)):
         return BalanceExhausted()
@@ -64,4 +64,4 @@ def _refusal(status: int, text: str) -> KeyRefused | BalanceExhausted | OptionsR
         return KeyRefused()
     if status == 413:
         return OptionsRefused("the picture given is too large")
-    return FalUnreachable("fal.ai's storage did not take the picture.")
+    return ProviderUnreachable("fal.ai's storage did not take the picture.")

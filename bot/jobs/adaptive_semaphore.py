@@ -19,7 +19,7 @@ BUSY_ROUND_S = 0.002
 LOOK_AGAIN_S = 0.004
 
 
-class Gate:
+class AdaptiveSemaphore:
     """First come, first served; an async context manager for the work inside.
 
     Args:
@@ -28,10 +28,10 @@ class Gate:
         pressed: whether something more urgent needs the processor; one at a time is let in then.
     """
 
-    def __init__(self, narrow: int, wide: int, *, pressed: Callable[[], bool] = lambda: False) -> None:
-        self._narrow = narrow
-        self._wide = wide
-        self._pressed = pressed
+    def __init__(self, narrow: int, wide: int, *, backpressure: Callable[[], bool] = lambda: False) -> None:
+        self._minimum = narrow
+        self._maximum = wide
+        self._backpressure = backpressure
         self._inside = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._pump: asyncio.Task[None] | None = None
@@ -63,7 +63,7 @@ class Gate:
 
     @property
     def _always(self) -> int:
-        return 1 if self._pressed() else self._narrow
+        return 1 if self._backpressure() else self._minimum
 
     def _admit(self) -> None:
         """The next one who still waits may enter."""
@@ -83,7 +83,7 @@ class Gate:
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 idle = loop.time() - began_s < BUSY_ROUND_S
-                if self._inside < self._always or (idle and self._inside < self._wide and not self._pressed()):
+                if self._inside < self._always or (idle and self._inside < self._maximum and not self._backpressure()):
                     self._admit()
                 else:
                     await asyncio.sleep(LOOK_AGAIN_S)

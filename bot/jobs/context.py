@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 from bot import metrics
 from bot.catalogue import Catalogue
 from bot.catalogue.model import Model
-from bot.domain.events import FalAway, Progress
+from bot.domain.events import Progress, ProviderUnavailable
 from bot.domain.job import TERMINAL, Failure, Job, JobState
 from bot.domain.ports import Delivery
-from bot.errors import FalBroken, FalUnreachable, ModelGone, StoreUnusable
+from bot.errors import ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
 from bot.settings import FalSettings
 from bot.store import Store
 
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: Pauses between tries to fetch what fal has finished, 15 minutes in all; short, so that an outage is soon made good.
-PATIENCE_PAUSES_S = (2, 4, 8, *(15,) * 59)
+FAL_PAUSES_S = (2, 4, 8, *(15,) * 59)
 #: Pauses between tries to put on record what has happened, while the database is away; the last one repeats.
 STORE_PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
 
 
-class Desk:
+class RunnerContext:
     """One process's jobs, and what is known of them beside their rows."""
 
     def __init__(
@@ -50,21 +50,21 @@ class Desk:
         #: Set when a claim may find something, or has room again.
         self.wake = asyncio.Event()
         #: Other processes may have queued something, or made room, that this one does not know of.
-        self.look_around = False
+        self.recheck_queue = False
         #: Jobs that this process works on.
-        self.lives: dict[str, asyncio.Task[None]] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
         #: Where jobs are shown, until that is on record.
         self.messages: dict[str, int] = {}
         #: Jobs that nobody wants any more, maybe before that is on record.
-        self.unwanted: set[str] = set()
+        self.cancel_requested: set[str] = set()
         #: Jobs that fal may have, or not: its answer got lost, and they are looked for there.
-        self.sought: set[str] = set()
+        self.unconfirmed: set[str] = set()
         #: When others certainly no longer edit a job's card (time of the loop), by job.
-        self.settled_at_s: dict[str, float] = {}
+        self.quiet_until_s: dict[str, float] = {}
         #: When this process submitted jobs, by the event loop's clock, which nobody sets.
         self.submitted_at_s: dict[str, float] = {}
         #: fal may have called back about these while nobody could listen.
-        self.look_at_once: set[str] = set()
+        self.poll_first: set[str] = set()
         self._critical: set[asyncio.Task[Any]] = set()
 
     def attach(self, delivery: Delivery) -> None:
@@ -84,12 +84,12 @@ class Desk:
 
     def model(self, job: Job) -> Model:
         """What paints it. Raises ModelGone when the catalogue has it no more."""
-        model = self._catalogue.known(job.order.endpoint)
+        model = self._catalogue.known(job.request.endpoint)
         if model is None:
-            raise ModelGone(job.order.endpoint, None)
+            raise ModelGone(job.request.endpoint, None)
         return model
 
-    def known_model(self, endpoint: str) -> Model | None:
+    def model_of(self, endpoint: str) -> Model | None:
         """The model of that name."""
         return self._catalogue.known(endpoint)
 
@@ -100,9 +100,9 @@ class Desk:
         shared = self.store.shared and bool(settings.max_in_flight)
         return shared or bool(settings.guild_jobs_in_flight or settings.user_jobs_in_flight)
 
-    def nobody_wants(self, job: Job) -> bool:
+    def is_cancelled(self, job: Job) -> bool:
         """Whether it was cancelled, by its row or by what is not on record yet."""
-        return job.cancel_requested or job.id in self.unwanted
+        return job.cancel_requested or job.id in self.cancel_requested
 
     def age_s(self, job: Job) -> float:
         """Seconds since its submit; by a clock that may have been set meanwhile only where another process did that."""
@@ -113,12 +113,12 @@ class Desk:
 
     def forget(self, job_id: str) -> None:
         """Nobody here works on it any more."""
-        self.lives.pop(job_id, None)
+        self.tasks.pop(job_id, None)
         self.messages.pop(job_id, None)
         self.submitted_at_s.pop(job_id, None)
-        self.unwanted.discard(job_id)
-        self.look_at_once.discard(job_id)
-        self.settled_at_s.pop(job_id, None)
+        self.cancel_requested.discard(job_id)
+        self.poll_first.discard(job_id)
+        self.quiet_until_s.pop(job_id, None)
 
     # ------------------------------------------------------------------ patience
 
@@ -130,7 +130,7 @@ class Desk:
         if self.stopping.is_set():
             raise asyncio.CancelledError
 
-    async def surely(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def retry_store(self, work: Callable[[], Awaitable[T]]) -> T:
         """A call to the store that outlasts its outages; a stop ends the waiting."""
         for tries in itertools.count():
             try:
@@ -144,29 +144,29 @@ class Desk:
                 await self.pause(pause_s * random.uniform(0.8, 1.2))
         raise AssertionError("it counts for ever")
 
-    async def patiently(self, job: Job, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def retry_fal(self, job: Job, attempt: Callable[[], Awaitable[T]]) -> T:
         """A call to fal, tried again while fal can't be heard: what is there stays there for an hour.
 
         Raises:
-            FalBroken: not heard for as long as `PATIENCE_PAUSES_S` adds up to.
+            FalBroken: not heard for as long as `FAL_PAUSES_S` adds up to.
         """
-        for pause_s in (*PATIENCE_PAUSES_S, None):
+        for pause_s in (*FAL_PAUSES_S, None):
             try:
                 return await attempt()
-            except FalUnreachable as error:
+            except ProviderUnreachable as error:
                 if pause_s is None:
-                    raise FalBroken from error
+                    raise ProviderError from error
                 wait_s = max(pause_s, error.retry_after_s or 0)
                 log.info("fal is out of reach; trying again", extra={"job": job.id, "pause_s": wait_s})
-                self.publish(job, FalAway())
+                self.publish(job, ProviderUnavailable())
                 await self.pause(wait_s * random.uniform(0.8, 1.2))
-        raise FalBroken
+        raise ProviderError
 
-    async def guard(self, work: Coroutine[Any, Any, T]) -> T:
+    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to the end even if the caller is cancelled; a stop waits for it."""
-        return await asyncio.shield(self.critically(work))
+        return await asyncio.shield(self.spawn_critical(work))
 
-    def critically(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def spawn_critical(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """The same as a task of its own."""
         task = asyncio.create_task(work)
         self._critical.add(task)
@@ -178,7 +178,7 @@ class Desk:
         if self._critical:
             await asyncio.wait(set(self._critical), timeout=within_s)
         # What is still under way then is on record as such; the next start takes it up.
-        left = [*self.lives.values(), *self._critical]
+        left = [*self.tasks.values(), *self._critical]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -186,7 +186,7 @@ class Desk:
 
     # ------------------------------------------------------------------ moves
 
-    async def advance(self, job: Job, to: JobState, **changes: Any) -> Job | None:
+    async def transition(self, job: Job, to: JobState, **changes: Any) -> Job | None:
         """Move in the store; None when somebody else moved the job first (a cancel, an erasure)."""
         moved = await self._put_on_record(job, to, **{**self._known_message(job), **changes})
         if moved is None:
@@ -195,7 +195,7 @@ class Desk:
         _count_end(moved)
         if self.capped and moved.state is not JobState.RUNNING:
             # Room for somebody who waited at a cap, perhaps with another process.
-            self.look_around = self.look_around or self.store.shared
+            self.recheck_queue = self.recheck_queue or self.store.shared
             self.wake.set()
         return moved
 
@@ -211,44 +211,44 @@ class Desk:
         async def move() -> Job | None:
             nonlocal unsure
             before, unsure = unsure, True
-            moved = await self.store.advance(job, to, **changes)
+            moved = await self.store.transition(job, to, **changes)
             if moved is None and before:
                 # An earlier try may have been committed although its answer was lost.
                 found = await self.store.job(job.id)
                 return found if found is not None and (found.state, found.fence) == (to, job.fence) else None
             return moved
 
-        return await self.surely(move)
+        return await self.retry_store(move)
 
-    async def cancelled(self, job: Job, sentence: str) -> Job | None:
+    async def transition_to_cancelled(self, job: Job, sentence: str) -> Job | None:
         """The move to CANCELLED; None as above."""
-        return await self.advance(job, JobState.CANCELLED, failure=Failure("cancelled", sentence))
+        return await self.transition(job, JobState.CANCELLED, failure=Failure("cancelled", sentence))
 
     async def fail(self, job_id: str, failure: Failure) -> None:
         """Write the end and tell the person; the reservation is released with it."""
-        job = await self.surely(lambda: self.store.job(job_id))
+        job = await self.retry_store(lambda: self.store.job(job_id))
         if job is None or job.state in TERMINAL:
             return
         if job.cancel_requested:
-            ended = await self.cancelled(job, "Cancelled. Your quota was not used.")
+            ended = await self.transition_to_cancelled(job, "Cancelled. Your quota was not used.")
         else:
-            ended = await self.advance(job, JobState.FAILED, failure=failure)
-            log.info("job failed", extra={"job": job.id, "model": job.order.endpoint, "failure": failure.code})
+            ended = await self.transition(job, JobState.FAILED, failure=failure)
+            log.info("job failed", extra={"job": job.id, "model": job.request.endpoint, "failure": failure.code})
         if ended is not None:
-            await self.tell(ended)
+            await self.notify_outcome(ended)
 
-    async def tell(self, job: Job) -> None:
+    async def notify_outcome(self, job: Job) -> None:
         """Say how it ended, unless that was said already."""
-        if job.told:
+        if job.notified:
             self.delivery.forget(job.id)
             return
-        await self.others_have_settled(job.id)
-        await self.delivery.tell(job)
-        await self.surely(lambda: self.store.note(job.id, told=True))
+        await self.wait_until_quiet(job.id)
+        await self.delivery.notify_outcome(job)
+        await self.retry_store(lambda: self.store.annotate(job.id, notified=True))
 
-    async def others_have_settled(self, job_id: str) -> None:
+    async def wait_until_quiet(self, job_id: str) -> None:
         """No edit by another process that thought the job still waits can land after what is shown next."""
-        left_s = self.settled_at_s.get(job_id, 0) - now_s()
+        left_s = self.quiet_until_s.get(job_id, 0) - now_s()
         if left_s > 0:
             await self.pause(left_s)
 

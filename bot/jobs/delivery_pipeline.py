@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from bot.catalogue.model import Model
 from bot.domain.job import TERMINAL, Job, JobState, RemotePicture, Result
-from bot.domain.ports import Ready
+from bot.domain.ports import DeliverableImages
 from bot.errors import EaselError, ResultUnusable, ResultWithheld
 from bot.fal import Fal
-from bot.jobs.adaptive_semaphore import Gate
-from bot.jobs.context import Desk, now_s
+from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
+from bot.jobs.context import RunnerContext, now_s
 from bot.jobs.initial_response import UNANSWERED
 from bot.media import fit, inspect
 
@@ -29,40 +29,40 @@ RESULTS_AT_ONCE = 32
 #: Most downloads and posts under way at once; keeps memory bounded (a few pictures of a few MB each).
 DELIVERIES_AT_ONCE = 64
 #: How long another process is waited for before what it showed is shown again, and how often that is looked for.
-MEND_WITHIN_S = 120.0
-MEND_PAUSE_S = 0.5
+REPAIR_WITHIN_S = 120.0
+REPAIR_PAUSE_S = 0.5
 #: The largest single picture fetched from fal.
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 
 
-class Courier:
+class ResultDeliverer:
     """Brings the pictures."""
 
-    def __init__(self, desk: Desk, fal: Fal, *, pressed: Callable[[], bool]) -> None:
-        self._desk = desk
+    def __init__(self, context: RunnerContext, fal: Fal, *, backpressure: Callable[[], bool]) -> None:
+        self._context = context
         self._fal = fal
         self._in_hand = asyncio.Semaphore(IN_HAND_AT_ONCE)
-        self._results = Gate(FEW_AT_ONCE, RESULTS_AT_ONCE, pressed=pressed)
-        self._deliveries = Gate(FEW_AT_ONCE, DELIVERIES_AT_ONCE, pressed=pressed)
+        self._results = AdaptiveSemaphore(FEW_AT_ONCE, RESULTS_AT_ONCE, backpressure=backpressure)
+        self._deliveries = AdaptiveSemaphore(FEW_AT_ONCE, DELIVERIES_AT_ONCE, backpressure=backpressure)
 
-    async def bring(self, painted: Job) -> None:
+    async def run(self, painted: Job) -> None:
         """From its end at fal to the post, once it is this job's turn."""
         if not await self._turn_within(UNREAD_S):
             # fal does not keep it for ever: on record until then, and out of memory.
             result = await self._result(painted)
-            await self._desk.guard(self._desk.advance(painted, JobState.FINISHED, result=result))
+            await self._context.shielded(self._context.transition(painted, JobState.FINISHED, result=result))
             job_id = painted.id
             del painted, result
             await self._in_hand.acquire()
             try:
-                kept = await self._desk.surely(lambda: self._desk.store.job(job_id))
+                kept = await self._context.retry_store(lambda: self._context.store.job(job_id))
                 if kept is not None and kept.state is JobState.FINISHED:
-                    await self.hand_over(kept, kept.result or Result(()))
+                    await self.deliver(kept, kept.result or Result(()))
             finally:
                 self._in_hand.release()
             return
         try:
-            await self.hand_over(painted, await self._result(painted))
+            await self.deliver(painted, await self._result(painted))
         finally:
             self._in_hand.release()
 
@@ -75,53 +75,55 @@ class Courier:
             return False
 
     async def _result(self, job: Job) -> Result:
-        request = job.request
-        if request is None:
+        fal_request = job.fal_request
+        if fal_request is None:
             raise RuntimeError("a running job has a request")
         async with self._results:
-            return await self._desk.patiently(job, lambda: self._fal.result(request, model=self._desk.model(job)))
+            return await self._context.retry_fal(
+                job, lambda: self._fal.result(fal_request, model=self._context.model(job))
+            )
 
-    async def hand_over(self, job: Job, result: Result) -> None:
+    async def deliver(self, job: Job, result: Result) -> None:
         """Fetch the pictures while the result goes on record, fit them, post them, settle."""
         recording: asyncio.Task[Job | None] | None = None
         if job.state is JobState.RUNNING:
-            recording = self._desk.critically(self._desk.advance(job, JobState.FINISHED, result=result))
+            recording = self._context.spawn_critical(self._context.transition(job, JobState.FINISHED, result=result))
         try:
-            await self._desk.others_have_settled(job.id)
+            await self._context.wait_until_quiet(job.id)
             async with self._deliveries:
                 ready = await self._fetch(job, result)
                 finished = job if recording is None else await asyncio.shield(recording)
-                if finished is not None and finished.told:  # nobody waits for it: the first answer never came
-                    ended = await self._desk.cancelled(finished, UNANSWERED)
+                if finished is not None and finished.notified:  # nobody waits for it: the first answer never came
+                    ended = await self._context.transition_to_cancelled(finished, UNANSWERED)
                     if ended is not None:
-                        await self._desk.tell(ended)
+                        await self._context.notify_outcome(ended)
                 elif finished is not None:
-                    await self._desk.guard(self._deliver_and_record(finished, ready))
+                    await self._context.shielded(self._deliver_and_record(finished, ready))
         finally:
             if recording is not None:
                 await asyncio.shield(recording)
 
-    async def _deliver_and_record(self, job: Job, ready: Ready) -> Job | None:
-        message_id = await self._desk.delivery.deliver(job, ready)
-        return await self._desk.advance(job, JobState.DELIVERED, message_id=message_id, told=True)
+    async def _deliver_and_record(self, job: Job, ready: DeliverableImages) -> Job | None:
+        message_id = await self._context.delivery.deliver(job, ready)
+        return await self._context.transition(job, JobState.DELIVERED, message_id=message_id, notified=True)
 
-    async def mend(self, job_id: str) -> None:
+    async def repair(self, job_id: str) -> None:
         """Show once more how a job ended that another process has, as soon as that one has shown it."""
-        desk, until_s = self._desk, now_s() + MEND_WITHIN_S
+        context, until_s = self._context, now_s() + REPAIR_WITHIN_S
         try:
-            job = await desk.surely(lambda: desk.store.job(job_id))
-            while job is not None and not (job.state in TERMINAL and job.told):
-                if job_id in desk.lives or now_s() > until_s:  # what is shown next comes after, or nothing does
+            job = await context.retry_store(lambda: context.store.job(job_id))
+            while job is not None and not (job.state in TERMINAL and job.notified):
+                if job_id in context.tasks or now_s() > until_s:  # what is shown next comes after, or nothing does
                     return
-                await desk.pause(MEND_PAUSE_S)
-                job = await desk.surely(lambda: desk.store.job(job_id))
+                await context.pause(REPAIR_PAUSE_S)
+                job = await context.retry_store(lambda: context.store.job(job_id))
             if job is not None:
                 ready = await self._fetch(job, job.result or Result(())) if job.state is JobState.DELIVERED else None
-                await desk.delivery.mend(job, ready)
+                await context.delivery.repair_message(job, ready)
         except EaselError as error:
             log.warning("a card could not be set right", extra={"job": job_id, "reason": error.code})
 
-    async def _fetch(self, job: Job, result: Result) -> Ready:
+    async def _fetch(self, job: Job, result: Result) -> DeliverableImages:
         """Download what may be shown here.
 
         Raises:
@@ -129,7 +131,7 @@ class Courier:
         """
         if not result.pictures:
             raise ResultUnusable("it held no picture")
-        flags = nsfw_flags(self._desk.model(job), result)
+        flags = nsfw_flags(self._context.model(job), result)
         shown = [
             (remote, flagged)
             for remote, flagged in zip(result.pictures, flags, strict=True)
@@ -140,10 +142,10 @@ class Courier:
         bodies = await asyncio.gather(*(self._download(job, remote) for remote, _ in shown))
         pictures = await fit([inspect(body) for body in bodies], file_limit_bytes=job.reply.upload_limit_bytes)
         spoilers = tuple(flagged for _, flagged in shown)
-        return Ready(tuple(pictures), spoilers, withheld=len(flags) - len(shown))
+        return DeliverableImages(tuple(pictures), spoilers, withheld=len(flags) - len(shown))
 
     async def _download(self, job: Job, remote: RemotePicture) -> bytes:
-        return await self._desk.patiently(job, lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES))
+        return await self._context.retry_fal(job, lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES))
 
 
 def nsfw_flags(model: Model, result: Result) -> tuple[bool, ...]:

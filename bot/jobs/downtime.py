@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from bot.domain.job import TERMINAL, Job
-from bot.jobs.context import Desk, now_s
+from bot.jobs.context import RunnerContext, now_s
 
 #: After a stop of this length people are told of the restart.
 NOTICEABLE_S = 15.0
@@ -18,11 +18,11 @@ ALIVE_AT = "alive_at"
 JUST_STARTED = timedelta(seconds=60)
 
 
-class Absence:
+class Downtime:
     """The time before this start."""
 
-    def __init__(self, desk: Desk, *, starting_s: float) -> None:
-        self._desk = desk
+    def __init__(self, context: RunnerContext, *, starting_s: float) -> None:
+        self._context = context
         #: So long after a start jobs are still being taken up.
         self._starting = timedelta(seconds=starting_s)
         self._started_at: datetime | None = None
@@ -32,12 +32,12 @@ class Absence:
 
     def begin(self) -> None:
         """This process looks after the jobs from now on."""
-        self._started_at = self._desk.clock()
+        self._started_at = self._context.clock()
         self._noted_s = now_s()
 
     async def recall(self) -> None:
         """When an earlier process was last known to look after jobs."""
-        known = await self._desk.store.meta(ALIVE_AT)
+        known = await self._context.store.kv_get(ALIVE_AT)
         with suppress(TypeError, ValueError):
             self._last_alive = datetime.fromisoformat(known or "")
 
@@ -49,18 +49,20 @@ class Absence:
 
     async def note_now(self) -> None:
         """The same without delay."""
-        await self._desk.store.set_meta(ALIVE_AT, self._desk.clock().isoformat())
+        await self._context.store.kv_set(ALIVE_AT, self._context.clock().isoformat())
 
-    def say_resumed(self, job: Job) -> None:
+    def announce_resume(self, job: Job) -> None:
         """Show that the job goes on, where nobody looked after it for long."""
-        now = self._desk.clock()
+        now = self._context.clock()
         starting = self._started_at is not None and now - self._started_at < self._starting
         moments = (self._last_alive, job.created_at, job.submitted_at, job.started_at, job.finished_at)
         seen = max(moment for moment in moments if moment is not None)
         if starting and job.state not in TERMINAL and (now - seen).total_seconds() > NOTICEABLE_S:
-            self._desk.delivery.resumed(job)
+            self._context.delivery.resumed(job)
 
-    def explains(self, job: Job) -> bool:
+    def recently_restarted(self, job: Job) -> bool:
         """Whether the job was here before this process, which has just started."""
         started_at = self._started_at
-        return started_at is not None and job.created_at < started_at <= self._desk.clock() < started_at + JUST_STARTED
+        return (
+            started_at is not None and job.created_at < started_at <= self._context.clock() < started_at + JUST_STARTED
+        )

@@ -20,8 +20,8 @@ from typing import Protocol
 
 from bot.catalogue.model import Json
 from bot.domain.job import FalRequest, Job
-from bot.errors import EaselError, PaintingFailed
-from bot.fal import FoundRequest, PartOfList, matches
+from bot.errors import EaselError, GenerationFailed
+from bot.fal import FoundRequest, TruncatedList, matches
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ AFTER_BLIND_S = 5.0
 OTHERS_S = 5.0
 
 
-class NeverFoundOut(PaintingFailed):
+class SubmitUnresolved(GenerationFailed):
     """Whether fal has a request could not be found out for as long as the job may take."""
 
     code = "never_found_out"
@@ -103,40 +103,40 @@ class Reconciler:
         self._give_up_s = give_up_s
         self._timer = timer
         self._store_payloads = store_payloads
-        self._lost: dict[tuple[str, int], _Lost] = {}
+        self._unconfirmed: dict[tuple[str, int], _Lost] = {}
         #: Request ids handed out in this process, not yet on record.
         self._taken: set[str] = set()
         #: Submits that may still be answered, by what was ordered.
         self._under_way: dict[str, set[asyncio.Future[None]]] = {}
 
-    def heard(self, job_id: str, attempt: int, request_id: str) -> None:
+    def on_webhook(self, job_id: str, attempt: int, request_id: str) -> None:
         """Fal called back on the address of this attempt."""
-        lost = self._lost.setdefault((job_id, attempt), _Lost())
+        lost = self._unconfirmed.setdefault((job_id, attempt), _Lost())
         lost.request_id = request_id
         lost.heard.set()
 
-    def heard_of(self, job_id: str, attempt: int) -> str | None:
+    def webhook_request(self, job_id: str, attempt: int) -> str | None:
         """The request that fal called back about before its answer was on record; told once."""
-        lost = self._lost.pop((job_id, attempt), None)
+        lost = self._unconfirmed.pop((job_id, attempt), None)
         return lost.request_id if lost is not None else None
 
     @contextmanager
     def under_way(self, endpoint: str, sent: Mapping[str, Json]) -> Iterator[None]:
         """Around a submit and the record of its answer: until then its request must not be taken for a lost one."""
-        order = _order(endpoint, sent)
+        fingerprint = _fingerprint(endpoint, sent)
         done = asyncio.get_running_loop().create_future()
-        self._under_way.setdefault(order, set()).add(done)
+        self._under_way.setdefault(fingerprint, set()).add(done)
         try:
             yield
         finally:
             done.set_result(None)
-            self._under_way[order].discard(done)
-            if not self._under_way[order]:
-                del self._under_way[order]
+            self._under_way[fingerprint].discard(done)
+            if not self._under_way[fingerprint]:
+                del self._under_way[fingerprint]
 
     def give_up(self, job_id: str, attempt: int) -> None:
         """Nobody wants this job any more: `find` returns at once."""
-        lost = self._lost.get((job_id, attempt))
+        lost = self._unconfirmed.get((job_id, attempt))
         if lost is not None:
             lost.heard.set()
 
@@ -159,7 +159,7 @@ class Reconciler:
         attempted_at = job.submitted_at or job.created_at
         until_s = self._timer() + (max(self._wait_s - age_s, 0.0) if wait_s is None else wait_s)
         blind_until_s = until_s if wait_s == 0 else max(self._timer() + self._give_up_s - age_s, until_s)
-        lost = self._lost.setdefault((job.id, job.attempts), _Lost())
+        lost = self._unconfirmed.setdefault((job.id, job.attempts), _Lost())
         was_blind, settled_at_s = False, float("-inf")
         log.warning("a submit's answer is missing", extra={"job": job.id, "attempt": job.attempts})
         try:
@@ -176,19 +176,19 @@ class Reconciler:
                         log.info("fal's list of requests can't be read", extra={"job": job.id, "reason": error.code})
                 if lost.request_id is not None:
                     log.info("the missing request is found", extra={"job": job.id, "request": lost.request_id})
-                    return self._fal.request_for(job.order.endpoint, lost.request_id)
+                    return self._fal.request_for(job.request.endpoint, lost.request_id)
                 left_s = max(until_s, settled_at_s) - began_s
                 if lost.heard.is_set() or (left_s <= 0 and not blind):
                     return None
                 if left_s <= 0 and began_s >= blind_until_s:
                     if wait_s == 0:  # nobody wants it
                         return None
-                    raise NeverFoundOut
+                    raise SubmitUnresolved
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(pause_s, left_s) if left_s > 0 else pause_s):
                         await lost.heard.wait()
         finally:
-            self._lost.pop((job.id, job.attempts), None)
+            self._unconfirmed.pop((job.id, job.attempts), None)
         return None
 
     async def _look(self, job: Job, sent: Mapping[str, Json], attempted_at: datetime, apart: timedelta) -> str | None:
@@ -201,16 +201,16 @@ class Reconciler:
             EaselError: the list, or our own records, can't be read, or not all of it, and it is not in the rest.
             _Undecided: it can't be told now whose the matching ones are.
         """
-        part: PartOfList | None = None
+        part: TruncatedList | None = None
         found: Sequence[FoundRequest] | None
         try:
             found = await self._fal.find_requests(
-                job.order.endpoint, since=attempted_at - apart, until=self._clock() + apart
+                job.request.endpoint, since=attempted_at - apart, until=self._clock() + apart
             )
-        except PartOfList as error:
+        except TruncatedList as error:
             part, found = error, error.found
         fitting = [one.request_id for one in found or () if matches(sent, one)]
-        if fitting and (others := self._under_way.get(_order(job.order.endpoint, sent))):
+        if fitting and (others := self._under_way.get(_fingerprint(job.request.endpoint, sent))):
             # The same order is just being handed over for somebody else: what stands there may be theirs.
             _, pending = await asyncio.wait(others, timeout=OTHERS_S)
             if pending:
@@ -224,7 +224,7 @@ class Reconciler:
         return free
 
 
-def _order(endpoint: str, sent: Mapping[str, Json]) -> str:
+def _fingerprint(endpoint: str, sent: Mapping[str, Json]) -> str:
     """What two submits have in common that fal's list can't tell apart. Digested: it holds the prompt."""
     return hashlib.sha256(json.dumps([endpoint, sent], sort_keys=True).encode()).hexdigest()
 

@@ -12,16 +12,16 @@ from datetime import timedelta
 
 from bot import metrics
 from bot.catalogue import arguments, picture_options, with_pictures
-from bot.catalogue.model import Json, Kind, Model, Order
-from bot.domain.events import AnswerMissing, FalAway
+from bot.catalogue.model import GenerationRequest, Json, Model, OptionKind
+from bot.domain.events import ConfirmingSubmit, ProviderUnavailable
 from bot.domain.job import FalRequest, Job, JobState
-from bot.domain.ports import AnswerLostForGood, Inputs
-from bot.errors import AnswerLost, FalBroken, FalUnreachable
+from bot.domain.ports import AttachmentSource, SubmitNeverConfirmed
+from bot.errors import ProviderError, ProviderUnreachable, SubmitUnconfirmed
 from bot.fal import Fal
-from bot.jobs.adaptive_semaphore import Gate
+from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.canceller import Canceller
-from bot.jobs.context import Desk, now_s
-from bot.jobs.initial_response import FirstAnswers
+from bot.jobs.context import RunnerContext, now_s
+from bot.jobs.initial_response import InitialResponses
 from bot.jobs.leases import Leases
 from bot.jobs.reconcile import Reconciler
 from bot.media import Picture, mask_matches
@@ -45,7 +45,7 @@ MOST_LOSSES = 3
 #: The same with processes that died in the middle of them; a job that kills the bot must not do so for ever.
 MOST_ATTEMPTS = 20
 #: Options whose values differ from attempt to attempt, or must not be compared.
-PICTURE_KINDS = frozenset({Kind.PICTURE, Kind.PICTURES, Kind.CONTROLNET, Kind.IP_ADAPTER})
+PICTURE_KINDS = frozenset({OptionKind.PICTURE, OptionKind.PICTURES, OptionKind.CONTROLNET, OptionKind.IP_ADAPTER})
 SECRETS = frozenset({"openai_api_key"})
 
 
@@ -54,26 +54,26 @@ class Submitter:
 
     def __init__(
         self,
-        desk: Desk,
+        context: RunnerContext,
         fal: Fal,
         reconciler: Reconciler,
-        answers: FirstAnswers,
+        answers: InitialResponses,
         canceller: Canceller,
         *,
         leases: Leases,
-        inputs: Inputs,
+        inputs: AttachmentSource,
         callback_url: Callable[[str, int], str] | None,
     ) -> None:
-        self._desk = desk
+        self._context = context
         self._fal = fal
         self._reconciler = reconciler
-        self._answers = answers
+        self._responses = answers
         self._canceller = canceller
         self._leases = leases
-        self._inputs = inputs
+        self._attachments = inputs
         self._callback_url = callback_url
         #: Also for what the work of a start must not do to Discord all at once.
-        self.gate = Gate(FEW_AT_ONCE, SUBMITS_AT_ONCE, pressed=lambda: answers.pressed)
+        self.semaphore = AdaptiveSemaphore(FEW_AT_ONCE, SUBMITS_AT_ONCE, backpressure=lambda: answers.backpressure)
         #: Claimed, and certain that no POST of theirs is at fal.
         self.unsent: dict[str, Job] = {}
         #: Jobs whose latest submits fal answered with errors, since it last took one.
@@ -91,18 +91,20 @@ class Submitter:
         unsure = left_over and job.submitted_at is not None  # its POST may have left
         if not unsure:
             self.unsent[job.id] = job
-        if not await self._answers.was_given(job, left_over=left_over):
+        if not await self._responses.was_sent(job, left_over=left_over):
             # Nobody waits for it, or for a word.
-            self._desk.unwanted.add(job.id)
-            await self._desk.surely(lambda: self._desk.store.note(job.id, cancel_requested=True, told=True))
+            self._context.cancel_requested.add(job.id)
+            await self._context.retry_store(
+                lambda: self._context.store.annotate(job.id, cancel_requested=True, notified=True)
+            )
         losses = _Losses()
         async with AsyncExitStack() as inside:
             while True:
                 if unsure:
-                    request = await self._find_lost(job, losses)
-                    if request is not None:
-                        return await self._take_up(job, request)
-                if self._desk.nobody_wants(job):
+                    fal_request = await self._find_lost(job, losses)
+                    if fal_request is not None:
+                        return await self._resume_found(job, fal_request)
+                if self._context.is_cancelled(job):
                     await self._give_up(job, unsure=unsure)
                     return None
                 if unsure:
@@ -112,18 +114,18 @@ class Submitter:
                         return None
                     job = again
                 if not losses.refused:
-                    await inside.enter_async_context(self.gate)
+                    await inside.enter_async_context(self.semaphore)
                     inside.callback(self._refused.pop, job.id, None)
-                order = await self._uploaded(job)
+                request = await self._uploaded(job)
                 if job.submitted_at is None:
-                    marked = await self._mark(job)
+                    marked = await self._mark_submitting(job)
                     if marked is None:
                         return None
                     job = marked
                 try:
-                    running = await self._desk.guard(self._post_and_record(job, order))
-                    return await self._canceller.unless_unwanted(running)
-                except AnswerLost as error:
+                    running = await self._context.shielded(self._post_and_record(job, request))
+                    return await self._canceller.cancel_if_requested(running)
+                except SubmitUnconfirmed as error:
                     unsure = True
                     losses.count(error)
                 if losses.refused:
@@ -132,10 +134,12 @@ class Submitter:
                 else:
                     await inside.aclose()
 
-    async def _take_up(self, job: Job, request: FalRequest) -> Job | None:
+    async def _resume_found(self, job: Job, fal_request: FalRequest) -> Job | None:
         """What was lost is found."""
-        self._desk.look_at_once.add(job.id)
-        return await self._canceller.unless_unwanted(await self._desk.advance(job, JobState.RUNNING, request=request))
+        self._context.poll_first.add(job.id)
+        return await self._canceller.cancel_if_requested(
+            await self._context.transition(job, JobState.RUNNING, fal_request=fal_request)
+        )
 
     def _note_refused(self, job_id: str, losses: _Losses) -> None:
         self._refused[job_id] = losses
@@ -147,31 +151,31 @@ class Submitter:
         """Whether one more attempt is worth it. Raises FalBroken or AnswerLostForGood when none is."""
         tired = job.attempts >= MOST_ATTEMPTS
         if losses.refused and (tired or not (losses.in_outage or losses.outlasted)):
-            raise FalBroken
+            raise ProviderError
         if tired or losses.unheard >= MOST_LOSSES:
-            raise AnswerLostForGood
+            raise SubmitNeverConfirmed
 
     async def _find_lost(self, job: Job, losses: _Losses) -> FalRequest | None:
         """What fal made of an attempt whose answer is missing."""
-        model = self._desk.model(job)
-        sent = self._recognisable(model, job)
-        wait_s, age_s = losses.wait_s, self._desk.age_s(job)
+        model = self._context.model(job)
+        sent = self._identifying_arguments(model, job)
+        wait_s, age_s = losses.wait_s, self._context.age_s(job)
         if losses.in_outage:
-            self._desk.publish(job, FalAway())
+            self._context.publish(job, ProviderUnavailable())
         elif not losses.refused:
-            left_s = max(self._desk.settings.reconcile_s - age_s, 0.0)
-            self._desk.publish(job, AnswerMissing(self._desk.clock() + timedelta(seconds=left_s)))
-        if self._desk.nobody_wants(job):
+            left_s = max(self._context.settings.reconcile_s - age_s, 0.0)
+            self._context.publish(job, ConfirmingSubmit(self._context.clock() + timedelta(seconds=left_s)))
+        if self._context.is_cancelled(job):
             wait_s = 0.0  # one look: what nobody wants is not waited for
-        self._desk.sought.add(job.id)
+        self._context.unconfirmed.add(job.id)
         try:
             return await self._reconciler.find(job, sent, listed=model.store_payload, age_s=age_s, wait_s=wait_s)
         finally:
-            self._desk.sought.discard(job.id)
+            self._context.unconfirmed.discard(job.id)
 
     async def _again(self, job: Job) -> Job | None:
         """The next attempt, on record as a possible double; None when the job has moved elsewhere."""
-        again = await self._desk.surely(lambda: self._desk.store.resubmit(job))
+        again = await self._context.retry_store(lambda: self._context.store.resubmit(job))
         if again is not None:
             metrics.POSSIBLE_DOUBLES.inc()
             log.warning("submitting again, possibly a double", extra={"job": job.id, "attempt": again.attempts})
@@ -183,82 +187,82 @@ class Submitter:
             sentence = "Cancelled. fal.ai never answered, so it may still charge for it; your quota was not used."
         else:
             sentence = "Cancelled before it was handed to fal.ai: nothing was charged."
-        ended = await self._desk.cancelled(job, sentence)
+        ended = await self._context.transition_to_cancelled(job, sentence)
         if ended is not None:
-            await self._desk.tell(ended)
+            await self._context.notify_outcome(ended)
 
-    async def _mark(self, job: Job) -> Job | None:
+    async def _mark_submitting(self, job: Job) -> Job | None:
         """On record that it is about to be sent; None when it was cancelled, or has moved elsewhere."""
-        marked = await self._desk.surely(lambda: self._desk.store.sending(job))
-        if marked is not None and self._desk.nobody_wants(marked):
+        marked = await self._context.retry_store(lambda: self._context.store.mark_submitting(job))
+        if marked is not None and self._context.is_cancelled(marked):
             await self._give_up(marked, unsure=False)
             return None
         return marked
 
-    async def _post_and_record(self, job: Job, order: Order) -> Job | None:
-        model = self._desk.model(job)
-        with self._reconciler.under_way(model.endpoint, self._recognisable(model, job)):
-            request = await self._post(job, model, self._arguments(model, job, order))
+    async def _post_and_record(self, job: Job, request: GenerationRequest) -> Job | None:
+        model = self._context.model(job)
+        with self._reconciler.under_way(model.endpoint, self._identifying_arguments(model, job)):
+            fal_request = await self._post(job, model, self._arguments(model, job, request))
             self._refused.clear()
-            return await self._desk.advance(job, JobState.RUNNING, request=request)
+            return await self._context.transition(job, JobState.RUNNING, fal_request=fal_request)
 
-    def _recognisable(self, model: Model, job: Job) -> dict[str, Json]:
+    def _identifying_arguments(self, model: Model, job: Job) -> dict[str, Json]:
         """By which of its arguments fal's list shows an order: all but what differs from attempt to attempt."""
         private = {option.name for option in model.options if option.kind in PICTURE_KINDS or option.name in SECRETS}
-        return {name: value for name, value in self._arguments(model, job, job.order).items() if name not in private}
+        return {name: value for name, value in self._arguments(model, job, job.request).items() if name not in private}
 
-    def _arguments(self, model: Model, job: Job, order: Order) -> dict[str, Json]:
-        settings = self._desk.settings
+    def _arguments(self, model: Model, job: Job, request: GenerationRequest) -> dict[str, Json]:
+        settings = self._context.settings
         secret = settings.openai_api_key
         checked = settings.safety_checker == "on" or not job.reply.age_restricted
         key = secret.get_secret_value() if secret is not None else None
-        return arguments(model, order, safety_checker=checked, openai_api_key=key)
+        return arguments(model, request, safety_checker=checked, openai_api_key=key)
 
     async def _post(self, job: Job, model: Model, payload: dict[str, Json]) -> FalRequest:
         """Submit; tried again only while it is certain that no request ever left."""
-        desk = self._desk
-        if desk.stopping.is_set():
+        context = self._context
+        if context.stopping.is_set():
             raise asyncio.CancelledError  # what has not left yet is for the next start
         certain = self.unsent.pop(job.id, None) is not None
-        desk.wake.set()  # there is room for another claim
+        context.wake.set()  # there is room for another claim
         for pause_s in (*UNREACHABLE_PAUSES_S, None):
             if self._leases.left_s == 0:
                 raise asyncio.CancelledError  # this process hung for so long that another one has the job
-            desk.submitted_at_s[job.id] = now_s()
+            context.submitted_at_s[job.id] = now_s()
             try:
                 return await self._fal.submit(
                     model.endpoint,
                     payload,
-                    start_timeout_s=desk.settings.start_timeout_s,
+                    start_timeout_s=context.settings.start_timeout_s,
                     store_payload=model.store_payload,
                     model=model,
                     webhook_url=self._callback_url(job.id, job.attempts) if self._callback_url else None,
                 )
-            except FalUnreachable:
+            except ProviderUnreachable:
                 if pause_s is None:
-                    raise FalBroken from None
+                    raise ProviderError from None
                 if certain:
                     self.unsent[job.id] = job
-                desk.publish(job, FalAway())
-                await desk.pause(pause_s * random.uniform(0.8, 1.2))
+                context.publish(job, ProviderUnavailable())
+                await context.pause(pause_s * random.uniform(0.8, 1.2))
                 self.unsent.pop(job.id, None)
-        raise FalBroken
+        raise ProviderError
 
-    async def _uploaded(self, job: Job) -> Order:
+    async def _uploaded(self, job: Job) -> GenerationRequest:
         """The order with its attachments copied to fal's storage: their Discord links are signed and die."""
-        model = self._desk.model(job)
+        model = self._context.model(job)
         fetched: dict[str, tuple[str, Picture]] = {}
-        for option, urls in picture_options(model, job.order).items():
+        for option, urls in picture_options(model, job.request).items():
             for url in urls:
-                if url not in fetched and self._inputs.is_attachment(url):
-                    fetched[url] = (option, await self._inputs.fetch(url, option=option))
+                if url not in fetched and self._attachments.is_attachment(url):
+                    fetched[url] = (option, await self._attachments.fetch(url, option=option))
         fetched = await _with_matching_masks(fetched)
         copies = {url: await self._upload(job, picture, option) for url, (option, picture) in fetched.items()}
-        return with_pictures(job.order, copies)
+        return with_pictures(job.request, copies)
 
     async def _upload(self, job: Job, picture: Picture, option: str) -> str:
         name = f"{option}.{picture.extension}"
-        return await self._desk.patiently(job, lambda: self._fal.upload(picture.body, picture.content_type, name))
+        return await self._context.retry_fal(job, lambda: self._fal.upload(picture.body, picture.content_type, name))
 
 
 @dataclass(slots=True)
@@ -273,7 +277,7 @@ class _Losses:
     in_outage: bool = False
     _refused_at_s: float = 0.0
 
-    def count(self, error: AnswerLost) -> None:
+    def count(self, error: SubmitUnconfirmed) -> None:
         """One more."""
         self.unheard += not error.refused
         self.refused = self.refused + 1 if error.refused else 0

@@ -11,40 +11,40 @@ import asyncio
 from functools import partial
 
 #: Overdue jobs that are watched while callbacks arrive.
-SCOUTS = 32
+PROBES = 32
 #: How much later than the end itself its callback may be heard.
 LATE_S = 10.0
 
 
-class Callbacks:
+class WebhookMonitor:
     """What this process has seen of them."""
 
     def __init__(self, *, late_s: float = LATE_S) -> None:
         self._late_s = late_s
-        self._scouts: set[str] = set()
+        self._probes: set[str] = set()
         self._missed: dict[str, asyncio.TimerHandle] = {}
         #: Whether the last thing known is that one did not come.
-        self.are_lost = False
+        self.failing = False
 
-    def heard(self, job_id: str) -> None:
+    def received(self, job_id: str) -> None:
         """One has come."""
-        self.are_lost = False
+        self.failing = False
         missed = self._missed.pop(job_id, None)
         if missed is not None:
             missed.cancel()
 
-    def may_scout(self, job_id: str) -> bool:
+    def may_probe(self, job_id: str) -> bool:
         """Whether this overdue job shall be watched; say `scouted` when it no longer is."""
-        if not self.are_lost and len(self._scouts) >= SCOUTS:
+        if not self.failing and len(self._probes) >= PROBES:
             return False
-        self._scouts.add(job_id)
+        self._probes.add(job_id)
         return True
 
-    def scouted(self, job_id: str, *, ended_unheard: bool) -> None:
+    def probed(self, job_id: str, *, ended_unheard: bool) -> None:
         """It is not watched any more, maybe because it has ended without a callback so far."""
-        if job_id in self._scouts and ended_unheard:
+        if job_id in self._probes and ended_unheard:
             self._missed[job_id] = asyncio.get_running_loop().call_later(self._late_s, partial(self._miss, job_id))
-        self._scouts.discard(job_id)
+        self._probes.discard(job_id)
 
     def close(self) -> None:
         """Wait for nothing any more."""
@@ -54,4 +54,4 @@ class Callbacks:
 
     def _miss(self, job_id: str) -> None:
         del self._missed[job_id]
-        self.are_lost = True
+        self.failing = True

@@ -16,7 +16,7 @@ CHUNK_BYTES = 64 * 1024
 MAX_REDIRECTS = 5
 
 
-class TooLarge(Exception):
+class DownloadTooLarge(Exception):
     """The server announced or sent more than the cap."""
 
 
@@ -92,11 +92,11 @@ def _parsed(address: str) -> URL:
 
 async def _read_capped(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     if response.content_length is not None and response.content_length > max_bytes:
-        raise TooLarge
+        raise DownloadTooLarge
     body = bytearray()
     async for chunk in response.content.iter_chunked(CHUNK_BYTES):
         if len(body) + len(chunk) > max_bytes:
-            raise TooLarge
+            raise DownloadTooLarge
         body += chunk
     return bytes(body)
 
@@ -116,20 +116,20 @@ def decode_data_uri(address: str, *, max_bytes: int) -> bytes:
         raise BadAddress
     text = address[head.end() :]
     if len(text) > max_bytes * 3 + 16 or (head[3] and len(text) > (max_bytes + 2) // 3 * 4 + 1024):
-        raise TooLarge
+        raise DownloadTooLarge
     try:
         body = base64.b64decode(text) if head[3] else unquote_to_bytes(text)
     except (binascii.Error, ValueError) as error:
         raise BadAddress from error
     if len(body) > max_bytes:
-        raise TooLarge
+        raise DownloadTooLarge
     return body
 
 
 __all__ = [
     "BadAddress",
     "BadStatus",
-    "TooLarge",
+    "DownloadTooLarge",
     "decode_data_uri",
     "followable",
     "get_capped",

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bot.errors import ResultUnusable
-from bot.media.image_thread import in_workshop
+from bot.media.image_thread import run_in_image_thread
 from bot.media.picture import Picture, inspect
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def fit(
         elif picture.extension not in _ENCODABLE:
             raise _too_large(picture)
         else:
-            fitted.append(await in_workshop(shrink, picture, limit))
+            fitted.append(await run_in_image_thread(shrink, picture, limit))
     return fitted
 
 

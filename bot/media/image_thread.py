@@ -17,6 +17,6 @@ def _bench() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures")
 
 
-async def in_workshop(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def run_in_image_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run `work` beside the event loop, after whatever is being decoded already."""
     return await asyncio.get_running_loop().run_in_executor(_bench(), partial(work, *args, **kwargs))

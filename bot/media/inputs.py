@@ -13,10 +13,10 @@ import aiohttp
 from yarl import URL
 
 from bot.errors import BadPicture, ResultUnusable
-from bot.media.fetch import BadAddress, BadStatus, TooLarge, get_capped
+from bot.media.fetch import BadAddress, BadStatus, DownloadTooLarge, get_capped
 from bot.media.fit import open_upright
-from bot.media.image_thread import in_workshop
-from bot.media.metadata import has_notes
+from bot.media.image_thread import run_in_image_thread
+from bot.media.metadata import has_metadata
 from bot.media.picture import Picture, inspect
 
 DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
@@ -72,7 +72,7 @@ async def fetch_input(
         return await _acceptable(picture, option)
     except BadAddress as error:
         raise BadPicture(option, "it is not a Discord attachment") from error
-    except TooLarge as error:
+    except DownloadTooLarge as error:
         raise BadPicture(option, f"it is larger than {max_bytes // 1_048_576} MiB") from error
     except BadStatus as error:
         raise BadPicture(option, _NOT_NOW if error.status >= 500 else _NO_LONGER) from error
@@ -111,12 +111,12 @@ def _why(error: ResultUnusable) -> str:
 async def _acceptable(picture: Picture, option: str) -> Picture:
     if picture.extension not in _ACCEPTED:
         raise BadPicture(option, f"it is a {picture.extension.upper()} file")
-    if has_notes(picture):
-        return await in_workshop(without_notes, picture)
+    if has_metadata(picture):
+        return await run_in_image_thread(without_metadata, picture)
     return picture
 
 
-def without_notes(picture: Picture) -> Picture:
+def without_metadata(picture: Picture) -> Picture:
     """The same picture upright, in the same format, without EXIF, XMP or text chunks. Blocking."""
     image = open_upright(picture)
     buffer = io.BytesIO()
@@ -155,7 +155,7 @@ async def mask_matches(picture: Picture, mask: Picture, *, option: str = "mask")
             " and both need the same shape",
         )
     try:
-        return await in_workshop(_resized, mask, (picture.width, picture.height))
+        return await run_in_image_thread(_resized, mask, (picture.width, picture.height))
     except ResultUnusable as error:
         raise BadPicture(option, _why(error)) from error
 

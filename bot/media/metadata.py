@@ -14,7 +14,7 @@ _WEBP_NOTES = frozenset({b"EXIF", b"XMP "})
 _JPEG_NOTES = frozenset({0xE1, 0xED, 0xFE})
 
 
-def has_notes(picture: Picture) -> bool:
+def has_metadata(picture: Picture) -> bool:
     """Walk the pieces (no decoding). Anything that can't be walked to the end counts as a note."""
     pieces, wanted = _WALKS[picture.extension]
     try:

@@ -12,20 +12,20 @@ from sqlalchemy import Connection, bindparam, or_, select
 from bot.domain.job import Job, NewJob
 from bot.errors import Overloaded
 from bot.limits import Allowed, Policy, Refused, Usage, capped, decide
-from bot.store.claiming import EXACT_AT_ONCE, EXACT_PLACES, Crowds, places, waiting_jobs
+from bot.store.claiming import EXACT_AT_ONCE, EXACT_PLACES, PositionEstimator, places, waiting_jobs
 from bot.store.dialect import now_in, upsert
-from bot.store.fair_queue import Key, Lines, flow_of
+from bot.store.fair_queue import FlowStates, Key, flow_of
 from bot.store.outcomes import Accepted, Duplicate
 from bot.store.rows import job_columns, job_from, queued_job
 from bot.store.tables import balances, jobs, ledger, pacing
 from bot.store.times import day_of, span_us, to_us
-from bot.store.usage import Books, Count, counts_of
+from bot.store.usage import Count, UsageSnapshot, counts_of
 
 Answer = Accepted | Refused | Duplicate
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AcceptRequest:
     """One call of `Store.accept`."""
 
     new: NewJob
@@ -33,17 +33,17 @@ class Ask:
     max_waiting: int
 
 
-class Accepting:
+class AcceptBatch:
     """The batch behind `Store.accept`."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._crowds = Crowds()
+        self._crowds = PositionEstimator()
 
-    def batch(self, connection: Connection, asks: Sequence[Ask]) -> Sequence[Answer | Exception]:
+    def batch(self, connection: Connection, asks: Sequence[AcceptRequest]) -> Sequence[Answer | Exception]:
         """Answer all asks, in order of arrival, each seeing the effects of those before it."""
         now = now_in(connection, self._clock)
-        round_ = _Round(connection, asks, now)
+        round_ = _Batch(connection, asks, now)
         answers = [round_.answer(ask) for ask in asks]
         round_.write()
         ahead = round_.places(self._crowds)
@@ -53,17 +53,17 @@ class Accepting:
         ]
 
 
-class _Round:
+class _Batch:
     """One batch under way."""
 
-    def __init__(self, connection: Connection, asks: Sequence[Ask], now: datetime) -> None:
+    def __init__(self, connection: Connection, asks: Sequence[AcceptRequest], now: datetime) -> None:
         self._connection = connection
         self._now = now
         self._now_us = to_us(now)
         self._day = day_of(now)
         # The locks come first: what is read below must be what the process before us committed.
-        self._books = Books(connection, [ask.new.actor for ask in asks], self._day, lock=True)
-        self._lines = Lines(connection, {_key(ask.new) for ask in asks})
+        self._books = UsageSnapshot(connection, [ask.new.actor for ask in asks], self._day, lock=True)
+        self._lines = FlowStates(connection, {_key(ask.new) for ask in asks})
         capped = {ask.new.actor.guild_id for ask in asks if ask.policy.guild_concurrent_jobs}
         self._books.read_guilds(connection, [guild for guild in capped if guild is not None])
         self._by_interaction, self._ids = _known(connection, asks)
@@ -75,7 +75,7 @@ class _Round:
         self.allowed: dict[str, Allowed] = {}
         self._own_before: dict[str, tuple[Key, int]] = {}
 
-    def places(self, crowds: Crowds) -> dict[str, int]:
+    def places(self, crowds: PositionEstimator) -> dict[str, int]:
         """How many jobs come before each of those added."""
         if self._waiting <= 1:  # mostly nobody else waits
             return dict.fromkeys(self.allowed, 0)
@@ -86,7 +86,7 @@ class _Round:
             found = places(self._connection, self.allowed, EXACT_AT_ONCE, self._lines.time)
         return {job_id: ahead.all for job_id, ahead in found.items()}
 
-    def answer(self, ask: Ask) -> Job | Refused | Duplicate | Exception:
+    def answer(self, ask: AcceptRequest) -> Job | Refused | Duplicate | Exception:
         """Decide one ask; a Job means accepted."""
         known = self._by_interaction.get(ask.new.reply.interaction_id)
         if known is not None:
@@ -97,7 +97,7 @@ class _Round:
         if self._waiting >= ask.max_waiting:
             left = max(0, ask.policy.images_per_day - usage.images_today) if ask.policy.enabled else None
             return Overloaded(self._waiting, left_today=left)
-        verdict = decide(usage, ask.policy, ask.new.order.images, self._now)
+        verdict = decide(usage, ask.policy, ask.new.request.images, self._now)
         if isinstance(verdict, Refused):
             self._cap(ask.new.actor.user_id, usage, ask.policy)
             return verdict
@@ -107,11 +107,11 @@ class _Round:
         """Keep the arrival time that a refusal went by, so that its promise of when to come back is kept."""
         after = capped(usage, policy, self._now)
         if policy.enabled and after.tat is not None and after.tat != usage.tat:
-            self._books.paces[user_id].set(to_us(after.tat), self._now_us)
+            self._books.gcra_rows[user_id].set(to_us(after.tat), self._now_us)
             self._paced.add(user_id)
 
     def _add(self, new: NewJob, policy: Policy, allowed: Allowed) -> Job:
-        actor, images = new.actor, new.order.images
+        actor, images = new.actor, new.request.images
         self._books.add(actor, images, tat_us=to_us(allowed.tat) if allowed.cost else None, now_us=self._now_us)
         if allowed.cost:
             self._paced.add(actor.user_id)
@@ -150,12 +150,12 @@ class _Round:
         self._write_usage()
 
     def _write_usage(self) -> None:
-        paces = self._books.paces
+        gcra_rows = self._books.gcra_rows
         upsert(
             self._connection,
             pacing,
             [
-                {"user_id": user, "tat_us": paces[user].tat_us, "seen_us": paces[user].seen_us}
+                {"user_id": user, "tat_us": gcra_rows[user].tat_us, "seen_us": gcra_rows[user].seen_us}
                 for user in sorted(self._paced)
             ],
             replace=("tat_us", "seen_us"),
@@ -175,7 +175,7 @@ def _key(new: NewJob) -> Key:
     return flow_of(new.actor.user_id, new.actor.guild_id), new.actor.user_id
 
 
-def _known(connection: Connection, asks: Sequence[Ask]) -> tuple[dict[int, Job], set[str]]:
+def _known(connection: Connection, asks: Sequence[AcceptRequest]) -> tuple[dict[int, Job], set[str]]:
     """Jobs that exist already, by interaction, and the ids in use."""
     values = {
         "interactions": [ask.new.reply.interaction_id for ask in asks],
@@ -192,4 +192,4 @@ _KNOWN = select(jobs).where(
     )
 )
 
-__all__ = ["Accepting", "Answer", "Ask"]
+__all__ = ["AcceptBatch", "AcceptRequest", "Answer"]

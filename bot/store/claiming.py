@@ -16,8 +16,8 @@ from sqlalchemy import Connection, bindparam, func, select, text
 
 from bot.domain.job import Job, JobState
 from bot.store.dialect import lease_now_us
-from bot.store.fair_queue import AT_FAL, QUEUED, Key, NoCaps, Order, lock_queue
-from bot.store.outcomes import Full, Place
+from bot.store.fair_queue import AT_FAL, QUEUED, DequeueOrder, Key, Uncapped, lock_queue
+from bot.store.outcomes import QueueStatus, ReachedCaps
 from bot.store.rows import Row, readable
 from bot.store.tables import fairness, flow_users, flows, jobs
 from bot.store.times import to_us
@@ -53,7 +53,7 @@ _WAITING = select(func.count()).select_from(jobs).where(QUEUED)
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class Position:
     """How many jobs come before one: in all, and of the same flow."""
 
     all: int
@@ -62,7 +62,7 @@ class Ahead:
 
 def places(
     connection: Connection, ids: Collection[str], exact: int | None = None, time: float | None = None
-) -> dict[str, Ahead]:
+) -> dict[str, Position]:
     """How many jobs will be claimed before each of these; only queued ones are in the answer.
 
     Exact for the first `exact` turns (`EXACT_PLACES`), as if nobody met a cap and nobody came or left. Beyond that an
@@ -73,15 +73,15 @@ def places(
         return {}
     exact = EXACT_PLACES if exact is None else exact
     time = virtual_time(connection) if time is None else time
-    order = Order(connection, time=time, most=min(exact, 32), caps=NoCaps())
-    found: dict[str, Ahead] = {}
+    order = DequeueOrder(connection, time=time, most=min(exact, 32), caps=Uncapped())
+    found: dict[str, Position] = {}
     before: Counter[int] = Counter()
     for place in range(exact):
         turn = order.next()
         if turn is None:
             return found
         if turn.id in wanted:
-            found[turn.id] = Ahead(place, before[turn.key[0]])
+            found[turn.id] = Position(place, before[turn.key[0]])
             wanted.discard(turn.id)
             if not wanted:
                 return found
@@ -89,33 +89,33 @@ def places(
     return found | _estimates(connection, wanted, exact)
 
 
-def _estimates(connection: Connection, wanted: Collection[str], least: int) -> dict[str, Ahead]:
+def _estimates(connection: Connection, wanted: Collection[str], least: int) -> dict[str, Position]:
     own = _own_before(connection, wanted)
-    return Crowds().ahead(connection, own, waiting=waiting_jobs(connection), least=least) if own else {}
+    return PositionEstimator().ahead(connection, own, waiting=waiting_jobs(connection), least=least) if own else {}
 
 
-class Crowds:
+class PositionEstimator:
     """Who waits, for estimates; read once and good for `CROWD_S`, as nobody can tell the difference in a long queue."""
 
     def __init__(self) -> None:
-        self._flows: tuple[_Crowd, float] | None = None
-        self._people: dict[int, tuple[_Crowd, float]] = {}
+        self._flows: tuple[Population, float] | None = None
+        self._people: dict[int, tuple[Population, float]] = {}
 
     def ahead(
         self, connection: Connection, own: Mapping[str, tuple[Key, int]], *, waiting: int, least: int
-    ) -> dict[str, Ahead]:
+    ) -> dict[str, Position]:
         """How many come before each job; `own` says whose it is and how many of the same person come before it."""
         now_s = monotonic()
         flow_ids = {key[0] for key, _ in own.values()}
         self._read(connection, {flow_id for flow_id in flow_ids if not _fresh(self._people.get(flow_id), now_s)}, now_s)
         if self._flows is None or not _fresh(self._flows, now_s):
-            self._flows = _Crowd(connection.execute(_FLOWS).all()), now_s
+            self._flows = Population(connection.execute(_FLOWS).all()), now_s
         joined_since = max(0, waiting - self._flows[0].jobs)
         found = {}
         for job_id, ((flow_id, user_id), before) in own.items():
             in_flow = self._people[flow_id][0].ahead(user_id, before)
             ahead = self._flows[0].ahead(flow_id, in_flow) + (joined_since if flow_id in self._flows[0] else 0)
-            found[job_id] = Ahead(max(least, min(ahead, waiting - 1)), in_flow)
+            found[job_id] = Position(max(least, min(ahead, waiting - 1)), in_flow)
         return found
 
     def _read(self, connection: Connection, flow_ids: Collection[int], now_s: float) -> None:
@@ -125,14 +125,14 @@ class Crowds:
         people: defaultdict[int, list[Any]] = defaultdict(list)
         for flow_id, *person in connection.execute(_PEOPLE, {"flows": sorted(flow_ids)}):
             people[flow_id].append(person)
-        self._people |= {flow_id: (_Crowd(people[flow_id]), now_s) for flow_id in flow_ids}
+        self._people |= {flow_id: (Population(people[flow_id]), now_s) for flow_id in flow_ids}
 
 
 def _fresh(read: tuple[object, float] | None, now_s: float) -> bool:
     return read is not None and now_s - read[1] < CROWD_S
 
 
-class _Crowd:
+class Population:
     """Who waits with how many jobs, all taking turns, those who came first beginning."""
 
     def __init__(self, members: Iterable[Sequence[Any]]) -> None:
@@ -213,7 +213,7 @@ _OWN_MANY = select(_NUMBERED).where(_NUMBERED.c.id.in_(bindparam("ids", expandin
 
 
 @dataclass(frozen=True, slots=True)
-class AskPlace:
+class PositionRequest:
     """One call of `Store.place`."""
 
     job_id: str
@@ -222,7 +222,7 @@ class AskPlace:
     user_in_flight: int
 
 
-def place(connection: Connection, ask: AskPlace) -> Place | None:
+def place(connection: Connection, ask: PositionRequest) -> QueueStatus | None:
     """Why a job waits; None when it does not."""
     row = connection.execute(_OWN_FEW.add_columns(jobs.c.guild_id), {"ids": [ask.job_id]}).first()
     ahead = places(connection, [ask.job_id]).get(ask.job_id)
@@ -237,7 +237,7 @@ def place(connection: Connection, ask: AskPlace) -> Place | None:
         capped_by = "guild"
     elif ask.in_flight and flying.all_ >= ask.in_flight:
         capped_by = "global"
-    return Place(
+    return QueueStatus(
         ahead=ahead.all,
         waiting=waiting_jobs(connection),
         in_flight=flying.all_,
@@ -260,7 +260,7 @@ _FLYING = select(
 
 
 @dataclass(frozen=True, slots=True)
-class AskClaim:
+class ClaimRequest:
     """One call of `Store.claim`."""
 
     limit: int
@@ -279,18 +279,18 @@ class Claimed:
     held_up: bool = False
 
 
-class Claiming:
+class ClaimBatch:
     """The batch behind `Store.claim`."""
 
     def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
         self._process = process
         self._clock = clock
 
-    def batch(self, connection: Connection, asks: Sequence[AskClaim]) -> Sequence[Claimed]:
+    def batch(self, connection: Connection, asks: Sequence[ClaimRequest]) -> Sequence[Claimed]:
         """Hand the next jobs out, the first caller served first."""
         return [self._claim(connection, ask) for ask in asks]
 
-    def _claim(self, connection: Connection, ask: AskClaim) -> Claimed:
+    def _claim(self, connection: Connection, ask: ClaimRequest) -> Claimed:
         if ask.limit < 1:
             return Claimed([])
         time = lock_queue(connection)
@@ -303,7 +303,7 @@ class Claiming:
         without: set[str] = set()
         held_up = False
         while True:
-            order = Order(connection, time=time, most=most, caps=_caps(connection, ask), without=without)
+            order = DequeueOrder(connection, time=time, most=most, caps=_caps(connection, ask), without=without)
             ids: list[str] = []
             while len(ids) < most and (turn := order.next()) is not None:
                 ids.append(turn.id)
@@ -332,14 +332,14 @@ def _as_claimed(row: Row, now_us: int) -> Row:
     return {**row, **changes}
 
 
-def _caps(connection: Connection, ask: AskClaim) -> NoCaps:
-    return _Caps(connection, ask) if ask.guild_in_flight or ask.user_in_flight else NoCaps()
+def _caps(connection: Connection, ask: ClaimRequest) -> Uncapped:
+    return _CapState(connection, ask) if ask.guild_in_flight or ask.user_in_flight else Uncapped()
 
 
-class _Caps(NoCaps):
+class _CapState(Uncapped):
     """At fal now, for servers (not for people outside of them) and for people (wherever they asked)."""
 
-    def __init__(self, connection: Connection, ask: AskClaim) -> None:
+    def __init__(self, connection: Connection, ask: ClaimRequest) -> None:
         self._ask = ask
         self._flows: Counter[int] = Counter()
         self._users: Counter[int] = Counter()
@@ -355,9 +355,9 @@ class _Caps(NoCaps):
     def user_full(self, user_id: int) -> bool:
         return 0 < self._ask.user_in_flight <= self._users[user_id]
 
-    def full(self) -> Full:
+    def full(self) -> ReachedCaps:
         """Everybody who is at a cap."""
-        return Full(
+        return ReachedCaps(
             frozenset(flow_id for flow_id in self._flows if self.flow_full(flow_id)),
             frozenset(user_id for user_id in self._users if self.user_full(user_id)),
         )
@@ -367,9 +367,9 @@ class _Caps(NoCaps):
         self._users[key[1]] += 1
 
 
-def full(connection: Connection, guild_in_flight: int, user_in_flight: int) -> Full:
+def full(connection: Connection, guild_in_flight: int, user_in_flight: int) -> ReachedCaps:
     """Who is at a cap (0: none)."""
-    return _Caps(connection, AskClaim(0, 0, guild_in_flight, user_in_flight)).full()
+    return _CapState(connection, ClaimRequest(0, 0, guild_in_flight, user_in_flight)).full()
 
 
 _GUILDS_AT_FAL = (
@@ -395,11 +395,11 @@ _TAKE = (
 __all__ = [
     "EXACT_AT_ONCE",
     "EXACT_PLACES",
-    "AskClaim",
-    "AskPlace",
+    "ClaimBatch",
+    "ClaimRequest",
     "Claimed",
-    "Claiming",
-    "Crowds",
+    "PositionEstimator",
+    "PositionRequest",
     "full",
     "place",
     "places",

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.errors import StoreUnusable
-from bot.store.driver_errors import DRIVER_ERRORS, passing, told
+from bot.store.driver_errors import DRIVER_ERRORS, is_transient, translate
 
 T = TypeVar("T")
 
@@ -29,8 +29,8 @@ _CONNECT_TIMEOUT_S = 10
 class Database:
     """Reads run on their own connections; writes on one, and one at a time (the `Writer` sees to that)."""
 
-    def __init__(self, url: URL, place: str, *, exclusive: bool) -> None:
-        self.place = place
+    def __init__(self, url: URL, label: str, *, exclusive: bool) -> None:
+        self.label = label
         self.exclusive = exclusive
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._lock: _FileLock | None = None
@@ -40,12 +40,12 @@ class Database:
             if exclusive:
                 self._lock = _take(self.path)
             elif not self.path.exists():
-                raise StoreUnusable(f"The database {place} does not exist yet. Start the bot once: it makes it.")
-            self._writing: _Lane = _Threads(_sqlite_engine(url, writing=True), 1)
-            self._reading: _Lane = _Threads(_sqlite_engine(url, writing=False), _READERS)
+                raise StoreUnusable(f"The database {label} does not exist yet. Start the bot once: it makes it.")
+            self._writing: _Connections = _SqliteConnections(_sqlite_engine(url, writing=True), 1)
+            self._reading: _Connections = _SqliteConnections(_sqlite_engine(url, writing=False), _READERS)
         else:
             self.path = None
-            self._writing = self._reading = _Loop(_postgres_engine(url))
+            self._writing = self._reading = _PostgresConnections(_postgres_engine(url))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one write transaction; returns after COMMIT.
@@ -61,8 +61,8 @@ class Database:
                 return await self._writing.transaction(attempt)
             except DRIVER_ERRORS as error:
                 # An error of COMMIT itself leaves open whether it took; nothing before it can have.
-                if attempt.committing or last or not passing(error):
-                    raise told(error, self.place) from error
+                if attempt.committing or last or not is_transient(error):
+                    raise translate(error, self.label) from error
         raise AssertionError("the last try returns or raises")
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -73,18 +73,18 @@ class Database:
         """
         for last in (False, True):
             try:
-                return await self._reading.look(work)
+                return await self._reading.read(work)
             except DRIVER_ERRORS as error:
-                if last or not passing(error):
-                    raise told(error, self.place) from error
+                if last or not is_transient(error):
+                    raise translate(error, self.label) from error
         raise AssertionError("the last try returns or raises")
 
     async def outside_transaction(self, statement: str) -> tuple[Any, ...] | None:
         """Run one statement that may not stand in a transaction, on the writing connection; SQLite's first row."""
         try:
-            return await self._writing.bare(statement)
+            return await self._writing.raw(statement)
         except DRIVER_ERRORS as error:
-            raise told(error, self.place) from error
+            raise translate(error, self.label) from error
 
     async def close(self) -> None:
         """Close every connection and let the lock go."""
@@ -110,7 +110,7 @@ class _Attempt(Generic[T]):
         return result
 
 
-class _Lane(Protocol):
+class _Connections(Protocol):
     """Connections of one kind."""
 
     engine: Engine
@@ -118,17 +118,17 @@ class _Lane(Protocol):
     async def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run `work` between BEGIN and COMMIT."""
 
-    async def look(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` without a transaction around it."""
 
-    async def bare(self, statement: str) -> tuple[Any, ...] | None:
+    async def raw(self, statement: str) -> tuple[Any, ...] | None:
         """Run one statement past SQLAlchemy."""
 
     async def dispose(self) -> None:
         """Close the connections."""
 
 
-class _Threads:
+class _SqliteConnections:
     """SQLite: work runs as a whole in a thread that nothing else uses.
 
     One hop there and back for a transaction, not several for every statement: while the event loop is busy each hop
@@ -147,14 +147,14 @@ class _Threads:
 
         return await self._hop(run)
 
-    async def look(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:
             with self.engine.connect() as connection:
                 return work(connection)
 
         return await self._hop(run)
 
-    async def bare(self, statement: str) -> tuple[Any, ...] | None:
+    async def raw(self, statement: str) -> tuple[Any, ...] | None:
         def run() -> tuple[Any, ...] | None:
             with self.engine.connect() as connection:
                 driver: Any = connection.connection.driver_connection
@@ -177,7 +177,7 @@ class _Threads:
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
 
-class _Loop:
+class _PostgresConnections:
     """PostgreSQL: an asynchronous driver."""
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -188,11 +188,11 @@ class _Loop:
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
 
-    async def look(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T]) -> T:
         async with self._engine.connect() as connection:
             return await connection.run_sync(work)
 
-    async def bare(self, statement: str) -> tuple[Any, ...] | None:
+    async def raw(self, statement: str) -> tuple[Any, ...] | None:
         async with self._engine.connect() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             await driver.execute(statement)
@@ -244,8 +244,8 @@ def _postgres_url(url: URL) -> tuple[URL, str]:
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
     host = url.host or query.get("host") or "localhost"
-    place = f"{url.database or 'postgres'} at {host}" + (f":{url.port}" if url.port else "")
-    return url.set(drivername="postgresql+asyncpg", query=query), place
+    label = f"{url.database or 'postgres'} at {host}" + (f":{url.port}" if url.port else "")
+    return url.set(drivername="postgresql+asyncpg", query=query), label
 
 
 # ---------------------------------------------------------------------- engines

@@ -36,20 +36,20 @@ _SQLITE = {
 }
 
 
-def told(error: BaseException, place: str) -> StoreUnusable:
+def translate(error: BaseException, label: str) -> StoreUnusable:
     """The sentence for an error of the driver, the pool or the network.
 
     Args:
-        place: file path, or host, port and name of the database; never with a password.
+        label: file path, or host, port and name of the database; never with a password.
     """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     kind = StoreDamaged if (_sqlite_code(cause) or "").startswith(_DAMAGE) else StoreUnusable
-    return kind(f"The database {place} {_reason(cause, place)}")
+    return kind(f"The database {label} {_reason(cause, label)}")
 
 
-def _reason(cause: BaseException, place: str) -> str:
+def _reason(cause: BaseException, label: str) -> str:
     name = _sqlite_code(cause)
-    if name is not None and name.startswith("SQLITE_IOERR") and _is_full(place):
+    if name is not None and name.startswith("SQLITE_IOERR") and _is_full(label):
         name = "SQLITE_FULL"  # also reading needs room for a small file
     if name is not None:
         for code, reason in _SQLITE.items():
@@ -61,9 +61,9 @@ def _reason(cause: BaseException, place: str) -> str:
     return _postgresql_reason(cause)
 
 
-def _is_full(place: str) -> bool:
+def _is_full(label: str) -> bool:
     try:
-        return shutil.disk_usage(Path(place).parent).free < _ROOM_BYTES
+        return shutil.disk_usage(Path(label).parent).free < _ROOM_BYTES
     except OSError:
         return False
 
@@ -111,7 +111,7 @@ def _chain(error: BaseException) -> list[BaseException]:
     return found
 
 
-def passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same work may succeed at once on a new connection: connection lost, deadlock, serialization."""
     if not isinstance(error, DBAPIError):
         return False

@@ -58,7 +58,7 @@ _LOCK = select(fairness.c.virtual_time).with_for_update()
 
 
 @dataclass(slots=True)
-class _Line:
+class FlowState:
     """A row of `flows` or `flow_users`."""
 
     tag: float = 0.0
@@ -77,7 +77,7 @@ class _Line:
         self.waiting += 1
 
 
-class Lines:
+class FlowStates:
     """The flows and people for whom one transaction changes the queue: locked, read once, written once."""
 
     def __init__(self, connection: Connection, keys: AbstractSet[Key]) -> None:
@@ -85,36 +85,36 @@ class Lines:
         #: The virtual time among the flows.
         self.time = lock_queue(connection)
         self._flows = {
-            row.flow_id: _Line(row.tag, row.since_us, row.waiting, row.virtual_time)
+            row.flow_id: FlowState(row.tag, row.since_us, row.waiting, row.virtual_time)
             for row in connection.execute(_FLOWS, {"flows": sorted({flow for flow, _ in keys})})
         }
         self._users = {
-            (row.flow_id, row.user_id): _Line(row.tag, row.since_us, row.waiting)
+            (row.flow_id, row.user_id): FlowState(row.tag, row.since_us, row.waiting)
             for row in connection.execute(_USERS, {"keys": sorted(keys)})
         }
         self._touched: set[Key] = set()
 
     def join(self, key: Key, now_us: int) -> int:
         """One job more waits; how many of the same person come before it."""
-        flow, user = self._lines(key)
+        flow, user = self._states(key)
         flow.join(self.time, now_us)
         user.join(flow.virtual_time, now_us)
         return user.waiting - 1
 
     def leave(self, key: Key) -> None:
         """One job ended that was never claimed; it has cost nothing."""
-        for line in self._lines(key):
+        for line in self._states(key):
             line.waiting = max(0, line.waiting - 1)
 
     def put_back(self, key: Key, images: int, cost: float) -> None:
         """A claimed job waits again, where it stood: what its claim cost is given back."""
-        flow, user = self._lines(key)
+        flow, user = self._states(key)
         flow.put_back(self.time, images)
         user.put_back(flow.virtual_time, cost)
 
-    def _lines(self, key: Key) -> tuple[_Line, _Line]:
+    def _states(self, key: Key) -> tuple[FlowState, FlowState]:
         self._touched.add(key)
-        return self._flows.setdefault(key[0], _Line()), self._users.setdefault(key, _Line())
+        return self._flows.setdefault(key[0], FlowState()), self._users.setdefault(key, FlowState())
 
     def write(self) -> None:
         """What changed."""
@@ -160,7 +160,7 @@ _USERS = select(flow_users).where(
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class QueueEntry:
     """A job whose turn it is."""
 
     seq: int
@@ -170,8 +170,8 @@ class Turn:
     cost: float
 
 
-class Caps(Protocol):
-    """Who may not have more jobs under way. Nobody gets below a cap again while an `Order` is followed."""
+class CapCheck(Protocol):
+    """Who may not have more jobs under way. Nobody gets below a cap again while an `DequeueOrder` is followed."""
 
     def flow_full(self, flow_id: int) -> bool:
         """Whether the server has as many as it may."""
@@ -183,7 +183,7 @@ class Caps(Protocol):
         """One more is under way."""
 
 
-class NoCaps:
+class Uncapped:
     """Everybody may have any number."""
 
     def flow_full(self, flow_id: int) -> bool:
@@ -202,7 +202,7 @@ class NoCaps:
 class _Person:
     tag: float
     since_us: int
-    ready: deque[Turn] = field(default_factory=deque)
+    ready: deque[QueueEntry] = field(default_factory=deque)
     #: Whether the database may hold more than `ready`, and after which job.
     more: bool = True
     last_seq: int = 0
@@ -222,7 +222,7 @@ class _Flow:
     taken: int = 0
 
 
-class Order:
+class DequeueOrder:
     """Deals the waiting jobs out, next one first, in memory; `write` makes it true.
 
     Reads only flows, people and jobs whose turn may come within about `most` turns: neither the length of the queue
@@ -230,7 +230,7 @@ class Order:
     """
 
     def __init__(
-        self, connection: Connection, *, time: float, most: int, caps: Caps, without: Collection[str] = ()
+        self, connection: Connection, *, time: float, most: int, caps: CapCheck, without: Collection[str] = ()
     ) -> None:
         self._connection = connection
         self._most = max(most, 1)
@@ -242,7 +242,7 @@ class Order:
         self._edge: tuple[float, int, int] = (-1.0, 0, 0)
         self._time = self.virtual_time = time
 
-    def next(self) -> Turn | None:
+    def next(self) -> QueueEntry | None:
         """The next job; None when nobody who may has one."""
         while True:
             if self._more and (not self._heap or self._heap[0] > self._edge):
@@ -263,7 +263,7 @@ class Order:
             self._caps.took(turn.key)
             return turn
 
-    def _next_in(self, flow_id: int, flow: _Flow) -> Turn | None:
+    def _next_in(self, flow_id: int, flow: _Flow) -> QueueEntry | None:
         while True:
             if flow.more and (not flow.heap or flow.heap[0] > flow.edge):
                 self._read_people([flow_id], self._most)
@@ -281,7 +281,7 @@ class Order:
             heappush(flow.heap, (person.tag, since_us, user_id))
             return turn
 
-    def _next_of(self, key: Key, person: _Person) -> Turn | None:
+    def _next_of(self, key: Key, person: _Person) -> QueueEntry | None:
         while True:
             while person.ready:
                 turn = person.ready.popleft()
@@ -354,7 +354,7 @@ class Order:
         for row in self._union("jobs", places, ("flow", "user", "seq"), most):
             key = (row.flow_id, row.user_id)
             person = self._flows[row.flow_id].people[row.user_id]
-            person.ready.append(Turn(row.seq, row.id, key, row.images, row.fair_cost))
+            person.ready.append(QueueEntry(row.seq, row.id, key, row.images, row.fair_cost))
             person.last_seq = row.seq
             counts[key] += 1
         for key, count in counts.items():
@@ -475,12 +475,12 @@ __all__ = [
     "CLAIMED",
     "HELD",
     "QUEUED",
-    "Caps",
+    "CapCheck",
+    "DequeueOrder",
+    "FlowStates",
     "Key",
-    "Lines",
-    "NoCaps",
-    "Order",
-    "Turn",
+    "QueueEntry",
+    "Uncapped",
     "flow_of",
     "lock_queue",
     "recount",

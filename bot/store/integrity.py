@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 
 from bot.errors import StoreDamaged
 from bot.store.database import Database
-from bot.store.preferences import read_meta
+from bot.store.preferences import read_kv
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ SOUND_SQLITE = (3, 51, 3)
 MOST_BYTES_CHECKED = 200 * 1024 * 1024
 
 
-async def look_at(database: Database) -> None:
+async def preflight(database: Database) -> None:
     """Warn, check where the last process ended in a crash, and refuse a damaged file.
 
     Raises:
@@ -56,7 +56,7 @@ async def look_at(database: Database) -> None:
 
 
 def _was_in_use(connection: Connection) -> bool:
-    return inspect(connection).has_table("meta") and read_meta(connection, IN_USE) == "1"
+    return inspect(connection).has_table("meta") and read_kv(connection, IN_USE) == "1"
 
 
 def _damage(connection: Connection) -> str | None:
@@ -64,4 +64,4 @@ def _damage(connection: Connection) -> str | None:
     return None if found == "ok" else found.splitlines()[0][:200]
 
 
-__all__ = ["IN_USE", "MOST_BYTES_CHECKED", "SOUND_SQLITE", "look_at"]
+__all__ = ["IN_USE", "MOST_BYTES_CHECKED", "SOUND_SQLITE", "preflight"]

@@ -27,7 +27,7 @@ _PAGE = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class AskKeep:
+class KeepRequest:
     """A part of one call of `Store.keep_leases`."""
 
     lease_s: float
@@ -36,7 +36,7 @@ class AskKeep:
 
 
 @dataclass(frozen=True, slots=True)
-class AskAdopt:
+class AdoptRequest:
     """One call of `Store.adopt`."""
 
     lease_s: float
@@ -44,7 +44,7 @@ class AskAdopt:
     orphans: Collection[str]
 
 
-class Leasing:
+class LeaseBatch:
     """What is behind `Store.keep_leases`, `adopt` and `release_leases`."""
 
     def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
@@ -58,19 +58,19 @@ class Leasing:
             found.update(connection.execute(statement, {"me": self._process}).scalars())
         return frozenset(found)
 
-    def unwanted(self, connection: Connection) -> list[str]:
+    def cancel_requests(self, connection: Connection) -> list[str]:
         """Those of them that are under way and cancelled."""
         return list(connection.execute(_UNWANTED, {"me": self._process}).scalars())
 
-    def keep(self, connection: Connection, asks: Sequence[AskKeep]) -> Sequence[AskKeep | None]:
+    def keep(self, connection: Connection, asks: Sequence[KeepRequest]) -> Sequence[KeepRequest | None]:
         """Extend leases of this process, a page of them; what to ask next, None when all are."""
         return [self._keep(connection, ask) for ask in asks]
 
-    def _keep(self, connection: Connection, ask: AskKeep) -> AskKeep | None:
+    def _keep(self, connection: Connection, ask: KeepRequest) -> KeepRequest | None:
         until_us = ask.until_us or lease_now_us(connection, self._clock) + int(ask.lease_s * 1e6)
         values = {"me": self._process, "until": until_us, "most": _PAGE}
         counts = [len(connection.execute(statement, values).scalars().all()) for statement in _EXTEND]
-        return AskKeep(ask.lease_s, until_us) if max(counts) == _PAGE else None
+        return KeepRequest(ask.lease_s, until_us) if max(counts) == _PAGE else None
 
     def release(self, connection: Connection, asks: Sequence[None]) -> Sequence[None]:
         """Let all leases of this process run out now."""
@@ -78,11 +78,11 @@ class Leasing:
             connection.execute(statement, {"me": self._process})
         return asks
 
-    def adopt(self, connection: Connection, asks: Sequence[AskAdopt]) -> Sequence[list[Job]]:
+    def adopt(self, connection: Connection, asks: Sequence[AdoptRequest]) -> Sequence[list[Job]]:
         """Take over what nobody cares for any more, oldest first: jobs under way, then ends nobody was told about."""
         return [self._adopt(connection, ask) for ask in asks]
 
-    def _adopt(self, connection: Connection, ask: AskAdopt) -> list[Job]:
+    def _adopt(self, connection: Connection, ask: AdoptRequest) -> list[Job]:
         now_us = lease_now_us(connection, self._clock)
         values = {"me": self._process, "now": now_us, "orphans": list(ask.orphans)}
         adopted: list[Job] = []
@@ -155,4 +155,4 @@ _ADOPT = (
     .values(fence=jobs.c.fence + 1, lease_owner=bindparam("b_owner"), lease_until_us=bindparam("b_until"))
 )
 
-__all__ = ["AskAdopt", "AskKeep", "Leasing"]
+__all__ = ["AdoptRequest", "KeepRequest", "LeaseBatch"]

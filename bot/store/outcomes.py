@@ -35,7 +35,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueueStatus:
     """Why a job waits."""
 
     #: Jobs that will be claimed before it: exact for the first few hundred, an estimate beyond.
@@ -54,7 +54,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Full:
+class ReachedCaps:
     """Who has as many jobs at fal as they may."""
 
     guilds: frozenset[int] = frozenset()

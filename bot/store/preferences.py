@@ -85,17 +85,17 @@ def record_duration(connection: Connection, endpoint: str, seconds: float) -> No
     connection.execute(delete(durations).where(durations.c.endpoint == endpoint, durations.c.seq < oldest_kept))
 
 
-def read_meta(connection: Connection, key: str) -> str | None:
+def read_kv(connection: Connection, key: str) -> str | None:
     """One value."""
     return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
 
 
-def write_meta(connection: Connection, key: str, value: str) -> None:
+def write_kv(connection: Connection, key: str, value: str) -> None:
     """Set one value."""
     upsert(connection, meta, [{"key": key, "value": value}], replace=("value",))
 
 
-def first_meta(connection: Connection, key: str, value: str) -> str:
+def write_kv_default(connection: Connection, key: str, value: str) -> str:
     """Set one value unless there is one; the value that holds now."""
     connection.execute(insert_into(connection, meta).on_conflict_do_nothing(), [{"key": key, "value": value}])
     found: str = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()

@@ -23,7 +23,7 @@ _MOST_AT_ONCE = 500
 _NOTHING = Choice()
 
 
-class RecentChoices:
+class PreferencesCache:
     """Reads through to the database, many at once where many ask; what this process changes shows at once.
 
     Args:
@@ -125,4 +125,4 @@ class RecentChoices:
             self._kept.popitem(last=False)
 
 
-__all__ = ["MOST_KEPT", "TRUSTED_S", "RecentChoices"]
+__all__ = ["MOST_KEPT", "TRUSTED_S", "PreferencesCache"]

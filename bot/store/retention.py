@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, select, text, update
 
 from bot.store.fair_queue import lock_queue, miscounted
 from bot.store.outcomes import Erased
-from bot.store.preferences import write_meta
+from bot.store.preferences import write_kv
 from bot.store.tables import balances, fairness, flow_users, flows, jobs, ledger, metadata, pacing, people
 from bot.store.times import WRONG_CLOCK_US, day_of, from_us
 
@@ -44,7 +44,7 @@ def erase_user(connection: Connection, user_id: int, now_us: int) -> Erased:
         connection.execute(delete(flow_users).where(flow_users.c.user_id == user_id))
         connection.execute(delete(flows).where(flows.c.flow_id == -user_id))
     if gone or other:
-        write_meta(connection, SCRUB_DUE, "1")
+        write_kv(connection, SCRUB_DUE, "1")
     return Erased(jobs=gone, live_jobs=live, other=other)
 
 
@@ -59,7 +59,7 @@ def delete_job(connection: Connection, job_id: str) -> bool:
     )
     deleted = bool(connection.execute(statement).rowcount)
     if deleted:
-        write_meta(connection, SCRUB_DUE, "1")
+        write_kv(connection, SCRUB_DUE, "1")
     return deleted
 
 
@@ -67,7 +67,7 @@ def purge(connection: Connection, before_us: int, now_us: int) -> int:
     """Delete jobs that ended before a moment, dead tokens, and accounts that no rule looks at any more."""
     gone = connection.execute(delete(jobs).where(jobs.c.ended_us < before_us)).rowcount
     if gone:
-        write_meta(connection, SCRUB_DUE, "1")
+        write_kv(connection, SCRUB_DUE, "1")
     blank_dead_tokens(connection, now_us)
     _close_accounts(connection, day_of(from_us(now_us) - _KEEP_ACCOUNTS))
     live = select(jobs.c.user_id).where(jobs.c.ended_us.is_(None))

@@ -1,4 +1,4 @@
-"""Between values (`Job`, `Order`, …) and what the columns hold.
+"""Between values (`Job`, `GenerationRequest`, …) and what the columns hold.
 
 Unknown JSON keys are ignored, missing ones get their defaults: rows may come from another version.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from bot.catalogue import Json, Order, order_from_json, order_to_json
+from bot.catalogue import GenerationRequest, Json, request_from_json, request_to_json
 from bot.domain.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
 from bot.store.times import from_us, maybe_from_us, to_us
 
@@ -38,9 +38,9 @@ def job_columns(new: NewJob, now_us: int, *, flow_id: int, fair_cost: float) -> 
         "guild_id": new.actor.guild_id,
         "channel_id": new.actor.channel_id,
         "role_ids": _dump(list(new.actor.role_ids)),
-        "endpoint": new.order.endpoint,
-        "images": new.order.images,
-        "order_json": _dump(order_to_json(new.order)),
+        "endpoint": new.request.endpoint,
+        "images": new.request.images,
+        "order_json": _dump(request_to_json(new.request)),
         "reply_json": _dump(_reply_to_json(new.reply)),
         "token": new.reply.token,
         "token_expires_us": to_us(new.reply.token_expires_at),
@@ -62,7 +62,7 @@ def queued_job(new: NewJob, now: datetime) -> Job:
         fence=0,
         actor=new.actor,
         reply=new.reply,
-        order=new.order,
+        request=new.request,
         parent_id=new.parent_id,
         created_at=now,
     )
@@ -76,17 +76,17 @@ def job_from(row: Row) -> Job:
         fence=row["fence"],
         actor=Actor(row["user_id"], row["channel_id"], row["guild_id"], tuple(json.loads(row["role_ids"]))),
         reply=_reply_from(row),
-        order=_order_from(row),
+        request=_request_from_json(row),
         parent_id=row["parent_id"],
         created_at=from_us(row["created_us"]),
         submitted_at=maybe_from_us(row["submitted_us"]),
         started_at=maybe_from_us(row["started_us"]),
         finished_at=maybe_from_us(row["finished_us"]),
         ended_at=maybe_from_us(row["ended_us"]),
-        request=_request_from(row["request_json"]),
+        fal_request=_fal_request_from(row["request_json"]),
         result=_result_from(row["result_json"]),
         failure=_failure_from(row["failure_json"]),
-        told=bool(row["told"]),
+        notified=bool(row["told"]),
         cancel_requested=bool(row["cancel_requested"]),
         attempts=row["attempts"],
         possible_doubles=row["possible_doubles"],
@@ -113,7 +113,7 @@ def readable(rows: Iterable[Row]) -> list[Job]:
 _reported: set[str] = set()
 
 
-def request_json(request: FalRequest | None) -> str | None:
+def fal_request_json(request: FalRequest | None) -> str | None:
     """Column `request_json`."""
     if request is None:
         return None
@@ -165,10 +165,10 @@ def _dump(value: object) -> str:
 # ---------------------------------------------------------------------- the parts of a job
 
 
-def _order_from(row: Row) -> Order:
+def _request_from_json(row: Row) -> GenerationRequest:
     if row["order_json"] is None:
-        return Order(row["endpoint"], "", {}, (), row["images"], None, None)
-    return order_from_json(json.loads(row["order_json"]))
+        return GenerationRequest(row["endpoint"], "", {}, (), row["images"], None, None)
+    return request_from_json(json.loads(row["order_json"]))
 
 
 def _reply_to_json(reply: Reply) -> dict[str, Json]:
@@ -196,7 +196,7 @@ def _reply_from(row: Row) -> Reply:
     )
 
 
-def _request_from(text: str | None) -> FalRequest | None:
+def _fal_request_from(text: str | None) -> FalRequest | None:
     if text is None:
         return None
     return FalRequest(**_known(json.loads(text), ("request_id", "status_url", "response_url", "cancel_url")))

@@ -18,18 +18,26 @@ from bot.domain.job import LIVE, Actor, Failure, FalRequest, Job, JobState, NewJ
 from bot.errors import StoreUnusable
 from bot.limits import GuildLimits, Policy, Refused, Usage
 from bot.store import integrity, preferences, retention, schema_version
-from bot.store.accepting import Accepting, Ask
-from bot.store.claiming import AskClaim, AskPlace, Claiming, full, place, places
+from bot.store.accepting import AcceptBatch, AcceptRequest
+from bot.store.claiming import ClaimBatch, ClaimRequest, PositionRequest, full, place, places
 from bot.store.database import Database, parse_url
 from bot.store.fair_queue import QUEUED, recount
-from bot.store.lease_queries import AskAdopt, AskKeep, Leasing
-from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Full, Place, Preferences
-from bot.store.preferences_cache import TRUSTED_S, RecentChoices
-from bot.store.rows import failure_json, readable, request_json, result_json
+from bot.store.lease_queries import AdoptRequest, KeepRequest, LeaseBatch
+from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Preferences, QueueStatus, ReachedCaps
+from bot.store.preferences_cache import TRUSTED_S, PreferencesCache
+from bot.store.rows import failure_json, fal_request_json, readable, result_json
 from bot.store.tables import jobs
 from bot.store.times import day_of, maybe_us, to_us, utcnow
-from bot.store.transitions import Again, Move, Moving, Note, Sending, check_move, check_submitting
-from bot.store.usage import Books
+from bot.store.transitions import (
+    Annotate,
+    MarkSubmitting,
+    Resubmit,
+    Transition,
+    TransitionBatch,
+    check_move,
+    check_submitting,
+)
+from bot.store.usage import UsageSnapshot
 from bot.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -73,13 +81,13 @@ class Store:
         self._database = database
         self._clock = clock
         self._writer = Writer(database)
-        self._recent = RecentChoices(database, trusted_s=None if database.is_sqlite else TRUSTED_S)
+        self._preferences_cache = PreferencesCache(database, trusted_s=None if database.is_sqlite else TRUSTED_S)
         # One object for each kind, so that the writer can tell what belongs together.
-        self._accepting = Accepting(clock).batch
-        self._claiming = Claiming(process, clock).batch
-        self._moving = Moving(process, clock).batch
-        self._leasing = Leasing(process, clock)
-        self._keeping, self._adopting = self._leasing.keep, self._leasing.adopt
+        self._accept_batch = AcceptBatch(clock).batch
+        self._claim_batch = ClaimBatch(process, clock).batch
+        self._transition_batch = TransitionBatch(process, clock).batch
+        self._lease_batch = LeaseBatch(process, clock)
+        self._keep_batch, self._adopt_batch = self._lease_batch.keep, self._lease_batch.adopt
 
     @classmethod
     async def open(
@@ -120,11 +128,11 @@ class Store:
             schema_version.check_revision(revision)
             if revision != schema_version.HEAD:
                 raise StoreUnusable(
-                    f"The database {self._database.place} is empty or older than this Easel. "
+                    f"The database {self._database.label} is empty or older than this Easel. "
                     "Start the bot once: it brings the database forward by itself."
                 )
             return
-        await integrity.look_at(self._database)
+        await integrity.preflight(self._database)
         await self._database.write(schema_version.migrate)
         # A first write shows a read-only file or a full disk now, not when the first person asks for a picture.
         await self._database.write(self._note_start)
@@ -132,8 +140,8 @@ class Store:
 
     def _note_start(self, connection: Connection) -> None:
         now = self._clock()
-        preferences.write_meta(connection, "opened_at", now.isoformat())
-        preferences.write_meta(connection, integrity.IN_USE, "1")
+        preferences.write_kv(connection, "opened_at", now.isoformat())
+        preferences.write_kv(connection, integrity.IN_USE, "1")
         retention.blank_dead_tokens(connection, to_us(now))
         recount(connection)
 
@@ -148,13 +156,13 @@ class Store:
             if self._writer.open:
                 await self._note_end()
             await self._writer.close()
-            await self._recent.close()
+            await self._preferences_cache.close()
         finally:
             await self._database.close()
 
     async def _note_end(self) -> None:
         try:
-            await self.set_meta(integrity.IN_USE, "0")
+            await self.kv_set(integrity.IN_USE, "0")
         except StoreUnusable as error:  # the next start takes a closer look at the file; nothing else depends on it
             log.warning("the database can't be closed in good order", extra={"reason": error.sentence})
 
@@ -172,9 +180,9 @@ class Store:
             Overloaded: `max_waiting` jobs wait already.
             ValueError: the job id is taken.
         """
-        if new.order.images < 1 or policy.weight <= 0:
+        if new.request.images < 1 or policy.weight <= 0:
             raise ValueError("a job needs at least one image and a weight above 0")
-        return await self._writer.run(self._accepting, Ask(new, policy, max_waiting), within_s=within_s)
+        return await self._writer.run(self._accept_batch, AcceptRequest(new, policy, max_waiting), within_s=within_s)
 
     async def claim(
         self,
@@ -193,9 +201,9 @@ class Store:
             guild_in_flight: most of them of one server, 0 for any number; others go before who has as many.
             user_in_flight: the same for one person.
         """
-        ask = AskClaim(limit, lease_s, guild_in_flight, user_in_flight, in_flight)
+        ask = ClaimRequest(limit, lease_s, guild_in_flight, user_in_flight, in_flight)
         for last in (*(False,) * _CLAIM_TRIES, True):
-            claimed = await self._writer.run(self._claiming, ask)
+            claimed = await self._writer.run(self._claim_batch, ask)
             if claimed.jobs or last or not claimed.held_up:
                 return claimed.jobs
             await asyncio.sleep(_CLAIM_PAUSE_S)
@@ -209,10 +217,10 @@ class Store:
         A job that is missing was adopted by another process, put back, or is over and told: stop caring for it. One
         that nobody here cares for (a claim whose answer got lost) is an orphan: hand it to `adopt`.
         """
-        rest: AskKeep | None = None if self._database.is_sqlite else AskKeep(lease_s)
+        rest: KeepRequest | None = None if self._database.is_sqlite else KeepRequest(lease_s)
         while rest is not None:
-            rest = await self._writer.run(self._keeping, rest)
-        return await self._database.read(self._leasing.held)
+            rest = await self._writer.run(self._keep_batch, rest)
+        return await self._database.read(self._lease_batch.held)
 
     async def adopt(self, *, lease_s: float = 30, limit: int = 500, orphans: Collection[str] = ()) -> list[Job]:
         """Take over up to `limit` jobs that nobody cares for any more, under a new fence; call until it finds none.
@@ -224,45 +232,45 @@ class Store:
         Args:
             orphans: ids of jobs under our own lease to take as well.
         """
-        return await self._writer.run(self._adopting, AskAdopt(lease_s, limit, frozenset(orphans)))
+        return await self._writer.run(self._adopt_batch, AdoptRequest(lease_s, limit, frozenset(orphans)))
 
     async def release_leases(self) -> None:
         """Let others adopt at once what this process holds; for a shutdown, once nobody here works on it any more."""
-        await self._writer.run(self._leasing.release, None)
+        await self._writer.run(self._lease_batch.release, None)
 
-    async def unwanted(self) -> list[str]:
+    async def cancel_requests(self) -> list[str]:
         """Jobs that this process holds and somebody cancelled, here or elsewhere."""
-        return await self._database.read(self._leasing.unwanted)
+        return await self._database.read(self._lease_batch.cancel_requests)
 
-    async def sending(self, job: Job) -> Job | None:
+    async def mark_submitting(self, job: Job) -> Job | None:
         """Note that a SUBMITTING job is about to be sent, as it then stands; None when it moved.
 
         Until then it is certain that nothing of it has left, whatever becomes of this process.
         """
         check_submitting(job)
-        return await self._writer.run(self._moving, Sending(job))
+        return await self._writer.run(self._transition_batch, MarkSubmitting(job))
 
     async def resubmit(self, job: Job) -> Job | None:
         """Count another attempt of a SUBMITTING job although fal may have had the last one; None when it moved."""
         check_submitting(job)
-        return await self._writer.run(self._moving, Again(job))
+        return await self._writer.run(self._transition_batch, Resubmit(job))
 
-    async def advance(
+    async def transition(
         self,
         job: Job,
         to: JobState,
         *,
-        request: FalRequest | Keep | None = KEEP,
+        fal_request: FalRequest | Keep | None = KEEP,
         result: Result | Keep | None = KEEP,
         failure: Failure | Keep | None = KEEP,
         started_at: datetime | Keep | None = KEEP,
         message_id: int | Keep | None = KEEP,
-        told: bool | Keep = KEEP,
+        notified: bool | Keep = KEEP,
     ) -> Job | None:
         """Move a job on if it still stands where `job` says (state and fence); None when it does not.
 
         A terminal state settles (DELIVERED) or releases the reservation in the same transaction.
-        DELIVERED implies told.
+        DELIVERED implies notified.
 
         Raises:
             ValueError: not a legal move (SUBMITTING is entered by `claim`).
@@ -270,37 +278,37 @@ class Store:
         check_move(job, to)
         fields: dict[str, Any] = {
             name: value
-            for name, value in (("request", request), ("result", result), ("failure", failure))
+            for name, value in (("fal_request", fal_request), ("result", result), ("failure", failure))
             if value is not KEEP
         }
         columns = _given(
-            request_json=request if request is KEEP else request_json(request),
-            request_id=request if request is KEEP else request and request.request_id,
+            request_json=fal_request if fal_request is KEEP else fal_request_json(fal_request),
+            request_id=fal_request if fal_request is KEEP else fal_request and fal_request.request_id,
             result_json=result if result is KEEP else result_json(result),
             failure_json=failure if failure is KEEP else failure_json(failure),
             started_us=started_at if started_at is KEEP else maybe_us(started_at),
             message_id=message_id,
-            told=told if told is KEEP else int(told),
+            told=notified if notified is KEEP else int(notified),
         )
-        return await self._writer.run(self._moving, Move(job, to, columns, fields))
+        return await self._writer.run(self._transition_batch, Transition(job, to, columns, fields))
 
-    async def note(
+    async def annotate(
         self,
         job_id: str,
         *,
         message_id: int | Keep | None = KEEP,
-        told: bool | Keep = KEEP,
+        notified: bool | Keep = KEEP,
         cancel_requested: bool | Keep = KEEP,
         started_at: datetime | Keep | None = KEEP,
     ) -> Job | None:
         """Write down facts that change no state; None when there is no such job."""
         columns = _given(
             message_id=message_id,
-            told=told if told is KEEP else int(told),
+            told=notified if notified is KEEP else int(notified),
             cancel_requested=cancel_requested if cancel_requested is KEEP else int(cancel_requested),
             started_us=started_at if started_at is KEEP else maybe_us(started_at),
         )
-        return await self._writer.run(self._moving, Note(job_id, columns))
+        return await self._writer.run(self._transition_batch, Annotate(job_id, columns))
 
     # ------------------------------------------------------------------ looking
 
@@ -322,7 +330,7 @@ class Store:
         """Every job that nobody has claimed yet, oldest first."""
         return await self._paged(_QUEUED_PAGE)
 
-    async def untold(self) -> list[Job]:
+    async def unnotified(self) -> list[Job]:
         """Failed and cancelled jobs whose owner does not know yet, oldest first."""
         return await self._paged(_UNTOLD_PAGE)
 
@@ -330,7 +338,7 @@ class Store:
         """Somebody's jobs, newest first."""
         return await self._jobs(_OF_USER_LIVE if live_only else _OF_USER, {"user": user_id, "most": limit})
 
-    async def ahead(self, job_ids: Sequence[str]) -> dict[str, int]:
+    async def positions_of(self, job_ids: Sequence[str]) -> dict[str, int]:
         """How many jobs will be claimed before each; jobs that are not queued are left out.
 
         Exact for the first `queue.EXACT_PLACES`, an estimate beyond: as if all jobs cost the same.
@@ -338,17 +346,17 @@ class Store:
         found = await self._database.read(partial(places, ids=list(job_ids)))
         return {job_id: ahead.all for job_id, ahead in found.items()}
 
-    async def place(
+    async def queue_status(
         self, job_id: str, *, in_flight: int = 0, guild_in_flight: int = 0, user_in_flight: int = 0
-    ) -> Place | None:
+    ) -> QueueStatus | None:
         """Why a job waits, given the caps in force (0: none); None when it does not wait."""
-        ask = AskPlace(job_id, in_flight, guild_in_flight, user_in_flight)
+        ask = PositionRequest(job_id, in_flight, guild_in_flight, user_in_flight)
         return await self._database.read(partial(place, ask=ask))
 
-    async def full(self, guild_in_flight: int, user_in_flight: int) -> Full:
+    async def reached_caps(self, guild_in_flight: int, user_in_flight: int) -> ReachedCaps:
         """Who has as many jobs at fal as these caps allow (0: any number)."""
         if not guild_in_flight and not user_in_flight:
-            return Full()
+            return ReachedCaps()
         work = partial(full, guild_in_flight=guild_in_flight, user_in_flight=user_in_flight)
         return await self._database.read(work)
 
@@ -376,7 +384,7 @@ class Store:
         day = day_of(self._clock())
 
         def work(connection: Connection) -> Usage:
-            books = Books(connection, [actor], day, lock=False)
+            books = UsageSnapshot(connection, [actor], day, lock=False)
             books.read_guilds(connection, [] if actor.guild_id is None else [actor.guild_id])
             return books.usage(actor)
 
@@ -410,24 +418,24 @@ class Store:
         """
         try:
             async with asyncio.timeout(_PREFERENCES_WITHIN_S):
-                return await self._recent.preferences(user_id, guild_id)
+                return await self._preferences_cache.preferences(user_id, guild_id)
         except TimeoutError as error:
-            raise StoreUnusable(f"The database {self._database.place} does not answer in time.") from error
+            raise StoreUnusable(f"The database {self._database.label} does not answer in time.") from error
 
     async def set_user_model(self, user_id: int, endpoint: str | None) -> None:
         """A person's own default model; None forgets it."""
-        with self._recent.changing(("u", user_id)):
+        with self._preferences_cache.changing(("u", user_id)):
             await self._write(partial(preferences.set_user_model, user_id=user_id, endpoint=endpoint))
 
     async def set_guild_model(self, guild_id: int, endpoint: str | None) -> None:
         """A server's default model; None forgets it."""
-        with self._recent.changing(("g", guild_id)):
+        with self._preferences_cache.changing(("g", guild_id)):
             await self._write(partial(preferences.set_guild, guild_id=guild_id, column="model", value=endpoint))
 
     async def set_guild_limits(self, guild_id: int, limits: GuildLimits | None) -> None:
         """A server's own limits; None goes back to the operator's."""
         value = None if limits is None else json.dumps(limits.to_json())
-        with self._recent.changing(("g", guild_id)):
+        with self._preferences_cache.changing(("g", guild_id)):
             await self._write(partial(preferences.set_guild, guild_id=guild_id, column="limits_json", value=value))
 
     async def durations(self) -> dict[str, float]:
@@ -438,23 +446,23 @@ class Store:
         """Learn how long a painting took."""
         await self._write(partial(preferences.record_duration, endpoint=endpoint, seconds=seconds))
 
-    async def meta(self, key: str) -> str | None:
+    async def kv_get(self, key: str) -> str | None:
         """One of the odds and ends."""
-        return await self._database.read(partial(preferences.read_meta, key=key))
+        return await self._database.read(partial(preferences.read_kv, key=key))
 
-    async def set_meta(self, key: str, value: str) -> None:
+    async def kv_set(self, key: str, value: str) -> None:
         """Keep one of the odds and ends (key at most 64 characters)."""
-        await self._write(partial(preferences.write_meta, key=key, value=value))
+        await self._write(partial(preferences.write_kv, key=key, value=value))
 
-    async def first_meta(self, key: str, value: str) -> str:
+    async def kv_set_default(self, key: str, value: str) -> str:
         """Keep one of the odds and ends unless there is one; what holds now, whoever was quicker."""
-        return await self._write(partial(preferences.first_meta, key=key, value=value))
+        return await self._write(partial(preferences.write_kv_default, key=key, value=value))
 
     # ------------------------------------------------------------------ deletion and inspection
 
     async def erase_user(self, user_id: int) -> Erased:
         """Really delete somebody's jobs, prompts, preferences and pace. Cancel their live jobs first: those stay."""
-        with self._recent.changing(("u", user_id)):
+        with self._preferences_cache.changing(("u", user_id)):
             erased = await self._write(partial(retention.erase_user, user_id=user_id, now_us=to_us(self._clock())))
         if erased.jobs or erased.other:
             await self._scrub(most_bytes=_MOST_BYTES_AT_ONCE)
@@ -470,7 +478,7 @@ class Store:
     async def purge(self, before: datetime) -> int:
         """Delete jobs that ended before a moment, and rewrite the file if anything was deleted since; how many jobs."""
         gone = await self._write(partial(retention.purge, before_us=to_us(before), now_us=to_us(self._clock())))
-        if await self.meta(retention.SCRUB_DUE) == "1":
+        if await self.kv_get(retention.SCRUB_DUE) == "1":
             await self._scrub(most_bytes=None)
         return gone
 
@@ -494,13 +502,13 @@ class Store:
         """
         path = self._database.path
         if path is None or most_bytes is None or path.stat().st_size <= most_bytes:
-            await self.set_meta(retention.SCRUB_DUE, "0")
+            await self.kv_set(retention.SCRUB_DUE, "0")
             try:
                 await self._database.outside_transaction(_VACUUM_TABLES if path is None else _VACUUM_FILE)
             except StoreUnusable as error:
                 # The deletion is committed all the same; rewriting needs room for a second copy.
                 log.warning("deleted content is not scrubbed yet", extra={"reason": error.sentence})
-                await self.set_meta(retention.SCRUB_DUE, "1")
+                await self.kv_set(retention.SCRUB_DUE, "1")
         await self._checkpoint()
 
     async def _checkpoint(self) -> None:

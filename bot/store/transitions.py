@@ -13,15 +13,15 @@ from sqlalchemy import BindParameter, Connection, Update, bindparam, select
 
 from bot.domain.job import MOVES, TERMINAL, Job, JobState, Reply
 from bot.store.dialect import lease_now_us
-from bot.store.fair_queue import Lines
+from bot.store.fair_queue import FlowStates
 from bot.store.rows import job_from, readable
 from bot.store.tables import jobs
 from bot.store.times import WRONG_CLOCK_US, from_us, maybe_from_us, to_us
-from bot.store.usage import resolve
+from bot.store.usage import settle_or_release
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Transition:
     """One call of `Store.advance`."""
 
     job: Job
@@ -33,7 +33,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Annotate:
     """One call of `Store.note`."""
 
     job_id: str
@@ -41,20 +41,20 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Resubmit:
     """One call of `Store.resubmit`."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class MarkSubmitting:
     """One call of `Store.sending`."""
 
     job: Job
 
 
-Change = Move | Note | Again | Sending
+Change = Transition | Annotate | Resubmit | MarkSubmitting
 
 #: Time for the process that ended a job to tell the person, before another one does.
 TELLING_LEASE_S = 12.0
@@ -75,7 +75,7 @@ def check_submitting(job: Job) -> None:
         raise ValueError(f"a job that is {job.state} can't be sent")
 
 
-class Moving:
+class TransitionBatch:
     """The batch behind all calls of `Store` that change one job."""
 
     def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
@@ -84,13 +84,13 @@ class Moving:
 
     def batch(self, connection: Connection, changes: Sequence[Change]) -> Sequence[Job | None]:
         """Apply all changes in order of arrival, each seeing those before it."""
-        round_ = _Round(connection, changes, self._process, self._clock)
+        round_ = _Batch(connection, changes, self._process, self._clock)
         applied = [round_.apply(change) for change in changes]
         round_.write()
         return [round_.job(change) if took else None for change, took in zip(changes, applied, strict=True)]
 
 
-class _Round:
+class _Batch:
     """One batch under way."""
 
     def __init__(
@@ -109,16 +109,16 @@ class _Round:
 
     def apply(self, change: Change) -> bool:
         """Whether the change took."""
-        if isinstance(change, Note):
+        if isinstance(change, Annotate):
             return self._note(change)
         row = self._rows.get(change.job.id)
         if row is None or row["state"] != change.job.state.value or row["fence"] != change.job.fence:
             return False
-        if isinstance(change, Again):
+        if isinstance(change, Resubmit):
             doubles, attempts = row["possible_doubles"] + 1, row["attempts"] + 1
             self._set(row["id"], {"attempts": attempts, "possible_doubles": doubles, "submitted_us": self._now_us})
             return True
-        if isinstance(change, Sending):
+        if isinstance(change, MarkSubmitting):
             self._set(row["id"], {"submitted_us": self._now_us})
             return True
         if JobState.QUEUED in {change.job.state, change.to}:
@@ -138,7 +138,7 @@ class _Round:
             return {"lease_owner": self._process, "lease_until_us": self._telling_until_us}
         return _FREE if to in TERMINAL or to is JobState.QUEUED else {}
 
-    def _note(self, change: Note) -> bool:
+    def _note(self, change: Annotate) -> bool:
         row = self._rows.get(change.job_id)
         # What a newer version wrote is left to it.
         if row is None or not readable([row]):
@@ -176,12 +176,12 @@ class _Round:
         for shape, rows in shapes.items():
             self._connection.execute(_update(shape), rows)
         if self._kept:
-            resolve(self._connection, self._kept, self._now_us)
+            settle_or_release(self._connection, self._kept, self._now_us)
         if self._queue:
             self._change_queue()
 
     def _change_queue(self) -> None:
-        lines = Lines(self._connection, {(row["flow_id"], row["user_id"]) for _, _, row in self._queue})
+        lines = FlowStates(self._connection, {(row["flow_id"], row["user_id"]) for _, _, row in self._queue})
         for before, after, row in self._queue:
             key = (row["flow_id"], row["user_id"])
             if before is JobState.QUEUED:
@@ -194,23 +194,23 @@ class _Round:
 
     def job(self, change: Change) -> Job:
         """The job after the whole batch."""
-        if isinstance(change, Note):
+        if isinstance(change, Annotate):
             return job_from(self._rows[change.job_id])
         row = self._rows[change.job.id]
         return replace(
             change.job,
-            state=change.to if isinstance(change, Move) else change.job.state,
+            state=change.to if isinstance(change, Transition) else change.job.state,
             fence=row["fence"],
             attempts=row["attempts"],
             possible_doubles=row["possible_doubles"],
-            told=bool(row["told"]),
+            notified=bool(row["told"]),
             cancel_requested=bool(row["cancel_requested"]),
             submitted_at=maybe_from_us(row["submitted_us"]),
             started_at=maybe_from_us(row["started_us"]),
             finished_at=maybe_from_us(row["finished_us"]),
             ended_at=maybe_from_us(row["ended_us"]),
             reply=_reply(change.job.reply, row),
-            **(change.fields if isinstance(change, Move) else {}),
+            **(change.fields if isinstance(change, Transition) else {}),
         )
 
 
@@ -227,16 +227,16 @@ def _reply(known: Reply, row: Mapping[str, Any]) -> Reply:
     return replace(known, token=token, token_expires_at=expires_at, message_id=row["message_id"])
 
 
-def _painted(move: Move) -> int:
+def _painted(move: Transition) -> int:
     """Images to settle: those fal painted, where the answer is known; never more than reserved."""
     result = move.fields.get("result", move.job.result)
-    return move.job.order.images if result is None else max(1, len(result.pictures))
+    return move.job.request.images if result is None else max(1, len(result.pictures))
 
 
 def _read(connection: Connection, changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
     """The rows concerned: whole where a note must return the job, otherwise without the long texts."""
-    noted = {change.job_id for change in changes if isinstance(change, Note)}
-    moved = {change.job.id for change in changes if not isinstance(change, Note)} - noted
+    noted = {change.job_id for change in changes if isinstance(change, Annotate)}
+    moved = {change.job.id for change in changes if not isinstance(change, Annotate)} - noted
     rows: dict[str, dict[str, Any]] = {}
     for statement, ids in ((_WHOLE, noted), (_SHORT, moved)):
         if ids:

@@ -25,7 +25,7 @@ _REPLAY_US = span_us(timedelta(hours=48))
 
 
 @dataclass(slots=True)
-class Pace:
+class GcraRow:
     """One row of `pacing`; `tat_us` is 0 for somebody new."""
 
     tat_us: int = 0
@@ -44,7 +44,7 @@ def counts_of(actor: Actor, day: int) -> list[Count]:
     return own if actor.guild_id is None else [*own, ("g", actor.guild_id, day)]
 
 
-class Books:
+class UsageSnapshot:
     """Usage of everybody concerned, within one transaction."""
 
     def __init__(self, connection: Connection, actors: Sequence[Actor], day: int, *, lock: bool) -> None:
@@ -52,7 +52,7 @@ class Books:
         users = sorted({actor.user_id for actor in actors})
         counts = sorted({count for actor in actors for count in counts_of(actor, day)})
         self._day = day
-        self.paces = read_paces(connection, users, lock=lock)
+        self.gcra_rows = lock_gcra_rows(connection, users, lock=lock)
         self.counts = read_counts(connection, counts, lock=lock)
         self.active = _read_active(connection, users)
         self.guild_active: dict[int, int] = {}
@@ -63,7 +63,7 @@ class Books:
 
     def usage(self, actor: Actor) -> Usage:
         """As of now, what was added since reading included."""
-        pace = self.paces.get(actor.user_id)
+        pace = self.gcra_rows.get(actor.user_id)
         return Usage(
             tat=from_us(pace.tat_us) if pace is not None and pace.tat_us else None,
             images_today=self.counts.get(("u", actor.user_id, self._day), 0),
@@ -77,7 +77,7 @@ class Books:
     def add(self, actor: Actor, images: int, *, tat_us: int | None, now_us: int) -> None:
         """Count one accepted job; `tat_us` None leaves the pace alone."""
         if tat_us is not None:
-            self.paces.setdefault(actor.user_id, Pace()).set(tat_us, now_us)
+            self.gcra_rows.setdefault(actor.user_id, GcraRow()).set(tat_us, now_us)
         for count in counts_of(actor, self._day):
             self.counts[count] = self.counts.get(count, 0) + images
         self.active[actor.user_id] += 1
@@ -85,7 +85,7 @@ class Books:
             self.guild_active[actor.guild_id] += 1
 
 
-def read_paces(connection: Connection, users: Collection[int], *, lock: bool) -> dict[int, Pace]:
+def lock_gcra_rows(connection: Connection, users: Collection[int], *, lock: bool) -> dict[int, GcraRow]:
     """Rows of `pacing` by person; locked in the order of ids, so that two processes can't lock each other out."""
     if not users:
         return {}
@@ -94,14 +94,14 @@ def read_paces(connection: Connection, users: Collection[int], *, lock: bool) ->
         connection.execute(insert_into(connection, pacing).on_conflict_do_nothing(), new)
     statement = _PACES.with_for_update() if lock else _PACES
     rows = connection.execute(statement, {"users": list(users)})
-    return {row.user_id: Pace(row.tat_us, row.seen_us) for row in rows}
+    return {row.user_id: GcraRow(row.tat_us, row.seen_us) for row in rows}
 
 
 _PACES = select(pacing).where(pacing.c.user_id.in_(bindparam("users", expanding=True))).order_by(pacing.c.user_id)
 
 
 def read_counts(connection: Connection, counts: Sequence[Count], *, lock: bool) -> dict[Count, int]:
-    """Rows of `balances`; locked like `read_paces`."""
+    """Rows of `balances`; locked like `lock_gcra_rows`."""
     if not counts:
         return {}
     if lock and not is_sqlite(connection):
@@ -159,7 +159,7 @@ _GUILD_WAITING = select(flows.c.flow_id, flows.c.waiting).where(
 # ---------------------------------------------------------------------- resolving
 
 
-def resolve(connection: Connection, kept: Mapping[str, int | None], now_us: int) -> None:
+def settle_or_release(connection: Connection, kept: Mapping[str, int | None], now_us: int) -> None:
     """Settle or release reservations; one that is resolved already stays as it is.
 
     Args:
@@ -189,7 +189,7 @@ def resolve(connection: Connection, kept: Mapping[str, int | None], now_us: int)
             returned_counts["g", row["guild_id"], row["day"]] += row["images"] - counted
     if resolved:
         connection.execute(_RESOLVE, resolved)
-    _return_pace(connection, returned_pace, now_us)
+    _return_rate(connection, returned_pace, now_us)
     _return_counts(connection, returned_counts)
 
 
@@ -222,12 +222,12 @@ _LESS = (
 )
 
 
-def _return_pace(connection: Connection, returned_pace: Mapping[int, int], now_us: int) -> None:
+def _return_rate(connection: Connection, returned_pace: Mapping[int, int], now_us: int) -> None:
     users = sorted(user for user, pace_us in returned_pace.items() if pace_us)
-    paces = read_paces(connection, users, lock=True)
+    gcra_rows = lock_gcra_rows(connection, users, lock=True)
     replayed = _replay(connection, users, now_us)
     changes = []
-    for user, pace in paces.items():
+    for user, pace in gcra_rows.items():
         tat_us = min(pace.tat_us, max(replayed.get(user, 0), pace.tat_us - returned_pace[user]))
         changes.append({"b_user": user, "tat_us": tat_us})
     if changes:

@@ -31,7 +31,7 @@ _MOMENT = 0.25
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _PendingWrite:
     batch: Batch[Any, Any]
     request: Any
     done: asyncio.Future[Any]
@@ -43,7 +43,7 @@ class _Waiting:
     began_s: float | None = None
     timer: asyncio.TimerHandle | None = None
     #: It has been given another moment.
-    spared: bool = False
+    deadline_extended: bool = False
 
     def withdraw(self) -> None:
         """Give it up, unless that is too late."""
@@ -61,7 +61,7 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_PendingWrite] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
@@ -91,7 +91,7 @@ class Writer:
                 "The database is closed." if self._closing else "The database is open for reading only."
             )
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(batch, request, done)
+        waiting = _PendingWrite(batch, request, done)
         self._waiting.append(waiting)
         self._wake.set()
         if within_s is None:
@@ -124,14 +124,14 @@ class Writer:
             for waiting in self._waiting:
                 _answer(waiting.done, StoreUnusable("The database is closed."))
 
-    def _next(self) -> list[_Waiting]:
+    def _next(self) -> list[_PendingWrite]:
         """The oldest requests; on PostgreSQL of one kind, which locks rows in one order.
 
         Two processes whose transactions mix kinds would lock each other out there.
         """
         kind = self._waiting[0].batch
-        chosen: list[_Waiting] = []
-        others: deque[_Waiting] = deque()
+        chosen: list[_PendingWrite] = []
+        others: deque[_PendingWrite] = deque()
         while self._waiting and len(chosen) < _MOST_IN_ONE_TRANSACTION:
             waiting = self._waiting.popleft()
             if waiting.withdrawn:
@@ -140,7 +140,7 @@ class Writer:
         self._waiting.extendleft(reversed(others))
         return chosen
 
-    async def _write(self, members: list[_Waiting]) -> None:
+    async def _write(self, members: list[_PendingWrite]) -> None:
         try:
             results = await self._commit(members)
         except _Withdrawn:
@@ -166,7 +166,7 @@ class Writer:
         for member, result in zip(members, results, strict=True):
             _answer(member.done, result)
 
-    async def _commit(self, members: list[_Waiting]) -> Sequence[Any]:
+    async def _commit(self, members: list[_PendingWrite]) -> Sequence[Any]:
         """Kind by kind: requests that wait at the same time have no order among them, only those of one kind."""
         now_s = asyncio.get_running_loop().time()
         for member in members:
@@ -193,11 +193,11 @@ class Writer:
         return await self._database.write(work)
 
 
-def _withdraw_late(loop: asyncio.AbstractEventLoop, waiting: _Waiting, within_s: float) -> None:
+def _withdraw_late(loop: asyncio.AbstractEventLoop, waiting: _PendingWrite, within_s: float) -> None:
     """Its time is up. A transaction that has only just begun gets a moment: all of it would have to be undone."""
     young_s = within_s * _MOMENT
-    if waiting.began_s is not None and loop.time() - waiting.began_s < young_s and not waiting.spared:
-        waiting.spared = True
+    if waiting.began_s is not None and loop.time() - waiting.began_s < young_s and not waiting.deadline_extended:
+        waiting.deadline_extended = True
         waiting.timer = loop.call_later(young_s, _withdraw_late, loop, waiting, within_s)
     else:
         waiting.withdraw()

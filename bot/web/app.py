@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bot import metrics
 from bot.errors import SettingsInvalid
 from bot.settings import WebSettings
-from bot.web.callbacks import Callbacks
+from bot.web.callbacks import CallbackReceiver
 
 log = logging.getLogger(__name__)
 _http_log = logging.getLogger(f"{__name__}.http")
@@ -38,7 +38,9 @@ KEEP_ALIVE_S = 30.0
 FINISH_S = 1.0
 
 
-def make_app(health: Health, *, callbacks: Callbacks | None = None, with_metrics: bool = False) -> web.Application:
+def make_app(
+    health: Health, *, callbacks: CallbackReceiver | None = None, with_metrics: bool = False
+) -> web.Application:
     """The application. `/health` answers 200 when every part works, else 503, with the parts by name."""
 
     async def get_health(_request: web.Request) -> web.Response:
@@ -72,7 +74,7 @@ async def _ask(health: Health) -> Mapping[str, bool]:
     return {}
 
 
-async def start(settings: WebSettings, health: Health, *, callbacks: Callbacks | None = None) -> web.AppRunner:
+async def start(settings: WebSettings, health: Health, *, callbacks: CallbackReceiver | None = None) -> web.AppRunner:
     """Listen on the configured address; `cleanup()` of the returned runner stops it.
 
     Args:

@@ -28,7 +28,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bot import metrics
-from bot.web.jwks import KeyRing
+from bot.web.jwks import JwksCache
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +75,10 @@ class Callback:
 
 
 #: Acts on a callback; may hear about the same request more than once. Raising makes fal call again.
-Heard = Callable[[Callback], Awaitable[None]]
+CallbackHandler = Callable[[Callback], Awaitable[None]]
 
 
-def proof_of(key: bytes, job_id: str, attempt: int | str) -> str:
+def url_signature(key: bytes, job_id: str, attempt: int | str) -> str:
     """What makes the address of an attempt unguessable."""
     message = f"fal-callback/{job_id}/{attempt}".encode("utf-8", "surrogateescape")
     return hmac.digest(key, message, "sha256").hex()
@@ -97,7 +97,7 @@ def callback_url(public_url: str, job_id: str, attempt: int, key: bytes) -> str:
     if not _JOB_ID.fullmatch(job_id) or not _ATTEMPT.fullmatch(str(attempt)):
         raise ValueError("no such job id or attempt")
     _check_key(key)
-    return f"{public_url.rstrip('/')}/fal/{job_id}/{attempt}/{proof_of(key, job_id, attempt)}"
+    return f"{public_url.rstrip('/')}/fal/{job_id}/{attempt}/{url_signature(key, job_id, attempt)}"
 
 
 def _check_key(key: bytes) -> None:
@@ -109,7 +109,7 @@ def _check_key(key: bytes) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class CallbackRequest:
     """One callback as it came over the wire; nothing in it is checked."""
 
     job_id: str
@@ -122,7 +122,7 @@ class Delivery:
     body: bytes
 
     @property
-    def shapely(self) -> bool:
+    def well_formed(self) -> bool:
         """Whether every part looks as it must."""
         parts = (
             (_JOB_ID, self.job_id),
@@ -144,34 +144,34 @@ class Verifier:
         clock: aware UTC now.
     """
 
-    def __init__(self, key: bytes, keys: KeyRing, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, key: bytes, keys: JwksCache, *, clock: Callable[[], datetime]) -> None:
         _check_key(key)
         self._key = key
         self._keys = keys
         self._clock = clock
 
-    async def judge(self, delivery: Delivery) -> Callback | Reason:
+    async def verify(self, delivery: CallbackRequest) -> Callback | Reason:
         """The callback, or why it is none. All checks are made whatever the first ones say.
 
         Keys are fetched only for what came to an address of ours, in time: forgeries by others cost no call.
         """
         now = self._clock()
-        shapely = delivery.shapely and len(delivery.body) <= LARGEST_BODY_BYTES
+        well_formed = delivery.well_formed and len(delivery.body) <= LARGEST_BODY_BYTES
         known = hmac.compare_digest(
-            proof_of(self._key, delivery.job_id, delivery.attempt).encode(),
+            url_signature(self._key, delivery.job_id, delivery.attempt).encode(),
             delivery.proof.encode("utf-8", "surrogateescape"),
         )
         stamp = int(delivery.timestamp) if _TIMESTAMP.fullmatch(delivery.timestamp) else 0
         timely = abs(now.timestamp() - stamp) <= TOLERANCE_S
         message = _signed_message(delivery)
         signature = bytes.fromhex(delivery.signature if _SIGNATURE.fullmatch(delivery.signature) else "00" * 64)
-        expected = shapely and known and timely
+        expected = well_formed and known and timely
         keys = await self._keys.known() if expected else self._keys.cached
         signed = _signed_by_one(keys, signature, message)
         if expected and not signed:
             signed = _signed_by_one(await self._keys.newer(keys), signature, message)
         checks: tuple[tuple[bool, Reason], ...] = (
-            (shapely, "shape"),
+            (well_formed, "shape"),
             (known, "address"),
             (timely, "time"),
             (signed, "signature"),
@@ -180,7 +180,7 @@ class Verifier:
         return failed or _read(delivery, now)
 
 
-def _signed_message(delivery: Delivery) -> bytes:
+def _signed_message(delivery: CallbackRequest) -> bytes:
     digest = hashlib.sha256(delivery.body).hexdigest()
     text = "\n".join((delivery.request_id, delivery.user_id, delivery.timestamp, digest))
     return text.encode("utf-8", "surrogateescape")
@@ -199,7 +199,7 @@ def _fits(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
     return True
 
 
-def _read(delivery: Delivery, now: datetime) -> Callback:
+def _read(delivery: CallbackRequest, now: datetime) -> Callback:
     """What fal signed. A body that can't be read still tells that the request has ended."""
     try:
         content = orjson.loads(delivery.body)
@@ -231,13 +231,13 @@ class Replays:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def earlier(self, delivery: Delivery) -> asyncio.Future[bool] | None:
+    def earlier(self, delivery: CallbackRequest) -> asyncio.Future[bool] | None:
         """The outcome, perhaps still to come, of the same delivery before."""
         self._forget_old()
         known = self._seen.get(_fingerprint(delivery))
         return known[1] if known is not None else None
 
-    def remember(self, delivery: Delivery, outcome: asyncio.Future[bool]) -> None:
+    def remember(self, delivery: CallbackRequest, outcome: asyncio.Future[bool]) -> None:
         """This delivery is being handled; a failure is forgotten again, so that it may be repeated."""
         fingerprint = _fingerprint(delivery)
         self._seen[fingerprint] = (self._clock().timestamp(), outcome)
@@ -257,7 +257,7 @@ class Replays:
             self._seen.popitem(last=False)
 
 
-def _fingerprint(delivery: Delivery) -> bytes:
+def _fingerprint(delivery: CallbackRequest) -> bytes:
     said = "\n".join((delivery.request_id, delivery.timestamp, delivery.signature.lower()))
     return hashlib.blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
@@ -265,7 +265,7 @@ def _fingerprint(delivery: Delivery) -> bytes:
 # ---------------------------------------------------------------------- the door
 
 
-class Callbacks:
+class CallbackReceiver:
     """The route. `close()` when the web server has stopped.
 
     Args:
@@ -280,15 +280,15 @@ class Callbacks:
         self,
         *,
         key: bytes,
-        heard: Heard,
+        heard: CallbackHandler,
         rest_url: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        keys: KeyRing | None = None,
+        keys: JwksCache | None = None,
         body_within_s: float = BODY_WITHIN_S,
         handled_within_s: float = HANDLED_WITHIN_S,
     ) -> None:
-        self._heard = heard
-        self._keys = keys or KeyRing(rest_url)
+        self._handler = heard
+        self._keys = keys or JwksCache(rest_url)
         self.verifier = Verifier(key, self._keys, clock=clock)
         self._replays = Replays(clock=clock)
         self._body_within_s = body_within_s
@@ -322,13 +322,13 @@ class Callbacks:
             return _refusal()
         return _answer(500 if outcome == "unhandled" else 200)
 
-    async def take(self, delivery: Delivery, *, readable: bool = True) -> metrics.CallbackOutcome:
+    async def take(self, delivery: CallbackRequest, *, readable: bool = True) -> metrics.CallbackOutcome:
         """Judge one delivery and hand it on if it is a genuine one that was not heard before.
 
         Args:
             readable: whether its body arrived whole; else it is refused after the same checks.
         """
-        verdict = await self.verifier.judge(delivery)
+        verdict = await self.verifier.verify(delivery)
         if not readable:
             verdict = "body"
         outcome: metrics.CallbackOutcome = "refused"
@@ -339,7 +339,7 @@ class Callbacks:
         metrics.CALLBACKS[outcome].inc()
         return outcome
 
-    async def _hand_on(self, delivery: Delivery, callback: Callback) -> metrics.CallbackOutcome:
+    async def _hand_on(self, delivery: CallbackRequest, callback: Callback) -> metrics.CallbackOutcome:
         earlier = self._replays.earlier(delivery)
         handling = earlier
         if handling is None:
@@ -377,7 +377,7 @@ class Callbacks:
         about = {"job": callback.job_id, "attempt": callback.attempt, "request": callback.request_id}
         try:
             async with asyncio.timeout(self._handled_within_s):
-                await self._heard(callback)
+                await self._handler(callback)
         except TimeoutError:
             log.warning("a callback was not handled in time", extra=about)
         except Exception:  # whatever it was, fal shall call again
@@ -394,13 +394,13 @@ class Callbacks:
             log.warning("callbacks were refused", extra={"so_far": dict(self.refusals)})
 
 
-def _delivery(request: web.Request, body: bytes) -> Delivery:
+def _delivery(request: web.Request, body: bytes) -> CallbackRequest:
     """The parts of the request; what is missing or there twice becomes empty, which no shape allows."""
     parts = request.match_info["path"].split("/")
     job_id, attempt, proof = parts if len(parts) == 3 else ("", "", "")
     given = (request.headers.getall(f"X-Fal-Webhook-{name}", ()) for name in _HEADERS)
     request_id, user_id, timestamp, signature = (values[0] if len(values) == 1 else "" for values in given)
-    return Delivery(job_id, attempt, proof, request_id, user_id, timestamp, signature, body)
+    return CallbackRequest(job_id, attempt, proof, request_id, user_id, timestamp, signature, body)
 
 
 def _answer(status: int) -> web.Response:

@@ -33,7 +33,7 @@ MOST_KEYS = 8
 _ENCODED = re.compile(r"[A-Za-z0-9_-]{43}=?")
 
 
-class KeyRing:
+class JwksCache:
     """The keys at `{rest_url}/.well-known/jwks.json`.
 
     Args:

@@ -1,6 +1,6 @@
 """Buttons and menus that outlive restarts: a custom_id holds a verb and a subject, nothing else is kept.
 
-`button(…)` and `menu(…)` make what a card shows. `Press` and `Pick` are what discord.py finds again by
+`button(…)` and `menu(…)` make what a card shows. `DynamicButton` and `DynamicSelect` are what discord.py finds again by
 template when somebody uses one, in whatever process; they hand the press to the cog named `presses`
 and every exception to `cogs.errors`, because discord.py would only log it.
 """
@@ -44,7 +44,7 @@ class Verb(StrEnum):
     USAGE = "usage"
     ERASE_ASK = "eraseask"
     ERASE = "erase"
-    ERASE_NOT = "erasenot"
+    ERASE_DISMISS = "erasenot"
 
 
 class MenuVerb(StrEnum):
@@ -55,7 +55,7 @@ class MenuVerb(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pressed:
+class ComponentPress:
     """One press, parsed."""
 
     verb: Verb | MenuVerb
@@ -64,10 +64,10 @@ class Pressed:
     values: tuple[str, ...] = ()
 
 
-class Presses(Protocol):
+class ComponentHandler(Protocol):
     """What the cog named `presses` offers."""
 
-    async def pressed(self, interaction: discord.Interaction[EaselBot], press: Pressed) -> None:
+    async def on_component(self, interaction: discord.Interaction[EaselBot], press: ComponentPress) -> None:
         """Do it and answer."""
 
 
@@ -91,7 +91,7 @@ _LOOKS: dict[Verb, _Look] = {
     Verb.USAGE: _Look("What I have left"),
     Verb.ERASE_ASK: _Look("Delete my data", discord.ButtonStyle.danger),
     Verb.ERASE: _Look("Yes, delete everything", discord.ButtonStyle.danger),
-    Verb.ERASE_NOT: _Look("Keep it"),
+    Verb.ERASE_DISMISS: _Look("Keep it"),
 }
 
 
@@ -128,51 +128,51 @@ def menu(
 class _Routed:
     """Sends a press to the cog and an exception to the one place for errors."""
 
-    press: Pressed
+    component_press: ComponentPress
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         try:
-            await presses_of(interaction).pressed(interaction, self.press)
+            await component_handler_of(interaction).on_component(interaction, self.component_press)
         except Exception as error:  # the last line of defence of this task
             await errors.answer(interaction, error)
 
 
-def presses_of(interaction: discord.Interaction[Any]) -> Presses:
+def component_handler_of(interaction: discord.Interaction[Any]) -> ComponentHandler:
     """The cog that handles presses."""
     cog = interaction.client.get_cog("presses")
     if cog is None:
         raise RuntimeError("the cog 'presses' is not loaded")
-    return cast("Presses", cog)
+    return cast("ComponentHandler", cog)
 
 
-class Press(
+class DynamicButton(
     _Routed,
     discord.ui.DynamicItem[discord.ui.Button[Any]],
     template=rf"easel:(?P<verb>{'|'.join(Verb)}):{_SUBJECT}",
 ):
     """Any of our buttons, found again."""
 
-    def __init__(self, item: discord.ui.Button[Any], press: Pressed) -> None:
+    def __init__(self, item: discord.ui.Button[Any], press: ComponentPress) -> None:
         super().__init__(item)
-        self.press = press
+        self.component_press = press
 
     @classmethod
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        return cls(cast("discord.ui.Button[Any]", item), Pressed(Verb(match["verb"]), match["subject"]))
+        return cls(cast("discord.ui.Button[Any]", item), ComponentPress(Verb(match["verb"]), match["subject"]))
 
 
-class Pick(
+class DynamicSelect(
     _Routed,
     discord.ui.DynamicItem[discord.ui.Select[Any]],
     template=rf"easel-menu:(?P<verb>{'|'.join(MenuVerb)}):{_SUBJECT}",
 ):
     """Any of our menus, found again."""
 
-    def __init__(self, item: discord.ui.Select[Any], press: Pressed) -> None:
+    def __init__(self, item: discord.ui.Select[Any], press: ComponentPress) -> None:
         super().__init__(item)
-        self.press = press
+        self.component_press = press
 
     @classmethod
     async def from_custom_id(
@@ -180,9 +180,9 @@ class Pick(
     ) -> Self:
         used = cast("dict[str, Any]", interaction.data or {})
         chosen = tuple(str(value) for value in used.get("values", ()))
-        press = Pressed(MenuVerb(match["verb"]), match["subject"], chosen)
+        press = ComponentPress(MenuVerb(match["verb"]), match["subject"], chosen)
         return cls(cast("discord.ui.Select[Any]", item), press)
 
 
 #: Registered once with `bot.add_dynamic_items(*ALL)`.
-ALL: tuple[type[discord.ui.DynamicItem[Any]], ...] = (Press, Pick)
+ALL: tuple[type[discord.ui.DynamicItem[Any]], ...] = (DynamicButton, DynamicSelect)

@@ -15,16 +15,16 @@ from typing import Any, assert_never
 
 import discord
 
-from bot.catalogue.model import FRIENDLY, Json, Kind, Model, Option, Order, Output, Price
+from bot.catalogue.model import COMMON_ALIASES, GenerationRequest, Json, Model, Option, OptionKind, Output, Price
 from bot.domain.events import (
-    AnswerMissing,
-    FalAway,
-    Fetching,
-    Painting,
+    ConfirmingSubmit,
+    Delivering,
+    InProgress,
     Progress,
+    ProviderQueued,
+    ProviderUnavailable,
+    Queued,
     Restarting,
-    WaitingAtFal,
-    WaitingHere,
 )
 from bot.domain.job import Failure, Job
 from cogs.ui import text
@@ -104,10 +104,10 @@ def _walk(components: Iterable[object]) -> Iterator[object]:
         yield from _walk(getattr(component, "children", ()))
 
 
-def alt_text(order: Order, index: int) -> str:
+def alt_text(request: GenerationRequest, index: int) -> str:
     """What a screen reader says for picture `index` (0-based)."""
-    which = f"Picture {index + 1} of {order.images}, painted" if order.images > 1 else "A picture painted"
-    prompt = text.plain(order.prompt, 900) or "an unreadable prompt"
+    which = f"Picture {index + 1} of {request.images}, painted" if request.images > 1 else "A picture painted"
+    prompt = text.plain(request.prompt, 900) or "an unreadable prompt"
     return f"{which} from the prompt: {prompt}"[:ALT_LIMIT]
 
 
@@ -120,12 +120,15 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
     Args:
         resumed: a restart took so long that people will have noticed.
     """
-    cancelling = job.cancel_requested or isinstance(progress, Fetching)
+    cancelling = job.cancel_requested or isinstance(progress, Delivering)
     status = "Cancelling…" if job.cancel_requested else progress_text(progress)
     notes = [_small("I was restarted; your picture is safe and goes on.")] if resumed else []
-    waits = isinstance(progress, WaitingHere | WaitingAtFal | FalAway | AnswerMissing | Restarting) and not cancelling
+    waits = (
+        isinstance(progress, Queued | ProviderQueued | ProviderUnavailable | ConfirmingSubmit | Restarting)
+        and not cancelling
+    )
     return Card(
-        _words(text.safe(job.order.prompt, limit=300, max_lines=3)),
+        _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
         _words(status),
         _words("\n".join([_small(_name(job, model), *_seed(job), *_size(job)), *notes])),
         row(button(Verb.CANCEL, job.id, disabled=cancelling), *([button(Verb.WHY, job.id)] if waits else [])),
@@ -136,22 +139,22 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
 def progress_text(progress: Progress) -> str:
     """Where the job stands, in one or two short lines."""
     match progress:
-        case WaitingHere():
+        case Queued():
             return _waiting_text(progress)
-        case WaitingAtFal(ahead=None):
+        case ProviderQueued(ahead=None):
             return "Handed to fal.ai, waiting for it to start."
-        case WaitingAtFal(ahead=0):
+        case ProviderQueued(ahead=0):
             return "Next in line at fal.ai."
-        case WaitingAtFal():
+        case ProviderQueued():
             ahead = progress.ahead or 0
             return f"Waiting at fal.ai: {text.count(ahead, 'request')} before yours."
-        case Painting():
+        case InProgress():
             return _painting_text(progress)
-        case Fetching():
+        case Delivering():
             return "Painted. Bringing it here…"
-        case FalAway():
+        case ProviderUnavailable():
             return "fal.ai does not answer just now. I keep asking; nothing is lost."
-        case AnswerMissing():
+        case ConfirmingSubmit():
             when = text.when(progress.until)
             return f"fal.ai's answer got lost on the way. I look for it there, and send it again {when} at the latest."
         case Restarting():
@@ -160,7 +163,7 @@ def progress_text(progress: Progress) -> str:
             assert_never(progress)
 
 
-def _waiting_text(progress: WaitingHere) -> str:
+def _waiting_text(progress: Queued) -> str:
     match progress.capped_by:
         case "user":
             return "Waiting until one of yours is painted."
@@ -172,7 +175,7 @@ def _waiting_text(progress: WaitingHere) -> str:
             return "Next in line."
 
 
-def _painting_text(progress: Painting) -> str:
+def _painting_text(progress: InProgress) -> str:
     knows = progress.left_s is not None and progress.fraction != 0
     left = f" · {text.time_left(progress.left_s)}" if knows and progress.left_s is not None else ""
     if progress.fraction is None:
@@ -190,7 +193,7 @@ def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, wit
     if any(shown.spoiler for shown in pictures):
         notes.append(_small("Flagged by the safety checker: behind a spoiler, and often painted black by fal.ai."))
     return Card(
-        _words(text.safe(job.order.prompt)),
+        _words(text.safe(job.request.prompt)),
         _gallery(pictures),
         _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
         row(
@@ -222,7 +225,7 @@ def failure_card(job: Job, model: Model | None, failure: Failure) -> Card:
         sentence = f"{sentence} (code {failure.incident})"
     again = [button(Verb.AGAIN, job.id)] if failure.worth_retrying else []
     return Card(
-        _words(text.safe(job.order.prompt, limit=300, max_lines=3)),
+        _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
         _words(text.shorten(sentence, 900)),
         _words(_small(_name(job, model), *_seed(job))),
         row(*again, button(Verb.EDIT, job.id), button(Verb.DETAILS, job.id), button(Verb.DELETE, job.id)),
@@ -233,7 +236,7 @@ def failure_card(job: Job, model: Model | None, failure: Failure) -> Card:
 def cancelled_card(job: Job, model: Model | None, sentence: str) -> Card:
     """A job somebody stopped; `sentence` says whether anything was charged."""
     return Card(
-        _words(text.safe(job.order.prompt, limit=300, max_lines=3)),
+        _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
         _words(text.shorten(sentence, 900)),
         _words(_small(_name(job, model))),
         row(button(Verb.AGAIN, job.id), button(Verb.EDIT, job.id), button(Verb.DELETE, job.id)),
@@ -252,7 +255,7 @@ def unknown_model(endpoint: str) -> Model:
         endpoint=endpoint,
         key="unknown",
         title=endpoint,
-        good_at="",
+        summary="",
         typical_s=10,
         options=(),
         output=Output("image"),
@@ -288,8 +291,8 @@ def cost_usd(job: Job, model: Model | None) -> Decimal | None:
     units = job.result.billable_units if job.result is not None else None
     price = model.price if model is not None else None
     if units is None or price is None or price.usd is None or price.by_option is not None:
-        return job.order.cost_usd
-    extras = (usd for option, usd in price.surcharges.items() if job.order.options.get(option) is True)
+        return job.request.cost_usd
+    extras = (usd for option, usd in price.surcharges.items() if job.request.options.get(option) is True)
     return round(sum(extras, units * price.usd), 4)
 
 
@@ -297,7 +300,7 @@ def seed_of(job: Job) -> int | None:
     """The seed fal reports, else the one we sent."""
     if job.result is not None and job.result.seed is not None:
         return job.result.seed
-    return job.order.seed
+    return job.request.seed
 
 
 # ---------------------------------------------------------------------- details
@@ -332,7 +335,7 @@ def details(job: Job, model: Model | None) -> Details:
 
 
 def _details_head(job: Job, model: Model | None) -> str:
-    link = f"[{_name(job, model)}](<https://fal.ai/models/{job.order.endpoint}>)"
+    link = f"[{_name(job, model)}](<https://fal.ai/models/{job.request.endpoint}>)"
     cost = cost_usd(job, model)
     took_s = painting_s(job)
     lines = [
@@ -354,22 +357,22 @@ def _tokens_text(job: Job) -> str:
 
 
 def _has_pictures(job: Job, model: Model | None) -> bool:
-    return model is not None and any(_is_attached(model.option(name)) for name in job.order.given)
+    return model is not None and any(_is_attached(model.option(name)) for name in job.request.given)
 
 
 def parameter_listing(job: Job) -> str:
     """`name: value` lines; values nobody chose are marked."""
     seed = seed_of(job)
-    lines = [f"prompt: {job.order.prompt}", f"model: {job.order.endpoint}"]
-    for name, value in job.order.options.items():
+    lines = [f"prompt: {job.request.prompt}", f"model: {job.request.endpoint}"]
+    for name, value in job.request.options.items():
         if name == "prompt" or value is None:
             continue
         shown = seed if name == "seed" and seed is not None else _without_links(value)
         if shown in ("", []):
             continue
-        default = "" if name in job.order.given or name == "seed" else "  (default)"
+        default = "" if name in job.request.given or name == "seed" else "  (default)"
         lines.append(f"{name}: {plain_value(shown)}{default}")
-    if "seed" not in job.order.options and seed is not None:
+    if "seed" not in job.request.options and seed is not None:
         lines.append(f"seed: {seed}")
     return "\n".join(lines)
 
@@ -406,11 +409,11 @@ def plain_value(value: Json) -> str:
 
 def command_line(job: Job, model: Model | None) -> str:
     """`/imagine prompt:… model:… …`, which Discord turns into the command when it is pasted."""
-    key = model.key if model is not None else job.order.endpoint
-    words = {"prompt": " ".join(job.order.prompt.split()), "model": key}
+    key = model.key if model is not None else job.request.endpoint
+    words = {"prompt": " ".join(job.request.prompt.split()), "model": key}
     pairs = []
-    for name in job.order.given:
-        value = job.order.options.get(name)
+    for name in job.request.given:
+        value = job.request.options.get(name)
         option = model.option(name) if model is not None else None
         if name in ("prompt", "seed") or value is None or _is_attached(option):
             continue
@@ -420,7 +423,7 @@ def command_line(job: Job, model: Model | None) -> str:
         else:
             pairs.append(f"{name}={_pair_value(value)}")
     seed = seed_of(job)
-    if seed is not None and "seed" in job.order.options:
+    if seed is not None and "seed" in job.request.options:
         words["seed"] = str(seed)
     if pairs:
         words["options"] = " ".join(pairs)
@@ -428,12 +431,12 @@ def command_line(job: Job, model: Model | None) -> str:
 
 
 #: What /imagine has a field for.
-_FIELDS = frozenset(FRIENDLY)
+_FIELDS = frozenset(COMMON_ALIASES)
 
 
 def _is_attached(option: Option | None) -> bool:
     """Pictures have to be attached anew: links to attachments die."""
-    return option is not None and option.kind in (Kind.PICTURE, Kind.PICTURES)
+    return option is not None and option.kind in (OptionKind.PICTURE, OptionKind.PICTURES)
 
 
 def _pair_value(value: Json) -> str:
@@ -468,7 +471,7 @@ def _small(*parts: str) -> str:
 
 
 def _name(job: Job, model: Model | None) -> str:
-    return text.escape(model.title if model is not None else job.order.endpoint)
+    return text.escape(model.title if model is not None else job.request.endpoint)
 
 
 def _seed(job: Job) -> list[str]:
@@ -480,6 +483,6 @@ def _size(job: Job) -> list[str]:
     first = job.result.pictures[0] if job.result is not None and job.result.pictures else None
     if first is not None and first.width and first.height:
         return [f"{first.width}×{first.height}"]
-    if job.order.size is not None:
-        return [f"{job.order.size[0]}×{job.order.size[1]}"]
+    if job.request.size is not None:
+        return [f"{job.request.size[0]}×{job.request.size[1]}"]
     return []

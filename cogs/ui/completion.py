@@ -24,11 +24,11 @@ def choices(pairs: Iterable[tuple[str, str]]) -> list[Choice[str]]:
 
 def model_choices(models: Sequence[Model]) -> list[Choice[str]]:
     """Models by title, with what each is good at."""
-    return choices((f"{model.title} · {model.good_at}", model.key) for model in models)
+    return choices((f"{model.title} · {model.summary}", model.key) for model in models)
 
 
 def job_choices(jobs: Sequence[Job], typed: str) -> list[Choice[str]]:
     """A person's own jobs by prompt, newest first."""
     wanted = typed.casefold()
-    labelled = ((f"{text.plain(job.order.prompt, 80)} ({job.state.value})", job.id) for job in jobs)
+    labelled = ((f"{text.plain(job.request.prompt, 80)} ({job.state.value})", job.id) for job in jobs)
     return choices((label, job_id) for label, job_id in labelled if wanted in label.casefold() or wanted in job_id)

@@ -15,7 +15,7 @@ from typing import Any
 
 import discord
 
-from bot.catalogue.model import Kind, Model
+from bot.catalogue.model import Model, OptionKind
 from bot.domain.job import Job
 from cogs.ui import text
 
@@ -61,7 +61,7 @@ class Form(discord.ui.Modal):
 def _example(model: Model) -> str:
     """Two pairs that this model takes."""
     pairs = ["seed=7"] if model.option("seed") is not None else []
-    pairs += [f"{option.label}={option.choices[-1]}" for option in model.offered if option.kind is Kind.CHOICE]
+    pairs += [f"{option.label}={option.choices[-1]}" for option in model.offered if option.kind is OptionKind.CHOICE]
     return " ".join(pairs[:2])
 
 
@@ -87,9 +87,9 @@ def compose(model: Model) -> Form:
 
 def edit(job: Job, model: Model) -> Form:
     """The job's prompt, to be changed and painted anew."""
-    fields = [_prompt(job.order.prompt)]
+    fields = [_prompt(job.request.prompt)]
     if model.option("negative_prompt") is not None:
-        negative = job.order.options.get("negative_prompt")
+        negative = job.request.options.get("negative_prompt")
         fields.append(_negative(negative if isinstance(negative, str) else ""))
     return Form("Edit the prompt", Purpose.EDIT, job.id, *fields)
 

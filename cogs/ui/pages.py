@@ -45,7 +45,7 @@ def model_page(models: Sequence[Model], model: Model, default: Model) -> Card:
     """One model: what it is good at, how fast, what it costs, and every option."""
     head = [
         f"### {_title(model)}",
-        text.escape(model.good_at),
+        text.escape(model.summary),
         f"About {text.duration(model.typical_s).replace('.0 s', ' s')} a picture · {price_text(model)}",
     ]
     if model.retired is not None:
@@ -103,7 +103,7 @@ def _model_entry(model: Model, shown: Model | None) -> discord.SelectOption:
     return discord.SelectOption(
         label=text.plain(model.title, 100),
         value=model.key,
-        description=text.plain(model.good_at, 100) or None,
+        description=text.plain(model.summary, 100) or None,
         default=shown is not None and shown.endpoint == model.endpoint,
     )
 
@@ -168,9 +168,11 @@ def cancel_page(jobs: Sequence[Job], titles: Mapping[str, str]) -> Card:
 def _cancel_menu(jobs: Sequence[Job], titles: Mapping[str, str]) -> discord.ui.ActionRow[Any]:
     entries = [
         discord.SelectOption(
-            label=text.plain(job.order.prompt, 100) or job.id,
+            label=text.plain(job.request.prompt, 100) or job.id,
             value=job.id,
-            description=text.plain(f"{titles.get(job.order.endpoint, job.order.endpoint)}, {_stage(job.state)}", 100),
+            description=text.plain(
+                f"{titles.get(job.request.endpoint, job.request.endpoint)}, {_stage(job.state)}", 100
+            ),
         )
         for job in jobs[:MENU_LIMIT]
     ]
@@ -182,8 +184,8 @@ def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str]) -> 
     stage = _stage(job.state)
     if job.state is JobState.QUEUED and before is not None:
         stage = "next in line" if before == 0 else f"{text.count(before, 'request')} before it"
-    title = text.escape(titles.get(job.order.endpoint, job.order.endpoint))
-    return f"{text.safe(job.order.prompt, limit=70, max_lines=1)}\n-# {title} · {stage} · {text.when(job.created_at)}"
+    title = text.escape(titles.get(job.request.endpoint, job.request.endpoint))
+    return f"{text.safe(job.request.prompt, limit=70, max_lines=1)}\n-# {title} · {stage} · {text.when(job.created_at)}"
 
 
 def _stage(state: JobState) -> str:
@@ -312,7 +314,7 @@ def erase_question() -> Card:
             "Delete everything stored about you here? What is being painted is cancelled. "
             "Under your old pictures only Delete will still work. This can't be undone."
         ),
-        row(button(Verb.ERASE), button(Verb.ERASE_NOT)),
+        row(button(Verb.ERASE), button(Verb.ERASE_DISMISS)),
         colour=RED,
     )
 

@@ -7,10 +7,10 @@ from typing import assert_never
 
 import discord
 
-from bot.domain.events import Painting, WaitingAtFal
+from bot.domain.events import InProgress, ProviderQueued
 from bot.domain.job import JobState
-from bot.jobs.queue_status import Why, at_fal_s, queued_s
-from bot.store import Place
+from bot.jobs.queue_status import WaitReason, at_fal_s, queued_s
+from bot.store import QueueStatus
 from cogs.ui import text
 from cogs.ui.cards import BLUE, Card
 
@@ -25,7 +25,7 @@ _ANSWER_LOST = (
 )
 
 
-def waiting_page(why: Why, *, own: bool, weight: float = 1.0) -> Card:
+def waiting_page(why: WaitReason, *, own: bool, weight: float = 1.0) -> Card:
     """Where a request stands, what it waits for, and for how long.
 
     Args:
@@ -33,21 +33,21 @@ def waiting_page(why: Why, *, own: bool, weight: float = 1.0) -> Card:
         weight: their share of the queue compared with others.
     """
     lines = [line for line in (*_reasons(why, own=own), _restart(why)) if line]
-    small = _turns(why, own=own, weight=weight) if why.place is not None else []
+    small = _turns(why, own=own, weight=weight) if why.queue_status is not None else []
     parts = ["### Why am I waiting?" if own else "### Why is it waiting?", "\n".join(lines)]
     if small:
         parts.append("\n".join(f"-# {line}" for line in small))
     return Card(*(discord.ui.TextDisplay(part) for part in parts), colour=BLUE)
 
 
-def _reasons(why: Why, *, own: bool) -> Iterator[str]:
+def _reasons(why: WaitReason, *, own: bool) -> Iterator[str]:
     match why.job.state:
         case JobState.HELD:
             yield "Somebody has to look at it before it is painted. Nothing is spent until then."
-        case JobState.QUEUED if why.place is not None:
-            yield from _queued(why, why.place, own=own)
+        case JobState.QUEUED if why.queue_status is not None:
+            yield from _queued(why, why.queue_status, own=own)
         case JobState.QUEUED | JobState.SUBMITTING:
-            yield _ANSWER_LOST if why.answer_lost else _FAL_AWAY if why.fal_away else _HANDING
+            yield _ANSWER_LOST if why.submit_unconfirmed else _FAL_AWAY if why.provider_unavailable else _HANDING
         case JobState.RUNNING:
             yield from _at_fal(why)
         case JobState.FINISHED:
@@ -60,9 +60,9 @@ def _reasons(why: Why, *, own: bool) -> Iterator[str]:
             assert_never(why.job.state)
 
 
-def _queued(why: Why, place: Place, *, own: bool) -> Iterator[str]:
+def _queued(why: WaitReason, place: QueueStatus, *, own: bool) -> Iterator[str]:
     yield _place(place, own=own)
-    if why.fal_away:
+    if why.provider_unavailable:
         yield _FAL_AWAY
         return
     caps = why.caps
@@ -77,19 +77,19 @@ def _queued(why: Why, place: Place, *, own: bool) -> Iterator[str]:
             yield f"{places} at fal.ai {'is' if caps.all == 1 else 'are'} taken. {_NEXT}"
         case None:
             yield "There is room for it: it starts in a moment."
-    starts_s = queued_s(place, caps, why.at_fal)
+    starts_s = queued_s(place, caps, why.load)
     if starts_s is not None:
         yield f"It should start in about **{text.rough(starts_s)}**, going by how long pictures take."
 
 
-def _place(place: Place, *, own: bool) -> str:
+def _place(place: QueueStatus, *, own: bool) -> str:
     waiting = f"{text.count(place.waiting, 'request')} {'waits' if place.waiting == 1 else 'wait'} in all."
     if place.ahead == 0:
         return f"**Next in line.** {waiting}"
     return f"**{text.count(place.ahead, 'request')} before it**{_of_them(place, own=own)}. {waiting}"
 
 
-def _of_them(place: Place, *, own: bool) -> str:
+def _of_them(place: QueueStatus, *, own: bool) -> str:
     """How many of those before it are the same person's."""
     theirs = min(place.own_ahead, place.ahead)  # of a long queue the place is an estimate
     whose = "yours" if own else "by the same person"
@@ -104,32 +104,34 @@ def _are(number: int, whose: str) -> str:
     return f"{text.count(number, 'request')} {whose} {'is' if number == 1 else 'are'}"
 
 
-def _at_fal(why: Why) -> Iterator[str]:
-    if why.fal_away:
+def _at_fal(why: WaitReason) -> Iterator[str]:
+    if why.provider_unavailable:
         yield _FAL_AWAY
         return
     match why.progress:
-        case Painting(left_s=left_s):
+        case InProgress(left_s=left_s):
             left = f", {text.time_left(left_s)}" if left_s is not None else ""
             yield f"It does not wait any more: it is being painted{left}."
-        case WaitingAtFal(ahead=int(ahead)):
+        case ProviderQueued(ahead=int(ahead)):
             before = f"with {text.count(ahead, 'request')} before it" if ahead else "and is next in line there"
             yield f"It has left my queue: fal.ai has it, {before}."
             yield "fal.ai starts only a few at once for one account, and the rest has to wait there."
-            starts_s = at_fal_s(ahead, why.at_fal)
+            starts_s = at_fal_s(ahead, why.load)
             if starts_s is not None:
                 yield f"It should start in about **{text.rough(starts_s)}**, going by how long pictures take."
         case _:
             yield "It has left my queue: fal.ai has it and will start it."
 
 
-def _restart(why: Why) -> str:
+def _restart(why: WaitReason) -> str:
     return (
-        "I was restarted a moment ago and am taking everything up again; nothing is lost." if why.just_started else ""
+        "I was restarted a moment ago and am taking everything up again; nothing is lost."
+        if why.recently_restarted
+        else ""
     )
 
 
-def _turns(why: Why, *, own: bool, weight: float) -> list[str]:
+def _turns(why: WaitReason, *, own: bool, weight: float) -> list[str]:
     lines = [_counts(why, own=own)]
     if why.job.actor.guild_id is None:
         lines.append(_TURNS_OUTSIDE)
@@ -140,8 +142,8 @@ def _turns(why: Why, *, own: bool, weight: float) -> list[str]:
     return lines
 
 
-def _counts(why: Why, *, own: bool) -> str:
-    place, caps = why.place, why.caps
+def _counts(why: WaitReason, *, own: bool) -> str:
+    place, caps = why.queue_status, why.caps
     if place is None:
         return ""
     counts = [f"At fal.ai now: {_of(place.in_flight, caps.all)}"]

@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sandbox.discord.server import DiscordStandIn as DiscordStandIn
+    from sandbox.discord.server import FakeDiscord as FakeDiscord
     from sandbox.discord.server import InteractionRecord as InteractionRecord
     from sandbox.discord.server import Message as Message
     from sandbox.discord.server import NotAnswered as NotAnswered
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Import on first use: the supervisor wants to start the bot before aiohttp is loaded."""
-    if name in {"DiscordStandIn", "InteractionRecord", "Message", "NotAnswered", "NotOffered"}:
+    if name in {"FakeDiscord", "InteractionRecord", "Message", "NotAnswered", "NotOffered"}:
         from sandbox.discord import server
 
         return getattr(server, name)

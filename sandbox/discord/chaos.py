@@ -68,7 +68,7 @@ class _Hold:
 
 
 @dataclass
-class RateLimitStorm:
+class RateLimitChaos:
     """Switched on by putting it into `Faults.forced`.
 
     Attributes:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sandbox.discord.chaos import RateLimitStorm, Scope, limited
+from sandbox.discord.chaos import RateLimitChaos, Scope, limited
 from sandbox.discord.wire import DiscordError
 
 #: Routes that Discord's global limit of the bot does not count.
@@ -71,7 +71,7 @@ class RateLimit:
 
 
 @dataclass
-class Failure:
+class PlannedFailure:
     """One answer to break."""
 
     method: str
@@ -92,10 +92,10 @@ class Faults:
         self.delay_s = 0.0
         self.delay_path: re.Pattern[str] = re.compile("")
         self.limits: list[RateLimit] = []
-        self.failures: list[Failure] = []
+        self.failures: list[PlannedFailure] = []
         self.storm = False  # the page's switch: a fraction of all answers is 429
         self.storm_fraction = 0.4
-        self.forced: RateLimitStorm | None = None
+        self.forced: RateLimitChaos | None = None
         self.default_limit = 1_000_000
         self._random = random.Random(7)
 
@@ -157,7 +157,7 @@ class Faults:
             )
         return limited(scope, retry_after_s, bucket, limit)
 
-    def failure(self, method: str, path: str, *, after: bool) -> Failure | None:
+    def failure(self, method: str, path: str, *, after: bool) -> PlannedFailure | None:
         """The failure planned for this request, if any; it is used up."""
         for one in self.failures:
             if one.after == after and one.method in {method, "*"} and one.path.search(path):

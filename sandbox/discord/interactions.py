@@ -13,23 +13,23 @@ from sandbox.discord import validate, wire
 from sandbox.discord.compose import render_components
 from sandbox.discord.files import Upload
 from sandbox.discord.gateway import Gateway
-from sandbox.discord.messages import Board
-from sandbox.discord.wire import Callback, DiscordError, Flag, Kind, Obj, Permission
+from sandbox.discord.messages import Messages
+from sandbox.discord.wire import Callback, ChannelType, DiscordError, Flag, Obj, Permission
 from sandbox.discord.world import Channel, Message, Person, World
 
 _MAX_OUTSIDE_FOLLOWUPS = 5
 _COMMAND_REPLY, _REPLY, _MENU_REPLY = 20, 19, 23
 _ALLOWED_CALLBACKS = {
-    Kind.COMMAND: {Callback.MESSAGE, Callback.DEFERRED_MESSAGE, Callback.MODAL},
-    Kind.COMPONENT: {
+    ChannelType.COMMAND: {Callback.MESSAGE, Callback.DEFERRED_MESSAGE, Callback.MODAL},
+    ChannelType.COMPONENT: {
         Callback.MESSAGE,
         Callback.DEFERRED_MESSAGE,
         Callback.DEFERRED_UPDATE,
         Callback.UPDATE,
         Callback.MODAL,
     },
-    Kind.AUTOCOMPLETE: {Callback.CHOICES},
-    Kind.MODAL: {Callback.MESSAGE, Callback.DEFERRED_MESSAGE},
+    ChannelType.AUTOCOMPLETE: {Callback.CHOICES},
+    ChannelType.MODAL: {Callback.MESSAGE, Callback.DEFERRED_MESSAGE},
 }
 
 
@@ -122,9 +122,9 @@ class InteractionRecord:
 class Interactions:
     """All interactions of the world."""
 
-    def __init__(self, world: World, board: Board, gateway: Gateway, clock: Callable[[], float]) -> None:
+    def __init__(self, world: World, board: Messages, gateway: Gateway, clock: Callable[[], float]) -> None:
         self.world = world
-        self.board = board
+        self.message_store = board
         self.gateway = gateway
         self.clock = clock
         self.answer_deadline_s = 3.0
@@ -202,7 +202,7 @@ class Interactions:
             "entitlement_sku_ids": [],
             "authorizing_integration_owners": owners,
             "context": channel.context,
-            "attachment_size_limit": self.board.composer.file_limit_bytes,
+            "attachment_size_limit": self.message_store.composer.file_limit_bytes,
         }
         if channel.guild_id is None:
             payload["user"] = person.user()
@@ -240,7 +240,7 @@ class Interactions:
             raise wire.already_acknowledged()
         kind = payload.get("type")
         allowed = set(_ALLOWED_CALLBACKS[record.kind])
-        if record.kind == Kind.MODAL and record.source is not None:
+        if record.kind == ChannelType.MODAL and record.source is not None:
             allowed |= {Callback.DEFERRED_UPDATE, Callback.UPDATE}
         if kind not in allowed:
             problems = validate.Problems()
@@ -252,7 +252,7 @@ class Interactions:
     def _answer(self, record: InteractionRecord, kind: int, data: Obj, uploads: Sequence[Upload]) -> None:
         match kind:
             case Callback.MESSAGE:
-                self.board.composer.check(data, uploads, at=("data",))
+                self.message_store.composer.check(data, uploads, at=("data",))
                 self._acknowledge(record, kind)
                 self._first_message(record, data, uploads, int(data.get("flags") or 0) & Flag.EPHEMERAL)
             case Callback.DEFERRED_MESSAGE:
@@ -264,7 +264,7 @@ class Interactions:
                 record.original = record.source
             case Callback.UPDATE:
                 source = self._source(record)
-                self.board.edit(source, data, uploads, at=("data",))
+                self.message_store.edit(source, data, uploads, at=("data",))
                 self._acknowledge(record, kind)
                 record.original = source
                 record.shown_s = record.first_answer_s
@@ -303,7 +303,7 @@ class Interactions:
         record.ephemeral = bool(flags & Flag.EPHEMERAL)
         message_type = 0
         extra: Obj = {}
-        if record.kind == Kind.COMMAND:
+        if record.kind == ChannelType.COMMAND:
             message_type = _COMMAND_REPLY if record.payload["data"]["type"] == 1 else _MENU_REPLY
         elif record.source is not None:
             message_type = _REPLY
@@ -321,7 +321,7 @@ class Interactions:
         extra: Obj,
     ) -> Message:
         hidden = record.person.id if flags & Flag.EPHEMERAL else None
-        message = self.board.post(
+        message = self.message_store.post(
             record.channel,
             self.world.bot,
             data,
@@ -342,25 +342,25 @@ class Interactions:
             "user": record.person.user(),
             "authorizing_integration_owners": record.payload["authorizing_integration_owners"],
         }
-        if record.kind == Kind.COMMAND:
+        if record.kind == ChannelType.COMMAND:
             metadata["name"] = record.name
         if record.source is not None:
             metadata["interacted_message_id"] = record.source.id
-        if record.kind == Kind.MODAL and record.opener is not None:
+        if record.kind == ChannelType.MODAL and record.opener is not None:
             metadata["triggering_interaction_metadata"] = {
                 "id": record.opener.id,
                 "type": record.opener.kind,
                 "user": record.person.user(),
                 "authorizing_integration_owners": record.opener.payload["authorizing_integration_owners"],
             }
-            if record.opener.kind == Kind.COMMAND:
+            if record.opener.kind == ChannelType.COMMAND:
                 metadata["triggering_interaction_metadata"]["name"] = record.opener.name
         origin: Obj = {
             "webhook_id": self.world.application_id,
             "application_id": self.world.application_id,
             "interaction_metadata": metadata,
         }
-        if record.kind == Kind.COMMAND:
+        if record.kind == ChannelType.COMMAND:
             origin["interaction"] = {
                 "id": record.id,
                 "type": record.kind,
@@ -429,10 +429,10 @@ class Interactions:
         """
         original = record.original
         if original is not None and original.loading and original.id in record.channel.messages:
-            self.board.edit(original, payload, uploads)
+            self.message_store.edit(original, payload, uploads)
             self._changed(record)
             return original
-        self.board.composer.check(payload, uploads)
+        self.message_store.composer.check(payload, uploads)
         if record.outside and record.followups >= _MAX_OUTSIDE_FOLLOWUPS:
             raise DiscordError(400, 40094, "This interaction has reached the maximum number of follow-up messages.")
         record.followups += 1
@@ -448,7 +448,7 @@ class Interactions:
     # ------------------------------------------------------------------ watching
 
     def _push(self, record: InteractionRecord, what: str, shown: Obj) -> None:
-        self.board.push(what, shown, record.person.id, record.channel)
+        self.message_store.push(what, shown, record.person.id, record.channel)
 
     def _message_changed(self, message: Message) -> None:
         record = self._owner(message)
@@ -466,7 +466,7 @@ class Interactions:
         if message.interaction_id is not None:
             return self.by_id.get(message.interaction_id)
         answered = message.data.get("message_reference")
-        target = self.board.messages.get(str(answered["message_id"])) if answered else None
+        target = self.message_store.messages.get(str(answered["message_id"])) if answered else None
         return self.by_id.get(target.interaction_id) if target is not None and target.interaction_id else None
 
     def _changed(self, record: InteractionRecord) -> None:

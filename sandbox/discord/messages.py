@@ -18,7 +18,7 @@ _NONCE_WINDOW_S = 300.0
 _HOUR_S = 3600.0
 
 
-class Board:
+class Messages:
     """All messages of the world."""
 
     def __init__(

@@ -13,12 +13,12 @@ from aiohttp import WSMsgType, web
 from sandbox.discord import validate
 from sandbox.discord.commands import NotOffered
 from sandbox.discord.files import read_json
-from sandbox.discord.wire import PERMISSION_NAMES, DiscordError, Kind, Obj, Permission, dumps
+from sandbox.discord.wire import PERMISSION_NAMES, ChannelType, DiscordError, Obj, Permission, dumps
 from sandbox.discord.world import Channel, Message, Person
 
 if TYPE_CHECKING:
     from sandbox.discord.interactions import InteractionRecord
-    from sandbox.discord.server import DiscordStandIn
+    from sandbox.discord.server import FakeDiscord
 
 _PAGE = Path(__file__).resolve().parent.parent / "page"
 _SHOWN_MESSAGES = 100
@@ -33,10 +33,10 @@ class _Viewer:
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
 
 
-class Page:
+class ChatPage:
     """Routes under /sandbox/api and the page's own files."""
 
-    def __init__(self, standin: DiscordStandIn) -> None:
+    def __init__(self, standin: FakeDiscord) -> None:
         self._standin = standin
         self._viewers: set[_Viewer] = set()
         self._log: list[str] = []
@@ -229,7 +229,7 @@ class Page:
 
     async def _autocomplete(self, person: Person, channel: Channel, given: Obj) -> InteractionRecord:
         command = self._standin.commands.by_id(str(given.get("command_id")))
-        return self._standin.run(person, channel, command, _options(given), kind=Kind.AUTOCOMPLETE)
+        return self._standin.run(person, channel, command, _options(given), kind=ChannelType.AUTOCOMPLETE)
 
     async def _context_menu(self, person: Person, channel: Channel, given: Obj) -> InteractionRecord:
         command = self._standin.commands.by_id(str(given.get("command_id")))
@@ -323,7 +323,7 @@ class Page:
         return web.FileResponse(path, headers=_NO_STORE)
 
 
-def _cast(standin: DiscordStandIn) -> list[Person]:
+def _cast(standin: FakeDiscord) -> list[Person]:
     """The named people; synthetic ones are not for the page."""
     world = standin.world
     return [world.ada, world.mo, world.nia, world.pat]

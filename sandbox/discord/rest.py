@@ -12,21 +12,21 @@ from aiohttp import web
 
 from sandbox.discord import chaos, validate, wire
 from sandbox.discord.commands import Commands
-from sandbox.discord.fault_injection import Failure, Faults
+from sandbox.discord.fault_injection import Faults, PlannedFailure
 from sandbox.discord.files import Upload, read_json, read_multipart
 from sandbox.discord.gateway import Gateway
 from sandbox.discord.interactions import Interactions
-from sandbox.discord.messages import Board
+from sandbox.discord.messages import Messages
 from sandbox.discord.wire import DiscordError, Obj, Permission, dumps, loads
 from sandbox.discord.world import Channel, Message, World
 
 _log = logging.getLogger(__name__)
 
-Handler = Callable[["Call"], Awaitable[object]]
+Handler = Callable[["RestCall"], Awaitable[object]]
 
 
 @dataclass
-class Call:
+class RestCall:
     """One request, taken apart."""
 
     request: web.Request
@@ -42,7 +42,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RejectedCall:
     """A request of the bot that was refused."""
 
     method: str
@@ -94,16 +94,16 @@ class Rest:
         self,
         *,
         world: World,
-        board: Board,
+        board: Messages,
         interactions: Interactions,
         commands: Commands,
         gateway: Gateway,
         faults: Faults,
         clock: Callable[[], float],
-        on_refusal: Callable[[Refusal], None],
+        on_refusal: Callable[[RejectedCall], None],
     ) -> None:
         self.world = world
-        self.board = board
+        self.message_store = board
         self.interactions = interactions
         self.commands = commands
         self.gateway = gateway
@@ -171,7 +171,7 @@ class Rest:
     ) -> web.StreamResponse:
         counters = self.faults.counters
         counters.requests[f"{request.method} {route}"] += 1
-        call = Call(request, {}, [])
+        call = RestCall(request, {}, [])
         headers: dict[str, str] = {}
         try:
             if self.faults.delay_s and self.faults.delay_path.search(request.path):
@@ -195,7 +195,7 @@ class Rest:
             return web.Response(status=204, headers=headers)
         return web.Response(body=dumps(answer), headers=headers | {"Content-Type": "application/json"})
 
-    async def _read(self, call: Call) -> None:
+    async def _read(self, call: RestCall) -> None:
         """Body to payload and uploads."""
         request = call.request
         if not request.can_read_body:
@@ -216,7 +216,7 @@ class Rest:
         else:
             call.payload = read_json(body)
 
-    def _break(self, request: web.Request, failure: Failure | None) -> None:
+    def _break(self, request: web.Request, failure: PlannedFailure | None) -> None:
         if failure is None:
             return
         if failure.drop:
@@ -225,7 +225,7 @@ class Rest:
             raise ConnectionResetError("cut on purpose")
         raise DiscordError(failure.status, failure.code, failure.message or f"{failure.status}: broken on purpose")
 
-    def _error(self, call: Call, error: DiscordError, headers: dict[str, str]) -> web.Response:
+    def _error(self, call: RestCall, error: DiscordError, headers: dict[str, str]) -> web.Response:
         counters = self.faults.counters
         counters.statuses[error.status] += 1
         counters.errors[error.code] += 1
@@ -235,7 +235,7 @@ class Rest:
             self.faults.forced.denies()
         request = call.request
         if error.status not in {429} and error.status < 500:
-            refusal = Refusal(
+            refusal = RejectedCall(
                 request.method,
                 _without_token(request.path),
                 error.status,
@@ -253,37 +253,37 @@ class Rest:
     async def _unknown(self, request: web.Request) -> web.StreamResponse:
         _log.warning("a route the stand-in does not know: %s %s", request.method, _without_token(request.path))
         self.faults.counters.requests[f"{request.method} (unknown)"] += 1
-        return self._error(Call(request, {}, []), DiscordError(404, 0, "404: Not Found"), {})
+        return self._error(RestCall(request, {}, []), DiscordError(404, 0, "404: Not Found"), {})
 
     # ------------------------------------------------------------------ interactions
 
-    async def _callback(self, call: Call) -> object:
+    async def _callback(self, call: RestCall) -> object:
         record = self.interactions.callback(call["interaction"], call["token"], call.payload, call.uploads)
         return self.interactions.callback_response(record) if call.flag("with_response") else None
 
-    async def _followup(self, call: Call) -> object:
+    async def _followup(self, call: RestCall) -> object:
         record = self.interactions.by_token(call["application"], call["token"])
         return self.interactions.followup(record, call.payload, call.uploads).data
 
-    def _hook_message(self, call: Call) -> Message:
+    def _hook_message(self, call: RestCall) -> Message:
         record = self.interactions.by_token(call["application"], call["token"])
         return self.interactions.message_of(record, call["message"])
 
-    async def _hook_get(self, call: Call) -> object:
+    async def _hook_get(self, call: RestCall) -> object:
         return self._fresh(self._hook_message(call))
 
-    async def _hook_edit(self, call: Call) -> object:
+    async def _hook_edit(self, call: RestCall) -> object:
         message = self._hook_message(call)
-        self.board.edit(message, call.payload, call.uploads)
+        self.message_store.edit(message, call.payload, call.uploads)
         return message.data
 
-    async def _hook_delete(self, call: Call) -> object:
-        self.board.delete(self._hook_message(call))
+    async def _hook_delete(self, call: RestCall) -> object:
+        self.message_store.delete(self._hook_message(call))
         return None
 
     # ------------------------------------------------------------------ channels and messages
 
-    def _channel(self, call: Call, *, needs: int = 0) -> Channel:
+    def _channel(self, call: RestCall, *, needs: int = 0) -> Channel:
         """The channel, when the bot may act there.
 
         Raises:
@@ -298,7 +298,7 @@ class Rest:
             raise wire.missing_permissions()
         return channel
 
-    async def _messages(self, call: Call) -> object:
+    async def _messages(self, call: RestCall) -> object:
         channel = self._channel(call, needs=Permission.READ_MESSAGE_HISTORY)
         limit = min(100, max(1, int(call.request.query.get("limit", "50"))))
         seen = [one for one in channel.messages.values() if one.visible_to is None]
@@ -315,14 +315,14 @@ class Rest:
             chosen = [one for one in seen if int(one.id) < before][-limit:]
         return [self._fresh(one) for one in reversed(chosen)]
 
-    async def _message(self, call: Call) -> object:
+    async def _message(self, call: RestCall) -> object:
         channel = self._channel(call, needs=Permission.READ_MESSAGE_HISTORY)
-        return self._fresh(self.board.find(channel, call["message"]))
+        return self._fresh(self.message_store.find(channel, call["message"]))
 
     def _fresh(self, message: Message) -> Obj:
         """The message with links that still work."""
         now_s = self._clock()
-        files = self.board.composer.files
+        files = self.message_store.composer.files
         for file in message.files:
             old = str(file.object["url"])
             new = files.refresh(old, now_s=now_s)
@@ -331,12 +331,12 @@ class Rest:
                 message.data = loads(dumps(message.data).replace(dumps(old), dumps(new)))
         return message.data
 
-    async def _post(self, call: Call) -> object:
+    async def _post(self, call: RestCall) -> object:
         needs = Permission.SEND_MESSAGES | (Permission.ATTACH_FILES if call.uploads else 0)
         channel = self._channel(call, needs=needs)
-        self.board.composer.check(call.payload, call.uploads)
+        self.message_store.composer.check(call.payload, call.uploads)
         extra = self._reply(channel, call.payload.get("message_reference"))
-        return self.board.post_once(channel, call.payload, call.uploads, extra=extra).data
+        return self.message_store.post_once(channel, call.payload, call.uploads, extra=extra).data
 
     def _reply(self, channel: Channel, reference: object) -> Obj:
         if not isinstance(reference, dict):
@@ -353,44 +353,44 @@ class Rest:
             answered["guild_id"] = channel.guild_id
         return {"message_reference": answered, "referenced_message": target.data | {"referenced_message": None}}
 
-    async def _edit(self, call: Call) -> object:
+    async def _edit(self, call: RestCall) -> object:
         channel = self._channel(call)
-        message = self.board.find(channel, call["message"])
+        message = self.message_store.find(channel, call["message"])
         if message.data["author"]["id"] != self.world.bot.id:
             raise DiscordError(403, 50005, "Cannot edit a message authored by another user")
         if call.uploads and not self.world.bot_permissions(channel) & Permission.ATTACH_FILES:
             raise wire.missing_permissions()
-        self.board.edit(message, call.payload, call.uploads)
+        self.message_store.edit(message, call.payload, call.uploads)
         return message.data
 
-    async def _delete(self, call: Call) -> object:
+    async def _delete(self, call: RestCall) -> object:
         channel = self._channel(call)
-        message = self.board.find(channel, call["message"])
+        message = self.message_store.find(channel, call["message"])
         own = message.data["author"]["id"] == self.world.bot.id
         if not own and not self.world.bot_permissions(channel) & Permission.MANAGE_MESSAGES:
             raise wire.missing_permissions()
-        self.board.delete(message)
+        self.message_store.delete(message)
         return None
 
-    async def _typing(self, call: Call) -> object:
+    async def _typing(self, call: RestCall) -> object:
         self._channel(call, needs=Permission.SEND_MESSAGES)
         return None
 
-    async def _get_channel(self, call: Call) -> object:
+    async def _get_channel(self, call: RestCall) -> object:
         return self.world.channel_object(self._channel(call))
 
     # ------------------------------------------------------------------ who and where
 
-    async def _gateway(self, call: Call) -> object:
+    async def _gateway(self, call: RestCall) -> object:
         return {"url": self.gateway.url}
 
-    async def _gateway_bot(self, call: Call) -> object:
+    async def _gateway_bot(self, call: RestCall) -> object:
         return {"url": self.gateway.url, "shards": 1, "session_start_limit": self.gateway.session_start_limit()}
 
-    async def _me(self, call: Call) -> object:
+    async def _me(self, call: RestCall) -> object:
         return self.world.bot.user() | {"email": None, "mfa_enabled": True, "verified": True, "locale": "en-US"}
 
-    async def _my_guilds(self, call: Call) -> object:
+    async def _my_guilds(self, call: RestCall) -> object:
         world = self.world
         return [
             {
@@ -404,49 +404,49 @@ class Rest:
             }
         ]
 
-    async def _user(self, call: Call) -> object:
+    async def _user(self, call: RestCall) -> object:
         person = self.world.people.get(call["user"])
         if person is None:
             raise DiscordError(404, 10013, "Unknown User")
         return person.user()
 
-    async def _open_dm(self, call: Call) -> object:
+    async def _open_dm(self, call: RestCall) -> object:
         person = self.world.people.get(str(call.payload.get("recipient_id")))
         if person is None or person.bot:
             raise DiscordError(400, 50033, "Invalid Recipient(s)")
         return self.world.channel_object(self.world.dm(person.id))
 
-    async def _application(self, call: Call) -> object:
+    async def _application(self, call: RestCall) -> object:
         return self.world.application_object()
 
-    async def _emojis(self, call: Call) -> object:
+    async def _emojis(self, call: RestCall) -> object:
         return {"items": []}
 
-    async def _empty(self, call: Call) -> object:
+    async def _empty(self, call: RestCall) -> object:
         return []
 
-    def _check_guild(self, call: Call) -> None:
+    def _check_guild(self, call: RestCall) -> None:
         if call["guild"] != self.world.guild_id:
             raise DiscordError(404, 10004, "Unknown Guild")
 
-    async def _guild(self, call: Call) -> object:
+    async def _guild(self, call: RestCall) -> object:
         self._check_guild(call)
         return self.world.guild_object()
 
-    async def _channels(self, call: Call) -> object:
+    async def _channels(self, call: RestCall) -> object:
         self._check_guild(call)
         return [self.world.channel_object(one) for one in self.world.channels.values() if one.guild_id == call["guild"]]
 
-    async def _roles(self, call: Call) -> object:
+    async def _roles(self, call: RestCall) -> object:
         self._check_guild(call)
         return [one.object() for one in self.world.roles.values()]
 
-    async def _members(self, call: Call) -> object:
+    async def _members(self, call: RestCall) -> object:
         self._check_guild(call)
         limit = int(call.request.query.get("limit", "1"))
         return [one.member() for one in self.world.people.values() if one.in_guild][:limit]
 
-    async def _member(self, call: Call) -> object:
+    async def _member(self, call: RestCall) -> object:
         self._check_guild(call)
         person = self.world.people.get(call["user"])
         if person is None or not person.in_guild:
@@ -455,7 +455,7 @@ class Rest:
 
     # ------------------------------------------------------------------ commands
 
-    def _scope(self, call: Call) -> str | None:
+    def _scope(self, call: RestCall) -> str | None:
         if call["application"] != self.world.application_id:
             raise DiscordError(403, 20012, "You are not authorized to perform this action on this application")
         guild = call.request.match_info.get("guild")
@@ -463,22 +463,22 @@ class Rest:
             raise wire.missing_access()
         return guild
 
-    async def _list_commands(self, call: Call) -> object:
+    async def _list_commands(self, call: RestCall) -> object:
         return self.commands.listed(self._scope(call))
 
-    async def _put_commands(self, call: Call) -> object:
+    async def _put_commands(self, call: RestCall) -> object:
         return self.commands.overwrite(self._scope(call), call.payload.get("list"))
 
-    async def _create_command(self, call: Call) -> object:
+    async def _create_command(self, call: RestCall) -> object:
         return self.commands.upsert(self._scope(call), call.payload)
 
-    async def _get_command(self, call: Call) -> object:
+    async def _get_command(self, call: RestCall) -> object:
         return self.commands.get(self._scope(call), call["command"])
 
-    async def _edit_command(self, call: Call) -> object:
+    async def _edit_command(self, call: RestCall) -> object:
         return self.commands.edit(self._scope(call), call["command"], call.payload)
 
-    async def _delete_command(self, call: Call) -> object:
+    async def _delete_command(self, call: RestCall) -> object:
         self.commands.delete(self._scope(call), call["command"])
         return None
 

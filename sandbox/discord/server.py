@@ -13,17 +13,17 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from sandbox.discord import validate
-from sandbox.discord.chaos import RateLimitStorm, Scope
+from sandbox.discord.chaos import RateLimitChaos, Scope
 from sandbox.discord.commands import Commands, NotOffered, add_person
 from sandbox.discord.compose import Composer
-from sandbox.discord.fault_injection import Counters, Failure, Faults, RateLimit
+from sandbox.discord.fault_injection import Counters, Faults, PlannedFailure, RateLimit
 from sandbox.discord.files import FileStore
 from sandbox.discord.gateway import Drop, Gateway
 from sandbox.discord.interactions import InteractionRecord, Interactions, NotAnswered
-from sandbox.discord.messages import Board
-from sandbox.discord.page import Page
-from sandbox.discord.rest import Refusal, Rest
-from sandbox.discord.wire import Kind, Obj, sandbox_token
+from sandbox.discord.messages import Messages
+from sandbox.discord.page import ChatPage
+from sandbox.discord.rest import RejectedCall, Rest
+from sandbox.discord.wire import ChannelType, Obj, sandbox_token
 from sandbox.discord.world import Channel, Message, Person, World, walk
 
 
@@ -39,7 +39,7 @@ class TroubleSource(Protocol):
         ...
 
 
-class DiscordStandIn:
+class FakeDiscord:
     """Gateway, REST API, world, page API.
 
     Everything public here is for the same event loop the stand-in runs in.
@@ -56,7 +56,7 @@ class DiscordStandIn:
         self.token = token or sandbox_token()
         self.world = World()
         self.faults = Faults()
-        self.refusals: deque[Refusal] = deque(maxlen=10_000)
+        self.refusals: deque[RejectedCall] = deque(maxlen=10_000)
         self.base_url = ""
         self._ahead_s = 0.0
         self._uploads: dict[str, Obj] = {}
@@ -67,11 +67,11 @@ class DiscordStandIn:
         self._actions: dict[str, tuple[Obj, Callable[[Any], Awaitable[None]]]] = {}
         self.files = FileStore(self.world.snowflakes)
         self.composer = Composer(self.world, self.files)
-        self.page = Page(self)
+        self.page = ChatPage(self)
         self.unseen_files: deque[str] = deque(maxlen=10_000)
         self.composer.on_unseen.append(self._unseen)
         self.gateway = Gateway(self.world, token=self.token, clock=self.now_s, on_presence=self._presence)
-        self.board = Board(self.world, self.composer, self.gateway, self.now_s, self.page.push)
+        self.board = Messages(self.world, self.composer, self.gateway, self.now_s, self.page.push)
         self.interactions = Interactions(self.world, self.board, self.gateway, self.now_s)
         self.interactions.answer_deadline_s = answer_deadline_s
         self.interactions.token_lifetime_s = token_lifetime_s
@@ -233,7 +233,7 @@ class DiscordStandIn:
         *,
         own_app: bool = False,
         unchecked: bool = False,
-        kind: int = Kind.COMMAND,
+        kind: int = ChannelType.COMMAND,
         target_id: str | None = None,
     ) -> InteractionRecord:
         """A command with its options as interactions carry them.
@@ -245,7 +245,7 @@ class DiscordStandIn:
             why = self.commands.why_not(command, person, channel)
             if why is not None:
                 raise NotOffered(why)
-            self.commands.check(command.get("options") or (), options, complete=kind == Kind.COMMAND)
+            self.commands.check(command.get("options") or (), options, complete=kind == ChannelType.COMMAND)
         resolved = self.commands.resolved(options, self._uploads, channel)
         data: Obj = {"id": command["id"], "name": command["name"], "type": command["type"]}
         if options:
@@ -300,7 +300,7 @@ class DiscordStandIn:
         given = dict(options or {})
         given.setdefault(focused, "")
         typed = self.commands.typed(command, path, given, focused=focused)
-        record = self.run(who, self.channel(channel, who), command, typed, kind=Kind.AUTOCOMPLETE)
+        record = self.run(who, self.channel(channel, who), command, typed, kind=ChannelType.AUTOCOMPLETE)
         await record.answered(timeout_s)
         if record.choices is None:
             raise NotAnswered(f"no choices for {focused} of /{name}")
@@ -352,7 +352,7 @@ class DiscordStandIn:
             data["values"] = chosen
             self._resolve_values(data, component, chosen, message.channel)
         return self.interactions.start(
-            Kind.COMPONENT, person, message.channel, data, name=str(component["custom_id"]), source=message
+            ChannelType.COMPONENT, person, message.channel, data, name=str(component["custom_id"]), source=message
         )
 
     def _resolve_values(self, data: Obj, component: Obj, chosen: Sequence[str], channel: Channel) -> None:
@@ -395,7 +395,7 @@ class DiscordStandIn:
         if resolved:
             data["resolved"] = resolved
         return self.interactions.start(
-            Kind.MODAL,
+            ChannelType.MODAL,
             opener.person,
             opener.channel,
             data,
@@ -588,7 +588,7 @@ class DiscordStandIn:
         self.set_rate_limit(5, 5, method="PATCH", path=r"/channels/\d+/messages/")
         self.set_rate_limit(5, 2, path=r"/webhooks/")
 
-    def rate_limit_storm(self, storm: RateLimitStorm) -> RateLimitStorm:
+    def rate_limit_chaos(self, storm: RateLimitChaos) -> RateLimitChaos:
         """Refuse a share of all requests with 429s of every kind, and keep account of what comes early."""
         self.faults.forced = storm
         return storm
@@ -622,9 +622,11 @@ class DiscordStandIn:
             code: Discord's code in the body.
             message: the words in the body.
         """
-        self.faults.failures.append(Failure(method, re.compile(path_regex), status, drop, after, times, code, message))
+        self.faults.failures.append(
+            PlannedFailure(method, re.compile(path_regex), status, drop, after, times, code, message)
+        )
 
-    def fine_weather(self) -> None:
+    def clear_faults(self) -> None:
         """Take every fault back."""
         self.faults.clear()
 
@@ -699,7 +701,7 @@ class DiscordStandIn:
         self.page.commands_changed()
         self._changed()
 
-    def _refused(self, refusal: Refusal) -> None:
+    def _refused(self, refusal: RejectedCall) -> None:
         self.refusals.append(refusal)
         if refusal.faulty:
             self.page.push("refused", refusal.public())
@@ -746,4 +748,4 @@ async def _calm(
         return web.Response(status=500)
 
 
-__all__ = ["DiscordStandIn", "InteractionRecord", "Message", "NotAnswered", "NotOffered", "sandbox_token", "walk"]
+__all__ = ["FakeDiscord", "InteractionRecord", "Message", "NotAnswered", "NotOffered", "sandbox_token", "walk"]

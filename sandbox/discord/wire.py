@@ -113,7 +113,7 @@ PERMISSION_NAMES: dict[int, str] = {
 }
 
 
-class Kind:
+class ChannelType:
     """Interaction types."""
 
     PING = 1

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandbox.fal.fault_injection import Troubles
+from sandbox.fal.fault_injection import InjectedFaults
 from sandbox.fal.jobs import Accepted, Counters, Job, Status
-from sandbox.fal.server import FalStandIn
+from sandbox.fal.server import FakeFal
 from sandbox.fal.webhooks import USER_ID
 
-__all__ = ["USER_ID", "Accepted", "Counters", "FalStandIn", "Job", "Status", "Troubles"]
+__all__ = ["USER_ID", "Accepted", "Counters", "FakeFal", "InjectedFaults", "Job", "Status"]

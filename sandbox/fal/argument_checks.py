@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from bot.catalogue.model import Json, Kind, Model, Option
+from bot.catalogue.model import Json, Model, Option, OptionKind
 from sandbox.fal.jobs import error_detail
 
 Detail = dict[str, Json]
@@ -112,7 +112,7 @@ def _size(option: Option, loc: Loc, value: Json) -> Iterator[Detail]:
 def _side(option: Option, loc: Loc, side: Json) -> Iterator[Detail]:
     bounds = Option(
         name=option.name,
-        kind=Kind.INTEGER,
+        kind=OptionKind.INTEGER,
         description="",
         minimum=option.min_side_px or 1,
         maximum=option.max_side_px or _LARGEST_SIDE_PX,
@@ -153,7 +153,7 @@ def _colour(option: Option, loc: Loc, value: Json) -> Iterator[Detail]:
     if not isinstance(value, dict):
         yield error_detail(loc, "Input should be a valid dictionary or object", "model_type", value)
         return
-    part = Option(name=option.name, kind=Kind.INTEGER, description="", minimum=0, maximum=255)
+    part = Option(name=option.name, kind=OptionKind.INTEGER, description="", minimum=0, maximum=255)
     for name in ("r", "g", "b"):
         yield from _integer(part, (*loc, name), value.get(name, 0))
 
@@ -212,19 +212,19 @@ def _plain(number: float) -> int | float:
     return int(number) if float(number).is_integer() else number
 
 
-_CHECKS: Mapping[Kind, Callable[[Option, Loc, Json], Iterator[Detail]]] = {
-    Kind.TEXT: _text,
-    Kind.INTEGER: _integer,
-    Kind.NUMBER: _number,
-    Kind.BOOLEAN: _boolean,
-    Kind.CHOICE: _choice,
-    Kind.SIZE: _size,
-    Kind.TEXTS: _texts,
-    Kind.PICTURE: _text,
-    Kind.PICTURES: _texts,
-    Kind.COLOURS: _colours,
-    Kind.PALETTE: _palette,
-    Kind.LORAS: _loras,
-    Kind.CONTROLNET: _controlnet,
-    Kind.IP_ADAPTER: _ip_adapter,
+_CHECKS: Mapping[OptionKind, Callable[[Option, Loc, Json], Iterator[Detail]]] = {
+    OptionKind.TEXT: _text,
+    OptionKind.INTEGER: _integer,
+    OptionKind.NUMBER: _number,
+    OptionKind.BOOLEAN: _boolean,
+    OptionKind.CHOICE: _choice,
+    OptionKind.SIZE: _size,
+    OptionKind.TEXTS: _texts,
+    OptionKind.PICTURE: _text,
+    OptionKind.PICTURES: _texts,
+    OptionKind.COLOURS: _colours,
+    OptionKind.PALETTE: _palette,
+    OptionKind.LORAS: _loras,
+    OptionKind.CONTROLNET: _controlnet,
+    OptionKind.IP_ADAPTER: _ip_adapter,
 }

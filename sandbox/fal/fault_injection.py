@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from bot.catalogue.model import Json
 
-Kind = Literal["switch", "number"]
+OptionKind = Literal["switch", "number"]
 
 
 def _next(label: str, about: str) -> Any:
@@ -25,7 +25,7 @@ def _number(default: float, label: str, about: str) -> Any:
 
 
 @dataclass
-class Troubles:
+class InjectedFaults:
     """Everything that can go wrong at fal. Set attributes directly, or by name with `set`.
 
     Whole-number troubles are for the next N requests and count themselves down; -1 lasts.

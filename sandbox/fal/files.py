@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from sandbox.fal.fault_injection import Troubles
+from sandbox.fal.fault_injection import InjectedFaults
 from sandbox.fal.jobs import Counters, Job
 
 _TOKEN_LIFE = timedelta(hours=1)
@@ -41,7 +41,7 @@ class FileUnavailable(Exception):
 class Files:
     """Everything under /files and /storage. Forgets the oldest files beyond `limit_bytes`."""
 
-    troubles: Troubles
+    troubles: InjectedFaults
     counters: Counters
     base_url: Callable[[], str]
     authorised: Callable[[web.Request], bool]

@@ -22,7 +22,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredResponse:
     """What a result GET answers: an HTTP status, a JSON body and extra headers."""
 
     status: int
@@ -30,7 +30,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, status: int, content: Json, **headers: str) -> Answer:
+    def of(cls, status: int, content: Json, **headers: str) -> StoredResponse:
         """Serialise `content` once; `_` in a header's name stands for `-`."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         return cls(status, json.dumps(content, separators=(",", ":")).encode(), names)
@@ -65,7 +65,7 @@ class Job:
     store_io: bool = True
     status: Status = Status.IN_QUEUE
     position: int = 0
-    answer: Answer | None = None
+    answer: StoredResponse | None = None
     error: str | None = None
     error_type: str | None = None
     started_at: datetime | None = None

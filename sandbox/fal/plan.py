@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.catalogue.model import Json, Kind, Model
+from bot.catalogue.model import Json, Model, OptionKind
 from sandbox.fal.argument_checks import PRESETS
 
 Format = Literal["png", "jpeg", "webp", "svg"]
@@ -119,11 +119,11 @@ def picture_urls(model: Model, arguments: Mapping[str, Json]) -> Iterator[tuple[
     """(location, URL) of every picture fal would download before painting."""
     for option in model.options:
         value = arguments.get(option.name)
-        if option.kind is Kind.PICTURE and isinstance(value, str) and value:
+        if option.kind is OptionKind.PICTURE and isinstance(value, str) and value:
             yield (option.name,), value
-        elif option.kind is Kind.PICTURES and isinstance(value, list):
+        elif option.kind is OptionKind.PICTURES and isinstance(value, list):
             yield from (((option.name, index), url) for index, url in enumerate(value) if isinstance(url, str))
-        elif option.kind in (Kind.CONTROLNET, Kind.IP_ADAPTER) and isinstance(value, dict):
+        elif option.kind in (OptionKind.CONTROLNET, OptionKind.IP_ADAPTER) and isinstance(value, dict):
             for name in ("control_image_url", "image_url", "mask_image_url"):
                 url = value.get(name)
                 if isinstance(url, str) and url:

@@ -20,9 +20,9 @@ from PIL import Image
 
 from bot.catalogue.model import Json, Model
 from sandbox.fal import argument_checks, durations, painter, plan
-from sandbox.fal.fault_injection import Troubles
+from sandbox.fal.fault_injection import InjectedFaults
 from sandbox.fal.files import Files, FileUnavailable, StoredFile
-from sandbox.fal.jobs import Answer, Counters, Job, Status, error_detail
+from sandbox.fal.jobs import Counters, Job, Status, StoredResponse, error_detail
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Queue:
     """
 
     files: Files
-    troubles: Troubles
+    troubles: InjectedFaults
     counters: Counters
     ended: Callable[[Job], None]
     concurrency: int = 0
@@ -217,7 +217,7 @@ class Queue:
     def _give_up(self, job: Job) -> None:
         if job.id in self._waiting:
             self._leave_queue(job)
-            answer = Answer.of(
+            answer = StoredResponse.of(
                 504,
                 {"detail": "Request timed out", "error_type": "request_timeout"},
                 X_Fal_Error_Type="request_timeout",
@@ -251,11 +251,11 @@ class Queue:
             raise
         except Exception:
             _log.exception("stand-in failed to paint", extra={"endpoint": job.model.endpoint})
-            answer, error_type = Answer.of(500, {"detail": "Internal Server Error"}), None
+            answer, error_type = StoredResponse.of(500, {"detail": "Internal Server Error"}), None
         error = None if error_type is None else str(json.loads(answer.body)["detail"])
         self._end(job, answer, error, error_type)
 
-    async def _work(self, job: Job) -> tuple[Answer, str | None]:
+    async def _work(self, job: Job) -> tuple[StoredResponse, str | None]:
         """Do what the model's runner would: validate, download, paint."""
         if self.troubles.gone_at_result and job.model.endpoint in self.troubles.gone_endpoints:
             return _gone(job.model.endpoint), None
@@ -265,7 +265,7 @@ class Queue:
             return refusal, None
         made = plan.plan(job.model, job.arguments, seed=self.rng.randrange(2**31))
         inputs = await self._inputs(job)
-        if isinstance(inputs, Answer):
+        if isinstance(inputs, StoredResponse):
             return inputs, None
         duration_s = self._duration_s(job, made)
         flagged = self._flagged(job)
@@ -306,17 +306,17 @@ class Queue:
                 job.log(line, datetime.now(UTC))
         await asyncio.sleep(max(0.0, started_s + duration_s - loop.time()))
 
-    def _refusal(self, job: Job) -> Answer | None:
+    def _refusal(self, job: Job) -> StoredResponse | None:
         found = argument_checks.problems(job.model, job.arguments)
         if found:
-            return Answer.of(422, {"detail": list(found)}, X_Fal_Billable_Units="0", **_NOT_RETRYABLE)
+            return StoredResponse.of(422, {"detail": list(found)}, X_Fal_Billable_Units="0", **_NOT_RETRYABLE)
         prompt = str(job.arguments.get("prompt") or "")
         checked = not job.model.output.has_nsfw_concepts and (
             plan.NSFW_WORD in prompt.lower() or self.troubles.take("nsfw")
         )
         if checked or plan.POLICY_WORD in prompt.lower() or self.troubles.take("content_policy"):
             entry = error_detail(["prompt"], _POLICY_MESSAGE, "content_policy_violation", prompt)
-            return Answer.of(422, {"detail": [entry]}, **_NOT_RETRYABLE)
+            return StoredResponse.of(422, {"detail": [entry]}, **_NOT_RETRYABLE)
         return None
 
     def _flagged(self, job: Job) -> bool:
@@ -325,7 +325,7 @@ class Queue:
         prompt = str(job.arguments.get("prompt") or "")
         return plan.NSFW_WORD in prompt.lower() or self.troubles.take("nsfw")
 
-    async def _inputs(self, job: Job) -> dict[str, bytes] | Answer:
+    async def _inputs(self, job: Job) -> dict[str, bytes] | StoredResponse:
         """The bytes of every input picture by the option's path, or the 422 that fal answers."""
         found: dict[str, bytes] = {}
         for loc, url in plan.picture_urls(job.model, job.arguments):
@@ -333,12 +333,12 @@ class Queue:
                 body = self.files.read(url)
             except FileUnavailable:
                 message = "Failed to download the file. Please check if the URL is accessible and try again."
-                return Answer.of(
+                return StoredResponse.of(
                     422, {"detail": [error_detail(loc, message, "file_download_error", url)]}, **_NOT_RETRYABLE
                 )
             if not await asyncio.to_thread(_is_picture, body):
                 message = "Failed to load the image. Please ensure the image file is not corrupted."
-                return Answer.of(
+                return StoredResponse.of(
                     422, {"detail": [error_detail(loc, message, "image_load_error", url)]}, **_NOT_RETRYABLE
                 )
             found["/".join(map(str, loc))] = body
@@ -357,7 +357,9 @@ class Queue:
         commission = _commission(job.model, made, inputs)
         return loop.run_in_executor(self._painters, _paint_all, commission, made, flagged)
 
-    def _success(self, job: Job, made: plan.Plan, pictures: list[tuple[bytes, int, int]], flagged: bool) -> Answer:
+    def _success(
+        self, job: Job, made: plan.Plan, pictures: list[tuple[bytes, int, int]], flagged: bool
+    ) -> StoredResponse:
         output = job.model.output
         inline = job.arguments.get("sync_mode") is True
         images: list[Json] = [self._image(job, made, index, picture, inline) for index, picture in enumerate(pictures)]
@@ -373,7 +375,7 @@ class Queue:
         if output.usage:
             content["usage"] = _usage(made)
         sizes_px = [(width, height) for _, width, height in pictures]
-        return Answer.of(200, content, X_Fal_Billable_Units=plan.billable_units(job.model, sizes_px))
+        return StoredResponse.of(200, content, X_Fal_Billable_Units=plan.billable_units(job.model, sizes_px))
 
     def _image(
         self, job: Job, made: plan.Plan, index: int, picture: tuple[bytes, int, int], inline: bool
@@ -406,7 +408,7 @@ class Queue:
         elif job.task is not None:
             job.task.cancel()
         message = "Request was cancelled by the client"
-        answer = Answer.of(
+        answer = StoredResponse.of(
             499,
             {"detail": message, "error_type": "client_cancelled"},
             X_Fal_Error_Type="client_cancelled",
@@ -415,7 +417,7 @@ class Queue:
         self.counters.cancelled += 1
         self._end(job, answer, message, "client_cancelled")
 
-    def _end(self, job: Job, answer: Answer, error: str | None, error_type: str | None) -> None:
+    def _end(self, job: Job, answer: StoredResponse, error: str | None, error_type: str | None) -> None:
         self._running.pop(job.id, None)
         job.task = None
         job.answer, job.error, job.error_type = answer, error, error_type
@@ -437,15 +439,15 @@ class Queue:
 _NOT_RETRYABLE = {"X_Fal_Retryable": "false", "X_Fal_Needs_Retry": "0"}
 
 
-def _gone(endpoint: str) -> Answer:
+def _gone(endpoint: str) -> StoredResponse:
     path = "/" + "/".join(endpoint.split("/")[2:])
-    return Answer.of(404, {"detail": f"Path {path} not found"}, X_Fal_Billable_Units="0")
+    return StoredResponse.of(404, {"detail": f"Path {path} not found"}, X_Fal_Billable_Units="0")
 
 
-def _broken(error_type: str) -> Answer:
+def _broken(error_type: str) -> StoredResponse:
     status = INFRASTRUCTURE_ERRORS.get(error_type, 500)
     detail = error_type.replace("_", " ").capitalize()
-    return Answer.of(status, {"detail": detail, "error_type": error_type}, X_Fal_Error_Type=error_type)
+    return StoredResponse.of(status, {"detail": detail, "error_type": error_type}, X_Fal_Error_Type=error_type)
 
 
 def _is_picture(body: bytes) -> bool:

@@ -15,11 +15,11 @@ import orjson
 from aiohttp import web
 
 from bot.catalogue.model import Json, Model
-from sandbox.fal.fault_injection import Troubles
+from sandbox.fal.fault_injection import InjectedFaults
 from sandbox.fal.files import Files
 from sandbox.fal.jobs import Accepted, Counters, Job, Status
 from sandbox.fal.queue import Queue
-from sandbox.fal.webhooks import Callbacks
+from sandbox.fal.webhooks import WebhookSender
 
 _REQUEST_PATH = re.compile(
     r"/(?P<app>[^/]+/[^/]+)(?:/[^/]+)*?/requests/(?P<id>[^/]+)"
@@ -55,7 +55,7 @@ _PUBLIC = ("/files/", "/.well-known/")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class FalStandIn:
+class FakeFal:
     """Stands in for queue.fal.run, rest.fal.ai, v3.fal.media and api.fal.ai.
 
     Args:
@@ -84,7 +84,7 @@ class FalStandIn:
         self.key = key
         self.url = ""
         self.models = {model.endpoint: model for model in (_catalogue() if models is None else models)}
-        self.troubles = Troubles()
+        self.troubles = InjectedFaults()
         self.counters = Counters()
         #: Submits taken whose answers got lost.
         self.lost = 0
@@ -92,7 +92,7 @@ class FalStandIn:
         self.lost_how: Sequence[str] = ("drop",)
         self.accepted: deque[Accepted] = deque(maxlen=20_000)
         self.files = Files(self.troubles, self.counters, lambda: self.url, self._authorised)
-        self.callbacks = Callbacks(self.counters, attempts=webhook_attempts, pause_s=webhook_pause_s)
+        self.callbacks = WebhookSender(self.counters, attempts=webhook_attempts, pause_s=webhook_pause_s)
         self.queue = Queue(
             files=self.files,
             troubles=self.troubles,
@@ -136,7 +136,7 @@ class FalStandIn:
             await self._runner.cleanup()
             self._runner = None
 
-    async def __aenter__(self) -> FalStandIn:
+    async def __aenter__(self) -> FakeFal:
         await self.start()
         return self
 
@@ -158,7 +158,7 @@ class FalStandIn:
         return self.troubles.describe()
 
     def set(self, name: str, value: Json) -> None:
-        """Make or end a trouble by name; see `Troubles.set`."""
+        """Make or end a trouble by name; see `InjectedFaults.set`."""
         self.troubles.set(name, value)
         if self._runner is not None:
             self.queue.resume()

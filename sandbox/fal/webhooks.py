@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from yarl import URL
 
 from bot.catalogue.model import Json
-from sandbox.fal.jobs import Answer, Counters, Job
+from sandbox.fal.jobs import Counters, Job, StoredResponse
 
 USER_ID = "sandbox-account"
 
 
 @dataclass
-class Callbacks:
+class WebhookSender:
     """Signs and delivers, with retries; to loopback addresses only."""
 
     counters: Counters
@@ -70,7 +70,7 @@ class Callbacks:
             "X-Fal-Webhook-Signature": self.key.sign(message).hex(),
         }
 
-    async def _deliver(self, url: str, job: Job, answer: Answer) -> None:
+    async def _deliver(self, url: str, job: Job, answer: StoredResponse) -> None:
         if not loopback(url):
             self.counters.webhooks_failed += 1
             return
@@ -108,7 +108,7 @@ def loopback(url: str) -> bool:
         return False
 
 
-def _content(job: Job, answer: Answer) -> dict[str, Json]:
+def _content(job: Job, answer: StoredResponse) -> dict[str, Json]:
     good = answer.status == 200
     content: dict[str, Json] = {
         "request_id": job.id,

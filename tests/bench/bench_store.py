@@ -100,11 +100,11 @@ class Load:
     async def _move(self, job: Job) -> None:
         to = _NEXT[job.state]
         call = (
-            self._store.advance(job, to, request=REQUEST)
+            self._store.transition(job, to, fal_request=REQUEST)
             if to is JobState.RUNNING
-            else self._store.advance(job, to, result=result())
+            else self._store.transition(job, to, result=result())
             if to is JobState.FINISHED
-            else self._store.advance(job, to, message_id=9)
+            else self._store.transition(job, to, message_id=9)
         )
         after = await timed(self.figures.moves_s, call)
         assert after is not None
@@ -161,9 +161,9 @@ async def flood(url: str, jobs: int, others: int) -> None:
         "claim of 10": lambda: store.claim(10),
         "claim of 10 under caps": lambda: store.claim(10, guild_in_flight=5000, user_in_flight=5000),
         "accept": lambda: store.accept(new_job(user=900), WIDE, max_waiting=10**6),
-        "ahead of the last one": lambda: store.ahead(last[:1]),
-        "ahead of the last 500": lambda: store.ahead(last),
-        "place of the last one": lambda: store.place(last[0]),
+        "ahead of the last one": lambda: store.positions_of(last[:1]),
+        "ahead of the last 500": lambda: store.positions_of(last),
+        "place of the last one": lambda: store.queue_status(last[0]),
     }
     for name, call in calls.items():
         took_ms = []
@@ -189,7 +189,7 @@ async def leave_behind(url: str, jobs: int) -> None:
             )
         )
         claimed = await store.claim(500, lease_s=-1)
-        await asyncio.gather(*(store.advance(job, JobState.RUNNING, request=REQUEST) for job in claimed))
+        await asyncio.gather(*(store.transition(job, JobState.RUNNING, fal_request=REQUEST) for job in claimed))
     await store.close()
 
 

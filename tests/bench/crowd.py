@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from sandbox.discord import DiscordStandIn
+from sandbox.discord import FakeDiscord
 from sandbox.discord.interactions import InteractionRecord, NotAnswered
-from sandbox.fal import FalStandIn
+from sandbox.fal import FakeFal
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
@@ -38,8 +38,8 @@ class Crowd:
     """The two stand-ins and what is measured on them."""
 
     def __init__(self) -> None:
-        self.fal = FalStandIn(paint="flat")
-        self.discord = DiscordStandIn()
+        self.fal = FakeFal(paint="flat")
+        self.discord = FakeDiscord()
         self.asked = 0
 
     async def serve(self) -> None:

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from bot.__main__ import _loop_factory
-from sandbox.fal import FalStandIn
+from sandbox.fal import FakeFal
 from tests.bench.crowd import say
 
 #: As many as a bench may want, and a few more.
@@ -25,7 +25,7 @@ class Fal:
     """The stand-in, and what is asked about it."""
 
     def __init__(self) -> None:
-        self._fal = FalStandIn(paint="flat")
+        self._fal = FakeFal(paint="flat")
         self._fal.queue.keep_jobs = _KEPT
 
     async def serve(self) -> None:

@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from bot.__main__ import _loop_factory
-from sandbox.discord import DiscordStandIn
+from sandbox.discord import FakeDiscord
 from sandbox.discord.interactions import InteractionRecord
 from tests.bench.crowd import quantile, say
 
@@ -27,7 +27,7 @@ class Flood:
     """The stand-in, and what is measured on it."""
 
     def __init__(self) -> None:
-        self._discord = DiscordStandIn()
+        self._discord = FakeDiscord()
         self._records: list[InteractionRecord] = []
         self._began_s = 0.0
         self._asked = 0

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from bot.catalogue import Catalogue, Order, parse
+from bot.catalogue import Catalogue, GenerationRequest, parse
 from bot.errors import InvalidOption
 
 #: What each model needs besides a prompt.
@@ -15,21 +15,21 @@ NEEDS: dict[str, dict[str, object]] = {
 }
 
 
-def order(catalogue: Catalogue, key: str, **raw: object) -> Order:
+def request(catalogue: Catalogue, key: str, **raw: object) -> GenerationRequest:
     """The order of a model with a prompt and whatever the model needs."""
     return parse(catalogue.get(key), {"prompt": "a red panda", **NEEDS.get(key, {}), **raw})
 
 
 def given(catalogue: Catalogue, key: str, **raw: object) -> dict[str, object]:
     """Only the options that were given, as fal will get them."""
-    placed = order(catalogue, key, **raw)
+    placed = request(catalogue, key, **raw)
     return {name: placed.options[name] for name in placed.given if name not in {"image_url", "mask_image_url"}}
 
 
 def refused(catalogue: Catalogue, key: str, **raw: object) -> InvalidOption:
     """The refusal such an order meets."""
     with pytest.raises(InvalidOption) as caught:
-        order(catalogue, key, **raw)
+        request(catalogue, key, **raw)
     return caught.value
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bot.catalogue import Catalogue, load, option_completions, size_choices, style_choices
 from tests.catalogue.facts import QUICK
-from tests.catalogue.parsing import each, order
+from tests.catalogue.parsing import each, request
 
 CATALOGUE = load(has_openai_key=True)
 
@@ -96,7 +96,7 @@ def test_completed_choices_are_taken(catalogue: Catalogue) -> None:
         for option in model.offered:
             if option.name != "prompt":
                 for value in _values(catalogue, model.key, f"{option.name}="):
-                    assert order(catalogue, model.key, options=value).given, value
+                    assert request(catalogue, model.key, options=value).given, value
 
 
 def test_completions_that_discord_would_not_take_are_left_out(catalogue: Catalogue) -> None:
@@ -123,7 +123,7 @@ def test_every_style_can_be_found_by_typing_it(catalogue: Catalogue, key: str) -
     assert styles
     for style in styles:
         assert style in [value for _, value in style_choices(model, style)]
-        order(catalogue, key, style=style)
+        request(catalogue, key, style=style)
 
 
 @QUICK

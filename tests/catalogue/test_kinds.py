@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from bot.catalogue import Catalogue, Kind
+from bot.catalogue import Catalogue, OptionKind
 from bot.catalogue.descriptions import allowed, describe_option
 from bot.catalogue.kinds import (
     CONTROLNET_MEMBERS,
@@ -28,9 +28,9 @@ def _option(catalogue: Catalogue, key: str, name: str) -> Option:
 
 
 def test_every_kind_has_one_function_and_words_of_its_own() -> None:
-    assert set(PARSERS) == set(Kind)
-    assert len(set(PARSERS.values())) == len(Kind)
-    for kind in Kind:
+    assert set(PARSERS) == set(OptionKind)
+    assert len(set(PARSERS.values())) == len(OptionKind)
+    for kind in OptionKind:
         assert allowed(Option("name", kind, "", choices=("a", "b"), max_items=3))
 
 
@@ -323,9 +323,9 @@ def test_the_members_of_nested_values_are_those_of_the_documents() -> None:
     assert {name: list(size) for name, size in PRESETS_PX.items()} == NESTED["presets"]
 
 
-@each("kind", Kind)
+@each("kind", OptionKind)
 @each("junk", [object(), b"\xff", 10**6000, {1: 2}, [[[]]], float("nan"), "\ud800", "\x00", (), set()])
-def test_no_kind_breaks_on_junk(kind: Kind, junk: object) -> None:
+def test_no_kind_breaks_on_junk(kind: OptionKind, junk: object) -> None:
     option = Option("name", kind, "", choices=("a", "b"), fields=("path",))
     try:
         parse_value(option, "name", junk)

@@ -9,25 +9,25 @@ from typing import Any
 
 import pytest
 
-from bot.catalogue import FRIENDLY, HELD, Catalogue, Kind, Model, Option, load
+from bot.catalogue import COMMON_ALIASES, OPERATOR_ONLY, Catalogue, Model, Option, OptionKind, load
 from bot.catalogue.load import OWN_FOLDER
 from tests.catalogue.facts import BEYOND, DOCUMENTS, FACTS, NESTED, Facts
 
 _KINDS = {
-    "string": {Kind.TEXT},
-    "integer": {Kind.INTEGER},
-    "float": {Kind.NUMBER},
-    "boolean": {Kind.BOOLEAN},
-    "enum": {Kind.CHOICE, Kind.SIZE},
-    "ImageSize|enum": {Kind.SIZE},
-    "image_url": {Kind.PICTURE},
-    "list<image_url>": {Kind.PICTURES},
-    "list<string>": {Kind.TEXTS},
-    "list<RGBColor>": {Kind.COLOURS},
-    "ColorPalette": {Kind.PALETTE},
-    "list<LoraWeight>": {Kind.LORAS},
-    "ControlNet": {Kind.CONTROLNET},
-    "IPAdapter": {Kind.IP_ADAPTER},
+    "string": {OptionKind.TEXT},
+    "integer": {OptionKind.INTEGER},
+    "float": {OptionKind.NUMBER},
+    "boolean": {OptionKind.BOOLEAN},
+    "enum": {OptionKind.CHOICE, OptionKind.SIZE},
+    "ImageSize|enum": {OptionKind.SIZE},
+    "image_url": {OptionKind.PICTURE},
+    "list<image_url>": {OptionKind.PICTURES},
+    "list<string>": {OptionKind.TEXTS},
+    "list<RGBColor>": {OptionKind.COLOURS},
+    "ColorPalette": {OptionKind.PALETTE},
+    "list<LoraWeight>": {OptionKind.LORAS},
+    "ControlNet": {OptionKind.CONTROLNET},
+    "IPAdapter": {OptionKind.IP_ADAPTER},
 }
 _PARAMETERS = [(endpoint, name) for endpoint, facts in FACTS.items() for name in facts["parameters"]]
 _FILES = {tomllib.loads(path.read_text("utf-8"))["endpoint"]: path for path in OWN_FOLDER.glob("*.toml")}
@@ -57,13 +57,13 @@ def test_exactly_the_eighteen_endpoints_ship(catalogue: Catalogue) -> None:
 
 @pytest.mark.parametrize("endpoint", FACTS)
 def test_a_model_has_every_parameter_of_its_document_in_order_and_no_other(catalogue: Catalogue, endpoint: str) -> None:
-    names = [option.name for option in _known(catalogue, endpoint).options if not option.beyond_seed]
+    names = [option.name for option in _known(catalogue, endpoint).options if not option.send_only_if_given]
     assert names == list(FACTS[endpoint]["parameters"])
 
 
 @pytest.mark.parametrize("endpoint", FACTS)
 def test_parameters_of_newer_documents_are_marked_and_without_default(catalogue: Catalogue, endpoint: str) -> None:
-    beyond = [option for option in _known(catalogue, endpoint).options if option.beyond_seed]
+    beyond = [option for option in _known(catalogue, endpoint).options if option.send_only_if_given]
     assert {option.name for option in beyond} == set(BEYOND.get(endpoint, {}))
     assert all(option.default is None and not option.required for option in beyond)
 
@@ -74,7 +74,7 @@ def test_a_parameter_is_as_its_document_says(catalogue: Catalogue, endpoint: str
     option = _option(catalogue, endpoint, name)
     declared = _declared(endpoint, name)
     assert option.kind in _KINDS[fact["type"]]
-    assert option.required == (fact["required"] and name not in HELD) or name == "openai_api_key"
+    assert option.required == (fact["required"] and name not in OPERATOR_ONLY) or name == "openai_api_key"
     if not option.default_unless:
         assert (option.default, type(option.default)) == (fact["default"], type(fact["default"]))
     names = NESTED["palette_names"] if fact["type"] == "ColorPalette" else []
@@ -101,12 +101,18 @@ def test_our_caps_never_contradict_a_documented_range(catalogue: Catalogue, endp
 @pytest.mark.parametrize("endpoint", FACTS)
 def test_every_number_and_list_has_an_upper_bound(catalogue: Catalogue, endpoint: str) -> None:
     for option in _known(catalogue, endpoint).offered:
-        if option.kind in {Kind.INTEGER, Kind.NUMBER}:
+        if option.kind in {OptionKind.INTEGER, OptionKind.NUMBER}:
             assert option.minimum is not None, option.name
             assert option.maximum is not None, option.name
-        if option.kind in {Kind.TEXTS, Kind.PICTURES, Kind.COLOURS, Kind.PALETTE, Kind.LORAS}:
+        if option.kind in {
+            OptionKind.TEXTS,
+            OptionKind.PICTURES,
+            OptionKind.COLOURS,
+            OptionKind.PALETTE,
+            OptionKind.LORAS,
+        }:
             assert option.max_items, option.name
-        if option.kind is Kind.TEXT:
+        if option.kind is OptionKind.TEXT:
             assert option.max_length, option.name
         if option.name == "num_images" and "documented" not in FACTS[endpoint]["parameters"]["num_images"]:
             assert option.maximum == 4
@@ -121,7 +127,7 @@ def test_the_output_shape_is_as_documented(catalogue: Catalogue, endpoint: str) 
 @pytest.mark.parametrize("endpoint", FACTS)
 def test_descriptions_fit_discord(catalogue: Catalogue, endpoint: str) -> None:
     model = _known(catalogue, endpoint)
-    assert 0 < len(model.good_at) <= 100
+    assert 0 < len(model.summary) <= 100
     assert all(0 < len(option.description) <= 100 for option in model.options)
     assert re.fullmatch(r"[a-z0-9-]{1,32}", model.key)
 
@@ -129,8 +135,10 @@ def test_descriptions_fit_discord(catalogue: Catalogue, endpoint: str) -> None:
 @pytest.mark.parametrize("endpoint", FACTS)
 def test_what_the_operator_holds_is_not_offered(catalogue: Catalogue, endpoint: str) -> None:
     model = _known(catalogue, endpoint)
-    assert {option.name for option in model.options if option.held} == HELD & set(FACTS[endpoint]["parameters"])
-    assert not HELD & {option.name for option in model.offered}
+    assert {option.name for option in model.options if option.operator_only} == OPERATOR_ONLY & set(
+        FACTS[endpoint]["parameters"]
+    )
+    assert not OPERATOR_ONLY & {option.name for option in model.offered}
 
 
 @pytest.mark.parametrize("endpoint", FACTS)
@@ -141,7 +149,7 @@ def test_everything_a_friendly_name_can_mean_has_it(catalogue: Catalogue, endpoi
         "num_inference_steps": "steps", "guidance_scale": "guidance", "text_guidance_scale": "guidance",
         "image_url": "image", "image_urls": "image", "input_image_urls": "image", "mask_image_url": "mask",
     }  # fmt: skip
-    assert set(means.values()) == set(FRIENDLY)
+    assert set(means.values()) == set(COMMON_ALIASES)
     for option in _known(catalogue, endpoint).offered:
         assert option.alias == means.get(option.name), option.name
 

@@ -6,11 +6,11 @@ import pytest
 
 from bot.catalogue import Catalogue, with_prompt, with_seed
 from bot.errors import InvalidOption
-from tests.catalogue.parsing import each, given, order, refused
+from tests.catalogue.parsing import each, given, refused, request
 
 
 def test_an_order_carries_what_was_given_and_the_documents_defaults(catalogue: Catalogue) -> None:
-    placed = order(catalogue, "z-image", steps=20, options="output_format=webp")
+    placed = request(catalogue, "z-image", steps=20, options="output_format=webp")
     assert placed.endpoint == "fal-ai/z-image/base"
     assert placed.given == ("num_inference_steps", "output_format")
     assert placed.options == {
@@ -56,7 +56,7 @@ def test_names_mean_the_models_own_parameter(
 
 
 def test_inpainting_maps_image_and_mask(catalogue: Catalogue) -> None:
-    placed = order(catalogue, "z-image-inpaint", image="https://x.example/i", mask="https://x.example/m")
+    placed = request(catalogue, "z-image-inpaint", image="https://x.example/i", mask="https://x.example/m")
     assert placed.options["image_url"] == "https://x.example/i"
     assert placed.options["mask_image_url"] == "https://x.example/m"
 
@@ -77,7 +77,7 @@ def test_every_offered_option_can_be_reached_through_the_options_field(catalogue
             if option.kind in {"integer", "number"}:
                 value = str(int(option.minimum or 0))
             text = f"{option.name}={value or option.choices[0]}"
-            assert option.name in order(catalogue, model.key, options=text).given, (model.key, option.name)
+            assert option.name in request(catalogue, model.key, options=text).given, (model.key, option.name)
             reached += 1
     assert reached > 120
 
@@ -108,7 +108,7 @@ def test_a_name_the_model_lacks_is_refused_with_what_it_has(
 @each("count", [1, "1", 1.0])
 @each("key", ["ideogram-v2", "recraft-v2"])
 def test_one_picture_is_fine_where_there_is_no_count(catalogue: Catalogue, key: str, count: object) -> None:
-    placed = order(catalogue, key, count=count)
+    placed = request(catalogue, key, count=count)
     assert placed.images == 1
     assert "num_images" not in placed.options
 
@@ -161,7 +161,7 @@ def test_ranges_must_not_fall(catalogue: Catalogue) -> None:
 
 
 def test_one_order_yields_ten_pictures_at_most(catalogue: Catalogue) -> None:
-    assert order(catalogue, "seedream-v4", count=2, options="max_images=5").images == 10
+    assert request(catalogue, "seedream-v4", count=2, options="max_images=5").images == 10
     assert "makes 12; 10 is the most" in str(refused(catalogue, "seedream-v4", count=2, options="max_images=6"))
 
 
@@ -175,7 +175,7 @@ def test_one_order_yields_ten_pictures_at_most(catalogue: Catalogue) -> None:
      "<:pepe:123456789012345678>", "猫", "7", "x" * 4000, "re\u0301sume\u0301", "$5"],
 )  # fmt: skip
 def test_prompts_that_say_something_pass_unchanged(catalogue: Catalogue, prompt: str) -> None:
-    assert order(catalogue, "flux-schnell", prompt=f"  {prompt} ").prompt == prompt
+    assert request(catalogue, "flux-schnell", prompt=f"  {prompt} ").prompt == prompt
 
 
 @each(
@@ -233,7 +233,7 @@ def test_what_was_given_is_shown_short_and_harmless(catalogue: Catalogue) -> Non
 
 
 def test_a_new_seed_leaves_the_rest_alone(catalogue: Catalogue) -> None:
-    model, placed = catalogue.get("flux-schnell"), order(catalogue, "flux-schnell", seed=5, steps=3)
+    model, placed = catalogue.get("flux-schnell"), request(catalogue, "flux-schnell", seed=5, steps=3)
     again = with_seed(model, placed, 77)
     assert (again.seed, again.given) == (77, ("num_inference_steps",))
     assert with_seed(model, placed, None).seed is None
@@ -245,12 +245,12 @@ def test_a_new_seed_leaves_the_rest_alone(catalogue: Catalogue) -> None:
 
 
 def test_a_model_without_seed_ignores_a_new_one(catalogue: Catalogue) -> None:
-    placed = order(catalogue, "recraft-v2")
+    placed = request(catalogue, "recraft-v2")
     assert with_seed(catalogue.get("recraft-v2"), placed, 5) == placed
 
 
 def test_a_new_prompt_is_checked_again(catalogue: Catalogue) -> None:
-    model, placed = catalogue.get("flux-schnell"), order(catalogue, "flux-schnell", seed=5)
+    model, placed = catalogue.get("flux-schnell"), request(catalogue, "flux-schnell", seed=5)
     assert with_prompt(model, placed, " a blue panda ").prompt == "a blue panda"
     assert with_prompt(model, placed, "a blue panda").options == placed.options
     for prompt in ("", "x" * 4001, "<@1>"):
@@ -259,7 +259,7 @@ def test_a_new_prompt_is_checked_again(catalogue: Catalogue) -> None:
 
 
 def test_orders_do_not_share_their_values_with_the_model(catalogue: Catalogue) -> None:
-    size = order(catalogue, "hidream").options["image_size"]
+    size = request(catalogue, "hidream").options["image_size"]
     assert isinstance(size, dict)
     size["width"] = 1
-    assert order(catalogue, "hidream").size == (1024, 1024)
+    assert request(catalogue, "hidream").size == (1024, 1024)

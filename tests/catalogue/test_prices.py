@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.catalogue import Catalogue, load, price_text
-from tests.catalogue.parsing import each, order
+from tests.catalogue.parsing import each, request
 
 
 @each(
@@ -38,7 +38,7 @@ from tests.catalogue.parsing import each, order
     ],
 )
 def test_the_worst_case(catalogue: Catalogue, key: str, raw: dict[str, object], usd: str | None) -> None:
-    cost = order(catalogue, key, **raw).cost_usd
+    cost = request(catalogue, key, **raw).cost_usd
     assert cost == (Decimal(usd) if usd else None)
 
 
@@ -62,5 +62,5 @@ def test_the_operators_price_replaces_ours_and_keeps_proportions() -> None:
     catalogue = load(prices_usd=prices)
     assert price_text(catalogue.get("flux-schnell")) == "$0.50 per megapixel"
     assert price_text(catalogue.get("ideogram-v3")) == "$0.06 to $0.18 per image"
-    assert order(catalogue, "ideogram-v3", options="rendering_speed=QUALITY").cost_usd == Decimal("0.18")
-    assert order(catalogue, "f-lite", count=2).cost_usd == Decimal("0.2")
+    assert request(catalogue, "ideogram-v3", options="rendering_speed=QUALITY").cost_usd == Decimal("0.18")
+    assert request(catalogue, "f-lite", count=2).cost_usd == Decimal("0.2")

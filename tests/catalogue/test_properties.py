@@ -9,15 +9,28 @@ from hypothesis import example
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
-from bot.catalogue import Kind, Model, Option, arguments, load, order_from_json, order_to_json, parse, with_prompt
-from bot.catalogue.model import FRIENDLY, HELD
+from bot.catalogue import (
+    Model,
+    Option,
+    OptionKind,
+    arguments,
+    load,
+    parse,
+    request_from_json,
+    request_to_json,
+    with_prompt,
+)
+from bot.catalogue.model import COMMON_ALIASES, OPERATOR_ONLY
 from bot.errors import Refusal
 from tests.catalogue.facts import QUICK, faults
 from tests.catalogue.parsing import NEEDS
 
 CATALOGUE = load(has_openai_key=True)
 MODELS = st.sampled_from(CATALOGUE.models)
-NAMES = sorted({option.name for model in CATALOGUE.models for option in model.options} | {*FRIENDLY, *HELD, "options"})
+NAMES = sorted(
+    {option.name for model in CATALOGUE.models for option in model.options}
+    | {*COMMON_ALIASES, *OPERATOR_ONLY, "options"}
+)
 ANYTHING: st.SearchStrategy[object] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
@@ -44,7 +57,7 @@ def _body_or_none(model: Model, raw: dict[str, Any]) -> dict[str, Any] | None:
     except Refusal as refusal:
         _check_sentence(str(refusal))
         return None
-    assert order_from_json(json.loads(json.dumps(order_to_json(placed)))) == placed
+    assert request_from_json(json.loads(json.dumps(request_to_json(placed)))) == placed
     assert 1 <= placed.images <= 10
     assert placed.cost_usd is None or placed.cost_usd > 0
     return arguments(model, placed, safety_checker=True, openai_api_key="sk-1")
@@ -83,30 +96,30 @@ def _fair(  # noqa: PLR0911 (one kind, one answer)
     low, high = option.minimum or 0, option.maximum or 0
     links = st.sampled_from(["https://x.example/a.png", "https://y.example/b.webp"])
     match option.kind:
-        case Kind.INTEGER:
+        case OptionKind.INTEGER:
             return st.integers(int(low), int(high)).flatmap(lambda value: st.sampled_from([value, str(value)]))
-        case Kind.NUMBER:
+        case OptionKind.NUMBER:
             return st.integers(int(low * 100), int(high * 100)).map(lambda value: f"{value / 100:.2f}")
-        case Kind.BOOLEAN:
+        case OptionKind.BOOLEAN:
             return st.booleans()
-        case Kind.CHOICE | Kind.SIZE:
+        case OptionKind.CHOICE | OptionKind.SIZE:
             return st.sampled_from(option.choices)
-        case Kind.PICTURE:
+        case OptionKind.PICTURE:
             return links
-        case Kind.PICTURES:
+        case OptionKind.PICTURES:
             return st.lists(links, min_size=1, max_size=option.max_items)
-        case Kind.TEXTS:
+        case OptionKind.TEXTS:
             return st.lists(st.from_regex(option.pattern or "", fullmatch=True), min_size=1, max_size=option.max_items)
-        case Kind.COLOURS | Kind.PALETTE:
+        case OptionKind.COLOURS | OptionKind.PALETTE:
             colour = st.integers(0, 0xFFFFFF).map(lambda value: f"#{value:06x}")
             return st.lists(colour, min_size=1, max_size=option.max_items)
-        case Kind.LORAS:
+        case OptionKind.LORAS:
             return st.lists(
                 st.sampled_from(["a/b", "a/b@0.5", "https://x.example/l@2"]), min_size=1, max_size=option.max_items
             )
-        case Kind.CONTROLNET:
+        case OptionKind.CONTROLNET:
             return st.just({"path": "a/b", "control_image_url": "https://x.example/a"})
-        case Kind.IP_ADAPTER:
+        case OptionKind.IP_ADAPTER:
             return st.just(
                 {"path": "a/b", "image_encoder_path": "c/d", "image_url": "https://x.example/a", "scale": "0.5"}
             )

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from bot.catalogue import Catalogue, size_choices
-from tests.catalogue.parsing import each, given, order, refused
+from tests.catalogue.parsing import each, given, refused, request
 
 _PRESET_MODELS = [
     "flux-schnell",
@@ -139,7 +139,7 @@ def test_the_bounds_of_each_model(catalogue: Catalogue, key: str, fine: list[str
 
 @each(("typed", "sent"), [("auto", "auto"), ("auto_2k", "auto_2K"), ("Auto 4K", "auto_4K")])
 def test_seedream_4_decides_itself_when_asked(catalogue: Catalogue, typed: str, sent: str) -> None:
-    placed = order(catalogue, "seedream-v4", size=typed)
+    placed = request(catalogue, "seedream-v4", size=typed)
     assert placed.options["image_size"] == sent
     assert placed.size is None
 
@@ -152,36 +152,36 @@ def test_a_shape_on_a_model_of_large_pictures_is_computed_within_its_bounds(cata
 
 
 def test_a_preset_outside_a_models_own_bounds_promises_no_pixels(catalogue: Catalogue) -> None:
-    assert order(catalogue, "seedream-v4", size="square").size is None
-    assert order(catalogue, "seedream-v3", size="square").size == (512, 512)
+    assert request(catalogue, "seedream-v4", size="square").size is None
+    assert request(catalogue, "seedream-v3", size="square").size == (512, 512)
 
 
 @each("ratio", [(16, 9), (3, 2), (5, 4), (21, 9), (2, 1), (7, 5), (1, 3), (4, 1)])
 @each("key", ["flux-schnell", "seedream-v3", "seedream-v4", "z-image-turbo", "ideogram-v3"])
 def test_a_computed_size_has_the_shape_and_even_sides(catalogue: Catalogue, key: str, ratio: tuple[int, int]) -> None:
-    size = order(catalogue, key, size=f"{ratio[0]}:{ratio[1]}").size
+    size = request(catalogue, key, size=f"{ratio[0]}:{ratio[1]}").size
     assert size is not None
     assert size[0] / size[1] == pytest.approx(ratio[0] / ratio[1], rel=0.03)
     assert size[0] % 16 == size[1] % 16 == 0
 
 
 def test_inpainting_keeps_the_size_of_the_picture_unless_told(catalogue: Catalogue) -> None:
-    assert order(catalogue, "z-image-inpaint").options["image_size"] == "auto"
-    assert order(catalogue, "z-image-inpaint").size is None
-    assert order(catalogue, "z-image-inpaint", size="640x480").size == (640, 480)
+    assert request(catalogue, "z-image-inpaint").options["image_size"] == "auto"
+    assert request(catalogue, "z-image-inpaint").size is None
+    assert request(catalogue, "z-image-inpaint", size="640x480").size == (640, 480)
 
 
 def test_the_default_sizes_are_those_of_the_documents(catalogue: Catalogue) -> None:
-    assert order(catalogue, "hidream").options["image_size"] == {"width": 1024, "height": 1024}
-    assert order(catalogue, "flux-schnell").size == (1024, 768)
-    assert "image_size" not in order(catalogue, "seedream-v3").options
+    assert request(catalogue, "hidream").options["image_size"] == {"width": 1024, "height": 1024}
+    assert request(catalogue, "flux-schnell").size == (1024, 768)
+    assert "image_size" not in request(catalogue, "seedream-v3").options
 
 
 def test_a_control_picture_switches_the_default_size_off(catalogue: Catalogue) -> None:
-    assert order(catalogue, "sd35-large").options["image_size"] == "landscape_4_3"
+    assert request(catalogue, "sd35-large").options["image_size"] == "landscape_4_3"
     control = {"path": "owner/name", "control_image_url": "https://pictures.example/c.png"}
-    assert "image_size" not in order(catalogue, "sd35-large", controlnet=control).options
-    assert order(catalogue, "sd35-large", controlnet=control, size="1:1").options["image_size"] == "square_hd"
+    assert "image_size" not in request(catalogue, "sd35-large", controlnet=control).options
+    assert request(catalogue, "sd35-large", controlnet=control, size="1:1").options["image_size"] == "square_hd"
 
 
 def test_size_choices_are_for_people_and_lead_to_the_value(catalogue: Catalogue) -> None:
@@ -199,4 +199,4 @@ def test_every_size_choice_is_taken_by_its_model(catalogue: Catalogue, model: in
     assert choices
     for label, value in choices:
         assert 0 < len(label) <= 100
-        order(catalogue, offered.key, size=value)
+        request(catalogue, offered.key, size=value)

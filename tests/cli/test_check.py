@@ -14,8 +14,8 @@ from bot.catalogue import load
 from bot.cli import check
 from bot.settings import Settings
 from bot.store import Store
-from sandbox.discord import DiscordStandIn
-from sandbox.fal import FalStandIn
+from sandbox.discord import FakeDiscord
+from sandbox.fal import FakeFal
 from tests.store.makers import somebody_else
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
@@ -106,7 +106,7 @@ async def test_when_all_is_well_every_part_says_so(tmp_path: Path) -> None:
 
 
 async def test_the_sandbox_passes_its_own_check(tmp_path: Path) -> None:
-    discord, fal = DiscordStandIn(), FalStandIn()
+    discord, fal = FakeDiscord(), FakeFal()
     await discord.start("127.0.0.1")
     fal_url = await fal.start("127.0.0.1")
     try:

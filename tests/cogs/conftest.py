@@ -51,11 +51,11 @@ class AcceptingRunner:
     async def cancel(self, job_id: str, *, patience_s: float = 0) -> CancelOutcome:
         job = await self._store.job(job_id)
         assert job is not None
-        moved = await self._store.advance(job, JobState.CANCELLED)
+        moved = await self._store.transition(job, JobState.CANCELLED)
         return CancelOutcome(moved is not None, "Cancelled: nothing was charged.")
 
 
-class Stage:
+class CogFixture:
     """One bot, and what people do to it."""
 
     def __init__(self, bot: EaselBot, runner: AcceptingRunner) -> None:
@@ -122,7 +122,7 @@ class Stage:
         await self.command("imagine", options={"prompt": prompt, **options})
         (job,) = await self.store.claim(1)
         for state in (JobState.RUNNING, JobState.FINISHED, JobState.DELIVERED):
-            moved = await self.store.advance(job, state)
+            moved = await self.store.transition(job, state)
             assert moved is not None
             job = moved
         return job
@@ -155,7 +155,7 @@ def _message(components: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def fixture(tmp_path: Path) -> AsyncIterator[CogFixture]:
     store = await Store.open(f"sqlite:///{tmp_path / 'easel.db'}")
     runner = AcceptingRunner(store)
     services = Services(Settings(), store, CATALOGUE, cast("Runner", runner), lambda: datetime.now(UTC))
@@ -166,18 +166,18 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     try:
         for extension in EXTENSIONS:
             await bot.load_extension(extension)
-        yield Stage(bot, runner)
+        yield CogFixture(bot, runner)
     finally:
         await bot.close()
         await store.close()
 
 
-def with_limits(stage: Stage, **changes: Any) -> None:
+def with_limits(fixture: CogFixture, **changes: Any) -> None:
     """Other limits for everybody."""
-    services = stage.bot.services
+    services = fixture.bot.services
     limits = services.settings.limits.model_copy(update=changes)
     settings = services.settings.model_copy(update={"limits": limits})
     changed = replace(services, settings=settings)
-    for cog in stage.bot.cogs.values():
+    for cog in fixture.bot.cogs.values():
         if hasattr(cog, "_services"):
             cog._services = changed

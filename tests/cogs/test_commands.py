@@ -8,12 +8,12 @@ import discord
 import pytest
 
 from bot.catalogue import load
-from bot.domain.events import WaitingHere
+from bot.domain.events import Queued
 from bot.domain.job import JobState
 from bot.limits import GuildLimits
 from bot.settings import Tier
 from cogs.ui import cards, pages
-from tests.cogs.conftest import Stage, with_limits
+from tests.cogs.conftest import CogFixture, with_limits
 from tests.cogs.interactions import GUILD, said
 from tests.cogs.test_errors import http_error
 from tests.cogs.values import MODEL, check_card, custom_ids, payload, shown_text
@@ -36,30 +36,30 @@ def edited_to(interaction: Any) -> cards.Card:
 # ---------------------------------------------------------------------- /imagine
 
 
-async def test_the_first_answer_is_the_progress_card_and_its_message_is_noted(stage: Stage) -> None:
-    interaction = await stage.command("imagine", options={"prompt": "a fox @everyone", "size": "16:9", "count": 2})
-    (job,) = await stage.jobs()
+async def test_the_first_answer_is_the_progress_card_and_its_message_is_noted(fixture: CogFixture) -> None:
+    interaction = await fixture.command("imagine", options={"prompt": "a fox @everyone", "size": "16:9", "count": 2})
+    (job,) = await fixture.jobs()
     check_card(card_of(interaction))
     assert "Next in line." in shown_text(card_of(interaction))
     assert not interaction.response.send_message.call_args.kwargs["ephemeral"]
-    assert stage.runner.answers == [(job.id, 777)]
-    assert (job.state, job.order.images, job.order.prompt) == (JobState.QUEUED, 2, "a fox @everyone")
+    assert fixture.runner.answers == [(job.id, 777)]
+    assert (job.state, job.request.images, job.request.prompt) == (JobState.QUEUED, 2, "a fox @everyone")
     assert job.reply.interaction_id == interaction.id
 
 
-async def test_a_seed_is_chosen_so_that_the_picture_can_be_repeated(stage: Stage) -> None:
-    await stage.command("imagine", options={"prompt": "a fox"})
-    await stage.command("imagine", options={"prompt": "a fox", "seed": 5})
-    given, chosen = await stage.jobs()
-    assert given.order.seed == 5
-    assert chosen.order.seed is not None
-    assert "seed" not in chosen.order.given
+async def test_a_seed_is_chosen_so_that_the_picture_can_be_repeated(fixture: CogFixture) -> None:
+    await fixture.command("imagine", options={"prompt": "a fox"})
+    await fixture.command("imagine", options={"prompt": "a fox", "seed": 5})
+    given, chosen = await fixture.jobs()
+    assert given.request.seed == 5
+    assert chosen.request.seed is not None
+    assert "seed" not in chosen.request.given
 
 
-async def test_a_model_without_a_seed_gets_none(stage: Stage) -> None:
-    await stage.command("imagine", options={"prompt": "a fox", "model": "recraft-v2"})
-    (job,) = await stage.jobs()
-    assert job.order.seed is None
+async def test_a_model_without_a_seed_gets_none(fixture: CogFixture) -> None:
+    await fixture.command("imagine", options={"prompt": "a fox", "model": "recraft-v2"})
+    (job,) = await fixture.jobs()
+    assert job.request.seed is None
 
 
 @pytest.mark.parametrize(
@@ -76,24 +76,24 @@ async def test_a_model_without_a_seed_gets_none(stage: Stage) -> None:
     ],
 )
 async def test_what_the_model_does_not_take_is_a_private_sentence_and_nothing_starts(
-    stage: Stage, options: dict[str, Any], says: str
+    fixture: CogFixture, options: dict[str, Any], says: str
 ) -> None:
-    interaction = await stage.command("imagine", options=options)
+    interaction = await fixture.command("imagine", options=options)
     sentence, private = said(interaction)
     assert says in sentence
     assert "broke" not in sentence
     assert private
-    assert await stage.jobs() == []
+    assert await fixture.jobs() == []
 
 
-async def test_a_missing_permission_starts_nothing(stage: Stage) -> None:
+async def test_a_missing_permission_starts_nothing(fixture: CogFixture) -> None:
     without = discord.Permissions(send_messages=True, view_channel=True)
-    interaction = await stage.command("imagine", options={"prompt": "a fox"}, app_permissions=without.value)
+    interaction = await fixture.command("imagine", options={"prompt": "a fox"}, app_permissions=without.value)
     assert "Attach Files" in said(interaction)[0]
-    assert await stage.jobs() == []
+    assert await fixture.jobs() == []
 
 
-async def test_an_attachment_that_is_no_picture_starts_nothing(stage: Stage) -> None:
+async def test_an_attachment_that_is_no_picture_starts_nothing(fixture: CogFixture) -> None:
     attached = {
         "id": "5",
         "filename": "a.pdf",
@@ -102,48 +102,48 @@ async def test_an_attachment_that_is_no_picture_starts_nothing(stage: Stage) -> 
         "proxy_url": "",
         "content_type": "application/pdf",
     }
-    interaction = await stage.command(
+    interaction = await fixture.command(
         "imagine",
         options={"prompt": "a fox", "model": "omnigen-v2", "image": "5"},
         data={"resolved": {"attachments": {"5": attached}}},
     )
     assert "`image`: it is not a picture" in said(interaction)[0]
-    assert await stage.jobs() == []
+    assert await fixture.jobs() == []
 
 
-async def test_an_attached_picture_becomes_an_input(stage: Stage) -> None:
+async def test_an_attached_picture_becomes_an_input(fixture: CogFixture) -> None:
     url = "https://cdn.discordapp.com/attachments/1/2/cat.png?ex=7fffffff&is=1&hm=2"
     attached = {"id": "5", "filename": "cat.png", "size": 9, "url": url, "proxy_url": url, "content_type": "image/png"}
-    await stage.command(
+    await fixture.command(
         "imagine",
         options={"prompt": "a fox", "model": "omnigen-v2", "image": "5"},
         data={"resolved": {"attachments": {"5": attached}}},
     )
-    (job,) = await stage.jobs()
-    assert url in str(job.order.options)
+    (job,) = await fixture.jobs()
+    assert url in str(job.request.options)
 
 
-async def test_a_limit_is_a_private_sentence_with_the_moment_it_ends(stage: Stage) -> None:
-    with_limits(stage, default=Tier(burst_images=1, images_per_hour=1))
-    await stage.command("imagine", options={"prompt": "a fox"})
-    sentence, private = said(await stage.command("imagine", options={"prompt": "a fox"}))
+async def test_a_limit_is_a_private_sentence_with_the_moment_it_ends(fixture: CogFixture) -> None:
+    with_limits(fixture, default=Tier(burst_images=1, images_per_hour=1))
+    await fixture.command("imagine", options={"prompt": "a fox"})
+    sentence, private = said(await fixture.command("imagine", options={"prompt": "a fox"}))
     assert "<t:" in sentence
     assert private
-    assert len(await stage.jobs()) == 1
+    assert len(await fixture.jobs()) == 1
 
 
-async def test_a_replayed_interaction_does_nothing(stage: Stage) -> None:
-    first = await stage.command("imagine", options={"prompt": "a fox"})
-    again = stage.interaction(data=first.data)
+async def test_a_replayed_interaction_does_nothing(fixture: CogFixture) -> None:
+    first = await fixture.command("imagine", options={"prompt": "a fox"})
+    again = fixture.interaction(data=first.data)
     again.id = first.id
-    await stage.bot.tree._call(again)
+    await fixture.bot.tree._call(again)
     cast("Any", again.response.send_message).assert_not_called()
-    assert len(await stage.jobs()) == 1
-    assert stage.runner.lost == []
+    assert len(await fixture.jobs()) == 1
+    assert fixture.runner.lost == []
 
 
-async def failing_imagine(stage: Stage, error: Exception, *, shown: bool | Mock = False) -> Any:
-    interaction = stage.interaction(
+async def failing_imagine(fixture: CogFixture, error: Exception, *, shown: bool | Mock = False) -> Any:
+    interaction = fixture.interaction(
         data={"id": "1", "name": "imagine", "type": 1, "options": [{"type": 3, "name": "prompt", "value": "a fox"}]}
     )
     cast("Any", interaction.response.send_message).side_effect = error
@@ -151,41 +151,41 @@ async def failing_imagine(stage: Stage, error: Exception, *, shown: bool | Mock 
     if not shown:
         interaction._state.http = Mock()  # no session: the look-up fails too
         interaction._session = Mock(**{"request.side_effect": OSError("no network")})
-    await stage.bot.tree._call(interaction)
+    await fixture.bot.tree._call(interaction)
     return interaction
 
 
-async def test_an_answer_that_came_too_late_starts_nothing(stage: Stage) -> None:
-    await failing_imagine(stage, http_error(404, 10062))
-    (job,) = await stage.jobs()
-    assert stage.runner.lost == [job.id]
-    assert stage.runner.answers == []
+async def test_an_answer_that_came_too_late_starts_nothing(fixture: CogFixture) -> None:
+    await failing_imagine(fixture, http_error(404, 10062))
+    (job,) = await fixture.jobs()
+    assert fixture.runner.lost == [job.id]
+    assert fixture.runner.answers == []
 
 
-async def test_an_answer_lost_on_the_way_starts_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_lost_on_the_way_starts_nothing(fixture: CogFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Discord can't be asked for as long as the token lives."""
     monkeypatch.setattr("cogs.intake.LOOK_PAUSES_S", (0.0, 0.0))
-    await failing_imagine(stage, OSError("reset"))
-    assert len(stage.runner.lost) == 1
+    await failing_imagine(fixture, OSError("reset"))
+    assert len(fixture.runner.lost) == 1
 
 
-async def test_an_answer_that_arrived_although_the_connection_broke_counts(stage: Stage) -> None:
-    await failing_imagine(stage, OSError("reset"), shown=True)
-    (job,) = await stage.jobs()
-    assert stage.runner.answers == [(job.id, 999)]
-    assert stage.runner.lost == []
+async def test_an_answer_that_arrived_although_the_connection_broke_counts(fixture: CogFixture) -> None:
+    await failing_imagine(fixture, OSError("reset"), shown=True)
+    (job,) = await fixture.jobs()
+    assert fixture.runner.answers == [(job.id, 999)]
+    assert fixture.runner.lost == []
 
 
-async def test_an_answer_discord_had_already_taken_counts(stage: Stage) -> None:
+async def test_an_answer_discord_had_already_taken_counts(fixture: CogFixture) -> None:
     """discord.py repeats the POST after a 5xx; the repetition is refused with 40060."""
-    await failing_imagine(stage, http_error(400, 40060))
-    (job,) = await stage.jobs()
-    assert stage.runner.answers == [(job.id, None)]
+    await failing_imagine(fixture, http_error(400, 40060))
+    (job,) = await fixture.jobs()
+    assert fixture.runner.answers == [(job.id, None)]
 
 
 @pytest.mark.parametrize("ours", [True, False])
 async def test_an_earlier_answer_counts_only_if_it_shows_this_job(
-    ours: bool, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ours: bool, fixture: CogFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refusal by an earlier delivery of the same event, perhaps to another process, stays the answer."""
     monkeypatch.setattr("cogs.intake.new_job_id", lambda *_: "job0000001")
@@ -193,67 +193,67 @@ async def test_an_earlier_answer_counts_only_if_it_shows_this_job(
         {"type": 2, "style": 2, "custom_id": f"easel:cancel:{'job0000001' if ours else 'job0000002'}"}
     )
     earlier = Mock(id=999, components=[button])
-    await failing_imagine(stage, http_error(400, 40060), shown=earlier)
-    assert stage.runner.answers == ([("job0000001", 999)] if ours else [])
-    assert stage.runner.lost == ([] if ours else ["job0000001"])
+    await failing_imagine(fixture, http_error(400, 40060), shown=earlier)
+    assert fixture.runner.answers == ([("job0000001", 999)] if ours else [])
+    assert fixture.runner.lost == ([] if ours else ["job0000001"])
 
 
 # ---------------------------------------------------------------------- defaults
 
 
-async def test_the_persons_default_beats_the_servers_which_beats_the_operators(stage: Stage) -> None:
+async def test_the_persons_default_beats_the_servers_which_beats_the_operators(fixture: CogFixture) -> None:
     async def used() -> str:
-        await stage.command("imagine", options={"prompt": "a fox"})
-        return (await stage.jobs())[0].order.endpoint
+        await fixture.command("imagine", options={"prompt": "a fox"})
+        return (await fixture.jobs())[0].request.endpoint
 
-    with_limits(stage, enabled=False)
-    get = stage.bot.services.catalogue.get
+    with_limits(fixture, enabled=False)
+    get = fixture.bot.services.catalogue.get
     assert await used() == get("flux-schnell").endpoint
-    await stage.command("settings", "model", options={"model": "hidream", "whose": "this server"})
+    await fixture.command("settings", "model", options={"model": "hidream", "whose": "this server"})
     assert await used() == get("hidream").endpoint
-    await stage.command("settings", "model", options={"model": "qwen-image"})
+    await fixture.command("settings", "model", options={"model": "qwen-image"})
     assert await used() == get("qwen-image").endpoint
-    await stage.command("settings", "model", options={"model": "reset"})
+    await fixture.command("settings", "model", options={"model": "reset"})
     assert await used() == get("hidream").endpoint
 
 
-async def test_a_default_that_is_no_longer_offered_falls_through(stage: Stage) -> None:
-    await stage.store.set_user_model(11, "fal-ai/gone")
-    await stage.command("imagine", options={"prompt": "a fox"})
-    assert (await stage.jobs())[0].order.endpoint == "fal-ai/flux-1/schnell"
+async def test_a_default_that_is_no_longer_offered_falls_through(fixture: CogFixture) -> None:
+    await fixture.store.set_user_model(11, "fal-ai/gone")
+    await fixture.command("imagine", options={"prompt": "a fox"})
+    assert (await fixture.jobs())[0].request.endpoint == "fal-ai/flux-1/schnell"
 
 
 # ---------------------------------------------------------------------- /settings
 
 
 @pytest.mark.parametrize("path", [("limits", {"burst": 2}), ("model", {"model": "hidream", "whose": "this server"})])
-async def test_only_managers_change_the_server(stage: Stage, path: tuple[str, dict[str, Any]]) -> None:
-    interaction = await stage.command("settings", path[0], options=path[1], permissions=MEMBER)
+async def test_only_managers_change_the_server(fixture: CogFixture, path: tuple[str, dict[str, Any]]) -> None:
+    interaction = await fixture.command("settings", path[0], options=path[1], permissions=MEMBER)
     assert "Manage Server" in said(interaction)[0]
-    preferences = await stage.store.preferences(11, GUILD)
+    preferences = await fixture.store.preferences(11, GUILD)
     assert preferences.guild_limits is None
     assert preferences.guild_model is None
 
 
-async def test_limits_are_set_one_by_one_and_reset_together(stage: Stage) -> None:
-    await stage.command("settings", "limits", options={"burst": 2})
-    interaction = await stage.command("settings", "limits", options={"images_per_hour": 7.5})
-    assert (await stage.store.preferences(11, GUILD)).guild_limits == GuildLimits(images_per_hour=7.5, burst_images=2)
+async def test_limits_are_set_one_by_one_and_reset_together(fixture: CogFixture) -> None:
+    await fixture.command("settings", "limits", options={"burst": 2})
+    interaction = await fixture.command("settings", "limits", options={"images_per_hour": 7.5})
+    assert (await fixture.store.preferences(11, GUILD)).guild_limits == GuildLimits(images_per_hour=7.5, burst_images=2)
     check_card(card_of(interaction))
     assert "7.5 pictures an hour, 2 at once" in shown_text(card_of(interaction))
-    await stage.command("settings", "limits", options={"reset": True})
-    assert (await stage.store.preferences(11, GUILD)).guild_limits is None
+    await fixture.command("settings", "limits", options={"reset": True})
+    assert (await fixture.store.preferences(11, GUILD)).guild_limits is None
 
 
-async def test_limits_belong_to_servers(stage: Stage) -> None:
-    interaction = await stage.command("settings", "limits", options={"burst": 2}, guild=False)
+async def test_limits_belong_to_servers(fixture: CogFixture) -> None:
+    interaction = await fixture.command("settings", "limits", options={"burst": 2}, guild=False)
     assert "setting of a server" in said(interaction)[0]
-    foreign = await stage.command("settings", "limits", options={"burst": 2}, bot_is_member=False)
+    foreign = await fixture.command("settings", "limits", options={"burst": 2}, bot_is_member=False)
     assert "not a member" in said(foreign)[0]
 
 
-async def test_settings_can_be_read_by_everybody(stage: Stage) -> None:
-    interaction = await stage.command("settings", "show", permissions=MEMBER)
+async def test_settings_can_be_read_by_everybody(fixture: CogFixture) -> None:
+    interaction = await fixture.command("settings", "show", permissions=MEMBER)
     assert "30 pictures an hour" in shown_text(card_of(interaction))
 
 
@@ -262,15 +262,15 @@ async def test_settings_can_be_read_by_everybody(stage: Stage) -> None:
 
 @pytest.mark.parametrize("command", ["models", "usage", "help", "privacy"])
 @pytest.mark.parametrize("guild", [True, False])
-async def test_pages_are_private_and_within_discords_limits(stage: Stage, command: str, guild: bool) -> None:
-    interaction = await stage.command(command, guild=guild)
+async def test_pages_are_private_and_within_discords_limits(fixture: CogFixture, command: str, guild: bool) -> None:
+    interaction = await fixture.command(command, guild=guild)
     check_card(card_of(interaction))
     assert interaction.response.send_message.call_args.kwargs["ephemeral"]
 
 
-async def test_every_models_page_is_within_discords_limits(stage: Stage) -> None:
-    for model in stage.bot.services.catalogue.models:
-        page = card_of(await stage.command("models", options={"name": model.key}))
+async def test_every_models_page_is_within_discords_limits(fixture: CogFixture) -> None:
+    for model in fixture.bot.services.catalogue.models:
+        page = card_of(await fixture.command("models", options={"name": model.key}))
         check_card(page)
         assert model.title.split()[0] in shown_text(page)
         for option in model.offered:
@@ -278,19 +278,21 @@ async def test_every_models_page_is_within_discords_limits(stage: Stage) -> None
             assert option.name == "prompt" or any(f"`{name}`: " in shown_text(page) for name in names)
 
 
-async def test_choosing_a_model_shows_its_page_and_makes_it_the_default(stage: Stage) -> None:
-    listing = card_of(await stage.command("models"))
-    chosen = edited_to(await stage.press(listing, "easel-menu:model:0", ("hidream",)))
+async def test_choosing_a_model_shows_its_page_and_makes_it_the_default(fixture: CogFixture) -> None:
+    listing = card_of(await fixture.command("models"))
+    chosen = edited_to(await fixture.press(listing, "easel-menu:model:0", ("hidream",)))
     assert "easel:mydefault:hidream" in custom_ids(chosen)
-    kept = edited_to(await stage.press(chosen, "easel:mydefault:hidream"))
+    kept = edited_to(await fixture.press(chosen, "easel:mydefault:hidream"))
     assert "Your default" in str(payload(kept))
-    assert (await stage.store.preferences(11, None)).user_model == stage.bot.services.catalogue.get("hidream").endpoint
+    assert (await fixture.store.preferences(11, None)).user_model == fixture.bot.services.catalogue.get(
+        "hidream"
+    ).endpoint
 
 
-async def test_usage_shows_what_is_under_way_and_its_place(stage: Stage) -> None:
-    await stage.command("imagine", options={"prompt": "one"})
-    await stage.command("imagine", options={"prompt": "two"})
-    interaction = await stage.command("usage")
+async def test_usage_shows_what_is_under_way_and_its_place(fixture: CogFixture) -> None:
+    await fixture.command("imagine", options={"prompt": "one"})
+    await fixture.command("imagine", options={"prompt": "two"})
+    interaction = await fixture.command("usage")
     shown = shown_text(card_of(interaction))
     check_card(card_of(interaction))
     assert "**6 pictures** right now." in shown
@@ -301,8 +303,8 @@ async def test_usage_shows_what_is_under_way_and_its_place(stage: Stage) -> None
 # ---------------------------------------------------------------------- /compose and modals
 
 
-async def test_a_long_prompt_of_several_lines_is_written_in_a_modal(stage: Stage) -> None:
-    interaction = await stage.command("compose", options={"model": "qwen-image"})
+async def test_a_long_prompt_of_several_lines_is_written_in_a_modal(fixture: CogFixture) -> None:
+    interaction = await fixture.command("compose", options={"model": "qwen-image"})
     modal = interaction.response.send_modal.call_args.args[0].to_dict()
     assert modal["custom_id"] == "easel-modal:compose:qwen-image"
     assert [label["component"]["custom_id"] for label in modal["components"]] == [
@@ -312,16 +314,16 @@ async def test_a_long_prompt_of_several_lines_is_written_in_a_modal(stage: Stage
         "options",
     ]
     fields = {"prompt": "a fox\nat dawn", "negative_prompt": "dogs", "size": "", "options": "seed=3"}
-    await stage.submit(modal["custom_id"], fields)
-    (job,) = await stage.jobs()
-    assert job.order.prompt == "a fox\nat dawn"
-    assert job.order.options["negative_prompt"] == "dogs"
-    assert job.order.seed == 3
+    await fixture.submit(modal["custom_id"], fields)
+    (job,) = await fixture.jobs()
+    assert job.request.prompt == "a fox\nat dawn"
+    assert job.request.options["negative_prompt"] == "dogs"
+    assert job.request.seed == 3
 
 
-async def test_a_modal_fits_discord_for_every_model(stage: Stage) -> None:
-    for model in stage.bot.services.catalogue.models:
-        interaction = await stage.command("compose", options={"model": model.key})
+async def test_a_modal_fits_discord_for_every_model(fixture: CogFixture) -> None:
+    for model in fixture.bot.services.catalogue.models:
+        interaction = await fixture.command("compose", options={"model": model.key})
         modal = interaction.response.send_modal.call_args.args[0].to_dict()
         assert len(modal["title"]) <= 45
         assert len(modal["custom_id"]) <= 100
@@ -332,14 +334,14 @@ async def test_a_modal_fits_discord_for_every_model(stage: Stage) -> None:
             assert len(label["component"].get("placeholder") or "") <= 100
 
 
-async def test_a_refusal_after_a_modal_is_a_private_sentence(stage: Stage) -> None:
-    interaction = await stage.submit("easel-modal:compose:flux-schnell", {"prompt": "a fox", "options": "steps=99"})
+async def test_a_refusal_after_a_modal_is_a_private_sentence(fixture: CogFixture) -> None:
+    interaction = await fixture.submit("easel-modal:compose:flux-schnell", {"prompt": "a fox", "options": "steps=99"})
     assert "steps" in said(interaction)[0]
     assert said(interaction)[1]
 
 
-async def test_other_modals_are_left_alone(stage: Stage) -> None:
-    interaction = await stage.submit("somebody-elses", {"prompt": "a fox"})
+async def test_other_modals_are_left_alone(fixture: CogFixture) -> None:
+    interaction = await fixture.submit("somebody-elses", {"prompt": "a fox"})
     cast("Any", interaction.response.send_message).assert_not_called()
 
 
@@ -350,39 +352,39 @@ def a_card(job: Any) -> cards.Card:
     return cards.result_card(job, MODEL, [cards.Shown("easel.png", "alt")])
 
 
-async def test_again_is_the_same_with_another_seed_on_the_pressers_account(stage: Stage) -> None:
-    job = await stage.a_delivered_job("a fox", seed=5, steps=3)
-    interaction = await stage.press(a_card(job), f"easel:again:{job.id}", person=OTHER)
-    (again,) = await stage.jobs(OTHER)
+async def test_again_is_the_same_with_another_seed_on_the_pressers_account(fixture: CogFixture) -> None:
+    job = await fixture.a_delivered_job("a fox", seed=5, steps=3)
+    interaction = await fixture.press(a_card(job), f"easel:again:{job.id}", person=OTHER)
+    (again,) = await fixture.jobs(OTHER)
     assert again.parent_id == job.id
-    assert again.order.options["num_inference_steps"] == 3
-    assert again.order.seed not in (None, 5)
+    assert again.request.options["num_inference_steps"] == 3
+    assert again.request.seed not in (None, 5)
     assert "Next in line." in shown_text(card_of(interaction))
 
 
-async def test_edit_comes_filled_and_paints_the_new_words(stage: Stage) -> None:
-    job = await stage.a_delivered_job("a fox\nat dawn", model="qwen-image", negative_prompt="dogs")
-    interaction = await stage.press(a_card(job), f"easel:edit:{job.id}")
+async def test_edit_comes_filled_and_paints_the_new_words(fixture: CogFixture) -> None:
+    job = await fixture.a_delivered_job("a fox\nat dawn", model="qwen-image", negative_prompt="dogs")
+    interaction = await fixture.press(a_card(job), f"easel:edit:{job.id}")
     modal = interaction.response.send_modal.call_args.args[0].to_dict()
     assert [label["component"].get("value") for label in modal["components"]] == ["a fox\nat dawn", "dogs"]
-    await stage.submit(modal["custom_id"], {"prompt": "a wolf", "negative_prompt": "cats"})
-    edited = (await stage.jobs())[0]
-    assert (edited.order.prompt, edited.order.options["negative_prompt"]) == ("a wolf", "cats")
+    await fixture.submit(modal["custom_id"], {"prompt": "a wolf", "negative_prompt": "cats"})
+    edited = (await fixture.jobs())[0]
+    assert (edited.request.prompt, edited.request.options["negative_prompt"]) == ("a wolf", "cats")
     assert edited.parent_id == job.id
-    assert edited.order.endpoint == job.order.endpoint
+    assert edited.request.endpoint == job.request.endpoint
 
 
-async def test_details_are_private_and_for_everybody(stage: Stage) -> None:
-    job = await stage.a_delivered_job("a fox", steps=3)
-    interaction = await stage.press(a_card(job), f"easel:details:{job.id}", person=OTHER, permissions=MEMBER)
+async def test_details_are_private_and_for_everybody(fixture: CogFixture) -> None:
+    job = await fixture.a_delivered_job("a fox", steps=3)
+    interaction = await fixture.press(a_card(job), f"easel:details:{job.id}", person=OTHER, permissions=MEMBER)
     assert interaction.response.send_message.call_args.kwargs["ephemeral"]
     check_card(card_of(interaction))
     assert "/imagine prompt:a fox model:flux-schnell steps:3" in shown_text(card_of(interaction))
 
 
-async def test_details_of_a_very_long_prompt_bring_a_file(stage: Stage) -> None:
-    job = await stage.a_delivered_job("word " * 790)
-    interaction = await stage.press(a_card(job), f"easel:details:{job.id}")
+async def test_details_of_a_very_long_prompt_bring_a_file(fixture: CogFixture) -> None:
+    job = await fixture.a_delivered_job("word " * 790)
+    interaction = await fixture.press(a_card(job), f"easel:details:{job.id}")
     assert interaction.response.send_message.call_args.kwargs["file"].filename == "details.txt"
 
 
@@ -403,53 +405,53 @@ class Deleting:
     ids=["requester", "moderator", "somebody else"],
 )
 async def test_delete_is_for_the_requester_and_moderators(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, person: int, permissions: int, works: bool
+    fixture: CogFixture, monkeypatch: pytest.MonkeyPatch, person: int, permissions: int, works: bool
 ) -> None:
     message = Deleting(monkeypatch)
-    job = await stage.a_delivered_job()
-    interaction = await stage.press(a_card(job), f"easel:delete:{job.id}", person=person, permissions=permissions)
+    job = await fixture.a_delivered_job()
+    interaction = await fixture.press(a_card(job), f"easel:delete:{job.id}", person=person, permissions=permissions)
     assert message.deleted == works
-    assert (await stage.store.job(job.id) is None) is works
+    assert (await fixture.store.job(job.id) is None) is works
     if not works:
         assert "Only the person who asked" in said(interaction)[0]
 
 
 @pytest.mark.parametrize("verb", ["again", "edit", "details", "cancel"])
-async def test_a_button_whose_record_is_gone_says_so(stage: Stage, verb: str) -> None:
-    job = await stage.a_delivered_job()
-    await stage.store.delete_job(job.id)
-    card = cards.progress_card(job, MODEL, WaitingHere(0)) if verb == "cancel" else a_card(job)
-    interaction = await stage.press(card, f"easel:{verb}:{job.id}")
+async def test_a_button_whose_record_is_gone_says_so(fixture: CogFixture, verb: str) -> None:
+    job = await fixture.a_delivered_job()
+    await fixture.store.delete_job(job.id)
+    card = cards.progress_card(job, MODEL, Queued(0)) if verb == "cancel" else a_card(job)
+    interaction = await fixture.press(card, f"easel:{verb}:{job.id}")
     assert "no longer have the record" in said(interaction)[0]
 
 
-async def test_again_on_a_model_that_is_no_longer_offered_says_so(stage: Stage) -> None:
-    job = await stage.a_delivered_job()
-    fewer = replace(stage.bot.services, catalogue=load(disabled=["flux-schnell"]))
-    cast("Any", stage.bot.get_cog("presses"))._services = fewer
-    interaction = await stage.press(a_card(job), f"easel:again:{job.id}")
+async def test_again_on_a_model_that_is_no_longer_offered_says_so(fixture: CogFixture) -> None:
+    job = await fixture.a_delivered_job()
+    fewer = replace(fixture.bot.services, catalogue=load(disabled=["flux-schnell"]))
+    cast("Any", fixture.bot.get_cog("presses"))._services = fewer
+    interaction = await fixture.press(a_card(job), f"easel:again:{job.id}")
     assert "not available here" in said(interaction)[0]
 
 
-async def test_again_with_an_expired_attachment_says_so(stage: Stage) -> None:
+async def test_again_with_an_expired_attachment_says_so(fixture: CogFixture) -> None:
     url = "https://cdn.discordapp.com/attachments/1/2/cat.png?ex=1&is=1&hm=2"
-    job = await stage.a_delivered_job("a fox", model="omnigen-v2", options=f"input_image_urls={url}")
-    interaction = await stage.press(a_card(job), f"easel:again:{job.id}")
+    job = await fixture.a_delivered_job("a fox", model="omnigen-v2", options=f"input_image_urls={url}")
+    interaction = await fixture.press(a_card(job), f"easel:again:{job.id}")
     assert "expired" in said(interaction)[0]
 
 
 # ---------------------------------------------------------------------- cancelling
 
 
-async def test_cancel_is_for_the_requester_and_moderators(stage: Stage) -> None:
-    await stage.command("imagine", options={"prompt": "a fox"})
-    (job,) = await stage.jobs()
-    card = cards.progress_card(job, MODEL, WaitingHere(0))
-    refused = await stage.press(card, f"easel:cancel:{job.id}", person=OTHER, permissions=MEMBER)
+async def test_cancel_is_for_the_requester_and_moderators(fixture: CogFixture) -> None:
+    await fixture.command("imagine", options={"prompt": "a fox"})
+    (job,) = await fixture.jobs()
+    card = cards.progress_card(job, MODEL, Queued(0))
+    refused = await fixture.press(card, f"easel:cancel:{job.id}", person=OTHER, permissions=MEMBER)
     assert "Only the person who asked" in said(refused)[0]
-    done = await stage.press(card, f"easel:cancel:{job.id}", permissions=MEMBER)
+    done = await fixture.press(card, f"easel:cancel:{job.id}", permissions=MEMBER)
     done.response.defer.assert_awaited_once()
-    assert (await stage.jobs())[0].state is JobState.CANCELLED
+    assert (await fixture.jobs())[0].state is JobState.CANCELLED
 
 
 @pytest.fixture
@@ -464,52 +466,52 @@ def edits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return done
 
 
-async def test_cancel_without_a_name_stops_the_only_one(stage: Stage, edits: list[dict[str, Any]]) -> None:
-    assert said(await stage.command("cancel"))[0] == "Nothing of yours is under way."
-    await stage.command("imagine", options={"prompt": "a fox"})
-    await stage.command("cancel")
+async def test_cancel_without_a_name_stops_the_only_one(fixture: CogFixture, edits: list[dict[str, Any]]) -> None:
+    assert said(await fixture.command("cancel"))[0] == "Nothing of yours is under way."
+    await fixture.command("imagine", options={"prompt": "a fox"})
+    await fixture.command("cancel")
     assert edits == [{"content": "Cancelled: nothing was charged."}]
-    assert (await stage.jobs())[0].state is JobState.CANCELLED
+    assert (await fixture.jobs())[0].state is JobState.CANCELLED
 
 
-async def test_cancel_without_a_name_asks_which_of_several(stage: Stage, edits: list[dict[str, Any]]) -> None:
-    await stage.command("imagine", options={"prompt": "one"})
-    await stage.command("imagine", options={"prompt": "two"})
-    _, first = await stage.jobs()
-    question = card_of(await stage.command("cancel"))
+async def test_cancel_without_a_name_asks_which_of_several(fixture: CogFixture, edits: list[dict[str, Any]]) -> None:
+    await fixture.command("imagine", options={"prompt": "one"})
+    await fixture.command("imagine", options={"prompt": "two"})
+    _, first = await fixture.jobs()
+    question = card_of(await fixture.command("cancel"))
     check_card(question)
-    await stage.press(question, "easel-menu:canceljob:-", (first.id,))
+    await fixture.press(question, "easel-menu:canceljob:-", (first.id,))
     assert "nothing was charged" in shown_text(edits[0]["view"])
-    assert [job.state for job in await stage.jobs()] == [JobState.QUEUED, JobState.CANCELLED]
+    assert [job.state for job in await fixture.jobs()] == [JobState.QUEUED, JobState.CANCELLED]
 
 
-async def test_cancel_completes_own_jobs_and_refuses_others(stage: Stage) -> None:
-    await stage.command("imagine", options={"prompt": "a very special fox"})
-    ((label, value),) = await stage.complete("cancel", "job", {"job": "special"})
+async def test_cancel_completes_own_jobs_and_refuses_others(fixture: CogFixture) -> None:
+    await fixture.command("imagine", options={"prompt": "a very special fox"})
+    ((label, value),) = await fixture.complete("cancel", "job", {"job": "special"})
     assert "special fox" in label
-    assert await stage.complete("cancel", "job", {"job": "badger"}) == []
-    interaction = await stage.command("cancel", options={"job": value}, person=OTHER, permissions=MEMBER)
+    assert await fixture.complete("cancel", "job", {"job": "badger"}) == []
+    interaction = await fixture.command("cancel", options={"job": value}, person=OTHER, permissions=MEMBER)
     assert "Only the person who asked" in said(interaction)[0]
 
 
 # ---------------------------------------------------------------------- /privacy
 
 
-async def test_a_persons_data_is_deleted_after_a_question(stage: Stage, edits: list[dict[str, Any]]) -> None:
-    await stage.a_delivered_job()
-    await stage.command("imagine", options={"prompt": "still waiting"})
-    await stage.command("settings", "model", options={"model": "hidream"})
-    question = card_of(await stage.press(card_of(await stage.command("privacy")), "easel:eraseask:-"))
+async def test_a_persons_data_is_deleted_after_a_question(fixture: CogFixture, edits: list[dict[str, Any]]) -> None:
+    await fixture.a_delivered_job()
+    await fixture.command("imagine", options={"prompt": "still waiting"})
+    await fixture.command("settings", "model", options={"model": "hidream"})
+    question = card_of(await fixture.press(card_of(await fixture.command("privacy")), "easel:eraseask:-"))
     assert custom_ids(question) == ["easel:erase:-", "easel:erasenot:-"]
-    await stage.press(question, "easel:erase:-")
+    await fixture.press(question, "easel:erase:-")
     shown = shown_text(edits[0]["view"])
     assert "2 requests" in shown
     assert "1 picture under way was cancelled" in shown
-    assert await stage.jobs() == []
-    assert (await stage.store.preferences(11, None)).user_model is None
+    assert await fixture.jobs() == []
+    assert (await fixture.store.preferences(11, None)).user_model is None
 
 
-async def test_keeping_the_data_keeps_it(stage: Stage) -> None:
-    job = await stage.a_delivered_job()
-    await stage.press(pages.erase_question(), "easel:erasenot:-")
-    assert await stage.store.job(job.id) is not None
+async def test_keeping_the_data_keeps_it(fixture: CogFixture) -> None:
+    job = await fixture.a_delivered_job()
+    await fixture.press(pages.erase_question(), "easel:erasenot:-")
+    assert await fixture.store.job(job.id) is not None

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from bot.catalogue import load
-from bot.domain.events import WaitingHere
+from bot.domain.events import Queued
 from cogs.delivery import DiscordDelivery
 from tests.cogs.values import a_job
 
 
 async def test_progress_edits_wait_while_first_answers_press(monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = SimpleNamespace(pressed=True)
+    runner = SimpleNamespace(backpressure=True)
     discord = SimpleNamespace(progress_interval_s=0.01, progress_edits_per_s=1000)
     bot: Any = SimpleNamespace(services=SimpleNamespace(settings=SimpleNamespace(discord=discord), runner=runner))
     delivery = DiscordDelivery(bot)
@@ -29,11 +29,11 @@ async def test_progress_edits_wait_while_first_answers_press(monkeypatch: pytest
     monkeypatch.setattr(delivery, "_token_lives", lambda _: True)
     editor = asyncio.create_task(delivery.edit_forever())
     job = a_job()
-    delivery.progress(job, WaitingHere(3))
+    delivery.progress(job, Queued(3))
     await asyncio.sleep(0.15)
     assert edited == []
 
-    runner.pressed = False
+    runner.backpressure = False
     async with asyncio.timeout(5):
         while not edited:
             await asyncio.sleep(0.005)
@@ -45,7 +45,7 @@ async def test_an_edit_of_a_process_that_hung_meanwhile_is_made_good(
     monkeypatch: pytest.MonkeyPatch, hangs_s: float, mended: list[str]
 ) -> None:
     found: list[str] = []
-    runner = SimpleNamespace(may_show_s=lambda _: 0.1, mend=lambda _: found.append("job"))
+    runner = SimpleNamespace(lease_remaining_s=lambda _: 0.1, repair_message=lambda _: found.append("job"))
     discord = SimpleNamespace(progress_interval_s=0.01, progress_edits_per_s=1000)
     bot: Any = SimpleNamespace(services=SimpleNamespace(settings=SimpleNamespace(discord=discord), runner=runner))
     delivery = DiscordDelivery(bot)
@@ -55,7 +55,7 @@ async def test_an_edit_of_a_process_that_hung_meanwhile_is_made_good(
 
     monkeypatch.setattr(delivery, "_patch_original", patch)
     monkeypatch.setattr(delivery, "_model", lambda _: load().get("flux-schnell"))
-    delivery.progress(a_job(), WaitingHere(3))
-    live = next(iter(delivery._live.values()))
+    delivery.progress(a_job(), Queued(3))
+    live = next(iter(delivery._messages.values()))
     assert await delivery._patch_progress(live)
     assert found == mended

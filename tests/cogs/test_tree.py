@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.cogs.conftest import Stage
+from tests.cogs.conftest import CogFixture
 
 NAME = re.compile(r"[-_'a-z0-9]{1,32}")
 
 
-def tree_payload(stage: Stage) -> list[dict[str, Any]]:
-    return [command.to_dict(stage.bot.tree) for command in stage.bot.tree.get_commands()]
+def tree_payload(fixture: CogFixture) -> list[dict[str, Any]]:
+    return [command.to_dict(fixture.bot.tree) for command in fixture.bot.tree.get_commands()]
 
 
 def every_option(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -23,15 +23,15 @@ def every_option(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from every_option(option)
 
 
-async def test_the_commands_are_the_promised_ones(stage: Stage) -> None:
-    names = {command["name"] for command in tree_payload(stage)}
+async def test_the_commands_are_the_promised_ones(fixture: CogFixture) -> None:
+    names = {command["name"] for command in tree_payload(fixture)}
     assert names == {"imagine", "compose", "models", "usage", "cancel", "settings", "help", "privacy"}
-    (settings,) = [command for command in tree_payload(stage) if command["name"] == "settings"]
+    (settings,) = [command for command in tree_payload(fixture) if command["name"] == "settings"]
     assert {option["name"] for option in settings["options"]} == {"model", "limits", "show"}
 
 
-async def test_imagine_has_every_promised_option_in_order(stage: Stage) -> None:
-    (imagine,) = [command for command in tree_payload(stage) if command["name"] == "imagine"]
+async def test_imagine_has_every_promised_option_in_order(fixture: CogFixture) -> None:
+    (imagine,) = [command for command in tree_payload(fixture) if command["name"] == "imagine"]
     promised = "prompt model size count seed negative_prompt style steps guidance image mask options"
     assert [option["name"] for option in imagine["options"]] == promised.split()
     completed = {option["name"] for option in imagine["options"] if option.get("autocomplete")}
@@ -39,15 +39,15 @@ async def test_imagine_has_every_promised_option_in_order(stage: Stage) -> None:
     assert [option["name"] for option in imagine["options"] if option["required"]] == ["prompt"]
 
 
-async def test_every_command_works_installed_by_servers_and_people_and_everywhere(stage: Stage) -> None:
-    for command in tree_payload(stage):
+async def test_every_command_works_installed_by_servers_and_people_and_everywhere(fixture: CogFixture) -> None:
+    for command in tree_payload(fixture):
         assert set(command["integration_types"]) == {0, 1}, command["name"]
         assert set(command["contexts"]) == {0, 1, 2}, command["name"]
         assert command["default_member_permissions"] is None, command["name"]
 
 
-async def test_discord_takes_the_commands(stage: Stage) -> None:
-    for command in tree_payload(stage):
+async def test_discord_takes_the_commands(fixture: CogFixture) -> None:
+    for command in tree_payload(fixture):
         assert len(json.dumps(command)) <= 8000
         for node in (command, *every_option(command)):
             assert NAME.fullmatch(node["name"]), node["name"]
@@ -57,9 +57,9 @@ async def test_discord_takes_the_commands(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "flux", "posters", "zzzz"])
-async def test_models_complete_by_name_and_by_what_they_are_good_at(stage: Stage, typed: str) -> None:
+async def test_models_complete_by_name_and_by_what_they_are_good_at(fixture: CogFixture, typed: str) -> None:
     for command, option in (("imagine", "model"), ("compose", "model"), ("models", "name")):
-        offered = await stage.complete(
+        offered = await fixture.complete(
             command, option, {"prompt": "x", option: typed} if command == "imagine" else {option: typed}
         )
         assert len(offered) <= 25
@@ -67,31 +67,31 @@ async def test_models_complete_by_name_and_by_what_they_are_good_at(stage: Stage
         assert offered or typed == "zzzz"
 
 
-async def test_the_settings_complete_models_too(stage: Stage) -> None:
-    assert await stage.complete("settings", "model", {"model": "z-image"}, "model")
+async def test_the_settings_complete_models_too(fixture: CogFixture) -> None:
+    assert await fixture.complete("settings", "model", {"model": "z-image"}, "model")
 
 
-async def test_sizes_and_styles_and_options_come_from_the_chosen_model(stage: Stage) -> None:
-    ratios = await stage.complete("imagine", "size", {"prompt": "x", "model": "imagen4", "size": ""})
+async def test_sizes_and_styles_and_options_come_from_the_chosen_model(fixture: CogFixture) -> None:
+    ratios = await fixture.complete("imagine", "size", {"prompt": "x", "model": "imagen4", "size": ""})
     assert "16:9" in [value for _, value in ratios]
-    styles = await stage.complete("imagine", "style", {"prompt": "x", "model": "recraft-v2", "style": "vector"})
+    styles = await fixture.complete("imagine", "style", {"prompt": "x", "model": "recraft-v2", "style": "vector"})
     assert styles
     assert all("vector" in value for _, value in styles)
-    keys = await stage.complete("imagine", "options", {"prompt": "x", "model": "ideogram-v3", "options": "rend"})
+    keys = await fixture.complete("imagine", "options", {"prompt": "x", "model": "ideogram-v3", "options": "rend"})
     assert keys[0] == ("rendering_speed=", "rendering_speed=")
 
 
-async def test_without_a_model_the_persons_default_decides_and_a_change_shows_at_once(stage: Stage) -> None:
-    assert not await stage.complete("imagine", "style", {"prompt": "x", "style": ""})
-    await stage.command("settings", "model", options={"model": "recraft-v2"})
+async def test_without_a_model_the_persons_default_decides_and_a_change_shows_at_once(fixture: CogFixture) -> None:
+    assert not await fixture.complete("imagine", "style", {"prompt": "x", "style": ""})
+    await fixture.command("settings", "model", options={"model": "recraft-v2"})
     await asyncio.sleep(0)
-    assert await stage.complete("imagine", "style", {"prompt": "x", "style": ""})
+    assert await fixture.complete("imagine", "style", {"prompt": "x", "style": ""})
 
 
-async def test_every_completion_of_every_model_fits(stage: Stage) -> None:
-    for model in stage.bot.services.catalogue.models:
+async def test_every_completion_of_every_model_fits(fixture: CogFixture) -> None:
+    for model in fixture.bot.services.catalogue.models:
         for field in ("size", "style", "options"):
             for typed in ("", "s", "16:9", "seed=3 ", "x" * 100):
-                offered = await stage.complete("imagine", field, {"prompt": "x", "model": model.key, field: typed})
+                offered = await fixture.complete("imagine", field, {"prompt": "x", "model": model.key, field: typed})
                 assert len(offered) <= 25
                 assert all(1 <= len(name) <= 100 and 1 <= len(value) <= 100 for name, value in offered)

@@ -10,7 +10,7 @@ from typing import Any
 
 import discord
 
-from bot.catalogue.model import Json, Kind, Model, Option, Order, Output, Price
+from bot.catalogue.model import GenerationRequest, Json, Model, Option, OptionKind, Output, Price
 from bot.domain.job import Actor, Job, JobState, Reply
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -19,17 +19,22 @@ MODEL = Model(
     endpoint="fal-ai/flux-1/schnell",
     key="flux-schnell",
     title="FLUX.1 schnell",
-    good_at="Quick sketches of nearly anything",
+    summary="Quick sketches of nearly anything",
     typical_s=2,
     options=(
-        Option("prompt", Kind.TEXT, "What to paint", required=True),
+        Option("prompt", OptionKind.TEXT, "What to paint", required=True),
         Option(
-            "image_size", Kind.SIZE, "Size", default="landscape_4_3", choices=("square", "landscape_4_3"), alias="size"
+            "image_size",
+            OptionKind.SIZE,
+            "Size",
+            default="landscape_4_3",
+            choices=("square", "landscape_4_3"),
+            alias="size",
         ),
-        Option("num_inference_steps", Kind.INTEGER, "Steps", default=4, minimum=1, maximum=12, alias="steps"),
-        Option("seed", Kind.INTEGER, "Seed", alias="seed"),
-        Option("num_images", Kind.INTEGER, "Pictures", default=1, minimum=1, maximum=4, alias="count"),
-        Option("acceleration", Kind.CHOICE, "Speed", default="none", choices=("none", "regular", "high")),
+        Option("num_inference_steps", OptionKind.INTEGER, "Steps", default=4, minimum=1, maximum=12, alias="steps"),
+        Option("seed", OptionKind.INTEGER, "Seed", alias="seed"),
+        Option("num_images", OptionKind.INTEGER, "Pictures", default=1, minimum=1, maximum=4, alias="count"),
+        Option("acceleration", OptionKind.CHOICE, "Speed", default="none", choices=("none", "regular", "high")),
     ),
     output=Output("image", seed=True, has_nsfw_concepts=True),
     price=Price(Decimal("0.003"), "megapixel", "high"),
@@ -53,20 +58,20 @@ NASTY = {
 }
 
 
-def an_order(prompt: str = "a lighthouse", **options: Json) -> Order:
+def an_order(prompt: str = "a lighthouse", **options: Json) -> GenerationRequest:
     given = tuple(options)
     held: Mapping[str, Json] = {"image_size": "landscape_4_3", "num_inference_steps": 4, "seed": 7, **options}
-    return Order(MODEL.endpoint, prompt, held, given, 1, (1024, 768), Decimal("0.003"))
+    return GenerationRequest(MODEL.endpoint, prompt, held, given, 1, (1024, 768), Decimal("0.003"))
 
 
-def a_job(prompt: str = "a lighthouse", *, order: Order | None = None, **changes: Any) -> Job:
+def a_job(prompt: str = "a lighthouse", *, request: GenerationRequest | None = None, **changes: Any) -> Job:
     job = Job(
         id="0a1b2c3d4e5f",
         state=JobState.QUEUED,
         fence=0,
         actor=Actor(user_id=11, channel_id=22, guild_id=33),
         reply=Reply(44, 55, "token", NOW + timedelta(minutes=15)),
-        order=order or an_order(prompt),
+        request=request or an_order(prompt),
         parent_id=None,
         created_at=NOW,
     )

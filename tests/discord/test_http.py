@@ -34,7 +34,7 @@ async def test_an_edit_does_not_leave_after_the_time_until_which_it_was_welcome(
     monkeypatch.setattr(aiohttp.TCPConnector, "connect", hanging)
     application = web.Application()
     application.router.add_patch("/api/v10/webhooks/1/2/messages/@original", note)
-    out = http.Calls()
+    out = http.Throttle()
     async with (
         TestServer(application) as server,
         aiohttp.ClientSession(connector=out.connector(), trace_configs=[out.trace()]) as session,
@@ -44,7 +44,7 @@ async def test_an_edit_does_not_leave_after_the_time_until_which_it_was_welcome(
             if arrives:
                 (await session.patch(url)).release()
             else:
-                with pytest.raises(http.TooLate):
+                with pytest.raises(http.DeadlineExceeded):
                     await session.patch(url)
         assert len(arrived) == arrives
         (await session.patch(url)).release()  # any other call still goes out

@@ -11,9 +11,9 @@ from bot.discord.identify_budget import (
     CROWDED_PAUSE_S,
     FREE_CRASHES,
     FREE_STARTS_A_DAY,
+    IdentifyHistory,
     Pause,
     SessionStartLimit,
-    Starts,
     pause_before_identify,
 )
 
@@ -22,19 +22,19 @@ PLENTY = SessionStartLimit(remaining=999, reset_after_s=3600)
 
 
 def test_an_ordinary_start_need_not_wait() -> None:
-    assert pause_before_identify(Starts(), PLENTY, NOW) is None
-    assert pause_before_identify(Starts().with_start(NOW), PLENTY, NOW) is None
+    assert pause_before_identify(IdentifyHistory(), PLENTY, NOW) is None
+    assert pause_before_identify(IdentifyHistory().with_start(NOW), PLENTY, NOW) is None
 
 
 def test_a_low_limit_of_discord_is_waited_out() -> None:
     low = SessionStartLimit(remaining=3, reset_after_s=1234)
-    pause = pause_before_identify(Starts().with_start(NOW), low, NOW)
+    pause = pause_before_identify(IdentifyHistory().with_start(NOW), low, NOW)
     assert pause is not None
     assert pause.seconds == 1234
 
 
 def test_a_restart_loop_never_reaches_a_thousand_identifies_a_day() -> None:
-    starts, now, identifies = Starts(), NOW, 0
+    starts, now, identifies = IdentifyHistory(), NOW, 0
     while now < NOW + timedelta(hours=24):
         pause = pause_before_identify(starts, None, now)
         now += timedelta(seconds=pause.seconds if pause else 0)
@@ -45,7 +45,7 @@ def test_a_restart_loop_never_reaches_a_thousand_identifies_a_day() -> None:
 
 
 def test_a_loop_that_is_killed_while_it_pauses_comes_through_and_costs_nothing() -> None:
-    starts, now = Starts(tuple(NOW for _ in range(FREE_STARTS_A_DAY))), NOW
+    starts, now = IdentifyHistory(tuple(NOW for _ in range(FREE_STARTS_A_DAY))), NOW
     for _ in range(20):
         pause = pause_before_identify(starts, PLENTY, now)
         if pause is None:
@@ -55,7 +55,7 @@ def test_a_loop_that_is_killed_while_it_pauses_comes_through_and_costs_nothing()
 
 
 def test_pauses_between_crashes_count_from_the_identify_before() -> None:
-    starts = Starts((NOW,), crashes_in_a_row=FREE_CRASHES + 2)
+    starts = IdentifyHistory((NOW,), crashes_in_a_row=FREE_CRASHES + 2)
     pause = pause_before_identify(starts, PLENTY, NOW + timedelta(seconds=10))
     assert pause is not None
     assert pause.seconds == CRASH_PAUSES_S[2] - 10
@@ -63,7 +63,7 @@ def test_pauses_between_crashes_count_from_the_identify_before() -> None:
 
 
 def test_crashes_in_a_row_wait_longer_and_longer() -> None:
-    starts = Starts().with_start(NOW)
+    starts = IdentifyHistory().with_start(NOW)
     pauses: list[Pause | None] = []
     for _ in range(FREE_CRASHES + len(CRASH_PAUSES_S) + 2):
         pauses.append(pause_before_identify(starts, PLENTY, NOW))
@@ -73,30 +73,30 @@ def test_crashes_in_a_row_wait_longer_and_longer() -> None:
 
 
 def test_a_run_that_went_well_forgives_earlier_crashes() -> None:
-    starts = Starts(crashes_in_a_row=9).went_well()
+    starts = IdentifyHistory(crashes_in_a_row=9).went_well()
     assert pause_before_identify(starts.with_start(NOW), PLENTY, NOW) is None
 
 
 def test_the_longest_reason_counts() -> None:
-    starts = Starts(tuple(NOW - timedelta(minutes=1) for _ in range(FREE_STARTS_A_DAY)), crashes_in_a_row=3)
+    starts = IdentifyHistory(tuple(NOW - timedelta(minutes=1) for _ in range(FREE_STARTS_A_DAY)), crashes_in_a_row=3)
     pause = pause_before_identify(starts, PLENTY, NOW)
     assert pause is not None
     assert pause.seconds == CROWDED_PAUSE_S - 60
 
 
 def test_old_starts_and_starts_from_the_future_are_forgotten() -> None:
-    starts = Starts((NOW - timedelta(hours=25), NOW + timedelta(hours=1))).with_start(NOW)
+    starts = IdentifyHistory((NOW - timedelta(hours=25), NOW + timedelta(hours=1))).with_start(NOW)
     assert starts.at == (NOW,)
 
 
 def test_the_record_survives_the_store() -> None:
-    starts = Starts().with_start(NOW).crashed()
-    assert Starts.from_text(starts.to_text()) == starts
+    starts = IdentifyHistory().with_start(NOW).crashed()
+    assert IdentifyHistory.from_text(starts.to_text()) == starts
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"at": [1e300]}', '{"at": "x"}', '{"row": "many"}'])
 def test_an_unreadable_record_counts_as_none(text: str | None) -> None:
-    assert Starts.from_text(text) == Starts()
+    assert IdentifyHistory.from_text(text) == IdentifyHistory()
 
 
 @pytest.mark.parametrize("body", [{}, {"session_start_limit": 3}, {"session_start_limit": {"remaining": "x"}}])

@@ -6,14 +6,14 @@ import pytest
 from multidict import CIMultiDict
 
 from bot.discord import rate_limits
-from bot.discord.rate_limits import Call, Pacing, Urgency
+from bot.discord.rate_limits import ApiCall, Priority, RateLimits
 
-EDIT = Call("PATCH", "/webhooks/1/aaa/messages/@original", as_bot=False)
-OTHER_EDIT = Call("PATCH", "/webhooks/1/bbb/messages/@original", as_bot=False)
-ANSWER = Call("POST", "/interactions/5/ccc/callback", as_bot=False)
-POST = Call("POST", "/channels/7/messages", as_bot=True)
-OTHER_POST = Call("POST", "/channels/8/messages", as_bot=True)
-USUAL = Urgency.USUAL
+EDIT = ApiCall("PATCH", "/webhooks/1/aaa/messages/@original", as_bot=False)
+OTHER_EDIT = ApiCall("PATCH", "/webhooks/1/bbb/messages/@original", as_bot=False)
+ANSWER = ApiCall("POST", "/interactions/5/ccc/callback", as_bot=False)
+POST = ApiCall("POST", "/channels/7/messages", as_bot=True)
+OTHER_POST = ApiCall("POST", "/channels/8/messages", as_bot=True)
+USUAL = Priority.USUAL
 
 
 class _Hands:
@@ -25,9 +25,9 @@ class _Hands:
         return self.now
 
 
-def a_pacing() -> tuple[Pacing, _Hands]:
+def a_pacing() -> tuple[RateLimits, _Hands]:
     clock = _Hands()
-    return Pacing(clock), clock
+    return RateLimits(clock), clock
 
 
 def of(scope: str, bucket: str = "b") -> CIMultiDict[str]:
@@ -42,7 +42,7 @@ def of(scope: str, bucket: str = "b") -> CIMultiDict[str]:
 EDGE = CIMultiDict({"Retry-After": "2"})
 
 
-def held(paces: Pacing) -> set[Call]:
+def held(paces: RateLimits) -> set[ApiCall]:
     return {one for one in (EDIT, OTHER_EDIT, ANSWER, POST, OTHER_POST) if paces.wait_s(one, USUAL) > 0}
 
 
@@ -58,10 +58,10 @@ def held(paces: Pacing) -> set[Call]:
     ],
 )
 def test_a_429_holds_back_what_it_is_about_and_nothing_else(
-    call: Call, headers: CIMultiDict[str], expected: set[Call]
+    call: ApiCall, headers: CIMultiDict[str], expected: set[ApiCall]
 ) -> None:
     paces, clock = a_pacing()
-    paces.hear(call, 429, headers, 1.5)
+    paces.record_response(call, 429, headers, 1.5)
     assert held(paces) == expected
     clock.now += 1.6
     assert held(paces) == set()
@@ -69,12 +69,12 @@ def test_a_429_holds_back_what_it_is_about_and_nothing_else(
 
 def test_routes_of_one_bucket_wait_together() -> None:
     paces, _ = a_pacing()
-    remove = Call("DELETE", "/channels/7/messages/9", as_bot=True)
+    remove = ApiCall("DELETE", "/channels/7/messages/9", as_bot=True)
     for call in (POST, remove):
-        paces.hear(call, 200, of("user", "the same"))
-    paces.hear(POST, 429, of("user", "the same"), 1.0)
+        paces.record_response(call, 200, of("user", "the same"))
+    paces.record_response(POST, 429, of("user", "the same"), 1.0)
     assert paces.wait_s(remove, USUAL) > 0
-    assert paces.wait_s(Call("DELETE", "/channels/8/messages/9", as_bot=True), USUAL) == 0
+    assert paces.wait_s(ApiCall("DELETE", "/channels/8/messages/9", as_bot=True), USUAL) == 0
 
 
 @pytest.mark.parametrize(
@@ -85,16 +85,16 @@ def test_cloudflares_header_is_heeded_and_its_absence_is_not_taken_for_no_wait(
 ) -> None:
     paces, _ = a_pacing()
     headers = CIMultiDict({} if header is None else {"Retry-After": header})
-    assert paces.hear(EDIT, 429, headers) == expected_s
+    assert paces.record_response(EDIT, 429, headers) == expected_s
     assert expected_s <= paces.wait_s(POST, USUAL) <= expected_s + 0.1
 
 
 def test_shared_limits_do_not_count_and_the_others_count_for_ten_minutes() -> None:
     paces, clock = a_pacing()
-    paces.hear(POST, 429, of("shared"), 0.1)
+    paces.record_response(POST, 429, of("shared"), 0.1)
     assert paces.refused == 0
     for status, headers in ((401, {}), (403, {}), (429, of("user")), (429, EDGE)):
-        paces.hear(POST, status, headers, 0.1)
+        paces.record_response(POST, status, headers, 0.1)
     assert paces.refused == 4
     clock.now += rate_limits.WINDOW_S - 1
     assert paces.refused == 4
@@ -102,16 +102,16 @@ def test_shared_limits_do_not_count_and_the_others_count_for_ten_minutes() -> No
     assert paces.refused == 0
 
 
-def refuse(paces: Pacing, times: int) -> None:
+def refuse(paces: RateLimits, times: int) -> None:
     for _ in range(times):
-        paces.hear(POST, 403, {})
+        paces.record_response(POST, 403, {})
 
 
 def test_progress_is_given_up_first_then_everything_is_spaced_then_only_answers_go_then_nothing() -> None:
     paces, clock = a_pacing()
 
     def waits() -> list[bool]:
-        return [paces.wait_s(EDIT, one) > 0 for one in (Urgency.PROGRESS, USUAL, Urgency.FIRST_ANSWER)]
+        return [paces.wait_s(EDIT, one) > 0 for one in (Priority.PROGRESS, USUAL, Priority.FIRST_ANSWER)]
 
     refuse(paces, rate_limits.NO_PROGRESS_FROM - 1)
     assert waits() == [False, False, False]
@@ -119,7 +119,7 @@ def test_progress_is_given_up_first_then_everything_is_spaced_then_only_answers_
     assert waits() == [True, False, False]
 
     refuse(paces, rate_limits.SLOW_FROM + 500 - rate_limits.NO_PROGRESS_FROM)
-    paces.leaves(USUAL)
+    paces.record_send(USUAL)
     assert 0.4 < paces.wait_s(EDIT, USUAL) < 0.6
     clock.now += 0.6
     assert waits() == [True, False, False]
@@ -129,7 +129,7 @@ def test_progress_is_given_up_first_then_everything_is_spaced_then_only_answers_
     refuse(paces, rate_limits.NOTHING_FROM - paces.refused)
     assert waits() == [True, True, True]
 
-    clock.now += paces.wait_s(EDIT, Urgency.PROGRESS)
+    clock.now += paces.wait_s(EDIT, Priority.PROGRESS)
     assert waits() == [False, False, False]
 
 
@@ -139,10 +139,10 @@ def test_whatever_is_refused_there_are_never_more_refusals_in_ten_minutes_than_t
     times: list[float] = []
     end = clock.now + 3600
     while clock.now < end:
-        for urgency in (Urgency.FIRST_ANSWER, USUAL, Urgency.PROGRESS):
-            if paces.wait_s(EDIT, urgency) == 0:
-                paces.leaves(urgency)
-                paces.hear(EDIT, 403, {})
+        for priority in (Priority.FIRST_ANSWER, USUAL, Priority.PROGRESS):
+            if paces.wait_s(EDIT, priority) == 0:
+                paces.record_send(priority)
+                paces.record_response(EDIT, 403, {})
                 times.append(clock.now)
         clock.now += 0.1
     most = max(sum(1 for other in times[i : i + 3000] if other < one + 600) for i, one in enumerate(times))
@@ -151,13 +151,13 @@ def test_whatever_is_refused_there_are_never_more_refusals_in_ten_minutes_than_t
 
 def test_fewer_calls_at_once_after_a_limit_on_everything_and_as_many_as_before_when_it_is_over() -> None:
     paces, _ = a_pacing()
-    paces.hear(POST, 429, of("user"), 0.1, under_way=40)
-    assert paces.room > rate_limits.WIDE
-    paces.hear(POST, 429, of("global"), 0.1, under_way=40)
-    assert paces.room == 20
+    paces.record_response(POST, 429, of("user"), 0.1, under_way=40)
+    assert paces.concurrency_window > rate_limits.WIDE
+    paces.record_response(POST, 429, of("global"), 0.1, under_way=40)
+    assert paces.concurrency_window == 20
     for _ in range(8):
-        paces.hear(POST, 429, EDGE, 0.1, under_way=40)
-    assert paces.room == 1
+        paces.record_response(POST, 429, EDGE, 0.1, under_way=40)
+    assert paces.concurrency_window == 1
     for _ in range(rate_limits.WIDE):
-        paces.hear(POST, 200, {})
-    assert paces.room > rate_limits.WIDE
+        paces.record_response(POST, 200, {})
+    assert paces.concurrency_window > rate_limits.WIDE

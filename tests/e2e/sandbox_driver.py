@@ -22,12 +22,12 @@ from pydantic import SecretStr
 from bot.app import run
 from bot.domain.job import Actor, Job, JobState
 from bot.fal import Fal
-from bot.fal.timings import Pace
+from bot.fal.timings import Timings
 from bot.limits import Usage
 from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier
 from bot.store import Store
-from sandbox.discord import DiscordStandIn, InteractionRecord, Message
-from sandbox.fal import FalStandIn
+from sandbox.discord import FakeDiscord, InteractionRecord, Message
+from sandbox.fal import FakeFal
 from sandbox.fal.jobs import Job as FalJob
 from sandbox.fal.jobs import Status
 
@@ -40,14 +40,14 @@ GENEROUS = LimitSettings(
     guild_images_per_day=100_000,
 )
 #: fal's retries and looks, a hundred times as fast.
-HASTY = Pace(poll_min_s=0.01, outage_min_s=0.01, outage_max_s=0.05, retry_s=0.01, retry_max_s=0.05, first_look_s=0.2)
+HASTY = Timings(poll_min_s=0.01, outage_min_s=0.01, outage_max_s=0.05, retry_s=0.01, retry_max_s=0.05, first_poll_s=0.2)
 PROMPT = "a lighthouse in a storm"
 
 
-class Place:
+class SandboxDriver:
     """Both stand-ins and the database's address."""
 
-    def __init__(self, standin: DiscordStandIn, fal: FalStandIn, database_url: str) -> None:
+    def __init__(self, standin: FakeDiscord, fal: FakeFal, database_url: str) -> None:
         self.standin = standin
         self.fal = fal
         self.database_url = database_url
@@ -127,12 +127,12 @@ class Place:
         async with self.store() as store:
             return await store.jobs_of(int(self.standin.person(person).id), live_only=False, limit=1000)
 
-    async def state(self, record: InteractionRecord, wanted: JobState, *, told: bool | None = None) -> Job:
+    async def state(self, record: InteractionRecord, wanted: JobState, *, notified: bool | None = None) -> Job:
         """The interaction's job, once it stands there."""
         async with self.store() as store, asyncio.timeout(PATIENCE_S):
             while True:
                 job = await store.job_by_interaction(int(record.id))
-                if job is not None and job.state is wanted and told in (None, job.told):
+                if job is not None and job.state is wanted and notified in (None, job.notified):
                     return job
                 await asyncio.sleep(0.005)
 
@@ -163,7 +163,7 @@ class Place:
 class Easel:
     """Holds what fal paints at half, until it is let go."""
 
-    def __init__(self, fal: FalStandIn) -> None:
+    def __init__(self, fal: FakeFal) -> None:
         self._fal = fal
         self._gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         vars(fal.queue)["_log_progress"] = self._paint
@@ -195,7 +195,7 @@ def a_picture(width: int = 64, height: int = 64, kind: str = "PNG", *, noise: bo
 # ---------------------------------------------------------------------- in this process
 
 
-def settings(standin: DiscordStandIn, fal: FalStandIn, database_url: str, /, **sections: Mapping[str, Any]) -> Settings:
+def settings(standin: FakeDiscord, fal: FakeFal, database_url: str, /, **sections: Mapping[str, Any]) -> Settings:
     """Without limits that a test does not ask for; `sections` change single values, unchecked."""
     made = {
         "discord": DiscordSettings(
@@ -216,23 +216,25 @@ def settings(standin: DiscordStandIn, fal: FalStandIn, database_url: str, /, **s
 
 
 @asynccontextmanager
-async def a_place(folder: Path, *, pace: Pace = HASTY, **sections: Mapping[str, Any]) -> AsyncIterator[Place]:
+async def a_place(
+    folder: Path, *, pace: Timings = HASTY, **sections: Mapping[str, Any]
+) -> AsyncIterator[SandboxDriver]:
     """The bot in this process. Afterwards nothing may have been refused or painted twice."""
-    standin, fal = DiscordStandIn(), FalStandIn(speed=0.01)
+    standin, fal = FakeDiscord(), FakeFal(speed=0.01)
     await standin.start()
     await fal.start()
-    place = Place(standin, fal, f"sqlite:///{folder / 'easel.db'}")
+    sandbox = SandboxDriver(standin, fal, f"sqlite:///{folder / 'easel.db'}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
         patch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", None)
         patch.setattr("bot.app.Fal", partial(Fal, pace=pace))
-        bot = asyncio.create_task(run(settings(standin, fal, place.database_url, **sections)))
+        bot = asyncio.create_task(run(settings(standin, fal, sandbox.database_url, **sections)))
         try:
             ready = asyncio.create_task(standin.wait_ready(PATIENCE_S, commands=COMMANDS))
             await asyncio.wait({bot, ready}, return_when=asyncio.FIRST_COMPLETED)
             await ready
-            yield place
-            place.check_refusals()
+            yield sandbox
+            sandbox.check_refusals()
             assert not bot.done()
         finally:
             # discord.py tells of every command's end, and can't any more once it is closed.
@@ -252,8 +254,8 @@ async def a_place(folder: Path, *, pace: Pace = HASTY, **sections: Mapping[str, 
 class Child:
     """`python -m bot run` between the stand-ins of a place; killed by its own id only."""
 
-    def __init__(self, place: Place, folder: Path, **variables: str) -> None:
-        self._place = place
+    def __init__(self, sandbox: SandboxDriver, folder: Path, **variables: str) -> None:
+        self._place = sandbox
         self._folder = folder
         self._variables = variables
         self._process: asyncio.subprocess.Process | None = None
@@ -310,16 +312,16 @@ class Child:
 
 
 @asynccontextmanager
-async def a_childs_place(folder: Path, **variables: str) -> AsyncIterator[tuple[Place, Child]]:
+async def a_childs_place(folder: Path, **variables: str) -> AsyncIterator[tuple[SandboxDriver, Child]]:
     """Stand-ins in this process, the bot as a child (not started yet)."""
-    standin, fal = DiscordStandIn(), FalStandIn(speed=0.01)
+    standin, fal = FakeDiscord(), FakeFal(speed=0.01)
     await standin.start()
     await fal.start()
-    place = Place(standin, fal, f"sqlite:///{folder / 'easel.db'}")
-    child = Child(place, folder, **variables)
+    sandbox = SandboxDriver(standin, fal, f"sqlite:///{folder / 'easel.db'}")
+    child = Child(sandbox, folder, **variables)
     try:
-        yield place, child
-        place.check_refusals()
+        yield sandbox, child
+        sandbox.check_refusals()
     finally:
         await child.end(signal.SIGKILL)
         await standin.stop()

@@ -15,7 +15,7 @@ import pytest_asyncio
 from PIL import Image
 
 from sandbox.discord import Message
-from tests.e2e.sandbox_driver import Place, a_picture, a_place
+from tests.e2e.sandbox_driver import SandboxDriver, a_picture, a_place
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -23,34 +23,34 @@ INPAINT = "z-image-inpaint"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SandboxDriver]:
     async with a_place(tmp_path_factory.mktemp("bot")) as made:
         yield made
 
 
-async def refused(place: Place, **options: Any) -> str:
+async def refused(sandbox: SandboxDriver, **options: Any) -> str:
     """The private sentence; nothing was accepted, spent or submitted."""
-    before, used, jobs = len(place.fal.accepted), await place.usage(), len(await place.jobs())
-    record = await place.imagine(**options)
+    before, used, jobs = len(sandbox.fal.accepted), await sandbox.usage(), len(await sandbox.jobs())
+    record = await sandbox.imagine(**options)
     message = record.message
     assert message.ephemeral, message.text()
     assert list(message.buttons()) == []
     said = harmless(message)
-    assert await place.usage() == used
-    assert len(await place.jobs()) == jobs
-    assert len(place.fal.accepted) == before
+    assert await sandbox.usage() == used
+    assert len(await sandbox.jobs()) == jobs
+    assert len(sandbox.fal.accepted) == before
     return said
 
 
-async def failed(place: Place, **options: Any) -> str:
+async def failed(sandbox: SandboxDriver, **options: Any) -> str:
     """The sentence on the card of a job that was accepted before its files were looked into; nothing was spent."""
-    before, used = len(place.fal.accepted), await place.usage()
-    message = await place.ended(await place.imagine(**options))
+    before, used = len(sandbox.fal.accepted), await sandbox.usage()
+    message = await sandbox.ended(await sandbox.imagine(**options))
     assert not message.files
     said = harmless(message)
-    after = await place.usage()
+    after = await sandbox.usage()
     assert (after.images_today, after.guild_images_today) == (used.images_today, used.guild_images_today)
-    assert len(place.fal.accepted) == before
+    assert len(sandbox.fal.accepted) == before
     return said
 
 
@@ -103,9 +103,9 @@ def harmless(message: Message) -> str:
     ],
 )
 async def test_a_value_the_model_does_not_take_is_named_with_what_is_allowed(
-    place: Place, options: dict[str, Any], says: list[str]
+    sandbox: SandboxDriver, options: dict[str, Any], says: list[str]
 ) -> None:
-    said = await refused(place, **options)
+    said = await refused(sandbox, **options)
     for part in says:
         assert part in said
 
@@ -124,9 +124,11 @@ async def test_a_value_the_model_does_not_take_is_named_with_what_is_allowed(
         ("日本語の浮世絵", "日本語の浮世絵"),
     ],
 )
-async def test_unusual_words_are_painted_as_typed_and_shown_harmlessly(place: Place, prompt: str, reads: str) -> None:
-    message = await place.paint(prompt=prompt)
-    assert place.fal.accepted[-1].arguments["prompt"] == prompt
+async def test_unusual_words_are_painted_as_typed_and_shown_harmlessly(
+    sandbox: SandboxDriver, prompt: str, reads: str
+) -> None:
+    message = await sandbox.paint(prompt=prompt)
+    assert sandbox.fal.accepted[-1].arguments["prompt"] == prompt
     said = message.text()
     assert reads in said
     for sign in ("\u202e", "\u202d", "@everyone"):
@@ -138,10 +140,10 @@ async def test_unusual_words_are_painted_as_typed_and_shown_harmlessly(place: Pl
     assert not message.data["mention_everyone"]
 
 
-async def test_a_prompt_as_long_as_the_model_takes_is_painted_and_shown_shortened(place: Place) -> None:
+async def test_a_prompt_as_long_as_the_model_takes_is_painted_and_shown_shortened(sandbox: SandboxDriver) -> None:
     prompt = "a very long walk along the coast " * 100
-    message = await place.paint(prompt=prompt)
-    assert place.fal.accepted[-1].arguments["prompt"] == prompt.strip()
+    message = await sandbox.paint(prompt=prompt)
+    assert sandbox.fal.accepted[-1].arguments["prompt"] == prompt.strip()
     assert "…" in message.text()
     assert len(message.text()) <= 4000
 
@@ -149,14 +151,14 @@ async def test_a_prompt_as_long_as_the_model_takes_is_painted_and_shown_shortene
 # ---------------------------------------------------------------------- attachments
 
 
-async def test_a_picture_for_a_model_that_takes_none_is_refused(place: Place) -> None:
-    upload = place.standin.upload("ada", "cat.png", a_picture())
-    assert "image" in await refused(place, model="flux-schnell", image=upload)
+async def test_a_picture_for_a_model_that_takes_none_is_refused(sandbox: SandboxDriver) -> None:
+    upload = sandbox.standin.upload("ada", "cat.png", a_picture())
+    assert "image" in await refused(sandbox, model="flux-schnell", image=upload)
 
 
-async def test_a_file_that_says_itself_that_it_is_no_picture_is_refused(place: Place) -> None:
-    upload = place.standin.upload("ada", "notes.txt", b"hello")
-    said = await refused(place, model="omnigen-v2", image=upload)
+async def test_a_file_that_says_itself_that_it_is_no_picture_is_refused(sandbox: SandboxDriver) -> None:
+    upload = sandbox.standin.upload("ada", "notes.txt", b"hello")
+    said = await refused(sandbox, model="omnigen-v2", image=upload)
     assert "it is not a picture" in said
 
 
@@ -173,10 +175,10 @@ async def test_a_file_that_says_itself_that_it_is_no_picture_is_refused(place: P
     ],
     ids=["text", "empty", "torn header", "cut off", "html", "gif", "svg"],
 )
-async def test_a_file_that_lies_about_being_a_picture_costs_nothing(place: Place, body: bytes) -> None:
-    upload = place.standin.upload("ada", "cat.png", body)
+async def test_a_file_that_lies_about_being_a_picture_costs_nothing(sandbox: SandboxDriver, body: bytes) -> None:
+    upload = sandbox.standin.upload("ada", "cat.png", body)
     assert upload["content_type"] == "image/png"
-    said = await failed(place, model="omnigen-v2", image=upload)
+    said = await failed(sandbox, model="omnigen-v2", image=upload)
     assert "`image`" in said or "picture" in said
 
 
@@ -201,54 +203,54 @@ def a_bomb() -> bytes:
 
 
 async def test_a_small_file_that_decodes_to_hundreds_of_megabytes_is_refused_by_its_announced_size(
-    place: Place,
+    sandbox: SandboxDriver,
 ) -> None:
-    upload = place.standin.upload("ada", "bomb.png", a_bomb())
+    upload = sandbox.standin.upload("ada", "bomb.png", a_bomb())
     upload["width"] = upload["height"] = BOMB_SIDE_PX
-    said = await refused(place, model="omnigen-v2", image=upload)
+    said = await refused(sandbox, model="omnigen-v2", image=upload)
     assert "14000×14000 is too large" in said
 
 
-async def test_nor_is_it_decoded_when_discord_announces_no_size(place: Place) -> None:
-    upload = place.standin.upload("ada", "bomb.png", a_bomb())
+async def test_nor_is_it_decoded_when_discord_announces_no_size(sandbox: SandboxDriver) -> None:
+    upload = sandbox.standin.upload("ada", "bomb.png", a_bomb())
     assert "width" not in upload
-    said = await failed(place, model="omnigen-v2", image=upload)
+    said = await failed(sandbox, model="omnigen-v2", image=upload)
     assert "`image`" in said
 
 
-async def test_a_mask_of_another_shape_is_refused_with_both_sizes(place: Place) -> None:
-    image = place.standin.upload("ada", "cat.png", a_picture(96, 64))
-    mask = place.standin.upload("ada", "mask.png", a_picture(64, 64))
-    said = await failed(place, model=INPAINT, image=image, mask=mask)
+async def test_a_mask_of_another_shape_is_refused_with_both_sizes(sandbox: SandboxDriver) -> None:
+    image = sandbox.standin.upload("ada", "cat.png", a_picture(96, 64))
+    mask = sandbox.standin.upload("ada", "mask.png", a_picture(64, 64))
+    said = await failed(sandbox, model=INPAINT, image=image, mask=mask)
     assert "`mask`" in said
     assert "64×64" in said
     assert "96×64" in said
 
 
-async def test_a_mask_of_the_same_shape_is_brought_to_size(place: Place) -> None:
-    image = place.standin.upload("ada", "cat.png", a_picture(96, 64))
-    mask = place.standin.upload("ada", "mask.png", a_picture(48, 32))
-    await place.paint(model=INPAINT, image=image, mask=mask)
-    url = str(place.fal.accepted[-1].arguments["mask_image_url"])
-    assert Image.open(io.BytesIO(place.fal.files.read(url))).size == (96, 64)
+async def test_a_mask_of_the_same_shape_is_brought_to_size(sandbox: SandboxDriver) -> None:
+    image = sandbox.standin.upload("ada", "cat.png", a_picture(96, 64))
+    mask = sandbox.standin.upload("ada", "mask.png", a_picture(48, 32))
+    await sandbox.paint(model=INPAINT, image=image, mask=mask)
+    url = str(sandbox.fal.accepted[-1].arguments["mask_image_url"])
+    assert Image.open(io.BytesIO(sandbox.fal.files.read(url))).size == (96, 64)
 
 
 @pytest.mark.parametrize(("given", "missing"), [("image", "mask"), ("mask", "image")])
-async def test_inpainting_needs_a_picture_and_a_mask(place: Place, given: str, missing: str) -> None:
-    upload = place.standin.upload("ada", "cat.png", a_picture())
-    assert f"`{missing}`" in await refused(place, model=INPAINT, **{given: upload})
+async def test_inpainting_needs_a_picture_and_a_mask(sandbox: SandboxDriver, given: str, missing: str) -> None:
+    upload = sandbox.standin.upload("ada", "cat.png", a_picture())
+    assert f"`{missing}`" in await refused(sandbox, model=INPAINT, **{given: upload})
 
 
-async def test_a_link_that_discord_has_let_die_is_a_sentence(place: Place) -> None:
-    upload = place.standin.upload("ada", "cat.png", a_picture())
+async def test_a_link_that_discord_has_let_die_is_a_sentence(sandbox: SandboxDriver) -> None:
+    upload = sandbox.standin.upload("ada", "cat.png", a_picture())
     upload["url"] = upload["url"].replace("hm=", "hm=0")
-    assert "attach it again" in await failed(place, model="omnigen-v2", image=upload)
+    assert "attach it again" in await failed(sandbox, model="omnigen-v2", image=upload)
 
 
 # ---------------------------------------------------------------------- places
 
 
-async def test_where_the_bot_may_not_post_it_says_what_it_needs(place: Place) -> None:
-    said = await refused(place, channel="read-only")
+async def test_where_the_bot_may_not_post_it_says_what_it_needs(sandbox: SandboxDriver) -> None:
+    said = await refused(sandbox, channel="read-only")
     assert "Send Messages" in said
     assert "Attach Files" in said

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.e2e.sandbox_driver import Child, Place, a_childs_place
+from tests.e2e.sandbox_driver import Child, SandboxDriver, a_childs_place
 
 
 def a_free_port() -> int:
@@ -20,26 +20,26 @@ def a_free_port() -> int:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[tuple[Place, str]]:
+async def house(tmp_path: Path) -> AsyncIterator[tuple[SandboxDriver, str]]:
     url = f"http://127.0.0.1:{a_free_port()}"
     async with a_childs_place(tmp_path, EASEL_WEB__PORT=url.rsplit(":", 1)[1], EASEL_WEB__PUBLIC_URL=url) as (
-        place,
+        sandbox,
         child,
     ):
         await started(child)
-        yield place, url
+        yield sandbox, url
 
 
 async def started(child: Child) -> None:
     await child.start()
 
 
-async def test_a_picture_costs_three_calls_where_fal_calls_back(house: tuple[Place, str]) -> None:
-    place, url = house
-    record = await place.imagine(prompt="a lighthouse that is called about")
-    await place.picture(record)
-    (job,) = place.at_fal("a lighthouse that is called about")
-    assert place.fal.requests_of(job) == {"submit": 1, "result": 1, "media": 1}
+async def test_a_picture_costs_three_calls_where_fal_calls_back(house: tuple[SandboxDriver, str]) -> None:
+    sandbox, url = house
+    record = await sandbox.imagine(prompt="a lighthouse that is called about")
+    await sandbox.picture(record)
+    (job,) = sandbox.at_fal("a lighthouse that is called about")
+    assert sandbox.fal.requests_of(job) == {"submit": 1, "result": 1, "media": 1}
     async with aiohttp.ClientSession() as session, session.get(f"{url}/metrics") as answer:
         figures = await answer.text()
     assert 'easel_callbacks_total{outcome="accepted"} 1.0' in figures
@@ -47,7 +47,7 @@ async def test_a_picture_costs_three_calls_where_fal_calls_back(house: tuple[Pla
         assert (await answer.json())["parts"]["store"] is True
 
 
-async def test_a_stranger_is_refused_without_a_word(house: tuple[Place, str]) -> None:
+async def test_a_stranger_is_refused_without_a_word(house: tuple[SandboxDriver, str]) -> None:
     _, url = house
     async with aiohttp.ClientSession() as session:
         answers = []

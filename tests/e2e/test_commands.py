@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from bot.app import run
 from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier
-from sandbox.discord import DiscordStandIn, InteractionRecord, Message
-from sandbox.fal import FalStandIn
+from sandbox.discord import FakeDiscord, InteractionRecord, Message
+from sandbox.fal import FakeFal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,10 +26,10 @@ COMMANDS = 8
 UNKNOWN_INTERACTION = 10062
 
 
-class Place:
+class SandboxDriver:
     """Both stand-ins and shorthands for what people do."""
 
-    def __init__(self, standin: DiscordStandIn, fal: FalStandIn) -> None:
+    def __init__(self, standin: FakeDiscord, fal: FakeFal) -> None:
         self.standin = standin
         self.fal = fal
 
@@ -59,9 +59,9 @@ class Place:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SandboxDriver]:
     base, gateway = discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
-    standin, fal = DiscordStandIn(), FalStandIn(speed=0.01)
+    standin, fal = FakeDiscord(), FakeFal(speed=0.01)
     await standin.start()
     url = await fal.start()
     bot = asyncio.create_task(run(_settings(standin, url, tmp_path_factory.mktemp("bot"))))
@@ -69,7 +69,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         ready = asyncio.create_task(standin.wait_ready(commands=COMMANDS))
         await asyncio.wait({bot, ready}, return_when=asyncio.FIRST_COMPLETED)
         await ready
-        yield Place(standin, fal)
+        yield SandboxDriver(standin, fal)
         assert [one for one in standin.refusals if one.code != UNKNOWN_INTERACTION] == [], "Discord refused a payload"
     finally:
         bot.cancel()
@@ -80,7 +80,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = base, gateway
 
 
-def _settings(standin: DiscordStandIn, fal_url: str, folder: Path) -> Settings:
+def _settings(standin: FakeDiscord, fal_url: str, folder: Path) -> Settings:
     generous = Tier(images_per_hour=10_000, burst_images=1000, images_per_day=10_000, concurrent_jobs=50)
     return Settings(
         database_url=f"sqlite:///{folder / 'easel.db'}",
@@ -96,10 +96,10 @@ def _settings(standin: DiscordStandIn, fal_url: str, folder: Path) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _fine_weather(place: Place) -> Iterator[None]:
+def _fine_weather(sandbox: SandboxDriver) -> Iterator[None]:
     yield
-    place.standin.fine_weather()
-    place.fal.troubles.clear()
+    sandbox.standin.clear_faults()
+    sandbox.fal.troubles.clear()
 
 
 def a_png(width: int = 64, height: int = 64) -> bytes:
@@ -111,35 +111,37 @@ def a_png(width: int = 64, height: int = 64) -> bytes:
 # ---------------------------------------------------------------------- painting
 
 
-async def test_a_prompt_becomes_a_picture_with_its_facts_and_buttons(place: Place) -> None:
-    message = await place.paint(seed=7)
+async def test_a_prompt_becomes_a_picture_with_its_facts_and_buttons(sandbox: SandboxDriver) -> None:
+    message = await sandbox.paint(seed=7)
     assert "a lighthouse in a storm" in message.text()
     assert "seed `7`" in message.text()
     assert "FLUX.1" in message.text()
     assert list(message.buttons()) == ["Again", "Edit prompt", "Details", "Delete"]
-    assert place.standin.read(message)[0][:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0")
+    assert sandbox.standin.read(message)[0][:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0")
 
 
 @pytest.mark.parametrize(
     ("person", "channel", "private"),
     [("ada", "dm", False), ("ada", "Ada & Pat", False), ("ada", "elsewhere", False), ("nia", "phone", False)],
 )
-async def test_it_works_wherever_it_is_installed(place: Place, person: str, channel: str, private: bool) -> None:
-    message = await place.paint(person, channel)
+async def test_it_works_wherever_it_is_installed(
+    sandbox: SandboxDriver, person: str, channel: str, private: bool
+) -> None:
+    message = await sandbox.paint(person, channel)
     assert message.ephemeral is private
 
 
-async def test_several_pictures_come_in_one_card(place: Place) -> None:
-    message = await place.paint(count=3)
+async def test_several_pictures_come_in_one_card(sandbox: SandboxDriver) -> None:
+    message = await sandbox.paint(count=3)
     assert len(message.files) == 3
 
 
-async def test_where_the_bot_may_not_post_nothing_is_spent(place: Place) -> None:
-    before = len(place.fal.accepted)
-    record = await place.imagine("ada", "read-only")
+async def test_where_the_bot_may_not_post_nothing_is_spent(sandbox: SandboxDriver) -> None:
+    before = len(sandbox.fal.accepted)
+    record = await sandbox.imagine("ada", "read-only")
     assert record.message.ephemeral
     assert "Attach Files" in record.message.text()
-    assert len(place.fal.accepted) == before
+    assert len(sandbox.fal.accepted) == before
 
 
 @pytest.mark.parametrize(
@@ -156,248 +158,248 @@ async def test_where_the_bot_may_not_post_nothing_is_spent(place: Place) -> None
     ],
 )
 async def test_bad_input_is_a_private_sentence_and_nothing_is_spent(
-    place: Place, options: dict[str, Any], says: str
+    sandbox: SandboxDriver, options: dict[str, Any], says: str
 ) -> None:
-    before = len(place.fal.accepted)
-    record = await place.imagine(**options)
+    before = len(sandbox.fal.accepted)
+    record = await sandbox.imagine(**options)
     assert record.message.ephemeral
     assert says in record.message.text()
     assert "broke" not in record.message.text()
-    assert len(place.fal.accepted) == before
+    assert len(sandbox.fal.accepted) == before
 
 
 @pytest.mark.parametrize(
     "prompt", ["a fox 🦊 👩‍👩‍👧‍👦", "קוף מצייר \u202eevil", "# head\n> q @everyone https://x.y ||s||"]
 )
-async def test_unusual_prompts_are_painted_and_shown_harmlessly(place: Place, prompt: str) -> None:
-    message = await place.paint(prompt=prompt)
+async def test_unusual_prompts_are_painted_and_shown_harmlessly(sandbox: SandboxDriver, prompt: str) -> None:
+    message = await sandbox.paint(prompt=prompt)
     assert "@everyone" not in message.text()
     assert "\u202e" not in message.text()
     assert not message.data["mentions"]
     assert not message.data["mention_everyone"]
 
 
-async def test_a_file_that_is_no_picture_is_refused_before_anything_is_spent(place: Place) -> None:
-    before = len(place.fal.accepted)
-    upload = place.standin.upload("ada", "notes.txt", b"hello")
-    record = await place.imagine(model="omnigen-v2", image=upload)
+async def test_a_file_that_is_no_picture_is_refused_before_anything_is_spent(sandbox: SandboxDriver) -> None:
+    before = len(sandbox.fal.accepted)
+    upload = sandbox.standin.upload("ada", "notes.txt", b"hello")
+    record = await sandbox.imagine(model="omnigen-v2", image=upload)
     assert "it is not a picture" in record.message.text()
-    assert len(place.fal.accepted) == before
+    assert len(sandbox.fal.accepted) == before
 
 
-async def test_an_attached_picture_is_used(place: Place) -> None:
-    upload = place.standin.upload("ada", "cat.png", a_png())
-    message = await place.paint(model="omnigen-v2", image=upload)
+async def test_an_attached_picture_is_used(sandbox: SandboxDriver) -> None:
+    upload = sandbox.standin.upload("ada", "cat.png", a_png())
+    message = await sandbox.paint(model="omnigen-v2", image=upload)
     assert message.files
 
 
-async def test_a_replayed_event_paints_once(place: Place) -> None:
-    before = len(place.fal.accepted)
-    record = await place.imagine()
-    place.standin.deliver_twice(record)
-    await place.picture(record)
-    await place.paint()
-    assert len(place.fal.accepted) == before + 2
+async def test_a_replayed_event_paints_once(sandbox: SandboxDriver) -> None:
+    before = len(sandbox.fal.accepted)
+    record = await sandbox.imagine()
+    sandbox.standin.deliver_twice(record)
+    await sandbox.picture(record)
+    await sandbox.paint()
+    assert len(sandbox.fal.accepted) == before + 2
 
 
-async def test_an_answer_that_never_arrives_spends_nothing(place: Place) -> None:
-    before = len(place.fal.accepted)
-    place.standin.fail_next("POST", r"/callback", 404, code=UNKNOWN_INTERACTION)
-    await place.standin.command("ada", "general", "imagine", {"prompt": "nobody waits for this"})
-    await place.until(
-        lambda: place.standin.counters.errors[UNKNOWN_INTERACTION] or place.standin.counters.statuses[404]
+async def test_an_answer_that_never_arrives_spends_nothing(sandbox: SandboxDriver) -> None:
+    before = len(sandbox.fal.accepted)
+    sandbox.standin.fail_next("POST", r"/callback", 404, code=UNKNOWN_INTERACTION)
+    await sandbox.standin.command("ada", "general", "imagine", {"prompt": "nobody waits for this"})
+    await sandbox.until(
+        lambda: sandbox.standin.counters.errors[UNKNOWN_INTERACTION] or sandbox.standin.counters.statuses[404]
     )
-    await place.paint()
-    assert len(place.fal.accepted) == before + 1
+    await sandbox.paint()
+    assert len(sandbox.fal.accepted) == before + 1
 
 
-async def test_completions_come_from_the_chosen_model(place: Place) -> None:
-    models = await place.standin.autocomplete("ada", "general", "imagine", "model", {"model": "post"})
+async def test_completions_come_from_the_chosen_model(sandbox: SandboxDriver) -> None:
+    models = await sandbox.standin.autocomplete("ada", "general", "imagine", "model", {"model": "post"})
     assert models
-    sizes = await place.standin.autocomplete("ada", "general", "imagine", "size", {"model": "imagen4"})
+    sizes = await sandbox.standin.autocomplete("ada", "general", "imagine", "size", {"model": "imagen4"})
     assert "16:9" in [choice["value"] for choice in sizes]
-    options = await place.standin.autocomplete("ada", "general", "imagine", "options", {"options": "accel"})
+    options = await sandbox.standin.autocomplete("ada", "general", "imagine", "options", {"options": "accel"})
     assert options[0]["value"] == "acceleration="
 
 
 # ---------------------------------------------------------------------- buttons of a picture
 
 
-async def test_again_paints_the_same_words_with_another_seed_for_anybody(place: Place) -> None:
-    first = await place.paint(seed=7)
-    again = await place.picture(await place.press("nia", first, "Again"))
+async def test_again_paints_the_same_words_with_another_seed_for_anybody(sandbox: SandboxDriver) -> None:
+    first = await sandbox.paint(seed=7)
+    again = await sandbox.picture(await sandbox.press("nia", first, "Again"))
     assert "a lighthouse in a storm" in again.text()
     assert "seed `7`" not in again.text()
-    assert f"<@{place.standin.person('nia').id}>" in again.text()
+    assert f"<@{sandbox.standin.person('nia').id}>" in again.text()
     assert first.files
 
 
-async def test_edit_comes_filled_and_paints_the_new_words(place: Place) -> None:
-    first = await place.paint(model="qwen-image", negative_prompt="boats")
-    opened = await place.press("ada", first, "Edit prompt")
+async def test_edit_comes_filled_and_paints_the_new_words(sandbox: SandboxDriver) -> None:
+    first = await sandbox.paint(model="qwen-image", negative_prompt="boats")
+    opened = await sandbox.press("ada", first, "Edit prompt")
     assert "a lighthouse in a storm" in str(opened.modal)
     assert "boats" in str(opened.modal)
-    record = await place.standin.submit_modal(opened, {"Prompt": "a windmill\nat noon"})
+    record = await sandbox.standin.submit_modal(opened, {"Prompt": "a windmill\nat noon"})
     await record.answered()
-    assert "a windmill\nat noon" in (await place.picture(record)).text()
+    assert "a windmill\nat noon" in (await sandbox.picture(record)).text()
 
 
-async def test_details_hold_the_line_to_paste(place: Place) -> None:
-    first = await place.paint(seed=7, steps=3)
-    shown = (await place.press("nia", first, "Details")).message
+async def test_details_hold_the_line_to_paste(sandbox: SandboxDriver) -> None:
+    first = await sandbox.paint(seed=7, steps=3)
+    shown = (await sandbox.press("nia", first, "Details")).message
     assert shown.ephemeral
     assert "/imagine prompt:a lighthouse in a storm model:flux-schnell steps:3 seed:7" in shown.text()
 
 
-async def test_details_of_a_long_prompt_bring_a_file(place: Place) -> None:
-    first = await place.paint(prompt="word " * 790)
-    shown = (await place.press("ada", first, "Details")).message
-    assert place.standin.read(shown)[0].count(b"word") >= 790
+async def test_details_of_a_long_prompt_bring_a_file(sandbox: SandboxDriver) -> None:
+    first = await sandbox.paint(prompt="word " * 790)
+    shown = (await sandbox.press("ada", first, "Details")).message
+    assert sandbox.standin.read(shown)[0].count(b"word") >= 790
 
 
-async def test_only_the_requester_or_a_moderator_deletes(place: Place) -> None:
-    first, second = await place.paint(), await place.paint()
-    refused = await place.press("nia", first, "Delete")
+async def test_only_the_requester_or_a_moderator_deletes(sandbox: SandboxDriver) -> None:
+    first, second = await sandbox.paint(), await sandbox.paint()
+    refused = await sandbox.press("nia", first, "Delete")
     assert "Only the person who asked" in refused.message.text()
     for person, message in (("ada", first), ("mo", second)):
-        await place.press(person, message, "Delete")
-        await place.until(lambda message=message: message.id not in message.channel.messages)
+        await sandbox.press(person, message, "Delete")
+        await sandbox.until(lambda message=message: message.id not in message.channel.messages)
 
 
-async def test_a_picture_can_be_deleted_where_the_bot_is_no_member(place: Place) -> None:
-    message = await place.paint("ada", "Ada & Pat")
-    await place.press("ada", message, "Delete")
-    await place.until(lambda: message.id not in message.channel.messages)
+async def test_a_picture_can_be_deleted_where_the_bot_is_no_member(sandbox: SandboxDriver) -> None:
+    message = await sandbox.paint("ada", "Ada & Pat")
+    await sandbox.press("ada", message, "Delete")
+    await sandbox.until(lambda: message.id not in message.channel.messages)
 
 
-async def test_a_failure_says_why_and_can_be_tried_again(place: Place) -> None:
-    place.fal.troubles.set("job_error", True)
-    record = await place.imagine()
-    await place.until(lambda: "Again" in record.message.buttons())
+async def test_a_failure_says_why_and_can_be_tried_again(sandbox: SandboxDriver) -> None:
+    sandbox.fal.troubles.set("job_error", True)
+    record = await sandbox.imagine()
+    await sandbox.until(lambda: "Again" in record.message.buttons())
     assert "quota was not used" in record.message.text()
-    assert (await place.picture(await place.press("ada", record.message, "Again"))).files
+    assert (await sandbox.picture(await sandbox.press("ada", record.message, "Again"))).files
 
 
 # ---------------------------------------------------------------------- cancelling
 
 
-async def test_a_waiting_picture_is_cancelled_by_its_owner_only(place: Place) -> None:
-    place.fal.troubles.set("stuck_queue", True)
-    record = await place.imagine()
+async def test_a_waiting_picture_is_cancelled_by_its_owner_only(sandbox: SandboxDriver) -> None:
+    sandbox.fal.troubles.set("stuck_queue", True)
+    record = await sandbox.imagine()
     assert list(record.message.buttons()) == ["Cancel", "Why am I waiting?"]
-    refused = await place.press("nia", record.message, "Cancel")
+    refused = await sandbox.press("nia", record.message, "Cancel")
     assert "Only the person who asked" in refused.message.text()
-    await place.press("ada", record.message, "Cancel")
-    await place.until(lambda: "ancelled" in record.message.text())
+    await sandbox.press("ada", record.message, "Cancel")
+    await sandbox.until(lambda: "ancelled" in record.message.text())
     assert "charged" in record.message.text()
     assert list(record.message.buttons()) == ["Again", "Edit prompt", "Delete"]
 
 
-async def test_cancel_names_the_only_one_and_asks_among_several(place: Place) -> None:
-    place.fal.troubles.set("stuck_queue", True)
-    first, second = await place.imagine("pat"), await place.imagine("pat", prompt="a windmill")
-    question = await place.run("pat", "general", "cancel")
+async def test_cancel_names_the_only_one_and_asks_among_several(sandbox: SandboxDriver) -> None:
+    sandbox.fal.troubles.set("stuck_queue", True)
+    first, second = await sandbox.imagine("pat"), await sandbox.imagine("pat", prompt="a windmill")
+    question = await sandbox.run("pat", "general", "cancel")
     menu = next(part for part in question.message.components() if part["type"] == 3)
     chosen = next(option for option in menu["options"] if "windmill" in option["label"])
-    await place.press("pat", question.message, menu["custom_id"], [chosen["value"]])
-    await place.until(lambda: "ancelled" in second.message.text())
-    offered = await place.standin.autocomplete("pat", "general", "cancel", "job")
+    await sandbox.press("pat", question.message, menu["custom_id"], [chosen["value"]])
+    await sandbox.until(lambda: "ancelled" in second.message.text())
+    offered = await sandbox.standin.autocomplete("pat", "general", "cancel", "job")
     assert len(offered) == 1
-    answer = await place.run("pat", "general", "cancel")
-    await place.until(lambda: "ancelled" in first.message.text())
-    await place.until(lambda: "charged" in answer.message.text())
-    nothing = await place.run("pat", "general", "cancel")
+    answer = await sandbox.run("pat", "general", "cancel")
+    await sandbox.until(lambda: "ancelled" in first.message.text())
+    await sandbox.until(lambda: "charged" in answer.message.text())
+    nothing = await sandbox.run("pat", "general", "cancel")
     assert nothing.message.text() == "Nothing of yours is under way."
 
 
 # ---------------------------------------------------------------------- pages
 
 
-async def test_models_are_browsed_made_the_default_and_painted_with(place: Place) -> None:
-    page = (await place.run("nia", "general", "models")).message
+async def test_models_are_browsed_made_the_default_and_painted_with(sandbox: SandboxDriver) -> None:
+    page = (await sandbox.run("nia", "general", "models")).message
     assert page.ephemeral
     menu = next(part for part in page.components() if part["type"] == 3)
-    await place.press("nia", page, menu["custom_id"], ["qwen-image"])
+    await sandbox.press("nia", page, menu["custom_id"], ["qwen-image"])
     assert "Qwen" in page.text()
     assert "`negative_prompt`" in page.text()
-    await place.press("nia", page, "Use as my default")
+    await sandbox.press("nia", page, "Use as my default")
     assert page.buttons()["Your default"]["disabled"]
-    opened = await place.press("nia", page, "Paint with this")
-    record = await place.standin.submit_modal(opened, {"Prompt": "a quince", "size": "square"})
+    opened = await sandbox.press("nia", page, "Paint with this")
+    record = await sandbox.standin.submit_modal(opened, {"Prompt": "a quince", "size": "square"})
     await record.answered()
-    assert "Qwen" in (await place.picture(record)).text()
-    assert "Qwen" in (await place.paint("nia")).text()
+    assert "Qwen" in (await sandbox.picture(record)).text()
+    assert "Qwen" in (await sandbox.paint("nia")).text()
 
 
-async def test_compose_takes_long_prompts_of_several_lines(place: Place) -> None:
-    opened = await place.run("ada", "general", "compose")
+async def test_compose_takes_long_prompts_of_several_lines(sandbox: SandboxDriver) -> None:
+    opened = await sandbox.run("ada", "general", "compose")
     prompt = "first line\nsecond line " + "and more " * 300
-    record = await place.standin.submit_modal(opened, {"Prompt": prompt, "options": "seed=3"})
+    record = await sandbox.standin.submit_modal(opened, {"Prompt": prompt, "options": "seed=3"})
     await record.answered()
-    assert "seed `3`" in (await place.picture(record)).text()
+    assert "seed `3`" in (await sandbox.picture(record)).text()
 
 
-async def test_a_bad_option_in_a_form_is_a_sentence(place: Place) -> None:
-    opened = await place.run("ada", "general", "compose")
-    record = await place.standin.submit_modal(opened, {"Prompt": "a fox", "options": "steps=99"})
+async def test_a_bad_option_in_a_form_is_a_sentence(sandbox: SandboxDriver) -> None:
+    opened = await sandbox.run("ada", "general", "compose")
+    record = await sandbox.standin.submit_modal(opened, {"Prompt": "a fox", "options": "steps=99"})
     await record.answered()
     assert "whole number from 1 to 12" in record.message.text()
 
 
-async def test_help_leads_on(place: Place) -> None:
-    page = (await place.run("nia", "dm", "help")).message
+async def test_help_leads_on(sandbox: SandboxDriver) -> None:
+    page = (await sandbox.run("nia", "dm", "help")).message
     assert "/imagine" in page.text()
-    assert (await place.press("nia", page, "Write a prompt")).modal is not None
-    assert "Choose one" in (await place.press("nia", page, "Browse models")).message.text()
-    assert "right now" in (await place.press("nia", page, "What I have left")).message.text()
+    assert (await sandbox.press("nia", page, "Write a prompt")).modal is not None
+    assert "Choose one" in (await sandbox.press("nia", page, "Browse models")).message.text()
+    assert "right now" in (await sandbox.press("nia", page, "What I have left")).message.text()
 
 
-async def test_usage_shows_what_is_under_way(place: Place) -> None:
-    place.fal.troubles.set("stuck_queue", True)
-    record = await place.imagine("nia", prompt="a very slow snail")
-    shown = (await place.run("nia", "general", "usage")).message.text()
+async def test_usage_shows_what_is_under_way(sandbox: SandboxDriver) -> None:
+    sandbox.fal.troubles.set("stuck_queue", True)
+    record = await sandbox.imagine("nia", prompt="a very slow snail")
+    shown = (await sandbox.run("nia", "general", "usage")).message.text()
     assert "a very slow snail" in shown
-    await place.press("nia", record.message, "Cancel")
-    await place.until(lambda: "ancelled" in record.message.text())
+    await sandbox.press("nia", record.message, "Cancel")
+    await sandbox.until(lambda: "ancelled" in record.message.text())
 
 
 # ---------------------------------------------------------------------- settings and privacy
 
 
-async def test_a_managers_limits_hold_at_once_and_say_when_it_goes_on(place: Place) -> None:
-    refused = await place.run("ada", "general", "settings limits", {"burst": 1})
+async def test_a_managers_limits_hold_at_once_and_say_when_it_goes_on(sandbox: SandboxDriver) -> None:
+    refused = await sandbox.run("ada", "general", "settings limits", {"burst": 1})
     assert "Manage Server" in refused.message.text()
-    await place.run("mo", "general", "settings limits", {"burst": 1, "images_per_hour": 60.0})
+    await sandbox.run("mo", "general", "settings limits", {"burst": 1, "images_per_hour": 60.0})
     try:
-        first = await place.run("pat", "general", "imagine", {"prompt": "one"})
-        second = await place.run("pat", "general", "imagine", {"prompt": "two"})
+        first = await sandbox.run("pat", "general", "imagine", {"prompt": "one"})
+        second = await sandbox.run("pat", "general", "imagine", {"prompt": "two"})
         assert second.message.ephemeral
         assert "<t:" in second.message.text()
-        await place.picture(first)
-        assert "pictures** right now" in (await place.run("pat", "general", "usage")).message.text()
+        await sandbox.picture(first)
+        assert "pictures** right now" in (await sandbox.run("pat", "general", "usage")).message.text()
     finally:
-        await place.run("mo", "general", "settings limits", {"reset": True})
-    assert "10000 pictures an hour" in (await place.run("pat", "general", "settings show")).message.text()
+        await sandbox.run("mo", "general", "settings limits", {"reset": True})
+    assert "10000 pictures an hour" in (await sandbox.run("pat", "general", "settings show")).message.text()
 
 
-async def test_a_servers_default_model_is_used(place: Place) -> None:
-    await place.run("mo", "general", "settings model", {"model": "hidream-fast", "whose": "this server"})
+async def test_a_servers_default_model_is_used(sandbox: SandboxDriver) -> None:
+    await sandbox.run("mo", "general", "settings model", {"model": "hidream-fast", "whose": "this server"})
     try:
-        assert "HiDream" in (await place.paint("pat")).text()
+        assert "HiDream" in (await sandbox.paint("pat")).text()
     finally:
-        await place.run("mo", "general", "settings model", {"model": "reset", "whose": "this server"})
+        await sandbox.run("mo", "general", "settings model", {"model": "reset", "whose": "this server"})
 
 
-async def test_a_persons_data_is_deleted_with_what_is_under_way(place: Place) -> None:
-    old = await place.paint("pat")
-    place.fal.troubles.set("stuck_queue", True)
-    live = await place.imagine("pat")
-    page = (await place.run("pat", "general", "privacy")).message
-    question = (await place.press("pat", page, "Delete my data")).message
-    await place.press("pat", question, "Yes, delete everything")
-    await place.until(lambda: "Deleted:" in question.text())
+async def test_a_persons_data_is_deleted_with_what_is_under_way(sandbox: SandboxDriver) -> None:
+    old = await sandbox.paint("pat")
+    sandbox.fal.troubles.set("stuck_queue", True)
+    live = await sandbox.imagine("pat")
+    page = (await sandbox.run("pat", "general", "privacy")).message
+    question = (await sandbox.press("pat", page, "Delete my data")).message
+    await sandbox.press("pat", question, "Yes, delete everything")
+    await sandbox.until(lambda: "Deleted:" in question.text())
     assert "ancelled" in live.message.text()
-    gone = await place.press("ada", old, "Details")
+    gone = await sandbox.press("ada", old, "Details")
     assert "no longer have the record" in gone.message.text()
-    await place.press("pat", old, "Delete")
-    await place.until(lambda: old.id not in old.channel.messages)
+    await sandbox.press("pat", old, "Delete")
+    await sandbox.until(lambda: old.id not in old.channel.messages)

@@ -15,145 +15,145 @@ import pytest
 
 from bot.domain.job import JobState
 from sandbox.discord import InteractionRecord
-from tests.e2e.sandbox_driver import GENEROUS, Child, Easel, Place, a_childs_place, a_place
+from tests.e2e.sandbox_driver import GENEROUS, Child, Easel, SandboxDriver, a_childs_place, a_place
 
 WHY = "Why am I waiting?"
 RESTARTED = "I was restarted; your picture is safe and goes on."
 
 
 @pytest.fixture
-async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+async def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SandboxDriver]:
     async with a_place(tmp_path, **request.param) as made:
         yield made
 
 
 def under(*, limits: dict[str, Any] | None = None, **fal: int) -> pytest.MarkDecorator:
     sections = {"fal": fal, "limits": {**dict(GENEROUS), **(limits or {})}}
-    return pytest.mark.parametrize("place", [sections], indirect=True, ids=[""])
+    return pytest.mark.parametrize("sandbox", [sections], indirect=True, ids=[""])
 
 
-async def reason(place: Place, record: InteractionRecord, person: str = "ada") -> str:
-    answer = (await place.press(person, record.message, WHY)).message
+async def reason(sandbox: SandboxDriver, record: InteractionRecord, person: str = "ada") -> str:
+    answer = (await sandbox.press(person, record.message, WHY)).message
     assert answer.ephemeral
     return answer.text()
 
 
 @under(max_in_flight=1)
-async def test_a_full_queue_shows_the_place_and_says_why(place: Place) -> None:
-    easel = Easel(place.fal)
-    first = await place.imagine("nia", prompt="first")
-    await place.painting("first")
-    others = [await place.imagine("nia", prompt=f"other {number}") for number in range(2)]
-    mine = await place.imagine("ada", prompt="mine")
+async def test_a_full_queue_shows_the_place_and_says_why(sandbox: SandboxDriver) -> None:
+    easel = Easel(sandbox.fal)
+    first = await sandbox.imagine("nia", prompt="first")
+    await sandbox.painting("first")
+    others = [await sandbox.imagine("nia", prompt=f"other {number}") for number in range(2)]
+    mine = await sandbox.imagine("ada", prompt="mine")
     # People take turns: the other's second one comes after mine.
-    await place.until(lambda: "Next in line." in mine.message.text() or "1 request before" in mine.message.text())
+    await sandbox.until(lambda: "Next in line." in mine.message.text() or "1 request before" in mine.message.text())
 
-    said = await reason(place, mine)
+    said = await reason(sandbox, mine)
     assert re.search(r"Next in line|1 request before it", said)
     assert "3 requests wait in all." in said
     assert "The one place at fal.ai is taken." in said
     assert "At fal.ai now: 1 of 1" in said
     assert "should start in about" in said
     assert "restarted" not in said
-    assert "yours" not in await reason(place, mine, "pat")
+    assert "yours" not in await reason(sandbox, mine, "pat")
 
     for prompt in ("first", "other 0", "other 1", "mine"):
         easel.finish(prompt)
     for record in (first, *others, mine):
-        await place.picture(record)
+        await sandbox.picture(record)
     assert WHY not in mine.message.buttons()
 
 
 @under(max_in_flight=10, guild_jobs_in_flight=1)
-async def test_a_server_at_its_cap_waits_while_others_go_on_and_the_card_says_so(place: Place) -> None:
-    easel = Easel(place.fal)
-    first = await place.imagine("nia", prompt="first")
-    await place.painting("first")
-    second = await place.imagine("ada", prompt="second")
-    await place.until(lambda: "another one of this server" in second.message.text())
-    assert "1 request of this server is at fal.ai, the most at once for it." in await reason(place, second)
+async def test_a_server_at_its_cap_waits_while_others_go_on_and_the_card_says_so(sandbox: SandboxDriver) -> None:
+    easel = Easel(sandbox.fal)
+    first = await sandbox.imagine("nia", prompt="first")
+    await sandbox.painting("first")
+    second = await sandbox.imagine("ada", prompt="second")
+    await sandbox.until(lambda: "another one of this server" in second.message.text())
+    assert "1 request of this server is at fal.ai, the most at once for it." in await reason(sandbox, second)
 
-    elsewhere = await place.imagine("ada", "dm", prompt="elsewhere")
+    elsewhere = await sandbox.imagine("ada", "dm", prompt="elsewhere")
     easel.finish("elsewhere")
-    await place.picture(elsewhere)
-    assert not place.at_fal("second")
+    await sandbox.picture(elsewhere)
+    assert not sandbox.at_fal("second")
 
     easel.free()
-    await place.picture(first)
-    await place.picture(second)
+    await sandbox.picture(first)
+    await sandbox.picture(second)
 
 
 @under(max_in_flight=10, user_jobs_in_flight=1)
-async def test_a_person_at_their_cap_is_told_that_it_is_their_own(place: Place) -> None:
-    easel = Easel(place.fal)
-    await place.imagine("ada", prompt="first")
-    await place.painting("first")
-    second = await place.imagine("ada", prompt="second")
-    await place.until(lambda: "one of yours" in second.message.text())
-    assert "1 request of yours is at fal.ai, the most at once for one person." in await reason(place, second)
+async def test_a_person_at_their_cap_is_told_that_it_is_their_own(sandbox: SandboxDriver) -> None:
+    easel = Easel(sandbox.fal)
+    await sandbox.imagine("ada", prompt="first")
+    await sandbox.painting("first")
+    second = await sandbox.imagine("ada", prompt="second")
+    await sandbox.until(lambda: "one of yours" in second.message.text())
+    assert "1 request of yours is at fal.ai, the most at once for one person." in await reason(sandbox, second)
     easel.free()
-    await place.picture(second)
+    await sandbox.picture(second)
 
 
 @under(max_in_flight=10)
-async def test_where_fal_is_what_one_waits_for_that_is_said(place: Place) -> None:
-    place.fal.queue.concurrency = 1
-    easel = Easel(place.fal)
-    await place.imagine(prompt="first")
-    await place.painting("first")
-    await place.imagine(prompt="second")
-    await place.until(lambda: place.at_fal("second"))
-    third = await place.imagine(prompt="third")
-    await place.until(lambda: "Waiting at fal.ai: 1 request before yours." in third.message.text())
-    said = await reason(place, third)
+async def test_where_fal_is_what_one_waits_for_that_is_said(sandbox: SandboxDriver) -> None:
+    sandbox.fal.queue.concurrency = 1
+    easel = Easel(sandbox.fal)
+    await sandbox.imagine(prompt="first")
+    await sandbox.painting("first")
+    await sandbox.imagine(prompt="second")
+    await sandbox.until(lambda: sandbox.at_fal("second"))
+    third = await sandbox.imagine(prompt="third")
+    await sandbox.until(lambda: "Waiting at fal.ai: 1 request before yours." in third.message.text())
+    said = await reason(sandbox, third)
     assert "It has left my queue: fal.ai has it, with 1 request before it." in said
     easel.free()
-    await place.picture(third)
-    press = await place.press("ada", third.message, "Details")
+    await sandbox.picture(third)
+    press = await sandbox.press("ada", third.message, "Details")
     assert press.message.ephemeral
 
 
 @under(max_in_flight=1, limits={"max_waiting_jobs": 2})
-async def test_too_many_are_turned_away_at_once_with_what_is_left_and_when_to_come_back(place: Place) -> None:
-    easel = Easel(place.fal)
-    records = [await place.imagine(prompt="first")]
-    await place.painting("first")
-    records += [await place.imagine(prompt=f"waiting {number}") for number in range(2)]
+async def test_too_many_are_turned_away_at_once_with_what_is_left_and_when_to_come_back(sandbox: SandboxDriver) -> None:
+    easel = Easel(sandbox.fal)
+    records = [await sandbox.imagine(prompt="first")]
+    await sandbox.painting("first")
+    records += [await sandbox.imagine(prompt=f"waiting {number}") for number in range(2)]
 
-    message = (await place.imagine("nia", prompt="too much")).message
+    message = (await sandbox.imagine("nia", prompt="too much")).message
 
     assert message.ephemeral
     assert "2 requests are already waiting" in message.text()
     assert "Nothing was started and no quota was used: you still have 10000 pictures today." in message.text()
     (moment,) = re.findall(r"<t:(\d+):R>", message.text())
     assert 20 < datetime.fromtimestamp(int(moment), UTC).timestamp() - datetime.now(UTC).timestamp() < 60
-    assert not place.at_fal("too much")
-    assert await place.counted("nia") == (0, 3)
+    assert not sandbox.at_fal("too much")
+    assert await sandbox.counted("nia") == (0, 3)
     easel.free()
     for record in records:
-        await place.picture(record)
-    await place.paint("nia", prompt="later")
+        await sandbox.picture(record)
+    await sandbox.paint("nia", prompt="later")
 
 
 # ---------------------------------------------------------------------- a restart in between
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[tuple[Place, Child, Easel]]:
+async def house(tmp_path: Path) -> AsyncIterator[tuple[SandboxDriver, Child, Easel]]:
     async with a_childs_place(
         tmp_path,
         EASEL_FAL__MAX_IN_FLIGHT="1",
         EASEL_DISCORD__PROGRESS_INTERVAL_S="1",
         EASEL_LIMITS__DEFAULT__CONCURRENT_JOBS="9",
-    ) as (place, child):
-        easel = Easel(place.fal)
+    ) as (sandbox, child):
+        easel = Easel(sandbox.fal)
         await child.start()
-        yield place, child, easel
+        yield sandbox, child, easel
 
 
-def long_ago(place: Place, seconds: int) -> None:
+def long_ago(sandbox: SandboxDriver, seconds: int) -> None:
     """As if the jobs had last been cared for so much earlier."""
-    with sqlite3.connect(place.database_url.removeprefix("sqlite:///")) as connection:
+    with sqlite3.connect(sandbox.database_url.removeprefix("sqlite:///")) as connection:
         for column in ("created_us", "submitted_us", "started_us"):
             connection.execute(f"UPDATE jobs SET {column} = {column} - {seconds * 1_000_000}")
         connection.execute("DELETE FROM meta WHERE key = 'alive_at'")
@@ -162,54 +162,54 @@ def long_ago(place: Place, seconds: int) -> None:
 
 @pytest.mark.parametrize("long", [True, False], ids=["long", "short"])
 async def test_a_restart_is_mentioned_where_it_took_long_and_only_there(
-    house: tuple[Place, Child, Easel], long: bool
+    house: tuple[SandboxDriver, Child, Easel], long: bool
 ) -> None:
-    place, child, easel = house
-    painting = await place.imagine(prompt="being painted")
-    await place.painting("being painted")
-    waiting = await place.imagine(prompt="waiting")
-    await place.state(waiting, JobState.QUEUED)
+    sandbox, child, easel = house
+    painting = await sandbox.imagine(prompt="being painted")
+    await sandbox.painting("being painted")
+    waiting = await sandbox.imagine(prompt="waiting")
+    await sandbox.state(waiting, JobState.QUEUED)
     before = {record.id: record.message.text() for record in (painting, waiting)}
     await child.end(signal.SIGKILL)
     if long:
-        long_ago(place, 60)
+        long_ago(sandbox, 60)
     edits = {record.id: len(record.message.edit_times_s) for record in (painting, waiting)}
     await child.start()
 
-    await place.until(
+    await sandbox.until(
         lambda: all(len(record.message.edit_times_s) > edits[record.id] for record in (painting, waiting))
     )
     for record in (painting, waiting):
         assert RESTARTED not in before[record.id]
         assert (RESTARTED in record.message.text()) is long
-    assert "restarted a moment ago" in await reason(place, waiting)
+    assert "restarted a moment ago" in await reason(sandbox, waiting)
     easel.free()
     for record in (painting, waiting):
-        assert RESTARTED not in (await place.picture(record)).text()
+        assert RESTARTED not in (await sandbox.picture(record)).text()
 
 
 async def test_what_is_asked_for_during_a_stop_is_taken_said_so_and_painted_after_it(
-    house: tuple[Place, Child, Easel],
+    house: tuple[SandboxDriver, Child, Easel],
 ) -> None:
-    place, child, easel = house
-    place.fal.troubles.slow_submit_s = 2.5
-    first = await place.imagine(prompt="first")
-    await place.until(lambda: place.at_fal("first"))
+    sandbox, child, easel = house
+    sandbox.fal.troubles.slow_submit_s = 2.5
+    first = await sandbox.imagine(prompt="first")
+    await sandbox.until(lambda: sandbox.at_fal("first"))
     ending = asyncio.create_task(child.end(signal.SIGTERM))
-    await place.until(lambda: "stopping" in child.log)
+    await sandbox.until(lambda: "stopping" in child.log)
 
-    late = await place.imagine("nia", prompt="late")
+    late = await sandbox.imagine("nia", prompt="late")
     assert "I am being restarted. Your picture is safe" in late.message.text()
-    assert (await reason(place, late, "nia")).startswith("### Why am I waiting?")
-    unwanted = await place.imagine("nia", prompt="unwanted")
-    await place.press("nia", unwanted.message, "Cancel")
-    assert "nothing was charged" in (await place.ended(unwanted)).text()
+    assert (await reason(sandbox, late, "nia")).startswith("### Why am I waiting?")
+    unwanted = await sandbox.imagine("nia", prompt="unwanted")
+    await sandbox.press("nia", unwanted.message, "Cancel")
+    assert "nothing was charged" in (await sandbox.ended(unwanted)).text()
 
     assert await ending == 0
-    place.fal.troubles.clear()
+    sandbox.fal.troubles.clear()
     easel.free()
     await child.start()
     for record, prompt in ((first, "first"), (late, "late")):
-        await place.picture(record)
-        assert len(place.at_fal(prompt)) == 1
-    assert not place.at_fal("unwanted")
+        await sandbox.picture(record)
+        assert len(sandbox.at_fal(prompt)) == 1
+    assert not sandbox.at_fal("unwanted")

@@ -14,15 +14,15 @@ from multidict import CIMultiDict
 
 from bot.catalogue.model import Model, Output, Price, Retired
 from bot.domain.job import FalRequest
-from bot.fal import Fal, Pace
+from bot.fal import Fal, Timings
 
 Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: The same manners without the waiting. Timeouts stay long: only tests of timeouts shorten them.
 FAST = replace(
-    Pace(),
+    Timings(),
     margin_s=0.01,
-    first_look_s=0.05,
+    first_poll_s=0.05,
     poll_min_s=0.01,
     poll_max_s=0.05,
     poll_queued_max_s=0.05,
@@ -45,7 +45,7 @@ def model(**changes: Any) -> Model:
         endpoint="owner/alias",
         key="alias",
         title="Alias One",
-        good_at="tests",
+        summary="tests",
         typical_s=1,
         options=(),
         output=Output("image"),
@@ -236,7 +236,7 @@ class FakeFal:
         base = f"{self.url}/owner/alias/requests/r{number}"
         return FalRequest(f"r{number}", f"{base}/status", base, f"{base}/cancel")
 
-    def fal(self, *, pace: Pace = FAST, max_streams: int = 100, **more: Any) -> Fal:
+    def fal(self, *, pace: Timings = FAST, max_streams: int = 100, **more: Any) -> Fal:
         """A client of this server."""
         here = {"queue_url": self.url, "rest_url": self.url, "cdn_url": self.url, "api_url": self.url}
         return Fal(**{"key": KEY, "pace": pace, "max_streams": max_streams, **here, **more})

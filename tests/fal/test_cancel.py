@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.errors import EaselError, FalUnreachable, KeyRefused
+from bot.errors import EaselError, KeyRefused, ProviderUnreachable
 from bot.fal import CancelAnswer, Fal
 from tests.fal.fake import KEY, FakeFal, Reply, drops, html, says
 
@@ -38,10 +38,10 @@ async def test_a_stumble_is_outlived(fake: FakeFal, fal: Fal, stumble: str) -> N
 
 
 ENDS: dict[str, tuple[Reply, type[EaselError]]] = {
-    "502": (html(502), FalUnreachable),
-    "503": (says({"detail": "x"}, 503), FalUnreachable),
-    "429": (says({}, 429), FalUnreachable),
-    "dropped": (drops, FalUnreachable),
+    "502": (html(502), ProviderUnreachable),
+    "503": (says({"detail": "x"}, 503), ProviderUnreachable),
+    "429": (says({}, 429), ProviderUnreachable),
+    "dropped": (drops, ProviderUnreachable),
     "wrong key": (says({"detail": "Invalid key"}, 401), KeyRefused),
 }
 

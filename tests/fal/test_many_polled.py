@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from bot.fal import Completed, Fal, Status
-from bot.fal.poller import Experience, Kind, Purse
+from bot.fal import CompletedStatus, Fal, Status
+from bot.fal.poller import DurationEstimator, JobClass, PollBudget
 from tests.fal.fake import COMPLETED, FAST, WORKING, FakeFal, event, says, streams
 
 #: Looks in vain: none saved, five a second.
-POOR = replace(FAST, vain_looks_saved=1.0, vain_looks_per_s=5.0)
+POOR = replace(FAST, misses_saved=1.0, misses_per_s=5.0)
 
 
 async def watched(fal: Fal, fake: FakeFal, number: int, *, age_s: float | None = None) -> list[Status]:
@@ -46,9 +46,9 @@ async def test_looks_that_find_an_end_cost_the_purse_nothing(fake: FakeFal) -> N
         ends = await asyncio.gather(*(watched(fal, fake, number) for number in range(300)))
         took_s = asyncio.get_running_loop().time() - began
 
-    assert ends == [[Completed()]] * 300
+    assert ends == [[CompletedStatus()]] * 300
     assert fake.calls("status") == 300
-    assert took_s < 300 / POOR.vain_looks_per_s / 3
+    assert took_s < 300 / POOR.misses_per_s / 3
 
 
 async def test_once_ends_are_known_jobs_are_looked_at_when_they_should_have_ended(fake: FakeFal) -> None:
@@ -67,11 +67,11 @@ async def test_once_ends_are_known_jobs_are_looked_at_when_they_should_have_ende
         await asyncio.sleep(number / 300)
         path = f"/owner/alias/requests/r{number}/status"
         began[path] = loop.time()
-        assert (await watched(fal, fake, number))[-1] == Completed()
+        assert (await watched(fal, fake, number))[-1] == CompletedStatus()
         return loop.time() - began[path] - takes_s
 
     fake.always("status", status)
-    async with fake.fal(max_streams=0, pace=replace(POOR, vain_looks_per_s=30.0)) as fal:
+    async with fake.fal(max_streams=0, pace=replace(POOR, misses_per_s=30.0)) as fal:
         late_s = sorted(await asyncio.gather(*(one(fal, number) for number in range(300))))
 
     assert sum(looks.values()) < 300 * 1.6
@@ -90,26 +90,26 @@ async def test_what_an_earlier_process_left_is_looked_at_at_once_and_first(fake:
             watch.cancel()
         await asyncio.gather(*own, return_exceptions=True)
 
-    assert left == [[Completed()]] * 50
+    assert left == [[CompletedStatus()]] * 50
     assert sum("/r1" in path and len(path.split("/")[-2]) == 4 for path in asked[:60]) >= 50
 
 
 async def test_a_left_over_job_with_a_stream_costs_no_look(fake: FakeFal, fal: Fal) -> None:
     fake.always("stream", streams(event(WORKING), event(COMPLETED)))
 
-    assert (await watched(fal, fake, 1, age_s=10.0))[-1] == Completed()
+    assert (await watched(fal, fake, 1, age_s=10.0))[-1] == CompletedStatus()
     assert fake.kinds() == ["stream"]
 
 
 async def test_a_callback_is_looked_into_before_all_that_waits_for_the_purse(fake: FakeFal) -> None:
     fake.always("status", says(WORKING))
-    async with fake.fal(max_streams=0, pace=replace(POOR, vain_looks_per_s=0.01)) as fal:
+    async with fake.fal(max_streams=0, pace=replace(POOR, misses_per_s=0.01)) as fal:
         watches = [asyncio.create_task(watched(fal, fake, number)) for number in range(20)]
         await fake.heard(1)
         await asyncio.sleep(0.1)
         fake.always("status", says(COMPLETED))
         fal.wake("r19")
-        assert (await watches[19])[-1] == Completed()
+        assert (await watches[19])[-1] == CompletedStatus()
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
@@ -119,8 +119,8 @@ async def test_a_callback_is_looked_into_before_all_that_waits_for_the_purse(fak
 
 
 def test_the_purse_fills_more_slowly_where_very_many_share_it() -> None:
-    pace = replace(FAST, vain_looks_per_s=20.0, vain_looks_saved=10.0, polled_freely=2000)
-    purse = Purse(pace, 0.0)
+    pace = replace(FAST, misses_per_s=20.0, misses_saved=10.0, unbudgeted_polls=2000)
+    purse = PollBudget(pace, 0.0)
     for _ in range(10):
         purse.take()
 
@@ -131,29 +131,29 @@ def test_the_purse_fills_more_slowly_where_very_many_share_it() -> None:
 
 
 def test_experience_follows_ends_and_forgets_nothing_for_a_single_slow_job() -> None:
-    experience = Experience()
-    assert experience.end_of(Kind("a", 5.0)) is None
+    experience = DurationEstimator()
+    assert experience.end_of(JobClass("a", 5.0)) is None
 
-    experience.heard_end(Kind("a", 0.0), 10.0)
-    assert experience.end_of(Kind("a", 5.0)) == 15.0
-    assert experience.end_of(Kind("b", 5.0)) is None
+    experience.record_streamed_end(JobClass("a", 0.0), 10.0)
+    assert experience.end_of(JobClass("a", 5.0)) == 15.0
+    assert experience.end_of(JobClass("b", 5.0)) is None
 
-    slow = Kind("a", 0.0)
+    slow = JobClass("a", 0.0)
     for now in range(20, 100):
-        experience.looked_in_vain(slow, float(now))
-    later = experience.end_of(Kind("a", 0.0))
+        experience.record_miss(slow, float(now))
+    later = experience.end_of(JobClass("a", 0.0))
     assert later is not None
     assert 10 < later < 10.3
 
 
 def test_experience_falls_when_an_end_is_found_sooner() -> None:
-    experience = Experience()
-    experience.heard_end(Kind("a", 0.0), 100.0)
-    assert experience.end_of(Kind("a", 0.0)) == 100.0
-    experience.found_end(Kind("a", 0.0), 30.0)
+    experience = DurationEstimator()
+    experience.record_streamed_end(JobClass("a", 0.0), 100.0)
+    assert experience.end_of(JobClass("a", 0.0)) == 100.0
+    experience.record_polled_end(JobClass("a", 0.0), 30.0)
 
-    assert experience.is_much_sooner(Kind("a", 0.0))
-    assert not experience.is_much_sooner(Kind("a", 0.0))
-    end = experience.end_of(Kind("a", 0.0))
+    assert experience.is_much_sooner(JobClass("a", 0.0))
+    assert not experience.is_much_sooner(JobClass("a", 0.0))
+    end = experience.end_of(JobClass("a", 0.0))
     assert end is not None
     assert end < 30

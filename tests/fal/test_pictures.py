@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from bot.domain.job import RemotePicture
-from bot.errors import BalanceExhausted, EaselError, FalUnreachable, KeyRefused, OptionsRefused, ResultUnusable
+from bot.errors import BalanceExhausted, EaselError, KeyRefused, OptionsRefused, ProviderUnreachable, ResultUnusable
 from bot.fal import Fal
 from bot.fal.origins import resolve
 from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, says, sends, tears
@@ -53,11 +53,11 @@ async def test_what_passes_is_outlived(fake: FakeFal, fal: Fal, case: str) -> No
 LASTING: dict[str, type[EaselError]] = {
     "404": ResultUnusable,
     "403": ResultUnusable,
-    "429": FalUnreachable,
-    "500": FalUnreachable,
-    "503": FalUnreachable,
-    "dropped": FalUnreachable,
-    "torn": FalUnreachable,
+    "429": ProviderUnreachable,
+    "500": ProviderUnreachable,
+    "503": ProviderUnreachable,
+    "dropped": ProviderUnreachable,
+    "torn": ProviderUnreachable,
     "empty": ResultUnusable,
 }
 
@@ -74,7 +74,7 @@ async def test_a_server_that_trickles_is_left_in_time(fake: FakeFal) -> None:
     fake.always("media", hangs)
 
     async with fake.fal(pace=replace(FAST, download_s=0.05, tries=2)) as fal:
-        with pytest.raises(FalUnreachable):
+        with pytest.raises(ProviderUnreachable):
             await fal.download(at(fake), max_bytes=1000)
 
     assert fake.calls() == 2
@@ -226,15 +226,15 @@ async def test_uploads_share_one_token_and_take_turns(fake: FakeFal) -> None:
 UPLOAD_FAILURES: dict[str, tuple[str, Reply, type[EaselError]]] = {
     "token 401": ("token", says({"detail": "no"}, 401), KeyRefused),
     "token 403": ("token", says({"detail": "Exhausted balance."}, 403), BalanceExhausted),
-    "token page": ("token", html(200), FalUnreachable),
-    "token without fields": ("token", says({}), FalUnreachable),
-    "token 500": ("token", html(500), FalUnreachable),
+    "token page": ("token", html(200), ProviderUnreachable),
+    "token without fields": ("token", says({}), ProviderUnreachable),
+    "token 500": ("token", html(500), ProviderUnreachable),
     "upload 413": ("upload", html(413), OptionsRefused),
-    "upload 400": ("upload", says({"detail": ["x"]}, 400), FalUnreachable),
-    "upload 500": ("upload", html(500), FalUnreachable),
-    "upload page": ("upload", html(200), FalUnreachable),
-    "upload elsewhere": ("upload", says({"access_url": "http://example.com/x.png"}), FalUnreachable),
-    "upload nowhere": ("upload", says({"access_url": 5}), FalUnreachable),
+    "upload 400": ("upload", says({"detail": ["x"]}, 400), ProviderUnreachable),
+    "upload 500": ("upload", html(500), ProviderUnreachable),
+    "upload page": ("upload", html(200), ProviderUnreachable),
+    "upload elsewhere": ("upload", says({"access_url": "http://example.com/x.png"}), ProviderUnreachable),
+    "upload nowhere": ("upload", says({"access_url": 5}), ProviderUnreachable),
 }
 
 
@@ -256,7 +256,7 @@ async def test_a_hanging_storage_is_left_in_time(fake: FakeFal) -> None:
     fake.always("upload", hangs)
 
     async with fake.fal(pace=replace(FAST, upload_s=0.3)) as fal:
-        with pytest.raises(FalUnreachable):
+        with pytest.raises(ProviderUnreachable):
             await fal.upload(b"pixels", "image/png", "mask.png")
 
 

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from bot.catalogue.model import Json
-from bot.errors import FalUnreachable
-from bot.fal import Fal, FoundRequest, PartOfList, matches
+from bot.errors import ProviderUnreachable
+from bot.fal import Fal, FoundRequest, TruncatedList, matches
 from bot.fal.origins import resolve
 from bot.fal.request_list import read_page
 from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, says, sends, tears
@@ -74,7 +74,7 @@ async def test_pages_are_followed_and_the_oldest_comes_first(fake: FakeFal, fal:
 
 async def test_a_cursor_that_runs_in_circles_ends_the_reading(fake: FakeFal, fal: Fal) -> None:
     fake.always("list", page(item(1), cursor="again"))
-    with pytest.raises(PartOfList) as part:
+    with pytest.raises(TruncatedList) as part:
         await found_by(fal)
     assert [one.request_id for one in part.value.found] == ["r1"]
     assert fake.calls("list") == 2
@@ -88,7 +88,7 @@ async def test_endless_pages_are_cut(fake: FakeFal, fal: Fal, monkeypatch: pytes
         return web.json_response({"items": [item(number)], "next_cursor": str(number + 1), "has_more": True})
 
     fake.always("list", endless)
-    with pytest.raises(PartOfList) as part:
+    with pytest.raises(TruncatedList) as part:
         await found_by(fal)
     assert len(part.value.found) == 5
 
@@ -96,7 +96,7 @@ async def test_endless_pages_are_cut(fake: FakeFal, fal: Fal, monkeypatch: pytes
 async def test_heavy_pages_are_cut(fake: FakeFal, fal: Fal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.fal.request_lookup.MOST_BYTES", 100)
     fake.enqueue("list", page(item(1), cursor="a"), page(item(2)))
-    with pytest.raises(PartOfList) as part:
+    with pytest.raises(TruncatedList) as part:
         await found_by(fal)
     assert [one.request_id for one in part.value.found] == ["r1"]
 
@@ -147,7 +147,7 @@ USELESS: dict[str, Reply] = {
 async def test_no_usable_answer_is_told_to_the_caller_who_may_ask_again(fake: FakeFal, fal: Fal, what: str) -> None:
     tries = 2 if USELESS[what] is drops else 1  # aiohttp repeats a GET whose connection was closed
     fake.enqueue("list", *[USELESS[what]] * tries, page(item(1)))
-    with pytest.raises(FalUnreachable):
+    with pytest.raises(ProviderUnreachable):
         await found_by(fal)
     assert len(await found_by(fal)) == 1
 

@@ -12,12 +12,12 @@ from bot.errors import (
     Cancelled,
     ContentRefused,
     EaselError,
-    FalBroken,
-    FalUnreachable,
+    GenerationTimedOut,
     KeyRefused,
     ModelGone,
     OptionsRefused,
-    PaintingTimedOut,
+    ProviderError,
+    ProviderUnreachable,
     ResultUnusable,
 )
 from bot.fal import Fal
@@ -119,13 +119,13 @@ FAILURES: dict[str, tuple[Reply, type[EaselError]]] = {
     "validation as a string": (says({"detail": "Could not load image from url: SECRET"}, 422), OptionsRefused),
     "bad request": (infra("bad_request", 400), OptionsRefused),
     "no picture": (says({"detail": [detail("no_media_generated")]}, 422), ResultUnusable),
-    "partner broken": (says({"detail": [detail("downstream_service_error")]}, 400), FalBroken),
-    "partner away": (says({"detail": [detail("downstream_service_unavailable")]}, 500), FalBroken),
-    "generation timeout": (says({"detail": [detail("generation_timeout")]}, 504), PaintingTimedOut),
-    "start timeout": (infra("startup_timeout", 504), PaintingTimedOut),
-    "request timeout": (infra("request_timeout", 504), PaintingTimedOut),
-    "request timeout, by header only": (html(504, X_Fal_Error_Type="request_timeout"), PaintingTimedOut),
-    "504 of fal": (says({"detail": "Request timed out"}, 504), PaintingTimedOut),
+    "partner broken": (says({"detail": [detail("downstream_service_error")]}, 400), ProviderError),
+    "partner away": (says({"detail": [detail("downstream_service_unavailable")]}, 500), ProviderError),
+    "generation timeout": (says({"detail": [detail("generation_timeout")]}, 504), GenerationTimedOut),
+    "start timeout": (infra("startup_timeout", 504), GenerationTimedOut),
+    "request timeout": (infra("request_timeout", 504), GenerationTimedOut),
+    "request timeout, by header only": (html(504, X_Fal_Error_Type="request_timeout"), GenerationTimedOut),
+    "504 of fal": (says({"detail": "Request timed out"}, 504), GenerationTimedOut),
     "cancelled": (infra("client_cancelled", 499), Cancelled),
     "disconnected": (says({"detail": "x"}, 499), Cancelled),
     "unknown path": (says({"detail": "Path /x not found"}, 404), ModelGone),
@@ -133,17 +133,17 @@ FAILURES: dict[str, tuple[Reply, type[EaselError]]] = {
     "no money": (says({"detail": "User is locked. Reason: Exhausted balance."}, 403), BalanceExhausted),
     "wrong key": (says({"detail": "No user found for Key ID and Secret"}, 401), KeyRefused),
     "forbidden": (says({"detail": "Forbidden"}, 403), KeyRefused),
-    "crashed": (says({"detail": "Internal Server Error"}, 500), FalBroken),
-    "internal error": (infra("internal_error", 500), FalBroken),
-    "runner gone": (infra("runner_disconnected", 503), FalBroken),
-    "runner refused": (infra("runner_connection_refused", 503), FalBroken),
-    "half an answer": (infra("runner_incomplete_response", 502), FalBroken),
+    "crashed": (says({"detail": "Internal Server Error"}, 500), ProviderError),
+    "internal error": (infra("internal_error", 500), ProviderError),
+    "runner gone": (infra("runner_disconnected", 503), ProviderError),
+    "runner refused": (infra("runner_connection_refused", 503), ProviderError),
+    "half an answer": (infra("runner_incomplete_response", 502), ProviderError),
     "unknown request": (says({"status": "NOT_FOUND"}, 404), ResultUnusable),
-    "page of a gateway": (html(502), FalUnreachable),
-    "turned away": (says({"detail": "slow down"}, 429), FalUnreachable),
-    "not finished": (says({"detail": "Request is still in progress"}, 400), FalUnreachable),
-    "firewall": (html(403), FalUnreachable),
-    "dropped": (drops, FalUnreachable),
+    "page of a gateway": (html(502), ProviderUnreachable),
+    "turned away": (says({"detail": "slow down"}, 429), ProviderUnreachable),
+    "not finished": (says({"detail": "Request is still in progress"}, 400), ProviderUnreachable),
+    "firewall": (html(403), ProviderUnreachable),
+    "dropped": (drops, ProviderUnreachable),
     "200 page": (html(200), ResultUnusable),
     "200 empty": (sends(b"", content_type="application/json"), ResultUnusable),
     "200 cut off": (sends(b'{"images": [{"url": "htt', content_type="application/json"), ResultUnusable),
@@ -153,7 +153,7 @@ FAILURES: dict[str, tuple[Reply, type[EaselError]]] = {
     "200 nested too deeply": (sends(b"[" * 200_000, content_type="application/json"), ResultUnusable),
     "no images": (says({"images": []}), ResultUnusable),
     "nothing": (says({}), ResultUnusable),
-    "redirect": (says({}, 302, Location="https://collector.example/"), FalBroken),
+    "redirect": (says({}, 302, Location="https://collector.example/"), ProviderError),
 }
 
 #: Ends that are not believed at once.
@@ -211,7 +211,7 @@ async def test_while_fal_breaks_on_everything_a_painted_picture_is_not_given_up(
     for kind in ("result", "status"):
         fake.always(kind, FAILURES[case][0])
 
-    with pytest.raises(FalUnreachable):
+    with pytest.raises(ProviderUnreachable):
         await fal.result(fake.request(), model=model())
 
 
@@ -273,10 +273,10 @@ async def test_a_hanging_fal_is_unreachable(fake: FakeFal) -> None:
 
     fake.always("result", hangs)
     async with fake.fal(pace=replace(FAST, call_s=0.05, tries=2)) as fal:
-        with pytest.raises(FalUnreachable):
+        with pytest.raises(ProviderUnreachable):
             await fal.result(fake.request(), model=model())
 
 
 async def test_the_key_is_not_sent_to_a_strangers_host(fake: FakeFal, fal: Fal) -> None:
-    with pytest.raises(FalBroken):
+    with pytest.raises(ProviderError):
         await fal.result(replace(fake.request(), response_url="https://collector.example/r1"), model=model())

@@ -14,15 +14,15 @@ from aiohttp import web
 from bot import metrics
 from bot.catalogue.model import Json
 from bot.errors import (
-    AnswerLost,
     BalanceExhausted,
     ContentRefused,
     EaselError,
-    FalBroken,
-    FalUnreachable,
     KeyRefused,
     ModelGone,
     OptionsRefused,
+    ProviderError,
+    ProviderUnreachable,
+    SubmitUnconfirmed,
 )
 from bot.fal import Fal
 from tests.fal.fake import FAST, KEY, RETIRED, FakeFal, Reply, drops, hangs, html, model, says, sends, tears
@@ -81,7 +81,7 @@ LOST: dict[str, Reply] = {
 async def test_an_answer_that_leaves_it_open_is_lost_after_exactly_one_post(fake: FakeFal, fal: Fal, case: str) -> None:
     fake.always("submit", LOST[case])
 
-    with pytest.raises(AnswerLost):
+    with pytest.raises(SubmitUnconfirmed):
         await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
     assert fake.calls() == 1
@@ -91,7 +91,7 @@ async def test_a_server_that_takes_the_request_and_hangs_got_one_post(fake: Fake
     fake.always("submit", hangs)
 
     async with fake.fal(pace=replace(FAST, submit_s=0.3)) as fal:
-        with pytest.raises(AnswerLost):
+        with pytest.raises(SubmitUnconfirmed):
             await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
     assert fake.calls() == 1
@@ -101,7 +101,7 @@ async def test_a_connection_that_was_kept_and_died_is_not_posted_to_again(fake: 
     fake.enqueue("submit", says({"request_id": "r1"}), drops)
     await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
-    with pytest.raises(AnswerLost):
+    with pytest.raises(SubmitUnconfirmed):
         await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
     assert fake.calls() == 2
@@ -112,13 +112,13 @@ async def test_nobody_listening_means_it_never_left() -> None:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         async with Fal(key=KEY, queue_url=url, pace=FAST) as fal:
-            with pytest.raises(FalUnreachable):
+            with pytest.raises(ProviderUnreachable):
                 await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
 
 async def test_a_server_that_speaks_no_tls_means_it_never_left(fake: FakeFal) -> None:
     async with Fal(key=KEY, queue_url=fake.url.replace("http:", "https:"), pace=FAST) as fal:
-        with pytest.raises(FalUnreachable):
+        with pytest.raises(ProviderUnreachable):
             await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
     assert fake.calls() == 0
@@ -132,9 +132,9 @@ async def test_waiting_in_vain_for_a_free_connection_means_it_never_left(fake: F
         second = asyncio.create_task(fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60))
         outcomes = await asyncio.gather(first, second, return_exceptions=True)
 
-    assert isinstance(outcomes[0], AnswerLost)
+    assert isinstance(outcomes[0], SubmitUnconfirmed)
     # The second may get the connection that the first gave up at the last moment; then one more POST was seen.
-    assert isinstance(outcomes[1], FalUnreachable if fake.calls() == 1 else AnswerLost)
+    assert isinstance(outcomes[1], ProviderUnreachable if fake.calls() == 1 else SubmitUnconfirmed)
 
 
 TURNED_AWAY: dict[str, tuple[Reply, float | None]] = {
@@ -156,7 +156,7 @@ async def test_being_turned_away_before_the_queue_is_safe_to_repeat(fake: FakeFa
     reply, retry_after_s = TURNED_AWAY[case]
     fake.always("submit", reply)
 
-    with pytest.raises(FalUnreachable) as caught:
+    with pytest.raises(ProviderUnreachable) as caught:
         await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
     assert caught.value.retry_after_s == retry_after_s
@@ -172,7 +172,7 @@ REFUSALS: dict[str, tuple[Reply, type[EaselError]]] = {
     "forbidden": (says({"detail": "Forbidden"}, 403), KeyRefused),
     "no money": (says({"detail": BALANCE}, 403), BalanceExhausted),
     "payment required": (says({}, 402), BalanceExhausted),
-    "a firewall in between": (html(403), FalBroken),
+    "a firewall in between": (html(403), ProviderError),
     "no such application": (says({"detail": "Application 'owner/alias' not found"}, 404), ModelGone),
     "no such page": (html(404), ModelGone),
     "gone": (says({"detail": "gone"}, 410), ModelGone),
@@ -183,8 +183,8 @@ REFUSALS: dict[str, tuple[Reply, type[EaselError]]] = {
         says({"detail": [{"loc": ["body", "prompt"], "type": "content_policy_violation"}]}, 422),
         ContentRefused,
     ),
-    "redirect": (says({}, 307, Location="/elsewhere"), FalBroken),
-    "not allowed": (says({}, 405), FalBroken),
+    "redirect": (says({}, 307, Location="/elsewhere"), ProviderError),
+    "not allowed": (says({}, 405), ProviderError),
 }
 
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
-from bot.fal import Completed, Fal, Status, Waiting
+from bot.fal import CompletedStatus, Fal, InQueueStatus, Status
 from tests.fal.fake import COMPLETED, FAST, QUEUED, WORKING, FakeFal, event, hangs, html, model, says, streams
 
 #: Polling by itself would look once in an hour.
 RARELY = replace(
-    FAST, margin_s=3600.0, first_look_s=3600.0, poll_min_s=3600.0, poll_max_s=3600.0, poll_queued_max_s=3600.0
+    FAST, margin_s=3600.0, first_poll_s=3600.0, poll_min_s=3600.0, poll_max_s=3600.0, poll_queued_max_s=3600.0
 )
 
 
@@ -38,7 +38,7 @@ async def test_a_callback_makes_a_polled_job_cost_three_calls(fake: FakeFal, pol
         assert polling.wake(request.request_id)
         await watching
     await polling.result(request, model=model())
-    assert heard == [Completed()]
+    assert heard == [CompletedStatus()]
     assert fake.kinds() == ["submit", "status", "result"]
 
 
@@ -50,14 +50,14 @@ async def test_a_look_under_way_when_the_callback_comes_is_followed_by_another(f
         return await says(WORKING)(request)
 
     fake.enqueue("status", before_the_end)
-    async with fake.fal(pace=replace(RARELY, first_look_s=0.0), max_streams=0) as fal, asyncio.timeout(20):
+    async with fake.fal(pace=replace(RARELY, first_poll_s=0.0), max_streams=0) as fal, asyncio.timeout(20):
         heard: list[Status] = []
         watching = asyncio.create_task(following(fal, fake, heard))
         await fake.heard(1)
         assert fal.wake("r1")
         let_go.set()
         await watching
-        assert heard[-1] == Completed()
+        assert heard[-1] == CompletedStatus()
         assert fake.kinds() == ["status", "status"]
 
 
@@ -69,10 +69,10 @@ async def test_a_hint_that_comes_too_early_is_followed_closely(fake: FakeFal) ->
         await asyncio.sleep(0.02)
         fal.wake("r1")
         await fake.heard(1)
-        assert isinstance(heard[0] if heard else Waiting(2), Waiting)
+        assert isinstance(heard[0] if heard else InQueueStatus(2), InQueueStatus)
         fal.wake("r1")
         await watching
-        assert heard[-1] == Completed()
+        assert heard[-1] == CompletedStatus()
 
 
 async def test_a_stream_that_tells_it_itself_costs_no_further_call(fake: FakeFal) -> None:
@@ -95,7 +95,7 @@ async def test_a_stream_that_tells_it_itself_costs_no_further_call(fake: FakeFal
         assert fal.wake("r1")
         let_go.set()
         await watching
-        assert heard[-1] == Completed()
+        assert heard[-1] == CompletedStatus()
         assert fake.kinds() == ["stream"]
 
 
@@ -108,7 +108,7 @@ async def test_a_stream_that_stays_silent_is_left_for_a_look(fake: FakeFal) -> N
             await asyncio.sleep(0.001)
         assert fal.wake("r1")
         await watching
-        assert heard[-1] == Completed()
+        assert heard[-1] == CompletedStatus()
         assert fake.kinds() == ["stream", "status"]
 
 
@@ -122,7 +122,7 @@ async def test_a_stream_is_taken_up_again_after_a_false_hint(fake: FakeFal) -> N
             await asyncio.sleep(0.001)
         fal.wake("r1")
         await watching
-        assert heard[-1] == Completed()
+        assert heard[-1] == CompletedStatus()
         assert fake.kinds() == ["stream", "status", "stream"]
 
 
@@ -131,13 +131,13 @@ async def test_a_callback_that_overtakes_the_watch_is_remembered(fake: FakeFal, 
     heard: list[Status] = []
     async with asyncio.timeout(20):
         await following(polling, fake, heard)
-    assert heard == [Completed()]
+    assert heard == [CompletedStatus()]
 
 
 async def test_unknown_callbacks_fill_no_memory(polling: Fal) -> None:
     for number in range(20_000):
         polling.wake(f"unknown-{number}")
-    assert len(polling._watcher._heard) <= 4096
+    assert len(polling._watcher._notified) <= 4096
 
 
 async def test_nothing_is_left_of_a_watch_that_has_ended(fake: FakeFal, polling: Fal) -> None:
@@ -162,5 +162,5 @@ async def test_callbacks_in_an_outage_wait_with_the_polls(fake: FakeFal) -> None
         await asyncio.sleep(0.02)
         fal.wake("r1")
         await watching
-        assert heard == [Completed()]
+        assert heard == [CompletedStatus()]
         assert fake.calls("status") == 4

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from bot.domain.job import FalRequest
-from bot.errors import FalBroken, KeyRefused, RequestUnknown
-from bot.fal import Completed, Fal, Status, Waiting, Working
+from bot.errors import KeyRefused, ProviderError, RequestNotFound
+from bot.fal import CompletedStatus, Fal, InProgressStatus, InQueueStatus, Status
 from bot.fal.stream import EventParser, NotAStream
 from tests.fal.fake import (
     COMPLETED,
@@ -69,12 +69,12 @@ async def test_a_stream_tells_place_lines_and_end_once_each(fake: FakeFal, fal: 
     fake.always("stream", streams(*map(event, told)))
 
     assert await watched(fal, fake.request()) == [
-        Waiting(2),
-        Waiting(0),
-        Working(),
-        Working((first["message"],)),
-        Working((second["message"],)),
-        Completed(),
+        InQueueStatus(2),
+        InQueueStatus(0),
+        InProgressStatus(),
+        InProgressStatus((first["message"],)),
+        InProgressStatus((second["message"],)),
+        CompletedStatus(),
     ]
     assert fake.seen[0].query == {"logs": "1"}
     assert fake.seen[0].headers["Accept"] == "text/event-stream"
@@ -105,14 +105,14 @@ async def test_a_stream_torn_anywhere_is_put_together(fake: FakeFal, fal: Fal, n
     ).encode()
     fake.always("stream", streams(*(text[at : at + size] for at in range(0, len(text), size))))
 
-    assert await watched(fal, fake.request()) == [Working(("█▌ naïve 3/4 [",)), Completed()]
+    assert await watched(fal, fake.request()) == [InProgressStatus(("█▌ naïve 3/4 [",)), CompletedStatus()]
     assert fake.calls() == 1
 
 
 async def test_an_end_without_its_empty_line_still_counts(fake: FakeFal, fal: Fal) -> None:
     fake.always("stream", streams(event(QUEUED), json.dumps(COMPLETED).join(("data: ", "")).encode()))
 
-    assert await watched(fal, fake.request()) == [Waiting(2), Completed()]
+    assert await watched(fal, fake.request()) == [InQueueStatus(2), CompletedStatus()]
     assert fake.calls() == 1
 
 
@@ -135,22 +135,22 @@ async def test_nothing_is_read_past_the_end(fake: FakeFal, fal: Fal) -> None:
 
     fake.always("stream", streams(event(COMPLETED), then=forever))
 
-    assert await watched(fal, fake.request()) == [Completed()]
+    assert await watched(fal, fake.request()) == [CompletedStatus()]
 
 
 async def test_a_failed_job_completes_with_its_error_type(fake: FakeFal, fal: Fal) -> None:
     fake.enqueue("stream", streams(event({**COMPLETED, "error": "timed out", "error_type": "request_timeout"})))
     fake.enqueue("stream", streams(event({**COMPLETED, "error": "Invalid status code: 422"})))
 
-    assert await watched(fal, fake.request()) == [Completed("request_timeout")]
-    assert await watched(fal, fake.request()) == [Completed("error")]
+    assert await watched(fal, fake.request()) == [CompletedStatus("request_timeout")]
+    assert await watched(fal, fake.request()) == [CompletedStatus("error")]
 
 
 async def test_an_unknown_status_is_taken_for_work(fake: FakeFal, fal: Fal, caplog: pytest.LogCaptureFixture) -> None:
     odd = {"status": "REHEATING-ONCE-MORE"}
     fake.always("stream", streams(event(odd), event(odd), event({"status": None}), event(COMPLETED)))
 
-    assert await watched(fal, fake.request()) == [Working(), Completed()]
+    assert await watched(fal, fake.request()) == [InProgressStatus(), CompletedStatus()]
     assert sum("unknown status" in record.message for record in caplog.records) == 2
 
 
@@ -183,7 +183,7 @@ async def test_a_broken_stream_is_asked_about_at_once_and_the_job_goes_on(fake: 
 
     statuses = await watched(fal, fake.request(), expected_s=1000)
 
-    assert statuses[-2:] == [Working(), Completed()]
+    assert statuses[-2:] == [InProgressStatus(), CompletedStatus()]
     # aiohttp itself repeats a GET once when the connection closes before any answer.
     assert fake.calls("stream") == FAST.stream_tries * (2 if case == "dropped" else 1)
     assert fake.kinds().index("status") < fake.calls("stream")
@@ -197,7 +197,7 @@ async def test_a_stream_without_a_byte_is_given_up(fake: FakeFal) -> None:
     fake.always("stream", streams(event(QUEUED), then=silent))
 
     async with fake.fal(pace=replace(FAST, stream_idle_s=0.05)) as fal:
-        assert await watched(fal, fake.request(), 1000) == [Waiting(2), Completed()]
+        assert await watched(fal, fake.request(), 1000) == [InQueueStatus(2), CompletedStatus()]
 
 
 async def test_heartbeats_alone_are_not_believed_for_ever(fake: FakeFal) -> None:
@@ -211,7 +211,7 @@ async def test_heartbeats_alone_are_not_believed_for_ever(fake: FakeFal) -> None
     fake.always("stream", heartbeats)
 
     async with fake.fal(pace=replace(FAST, stream_quiet_s=0.05)) as fal:
-        assert await watched(fal, fake.request(), 1000) == [Completed()]
+        assert await watched(fal, fake.request(), 1000) == [CompletedStatus()]
 
 
 async def test_a_stream_that_served_well_is_opened_again_and_again(fake: FakeFal) -> None:
@@ -221,7 +221,14 @@ async def test_a_stream_that_served_well_is_opened_again_and_again(fake: FakeFal
     async with fake.fal(pace=replace(FAST, stream_fair_s=0)) as fal:
         statuses = await watched(fal, fake.request())
 
-    assert statuses == [Waiting(5), Waiting(4), Waiting(3), Waiting(2), Waiting(1), Completed()]
+    assert statuses == [
+        InQueueStatus(5),
+        InQueueStatus(4),
+        InQueueStatus(3),
+        InQueueStatus(2),
+        InQueueStatus(1),
+        CompletedStatus(),
+    ]
     assert fake.kinds() == ["stream", "status"] * 4 + ["stream"]
 
 
@@ -289,8 +296,8 @@ async def test_beyond_max_streams_jobs_are_polled(fake: FakeFal) -> None:
     async with fake.fal(max_streams=3) as fal:
         streaming = [fal.watch(fake.request(number), expected_s=0) for number in range(3)]
         for statuses in streaming:
-            assert await anext(statuses) == Waiting(2)
-        assert await watched(fal, fake.request(9)) == [Completed()]
+            assert await anext(statuses) == InQueueStatus(2)
+        assert await watched(fal, fake.request(9)) == [CompletedStatus()]
         assert fake.calls("stream") == 3
         for statuses in streaming:
             await statuses.aclose()
@@ -306,7 +313,11 @@ async def test_lines_told_on_the_stream_are_not_repeated_by_polls(fake: FakeFal)
     fake.enqueue("status", says({"status": "IN_PROGRESS", "logs": [old, new]}), says(COMPLETED))
 
     async with fake.fal(pace=replace(FAST, stream_tries=1)) as fal:
-        assert await watched(fal, fake.request()) == [Working(("1/4 [",)), Working(("2/4 [",)), Completed()]
+        assert await watched(fal, fake.request()) == [
+            InProgressStatus(("1/4 [",)),
+            InProgressStatus(("2/4 [",)),
+            CompletedStatus(),
+        ]
 
 
 # ---------------------------------------------------------------------- polls
@@ -321,7 +332,7 @@ async def test_a_polled_job_of_known_duration_costs_four_calls(fake: FakeFal) ->
         return web.json_response(COMPLETED if loop.time() >= started_at + takes_s else WORKING)
 
     fake.always("status", status)
-    async with fake.fal(max_streams=0, pace=replace(FAST, first_look_s=10)) as fal:
+    async with fake.fal(max_streams=0, pace=replace(FAST, first_poll_s=10)) as fal:
         request = await fal.submit("owner/alias", {"prompt": "x"}, start_timeout_s=60)
         started_at = loop.time()
         await watched(fal, request, takes_s)
@@ -338,7 +349,13 @@ async def test_polled_logs_are_cumulative_and_told_once(fake: FakeFal) -> None:
     async with fake.fal(max_streams=0) as fal:
         statuses = await watched(fal, fake.request())
 
-    assert statuses == [Working(), Working(("1/4 [",)), Working(("1/4 [",)), Working(("2/4 [",)), Completed()]
+    assert statuses == [
+        InProgressStatus(),
+        InProgressStatus(("1/4 [",)),
+        InProgressStatus(("1/4 [",)),
+        InProgressStatus(("2/4 [",)),
+        CompletedStatus(),
+    ]
     assert all(seen.query == {"logs": "1"} for seen in fake.seen)
 
 
@@ -346,7 +363,7 @@ async def test_status_codes_200_and_202_mean_what_the_body_says(fake: FakeFal) -
     fake.enqueue("status", says(QUEUED, 202), says(WORKING, 200), says(COMPLETED, 202))
 
     async with fake.fal(max_streams=0) as fal:
-        assert await watched(fal, fake.request()) == [Waiting(2), Working(), Completed()]
+        assert await watched(fal, fake.request()) == [InQueueStatus(2), InProgressStatus(), CompletedStatus()]
 
 
 async def test_logs_that_outgrew_us_are_left_out(fake: FakeFal) -> None:
@@ -356,7 +373,7 @@ async def test_logs_that_outgrew_us_are_left_out(fake: FakeFal) -> None:
 
     fake.always("status", status)
     async with fake.fal(max_streams=0) as fal:
-        assert await watched(fal, fake.request()) == [Completed()]
+        assert await watched(fal, fake.request()) == [CompletedStatus()]
 
     assert fake.calls() == 2
 
@@ -373,7 +390,7 @@ async def test_two_hundred_polled_jobs_share_few_requests(fake: FakeFal) -> None
     async with fake.fal(max_streams=0, pace=replace(FAST, polls_at_once=8)) as fal:
         ends = await asyncio.gather(*(watched(fal, fake.request(number)) for number in range(200)))
 
-    assert all(end == [Working(), Completed()] for end in ends)
+    assert all(end == [InProgressStatus(), CompletedStatus()] for end in ends)
     assert set(polls.values()) == {3}
     assert fake.most_at_once["status"] <= 8
 
@@ -413,7 +430,7 @@ async def test_useless_answers_are_outlived(fake: FakeFal, case: str) -> None:
     fake.enqueue("status", *[USELESS[case]] * 6)
 
     async with fake.fal(max_streams=0) as fal:
-        assert await watched(fal, fake.request()) == [Completed()]
+        assert await watched(fal, fake.request()) == [CompletedStatus()]
 
     assert fake.calls() == 7
 
@@ -439,7 +456,7 @@ async def test_in_an_outage_a_thousand_jobs_ask_one_at_a_time(fake: FakeFal) -> 
 
     assert after_first_wave["status"] <= 16
     assert in_outage == 1
-    assert all(end == [Completed()] for end in ends)
+    assert all(end == [CompletedStatus()] for end in ends)
 
 
 async def test_retry_after_holds_every_poll_back(fake: FakeFal) -> None:
@@ -461,7 +478,7 @@ async def test_an_unknown_request_ends_the_watch_when_heard_three_times(fake: Fa
     unknown = says({"status": "NOT_FOUND"}, 404)
     fake.always("stream", unknown).always("status", unknown)
 
-    with pytest.raises(RequestUnknown):
+    with pytest.raises(RequestNotFound):
         await watched(fal, fake.request())
 
     assert fake.kinds() == ["stream", "status", "status", "status"]
@@ -472,7 +489,7 @@ async def test_a_404_in_passing_is_forgiven(fake: FakeFal, fal: Fal) -> None:
     fake.always("stream", unknown)
     fake.enqueue("status", unknown, unknown, says(WORKING), unknown, unknown)
 
-    assert await watched(fal, fake.request()) == [Working(), Completed()]
+    assert await watched(fal, fake.request()) == [InProgressStatus(), CompletedStatus()]
 
 
 async def test_a_refused_key_ends_the_watch(fake: FakeFal, fal: Fal) -> None:
@@ -486,7 +503,7 @@ async def test_a_refused_key_ends_the_watch(fake: FakeFal, fal: Fal) -> None:
 async def test_the_key_is_not_sent_to_a_strangers_host(fake: FakeFal, fal: Fal) -> None:
     stranger = replace(fake.request(), status_url="https://collector.example/requests/1/status")
 
-    with pytest.raises(FalBroken):
+    with pytest.raises(ProviderError):
         await watched(fal, stranger)
 
 

@@ -6,13 +6,13 @@ import asyncio
 import time
 from contextlib import suppress
 
-from bot.jobs.adaptive_semaphore import Gate
+from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 
 
 class Work:
     """Jobs inside a gate; each ends when its number is called."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: AdaptiveSemaphore) -> None:
         self.gate = gate
         self.inside: list[int] = []
         self.ended: list[int] = []
@@ -29,7 +29,7 @@ class Work:
 
 
 async def test_an_idle_loop_lets_in_up_to_the_wide_limit() -> None:
-    work = Work(Gate(narrow=2, wide=5))
+    work = Work(AdaptiveSemaphore(narrow=2, wide=5))
     tasks = [asyncio.create_task(work.do(number)) for number in range(9)]
     async with asyncio.timeout(5):
         while len(work.inside) < 5:
@@ -43,7 +43,7 @@ async def test_an_idle_loop_lets_in_up_to_the_wide_limit() -> None:
 
 
 async def test_a_busy_loop_keeps_it_narrow_and_in_order() -> None:
-    gate = Gate(narrow=2, wide=50)
+    gate = AdaptiveSemaphore(narrow=2, wide=50)
     done: list[int] = []
     most = inside = 0
 
@@ -66,7 +66,7 @@ async def test_a_busy_loop_keeps_it_narrow_and_in_order() -> None:
 
 
 async def test_who_gives_up_waiting_takes_no_place() -> None:
-    work = Work(Gate(narrow=1, wide=1))
+    work = Work(AdaptiveSemaphore(narrow=1, wide=1))
     first = asyncio.create_task(work.do(0))
     second = asyncio.create_task(work.do(1))
     third = asyncio.create_task(work.do(2))
@@ -80,7 +80,7 @@ async def test_who_gives_up_waiting_takes_no_place() -> None:
 
 
 async def test_who_is_cancelled_in_the_moment_of_entering_gives_the_place_back() -> None:
-    gate = Gate(narrow=1, wide=1)
+    gate = AdaptiveSemaphore(narrow=1, wide=1)
     entered = asyncio.Event()
 
     async def enter() -> None:
@@ -99,7 +99,7 @@ async def test_who_is_cancelled_in_the_moment_of_entering_gives_the_place_back()
 
 
 async def test_an_error_inside_frees_the_place() -> None:
-    gate = Gate(narrow=1, wide=1)
+    gate = AdaptiveSemaphore(narrow=1, wide=1)
     with suppress(ValueError):
         async with gate:
             raise ValueError
@@ -110,7 +110,7 @@ async def test_an_error_inside_frees_the_place() -> None:
 
 async def test_while_something_more_urgent_is_under_way_one_at_a_time_goes_in() -> None:
     urgent = True
-    work = Work(Gate(narrow=3, wide=9, pressed=lambda: urgent))
+    work = Work(AdaptiveSemaphore(narrow=3, wide=9, backpressure=lambda: urgent))
     tasks = [asyncio.create_task(work.do(number)) for number in range(12)]
     await asyncio.sleep(0.05)
     assert work.inside == [0]

@@ -10,10 +10,10 @@ import pytest
 
 from bot.catalogue.model import Json
 from bot.domain.job import FalRequest, JobState
-from bot.fal import Completed, Waiting, Working
+from bot.fal import CompletedStatus, InProgressStatus, InQueueStatus
 from bot.settings import FalSettings
 from bot.store import Store
-from tests.jobs.test_runner import House, ScriptedFal
+from tests.jobs.test_runner import RunnerFixture, ScriptedFal
 from tests.store.conftest import postgres, postgres_url
 
 __all__ = ["postgres", "postgres_url"]
@@ -34,13 +34,13 @@ class CountingFal(ScriptedFal):
 
     async def watch(
         self, request: FalRequest, *, expected_s: float, age_s: float | None = None
-    ) -> AsyncIterator[Waiting | Working | Completed]:
+    ) -> AsyncIterator[InQueueStatus | InProgressStatus | CompletedStatus]:
         self.now += 1
         self.most = max(self.most, self.now)
         await asyncio.sleep(PAINTING_S)
         self.now -= 1
         self.painted += 1
-        yield Completed(None)
+        yield CompletedStatus(None)
 
 
 @pytest.mark.parametrize(
@@ -54,24 +54,24 @@ async def test_two_processes_keep_a_cap_together_and_leave_nobody_waiting(
     fal = CountingFal()
     stores = [await Store.open(postgres_url) for _ in range(2)]
     settings = FalSettings.model_validate({"max_in_flight": 0, **caps})
-    houses = [House(store, fal, settings) for store in stores]
+    houses = [RunnerFixture(store, fal, settings) for store in stores]
     houses[1].count = 500  # ids of its own
-    tasks = [asyncio.create_task(house.runner.run()) for house in houses]
+    tasks = [asyncio.create_task(runner_fixture.runner.run()) for runner_fixture in houses]
     try:
         asked = []
         for number in range(JOBS):
-            house = houses[number % 2]
-            asked.append((house, await house.ask(user=number % 4, guild=50 + number % 2)))
+            runner_fixture = houses[number % 2]
+            asked.append((runner_fixture, await runner_fixture.ask(user=number % 4, guild=50 + number % 2)))
         async with asyncio.timeout(20):
-            for house, job in asked:
-                await house.until(job, JobState.DELIVERED)
+            for runner_fixture, job in asked:
+                await runner_fixture.until(job, JobState.DELIVERED)
     finally:
-        for house in houses:
-            await house.runner.stop()
+        for runner_fixture in houses:
+            await runner_fixture.runner.stop()
         await asyncio.gather(*tasks)
         for store in stores:
             await store.close()
     assert fal.painted == len(fal.submitted) == JOBS
     assert fal.most <= most
-    delivered = Counter(job.id for house in houses for job, _ in house.shown.delivered)
+    delivered = Counter(job.id for runner_fixture in houses for job, _ in runner_fixture.shown.delivered)
     assert set(delivered.values()) == {1}

@@ -12,10 +12,10 @@ import pytest
 from bot.catalogue import load, parse
 from bot.catalogue.model import Json
 from bot.domain.job import Actor, FalRequest, Job, JobState, Reply
-from bot.errors import FalUnreachable
-from bot.fal import FoundRequest, PartOfList
+from bot.errors import ProviderUnreachable
+from bot.fal import FoundRequest, TruncatedList
 from bot.jobs import reconcile
-from bot.jobs.reconcile import NeverFoundOut, Reconciler
+from bot.jobs.reconcile import Reconciler, SubmitUnresolved
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MODEL = load().get("flux-schnell")
@@ -72,8 +72,8 @@ def found(request_id: str, **arguments: Json) -> FoundRequest:
 
 def a_job(number: int = 1) -> Job:
     reply = Reply(5, 100 + number, "t", NOW + timedelta(minutes=15))
-    order = parse(MODEL, {"prompt": "a fox", "seed": 7})
-    job = Job(f"lostjob{number:03}", JobState.SUBMITTING, 1, Actor(1, 2), reply, order, None, NOW, submitted_at=NOW)
+    request = parse(MODEL, {"prompt": "a fox", "seed": 7})
+    job = Job(f"lostjob{number:03}", JobState.SUBMITTING, 1, Actor(1, 2), reply, request, None, NOW, submitted_at=NOW)
     return replace(job, attempts=1)
 
 
@@ -134,14 +134,14 @@ async def test_what_does_not_turn_up_in_time_is_given_up() -> None:
 
 async def test_a_list_that_cannot_be_read_is_looked_at_again() -> None:
     clock = Clock()
-    fal = ScriptedList(clock, FalUnreachable("away"), None, [found("r1")])
+    fal = ScriptedList(clock, ProviderUnreachable("away"), None, [found("r1")])
     request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0)
     assert request is not None
 
 
 async def test_what_a_list_can_not_be_asked_about_is_not_taken_for_missing() -> None:
     clock = Clock()
-    fal = ScriptedList(clock, *[FalUnreachable("away")] * 20, [found("r1")])
+    fal = ScriptedList(clock, *[ProviderUnreachable("away")] * 20, [found("r1")])
     request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0)
     assert request is not None
     assert clock.now - NOW >= timedelta(seconds=200)  # it was to be looked for 60 s
@@ -149,31 +149,31 @@ async def test_what_a_list_can_not_be_asked_about_is_not_taken_for_missing() -> 
 
 async def test_what_an_outage_held_up_may_arrive_with_its_end() -> None:
     clock = Clock()
-    fal = ScriptedList(clock, *[FalUnreachable("away")] * 20, [], [found("r1")])
+    fal = ScriptedList(clock, *[ProviderUnreachable("away")] * 20, [], [found("r1")])
     request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0)
     assert request is not None
-    fal = ScriptedList(clock, *[FalUnreachable("away")] * 20, [])
+    fal = ScriptedList(clock, *[ProviderUnreachable("away")] * 20, [])
     assert await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0) is None
 
 
 async def test_a_list_that_is_never_readable_does_not_say_that_the_request_is_missing() -> None:
     clock = Clock()
-    fal = ScriptedList(clock, FalUnreachable("away"))
-    with pytest.raises(NeverFoundOut):
+    fal = ScriptedList(clock, ProviderUnreachable("away"))
+    with pytest.raises(SubmitUnresolved):
         await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0)
     assert clock.now - NOW >= timedelta(seconds=1800)
 
 
 async def test_what_nobody_wants_is_not_waited_for_though_the_list_is_unreadable() -> None:
     clock = Clock()
-    fal = ScriptedList(clock, FalUnreachable("away"))
+    fal = ScriptedList(clock, ProviderUnreachable("away"))
     assert await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0, wait_s=0) is None
     assert fal.looks == 1
 
 
 async def test_a_part_of_the_list_tells_what_is_there_but_not_what_is_missing() -> None:
     clock = Clock()
-    fal = ScriptedList(clock, *[PartOfList([found("r8", seed=8)])] * 20, PartOfList([found("r1")]))
+    fal = ScriptedList(clock, *[TruncatedList([found("r8", seed=8)])] * 20, TruncatedList([found("r1")]))
     request = await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0)
     assert request is not None
     assert request.request_id == "r1"
@@ -200,7 +200,7 @@ async def test_a_callback_names_the_request_at_once() -> None:
     )
     looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=0))
     await asyncio.sleep(0.01)
-    reconciler.heard("lostjob001", 1, "r9")
+    reconciler.on_webhook("lostjob001", 1, "r9")
     request = await asyncio.wait_for(looking, 5)
     assert request is not None
     assert request.request_id == "r9"
@@ -210,7 +210,7 @@ async def test_a_callback_that_was_quicker_is_not_lost() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [])
     reconciler = build(clock, fal, Records())
-    reconciler.heard("lostjob001", 1, "r9")
+    reconciler.on_webhook("lostjob001", 1, "r9")
     request = await reconciler.find(a_job(), SENT, listed=True, age_s=0)
     assert request is not None
     assert fal.looks == 0
@@ -220,7 +220,7 @@ async def test_an_earlier_attempts_callback_says_nothing_about_this_one() -> Non
     clock = Clock()
     fal = ScriptedList(clock, [])
     reconciler = build(clock, fal, Records())
-    reconciler.heard("lostjob001", 0, "r8")
+    reconciler.on_webhook("lostjob001", 0, "r8")
     assert await reconciler.find(a_job(), SENT, listed=True, age_s=0) is None
 
 
@@ -269,5 +269,5 @@ async def test_other_orders_under_way_are_not_waited_for() -> None:
 async def test_a_callback_before_the_answer_is_told_once() -> None:
     clock = Clock()
     reconciler = build(clock, ScriptedList(clock, []), Records())
-    reconciler.heard("lostjob001", 1, "r9")
-    assert [reconciler.heard_of("lostjob001", 1) for _ in range(2)] == ["r9", None]
+    reconciler.on_webhook("lostjob001", 1, "r9")
+    assert [reconciler.webhook_request("lostjob001", 1) for _ in range(2)] == ["r9", None]

@@ -8,29 +8,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import pytest_asyncio
 
-from bot.domain.events import WaitingHere
+from bot.domain.events import Queued
 from bot.domain.job import JobState
 from bot.fal import CancelAnswer
 from bot.jobs import canceller, initial_response, leases, queue_positions
 from bot.settings import FalSettings
 from bot.store import Store
-from tests.jobs.test_runner import House, ScriptedFal
+from tests.jobs.test_runner import RunnerFixture, ScriptedFal
 from tests.store.conftest import Postgres, postgres, postgres_url
 
 __all__ = ["Postgres", "postgres", "postgres_url"]
 
 pytestmark = pytest.mark.postgres
 
-Build = Callable[..., Awaitable[House]]
+Build = Callable[..., Awaitable[RunnerFixture]]
 
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that is waited for, sooner."""
     for module, name, value in (
-        (canceller, "WISHES_S", 0.2),
+        (canceller, "CANCEL_POLL_S", 0.2),
         (initial_response, "ANSWERED_WITHIN_S", 0.3),
-        (queue_positions, "SETTLED_S", 0.4),
+        (queue_positions, "QUIET_S", 0.4),
         (leases, "LEASE_S", 5.0),
     ):
         monkeypatch.setattr(module, name, value)
@@ -39,27 +39,27 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest_asyncio.fixture
 async def build(postgres_url: str) -> AsyncIterator[Build]:
     """Make houses on the same database, side by side."""
-    houses: list[House] = []
+    houses: list[RunnerFixture] = []
     tasks: list[asyncio.Task[None]] = []
 
-    async def make(*, run: bool = True, max_in_flight: int = 10, answered: bool | None = True) -> House:
+    async def make(*, run: bool = True, max_in_flight: int = 10, answered: bool | None = True) -> RunnerFixture:
         store = await Store.open(postgres_url)
-        house = House(store, ScriptedFal(), FalSettings(max_in_flight=max_in_flight))
-        house.count = 100 * len(houses)
-        house.shown.answered = answered
-        houses.append(house)
+        runner_fixture = RunnerFixture(store, ScriptedFal(), FalSettings(max_in_flight=max_in_flight))
+        runner_fixture.count = 100 * len(houses)
+        runner_fixture.shown.answered = answered
+        houses.append(runner_fixture)
         if run:
-            tasks.append(asyncio.create_task(house.runner.run()))
-        return house
+            tasks.append(asyncio.create_task(runner_fixture.runner.run()))
+        return runner_fixture
 
     yield make
-    await asyncio.gather(*(house.runner.stop() for house in houses))
+    await asyncio.gather(*(runner_fixture.runner.stop() for runner_fixture in houses))
     await asyncio.gather(*tasks)
-    for house in houses:
-        await house.store.close()
+    for runner_fixture in houses:
+        await runner_fixture.store.close()
 
 
-async def painting(build: Build) -> tuple[House, House]:
+async def painting(build: Build) -> tuple[RunnerFixture, RunnerFixture]:
     """A process that paints, and one that does not claim."""
     painter = await build()
     painter.fal.hold.clear()
@@ -79,10 +79,10 @@ async def test_a_cancel_at_another_process_stops_the_job_where_it_is_painted(bui
     assert other.fal.cancelled == []
     ended = await painter.until(job, JobState.CANCELLED)
     async with asyncio.timeout(60):
-        while await other.store.untold():
+        while await other.store.unnotified():
             await asyncio.sleep(0.005)
-    assert [one.id for one in painter.shown.told] == [job.id]
-    assert other.shown.told == []
+    assert [one.id for one in painter.shown.notified] == [job.id]
+    assert other.shown.notified == []
     assert (await other.store.usage(ended.actor)).images_today == 0
 
 
@@ -124,9 +124,9 @@ async def test_a_waiting_job_is_cancelled_at_any_process_and_told_twice(build: B
     outcome = await other.runner.cancel(job.id)
 
     assert outcome.cancelled
-    assert len(other.shown.told) == 1
+    assert len(other.shown.notified) == 1
     async with asyncio.timeout(60):
-        while not (await other.store.untold() == [] and len(other.shown.told) == 2):
+        while not (await other.store.unnotified() == [] and len(other.shown.notified) == 2):
             await asyncio.sleep(0.005)
 
 
@@ -138,8 +138,8 @@ async def test_what_another_process_accepted_and_never_answered_is_not_painted(b
     ended = await painter.until(job, JobState.CANCELLED)
 
     assert painter.fal.submitted == []
-    assert ended.told
-    assert painter.shown.told == []
+    assert ended.notified
+    assert painter.shown.notified == []
 
 
 async def test_what_another_process_could_not_answer_is_not_painted(build: Build) -> None:
@@ -188,14 +188,14 @@ async def test_places_are_shown_by_the_process_that_was_asked(build: Build) -> N
     await painter.until(first, JobState.RUNNING)
     second = await painter.ask()
     async with asyncio.timeout(60):
-        while not any(one == second.id and isinstance(event, WaitingHere) for one, event in painter.shown.events):
+        while not any(one == second.id and isinstance(event, Queued) for one, event in painter.shown.events):
             await asyncio.sleep(0.005)
 
     assert not any(one == second.id for one, _ in other.shown.events)
-    assert (painter.runner.may_show_s(first.id) or 0) > 0
-    assert other.runner.may_show_s(first.id) is None
-    assert not await other.runner.waits(first.id)
-    assert await other.runner.waits(second.id)
+    assert (painter.runner.lease_remaining_s(first.id) or 0) > 0
+    assert other.runner.lease_remaining_s(first.id) is None
+    assert not await other.runner.is_queued(first.id)
+    assert await other.runner.is_queued(second.id)
 
 
 async def test_an_end_that_a_late_edit_may_have_hidden_is_shown_again(build: Build) -> None:
@@ -205,26 +205,26 @@ async def test_an_end_that_a_late_edit_may_have_hidden_is_shown_again(build: Bui
     painter.fal.hold.clear()
     job = await painter.ask()
     await painter.until(job, JobState.RUNNING)
-    late.runner.mend(job.id)
-    painter.runner.mend(job.id)  # it is its own: what it shows next comes after
+    late.runner.repair_message(job.id)
+    painter.runner.repair_message(job.id)  # it is its own: what it shows next comes after
     await asyncio.sleep(0.1)
-    assert late.shown.mended == []
+    assert late.shown.repaired == []
     painter.fal.hold.set()
     await painter.until(job, JobState.DELIVERED)
     async with asyncio.timeout(60):
-        while not late.shown.mended:
+        while not late.shown.repaired:
             await asyncio.sleep(0.01)
-    shown, ready = late.shown.mended[0]
+    shown, ready = late.shown.repaired[0]
     assert (shown.id, ready is not None and len(ready.pictures)) == (job.id, 1)
-    assert painter.shown.mended == []
+    assert painter.shown.repaired == []
     assert len(painter.shown.delivered) == 1
 
     painter.fal.hold.clear()
     job = await painter.ask()
     await painter.until(job, JobState.RUNNING)
     await painter.runner.cancel(job.id)
-    late.runner.mend(job.id)
+    late.runner.repair_message(job.id)
     async with asyncio.timeout(60):
-        while len(late.shown.mended) < 2:
+        while len(late.shown.repaired) < 2:
             await asyncio.sleep(0.01)
-    assert (late.shown.mended[1][0].state, late.shown.mended[1][1]) == (JobState.CANCELLED, None)
+    assert (late.shown.repaired[1][0].state, late.shown.repaired[1][1]) == (JobState.CANCELLED, None)

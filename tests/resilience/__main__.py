@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 from bot.store import Store
-from sandbox.discord.chaos import RateLimitStorm
+from sandbox.discord.chaos import RateLimitChaos
 from tests.resilience import limits_exact, test_fairness
 from tests.resilience.crash import START, STORIES, How, Points, crash_points, start_points
 from tests.resilience.databases import Kind
@@ -33,7 +33,7 @@ from tests.store.makers import Clock
 
 
 @dataclass(frozen=True)
-class Stage:
+class ProofOptions:
     """What every proof may use."""
 
     forks: Forks
@@ -50,7 +50,7 @@ QUIET_SHARED = 20
 #: Worlds that share the long story of a start: one database sees only so many starts.
 START_SHARES = 6
 #: Runs, prints, and says whether all was well.
-Proof = Callable[[Stage], Awaitable[bool]]
+Proof = Callable[[ProofOptions], Awaitable[bool]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,11 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _prove(options: argparse.Namespace, folder: Path, server: Postgres) -> bool:
     proofs = [PROOFS[options.proof]] if options.proof != "soak" else list(PROOFS.values())
     async with fork_server() as forks:
-        stage = Stage(forks, folder, server, options)
+        stage = ProofOptions(forks, folder, server, options)
         return all([await proof(stage) for proof in proofs])
 
 
-async def _points(stage: Stage) -> bool:
+async def _points(stage: ProofOptions) -> bool:
     """Every boundary of every story, once, in every shape."""
     total, count, began_s = Verdict(), 0, time.monotonic()
     turn = asyncio.Semaphore(POINTS_AT_ONCE)
@@ -111,7 +111,7 @@ async def _points(stage: Stage) -> bool:
     return not total.faults
 
 
-async def _kills(stage: Stage) -> bool:
+async def _kills(stage: ProofOptions) -> bool:
     """Random kills, until so many are done or time is up."""
     options = stage.options
     total, kills, number, began_s = Verdict(), 0, options.first, time.monotonic()
@@ -146,7 +146,7 @@ async def _kills(stage: Stage) -> bool:
     return not total.faults
 
 
-async def _limits(stage: Stage) -> bool:
+async def _limits(stage: ProofOptions) -> bool:
     """Four processes on PostgreSQL, one on SQLite: a tenth of the minutes each."""
     found = []
     for url, processes in ((await stage.server.copy(), 4), (f"sqlite:///{stage.folder}/limits.db", 1)):
@@ -157,7 +157,7 @@ async def _limits(stage: Stage) -> bool:
     return not any(one.over for one in found)
 
 
-async def _fairness(stage: Stage) -> bool:
+async def _fairness(stage: ProofOptions) -> bool:
     """The whole flood, on both databases."""
     worse: list[list[str]] = []
     for url in (f"sqlite:///{stage.folder}/flood.db", await stage.server.copy()):
@@ -177,7 +177,7 @@ async def _fairness(stage: Stage) -> bool:
     return not any(worse)
 
 
-async def _gateway(stage: Stage) -> bool:
+async def _gateway(stage: ProofOptions) -> bool:
     """Five thousand drops, or a tenth of the minutes."""
     options = stage.options
     one = await drops(stage.forks, stage.folder / "drops", seed=options.seed, count=5000, minutes=options.minutes / 10)
@@ -185,7 +185,7 @@ async def _gateway(stage: Stage) -> bool:
     return not one.verdict.faults
 
 
-async def _outages(stage: Stage) -> bool:
+async def _outages(stage: ProofOptions) -> bool:
     """Every outage for 15 seconds, a minute and two."""
     faultless = True
     for lasting_s in (15.0, 60.0, 120.0):
@@ -197,7 +197,7 @@ async def _outages(stage: Stage) -> bool:
     return faultless
 
 
-async def _lost(stage: Stage) -> bool:
+async def _lost(stage: ProofOptions) -> bool:
     """Ten thousand submits, or a tenth of the minutes; then some of which only callbacks tell."""
     options, found = stage.options, []
     for by, count in (("list", 10_000), ("callback", 1000)):
@@ -214,11 +214,11 @@ async def _lost(stage: Stage) -> bool:
     return all(one.faultless for one in found)
 
 
-async def _ratelimits(stage: Stage) -> bool:
+async def _ratelimits(stage: ProofOptions) -> bool:
     """A thirtieth of the minutes with waits of up to two seconds, Cloudflare's whole ones; then with tight bounds."""
     options, found = stage.options, []
     for name, tight in (("ratelimits", False), ("ratelimits-tight", True)):
-        storm = RateLimitStorm(seed=options.seed, longest_s=0.5 if tight else 2.0, whole=not tight)
+        storm = RateLimitChaos(seed=options.seed, longest_s=0.5 if tight else 2.0, whole=not tight)
         seconds = options.minutes * (0.2 if tight else 2)
         place = stage.folder / name
         one = await limited(

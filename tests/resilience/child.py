@@ -34,7 +34,7 @@ from pydantic import BaseModel, SecretStr
 from bot import app
 from bot.__main__ import _loop_factory
 from bot.fal import Fal
-from bot.fal.timings import Pace
+from bot.fal.timings import Timings
 from bot.jobs.runner import Runner
 from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier, WebSettings
 from bot.store import times
@@ -43,13 +43,13 @@ from sandbox.discord import chaos
 from tests.resilience import mutations
 
 #: fal's retries and looks, many times as fast.
-HASTY = Pace(
+HASTY = Timings(
     poll_min_s=0.02,
     outage_min_s=0.02,
     outage_max_s=0.1,
     retry_s=0.02,
     retry_max_s=0.1,
-    first_look_s=0.2,
+    first_poll_s=0.2,
     margin_s=0.02,
     list_pause_s=0.02,
 )
@@ -138,7 +138,7 @@ def live(order: dict[str, Any], talk: socket.socket) -> int:
     if order.get("arm"):
         boundaries.arm(**order["arm"])
     vars(ssl)["create_default_context"] = lambda *_, **__: _TLS
-    vars(app)["Fal"] = partial(Fal, pace=Pace(**order["pace"]) if "pace" in order else HASTY)
+    vars(app)["Fal"] = partial(Fal, pace=Timings(**order["pace"]) if "pace" in order else HASTY)
     _let_clocks_step()
     if "lease_s" in order:
         vars(app)["Runner"] = partial(Runner, lease_s=order["lease_s"])

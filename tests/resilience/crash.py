@@ -177,7 +177,7 @@ async def _leave_all_states(world: World) -> None:
     await world.until(lambda: len(world.fal.accepted) > taken)
     await _stands(world, await world.ask("plain"), "queued")
     await world.kill()
-    world.standin.fine_weather()
+    world.standin.clear_faults()
     world.fal.troubles.clear()
     world.let_go()
 

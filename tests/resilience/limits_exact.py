@@ -25,7 +25,7 @@ from bot.domain.job import JobState
 from bot.limits import Policy, Usage
 from bot.store import Accepted, Store, accepting, times, usage
 from bot.store.tables import jobs, ledger
-from bot.store.usage import Books
+from bot.store.usage import UsageSnapshot
 from tests.store.makers import new_job, policy
 
 PACE = policy(interval=timedelta(milliseconds=25), burst_images=9)
@@ -72,8 +72,8 @@ def jumping_clock(dice: random.Random) -> None:
 
 def no_row_locks() -> None:
     """Nobody is kept from reading what another process is about to change."""
-    paces, counts = usage.read_paces, usage.read_counts
-    vars(usage)["read_paces"] = lambda connection, users, *, lock: paces(connection, users, lock=False)
+    gcra_rows, counts = usage.lock_gcra_rows, usage.read_counts
+    vars(usage)["lock_gcra_rows"] = lambda connection, users, *, lock: gcra_rows(connection, users, lock=False)
     vars(usage)["read_counts"] = lambda connection, wanted, *, lock: counts(connection, wanted, lock=False)
 
 
@@ -86,19 +86,19 @@ def early_decision() -> None:
         seen[new.actor.user_id] = await self.usage(new.actor)
         return await accept(self, new, limits, max_waiting=max_waiting)
 
-    usage_of = Books.usage
+    usage_of = UsageSnapshot.usage
     setattr(Store, "accept", hasty)  # noqa: B010 - past its type
 
-    def remembered(self: Books, actor: Any) -> Usage:
+    def remembered(self: UsageSnapshot, actor: Any) -> Usage:
         return seen.get(actor.user_id) or usage_of(self, actor)
 
-    setattr(Books, "usage", remembered)  # noqa: B010 - past its type
+    setattr(UsageSnapshot, "usage", remembered)  # noqa: B010 - past its type
 
 
 def no_memory_of_moments() -> None:
     """A clock that was set back looks like a pace that was loosened."""
-    usage_of = Books.usage
-    setattr(Books, "usage", lambda self, actor: replace(usage_of(self, actor), seen=None))  # noqa: B010 - past its type
+    usage_of = UsageSnapshot.usage
+    setattr(UsageSnapshot, "usage", lambda self, actor: replace(usage_of(self, actor), seen=None))  # noqa: B010 - past its type
 
 
 def own_clock() -> None:
@@ -160,7 +160,7 @@ async def one(store: Store, dice: random.Random, tally: Any) -> None:
         tally[1] += 1
         if dice.random() < CANCELLED:
             # What it was charged is given back, and may be had by somebody else at once.
-            await store.advance(outcome.job, JobState.CANCELLED, told=True)
+            await store.transition(outcome.job, JobState.CANCELLED, notified=True)
 
 
 # ---------------------------------------------------------------------- in the parent

@@ -11,13 +11,13 @@ from typing import Any
 import discord
 
 from bot.discord import http
-from bot.discord.rate_limits import Pacing
+from bot.discord.rate_limits import RateLimits
 from bot.domain.job import Job, JobState
 from bot.jobs import context, reconcile, submitter, watcher
 from bot.jobs.canceller import Canceller
-from bot.jobs.context import Desk
-from bot.jobs.delivery_pipeline import Courier
-from bot.jobs.initial_response import FirstAnswers
+from bot.jobs.context import RunnerContext
+from bot.jobs.delivery_pipeline import ResultDeliverer
+from bot.jobs.initial_response import InitialResponses
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.runner import Runner
 from bot.store import Store, usage
@@ -46,14 +46,14 @@ def named_answer() -> None:
 
 def delivery_record() -> None:
     """What was posted is not written down."""
-    advance = Store.advance
+    advance = Store.transition
 
     async def careless(self: Store, job: Job, to: JobState, **changes: Any) -> Job | None:
         if to is JobState.DELIVERED:
             return dataclasses.replace(job, state=to)
         return await advance(self, job, to, **changes)
 
-    setattr(Store, "advance", careless)  # noqa: B010 - past its type
+    setattr(Store, "transition", careless)  # noqa: B010 - past its type
 
 
 def nonce() -> None:
@@ -109,7 +109,7 @@ def answers_elsewhere() -> None:
     async def believed(*_: Any, **__: Any) -> bool:
         return True
 
-    setattr(FirstAnswers, "_was_given_elsewhere", believed)  # noqa: B010 - past its type
+    setattr(InitialResponses, "_was_sent_elsewhere", believed)  # noqa: B010 - past its type
 
 
 def wishes() -> None:
@@ -118,21 +118,21 @@ def wishes() -> None:
     async def deaf(*_: Any, **__: Any) -> None:
         await asyncio.Event().wait()
 
-    setattr(Canceller, "heed_wishes_forever", deaf)  # noqa: B010 - past its type
+    setattr(Canceller, "poll_cancel_requests", deaf)  # noqa: B010 - past its type
 
 
 def store_patience() -> None:
     """What the database does not take at once is given up."""
 
-    async def once(_: Desk, work: Callable[[], Any]) -> Any:
+    async def once(_: RunnerContext, work: Callable[[], Any]) -> Any:
         return await work()
 
-    setattr(Desk, "surely", once)  # noqa: B010 - past its type
+    setattr(RunnerContext, "retry_store", once)  # noqa: B010 - past its type
 
 
 def outage_retries() -> None:
     """What fal does not answer at once is given up."""
-    vars(submitter)["UNREACHABLE_PAUSES_S"] = vars(context)["PATIENCE_PAUSES_S"] = ()
+    vars(submitter)["UNREACHABLE_PAUSES_S"] = vars(context)["FAL_PAUSES_S"] = ()
 
 
 def outage_known() -> None:
@@ -144,10 +144,10 @@ def outage_known() -> None:
 def steady_time() -> None:
     """How long fal has had a job is read off a clock that may be set."""
 
-    def age_s(self: Desk, job: Job) -> float:
+    def age_s(self: RunnerContext, job: Job) -> float:
         return max((self.clock() - (job.submitted_at or job.created_at)).total_seconds(), 0)
 
-    setattr(Desk, "age_s", age_s)  # noqa: B010 - past its type
+    setattr(RunnerContext, "age_s", age_s)  # noqa: B010 - past its type
     vars(watcher)["LEAST_WATCH_S"] = 0.0
 
 
@@ -157,7 +157,7 @@ def mending() -> None:
     async def careless(*_: Any) -> None:
         return None
 
-    setattr(Courier, "mend", careless)  # noqa: B010 - past its type
+    setattr(ResultDeliverer, "repair", careless)  # noqa: B010 - past its type
 
 
 def wide_look() -> None:
@@ -181,8 +181,8 @@ def pacing() -> None:
     def now(*_: Any) -> float:
         return 0.0
 
-    setattr(Pacing, "wait_s", now)  # noqa: B010 - past its type
-    setattr(Pacing, "held_s", now)  # noqa: B010 - past its type
+    setattr(RateLimits, "wait_s", now)  # noqa: B010 - past its type
+    setattr(RateLimits, "held_s", now)  # noqa: B010 - past its type
 
 
 def patience() -> None:
@@ -194,7 +194,7 @@ def patience() -> None:
     attach = Runner.attach
 
     def attach_hasty(self: Runner, delivery: Any) -> None:
-        attempt = delivery._try
+        attempt = delivery._attempt
 
         async def rashly(job: Job, way: Callable[[], Any], **_: Any) -> Any:
             async def refused() -> Any:
@@ -208,16 +208,16 @@ def patience() -> None:
 
             return await attempt(job, refused, patient=False)
 
-        delivery._try = rashly
+        delivery._attempt = rashly
         attach(self, delivery)
 
-    vars(http)["patiently"] = once
+    vars(http)["retry_429"] = once
     setattr(Runner, "attach", attach_hasty)  # noqa: B010 - past its type
 
 
 def refusals_counted() -> None:
     """Nobody counts how often Discord has refused."""
-    setattr(Pacing, "_count", lambda _: None)  # noqa: B010 - past its type
+    setattr(RateLimits, "_count", lambda _: None)  # noqa: B010 - past its type
 
 
 #: By the name a proof's order uses.

@@ -21,7 +21,7 @@ from aiohttp import web
 from sqlalchemy import make_url
 
 from tests.resilience.databases import File
-from tests.resilience.proxy import Cable, State
+from tests.resilience.proxy import State, TcpProxy
 from tests.resilience.world import Ask, Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
 
@@ -101,8 +101,8 @@ class Scene:
     """What an outage may lay hands on."""
 
     world: World
-    discord: Cable
-    fal: Cable
+    discord: TcpProxy
+    fal: TcpProxy
     chance: random.Random
     lasting_s: float
     server: Postgres | None
@@ -117,9 +117,9 @@ Disturb = Callable[[Scene], Coroutine[Any, Any, None]]
 def _cables(which: str, state: State) -> Disturb:
     async def disturb(scene: Scene) -> None:
         cables = {"discord": [scene.discord], "fal": [scene.fal], "both": [scene.discord, scene.fal]}[which]
-        await asyncio.gather(*(cable.become(state) for cable in cables))
+        await asyncio.gather(*(proxy.become(state) for proxy in cables))
         await asyncio.sleep(scene.lasting_s)
-        await asyncio.gather(*(cable.become("sound") for cable in cables))
+        await asyncio.gather(*(proxy.become("sound") for proxy in cables))
 
     return disturb
 
@@ -301,10 +301,10 @@ async def _a_scene(
     """A world whose stand-ins are reached through cables, and a bot with its usual patience."""
     async with AsyncExitStack() as stack:
         world = await stack.enter_async_context(a_world(forks, folder, server=server, without=without, paint_s=PAINT_S))
-        cables = [Cable(world.standin.base_url), Cable(world.fal.url)]
-        for cable in cables:
-            await cable.start()
-            stack.push_async_callback(cable.stop)
+        cables = [TcpProxy(world.standin.base_url), TcpProxy(world.fal.url)]
+        for proxy in cables:
+            await proxy.start()
+            stack.push_async_callback(proxy.stop)
         stack.push_async_callback(world.kill_all)
         standin, discord, fal = world.standin, cables[0], cables[1]
         standin.base_url = standin.files.base_url = discord.url

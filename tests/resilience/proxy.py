@@ -28,7 +28,7 @@ _ANSWERS: Mapping[State, bytes] = {
 }
 
 
-class Cable:
+class TcpProxy:
     """A port of its own that leads to the stand-in at `url`."""
 
     def __init__(self, url: str) -> None:
@@ -91,7 +91,7 @@ class Cable:
             accepted, _ = listening.accept()
             accepted.setblocking(False)
             self._accepted.add(accepted)
-            task = asyncio.create_task(self._serve(accepted), name="cable")
+            task = asyncio.create_task(self._serve(accepted), name="proxy")
             self._carrying.add(task)
             task.add_done_callback(self._carrying.discard)
 
@@ -143,4 +143,4 @@ class Cable:
                 await writer.drain()
 
 
-__all__ = ["Cable", "State"]
+__all__ = ["State", "TcpProxy"]

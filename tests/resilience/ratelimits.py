@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.discord import InteractionRecord, NotAnswered, NotOffered
-from sandbox.discord.chaos import RateLimitStorm
+from sandbox.discord.chaos import RateLimitChaos
 from tests.resilience.kills import KINDS, _some
 from tests.resilience.world import Ask, Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
@@ -55,7 +55,7 @@ class Limited:
     """What became of it."""
 
     seed: str
-    storm: RateLimitStorm
+    storm: RateLimitChaos
     identifies: int = 0
     starts: int = 0
     completions: int = 0
@@ -116,7 +116,7 @@ async def limited(
     *,
     seed: str,
     seconds: float,
-    storm: RateLimitStorm | None = None,
+    storm: RateLimitChaos | None = None,
     tight: bool = False,
     server: Postgres | None = None,
     without: Sequence[str] = (),
@@ -124,10 +124,10 @@ async def limited(
 ) -> Limited:
     """Start the bot in the storm, let people go on for so long, wait for what is under way (in the storm), judge."""
     chance, began_s = random.Random(seed), time.monotonic()
-    storm = storm or RateLimitStorm(seed=seed, whole=False)
+    storm = storm or RateLimitChaos(seed=seed, whole=False)
     done = Limited(seed, storm)
     async with a_world(forks, folder, server=server, without=without, paint_s=0.4) as world:
-        world.standin.rate_limit_storm(storm)
+        world.standin.rate_limit_chaos(storm)
         world.settings["discord"] = {"progress_interval_s": 0.3}
         # Not shorter than an answer may take: nothing is spent before it is out.
         world.changed = world.changed | {"bot.jobs.initial_response:ANSWER_WAIT_S": 60.0}
@@ -151,10 +151,10 @@ async def limited(
 async def refused_results(forks: Forks, folder: Path, *, seed: str, count: int, without: Sequence[str] = ()) -> Limited:
     """Cards go out in fine weather; then Cloudflare refuses most requests while all the results are delivered."""
     began_s = time.monotonic()
-    storm = RateLimitStorm(share=0.0, seed=seed, longest_s=0.1, weights={"cloudflare": 1}, whole=False)
+    storm = RateLimitChaos(share=0.0, seed=seed, longest_s=0.1, weights={"cloudflare": 1}, whole=False)
     done = Limited(seed, storm)
     async with a_world(forks, folder, without=without) as world:
-        world.standin.rate_limit_storm(storm)
+        world.standin.rate_limit_chaos(storm)
         await world.start()
         world.hold()
         for _ in range(count):

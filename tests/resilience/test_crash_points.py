@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 #: Stories told side by side; each waits most of the time.
 AT_ONCE = 4
 #: The longest one is shared by this many worlds.
-STARTS = 3
+IDENTIFY_HISTORY = 3
 #: What can be done to a process that is alone.
 ONE_PROCESS: Sequence[How] = ("kill", "lose")
 # The long ones first: what runs side by side then ends together.
 RUNS: list[tuple[str, How]] = [
-    *((f"{START} {share}", "kill") for share in range(STARTS)),
+    *((f"{START} {share}", "kill") for share in range(IDENTIFY_HISTORY)),
     *((story, how) for how in ONE_PROCESS for story in STORIES),
 ]
 #: What the stories have to touch, each before and after.
@@ -61,7 +61,7 @@ async def all_points(
         async with turn:
             if story.startswith(START):
                 share = int(story.rpartition(" ")[2])
-                return await start_points(forks, folder / f"start-{share}", share=(share, STARTS))
+                return await start_points(forks, folder / f"start-{share}", share=(share, IDENTIFY_HISTORY))
             return await crash_points(forks, folder / f"{story} {how}".replace(" ", "-"), story, how)
 
     runs = {(story, how): asyncio.create_task(run(story, how)) for story, how in RUNS}

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.store import Store
-from sandbox.discord import DiscordStandIn, InteractionRecord, Message, NotAnswered, NotOffered
+from sandbox.discord import FakeDiscord, InteractionRecord, Message, NotAnswered, NotOffered
 from sandbox.discord.gateway import Session
-from sandbox.fal import FalStandIn
+from sandbox.fal import FakeFal
 from tests.e2e.sandbox_driver import a_picture
 from tests.resilience.databases import File, Rows, a_database
 from tests.store.conftest import Postgres
@@ -37,7 +37,7 @@ _FILE_NAME = re.compile(r"easel-([0-9a-z]{8,20})-\d+\.")
 #: Pauses of the bot that are made for hours of outage.
 BRISK: dict[str, Any] = {
     "bot.jobs.submitter:UNREACHABLE_PAUSES_S": [0.02] * 100,
-    "bot.jobs.context:PATIENCE_PAUSES_S": [0.02] * 100,
+    "bot.jobs.context:FAL_PAUSES_S": [0.02] * 100,
     "bot.jobs.initial_response:ANSWER_WAIT_S": 3.0,
     "bot.jobs.reconcile:LOOK_PAUSES_S": [0.05, 0.1, 0.2],
     "bot.jobs.reconcile:AFTER_BLIND_S": 0.1,
@@ -54,9 +54,9 @@ LEASE_S = 3.0
 SHARED: dict[str, Any] = {
     "bot.store.transitions:TELLING_LEASE_S": LEASE_S,
     "bot.jobs.initial_response:ANSWERED_WITHIN_S": 2.5,
-    "bot.jobs.canceller:WISHES_S": 0.2,
-    "bot.jobs.queue_positions:SETTLED_S": 0.8,
-    "cogs.delivery:PLACE_EDIT_S": 0.5,
+    "bot.jobs.canceller:CANCEL_POLL_S": 0.2,
+    "bot.jobs.queue_positions:QUIET_S": 0.8,
+    "cogs.delivery:POSITION_EDIT_S": 0.5,
 }
 SHARED_ANSWER_DEADLINE_S = 1.5
 #: Share of the interactions that reach every process at once; the others reach one of them.
@@ -281,9 +281,9 @@ class World:
         self.database = database
         self.fleet: list[Child | None] = [None] * processes
         self.without = tuple(without)
-        self.standin = DiscordStandIn(answer_deadline_s=3.0 if isinstance(database, File) else SHARED_ANSWER_DEADLINE_S)
+        self.standin = FakeDiscord(answer_deadline_s=3.0 if isinstance(database, File) else SHARED_ANSWER_DEADLINE_S)
         self.standin.gateway.pick = self._pick
-        self.fal = FalStandIn(paint="flat", paint_s=paint_s)
+        self.fal = FakeFal(paint="flat", paint_s=paint_s)
         self.asks: list[Ask] = []
         self.starts = 0
         #: Settings by section, over the usual ones here.

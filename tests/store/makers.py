@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bot.catalogue import Order
+from bot.catalogue import GenerationRequest
 from bot.domain.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
 from bot.ids import new_job_id
 from bot.limits import Policy
@@ -82,7 +82,7 @@ def new_job(
             ephemeral=True,
             locale="de",
         ),
-        order=Order(
+        request=GenerationRequest(
             **{
                 "endpoint": "fal-ai/z-image/turbo",
                 "prompt": prompt,
@@ -118,7 +118,7 @@ async def accepted(store: Store, new: NewJob | None = None, limits: Policy = WID
 
 async def moved(store: Store, job: Job, to: JobState, **facts: Any) -> Job:
     """The job after a move that must take."""
-    after = await store.advance(job, to, **facts)
+    after = await store.transition(job, to, **facts)
     assert after is not None
     return after
 
@@ -128,13 +128,13 @@ async def running(store: Store, new: NewJob | None = None, limits: Policy = WIDE
     job = await accepted(store, new, limits)
     (claimed,) = await store.claim(1)
     assert claimed.id == job.id
-    return await moved(store, claimed, JobState.RUNNING, request=REQUEST)
+    return await moved(store, claimed, JobState.RUNNING, fal_request=REQUEST)
 
 
 async def delivered(store: Store, new: NewJob | None = None, limits: Policy = WIDE, pictures: int | None = None) -> Job:
     """A job that went all the way."""
     job = await running(store, new, limits)
-    job = await moved(store, job, JobState.FINISHED, result=result(pictures or job.order.images))
+    job = await moved(store, job, JobState.FINISHED, result=result(pictures or job.request.images))
     return await moved(store, job, JobState.DELIVERED, message_id=4242)
 
 

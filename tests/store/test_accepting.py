@@ -26,7 +26,7 @@ async def test_an_accepted_job_is_read_back_whole(store: Store) -> None:
     assert answer.ahead == 0
     job = answer.job
     assert (job.state, job.fence, job.attempts, job.created_at) == (JobState.QUEUED, 0, 0, NOON)
-    assert (job.actor, job.reply, job.order, job.parent_id) == (new.actor, new.reply, new.order, new.parent_id)
+    assert (job.actor, job.reply, job.request, job.parent_id) == (new.actor, new.reply, new.request, new.parent_id)
     assert await store.job(job.id) == job
     assert await store.job_by_interaction(new.reply.interaction_id) == job
     assert await store.live_jobs() == [job]

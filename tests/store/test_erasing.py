@@ -113,11 +113,11 @@ async def test_a_large_file_is_scrubbed_at_the_next_purge(tmp_path: Path, monkey
     store = await Store.open(f"sqlite:///{tmp_path}/easel.db", clock=Clock())
     await delivered(store, new_job(prompt="PROMPT-TO-GO"))
     await store.erase_user(1)
-    assert await store.meta("scrub_due") == "1"
+    assert await store.kv_get("scrub_due") == "1"
 
     await store.purge(NOON - timedelta(days=1))
 
-    assert await store.meta("scrub_due") == "0"
+    assert await store.kv_get("scrub_due") == "0"
     assert b"PROMPT-TO-GO" not in bytes_on_disk(tmp_path)
     await store.close()
 
@@ -155,7 +155,7 @@ async def test_a_replay_of_a_deleted_job_still_starts_nothing(store: Store) -> N
     answer = await store.accept(new_job(interaction=555), WIDE, max_waiting=9)
 
     assert isinstance(answer, Duplicate)
-    assert (answer.job.id, answer.job.order.prompt) == (job.id, "")
+    assert (answer.job.id, answer.job.request.prompt) == (job.id, "")
 
 
 async def test_a_job_under_way_is_not_deleted(store: Store) -> None:

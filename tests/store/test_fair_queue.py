@@ -13,7 +13,7 @@ from sqlalchemy.util import await_only
 
 from bot.domain.job import Job, JobState
 from bot.limits import Policy
-from bot.store import Place, Store, claiming, usage
+from bot.store import QueueStatus, Store, claiming, usage
 from tests.store.conftest import OpenStore
 from tests.store.makers import FAILURE, REQUEST, WIDE, Clock, accepted, moved, new_job, policy, result
 
@@ -48,7 +48,7 @@ class Model:
             lines[0].tag, lines[0].since = max(lines[0].tag, self.time), now
         if not self.has(flow, actor.user_id):
             lines[1].tag, lines[1].since = max(lines[1].tag, self.times.get(flow, 0.0)), now
-        self.waiting[job.id] = (*key, job.order.images, weight)
+        self.waiting[job.id] = (*key, job.request.images, weight)
         self.asked.append(job.id)
 
     def has(self, flow: int, user: int | None = None) -> bool:
@@ -124,7 +124,7 @@ class Story:
 
     async def look(self) -> None:
         order = self.model.order()
-        assert await self.store.ahead(list(self.jobs)) == {name: place for place, name in enumerate(order)}
+        assert await self.store.positions_of(list(self.jobs)) == {name: place for place, name in enumerate(order)}
 
     async def step(self) -> None:
         self.clock.tick(milliseconds=self.random.choice((0, 1, 1)))
@@ -301,12 +301,12 @@ async def test_jobs_at_fal_have_a_cap_that_those_being_posted_do_not_fill(store:
     first, second = await store.claim(9, in_flight=2)
     assert await store.claim(9, in_flight=2) == []
 
-    first = await moved(store, first, JobState.RUNNING, request=REQUEST)
+    first = await moved(store, first, JobState.RUNNING, fal_request=REQUEST)
     assert await store.claim(9, in_flight=2) == []
     await moved(store, first, JobState.FINISHED, result=result())
 
     assert len(await store.claim(9, in_flight=2)) == 1
-    waiting = await store.place((await store.live_jobs())[-1].id, in_flight=2)
+    waiting = await store.queue_status((await store.live_jobs())[-1].id, in_flight=2)
     assert waiting is not None
     assert (waiting.in_flight, waiting.own_in_flight, waiting.capped_by) == (2, 2, "global")
     assert await store.claim(9, user_in_flight=2) == await store.claim(9, guild_in_flight=2) == []
@@ -362,9 +362,9 @@ async def test_why_a_job_waits(store: Store) -> None:
     mine = await ask(store, 3, user=1, guild=50)
 
     order = [job.id for job in (await claimed_in_mind(store))]
-    place = await store.place(mine[2].id)
+    place = await store.queue_status(mine[2].id)
 
-    assert place == Place(
+    assert place == QueueStatus(
         ahead=order.index(mine[2].id),
         waiting=6,
         in_flight=3,
@@ -380,11 +380,11 @@ async def test_why_a_job_waits(store: Store) -> None:
         ({"user_in_flight": 4, "guild_in_flight": 3, "in_flight": 3}, "global"),
         ({"user_in_flight": 4, "guild_in_flight": 3, "in_flight": 4}, None),
     ):
-        place = await store.place(mine[2].id, **caps)
+        place = await store.queue_status(mine[2].id, **caps)
         assert place is not None
         assert place.capped_by == expected
-    assert await store.place(under_way[0].id) is None
-    assert await store.place("nosuchjob") is None
+    assert await store.queue_status(under_way[0].id) is None
+    assert await store.queue_status("nosuchjob") is None
 
 
 async def claimed_in_mind(store: Store) -> list[Job]:
@@ -396,8 +396,8 @@ async def claimed_in_mind(store: Store) -> list[Job]:
     taken: list[Any] = []
 
     def work(connection: Any) -> None:
-        batch = claiming.Claiming("nobody", Clock())
-        taken.extend(batch.batch(connection, [claiming.AskClaim(99, 30, 0, 0)])[0].jobs)
+        batch = claiming.ClaimBatch("nobody", Clock())
+        taken.extend(batch.batch(connection, [claiming.ClaimRequest(99, 30, 0, 0)])[0].jobs)
         raise RolledBackError
 
     with pytest.raises(RolledBackError):
@@ -413,13 +413,13 @@ async def test_beyond_the_exact_places_there_are_estimates_that_come_near(
         names += [job.id for job in await ask(store, 1, user=1, guild=50)]
     for user in range(2, 12):
         names += [job.id for job in await ask(store, 3, user=user, guild=50 + user % 3)]
-    truth = await store.ahead(names)
+    truth = await store.positions_of(names)
     monkeypatch.setattr(claiming, "EXACT_PLACES", 5)
 
     for most_ids, few in ((500, 100), (500, 1), (1, 1)):
         monkeypatch.setattr(claiming, "_MOST_IDS", most_ids)
         monkeypatch.setattr(claiming, "_FEW", few)
-        told = await store.ahead(names)
+        told = await store.positions_of(names)
 
         assert told.keys() == truth.keys()
         for name, place in truth.items():
@@ -467,7 +467,7 @@ async def test_processes_that_change_the_queue_at_once_keep_its_counts(postgres_
             jobs = [await accepted(store, new_job(user=dice.randrange(4), guild=dice.choice((50, 51, None))))]
             jobs += await store.claim(dice.randrange(3))
             for job in jobs:
-                await store.advance(
+                await store.transition(
                     job, dice.choice((JobState.CANCELLED, JobState.QUEUED)) if job.fence else JobState.FAILED
                 )
 
@@ -492,11 +492,11 @@ async def test_a_job_that_is_just_being_cancelled_is_passed_over_and_costs_nobod
     loop = asyncio.get_running_loop()
 
     def slowly(*given: Any) -> None:
-        usage.resolve(*given)
+        usage.settle_or_release(*given)
         loop.call_soon(inside.set)
         await_only(go_on.wait())
 
-    monkeypatch.setattr("bot.store.transitions.resolve", slowly)
+    monkeypatch.setattr("bot.store.transitions.settle_or_release", slowly)
     cancelling = asyncio.create_task(moved(stores[1], first, JobState.CANCELLED))
     await inside.wait()
     claimed = await stores[0].claim(1)

@@ -51,7 +51,7 @@ async def three_under_way(store: Store) -> list[Job]:
         job = await accepted(store, new_job(user=user))
         (job,) = await store.claim(1, lease_s=0)
         if steps > 0:
-            job = await moved(store, job, JobState.RUNNING, request=REQUEST)
+            job = await moved(store, job, JobState.RUNNING, fal_request=REQUEST)
         if steps > 1:
             job = await moved(store, job, JobState.FINISHED, result=result())
         found.append(job)
@@ -70,7 +70,7 @@ async def test_a_process_has_a_name_of_its_own_unless_it_is_given_one(url: str) 
 
 
 async def test_what_a_dead_process_left_is_adopted_under_a_new_fence(store: Store, url: str, clock: Clock) -> None:
-    done = await moved(store, await running(store), JobState.FAILED, failure=FAILURE, told=True)
+    done = await moved(store, await running(store), JobState.FAILED, failure=FAILURE, notified=True)
     left = await three_under_way(store)
     waiting = await accepted(store)
 
@@ -84,8 +84,8 @@ async def test_what_a_dead_process_left_is_adopted_under_a_new_fence(store: Stor
         assert await second.adopt() == []
         assert await second.keep_leases(30) == {job.id for job in left}
         # The process that lost them can no longer move them; the new one can.
-        assert await second.advance(left[1], JobState.FAILED, failure=FAILURE) is None
-        assert await second.advance(adopted[1], JobState.FINISHED, result=result()) is not None
+        assert await second.transition(left[1], JobState.FAILED, failure=FAILURE) is None
+        assert await second.transition(adopted[1], JobState.FINISHED, result=result()) is not None
         assert await second.job(waiting.id) == waiting
         assert await second.job(done.id) == done
 
@@ -98,11 +98,11 @@ async def test_ends_nobody_was_told_about_are_adopted_too(store: Store, url: str
 
     async with another(store, url, clock) as second:
         (adopted,) = await second.adopt()
-        assert (adopted.id, adopted.state, adopted.told) == (untold.id, JobState.FAILED, False)
+        assert (adopted.id, adopted.state, adopted.notified) == (untold.id, JobState.FAILED, False)
         assert await second.adopt() == []
         assert await second.keep_leases(30) == {untold.id}
 
-        await second.note(untold.id, told=True)
+        await second.annotate(untold.id, notified=True)
 
         assert await columns(second, untold.id, "lease_owner", "lease_until_us") == (None, 0)
         assert await second.keep_leases(30) == frozenset()
@@ -110,7 +110,7 @@ async def test_ends_nobody_was_told_about_are_adopted_too(store: Store, url: str
 
 async def test_nothing_is_leased_that_waits_or_is_over(store: Store) -> None:
     over = [await delivered(store, new_job(user=7))]
-    over.append(await moved(store, await running(store, new_job(user=8)), JobState.CANCELLED, told=True))
+    over.append(await moved(store, await running(store, new_job(user=8)), JobState.CANCELLED, notified=True))
 
     await accepted(store)
     (job,) = await store.claim(1)
@@ -197,7 +197,7 @@ async def test_a_lease_that_is_kept_is_respected_and_one_that_ran_out_is_not(pos
     assert [job.id for job in await second.adopt(lease_s=60)] == [lost.id]
 
     assert await first.keep_leases(60) == {kept.id}
-    assert await first.advance(lost, JobState.RUNNING, request=REQUEST) is None
+    assert await first.transition(lost, JobState.RUNNING, fal_request=REQUEST) is None
     for store in (first, second):
         await store.close()
 
@@ -281,10 +281,10 @@ async def test_another_attempt_is_counted_where_the_job_still_waits_for_its_answ
     assert (again.state, again.fence, again.attempts, again.possible_doubles) == (JobState.SUBMITTING, 1, 2, 1)
     assert again.submitted_at == clock()
     assert await store.job(job.id) == again
-    ran = await moved(store, again, JobState.RUNNING, request=REQUEST)
+    ran = await moved(store, again, JobState.RUNNING, fal_request=REQUEST)
     assert (ran.attempts, ran.possible_doubles) == (2, 1)
     assert await store.resubmit(again) is None
-    for call in (store.resubmit, store.sending):
+    for call in (store.resubmit, store.mark_submitting):
         with pytest.raises(ValueError, match="running can't be sent"):
             await call(ran)
 
@@ -294,19 +294,19 @@ async def test_that_a_job_is_being_sent_is_on_record_before_anything_leaves(stor
     (job,) = await store.claim(1)
     assert job.submitted_at is None
     clock.tick(minutes=1)
-    await store.note(job.id, cancel_requested=True)
+    await store.annotate(job.id, cancel_requested=True)
 
-    sending = await store.sending(job)
+    sending = await store.mark_submitting(job)
 
     assert sending is not None
     assert (sending.state, sending.fence, sending.attempts) == (JobState.SUBMITTING, 1, 1)
     assert (sending.submitted_at, sending.cancel_requested) == (clock(), True)
     assert await store.job(job.id) == sending
-    assert await store.sending(job) == sending  # an answer that got lost changes nothing
+    assert await store.mark_submitting(job) == sending  # an answer that got lost changes nothing
     await moved(store, sending, JobState.QUEUED)
     (again,) = await store.claim(1)
     assert (again.attempts, again.submitted_at) == (2, None)
-    assert await store.sending(sending) is None
+    assert await store.mark_submitting(sending) is None
 
 
 async def test_another_attempt_under_an_old_fence_is_lost(store: Store) -> None:
@@ -372,8 +372,8 @@ async def test_a_row_only_a_newer_version_understands_is_left_alone_with_one_lin
         taken = await (second.claim(5) if waits else second.adopt())
         assert [job.id for job in taken] == [plain.id]
         assert await second.claim(5) == []
-        assert await second.note(strange.id, told=True) is None
-        assert await second.untold() == []
+        assert await second.annotate(strange.id, notified=True) is None
+        assert await second.unnotified() == []
         assert await spoil(second, strange, told=0) == before
         await accepted(second)
         assert len(await second.claim(5)) == 1

@@ -107,7 +107,7 @@ async def ask(store: Store, clock: Clock, book: Book, jobs: dict[str, Job], chan
     outcomes: Counter[str] = Counter()
     answers = await asyncio.gather(*(store.accept(new, LIMITS, max_waiting=999) for new in asks))
     for new, answer in zip(asks, answers, strict=True):
-        verdict = decide(book.usage(new.actor, clock), LIMITS, new.order.images, clock())
+        verdict = decide(book.usage(new.actor, clock), LIMITS, new.request.images, clock())
         if isinstance(verdict, Refused):
             assert answer == verdict
             outcomes["refused"] += 1
@@ -115,7 +115,7 @@ async def ask(store: Store, clock: Clock, book: Book, jobs: dict[str, Job], chan
         assert isinstance(answer, Accepted)
         outcomes["accepted"] += 1
         jobs[new.id] = answer.job
-        book.entries[new.id] = Entry(new.actor.user_id, new.actor.guild_id, to_us(clock()), new.order.images)
+        book.entries[new.id] = Entry(new.actor.user_id, new.actor.guild_id, to_us(clock()), new.request.images)
     return outcomes
 
 
@@ -128,12 +128,12 @@ async def move(store: Store, book: Book, jobs: dict[str, Job], chance: Random) -
             choices = sorted(MOVES[job.state] - {JobState.SUBMITTING})
             if choices:
                 to = chance.choice(choices)
-                moves.append((job, to, result(chance.randrange(1, job.order.images + 1))))
+                moves.append((job, to, result(chance.randrange(1, job.request.images + 1))))
     answers = await asyncio.gather(
         *(
-            store.advance(job, to, result=painted)
+            store.transition(job, to, result=painted)
             if to is JobState.FINISHED
-            else store.advance(job, to, failure=FAILURE if to is JobState.FAILED else None)
+            else store.transition(job, to, failure=FAILURE if to is JobState.FAILED else None)
             for job, to, painted in moves
         )
     )
@@ -199,9 +199,9 @@ async def test_no_window_of_time_holds_more_pictures_than_the_pace_allows(
         chance.shuffle(live)
         while len(live) > 1 and chance.random() < 0.3:
             job = live.pop()
-            assert await store.advance(job, JobState.FAILED, failure=FAILURE) is not None
+            assert await store.transition(job, JobState.FAILED, failure=FAILURE) is not None
         clock.tick(seconds=chance.choice((0, 0, 3, 10, 60)))
-    kept = sorted((to_us(job.created_at), job.order.images) for job in live)
+    kept = sorted((to_us(job.created_at), job.request.images) for job in live)
     assert len(kept) > 20
     for first in range(len(kept)):
         images = 0

@@ -105,10 +105,10 @@ async def test_a_database_of_every_earlier_revision_comes_forward_with_its_conte
 
     job = await store.job("oldjob000001")
     assert job is not None
-    assert (job.state, job.order.prompt, job.reply.interaction_id) == (JobState.QUEUED, "old", 42)
+    assert (job.state, job.request.prompt, job.reply.interaction_id) == (JobState.QUEUED, "old", 42)
     assert await store.check() == []
     assert (await store.usage(job.actor)).images_today == 1
-    assert await store.ahead(["oldjob000001"]) == {"oldjob000001": 0}
+    assert await store.positions_of(["oldjob000001"]) == {"oldjob000001": 0}
     assert [claimed.id for claimed in await store.claim(5)] == ["oldjob000001"]
     assert (await store.preferences(1, 50)).user_model == ("fal-ai/qwen-image" if revision >= "0002" else None)
     if revision >= "0002":
@@ -119,7 +119,7 @@ async def test_a_database_of_every_earlier_revision_comes_forward_with_its_conte
         assert (running.fence, running.attempts, running.possible_doubles) == (2, 1, 0)
     else:
         assert await store.adopt() == []
-    assert await store.meta("of") == ("revision 3" if revision >= "0003" else None)
+    assert await store.kv_get("of") == ("revision 3" if revision >= "0003" else None)
     assert await store.check() == []
     await store.close()
 

@@ -17,7 +17,7 @@ from bot.errors import StoreDamaged, StoreUnusable
 from bot.logs import Redaction
 from bot.store import Store
 from bot.store.database import parse_url
-from bot.store.driver_errors import told
+from bot.store.driver_errors import translate
 from tests.store.makers import Clock, accepted, new_job, somebody_else
 
 
@@ -162,7 +162,7 @@ async def test_a_store_that_only_looks_never_writes(tmp_path: Path) -> None:
 
     assert await looking.job(job.id) == job
     with pytest.raises(StoreUnusable, match="reading only"):
-        await looking.set_meta("a", "b")
+        await looking.kv_set("a", "b")
     await looking.close()
     await store.close()
 
@@ -180,7 +180,7 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
     await store.close()
 
     with pytest.raises(StoreUnusable, match="closed"):
-        await store.set_meta("a", "b")
+        await store.kv_set("a", "b")
 
 
 # ---------------------------------------------------------------------- what can be wrong with a file
@@ -215,11 +215,11 @@ async def test_damage_that_shows_while_it_runs_is_told_to_whoever_writes(tmp_pat
     error.sqlite_errorname = "SQLITE_CORRUPT"
 
     async def broken(_work: object) -> None:
-        raise told(DatabaseError("UPDATE", None, error), str(path))
+        raise translate(DatabaseError("UPDATE", None, error), str(path))
 
     store._database.write = broken  # type: ignore[method-assign,assignment]
     with pytest.raises(StoreDamaged, match="is damaged"):
-        await store.set_meta("a", "b")
+        await store.kv_set("a", "b")
 
 
 async def test_a_damaged_file_is_named_at_the_latest_by_check(tmp_path: Path) -> None:

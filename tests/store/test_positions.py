@@ -107,12 +107,12 @@ async def test_a_job_put_back_keeps_its_place(store: Store) -> None:
 async def test_places_say_exactly_who_is_claimed_before(store: Store) -> None:
     ids = [(await accepted(store, new_job(user=n * n % 7, images=1 + n % 3))).id for n in range(30)]
 
-    places = await store.ahead(ids)
+    places = await store.positions_of(ids)
 
     order = [job.id for job in await store.claim(30)]
     assert places == {job_id: place for place, job_id in enumerate(order)}
-    assert await store.ahead(ids) == {}
-    assert await store.ahead([]) == {}
+    assert await store.positions_of(ids) == {}
+    assert await store.positions_of([]) == {}
 
 
 async def test_places_are_known_for_more_jobs_than_fit_one_statement(
@@ -122,7 +122,7 @@ async def test_places_are_known_for_more_jobs_than_fit_one_statement(
     monkeypatch.setattr("bot.store.claiming.EXACT_PLACES", 2)
     ids = [(await accepted(store)).id for _ in range(8)]
 
-    assert await store.ahead(ids[1:]) == {job_id: n for n, job_id in enumerate(ids) if n}
+    assert await store.positions_of(ids[1:]) == {job_id: n for n, job_id in enumerate(ids) if n}
 
 
 async def test_everybody_accepted_together_is_told_their_own_place(store: Store) -> None:
@@ -168,7 +168,7 @@ async def test_in_a_rush_each_newcomer_is_told_how_many_have_come_before(
         ids.append(answer.job.id)
 
     assert told == list(range(60))
-    assert list((await store.ahead(ids)).values()) == list(range(60))
+    assert list((await store.positions_of(ids)).values()) == list(range(60))
 
 
 async def test_in_a_rush_somebody_who_has_asked_before_waits_for_everybodys_earlier_ones(

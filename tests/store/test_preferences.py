@@ -13,7 +13,7 @@ async def test_nobody_has_chosen_anything_at_first(store: Store) -> None:
     assert await store.preferences(1, 50) == Preferences()
     assert await store.preferences(1, None) == Preferences()
     assert await store.durations() == {}
-    assert await store.meta("nothing") is None
+    assert await store.kv_get("nothing") is None
 
 
 async def test_choices_of_people_and_servers_do_not_mix(store: Store) -> None:
@@ -45,13 +45,13 @@ async def test_choices_can_be_changed_and_forgotten_one_by_one(store: Store) -> 
 async def test_choices_outlive_a_restart(open_store: OpenStore) -> None:
     store = await open_store()
     await store.set_user_model(1, "a")
-    await store.set_meta("tree_hash", "abc")
+    await store.kv_set("tree_hash", "abc")
     await store.close()
 
     again = await open_store()
 
     assert (await again.preferences(1, None)).user_model == "a"
-    assert await again.meta("tree_hash") == "abc"
+    assert await again.kv_get("tree_hash") == "abc"
 
 
 async def test_the_median_of_the_last_fifty_paintings_is_remembered(store: Store) -> None:
@@ -65,22 +65,22 @@ async def test_the_median_of_the_last_fifty_paintings_is_remembered(store: Store
 
 @pytest.mark.parametrize("value", ["", "x" * 10_000, "ü\n🎨"])
 async def test_odds_and_ends_come_back_as_they_were(store: Store, value: str) -> None:
-    await store.set_meta("key", "before")
-    await store.set_meta("key", value)
+    await store.kv_set("key", "before")
+    await store.kv_set("key", value)
 
-    assert await store.meta("key") == value
+    assert await store.kv_get("key") == value
 
 
 async def test_the_first_of_several_values_holds(store: Store) -> None:
-    found = await asyncio.gather(*(store.first_meta("secret", str(n)) for n in range(5)))
+    found = await asyncio.gather(*(store.kv_set_default("secret", str(n)) for n in range(5)))
     assert len(set(found)) == 1
-    assert await store.meta("secret") == found[0]
+    assert await store.kv_get("secret") == found[0]
 
 
 @pytest.mark.postgres
 async def test_processes_that_start_at_once_agree_on_a_secret(postgres_url: str) -> None:
     stores = [await Store.open(postgres_url) for _ in range(4)]
-    found = await asyncio.gather(*(store.first_meta("secret", str(n)) for n, store in enumerate(stores)))
+    found = await asyncio.gather(*(store.kv_set_default("secret", str(n)) for n, store in enumerate(stores)))
     for store in stores:
         await store.close()
     assert len(set(found)) == 1

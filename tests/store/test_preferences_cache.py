@@ -98,7 +98,7 @@ async def test_a_write_whose_caller_left_is_not_hidden(store: Store) -> None:
     change.cancel()
     await asyncio.gather(change, return_exceptions=True)
 
-    await store.set_meta("later", "1")  # the writer has come past it
+    await store.kv_set("later", "1")  # the writer has come past it
 
     assert (await store.preferences(1, None)).user_model == "a"
 
@@ -130,7 +130,7 @@ async def test_only_so_many_are_kept(store: Store, monkeypatch: pytest.MonkeyPat
 async def test_beside_other_processes_nothing_is_trusted_for_long(
     store: Store, monkeypatch: pytest.MonkeyPatch, reads: list[object]
 ) -> None:
-    monkeypatch.setattr(store._recent, "_trusted_s", 0.0)
+    monkeypatch.setattr(store._preferences_cache, "_trusted_s", 0.0)
 
     await store.preferences(1, None)
     await store.preferences(1, None)

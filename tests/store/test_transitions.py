@@ -35,11 +35,11 @@ async def test_a_job_goes_all_the_way_and_every_step_is_read_back_whole(store: S
     steps = [job]
     clock.tick(seconds=1)
     (claimed,) = await store.claim(5)
-    sending = await store.sending(claimed)
+    sending = await store.mark_submitting(claimed)
     assert sending is not None
     steps.append(sending)
     clock.tick(seconds=1)
-    steps.append(await moved(store, steps[-1], JobState.RUNNING, request=REQUEST, message_id=11))
+    steps.append(await moved(store, steps[-1], JobState.RUNNING, fal_request=REQUEST, message_id=11))
     clock.tick(seconds=1)
     steps.append(await moved(store, steps[-1], JobState.FINISHED, result=result(2), started_at=clock()))
     clock.tick(seconds=1)
@@ -52,7 +52,7 @@ async def test_a_job_goes_all_the_way_and_every_step_is_read_back_whole(store: S
     assert [step.fence for step in steps] == [0, 1, 1, 1, 1]
     moments = (end.created_at, end.submitted_at, end.started_at, end.finished_at, end.ended_at)
     assert moments == tuple(NOON + timedelta(seconds=seconds) for seconds in (0, 1, 3, 3, 4))
-    assert (end.request, end.result, end.failure, end.told, end.attempts) == (REQUEST, result(2), None, True, 1)
+    assert (end.fal_request, end.result, end.failure, end.notified, end.attempts) == (REQUEST, result(2), None, True, 1)
     assert [step.reply.message_id for step in steps] == [None, None, 11, 11, 12]
 
 
@@ -82,7 +82,7 @@ async def test_an_illegal_move_changes_nothing(store: Store) -> None:
     job = await accepted(store)
 
     with pytest.raises(ValueError, match="queued to delivered"):
-        await store.advance(job, JobState.DELIVERED)
+        await store.transition(job, JobState.DELIVERED)
 
     assert await store.job(job.id) == job
 
@@ -91,7 +91,7 @@ async def test_a_move_from_a_state_the_job_has_left_is_lost(store: Store) -> Non
     submitting = (await running(store), await accepted(store))[0]
     ended = await moved(store, submitting, JobState.FAILED, failure=FAILURE)
 
-    assert await store.advance(submitting, JobState.FINISHED, result=result()) is None
+    assert await store.transition(submitting, JobState.FINISHED, result=result()) is None
     assert await store.job(ended.id) == ended
 
 
@@ -102,13 +102,13 @@ async def test_a_move_under_an_old_fence_is_lost(store: Store) -> None:
     (second,) = await store.claim(1)
 
     assert (second.id, second.fence, second.attempts) == (first.id, 2, 2)
-    assert await store.advance(first, JobState.RUNNING, request=REQUEST) is None
+    assert await store.transition(first, JobState.RUNNING, fal_request=REQUEST) is None
     assert await store.job(second.id) == second
 
 
 async def test_a_move_of_a_job_that_is_gone_is_lost(store: Store, some_job: Job) -> None:
-    assert await store.advance(some_job, JobState.CANCELLED) is None
-    assert await store.note(some_job.id, told=True) is None
+    assert await store.transition(some_job, JobState.CANCELLED) is None
+    assert await store.annotate(some_job.id, notified=True) is None
 
 
 async def test_of_two_ends_at_once_one_takes_and_the_reservation_resolves_once(store: Store) -> None:
@@ -116,9 +116,9 @@ async def test_of_two_ends_at_once_one_takes_and_the_reservation_resolves_once(s
     await accepted(store, new_job(images=2))
 
     ends = await asyncio.gather(
-        store.advance(job, JobState.FAILED, failure=FAILURE),
-        store.advance(job, JobState.CANCELLED),
-        store.advance(job, JobState.FAILED, failure=FAILURE),
+        store.transition(job, JobState.FAILED, failure=FAILURE),
+        store.transition(job, JobState.CANCELLED),
+        store.transition(job, JobState.FAILED, failure=FAILURE),
     )
 
     assert sum(end is not None for end in ends) == 1
@@ -131,9 +131,9 @@ async def test_moves_and_notes_that_share_a_transaction_see_each_other(store: St
     job = await running(store)
 
     noted, finished, noted_again = await asyncio.gather(
-        store.note(job.id, cancel_requested=True),
-        store.advance(job, JobState.FINISHED, result=result()),
-        store.note(job.id, message_id=99),
+        store.annotate(job.id, cancel_requested=True),
+        store.transition(job, JobState.FINISHED, result=result()),
+        store.annotate(job.id, message_id=99),
     )
 
     assert noted is not None
@@ -149,10 +149,12 @@ async def test_many_moves_at_once_all_take(store: Store) -> None:
         await accepted(store)
     claimed = await store.claim(30)
 
-    runs = await asyncio.gather(*(store.advance(job, JobState.RUNNING, request=REQUEST) for job in claimed))
+    runs = await asyncio.gather(*(store.transition(job, JobState.RUNNING, fal_request=REQUEST) for job in claimed))
     ends = await asyncio.gather(
         *(
-            store.advance(job, JobState.FAILED, failure=FAILURE) if n % 2 else store.advance(job, JobState.FINISHED)
+            store.transition(job, JobState.FAILED, failure=FAILURE)
+            if n % 2
+            else store.transition(job, JobState.FINISHED)
             for n, job in enumerate(job for job in runs if job is not None)
         )
     )
@@ -224,21 +226,21 @@ async def test_the_token_is_forgotten_once_the_end_was_told(store: Store) -> Non
     job = await running(store)
     failed = await moved(store, job, JobState.FAILED, failure=FAILURE)
     assert failed.reply.token
-    assert [untold.id for untold in await store.untold()] == [job.id]
+    assert [untold.id for untold in await store.unnotified()] == [job.id]
 
-    told = await store.note(job.id, told=True)
+    told = await store.annotate(job.id, notified=True)
 
     assert told is not None
-    assert (told.told, told.reply.token) == (True, "")
+    assert (told.notified, told.reply.token) == (True, "")
     assert await store.job(job.id) == told
-    assert await store.untold() == []
+    assert await store.unnotified() == []
 
 
 async def test_an_end_that_is_told_with_it_forgets_the_token_at_once(store: Store) -> None:
     assert (await delivered(store)).reply.token == ""
-    job = await moved(store, await running(store), JobState.CANCELLED, told=True)
-    assert (job.told, job.reply.token) == (True, "")
-    assert await store.untold() == []
+    job = await moved(store, await running(store), JobState.CANCELLED, notified=True)
+    assert (job.notified, job.reply.token) == (True, "")
+    assert await store.unnotified() == []
 
 
 async def test_an_expired_token_is_forgotten_once_it_has_expired_by_a_clock_that_is_an_hour_fast(
@@ -246,12 +248,12 @@ async def test_an_expired_token_is_forgotten_once_it_has_expired_by_a_clock_that
 ) -> None:
     job = await running(store)
     clock.tick(minutes=15 + 64)
-    kept = await store.note(job.id, message_id=4)
+    kept = await store.annotate(job.id, message_id=4)
     assert kept is not None
     assert kept.reply.token
     clock.tick(minutes=1)
 
-    noted = await store.note(job.id, message_id=5)
+    noted = await store.annotate(job.id, message_id=5)
 
     assert noted is not None
     assert noted.reply.token == ""
@@ -272,8 +274,8 @@ async def test_expired_tokens_are_forgotten_at_start(open_store: OpenStore, cloc
 async def test_facts_can_be_noted_and_taken_back(store: Store, clock: Clock) -> None:
     job = await accepted(store)
 
-    first = await store.note(job.id, message_id=5, cancel_requested=True, started_at=clock())
-    second = await store.note(job.id, message_id=None, cancel_requested=False, started_at=None)
+    first = await store.annotate(job.id, message_id=5, cancel_requested=True, started_at=clock())
+    second = await store.annotate(job.id, message_id=None, cancel_requested=False, started_at=None)
 
     assert first is not None
     assert (first.reply.message_id, first.cancel_requested, first.started_at) == (5, True, clock())
@@ -319,7 +321,7 @@ async def test_a_row_of_a_newer_version_is_read_as_far_as_it_is_understood(store
     read = await store.job(job.id)
 
     assert read is not None
-    assert (read.order, read.reply, read.request) == (job.order, job.reply, job.request)
+    assert (read.request, read.reply, read.fal_request) == (job.request, job.reply, job.fal_request)
     assert read.result is not None
     assert read.failure is not None
     assert [picture.url for picture in read.result.pictures] == ["https://fal/0.png"]
@@ -333,7 +335,7 @@ async def test_processes_that_end_the_same_jobs_at_once_release_each_once(postgr
     claimed = await stores[0].claim(20)
 
     ends = await asyncio.gather(
-        *(stores[n % 2].advance(job, JobState.FAILED) for n, job in enumerate([*claimed, *reversed(claimed)]))
+        *(stores[n % 2].transition(job, JobState.FAILED) for n, job in enumerate([*claimed, *reversed(claimed)]))
     )
 
     assert sum(end is not None for end in ends) == 20

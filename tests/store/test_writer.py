@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event, text
 from bot.domain.job import JobState
 from bot.errors import StoreUnusable
 from bot.store import Accepted, Store
-from bot.store.preferences import read_meta, write_meta
+from bot.store.preferences import read_kv, write_kv
 from tests.store.makers import WIDE, accepted, new_job
 
 Work = tuple[str, str]
@@ -40,8 +40,8 @@ async def test_calls_made_at_once_share_a_transaction(store: Store) -> None:
     assert await commits_during(store, *accepts) <= 2
 
     jobs = await store.claim(100)
-    moves = [store.advance(job, JobState.RUNNING) for job in jobs]
-    notes = [store.note(job.id, message_id=n) for n, job in enumerate(jobs)]
+    moves = [store.transition(job, JobState.RUNNING) for job in jobs]
+    notes = [store.annotate(job.id, message_id=n) for n, job in enumerate(jobs)]
     assert await commits_during(store, *moves, *notes) <= 3
 
 
@@ -52,7 +52,7 @@ async def test_replays_that_come_at_once_cost_no_extra_transaction(store: Store)
 
 
 async def test_nobody_waits_for_a_writer_that_is_torn_down(file_store: Store) -> None:
-    calls = [asyncio.create_task(file_store.set_meta(f"k{n}", "v")) for n in range(300)]
+    calls = [asyncio.create_task(file_store.kv_set(f"k{n}", "v")) for n in range(300)]
     task = file_store._writer._task
     assert task is not None
     await asyncio.sleep(0)
@@ -64,7 +64,7 @@ async def test_nobody_waits_for_a_writer_that_is_torn_down(file_store: Store) ->
     with pytest.raises(asyncio.CancelledError):
         await task
     with pytest.raises(StoreUnusable, match="closed"):
-        await file_store.set_meta("a", "b")
+        await file_store.kv_set("a", "b")
 
 
 async def test_on_sqlite_calls_of_different_kinds_share_a_transaction_too(file_store: Store) -> None:
@@ -72,8 +72,8 @@ async def test_on_sqlite_calls_of_different_kinds_share_a_transaction_too(file_s
 
     calls = [
         file_store.accept(new_job(), WIDE, max_waiting=9),
-        file_store.advance(job, JobState.CANCELLED),
-        file_store.set_meta("a", "b"),
+        file_store.transition(job, JobState.CANCELLED),
+        file_store.kv_set("a", "b"),
         file_store.claim(1),
     ]
     assert await commits_during(file_store, *calls) <= 2
@@ -84,15 +84,15 @@ async def test_a_call_that_breaks_does_not_break_those_of_another_kind(file_stor
     broken = new_job(options={"seed": object()})
 
     answers = await asyncio.gather(
-        file_store.advance(job, JobState.CANCELLED),
+        file_store.transition(job, JobState.CANCELLED),
         file_store.accept(broken, WIDE, max_waiting=9),
-        file_store.set_meta("a", "b"),
+        file_store.kv_set("a", "b"),
         return_exceptions=True,
     )
 
     assert [isinstance(answer, Exception) for answer in answers] == [False, True, False]
     assert await file_store.live_jobs() == []
-    assert await file_store.meta("a") == "b"
+    assert await file_store.kv_get("a") == "b"
 
 
 async def test_no_transaction_grows_without_bound(store: Store) -> None:
@@ -105,8 +105,8 @@ async def test_an_answer_is_only_given_once_the_write_is_durable(store: Store) -
     seen: list[tuple[str, str | None]] = []
 
     async def write(n: int) -> None:
-        await store.set_meta(f"k{n}", "v")
-        seen.append((f"k{n}", await store._database.read(lambda connection: read_meta(connection, f"k{n}"))))
+        await store.kv_set(f"k{n}", "v")
+        seen.append((f"k{n}", await store._database.read(lambda connection: read_kv(connection, f"k{n}"))))
 
     await asyncio.gather(*(write(n) for n in range(20)))
 
@@ -115,21 +115,21 @@ async def test_an_answer_is_only_given_once_the_write_is_durable(store: Store) -
 
 async def test_what_waits_is_written_before_the_store_closes(url: str) -> None:
     store = await Store.open(url)
-    calls = [asyncio.create_task(store.set_meta(f"k{n}", "v")) for n in range(5)]
+    calls = [asyncio.create_task(store.kv_set(f"k{n}", "v")) for n in range(5)]
     await asyncio.sleep(0)
 
     await store.close()
     await asyncio.gather(*calls)
 
     again = await Store.open(url)
-    assert [await again.meta(f"k{n}") for n in range(5)] == ["v"] * 5
+    assert [await again.kv_get(f"k{n}") for n in range(5)] == ["v"] * 5
     await again.close()
 
 
 async def test_a_batch_that_breaks_is_repeated_member_by_member(store: Store) -> None:
     def batch(connection: Connection, works: Sequence[Work]) -> list[str]:
         for key, value in works:
-            write_meta(connection, key, value)
+            write_kv(connection, key, value)
             if value == "broken":
                 raise RuntimeError("on purpose")
         return [key for key, _ in works]
@@ -138,7 +138,7 @@ async def test_a_batch_that_breaks_is_repeated_member_by_member(store: Store) ->
     answers = await asyncio.gather(*(store._writer.run(batch, work) for work in works), return_exceptions=True)
 
     assert [str(answer) for answer in answers] == ["a", "on purpose", "c"]
-    assert [await store.meta(key) for key in "abc"] == ["1", None, "3"]
+    assert [await store.kv_get(key) for key in "abc"] == ["1", None, "3"]
 
 
 @pytest.mark.postgres
@@ -203,13 +203,13 @@ async def test_a_file_locked_by_another_program_is_told_and_writing_goes_on_afte
     intruder.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(StoreUnusable, match="locked by another program"):
-        await file_store.set_meta("a", "1")
-    assert await file_store.meta("a") is None
+        await file_store.kv_set("a", "1")
+    assert await file_store.kv_get("a") is None
 
     intruder.execute("ROLLBACK")
     intruder.close()
-    await file_store.set_meta("a", "2")
-    assert await file_store.meta("a") == "2"
+    await file_store.kv_set("a", "2")
+    assert await file_store.kv_get("a") == "2"
 
 
 async def test_a_job_that_a_locked_database_does_not_take_in_time_is_not_taken_later_either(
@@ -226,7 +226,7 @@ async def test_a_job_that_a_locked_database_does_not_take_in_time_is_not_taken_l
     intruder.close()
 
     assert isinstance(await waiting, Accepted)
-    await file_store.set_meta("a", "1")
+    await file_store.kv_set("a", "1")
     assert await file_store.job(hasty.id) is None
 
 
@@ -242,7 +242,7 @@ async def test_a_transaction_that_has_just_begun_is_not_undone_for_a_caller_whos
             go.wait(20)
         else:
             time.sleep(0.4)
-        write_meta(connection, works[0], "written")
+        write_kv(connection, works[0], "written")
         return list(works)
 
     first = asyncio.create_task(file_store._writer.run(slow, "first"))
@@ -254,12 +254,12 @@ async def test_a_transaction_that_has_just_begun_is_not_undone_for_a_caller_whos
     assert await second == "second"
     assert await first == "first"
     assert tries == ["first", "second"]
-    assert await file_store.meta("second") == "written"
+    assert await file_store.kv_get("second") == "written"
 
 
 async def test_writes_that_fail_leave_no_transaction_open(file_store: Store, tmp_path: Path) -> None:
     def breaks(connection: Connection, works: Sequence[str]) -> list[str]:
-        write_meta(connection, "a", "half")
+        write_kv(connection, "a", "half")
         raise RuntimeError(works[0])
 
     with pytest.raises(RuntimeError):

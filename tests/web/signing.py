@@ -14,7 +14,7 @@ from typing import Any, Self
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bot.web.callbacks import Delivery, proof_of
+from bot.web.callbacks import CallbackRequest, url_signature
 
 KEY = b"sixteen bytes or more of secret"
 JOB = "0mbq2k7x1abcdef"
@@ -58,23 +58,30 @@ def signed(
     request_id: str = "req-1",
     body: bytes | None = None,
     secret: bytes = KEY,
-) -> Delivery:
+) -> CallbackRequest:
     """A genuine callback."""
     body = body_of(request_id) if body is None else body
-    blank = Delivery(
-        job_id, str(attempt), proof_of(secret, job_id, attempt), request_id, "user", str(int(at.timestamp())), "", body
+    blank = CallbackRequest(
+        job_id,
+        str(attempt),
+        url_signature(secret, job_id, attempt),
+        request_id,
+        "user",
+        str(int(at.timestamp())),
+        "",
+        body,
     )
     return resigned(key, blank)
 
 
-def resigned(key: Ed25519PrivateKey, delivery: Delivery) -> Delivery:
+def resigned(key: Ed25519PrivateKey, delivery: CallbackRequest) -> CallbackRequest:
     """The same with a signature that fits."""
     digest = hashlib.sha256(delivery.body).hexdigest()
     message = "\n".join((delivery.request_id, delivery.user_id, delivery.timestamp, digest))
     return replace(delivery, signature=key.sign(message.encode()).hex())
 
 
-def headers_of(delivery: Delivery) -> dict[str, str]:
+def headers_of(delivery: CallbackRequest) -> dict[str, str]:
     return {
         "X-Fal-Webhook-Request-Id": delivery.request_id,
         "X-Fal-Webhook-User-Id": delivery.user_id,
@@ -83,7 +90,7 @@ def headers_of(delivery: Delivery) -> dict[str, str]:
     }
 
 
-def path_of(delivery: Delivery) -> str:
+def path_of(delivery: CallbackRequest) -> str:
     return f"/fal/{delivery.job_id}/{delivery.attempt}/{delivery.proof}"
 
 

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bot.settings import WebSettings
 from bot.web import callbacks as module
 from bot.web import start
-from bot.web.callbacks import Callback, Callbacks, Delivery, Replays, callback_url
-from bot.web.jwks import KeyRing
+from bot.web.callbacks import Callback, CallbackReceiver, CallbackRequest, Replays, callback_url
+from bot.web.jwks import JwksCache
 from tests.web.signing import JOB, KEY, NOW, Clock, Published, body_of, headers_of, path_of, signed
 
 
@@ -24,7 +24,7 @@ from tests.web.signing import JOB, KEY, NOW, Clock, Published, body_of, headers_
 class Door:
     """A web server that hears callbacks, and somebody who sends them."""
 
-    callbacks: Callbacks
+    callbacks: CallbackReceiver
     runner: web.AppRunner
     http: aiohttp.ClientSession
     heard: list[Callback] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Door:
         if self.troubles:
             raise self.troubles.pop()
 
-    async def send(self, delivery: Delivery, **changed: Any) -> tuple[int, dict[str, str], bytes]:
+    async def send(self, delivery: CallbackRequest, **changed: Any) -> tuple[int, dict[str, str], bytes]:
         host, port = self.address
         headers: Mapping[str, str] = changed.pop("headers", None) or headers_of(delivery)
         path = changed.pop("path", None) or path_of(delivery)
@@ -62,8 +62,8 @@ async def door(published: Published, clock: Clock) -> AsyncIterator[Door]:
     async def hear(callback: Callback) -> None:
         await heard[0].hear(callback)
 
-    keys = KeyRing(published.url, monotonic=clock.monotonic)
-    callbacks = Callbacks(key=KEY, heard=hear, clock=clock, keys=keys, body_within_s=0.3, handled_within_s=0.3)
+    keys = JwksCache(published.url, monotonic=clock.monotonic)
+    callbacks = CallbackReceiver(key=KEY, heard=hear, clock=clock, keys=keys, body_within_s=0.3, handled_within_s=0.3)
     runner = await start(WebSettings(), _health, callbacks=callbacks)
     async with aiohttp.ClientSession() as http:
         heard.append(Door(callbacks, runner, http))
@@ -199,7 +199,7 @@ async def test_handling_survives_a_caller_who_hangs_up(door: Door, fals_key: Ed2
     assert len(door.heard) == 1
 
 
-async def slow_loris(door: Door, delivery: Delivery) -> bytes:
+async def slow_loris(door: Door, delivery: CallbackRequest) -> bytes:
     """Sends half a body and then nothing, for as long as the other side bears it."""
     reader, writer = await asyncio.open_connection(*door.address)
     head = [f"POST {path_of(delivery)} HTTP/1.1", "Host: easel", f"Content-Length: {len(delivery.body)}"]
@@ -230,8 +230,8 @@ async def test_stopping_waits_for_no_slow_body_and_no_hanging_handler(
         handling.set()
         await asyncio.Event().wait()
 
-    keys = KeyRing(published.url, monotonic=clock.monotonic)
-    callbacks = Callbacks(key=KEY, heard=hang, clock=clock, keys=keys, body_within_s=600, handled_within_s=600)
+    keys = JwksCache(published.url, monotonic=clock.monotonic)
+    callbacks = CallbackReceiver(key=KEY, heard=hang, clock=clock, keys=keys, body_within_s=600, handled_within_s=600)
     runner = await start(WebSettings(), _health, callbacks=callbacks)
     async with asyncio.timeout(30), aiohttp.ClientSession() as http:
         door = Door(callbacks, runner, http)

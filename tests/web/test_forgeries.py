@@ -22,23 +22,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bot.settings import WebSettings
 from bot.web import callbacks as module
 from bot.web import start
-from bot.web.callbacks import LARGEST_BODY_BYTES, Callback, Callbacks, Delivery, proof_of
-from bot.web.jwks import KeyRing
+from bot.web.callbacks import LARGEST_BODY_BYTES, Callback, CallbackReceiver, CallbackRequest, url_signature
+from bot.web.jwks import JwksCache
 from tests.web.signing import KEY, NOW, Clock, Published, body_of, headers_of, path_of, resigned, signed
 
 SEED = 20261121
 DIRECT = 100_000
 OVER_HTTP = 2_000
 #: As it is when no control has removed it.
-_SHAPELY: Any = vars(Delivery)["shapely"].fget
+_SHAPELY: Any = vars(CallbackRequest)["well_formed"].fget
 
-Forge = Callable[["Forger"], Delivery]
+Forge = Callable[["Forger"], CallbackRequest]
 
 
 class Forger:
     """Makes what must not be heard out of what fal sent. Everything it holds has been heard once."""
 
-    def __init__(self, random: Random, fals_key: Ed25519PrivateKey, sent: list[Delivery]) -> None:
+    def __init__(self, random: Random, fals_key: Ed25519PrivateKey, sent: list[CallbackRequest]) -> None:
         self.random = random
         self.fals_key = fals_key
         self.own_key = Ed25519PrivateKey.generate()
@@ -46,10 +46,10 @@ class Forger:
         self.kinds: Counter[str] = Counter()
 
     @property
-    def one(self) -> Delivery:
+    def one(self) -> CallbackRequest:
         return self.random.choice(self.sent)
 
-    def make(self, most: int) -> Iterator[Delivery]:
+    def make(self, most: int) -> Iterator[CallbackRequest]:
         forges = (self.mutated, self.other_key, self.late, self.other_address, self.replayed, self.misshapen)
         for number in range(most):
             forge = self.oversized if number % 2_000 == 0 else forges[number % len(forges)]
@@ -58,7 +58,7 @@ class Forger:
 
     # ------------------------------------------------------------------ kinds
 
-    def mutated(self) -> Delivery:
+    def mutated(self) -> CallbackRequest:
         """fal's signature over something else."""
         one, random = self.one, self.random
         match random.randrange(8):
@@ -86,7 +86,7 @@ class Forger:
                 other = self.one
                 return replace(one, signature=other.signature if other is not one else "00" * 64)
 
-    def other_key(self) -> Delivery:
+    def other_key(self) -> CallbackRequest:
         """All is right but the key."""
         random = self.random
         fresh = replace(self.one, request_id=f"forged-{random.getrandbits(60):x}")
@@ -94,12 +94,12 @@ class Forger:
             return replace(fresh, signature=random.randbytes(64).hex())
         return resigned(self.own_key, fresh)
 
-    def late(self) -> Delivery:
+    def late(self) -> CallbackRequest:
         """Signed by fal, but not lately, or in the future."""
         away_s = self.random.randrange(301, 10 ** self.random.randrange(4, 9)) * self.random.choice((-1, 1))
         return resigned(self.fals_key, replace(self.one, timestamp=str(int(NOW.timestamp()) + away_s)))
 
-    def other_address(self) -> Delivery:
+    def other_address(self) -> CallbackRequest:
         """What any customer of fal can have: fal's signature, for an address that was guessed."""
         one, random = self.one, self.random
         fresh = resigned(self.fals_key, replace(one, request_id=f"theirs-{random.getrandbits(60):x}"))
@@ -109,9 +109,9 @@ class Forger:
             case 1:
                 return replace(fresh, job_id=fresh.job_id[:-1] + random.choice("xyz"))
             case 2:
-                return replace(fresh, proof=proof_of(KEY, fresh.job_id, int(fresh.attempt) + 1))
+                return replace(fresh, proof=url_signature(KEY, fresh.job_id, int(fresh.attempt) + 1))
             case 3:
-                return replace(fresh, proof=proof_of(b"a secret of somebody else", fresh.job_id, fresh.attempt))
+                return replace(fresh, proof=url_signature(b"a secret of somebody else", fresh.job_id, fresh.attempt))
             case 4:
                 at = random.randrange(64)
                 digit = random.choice([digit for digit in "0123456789abcdef" if digit != fresh.proof[at]])
@@ -121,12 +121,12 @@ class Forger:
             case _:
                 return replace(fresh, proof=fresh.proof[: random.randrange(64)])
 
-    def replayed(self) -> Delivery:
+    def replayed(self) -> CallbackRequest:
         """Exactly what fal sent, again; in capitals now and then."""
         one = self.one
         return replace(one, signature=one.signature.upper()) if self.random.random() < 0.3 else one
 
-    def misshapen(self) -> Delivery:
+    def misshapen(self) -> CallbackRequest:
         """No client of ours or fal's would write this."""
         one, random = self.one, self.random
         field = random.choice(("job_id", "attempt", "proof", "request_id", "user_id", "timestamp", "signature"))
@@ -143,7 +143,7 @@ class Forger:
         sign = not _SHAPELY(forged) and wrong.isascii() and random.random() < 0.5
         return resigned(self.fals_key, forged) if sign else forged
 
-    def oversized(self) -> Delivery:
+    def oversized(self) -> CallbackRequest:
         """Signed by fal and larger than we read."""
         request_id = f"large-{self.random.getrandbits(60):x}"
         body = body_of(request_id, payload="x" * LARGEST_BODY_BYTES)
@@ -151,28 +151,28 @@ class Forger:
 
 
 @asynccontextmanager
-async def hearing(published: Published, clock: Clock) -> AsyncIterator[tuple[Callbacks, list[Callback]]]:
+async def hearing(published: Published, clock: Clock) -> AsyncIterator[tuple[CallbackReceiver, list[Callback]]]:
     heard: list[Callback] = []
 
     async def hear(callback: Callback) -> None:
         heard.append(callback)
 
-    keys = KeyRing(published.url, monotonic=clock.monotonic)
-    callbacks = Callbacks(key=KEY, heard=hear, clock=clock, keys=keys)
+    keys = JwksCache(published.url, monotonic=clock.monotonic)
+    callbacks = CallbackReceiver(key=KEY, heard=hear, clock=clock, keys=keys)
     try:
         yield callbacks, heard
     finally:
         await callbacks.close()
 
 
-def genuine(fals_key: Ed25519PrivateKey, count: int = 60) -> list[Delivery]:
+def genuine(fals_key: Ed25519PrivateKey, count: int = 60) -> list[CallbackRequest]:
     return [
         signed(fals_key, job_id=f"0job{number:08d}", attempt=1 + number % 3, request_id=f"req-{number:04d}")
         for number in range(count)
     ]
 
 
-async def attack(callbacks: Callbacks, heard: list[Callback], forger: Forger, most: int) -> int:
+async def attack(callbacks: CallbackReceiver, heard: list[Callback], forger: Forger, most: int) -> int:
     """How many of that many got through."""
     for delivery in forger.sent:
         assert await callbacks.take(delivery) == "accepted"
@@ -208,7 +208,7 @@ def _always(*_: object) -> bool:
 
 CONTROLS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "the signature": lambda patch: patch.setattr(module, "_fits", _always),
-    "the shape": lambda patch: patch.setattr(Delivery, "shapely", True),
+    "the shape": lambda patch: patch.setattr(CallbackRequest, "well_formed", True),
     "the address": lambda patch: patch.setattr(
         module, "hmac", SimpleNamespace(compare_digest=_always, digest=hmac.digest)
     ),
@@ -233,13 +233,13 @@ async def test_the_same_forgeries_are_heard_without(
 # ---------------------------------------------------------------------- the same over HTTP
 
 
-def _raw(delivery: Delivery) -> bytes:
+def _raw(delivery: CallbackRequest) -> bytes:
     lines = [f"POST {path_of(delivery)} HTTP/1.1", "Host: easel", f"Content-Length: {len(delivery.body)}"]
     lines += [f"{name}: {value}" for name, value in headers_of(delivery).items()]
     return "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\nConnection: close\r\n\r\n" + delivery.body
 
 
-async def _post(address: tuple[str, int], delivery: Delivery) -> bytes:
+async def _post(address: tuple[str, int], delivery: CallbackRequest) -> bytes:
     reader, writer = await asyncio.open_connection(*address)
     try:
         writer.write(_raw(delivery))
@@ -262,7 +262,7 @@ async def test_forgeries_over_http_are_not_heard_and_all_look_the_same(
                 assert (await _post(address, delivery)).startswith(b"HTTP/1.1 200 ")
             honest = len(heard)
             answers: Counter[tuple[bytes, ...]] = Counter()
-            batch: list[Delivery] = []
+            batch: list[CallbackRequest] = []
             for number, delivery in enumerate(forger.make(OVER_HTTP), 1):
                 batch.append(delivery)
                 if len(batch) == 50 or number == OVER_HTTP:

@@ -8,25 +8,25 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bot.web.callbacks import Callback, Verifier
-from bot.web.jwks import FRESH_S, KEPT_S, LARGEST_BYTES, MOST_KEYS, KeyRing, read_keys
+from bot.web.jwks import FRESH_S, KEPT_S, LARGEST_BYTES, MOST_KEYS, JwksCache, read_keys
 from tests.web.signing import KEY, Clock, Published, jwk, signed
 
 
 @pytest.fixture
-async def keys(published: Published, clock: Clock) -> AsyncIterator[KeyRing]:
-    ring = KeyRing(published.url, least_pause_s=30.0, monotonic=clock.monotonic)
+async def keys(published: Published, clock: Clock) -> AsyncIterator[JwksCache]:
+    ring = JwksCache(published.url, least_pause_s=30.0, monotonic=clock.monotonic)
     yield ring
     await ring.close()
 
 
-async def settled(ring: KeyRing) -> None:
+async def settled(ring: JwksCache) -> None:
     """The background fetch, if there is one, is over."""
     if ring._fetching is not None:
         await asyncio.wait((ring._fetching,))
 
 
 async def test_nothing_is_fetched_before_it_is_needed_and_then_once(
-    keys: KeyRing, published: Published, fals_key: Ed25519PrivateKey
+    keys: JwksCache, published: Published, fals_key: Ed25519PrivateKey
 ) -> None:
     assert published.asked == 0
     published.slow_s = 0.02
@@ -35,7 +35,7 @@ async def test_nothing_is_fetched_before_it_is_needed_and_then_once(
     assert published.asked == 1
 
 
-async def test_keys_older_than_a_day_are_not_believed(keys: KeyRing, published: Published, clock: Clock) -> None:
+async def test_keys_older_than_a_day_are_not_believed(keys: JwksCache, published: Published, clock: Clock) -> None:
     await keys.known()
     published.fail()
     clock.pass_s(KEPT_S + 1)
@@ -44,7 +44,7 @@ async def test_keys_older_than_a_day_are_not_believed(keys: KeyRing, published: 
 
 
 async def test_an_outage_of_half_a_day_goes_unnoticed(
-    keys: KeyRing, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
+    keys: JwksCache, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
 ) -> None:
     await keys.known()
     published.fail()
@@ -56,7 +56,7 @@ async def test_an_outage_of_half_a_day_goes_unnoticed(
 
 
 async def test_older_keys_are_renewed_in_the_background(
-    keys: KeyRing, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
+    keys: JwksCache, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
 ) -> None:
     await keys.known()
     other = Ed25519PrivateKey.generate()
@@ -68,56 +68,56 @@ async def test_older_keys_are_renewed_in_the_background(
 
 
 async def test_a_rotation_is_noticed_by_the_first_callback_after_it(
-    keys: KeyRing, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
+    keys: JwksCache, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
 ) -> None:
     verifier = Verifier(KEY, keys, clock=clock)
-    assert isinstance(await verifier.judge(signed(fals_key)), Callback)
+    assert isinstance(await verifier.verify(signed(fals_key)), Callback)
     clock.pass_s(60)
     other = Ed25519PrivateKey.generate()
     published.publish(other)
-    assert isinstance(await verifier.judge(signed(other, at=clock.now)), Callback)
-    assert await verifier.judge(signed(fals_key, at=clock.now)) == "signature"
+    assert isinstance(await verifier.verify(signed(other, at=clock.now)), Callback)
+    assert await verifier.verify(signed(fals_key, at=clock.now)) == "signature"
 
 
 async def test_no_flood_of_forgeries_makes_us_ask_more_often(
-    keys: KeyRing, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
+    keys: JwksCache, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
 ) -> None:
     verifier = Verifier(KEY, keys, clock=clock)
     forger = Ed25519PrivateKey.generate()
     for _ in range(20):  # 20 × 15 s
-        forged = [verifier.judge(signed(forger, at=clock.now)) for _ in range(50)]
+        forged = [verifier.verify(signed(forger, at=clock.now)) for _ in range(50)]
         assert set(await asyncio.gather(*forged)) == {"signature"}
         clock.pass_s(15)
     assert published.asked <= 11
-    assert isinstance(await verifier.judge(signed(fals_key, at=clock.now)), Callback)
+    assert isinstance(await verifier.verify(signed(fals_key, at=clock.now)), Callback)
 
 
 async def test_forgeries_without_a_good_address_make_us_ask_nobody(
-    keys: KeyRing, published: Published, clock: Clock
+    keys: JwksCache, published: Published, clock: Clock
 ) -> None:
     verifier = Verifier(KEY, keys, clock=clock)
     forger = Ed25519PrivateKey.generate()
     for _ in range(100):
         clock.pass_s(60)
-        assert await verifier.judge(signed(forger, at=clock.now, secret=b"some other secret key")) == "address"
+        assert await verifier.verify(signed(forger, at=clock.now, secret=b"some other secret key")) == "address"
     assert published.asked == 0
 
 
 async def test_an_outage_at_the_first_callback_is_got_over(
-    keys: KeyRing, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
+    keys: JwksCache, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
 ) -> None:
     verifier = Verifier(KEY, keys, clock=clock)
     published.fail()
-    assert await verifier.judge(signed(fals_key)) == "signature"
+    assert await verifier.verify(signed(fals_key)) == "signature"
     published.publish(fals_key)
-    assert await verifier.judge(signed(fals_key)) == "signature"  # too early to ask again
+    assert await verifier.verify(signed(fals_key)) == "signature"  # too early to ask again
     clock.pass_s(31)
-    assert isinstance(await verifier.judge(signed(fals_key)), Callback)
+    assert isinstance(await verifier.verify(signed(fals_key)), Callback)
     assert published.asked == 2
 
 
 async def test_one_caller_who_leaves_does_not_take_the_keys_from_the_others(
-    keys: KeyRing, published: Published, fals_key: Ed25519PrivateKey
+    keys: JwksCache, published: Published, fals_key: Ed25519PrivateKey
 ) -> None:
     published.slow_s = 0.05
     leaving, staying = asyncio.create_task(keys.known()), asyncio.create_task(keys.known())
@@ -142,7 +142,7 @@ async def test_one_caller_who_leaves_does_not_take_the_keys_from_the_others(
     ],
 )
 async def test_an_unusable_key_set_leaves_the_old_keys(
-    keys: KeyRing, published: Published, clock: Clock, fals_key: Ed25519PrivateKey, answer: tuple[int, bytes]
+    keys: JwksCache, published: Published, clock: Clock, fals_key: Ed25519PrivateKey, answer: tuple[int, bytes]
 ) -> None:
     before = await keys.known()
     published.fail(*answer)
@@ -156,12 +156,12 @@ async def test_a_redirect_is_not_followed(published: Published, clock: Clock, fa
     async with Published.of(Ed25519PrivateKey.generate()) as elsewhere:
         published.fail(302)
         published.headers = {"Location": f"{elsewhere.url}/.well-known/jwks.json"}
-        assert await KeyRing(published.url, monotonic=clock.monotonic).known() == ()
+        assert await JwksCache(published.url, monotonic=clock.monotonic).known() == ()
         assert elsewhere.asked == 0
 
 
 async def test_nobody_listening_is_an_outage(clock: Clock) -> None:
-    assert await KeyRing("http://127.0.0.1:9", monotonic=clock.monotonic).known() == ()
+    assert await JwksCache("http://127.0.0.1:9", monotonic=clock.monotonic).known() == ()
 
 
 @pytest.mark.parametrize("padded", [True, False])

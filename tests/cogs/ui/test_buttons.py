@@ -7,10 +7,10 @@ import discord
 import pytest
 from discord.webhook.async_ import AsyncWebhookAdapter
 
-from bot.domain.events import WaitingHere
+from bot.domain.events import Queued
 from cogs.ui import buttons, cards, modals
-from cogs.ui.buttons import ALL, MenuVerb, Press, Verb
-from tests.cogs.conftest import Stage
+from cogs.ui.buttons import ALL, DynamicButton, MenuVerb, Verb
+from tests.cogs.conftest import CogFixture
 from tests.cogs.interactions import a_client, an_interaction, said
 from tests.cogs.values import MODEL, a_job
 
@@ -20,7 +20,7 @@ from tests.cogs.values import MODEL, a_job
 def test_every_button_is_found_again_by_its_id(verb: Verb, subject: str) -> None:
     custom_id = buttons.custom_id(verb, subject)
     assert len(custom_id) <= 100
-    match = Press.__discord_ui_compiled_template__.fullmatch(custom_id)
+    match = DynamicButton.__discord_ui_compiled_template__.fullmatch(custom_id)
     assert match is not None
     assert (match["verb"], match["subject"]) == (verb, subject)
 
@@ -41,13 +41,13 @@ def test_the_verbs_out_there_stay_as_they_are() -> None:
     assert all(re.fullmatch("[a-z]+", verb) for verb in (*Verb, *MenuVerb))
 
 
-async def test_an_unexpected_error_under_a_button_reaches_the_person_with_a_code(stage: Stage) -> None:
+async def test_an_unexpected_error_under_a_button_reaches_the_person_with_a_code(fixture: CogFixture) -> None:
     async def breaks(*_: object) -> None:
         raise ZeroDivisionError
 
-    presses: Any = stage.bot.get_cog("presses")
+    presses: Any = fixture.bot.get_cog("presses")
     presses._handlers[Verb.AGAIN] = breaks
-    interaction = await stage.press(
+    interaction = await fixture.press(
         cards.result_card(a_job(), MODEL, [cards.Shown("a.png", "alt")]), "easel:again:0a1b2c3d4e5f"
     )
     assert "Something broke on my side (code " in said(interaction)[0]
@@ -68,7 +68,7 @@ async def test_nothing_stays_in_memory_after_a_card_or_a_modal_was_sent(monkeypa
         interaction._cs_response = discord.InteractionResponse(interaction)
         interaction._session = None
         if send == "card":
-            response = await interaction.response.send_message(view=cards.progress_card(a_job(), MODEL, WaitingHere(0)))
+            response = await interaction.response.send_message(view=cards.progress_card(a_job(), MODEL, Queued(0)))
             assert response.message_id == 888
         else:
             await interaction.response.send_modal(modals.compose(MODEL))

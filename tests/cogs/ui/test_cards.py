@@ -9,11 +9,19 @@ import discord
 import pytest
 
 from bot.catalogue import load, parse, with_seed
-from bot.catalogue.model import Kind, Model, Option
-from bot.domain.events import AnswerMissing, FalAway, Fetching, Painting, Progress, WaitingAtFal, WaitingHere
+from bot.catalogue.model import Model, Option, OptionKind
+from bot.domain.events import (
+    ConfirmingSubmit,
+    Delivering,
+    InProgress,
+    Progress,
+    ProviderQueued,
+    ProviderUnavailable,
+    Queued,
+)
 from bot.domain.job import Failure, RemotePicture, Result
 from cogs.ui import cards
-from cogs.ui.buttons import Pick, Press
+from cogs.ui.buttons import DynamicButton, DynamicSelect
 from tests.cogs.values import MODEL, NASTY, NOW, a_job, an_order, check_card, custom_ids, payload, shown_text
 
 PICTURES = [cards.Shown(f"easel-{index}.png", "alt " * 256, spoiler=index == 0) for index in range(10)]
@@ -24,7 +32,7 @@ FAILURE = Failure("fal_broken", "fal.ai had a problem. Your quota was not used."
 def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: str) -> None:
     job = a_job(prompt)
     for card in (
-        cards.progress_card(job, MODEL, Painting(0.4, 4, 12, 30)),
+        cards.progress_card(job, MODEL, InProgress(0.4, 4, 12, 30)),
         cards.result_card(job, MODEL, PICTURES, withheld=2),
         cards.failure_card(job, MODEL, replace(FAILURE, incident="7F3A-91")),
         cards.cancelled_card(job, MODEL, "Cancelled. Nothing was charged."),
@@ -43,27 +51,27 @@ def test_alt_texts_fit(prompt: str) -> None:
 
 
 def test_alt_texts_count_pictures() -> None:
-    order = replace(an_order("a fox"), images=4)
-    assert cards.alt_text(order, 2) == "Picture 3 of 4, painted from the prompt: a fox"
+    request = replace(an_order("a fox"), images=4)
+    assert cards.alt_text(request, 2) == "Picture 3 of 4, painted from the prompt: a fox"
 
 
 @pytest.mark.parametrize(
     ("progress", "said"),
     [
-        (WaitingHere(0), "Next in line."),
-        (WaitingHere(1), "Waiting: 1 request before yours."),
-        (WaitingHere(2), "Waiting: 2 requests before yours."),
-        (WaitingAtFal(None), "Handed to fal.ai, waiting for it to start."),
-        (WaitingAtFal(0), "Next in line at fal.ai."),
-        (WaitingAtFal(3), "Waiting at fal.ai: 3 requests before yours."),
-        (Painting(), "Painting…"),
-        (Painting(left_s=8), "Painting… · about 8 s left"),
-        (Painting(0.5, left_s=3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 % · about 3 s left"),
-        (Painting(0.5, 6, 12, 3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 %\nStep 6 of 12 · about 3 s left"),
-        (Fetching(), "Painted. Bringing it here…"),
-        (FalAway(), "fal.ai does not answer just now. I keep asking; nothing is lost."),
+        (Queued(0), "Next in line."),
+        (Queued(1), "Waiting: 1 request before yours."),
+        (Queued(2), "Waiting: 2 requests before yours."),
+        (ProviderQueued(None), "Handed to fal.ai, waiting for it to start."),
+        (ProviderQueued(0), "Next in line at fal.ai."),
+        (ProviderQueued(3), "Waiting at fal.ai: 3 requests before yours."),
+        (InProgress(), "Painting…"),
+        (InProgress(left_s=8), "Painting… · about 8 s left"),
+        (InProgress(0.5, left_s=3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 % · about 3 s left"),
+        (InProgress(0.5, 6, 12, 3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 %\nStep 6 of 12 · about 3 s left"),
+        (Delivering(), "Painted. Bringing it here…"),
+        (ProviderUnavailable(), "fal.ai does not answer just now. I keep asking; nothing is lost."),
         (
-            AnswerMissing(datetime.fromtimestamp(1_800_000_000, UTC)),
+            ConfirmingSubmit(datetime.fromtimestamp(1_800_000_000, UTC)),
             "fal.ai's answer got lost on the way. "
             "I look for it there, and send it again <t:1800000000:R> at the latest.",
         ),
@@ -78,10 +86,10 @@ def test_a_job_under_way_can_be_cancelled_once() -> None:
     def disabled(card: cards.Card) -> bool:
         return bool(payload(card)[0]["components"][-1]["components"][0]["disabled"])
 
-    assert custom_ids(cards.progress_card(a_job(), MODEL, Painting())) == ["easel:cancel:0a1b2c3d4e5f"]
-    assert not disabled(cards.progress_card(a_job(), MODEL, WaitingHere(0)))
-    assert disabled(cards.progress_card(a_job(cancel_requested=True), MODEL, WaitingHere(0)))
-    assert disabled(cards.progress_card(a_job(), MODEL, Fetching()))
+    assert custom_ids(cards.progress_card(a_job(), MODEL, InProgress())) == ["easel:cancel:0a1b2c3d4e5f"]
+    assert not disabled(cards.progress_card(a_job(), MODEL, Queued(0)))
+    assert disabled(cards.progress_card(a_job(cancel_requested=True), MODEL, Queued(0)))
+    assert disabled(cards.progress_card(a_job(), MODEL, Delivering()))
 
 
 def test_a_result_shows_prompt_pictures_facts_and_four_buttons_in_that_order() -> None:
@@ -128,10 +136,10 @@ def test_a_failure_shows_its_code_once() -> None:
 
 
 def test_details_hold_every_value_and_a_line_to_paste() -> None:
-    order = an_order(
+    request = an_order(
         "a fox\nat dawn", num_inference_steps=8, acceleration="high", image_size={"width": 640, "height": 480}
     )
-    shown = shown_text(cards.details(a_job(order=order), MODEL).card)
+    shown = shown_text(cards.details(a_job(request=request), MODEL).card)
     assert "num_inference_steps: 8\n" in shown
     assert "seed: 7" in shown
     line = "/imagine prompt:a fox at dawn model:flux-schnell steps:8 size:640x480 seed:7 options:acceleration=high"
@@ -161,14 +169,14 @@ def test_a_model_no_longer_described_can_still_be_shown() -> None:
 
 
 async def test_discord_py_forgets_a_card_once_it_is_sent() -> None:
-    assert cards.progress_card(a_job(), MODEL, WaitingHere(0)).is_finished()
+    assert cards.progress_card(a_job(), MODEL, Queued(0)).is_finished()
 
 
 def test_every_custom_id_is_found_again_by_exactly_one_template() -> None:
     job = a_job()
-    for card in (cards.progress_card(job, MODEL, Fetching()), cards.result_card(job, MODEL, PICTURES)):
+    for card in (cards.progress_card(job, MODEL, Delivering()), cards.result_card(job, MODEL, PICTURES)):
         for custom_id in custom_ids(card):
-            templates = [item.__discord_ui_compiled_template__ for item in (Press, Pick)]
+            templates = [item.__discord_ui_compiled_template__ for item in (DynamicButton, DynamicSelect)]
             assert sum(template.fullmatch(custom_id) is not None for template in templates) == 1
 
 
@@ -193,23 +201,23 @@ def as_discord_reads_it(line: str) -> dict[str, object]:
 def a_value(option: Option) -> object:
     """Something other than the default that the option takes."""
     match option.kind:
-        case Kind.TEXT:
+        case OptionKind.TEXT:
             return 'two words, "quoted" and a=b'[: option.max_length or 100]
-        case Kind.BOOLEAN:
+        case OptionKind.BOOLEAN:
             return not option.default
-        case Kind.CHOICE | Kind.PALETTE:
+        case OptionKind.CHOICE | OptionKind.PALETTE:
             return option.choices[-1]
-        case Kind.INTEGER:
+        case OptionKind.INTEGER:
             return int(option.maximum or 3)
-        case Kind.NUMBER:
+        case OptionKind.NUMBER:
             return option.maximum or 1
-        case Kind.SIZE:
+        case OptionKind.SIZE:
             return "1024x1536" if option.custom_size else option.choices[0]
-        case Kind.TEXTS:
+        case OptionKind.TEXTS:
             return "A1B2C3D4,00000000"
-        case Kind.COLOURS:
+        case OptionKind.COLOURS:
             return "#ff0000,#00ff7f"
-        case Kind.LORAS:
+        case OptionKind.LORAS:
             return [{"path": "https://example.org/a.safetensors", "scale": 0.5}]
         case _:
             return None
@@ -222,12 +230,12 @@ def test_the_pasted_line_asks_for_exactly_the_same(model: Model) -> None:
         value = a_value(option)
         if option.name in ("prompt", "seed") or value is None or any(other.required for other in _others(model)):
             continue
-        order = parse(model, {"prompt": "a fox, at dawn", option.name: value})
-        order = with_seed(model, order, 5)
-        pasted = as_discord_reads_it(cards.command_line(a_job(order=order), model))
+        request = parse(model, {"prompt": "a fox, at dawn", option.name: value})
+        request = with_seed(model, request, 5)
+        pasted = as_discord_reads_it(cards.command_line(a_job(request=request), model))
         assert pasted.pop("model") == model.key
         again = parse(model, pasted)
-        assert again.options == order.options
+        assert again.options == request.options
         tried += 1
     assert tried or model.key == "z-image-inpaint"
 

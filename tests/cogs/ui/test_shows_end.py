@@ -8,7 +8,7 @@ import discord
 import pytest
 from discord.components import _component_factory
 
-from bot.domain.events import WaitingHere
+from bot.domain.events import Queued
 from bot.domain.job import Failure
 from cogs.ui import cards
 from tests.cogs.values import MODEL, a_job, payload
@@ -55,6 +55,6 @@ def test_a_failure_or_cancel_card_is_known_by_its_buttons() -> None:
 
 def test_a_progress_card_is_no_end() -> None:
     job = a_job()
-    components = as_discord_returns(cards.progress_card(job, MODEL, WaitingHere(2)))
+    components = as_discord_returns(cards.progress_card(job, MODEL, Queued(2)))
     assert not cards.shows_end_of(components, job.id, with_pictures=False)
     assert not cards.shows_end_of(components, job.id, with_pictures=True)

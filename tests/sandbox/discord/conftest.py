@@ -10,7 +10,7 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from sandbox.discord.server import DiscordStandIn
+from sandbox.discord.server import FakeDiscord
 
 Setup = Callable[["SmallBot"], None]
 RunBot = Callable[..., Awaitable["SmallBot"]]
@@ -37,15 +37,15 @@ class SmallBot(discord.Client):
 
 
 @pytest.fixture
-async def standin() -> AsyncIterator[DiscordStandIn]:
-    one = DiscordStandIn()
+async def standin() -> AsyncIterator[FakeDiscord]:
+    one = FakeDiscord()
     await one.start()
     yield one
     await one.stop()
 
 
 @pytest.fixture
-def pointed(standin: DiscordStandIn) -> Iterator[None]:
+def pointed(standin: FakeDiscord) -> Iterator[None]:
     """discord.py speaks to the stand-in while the test runs."""
     base, gateway = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     Route.BASE = standin.api_url
@@ -55,7 +55,7 @@ def pointed(standin: DiscordStandIn) -> Iterator[None]:
 
 
 @pytest.fixture
-async def run_bot(standin: DiscordStandIn, pointed: None) -> AsyncIterator[RunBot]:
+async def run_bot(standin: FakeDiscord, pointed: None) -> AsyncIterator[RunBot]:
     """Start a SmallBot and wait until it is ready; it is closed after the test."""
     running: list[tuple[SmallBot, asyncio.Task[None]]] = []
 

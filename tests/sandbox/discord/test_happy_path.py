@@ -11,7 +11,7 @@ from discord import app_commands
 from PIL import Image
 
 from sandbox.discord.gateway import Drop
-from sandbox.discord.server import DiscordStandIn, NotOffered
+from sandbox.discord.server import FakeDiscord, NotOffered
 from tests.sandbox.discord.conftest import RunBot, SmallBot
 
 
@@ -85,7 +85,7 @@ def commands(bot: SmallBot) -> None:
     async def silent(interaction: discord.Interaction) -> None: ...
 
 
-async def test_a_deferred_command_ends_in_a_card_with_a_picture(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_a_deferred_command_ends_in_a_card_with_a_picture(standin: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
 
     record = await standin.command("ada", "general", "paint", {"prompt": "a fox", "count": 2})
@@ -105,7 +105,7 @@ async def test_a_deferred_command_ends_in_a_card_with_a_picture(standin: Discord
     assert not standin.refusals
 
 
-async def test_an_upload_reaches_the_bot_with_its_size(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_an_upload_reaches_the_bot_with_its_size(standin: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
     upload = standin.upload("ada", "my cat.png", a_png(20, 10))
 
@@ -115,7 +115,7 @@ async def test_an_upload_reaches_the_bot_with_its_size(standin: DiscordStandIn, 
     assert message.text() == f"a fox from 20x10 {len(a_png(20, 10))} None 1"
 
 
-async def test_autocomplete_answers_for_what_is_typed(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_autocomplete_answers_for_what_is_typed(standin: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
 
     found = await standin.autocomplete("ada", "general", "paint", "model", {"model": "re"})
@@ -123,7 +123,7 @@ async def test_autocomplete_answers_for_what_is_typed(standin: DiscordStandIn, r
     assert found == [{"name": "recraft", "value": "recraft"}]
 
 
-async def test_a_button_updates_its_message(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_a_button_updates_its_message(standin: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
     record = await standin.command("ada", "general", "paint", {"prompt": "a fox"})
     message = await record.pictures()
@@ -136,7 +136,7 @@ async def test_a_button_updates_its_message(standin: DiscordStandIn, run_bot: Ru
     assert message.data["edited_timestamp"] is not None
 
 
-async def test_a_modal_comes_filled_and_goes_back(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_a_modal_comes_filled_and_goes_back(standin: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
     opened = await (await standin.command("nia", "general", "ask")).answered()
     assert opened.modal is not None
@@ -149,7 +149,7 @@ async def test_a_modal_comes_filled_and_goes_back(standin: DiscordStandIn, run_b
     assert (kept.content, changed.content) == ("You wrote a cat", "You wrote a dog")
 
 
-async def test_an_ephemeral_answer_is_seen_by_its_person_only(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_an_ephemeral_answer_is_seen_by_its_person_only(standin: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
 
     record = await standin.command("ada", "general", "say", {"text": "hush", "hidden": True})
@@ -160,7 +160,7 @@ async def test_an_ephemeral_answer_is_seen_by_its_person_only(standin: DiscordSt
 
 
 async def test_silence_fails_after_the_deadline_and_later_answers_are_unknown(
-    standin: DiscordStandIn, run_bot: RunBot
+    standin: FakeDiscord, run_bot: RunBot
 ) -> None:
     standin.interactions.answer_deadline_s = 0.05
     await run_bot(commands)
@@ -170,7 +170,7 @@ async def test_silence_fails_after_the_deadline_and_later_answers_are_unknown(
     assert (record.state, record.failed_reason) == ("failed", "The application did not respond")
 
 
-async def test_what_discord_would_not_offer_is_refused_to_the_person(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_what_discord_would_not_offer_is_refused_to_the_person(standin: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
 
     with pytest.raises(NotOffered, match="prompt is required"):
@@ -181,7 +181,7 @@ async def test_what_discord_would_not_offer_is_refused_to_the_person(standin: Di
         await standin.command("ada", "general", "nothing")
 
 
-async def test_nothing_is_lost_when_the_gateway_drops(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_nothing_is_lost_when_the_gateway_drops(standin: FakeDiscord, run_bot: RunBot) -> None:
     bot = await run_bot(commands)
     records = []
     ways: tuple[Drop, ...] = ("close", "abort", "reconnect")

@@ -12,7 +12,7 @@ import discord.gateway
 import pytest
 from discord.gateway import DiscordWebSocket, KeepAliveHandler
 
-from sandbox.discord.server import DiscordStandIn
+from sandbox.discord.server import FakeDiscord
 from tests.sandbox.discord.conftest import RunBot
 
 _BEATS = 3
@@ -49,7 +49,7 @@ class Beats:
 
 
 async def test_discord_py_never_finds_itself_behind(
-    standin: DiscordStandIn, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    standin: FakeDiscord, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     beats = Beats(monkeypatch)
     standin.gateway.heartbeat_interval_ms = 400
@@ -63,7 +63,7 @@ async def test_discord_py_never_finds_itself_behind(
 
 
 async def test_an_acknowledgement_without_a_round_trip_would_make_it_warn(
-    standin: DiscordStandIn, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    standin: FakeDiscord, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     beats = Beats(monkeypatch)
     standin.gateway.heartbeat_interval_ms = 400

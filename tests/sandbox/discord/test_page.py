@@ -10,7 +10,7 @@ import aiohttp
 import discord
 import pytest
 
-from sandbox.discord.server import DiscordStandIn, Message
+from sandbox.discord.server import FakeDiscord, Message
 from sandbox.discord.wire import Permission
 from tests.sandbox.discord.conftest import RunBot, SmallBot
 from tests.sandbox.discord.test_happy_path import a_png, commands
@@ -19,7 +19,7 @@ from tests.sandbox.discord.test_happy_path import a_png, commands
 class Browser:
     """One open page."""
 
-    def __init__(self, standin: DiscordStandIn, session: aiohttp.ClientSession, who: str) -> None:
+    def __init__(self, standin: FakeDiscord, session: aiohttp.ClientSession, who: str) -> None:
         self.standin = standin
         self.session = session
         self.person = standin.person(who)
@@ -60,7 +60,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield one
 
 
-async def test_the_world_is_what_the_person_sees(standin: DiscordStandIn, session: aiohttp.ClientSession) -> None:
+async def test_the_world_is_what_the_person_sees(standin: FakeDiscord, session: aiohttp.ClientSession) -> None:
     nia, ada = Browser(standin, session, "nia"), Browser(standin, session, "ada")
     standin.say("ada", "dm", "between us")
 
@@ -82,7 +82,7 @@ async def test_the_world_is_what_the_person_sees(standin: DiscordStandIn, sessio
 
 
 async def test_a_command_goes_its_way_through_the_page(
-    standin: DiscordStandIn, session: aiohttp.ClientSession, run_bot: RunBot
+    standin: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
 ) -> None:
     await run_bot(commands)
     ada = await Browser(standin, session, "ada").open()
@@ -120,7 +120,7 @@ async def test_a_command_goes_its_way_through_the_page(
 
 
 async def test_a_modal_is_shown_to_its_person_and_sent_back(
-    standin: DiscordStandIn, session: aiohttp.ClientSession, run_bot: RunBot
+    standin: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
 ) -> None:
     await run_bot(commands)
     nia = await Browser(standin, session, "nia").open()
@@ -146,7 +146,7 @@ async def test_a_modal_is_shown_to_its_person_and_sent_back(
 
 
 async def test_own_messages_are_deleted_and_others_by_a_moderator_only(
-    standin: DiscordStandIn, session: aiohttp.ClientSession, run_bot: RunBot
+    standin: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
 ) -> None:
     bot = await run_bot(commands)
     nia, mo = Browser(standin, session, "nia"), await Browser(standin, session, "mo").open()
@@ -178,7 +178,7 @@ async def test_own_messages_are_deleted_and_others_by_a_moderator_only(
 
 
 async def test_a_moderator_deletes_the_bots_message_but_nobody_a_private_one(
-    standin: DiscordStandIn, session: aiohttp.ClientSession, run_bot: RunBot
+    standin: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
 ) -> None:
     await run_bot(commands)
     mo = Browser(standin, session, "mo")
@@ -196,7 +196,7 @@ async def test_a_moderator_deletes_the_bots_message_but_nobody_a_private_one(
 
 
 async def test_channels_say_who_may_write_there_and_where_they_are(
-    standin: DiscordStandIn, session: aiohttp.ClientSession
+    standin: FakeDiscord, session: aiohttp.ClientSession
 ) -> None:
     ada = Browser(standin, session, "ada")
     standin.world.after_dark.overwrites[standin.world.guild_id] = (0, 0, Permission.SEND_MESSAGES)
@@ -220,9 +220,7 @@ async def test_channels_say_who_may_write_there_and_where_they_are(
     assert await ada.post("message", json=where) == (400, {"error": "You may not write in this channel."})
 
 
-async def test_what_goes_wrong_is_pushed(
-    standin: DiscordStandIn, session: aiohttp.ClientSession, run_bot: RunBot
-) -> None:
+async def test_what_goes_wrong_is_pushed(standin: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot) -> None:
     def setup(bot: SmallBot) -> None:
         @bot.tree.command(description="x")
         async def wrong(interaction: discord.Interaction) -> None:
@@ -246,7 +244,7 @@ async def test_what_goes_wrong_is_pushed(
     assert failed["reason"] == "The application did not respond"
 
 
-async def test_the_page_is_told_in_a_sentence(standin: DiscordStandIn, session: aiohttp.ClientSession) -> None:
+async def test_the_page_is_told_in_a_sentence(standin: FakeDiscord, session: aiohttp.ClientSession) -> None:
     nia = Browser(standin, session, "nia")
     general = {"person": nia.person.id, "channel_id": standin.world.general.id}
 
@@ -264,7 +262,7 @@ async def test_the_page_is_told_in_a_sentence(standin: DiscordStandIn, session: 
 
 
 async def test_troubles_are_switched_and_shown_to_everybody(
-    standin: DiscordStandIn, session: aiohttp.ClientSession
+    standin: FakeDiscord, session: aiohttp.ClientSession
 ) -> None:
     done: list[object] = []
 
@@ -284,7 +282,7 @@ async def test_troubles_are_switched_and_shown_to_everybody(
     assert done == [True]
 
 
-async def test_files_outside_the_page_are_not_served(standin: DiscordStandIn, session: aiohttp.ClientSession) -> None:
+async def test_files_outside_the_page_are_not_served(standin: FakeDiscord, session: aiohttp.ClientSession) -> None:
     async with session.get(f"{standin.base_url}/..%2frun.py") as answer:
         assert answer.status == 404
     async with session.get(f"{standin.base_url}/nothing.js") as answer:

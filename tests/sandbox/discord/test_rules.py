@@ -13,8 +13,8 @@ import discord
 import pytest
 
 from sandbox.discord.interactions import InteractionRecord
-from sandbox.discord.server import DiscordStandIn, NotOffered
-from sandbox.discord.wire import Kind, Permission
+from sandbox.discord.server import FakeDiscord, NotOffered
+from sandbox.discord.wire import ChannelType, Permission
 from tests.sandbox.discord.conftest import RunBot, SmallBot
 
 V2 = 1 << 15
@@ -23,7 +23,7 @@ V2 = 1 << 15
 class Raw:
     """A client that may misbehave."""
 
-    def __init__(self, standin: DiscordStandIn, session: aiohttp.ClientSession) -> None:
+    def __init__(self, standin: FakeDiscord, session: aiohttp.ClientSession) -> None:
         self.standin = standin
         self.session = session
 
@@ -43,12 +43,12 @@ class Raw:
         person = self.standin.person(who)
         data = {"id": "1", "name": "x", "type": 1}
         return self.standin.interactions.start(
-            Kind.COMMAND, person, self.standin.channel(where, person), data, name="x"
+            ChannelType.COMMAND, person, self.standin.channel(where, person), data, name="x"
         )
 
 
 @pytest.fixture
-async def raw(standin: DiscordStandIn) -> AsyncIterator[Raw]:
+async def raw(standin: FakeDiscord) -> AsyncIterator[Raw]:
     async with aiohttp.ClientSession() as session:
         yield Raw(standin, session)
 
@@ -68,7 +68,7 @@ async def test_an_interaction_is_answered_once(raw: Raw) -> None:
     assert (again[0], again[1]["code"]) == (400, 40060)
 
 
-async def test_a_late_or_foreign_answer_is_unknown(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_a_late_or_foreign_answer_is_unknown(standin: FakeDiscord, raw: Raw) -> None:
     standin.interactions.answer_deadline_s = 0.01
     record = raw.start()
     await record.answered()
@@ -101,7 +101,7 @@ async def test_nothing_can_follow_before_the_first_answer(raw: Raw) -> None:
     assert (status, body["code"]) == (404, 10015)
 
 
-async def test_a_dead_token_answers_50027(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_a_dead_token_answers_50027(standin: FakeDiscord, raw: Raw) -> None:
     killed, old = raw.start(), raw.start()
     for record in (killed, old):
         await raw.answer(record, type=4, data={"content": "x"})
@@ -140,7 +140,7 @@ async def test_a_deleted_answer_cannot_be_edited(raw: Raw) -> None:
     assert (status, body["code"]) == (404, 10008)
 
 
-async def test_outside_the_server_five_followups_are_the_end(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_outside_the_server_five_followups_are_the_end(standin: FakeDiscord, raw: Raw) -> None:
     record = raw.start("ada", "elsewhere")
     await raw.answer(record, type=4, data={"content": "x"})
 
@@ -152,7 +152,7 @@ async def test_outside_the_server_five_followups_are_the_end(standin: DiscordSta
     assert (await raw.call("POST", path, json={"content": "x"}))[1]["code"] == 50001
 
 
-async def test_interactions_carry_what_discord_sends(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_interactions_carry_what_discord_sends(standin: FakeDiscord, raw: Raw) -> None:
     in_guild, in_dm, in_group = raw.start("mo"), raw.start("mo", "dm"), raw.start("ada", "group")
 
     assert int(in_guild.payload["member"]["permissions"]) & Permission.MANAGE_GUILD
@@ -169,7 +169,7 @@ async def test_interactions_carry_what_discord_sends(standin: DiscordStandIn, ra
 # ---------------------------------------------------------------------- messages and permissions
 
 
-async def test_the_same_nonce_posts_once(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_the_same_nonce_posts_once(standin: FakeDiscord, raw: Raw) -> None:
     path = f"/channels/{standin.world.general.id}/messages"
     body = {"content": "x", "nonce": "job-1", "enforce_nonce": True}
 
@@ -185,7 +185,7 @@ async def test_the_same_nonce_posts_once(standin: DiscordStandIn, raw: Raw) -> N
     assert (await raw.call("POST", path, json=body))[0] == 200
 
 
-async def test_what_the_bot_may_not_do_is_forbidden(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_what_the_bot_may_not_do_is_forbidden(standin: FakeDiscord, raw: Raw) -> None:
     read_only = f"/channels/{standin.world.read_only.id}/messages"
     general = f"/channels/{standin.world.general.id}/messages"
     standin.deny_bot("phone", Permission.ATTACH_FILES)
@@ -208,7 +208,7 @@ async def test_what_the_bot_may_not_do_is_forbidden(standin: DiscordStandIn, raw
     assert len(standin.refusals) == 7
 
 
-async def test_old_messages_take_few_edits(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_old_messages_take_few_edits(standin: FakeDiscord, raw: Raw) -> None:
     standin.board.edits_of_old_messages_per_hour = 2
     path = f"/channels/{standin.world.general.id}/messages"
     _, message = await raw.call("POST", path, json={"content": "x"})
@@ -220,7 +220,7 @@ async def test_old_messages_take_few_edits(standin: DiscordStandIn, raw: Raw) ->
     assert answers[-1][1]["code"] == 30046
 
 
-async def test_an_edit_drops_the_files_it_does_not_list(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_an_edit_drops_the_files_it_does_not_list(standin: FakeDiscord, raw: Raw) -> None:
     def form(payload: str, **files: bytes) -> aiohttp.FormData:
         one = aiohttp.FormData(quote_fields=False)
         one.add_field("payload_json", payload)
@@ -244,7 +244,7 @@ async def test_an_edit_drops_the_files_it_does_not_list(standin: DiscordStandIn,
     assert len(message.files) == 2
 
 
-async def test_a_file_that_no_component_shows_is_noticed(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_a_file_that_no_component_shows_is_noticed(standin: FakeDiscord, raw: Raw) -> None:
     form = aiohttp.FormData(quote_fields=False)
     form.add_field("payload_json", '{"flags":32768,"components":[{"type":10,"content":"look"}]}')
     form.add_field("files[0]", b"x", filename="a.png")
@@ -255,7 +255,7 @@ async def test_a_file_that_no_component_shows_is_noticed(standin: DiscordStandIn
     assert [one["filename"] for one in message["attachments"]] == ["a.png"] == list(standin.unseen_files)
 
 
-async def test_embeds_take_their_picture_out_of_the_attachments(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_embeds_take_their_picture_out_of_the_attachments(standin: FakeDiscord, raw: Raw) -> None:
     form = aiohttp.FormData(quote_fields=False)
     embeds = '[{"title":"t","image":{"url":"attachment://a.txt"}},{"image":{"url":"attachment://missing.png"}}]'
     form.add_field("payload_json", f'{{"embeds":{embeds}}}')
@@ -267,7 +267,7 @@ async def test_embeds_take_their_picture_out_of_the_attachments(standin: Discord
     assert message["embeds"][0]["image"]["url"].startswith(standin.base_url)
 
 
-async def test_a_request_above_the_limit_is_too_large(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_a_request_above_the_limit_is_too_large(standin: FakeDiscord, raw: Raw) -> None:
     form = aiohttp.FormData(quote_fields=False)
     for index in range(3):
         form.add_field(f"files[{index}]", io.BytesIO(bytes(9 * 1024 * 1024)), filename="a.bin")
@@ -277,7 +277,7 @@ async def test_a_request_above_the_limit_is_too_large(standin: DiscordStandIn, r
     assert (status, body["code"]) == (413, 40005)
 
 
-async def test_links_expire_and_a_refetch_renews_them(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_links_expire_and_a_refetch_renews_them(standin: FakeDiscord, raw: Raw) -> None:
     form = aiohttp.FormData(quote_fields=False)
     form.add_field("files[0]", b"hello", filename="a.txt")
     path = f"/channels/{standin.world.general.id}/messages"
@@ -296,7 +296,7 @@ async def test_links_expire_and_a_refetch_renews_them(standin: DiscordStandIn, r
     assert await fetch(fresh["attachments"][0]["url"]) == 200
 
 
-async def test_only_allowed_mentions_ping(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_only_allowed_mentions_ping(standin: FakeDiscord, raw: Raw) -> None:
     path = f"/channels/{standin.world.general.id}/messages"
     text = f"<@{standin.world.ada.id}> <@{standin.world.mo.id}> @everyone"
 
@@ -312,7 +312,7 @@ async def test_only_allowed_mentions_ping(standin: DiscordStandIn, raw: Raw) -> 
 # ---------------------------------------------------------------------- commands
 
 
-async def test_commands_are_offered_to_those_who_may_use_them(standin: DiscordStandIn, raw: Raw) -> None:
+async def test_commands_are_offered_to_those_who_may_use_them(standin: FakeDiscord, raw: Raw) -> None:
     base = f"/applications/{standin.world.application_id}/commands"
     listed = [
         {"name": "all", "description": "x", "contexts": [0, 1, 2], "integration_types": [0, 1]},
@@ -345,7 +345,7 @@ async def test_commands_are_offered_to_those_who_may_use_them(standin: DiscordSt
 # ---------------------------------------------------------------------- with discord.py
 
 
-async def test_discord_py_reads_the_refusal(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_discord_py_reads_the_refusal(standin: FakeDiscord, run_bot: RunBot) -> None:
     caught: list[discord.HTTPException] = []
 
     def setup(bot: SmallBot) -> None:
@@ -371,7 +371,7 @@ async def test_discord_py_reads_the_refusal(standin: DiscordStandIn, run_bot: Ru
     assert "…" in standin.refusals[0].path
 
 
-async def test_discord_py_posts_edits_and_deletes_in_channels(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_discord_py_posts_edits_and_deletes_in_channels(standin: FakeDiscord, run_bot: RunBot) -> None:
     bot = await run_bot(lambda _bot: None)
     channel = bot.get_channel(int(standin.world.general.id))
     assert isinstance(channel, discord.TextChannel)
@@ -393,7 +393,7 @@ async def test_discord_py_posts_edits_and_deletes_in_channels(standin: DiscordSt
         await first.edit(content="three")
 
 
-async def test_discord_py_obeys_the_rate_limits(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_discord_py_obeys_the_rate_limits(standin: FakeDiscord, run_bot: RunBot) -> None:
     bot = await run_bot(lambda _bot: None)
     channel = bot.get_partial_messageable(int(standin.world.general.id))
     await channel.send("learns the bucket")
@@ -408,19 +408,19 @@ async def test_discord_py_obeys_the_rate_limits(standin: DiscordStandIn, run_bot
 
 
 @pytest.mark.parametrize("scope", ["user", "shared", "global"])
-async def test_discord_py_waits_out_a_429(standin: DiscordStandIn, run_bot: RunBot, scope: Any) -> None:
+async def test_discord_py_waits_out_a_429(standin: FakeDiscord, run_bot: RunBot, scope: Any) -> None:
     bot = await run_bot(lambda _bot: None)
     standin.set_rate_limit(0, 0.1, scope=scope, path="/messages$").retry_after_s = 0.05
 
     sending = asyncio.create_task(bot.get_partial_messageable(int(standin.world.general.id)).send("x"))
     while not standin.counters.rate_limited:
         await asyncio.sleep(0.01)
-    standin.fine_weather()
+    standin.clear_faults()
 
     assert (await sending).content == "x"
 
 
-async def test_a_cloudflare_ban_is_an_error_at_once(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_a_cloudflare_ban_is_an_error_at_once(standin: FakeDiscord, run_bot: RunBot) -> None:
     bot = await run_bot(lambda _bot: None)
     standin.set_rate_limit(0, 60, scope="cloudflare", path="/messages$")
 
@@ -430,7 +430,7 @@ async def test_a_cloudflare_ban_is_an_error_at_once(standin: DiscordStandIn, run
     assert caught.value.status == 429
 
 
-async def test_a_lost_answer_leaves_the_message_behind(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_a_lost_answer_leaves_the_message_behind(standin: FakeDiscord, run_bot: RunBot) -> None:
     bot = await run_bot(lambda _bot: None)
     channel = bot.get_partial_messageable(int(standin.world.general.id))
     standin.fail_next("POST", "/messages$", drop=True, after=True)
@@ -444,7 +444,7 @@ async def test_a_lost_answer_leaves_the_message_behind(standin: DiscordStandIn, 
     assert [one.id for one in standin.messages("general")] == [str(message.id)]
 
 
-async def test_a_wrong_token_is_refused(standin: DiscordStandIn, pointed: None) -> None:
+async def test_a_wrong_token_is_refused(standin: FakeDiscord, pointed: None) -> None:
     async with discord.Client(intents=discord.Intents.none()) as client:
         with pytest.raises(discord.LoginFailure):
             await client.start("wrong")
@@ -459,7 +459,7 @@ async def test_a_wrong_token_is_refused(standin: DiscordStandIn, pointed: None) 
 class Socket:
     """A gateway client without a library."""
 
-    def __init__(self, standin: DiscordStandIn, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, standin: FakeDiscord, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.standin = standin
         self.socket = socket
 
@@ -474,7 +474,7 @@ class Socket:
 
 
 @pytest.fixture
-async def socket(standin: DiscordStandIn) -> AsyncIterator[Callable[[], Awaitable[Socket]]]:
+async def socket(standin: FakeDiscord) -> AsyncIterator[Callable[[], Awaitable[Socket]]]:
     async with aiohttp.ClientSession() as session:
 
         async def connect() -> Socket:
@@ -496,7 +496,7 @@ async def test_heartbeats_are_answered(socket: Connect) -> None:
     assert (await client.next())["op"] == 11
 
 
-async def test_a_resume_replays_exactly_what_was_missed(standin: DiscordStandIn, raw: Raw, socket: Connect) -> None:
+async def test_a_resume_replays_exactly_what_was_missed(standin: FakeDiscord, raw: Raw, socket: Connect) -> None:
     client = await socket()
     ready = await client.identify()
     seen = raw.start()
@@ -517,7 +517,7 @@ async def test_a_resume_replays_exactly_what_was_missed(standin: DiscordStandIn,
     assert (standin.gateway.resumes, len(standin.gateway.identifies)) == (1, 1)
 
 
-async def test_a_session_that_is_gone_cannot_be_resumed(standin: DiscordStandIn, socket: Connect) -> None:
+async def test_a_session_that_is_gone_cannot_be_resumed(standin: FakeDiscord, socket: Connect) -> None:
     client = await socket()
     ready = await client.identify()
     await client.next()
@@ -534,7 +534,7 @@ async def test_a_session_that_is_gone_cannot_be_resumed(standin: DiscordStandIn,
     assert (limit["total"], limit["remaining"]) == (1000, 999)
 
 
-async def test_a_session_is_forgotten_after_its_time(standin: DiscordStandIn, raw: Raw, socket: Connect) -> None:
+async def test_a_session_is_forgotten_after_its_time(standin: FakeDiscord, raw: Raw, socket: Connect) -> None:
     client = await socket()
     await client.identify()
     await standin.drop_gateway("abort")
@@ -545,7 +545,7 @@ async def test_a_session_is_forgotten_after_its_time(standin: DiscordStandIn, ra
     assert standin.gateway.sessions == {}
 
 
-async def test_shards_get_only_their_events(standin: DiscordStandIn, raw: Raw, socket: Connect) -> None:
+async def test_shards_get_only_their_events(standin: FakeDiscord, raw: Raw, socket: Connect) -> None:
     clients = [await socket(), await socket()]
     ready = [await client.identify(number, 2) for number, client in enumerate(clients)]
     mine = (int(standin.world.guild_id) >> 22) % 2
@@ -559,7 +559,7 @@ async def test_shards_get_only_their_events(standin: DiscordStandIn, raw: Raw, s
         assert [(await clients[number].next())["d"]["id"] for _ in ids] == ids
 
 
-async def test_text_of_people_needs_the_content_intent(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_text_of_people_needs_the_content_intent(standin: FakeDiscord, run_bot: RunBot) -> None:
     bot = await run_bot(lambda _bot: None)
     standin.say("ada", "general", "secret")
     standin.say("ada", "dm", "open")
@@ -569,7 +569,7 @@ async def test_text_of_people_needs_the_content_intent(standin: DiscordStandIn, 
     assert [one.content for _, one in bot.seen if isinstance(one, discord.Message)] == ["", "open"]
 
 
-async def test_an_event_can_come_twice(standin: DiscordStandIn, run_bot: RunBot) -> None:
+async def test_an_event_can_come_twice(standin: FakeDiscord, run_bot: RunBot) -> None:
     runs: list[int] = []
 
     def setup(bot: SmallBot) -> None:

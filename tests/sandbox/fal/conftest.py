@@ -14,13 +14,13 @@ from PIL import Image
 
 from bot.catalogue import load
 from bot.catalogue.model import Json, Model
-from sandbox.fal import FalStandIn
+from sandbox.fal import FakeFal
 
 KEY = "key-id:key-secret"
 SCHNELL = "fal-ai/flux-1/schnell"
 INPAINT = "fal-ai/z-image/turbo/inpaint"
 
-StartStandIn = Callable[..., Awaitable[FalStandIn]]
+StartStandIn = Callable[..., Awaitable[FakeFal]]
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +31,11 @@ def models() -> tuple[Model, ...]:
 @pytest.fixture
 async def start(models: tuple[Model, ...]) -> AsyncIterator[StartStandIn]:
     """Starts stand-ins that are stopped afterwards; fast and cheap unless told otherwise."""
-    started: list[FalStandIn] = []
+    started: list[FakeFal] = []
 
-    async def begin(**options: object) -> FalStandIn:
+    async def begin(**options: object) -> FakeFal:
         chosen: dict[str, object] = {"models": models, "key": KEY, "speed": 0.001, "paint": "flat", **options}
-        standin = FalStandIn(**chosen)  # type: ignore[arg-type]
+        standin = FakeFal(**chosen)  # type: ignore[arg-type]
         await standin.start()
         started.append(standin)
         return standin
@@ -46,7 +46,7 @@ async def start(models: tuple[Model, ...]) -> AsyncIterator[StartStandIn]:
 
 
 @pytest.fixture
-async def standin(start: StartStandIn) -> FalStandIn:
+async def standin(start: StartStandIn) -> FakeFal:
     return await start()
 
 
@@ -64,7 +64,7 @@ async def anyone() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def fal(standin: FalStandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[fal_client.AsyncClient]:
+async def fal(standin: FakeFal, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[fal_client.AsyncClient]:
     """The unmodified client, pointed at the stand-in by its module constants."""
     monkeypatch.setattr(fal_module, "QUEUE_URL_FORMAT", standin.url + "/")
     monkeypatch.setattr(fal_module, "REST_URL", standin.url)
@@ -76,14 +76,14 @@ async def fal(standin: FalStandIn, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 
 async def submit(
-    http: aiohttp.ClientSession, standin: FalStandIn, endpoint: str = SCHNELL, /, *, query: str = "", **arguments: Json
+    http: aiohttp.ClientSession, standin: FakeFal, endpoint: str = SCHNELL, /, *, query: str = "", **arguments: Json
 ) -> dict[str, Any]:
     """One accepted request's answer."""
     return await send(http, standin, endpoint, arguments, query=query)
 
 
 async def send(
-    http: aiohttp.ClientSession, standin: FalStandIn, endpoint: str, arguments: dict[str, Json], *, query: str = ""
+    http: aiohttp.ClientSession, standin: FakeFal, endpoint: str, arguments: dict[str, Json], *, query: str = ""
 ) -> dict[str, Any]:
     """The same with the arguments in one piece."""
     async with http.post(f"{standin.url}/{endpoint}{query}", json={"prompt": "a cat", **arguments}) as response:

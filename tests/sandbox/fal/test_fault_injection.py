@@ -11,21 +11,21 @@ from fal_client.client import FalClientHTTPError
 from PIL import Image
 
 from bot.catalogue.model import Json
-from sandbox.fal import FalStandIn
+from sandbox.fal import FakeFal
 from tests.sandbox.fal.conftest import SCHNELL, StartStandIn, finish, send, submit
 
 IMAGEN = "fal-ai/imagen4/preview"
 
 
 async def refused(
-    standin: FalStandIn, http: aiohttp.ClientSession, endpoint: str = SCHNELL, **arguments: Json
+    standin: FakeFal, http: aiohttp.ClientSession, endpoint: str = SCHNELL, **arguments: Json
 ) -> tuple[int, dict[str, Json]]:
     async with http.post(f"{standin.url}/{endpoint}", json={"prompt": "a cat", **arguments}) as response:
         return response.status, await response.json()
 
 
 async def test_bad_arguments_are_accepted_and_then_refused_by_the_result(
-    standin: FalStandIn, http: aiohttp.ClientSession
+    standin: FakeFal, http: aiohttp.ClientSession
 ) -> None:
     answer = await submit(http, standin, num_images=9, output_format="bmp", num_inference_steps="many")
     result = await finish(http, answer)
@@ -41,7 +41,7 @@ async def test_bad_arguments_are_accepted_and_then_refused_by_the_result(
     assert next(entry for entry in detail if entry["loc"][1] == "num_images")["input"] == 9
 
 
-async def test_the_client_shows_validation_as_a_list(standin: FalStandIn, fal: fal_client.AsyncClient) -> None:
+async def test_the_client_shows_validation_as_a_list(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
     with pytest.raises(FalClientHTTPError) as caught:
         await fal.subscribe(SCHNELL, arguments={})
     assert caught.value.status_code == 422
@@ -68,14 +68,14 @@ async def test_the_client_shows_validation_as_a_list(standin: FalStandIn, fal: f
     ],
 )
 async def test_each_kind_of_option_is_checked(
-    standin: FalStandIn, http: aiohttp.ClientSession, *, endpoint: str, name: str, value: Json, kind: str
+    standin: FakeFal, http: aiohttp.ClientSession, *, endpoint: str, name: str, value: Json, kind: str
 ) -> None:
     result = await finish(http, await send(http, standin, endpoint, {name: value}))
     assert result.status == 422
     assert kind in {entry["type"] for entry in (await result.json())["detail"]}
 
 
-async def test_content_policy_refuses_the_next_prompt_only(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_content_policy_refuses_the_next_prompt_only(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.set("content_policy", True)
     result = await finish(http, await submit(http, standin))
     entry = (await result.json())["detail"][0]
@@ -98,23 +98,23 @@ async def test_an_nsfw_picture_is_black_and_flagged(
     assert standin.troubles.nsfw == 0
 
 
-async def test_a_partner_model_refuses_instead_of_flagging(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_partner_model_refuses_instead_of_flagging(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.set("nsfw", True)
     assert (await finish(http, await submit(http, standin, IMAGEN))).status == 422
 
 
-async def test_nothing_is_flagged_with_the_checker_off(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_nothing_is_flagged_with_the_checker_off(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     answer = await submit(http, standin, enable_safety_checker=False, prompt="nsfw")
     assert (await (await finish(http, answer)).json())["has_nsfw_concepts"] == [False]
 
 
-async def test_flags_can_be_missing(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_flags_can_be_missing(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.set("no_flags", True)
     assert "has_nsfw_concepts" not in await (await finish(http, await submit(http, standin))).json()
 
 
 async def test_an_exhausted_balance_refuses_submits_and_upload_tokens(
-    standin: FalStandIn, http: aiohttp.ClientSession
+    standin: FakeFal, http: aiohttp.ClientSession
 ) -> None:
     standin.set("balance_exhausted", True)
     status, body = await refused(standin, http)
@@ -125,34 +125,34 @@ async def test_an_exhausted_balance_refuses_submits_and_upload_tokens(
     assert standin.counters.jobs == 0
 
 
-async def test_a_wrong_or_missing_key_is_401(standin: FalStandIn, anyone: aiohttp.ClientSession) -> None:
+async def test_a_wrong_or_missing_key_is_401(standin: FakeFal, anyone: aiohttp.ClientSession) -> None:
     for headers in ({}, {"Authorization": "Key other"}, {"Authorization": "Bearer key-id:key-secret"}):
         async with anyone.post(f"{standin.url}/{SCHNELL}", json={"prompt": "x"}, headers=headers) as response:
             assert response.status == 401
     assert standin.counters.unauthorised == 3
 
 
-async def test_a_gone_model_is_404_at_submit_or_in_the_result(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_gone_model_is_404_at_submit_or_in_the_result(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.troubles.gone_endpoints.add(IMAGEN)
     assert await refused(standin, http, IMAGEN) == (404, {"detail": "Path /preview not found"})
     standin.troubles.gone_at_result = True
     assert (await finish(http, await submit(http, standin, IMAGEN))).status == 404
 
 
-async def test_429_is_retried_by_the_client(standin: FalStandIn, fal: fal_client.AsyncClient) -> None:
+async def test_429_is_retried_by_the_client(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
     standin.troubles.rate_limited = 2
     await fal.submit(SCHNELL, arguments={"prompt": "a cat"})
     assert standin.counters.jobs == 1
 
 
-async def test_a_full_queue_is_429(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_full_queue_is_429(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.set("stuck_queue", True)
     await submit(http, standin)
     async with http.post(f"{standin.url}/{SCHNELL}?fal_max_queue_length=1", json={"prompt": "x"}) as response:
         assert response.status == 429
 
 
-async def test_fals_own_500_is_not_retried_but_nginx_502_is(standin: FalStandIn, fal: fal_client.AsyncClient) -> None:
+async def test_fals_own_500_is_not_retried_but_nginx_502_is(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
     standin.set("server_error", True)
     with pytest.raises(FalClientHTTPError) as caught:
         await fal.submit(SCHNELL, arguments={"prompt": "a cat"})
@@ -163,9 +163,7 @@ async def test_fals_own_500_is_not_retried_but_nginx_502_is(standin: FalStandIn,
     assert standin.counters.jobs == 1
 
 
-async def test_a_lost_answer_makes_the_naive_client_submit_twice(
-    standin: FalStandIn, fal: fal_client.AsyncClient
-) -> None:
+async def test_a_lost_answer_makes_the_naive_client_submit_twice(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
     standin.troubles.lost_answers = 0.5
     await fal.submit(SCHNELL, arguments={"prompt": "a cat", "seed": 1})
     await fal.submit(SCHNELL, arguments={"prompt": "a cat", "seed": 2})
@@ -173,14 +171,14 @@ async def test_a_lost_answer_makes_the_naive_client_submit_twice(
     assert standin.counters.duplicates == 1
 
 
-async def test_a_slow_submit_has_taken_the_job_all_the_same(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_slow_submit_has_taken_the_job_all_the_same(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.troubles.slow_submit_s = 30
     with pytest.raises(TimeoutError):
         await http.post(f"{standin.url}/{SCHNELL}", json={"prompt": "x"}, timeout=aiohttp.ClientTimeout(total=0.2))
     assert standin.counters.jobs == 1
 
 
-async def test_fal_down_answers_503_or_nothing(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_fal_down_answers_503_or_nothing(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.set("fal_down", True)
     async with http.post(f"{standin.url}/{SCHNELL}", json={}) as response:
         assert response.status == 503
@@ -192,7 +190,7 @@ async def test_fal_down_answers_503_or_nothing(standin: FalStandIn, http: aiohtt
 
 
 async def test_the_client_gives_up_on_a_fal_that_is_down(
-    standin: FalStandIn, fal: fal_client.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    standin: FakeFal, fal: fal_client.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fal_client.client.MAX_ATTEMPTS", 2)
     standin.set("fal_down", True)
@@ -200,7 +198,7 @@ async def test_the_client_gives_up_on_a_fal_that_is_down(
         await fal.submit(SCHNELL, arguments={"prompt": "a cat"})
 
 
-async def test_a_job_can_break_on_fals_side(standin: FalStandIn, fal: fal_client.AsyncClient) -> None:
+async def test_a_job_can_break_on_fals_side(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
     standin.set("job_error", True)
     handle = await fal.submit(SCHNELL, arguments={"prompt": "a cat"})
     last = [event async for event in handle.iter_events(interval=0.001)][-1]
@@ -219,7 +217,7 @@ async def test_a_slow_fal_takes_longer(start: StartStandIn, http: aiohttp.Client
     assert standin.job(answer["request_id"]).inference_s == pytest.approx(0.12)
 
 
-async def test_streams_can_be_missing_or_break_off(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_streams_can_be_missing_or_break_off(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.set("stuck_queue", True)
     answer = await submit(http, standin)
     standin.set("no_stream", True)
@@ -234,7 +232,7 @@ async def test_streams_can_be_missing_or_break_off(standin: FalStandIn, http: ai
     assert standin.counters.open_streams == 0
 
 
-async def test_results_can_fail_once_or_be_gone(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_results_can_fail_once_or_be_gone(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     answer = await submit(http, standin)
     standin.set("result_error", True)
     assert (await finish(http, answer)).status == 503
@@ -244,7 +242,7 @@ async def test_results_can_fail_once_or_be_gone(standin: FalStandIn, http: aioht
 
 
 async def test_pictures_can_be_missing_broken_or_cut_short(
-    standin: FalStandIn, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
+    standin: FakeFal, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
 ) -> None:
     url = (await (await finish(http, await submit(http, standin))).json())["images"][0]["url"]
     standin.set("media_error", True)
@@ -262,7 +260,7 @@ async def test_pictures_can_be_missing_broken_or_cut_short(
 
 
 async def test_the_drawer_lists_every_trouble_and_tells_when_one_is_used_up(
-    standin: FalStandIn, http: aiohttp.ClientSession
+    standin: FakeFal, http: aiohttp.ClientSession
 ) -> None:
     changes: list[bool] = []
     standin.troubles.on_change = lambda: changes.append(bool(standin.troubles.nsfw))
@@ -275,7 +273,7 @@ async def test_the_drawer_lists_every_trouble_and_tells_when_one_is_used_up(
     assert changes == [True, False]
 
 
-async def test_troubles_refuse_nonsense_and_can_be_cleared(standin: FalStandIn) -> None:
+async def test_troubles_refuse_nonsense_and_can_be_cleared(standin: FakeFal) -> None:
     with pytest.raises(KeyError):
         standin.set("on_change", True)
     with pytest.raises(ValueError, match="number"):

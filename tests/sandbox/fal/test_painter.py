@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from PIL import Image, ImageChops
 
-from bot.catalogue.model import Json, Kind, Model
-from sandbox.fal import FalStandIn, durations
+from bot.catalogue.model import Json, Model, OptionKind
+from sandbox.fal import FakeFal, durations
 from sandbox.fal.art import caption
 from sandbox.fal.painter import Commission, black, flat, paint
 from sandbox.fal.plan import Format, billable_units, plan, size_px
@@ -147,7 +147,11 @@ def test_painting_is_quick() -> None:
 def required(model: Model) -> dict[str, Json]:
     """The least arguments a model takes."""
     url = "data:image/png;base64," + base64.b64encode(png((9, 99, 199))).decode()
-    values: dict[Kind, Json] = {Kind.TEXT: "a lighthouse by the sea", Kind.PICTURE: url, Kind.PICTURES: [url]}
+    values: dict[OptionKind, Json] = {
+        OptionKind.TEXT: "a lighthouse by the sea",
+        OptionKind.PICTURE: url,
+        OptionKind.PICTURES: [url],
+    }
     return {option.name: values[option.kind] for option in model.options if option.required}
 
 
@@ -164,7 +168,7 @@ async def test_all_models_give_pictures_of_their_own_shape(
         await check(standin, anyone, model, content)
 
 
-async def check(standin: FalStandIn, anyone: aiohttp.ClientSession, model: Model, content: dict[str, Json]) -> None:
+async def check(standin: FakeFal, anyone: aiohttp.ClientSession, model: Model, content: dict[str, Json]) -> None:
     output, images = model.output, content["images"]
     assert isinstance(images, list)
     image = images[0]
@@ -189,7 +193,7 @@ async def check(standin: FalStandIn, anyone: aiohttp.ClientSession, model: Model
 
 
 async def test_recraft_draws_vectors_in_vector_styles(
-    standin: FalStandIn, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
+    standin: FakeFal, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
 ) -> None:
     endpoint = "fal-ai/recraft/v2/text-to-image"
     result = await finish(http, await submit(http, standin, endpoint, style="vector_illustration"))

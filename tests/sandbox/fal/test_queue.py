@@ -11,7 +11,7 @@ import fal_client
 import pytest
 
 from bot.catalogue.model import Json
-from sandbox.fal import FalStandIn
+from sandbox.fal import FakeFal
 from tests.sandbox.fal.conftest import SCHNELL, StartStandIn, finish, submit
 
 
@@ -20,7 +20,7 @@ async def events(response: aiohttp.ClientResponse) -> list[dict[str, Any]]:
     return [json.loads(line[5:]) for line in text.splitlines() if line.startswith("data:")]
 
 
-async def test_the_unmodified_client_gets_a_picture(standin: FalStandIn, fal: fal_client.AsyncClient) -> None:
+async def test_the_unmodified_client_gets_a_picture(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
     handle = await fal.submit(SCHNELL, arguments={"prompt": "a cat", "seed": 7})
     seen = [type(event) async for event in handle.iter_events(with_logs=True, interval=0.001)]
     result = await handle.get()
@@ -30,9 +30,7 @@ async def test_the_unmodified_client_gets_a_picture(standin: FalStandIn, fal: fa
     assert (result["images"][0]["width"], result["images"][0]["height"]) == (1024, 768)
 
 
-async def test_submit_answers_with_urls_of_owner_and_alias_only(
-    standin: FalStandIn, http: aiohttp.ClientSession
-) -> None:
+async def test_submit_answers_with_urls_of_owner_and_alias_only(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     answer = await submit(http, standin, "fal-ai/bytedance/seedream/v4/text-to-image")
     base = f"{standin.url}/fal-ai/bytedance/requests/{answer['request_id']}"
     assert answer["status"] == "IN_QUEUE"
@@ -43,14 +41,14 @@ async def test_submit_answers_with_urls_of_owner_and_alias_only(
     assert answer["gateway_request_id"] != answer["request_id"]
 
 
-async def test_a_handle_rebuilt_from_the_id_is_the_same(standin: FalStandIn, fal: fal_client.AsyncClient) -> None:
+async def test_a_handle_rebuilt_from_the_id_is_the_same(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
     handle = await fal.submit(SCHNELL, arguments={"prompt": "a cat"})
     rebuilt = await fal.get_handle(SCHNELL, handle.request_id)
     assert (rebuilt.status_url, rebuilt.response_url) == (handle.status_url, handle.response_url)
 
 
 async def test_statuses_are_202_until_completed_and_logs_are_null_unless_asked_for(
-    standin: FalStandIn, http: aiohttp.ClientSession
+    standin: FakeFal, http: aiohttp.ClientSession
 ) -> None:
     standin.set("stuck_queue", True)
     answer = await submit(http, standin)
@@ -71,7 +69,7 @@ async def test_statuses_are_202_until_completed_and_logs_are_null_unless_asked_f
     assert len(with_logs["logs"]) == 5
 
 
-async def test_the_stream_tells_each_log_line_once_and_closes(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_the_stream_tells_each_log_line_once_and_closes(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.set("stuck_queue", True)
     answer = await submit(http, standin, num_inference_steps=12)
     async with http.get(answer["status_url"] + "/stream?logs=1") as response:
@@ -84,7 +82,7 @@ async def test_the_stream_tells_each_log_line_once_and_closes(standin: FalStandI
     assert re.fullmatch(r" 50%\|█████     \| 6/12 \[00:00<00:00, +[\d.]+it/s\]", lines[2])
 
 
-async def test_polled_logs_are_cumulative(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_polled_logs_are_cumulative(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     answer = await submit(http, standin)
     await finish(http, answer)
     sizes = []
@@ -94,14 +92,14 @@ async def test_polled_logs_are_cumulative(standin: FalStandIn, http: aiohttp.Cli
     assert sizes == [5, 5]
 
 
-async def test_partner_models_log_nothing(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_partner_models_log_nothing(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     answer = await submit(http, standin, "fal-ai/imagen4/preview")
     await finish(http, answer)
     async with http.get(answer["status_url"] + "?logs=1") as response:
         assert (await response.json())["logs"] == []
 
 
-async def test_a_silent_stream_sends_heartbeats(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_silent_stream_sends_heartbeats(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.heartbeat_s = 0.01
     standin.set("stuck_queue", True)
     answer = await submit(http, standin)
@@ -138,7 +136,7 @@ async def test_a_waiting_job_hears_on_its_stream_that_it_moved_up(
     assert told[0]["queue_position"] == 1
 
 
-async def test_the_result_before_completion_is_400(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_the_result_before_completion_is_400(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.set("stuck_queue", True)
     answer = await submit(http, standin)
     async with http.get(answer["response_url"]) as response:
@@ -146,7 +144,7 @@ async def test_the_result_before_completion_is_400(standin: FalStandIn, http: ai
         assert await response.json() == {"detail": "Request is still in progress"}
 
 
-async def test_a_job_that_does_not_start_in_time_is_given_up(standin: FalStandIn, fal: fal_client.AsyncClient) -> None:
+async def test_a_job_that_does_not_start_in_time_is_given_up(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
     standin.set("stuck_queue", True)
     handle = await fal.submit(SCHNELL, arguments={"prompt": "a cat"}, start_timeout=1.01)
     last = [event async for event in handle.iter_events(interval=0.05)][-1]
@@ -158,7 +156,7 @@ async def test_a_job_that_does_not_start_in_time_is_given_up(standin: FalStandIn
     assert caught.value.response_headers["x-fal-request-timeout-type"] == "user"
 
 
-async def test_cancelling_a_waiting_job_removes_it_at_once(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_cancelling_a_waiting_job_removes_it_at_once(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.set("stuck_queue", True)
     answer = await submit(http, standin)
     async with http.put(answer["cancel_url"]) as response:
@@ -182,7 +180,7 @@ async def test_cancelling_what_is_being_painted_stops_it_soon(start: StartStandI
     assert standin.queue.running == 0
 
 
-async def test_cancelling_too_late_is_said(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_cancelling_too_late_is_said(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     answer = await submit(http, standin)
     await finish(http, answer)
     async with http.put(answer["cancel_url"]) as response:
@@ -201,21 +199,21 @@ async def test_a_late_cancel_lets_the_painting_finish(start: StartStandIn, http:
     assert (await finish(http, answer)).status == 200
 
 
-async def test_unknown_requests_and_endpoints_are_404(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_unknown_requests_and_endpoints_are_404(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     async with http.get(f"{standin.url}/fal-ai/flux-1/requests/nobody/status") as response:
         assert (response.status, await response.json()) == (404, {"status": "NOT_FOUND"})
     async with http.post(f"{standin.url}/fal-ai/flux-1/nothing", json={}) as response:
         assert (response.status, await response.json()) == (404, {"detail": "Path /nothing not found"})
 
 
-async def test_a_job_is_not_found_under_another_app(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_a_job_is_not_found_under_another_app(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     answer = await submit(http, standin)
     async with http.get(answer["status_url"].replace("flux-1", "qwen-image")) as response:
         assert response.status == 404
 
 
 async def test_the_full_endpoint_form_and_response_are_served_too(
-    standin: FalStandIn, http: aiohttp.ClientSession
+    standin: FakeFal, http: aiohttp.ClientSession
 ) -> None:
     answer = await submit(http, standin)
     await finish(http, answer)
@@ -223,14 +221,14 @@ async def test_the_full_endpoint_form_and_response_are_served_too(
         assert response.status == 200
 
 
-async def test_the_result_says_what_is_billed(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_the_result_says_what_is_billed(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     size: Json = {"width": 1500, "height": 1000}
     result = await finish(http, await submit(http, standin, num_images=3, image_size=size))
     assert result.headers["X-Fal-Billable-Units"] == "6"
     assert len((await result.json())["images"]) == 3
 
 
-async def test_large_or_unstored_results_expire(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_large_or_unstored_results_expire(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     standin.queue.result_life_s = -1
     kept = await finish(http, await submit(http, standin))
     async with http.post(
@@ -240,7 +238,7 @@ async def test_large_or_unstored_results_expire(standin: FalStandIn, http: aioht
     assert (kept.status, unstored.status) == (200, 404)
 
 
-async def test_requests_can_be_listed_with_what_was_sent(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_requests_can_be_listed_with_what_was_sent(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     first = await submit(http, standin, seed=1)
     await finish(http, first)
     second = await submit(http, standin, seed=2)
@@ -272,7 +270,7 @@ async def test_requests_that_have_not_started_are_not_listed(start: StartStandIn
 
 
 async def test_every_call_is_counted_per_job(
-    standin: FalStandIn, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
+    standin: FakeFal, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
 ) -> None:
     answer = await submit(http, standin, seed=5)
     result = await (await finish(http, answer)).json()
@@ -286,7 +284,7 @@ async def test_every_call_is_counted_per_job(
     assert standin.accepted[0].request_id == answer["request_id"]
 
 
-async def test_arguments_the_model_does_not_know_are_noticed(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_arguments_the_model_does_not_know_are_noticed(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     answer = await submit(http, standin, sharpness=3)
     assert standin.job(answer["request_id"]).unknown_arguments == ("sharpness",)
     assert (await finish(http, answer)).status == 200

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from yarl import URL
 
-from sandbox.fal import FalStandIn
+from sandbox.fal import FakeFal
 from tests.sandbox.fal.conftest import INPAINT, StartStandIn, finish, png, submit
 
 OMNIGEN = "fal-ai/omnigen-v2"
@@ -23,7 +23,7 @@ async def picture(anyone: aiohttp.ClientSession, result: aiohttp.ClientResponse,
 
 
 async def test_an_upload_by_the_client_is_public_and_unchanged(
-    standin: FalStandIn, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession
+    standin: FakeFal, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession
 ) -> None:
     url = await fal.upload(b"\x89PNG-bytes", "image/png", "cat photo.png", repository="fal_v3", fallback_repository=[])
     async with anyone.get(url) as response:
@@ -35,7 +35,7 @@ async def test_an_upload_by_the_client_is_public_and_unchanged(
 
 
 async def test_a_large_upload_goes_in_parts(
-    standin: FalStandIn, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    standin: FakeFal, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fal_client.client.MULTIPART_THRESHOLD", 10)
     monkeypatch.setattr("fal_client.client.MULTIPART_CHUNK_SIZE", 7)
@@ -45,7 +45,7 @@ async def test_a_large_upload_goes_in_parts(
 
 
 async def test_the_old_upload_way_works_and_its_key_leak_is_noticed(
-    standin: FalStandIn, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession
+    standin: FakeFal, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession
 ) -> None:
     url = await fal.upload(b"old", "image/png", "old.png", repository="fal", fallback_repository=[])
     async with anyone.get(url) as response:
@@ -54,7 +54,7 @@ async def test_the_old_upload_way_works_and_its_key_leak_is_noticed(
 
 
 async def test_an_upload_that_breaks_off_is_no_error_of_ours(
-    standin: FalStandIn, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+    standin: FakeFal, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with http.post(f"{standin.url}/storage/auth/token?storage_type=fal-cdn-v3") as response:
         token = (await response.json())["token"]
@@ -72,12 +72,12 @@ async def test_an_upload_that_breaks_off_is_no_error_of_ours(
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_uploads_need_a_token(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_uploads_need_a_token(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     async with http.post(f"{standin.url}/files/upload", data=b"x") as response:
         assert response.status == 401
 
 
-async def test_public_files_refuse_credentials(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_public_files_refuse_credentials(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     result = await (await finish(http, await submit(http, standin))).json()
     async with http.get(result["images"][0]["url"]) as response:
         assert response.status == 400
@@ -99,9 +99,7 @@ async def test_the_oldest_files_go_when_there_are_too_many(
     assert statuses == [404, 200]
 
 
-async def test_sync_mode_returns_the_picture_inside_the_answer(
-    standin: FalStandIn, http: aiohttp.ClientSession
-) -> None:
+async def test_sync_mode_returns_the_picture_inside_the_answer(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     result = await (await finish(http, await submit(http, standin, sync_mode=True))).json()
     head, _, payload = result["images"][0]["url"].partition(",")
     assert head == "data:image/png;base64"
@@ -151,7 +149,7 @@ async def test_an_edit_shows_the_given_picture_through(
 
 
 async def test_pictures_are_downloaded_from_own_storage_only(
-    standin: FalStandIn, fal: fal_client.AsyncClient, http: aiohttp.ClientSession
+    standin: FakeFal, fal: fal_client.AsyncClient, http: aiohttp.ClientSession
 ) -> None:
     own = await fal.upload(png((1, 2, 3)), "image/png", "a.png")
     stranger = "http://127.0.0.1:9/cat.png"
@@ -163,7 +161,7 @@ async def test_pictures_are_downloaded_from_own_storage_only(
 
 
 async def test_what_is_no_picture_is_refused(
-    standin: FalStandIn, fal: fal_client.AsyncClient, http: aiohttp.ClientSession
+    standin: FakeFal, fal: fal_client.AsyncClient, http: aiohttp.ClientSession
 ) -> None:
     url = await fal.upload(b"not a picture", "image/png", "a.png")
     result = await finish(http, await submit(http, standin, OMNIGEN, input_image_urls=[url]))

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from sandbox.fal import FalStandIn
+from sandbox.fal import FakeFal
 from tests.sandbox.fal.conftest import StartStandIn, finish, submit
 
 Received = asyncio.Queue[tuple[Mapping[str, str], bytes]]
@@ -51,7 +51,7 @@ async def one(received: Received) -> tuple[Mapping[str, str], bytes]:
         return await received.get()
 
 
-async def verified(http: aiohttp.ClientSession, standin: FalStandIn, headers: Mapping[str, str], body: bytes) -> None:
+async def verified(http: aiohttp.ClientSession, standin: FakeFal, headers: Mapping[str, str], body: bytes) -> None:
     async with http.get(f"{standin.url}/.well-known/jwks.json") as response:
         encoded = (await response.json())["keys"][0]["x"]
     stamp = headers["X-Fal-Webhook-Timestamp"]
@@ -66,9 +66,7 @@ async def verified(http: aiohttp.ClientSession, standin: FalStandIn, headers: Ma
     key.verify(bytes.fromhex(headers["X-Fal-Webhook-Signature"]), "\n".join(parts).encode())
 
 
-async def test_a_finished_job_calls_back_signed(
-    standin: FalStandIn, http: aiohttp.ClientSession, listen: Listen
-) -> None:
+async def test_a_finished_job_calls_back_signed(standin: FakeFal, http: aiohttp.ClientSession, listen: Listen) -> None:
     url, received = await listen()
     answer = await submit(http, standin, query=f"?fal_webhook={quote(url, safe='')}")
     headers, body = await one(received)
@@ -80,7 +78,7 @@ async def test_a_finished_job_calls_back_signed(
 
 
 async def test_a_failed_job_calls_back_with_its_detail(
-    standin: FalStandIn, http: aiohttp.ClientSession, listen: Listen
+    standin: FakeFal, http: aiohttp.ClientSession, listen: Listen
 ) -> None:
     url, received = await listen()
     await submit(http, standin, query=f"?fal_webhook={quote(url, safe='')}", num_images=0)
@@ -110,7 +108,7 @@ async def test_a_redirect_ends_the_callback(start: StartStandIn, http: aiohttp.C
     assert received.empty()
 
 
-async def test_nobody_outside_this_machine_is_called(standin: FalStandIn, http: aiohttp.ClientSession) -> None:
+async def test_nobody_outside_this_machine_is_called(standin: FakeFal, http: aiohttp.ClientSession) -> None:
     await finish(http, await submit(http, standin, query="?fal_webhook=https%3A%2F%2Fexample.org%2Ffal"))
     async with asyncio.timeout(10):
         while not standin.counters.webhooks_failed:
