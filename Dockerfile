@@ -3,7 +3,9 @@
 FROM python:3.13-slim AS packages
 COPY requirements/runtime.txt /tmp/runtime.txt
 RUN python -m venv /opt/easel \
-    && /opt/easel/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/runtime.txt \
+    && /opt/easel/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
+        --no-deps --require-hashes -r /tmp/runtime.txt \
+    && /opt/easel/bin/python -m pip check \
     && /opt/easel/bin/python -m pip uninstall --yes pip
 
 FROM python:3.13-slim
