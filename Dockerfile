@@ -1,12 +1,15 @@
 # Two stages: the first has pip and makes the packages, the second has only Python, the packages and Easel.
+# The base is pinned by digest, that of the list for all machines; Dependabot proposes newer ones.
 
-FROM python:3.13-slim AS packages
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS packages
 COPY requirements/runtime.txt /tmp/runtime.txt
 RUN python -m venv /opt/easel \
-    && /opt/easel/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/runtime.txt \
+    && /opt/easel/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
+        --no-deps --require-hashes -r /tmp/runtime.txt \
+    && /opt/easel/bin/python -m pip check \
     && /opt/easel/bin/python -m pip uninstall --yes pip
 
-FROM python:3.13-slim
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin easel \
     && mkdir /data && chown easel:easel /data
 COPY --from=packages /opt/easel /opt/easel

@@ -56,8 +56,8 @@ soak: setup ## kill the bot 20,000 times, then the bench's crowds: hours (ARGS="
 coverage: setup ## all tests with branch coverage
 	@$(PY) -m pytest --cov --cov-report=term $(ARGS)
 
-lock: setup ## write requirements/*.txt anew from *.in (ARGS=--upgrade takes the newest)
-	@sh requirements/lock.sh $(ARGS)
+lock: setup ## write requirements/*.txt anew from *.in, for all Pythons and systems (ARGS=--upgrade takes the newest)
+	@$(PY) -m requirements.lock $(ARGS)
 
 clean: ## remove caches and .venv; never data/ or your configuration
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov

@@ -52,12 +52,33 @@ make_venv() {
     die "On Debian or Ubuntu: sudo apt install python$version-venv    Then run the same command again."
 }
 
+# Whether what is installed fits together, for the packages of these locks: what an older lock or a person left in
+# .venv may be discontent.
+fits_together() {
+    "$py" -m pip check --disable-pip-version-check >.venv/.check.log 2>&1 && return
+    # pip's lines begin with the package that is not content. Anything else it says is a fault too.
+    cat "$@" | sed -n 's/^\([a-z0-9-]*\)==.*/\1/p' >.venv/.locked.log
+    LC_ALL=C awk '
+        FNR == NR { locked[$1] = 1; next }
+        /^WARNING:/ || NF == 0 { next }
+        { name = tolower($1); gsub(/[-_.]+/, "-", name) }
+        !/ requires .*which is not installed|has requirement|is not supported on this platform/ { odd = 1 }
+        { lines = lines "    " $0 "\n"; said++ }
+        name in locked { odd = 1 }
+        END { if (odd || !said) { printf "%s", lines; exit 1 } }
+    ' .venv/.locked.log .venv/.check.log >&2
+}
+
+# Nothing is resolved: the lock says all there is to install, for every Python and system (`make lock` sees to that).
 install() {
     wanted=requirements/$1.txt
     cmp -s "$wanted" "$(stamp "$1")" && return
     say "Installing $wanted (pinned and hashed) …"
-    "$py" -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r "$wanted" ||
+    "$py" -m pip install -qq --disable-pip-version-check --no-input --no-deps --require-hashes -r "$wanted" ||
         die "Could not install $wanted; the lines above say why. Nothing is half done: run the same command again."
+    fits_together requirements/runtime.txt "$wanted" ||
+        die "What $wanted installed does not fit together: the lines above are from 'pip check'." \
+            "Run 'make clean' and the same command again; if that says the same, the lock is at fault: please report it."
     cp "$wanted" "$(stamp "$1")"
 }
 
