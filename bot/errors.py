@@ -22,7 +22,10 @@ EaselError
 │   ├── RequestUnknown      fal no longer knows what it was given
 │   ├── Cancelled           fal says the request was cancelled
 │   ├── ResultUnusable      what came back is no picture
-│   └── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
+│   ├── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
+│   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
+│   ├── SubmitUnresolved    whether fal has the request could not be found out
+│   └── Undeliverable       every way into the channel is closed
 ├── Transient               worth another try by the caller; never shown to a person
 │   ├── FalUnreachable      no usable answer to a GET or PUT
 │   └── AnswerLost          a submit POST whose answer never came: fal may or may not have it
@@ -334,6 +337,40 @@ class ResultWithheld(GenerationFailed):
         )
         super().__init__(
             f"{why}, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do."
+        )
+
+
+class SubmitNeverConfirmed(GenerationFailed):
+    """Every attempt left, none was answered, and fal does not seem to have any of them."""
+
+    code = "answer_lost"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "fal.ai did not answer when I handed it this picture, and it did not turn up there later. "
+            "Your quota was not used; press Again to try once more."
+        )
+
+
+class Undeliverable(GenerationFailed):
+    """Every way into the channel is closed."""
+
+    code = "undeliverable"
+
+    def __init__(self) -> None:
+        super().__init__("The picture is finished, but I can no longer post in that channel. Your quota was not used.")
+
+
+class SubmitUnresolved(GenerationFailed):
+    """Whether fal has a request could not be found out for as long as the job may take."""
+
+    code = "never_found_out"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "fal.ai did not answer when I handed it this picture, and since then I could not find out whether it was "
+            "painted; so I did not hand it over again. fal.ai may charge for it. Your quota was not used; "
+            "press Again to try once more."
         )
 
 

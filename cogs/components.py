@@ -19,8 +19,9 @@ from discord.ext import commands
 
 from bot.catalogue import picture_options, with_prompt, with_seed
 from bot.catalogue.kinds import parse_value
-from bot.catalogue.model import GenerationRequest, Model
+from bot.catalogue.model import Model
 from bot.domain.job import Job, JobState
+from bot.domain.request import GenerationRequest
 from bot.errors import BadPicture, JobUnknown, NotYours
 from bot.limits import policy_for
 from cogs import errors, intake, interaction_data

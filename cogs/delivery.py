@@ -26,7 +26,8 @@ from bot import metrics
 from bot.discord import http
 from bot.domain.events import Delivering, Progress
 from bot.domain.job import Failure, Job, JobState
-from bot.domain.ports import POSITION_EDIT_S, DeliverableImages, Undeliverable
+from bot.domain.ports import POSITION_EDIT_S, DeliverableImages
+from bot.errors import Undeliverable
 from bot.media import fit
 from cogs.ui import cards
 

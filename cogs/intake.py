@@ -13,9 +13,10 @@ import discord
 
 from bot import metrics
 from bot.catalogue import parse, with_seed
-from bot.catalogue.model import GenerationRequest, Model
+from bot.catalogue.model import Model
 from bot.domain.events import Queued, Restarting
 from bot.domain.job import NewJob
+from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
 from bot.limits import Refused, policy_for
 from bot.store import Accepted, Duplicate

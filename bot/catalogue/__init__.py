@@ -9,8 +9,6 @@ from bot.catalogue.load import load
 from bot.catalogue.model import (
     COMMON_ALIASES,
     OPERATOR_ONLY,
-    GenerationRequest,
-    Json,
     Model,
     Option,
     OptionKind,
@@ -28,8 +26,6 @@ __all__ = [
     "COMMON_ALIASES",
     "OPERATOR_ONLY",
     "Catalogue",
-    "GenerationRequest",
-    "Json",
     "Model",
     "Option",
     "OptionKind",

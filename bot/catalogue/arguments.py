@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from bot.catalogue.kinds import PICTURE_MEMBERS, is_attachment
-from bot.catalogue.model import GenerationRequest, Json, Model, Option, OptionKind
+from bot.catalogue.model import Model, Option, OptionKind
+from bot.domain.request import GenerationRequest, Json
 from bot.errors import ModelUnavailable
 
 

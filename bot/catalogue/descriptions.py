@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bot.catalogue import sizes
-from bot.catalogue.model import Json, Option, OptionKind
+from bot.catalogue.model import Option, OptionKind
 from bot.catalogue.rejections import listed
+from bot.domain.request import Json
 
 _MOST_LISTED = 16
 

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from bot.catalogue import sizes
 from bot.catalogue.descriptions import allowed
-from bot.catalogue.model import Json, Option, OptionKind
+from bot.catalogue.model import Option, OptionKind
 from bot.catalogue.prompt_checks import nothing_to_paint, unsendable
 from bot.catalogue.rejections import close, listed, refuse, refuse_with
+from bot.domain.request import Json
 from bot.errors import InvalidOption
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")

@@ -8,8 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
-#: Anything JSON can hold; what travels to fal and into the store.
-Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+from bot.domain.request import Json
 
 
 class OptionKind(StrEnum):
@@ -167,30 +166,3 @@ class Model:
     def offered(self) -> tuple[Option, ...]:
         """Options a person may set, in the document's order."""
         return tuple(option for option in self.options if not option.operator_only)
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationRequest:
-    """A request that passed `parse`: after this nothing checks an option again.
-
-    `options` holds every offered option with a value (given or default), in fal's names and
-    forms. Picture options hold their URL(s) as given (a Discord attachment URL or an https link).
-    `size` is what we expect back, (width, height) in pixels, or None where fal decides.
-    """
-
-    endpoint: str
-    prompt: str = field(repr=False)
-    options: Mapping[str, Json]
-    #: Names of options the person set themselves (shown in Details; defaults are greyed).
-    given: tuple[str, ...]
-    #: The most pictures this order can yield (num_images × max_images).
-    images: int
-    size: tuple[int, int] | None
-    #: Worst-case price in USD, or None where unknown.
-    cost_usd: Decimal | None
-
-    @property
-    def seed(self) -> int | None:
-        """The seed the person chose, or the one chosen for them by `with_seed`."""
-        value = self.options.get("seed")
-        return value if isinstance(value, int) else None

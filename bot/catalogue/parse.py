@@ -11,10 +11,11 @@ from typing import Final
 
 from bot.catalogue.descriptions import allowed, value_text
 from bot.catalogue.kinds import Attachment, parse_value
-from bot.catalogue.model import GenerationRequest, Json, Model, Option, OptionKind, Rule
+from bot.catalogue.model import Model, Option, OptionKind, Rule
 from bot.catalogue.option_syntax import plain_key, read_pairs
 from bot.catalogue.prices import images_of, request_cost_usd, request_size
 from bot.catalogue.rejections import listed, no_such_option, refuse, refuse_with, shown
+from bot.domain.request import GenerationRequest, Json
 from bot.errors import InvalidOption
 
 #: What a friendly name means to a model without such an option: a value that changes nothing is let through.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_UP, Decimal
 
 from bot.catalogue import sizes
-from bot.catalogue.model import GenerationRequest, Json, Model, Price
+from bot.catalogue.model import Model, Price
+from bot.domain.request import GenerationRequest, Json
 
 _MEGAPIXEL = Decimal(1_000_000)
 _CENT_OF_A_CENT = Decimal("0.0001")

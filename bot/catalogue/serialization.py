@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import cast
 
-from bot.catalogue.model import GenerationRequest, Json
+from bot.domain.request import GenerationRequest, Json
 
 
 def request_to_json(request: GenerationRequest) -> dict[str, Json]:

@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from bot.catalogue.model import Json, Option
+from bot.catalogue.model import Option
 from bot.catalogue.rejections import listed, refuse
+from bot.domain.request import Json
 
 #: fal's preset names in pixels, the same on every model that knows them.
 PRESETS_PX: Final[Mapping[str, tuple[int, int]]] = {

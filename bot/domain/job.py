@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from bot.catalogue.model import GenerationRequest, Json
+from bot.domain.request import GenerationRequest, Json
 
 
 class JobState(StrEnum):

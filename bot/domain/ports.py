@@ -7,8 +7,7 @@ from typing import Protocol
 
 from bot.domain.events import Progress
 from bot.domain.job import Job
-from bot.errors import GenerationFailed
-from bot.media import Picture
+from bot.domain.picture import Picture
 
 #: A process shows places of jobs that another one may claim at any moment: such an edit is given up after that time.
 POSITION_EDIT_S = 1.5
@@ -71,24 +70,3 @@ class CancelOutcome:
     cancelled: bool
     #: Whether anything was charged, and what happens now.
     sentence: str
-
-
-class SubmitNeverConfirmed(GenerationFailed):
-    """Every attempt left, none was answered, and fal does not seem to have any of them."""
-
-    code = "answer_lost"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "fal.ai did not answer when I handed it this picture, and it did not turn up there later. "
-            "Your quota was not used; press Again to try once more."
-        )
-
-
-class Undeliverable(GenerationFailed):
-    """Every way into the channel is closed."""
-
-    code = "undeliverable"
-
-    def __init__(self) -> None:
-        super().__init__("The picture is finished, but I can no longer post in that channel. Your quota was not used.")

@@ -18,8 +18,9 @@ import aiohttp
 from yarl import URL
 
 from bot import metrics
-from bot.catalogue.model import Json, Model
+from bot.catalogue.model import Model
 from bot.domain.job import FalRequest, RemotePicture, Result
+from bot.domain.request import Json
 from bot.errors import (
     GenerationFailed,
     ProviderError,

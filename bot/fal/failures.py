@@ -12,7 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.catalogue.model import Json, Model
+from bot.catalogue.model import Model
+from bot.domain.request import Json
 from bot.errors import (
     BalanceExhausted,
     Cancelled,

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 
 #: What a status may weigh; its logs grow with every poll.
 STATUS_BYTES = 2 * 1024 * 1024

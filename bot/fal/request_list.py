@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 from bot.fal.origins import REQUEST_ID
 
 _LISTS = ("items", "requests", "results", "data")

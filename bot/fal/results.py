@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
-from bot.catalogue.model import Json
 from bot.domain.job import RemotePicture, Result
+from bot.domain.request import Json
 from bot.errors import ResultUnusable
 
 #: No order yields more; a longer list is not trusted.

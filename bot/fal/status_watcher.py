@@ -14,8 +14,8 @@ import aiohttp
 from yarl import URL
 
 from bot import metrics
-from bot.catalogue.model import Json
 from bot.domain.job import FalRequest
+from bot.domain.request import Json
 from bot.errors import KeyRefused, ProviderError, RequestNotFound
 from bot.fal.http import NETWORK_ERRORS
 from bot.fal.poller import JobClass, Poller

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from yarl import URL
 
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 
 #: A single event above this is not one of fal's; the stream is given up.
 MAX_EVENT_BYTES = 2 * 1024 * 1024

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.catalogue.model import Json
 from bot.domain.job import FalRequest, Job
-from bot.errors import EaselError, GenerationFailed
+from bot.domain.request import Json
+from bot.errors import EaselError, SubmitUnresolved
 from bot.fal import FoundRequest, TruncatedList, matches
 
 log = logging.getLogger(__name__)
@@ -36,19 +36,6 @@ WRONG_CLOCK = timedelta(minutes=65)
 AFTER_BLIND_S = 5.0
 #: How long one look waits for submits of the very same order to be answered.
 OTHERS_S = 5.0
-
-
-class SubmitUnresolved(GenerationFailed):
-    """Whether fal has a request could not be found out for as long as the job may take."""
-
-    code = "never_found_out"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "fal.ai did not answer when I handed it this picture, and since then I could not find out whether it was "
-            "painted; so I did not hand it over again. fal.ai may charge for it. Your quota was not used; "
-            "press Again to try once more."
-        )
 
 
 class _Undecided(Exception):

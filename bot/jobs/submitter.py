@@ -12,11 +12,13 @@ from datetime import timedelta
 
 from bot import metrics
 from bot.catalogue import arguments, picture_options, with_pictures
-from bot.catalogue.model import GenerationRequest, Json, Model, OptionKind
+from bot.catalogue.model import Model, OptionKind
 from bot.domain.events import ConfirmingSubmit, ProviderUnavailable
 from bot.domain.job import FalRequest, Job, JobState
-from bot.domain.ports import AttachmentSource, SubmitNeverConfirmed
-from bot.errors import ProviderError, ProviderUnreachable, SubmitUnconfirmed
+from bot.domain.picture import Picture
+from bot.domain.ports import AttachmentSource
+from bot.domain.request import GenerationRequest, Json
+from bot.errors import ProviderError, ProviderUnreachable, SubmitNeverConfirmed, SubmitUnconfirmed
 from bot.fal import Fal
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.canceller import Canceller
@@ -24,7 +26,7 @@ from bot.jobs.context import RunnerContext, now_s
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.leases import Leases
 from bot.jobs.reconcile import Reconciler
-from bot.media import Picture, mask_matches
+from bot.media import mask_matches
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,6 @@ from __future__ import annotations
 
 from bot.media.fit import fit
 from bot.media.inputs import Attachments, fetch_input, mask_matches
-from bot.media.picture import Picture, inspect
+from bot.media.picture import inspect
 
-__all__ = ["Attachments", "Picture", "fetch_input", "fit", "inspect", "mask_matches"]
+__all__ = ["Attachments", "fetch_input", "fit", "inspect", "mask_matches"]

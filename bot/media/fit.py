@@ -13,9 +13,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bot.domain.picture import Picture
 from bot.errors import ResultUnusable
 from bot.media.image_thread import run_in_image_thread
-from bot.media.picture import Picture, inspect
+from bot.media.picture import inspect
 
 if TYPE_CHECKING:
     from PIL import Image

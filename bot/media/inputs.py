@@ -12,12 +12,13 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
+from bot.domain.picture import Picture
 from bot.errors import BadPicture, ResultUnusable
 from bot.media.fetch import BadAddress, BadStatus, DownloadTooLarge, get_capped
 from bot.media.fit import open_upright
 from bot.media.image_thread import run_in_image_thread
 from bot.media.metadata import has_metadata
-from bot.media.picture import Picture, inspect
+from bot.media.picture import inspect
 
 DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 #: fal's own helpers read 50 MiB at most; no model gains by more than this.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.media.picture import PNG_SIGNATURE, Picture
+from bot.domain.picture import Picture
+from bot.media.picture import PNG_SIGNATURE
 
 #: A picture in more pieces than this is re-encoded without looking further.
 _MAX_PIECES = 5_000

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from bot.domain.picture import Picture
 from bot.errors import ResultUnusable
 
 #: More than any model makes (4096 × 4096 is 17 million); a decoded picture takes 4 bytes a pixel.
@@ -26,18 +26,6 @@ _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MAX_JPEG_SEGMENTS = 2_000
 #: What an SVG without any measures is drawn at (CSS's default object size).
 _SVG_DEFAULT = (300, 150)
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Bytes that are a picture, as far as the header and the end of the file tell."""
-
-    body: bytes
-    content_type: str
-    #: `png`, `jpg`, `webp`, `gif` or `svg`.
-    extension: str
-    width: int
-    height: int
 
 
 def inspect(body: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:

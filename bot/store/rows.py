@@ -14,8 +14,9 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from bot.catalogue import GenerationRequest, Json, request_from_json, request_to_json
+from bot.catalogue import request_from_json, request_to_json
 from bot.domain.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
+from bot.domain.request import GenerationRequest, Json
 from bot.store.times import from_us, maybe_from_us, to_us
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Any, assert_never
 
 import discord
 
-from bot.catalogue.model import COMMON_ALIASES, GenerationRequest, Json, Model, Option, OptionKind, Output, Price
+from bot.catalogue.model import COMMON_ALIASES, Model, Option, OptionKind, Output, Price
 from bot.domain.events import (
     ConfirmingSubmit,
     Delivering,
@@ -27,6 +27,7 @@ from bot.domain.events import (
     Restarting,
 )
 from bot.domain.job import Failure, Job
+from bot.domain.request import GenerationRequest, Json
 from cogs.ui import text
 from cogs.ui.buttons import Verb, button, custom_id, row
 

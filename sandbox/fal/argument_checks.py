@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from bot.catalogue.model import Json, Model, Option, OptionKind
+from bot.catalogue.model import Model, Option, OptionKind
+from bot.domain.request import Json
 from sandbox.fal.jobs import error_detail
 
 Detail = dict[str, Json]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.catalogue.model import Json, Model
+from bot.catalogue.model import Model
+from bot.domain.request import Json
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _TIERS: Mapping[str, float] = {

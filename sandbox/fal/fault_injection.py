@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 
 OptionKind = Literal["switch", "number"]
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from bot.catalogue.model import Json, Model
+from bot.catalogue.model import Model
+from bot.domain.request import Json
 
 
 class Status(StrEnum):

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.catalogue.model import Json, Model, OptionKind
+from bot.catalogue.model import Model, OptionKind
+from bot.domain.request import Json
 from sandbox.fal.argument_checks import PRESETS
 
 Format = Literal["png", "jpeg", "webp", "svg"]

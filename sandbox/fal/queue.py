@@ -18,7 +18,8 @@ from typing import Literal
 
 from PIL import Image
 
-from bot.catalogue.model import Json, Model
+from bot.catalogue.model import Model
+from bot.domain.request import Json
 from sandbox.fal import argument_checks, durations, painter, plan
 from sandbox.fal.fault_injection import InjectedFaults
 from sandbox.fal.files import Files, FileUnavailable, StoredFile

@@ -14,7 +14,8 @@ from typing import Literal
 import orjson
 from aiohttp import web
 
-from bot.catalogue.model import Json, Model
+from bot.catalogue.model import Model
+from bot.domain.request import Json
 from sandbox.fal.fault_injection import InjectedFaults
 from sandbox.fal.files import Files
 from sandbox.fal.jobs import Accepted, Counters, Job, Status

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from yarl import URL
 
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 from sandbox.fal.jobs import Counters, Job, StoredResponse
 
 USER_ID = "sandbox-account"

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from bot.catalogue import Catalogue, GenerationRequest, parse
+from bot.catalogue import Catalogue, parse
+from bot.domain.request import GenerationRequest
 from bot.errors import InvalidOption
 
 #: What each model needs besides a prompt.

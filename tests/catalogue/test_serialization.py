@@ -6,7 +6,8 @@ import dataclasses
 import json
 from decimal import Decimal
 
-from bot.catalogue import Catalogue, GenerationRequest, request_from_json, request_to_json
+from bot.catalogue import Catalogue, request_from_json, request_to_json
+from bot.domain.request import GenerationRequest
 from tests.catalogue.parsing import each, request
 
 _RAW: list[tuple[str, dict[str, object]]] = [

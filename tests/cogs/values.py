@@ -10,8 +10,9 @@ from typing import Any
 
 import discord
 
-from bot.catalogue.model import GenerationRequest, Json, Model, Option, OptionKind, Output, Price
+from bot.catalogue.model import Model, Option, OptionKind, Output, Price
 from bot.domain.job import Actor, Job, JobState, Reply
+from bot.domain.request import GenerationRequest, Json
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import web
 
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 from bot.errors import ProviderUnreachable
 from bot.fal import Fal, FoundRequest, TruncatedList, matches
 from bot.fal.origins import resolve

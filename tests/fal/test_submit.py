@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from bot import metrics
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 from bot.errors import (
     BalanceExhausted,
     ContentRefused,

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.catalogue.model import Json
 from bot.domain.job import FalRequest, JobState
+from bot.domain.request import Json
 from bot.fal import CompletedStatus, InProgressStatus, InQueueStatus
 from bot.settings import FalSettings
 from bot.store import Store

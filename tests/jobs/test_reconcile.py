@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.catalogue import load, parse
-from bot.catalogue.model import Json
 from bot.domain.job import Actor, FalRequest, Job, JobState, Reply
-from bot.errors import ProviderUnreachable
+from bot.domain.request import Json
+from bot.errors import ProviderUnreachable, SubmitUnresolved
 from bot.fal import FoundRequest, TruncatedList
 from bot.jobs import reconcile
-from bot.jobs.reconcile import Reconciler, SubmitUnresolved
+from bot.jobs.reconcile import Reconciler
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MODEL = load().get("flux-schnell")

@@ -15,17 +15,18 @@ import pytest
 from PIL import Image
 
 from bot.catalogue import load, parse
-from bot.catalogue.model import Json, Model
+from bot.catalogue.model import Model
 from bot.domain.events import ConfirmingSubmit, InProgress, Progress, ProviderUnavailable, Queued
 from bot.domain.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
+from bot.domain.picture import Picture
 from bot.domain.ports import DeliverableImages
+from bot.domain.request import Json
 from bot.errors import ContentRefused, GenerationFailed, ProviderError, ProviderUnreachable, SubmitUnconfirmed
 from bot.fal import CancelAnswer, CompletedStatus, FoundRequest, InProgressStatus, InQueueStatus
 from bot.jobs import delivery_pipeline, initial_response, queue_positions, runner, submitter, watcher
 from bot.jobs.initial_response import BACKPRESSURE_FROM
 from bot.jobs.runner import Runner
 from bot.limits import Policy, policy_for
-from bot.media import Picture
 from bot.settings import FalSettings, LimitSettings
 from bot.store import Accepted, Store
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from bot.media import Picture, inspect
+from bot.domain.picture import Picture
+from bot.media import inspect
 
 
 def noise(width: int, height: int, mode: str = "RGB", seed: int = 1) -> Image.Image:

@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
+from bot.domain.picture import Picture
 from bot.errors import ResultUnusable
-from bot.media import Picture, fit, inspect
+from bot.media import fit, inspect
 from bot.media.fit import REQUEST_LIMIT_BYTES, fair_limit
 from bot.media.fit import shrink as real_shrink
 from tests.media.paint import exif, noise, opened, picture, png_of, saved

@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bot.catalogue import GenerationRequest
 from bot.domain.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
+from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
 from bot.limits import Policy
 from bot.store import Accepted, Store

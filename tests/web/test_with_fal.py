@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from bot.catalogue import load
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 from bot.errors import SubmitUnconfirmed
 from bot.fal import CompletedStatus, Fal, Status, matches
 from bot.settings import WebSettings

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from bot.catalogue import load
-from bot.catalogue.model import Json, Model
+from bot.catalogue.model import Model
+from bot.domain.request import Json
 from sandbox.fal import FakeFal
 
 KEY = "key-id:key-secret"

@@ -10,7 +10,7 @@ import pytest
 from fal_client.client import FalClientHTTPError
 from PIL import Image
 
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 from sandbox.fal import FakeFal
 from tests.sandbox.fal.conftest import SCHNELL, StartStandIn, finish, send, submit
 

@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 from PIL import Image, ImageChops
 
-from bot.catalogue.model import Json, Model, OptionKind
+from bot.catalogue.model import Model, OptionKind
+from bot.domain.request import Json
 from sandbox.fal import FakeFal, durations
 from sandbox.fal.art import caption
 from sandbox.fal.painter import Commission, black, flat, paint

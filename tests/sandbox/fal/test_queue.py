@@ -10,7 +10,7 @@ import aiohttp
 import fal_client
 import pytest
 
-from bot.catalogue.model import Json
+from bot.domain.request import Json
 from sandbox.fal import FakeFal
 from tests.sandbox.fal.conftest import SCHNELL, StartStandIn, finish, submit
 

@@ -1,0 +1,17 @@
+"""A picture in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Bytes that are a picture, as far as the header and the end of the file tell."""
+
+    body: bytes
+    content_type: str
+    #: `png`, `jpg`, `webp`, `gif` or `svg`.
+    extension: str
+    width: int
+    height: int
