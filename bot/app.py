@@ -24,6 +24,7 @@ from bot.media import Attachments
 from bot.services import Services
 from bot.settings import FalSettings, Settings, WebSettings
 from bot.store import Store
+from bot.store.kv import KeyValueStore
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -79,7 +80,7 @@ async def run(settings: Settings) -> int:
             server = await _start_web(settings, bot, store, runner, callbacks)
             stack.push_async_callback(server.cleanup)
         stack.push_async_callback(runner.stop)
-        session = DiscordSession(bot, store, utcnow)
+        session = DiscordSession(bot, store.kv, utcnow)
         await _serve(session, runner, store, settings, token.get_secret_value())
     log.info("stopped")
     return 0
@@ -154,7 +155,7 @@ async def _callback_addresses(settings: WebSettings, store: Store) -> _CallbackA
     if settings.port is None:
         log.warning("web.public_url has no effect without web.port: fal is asked instead")
         return None
-    key = await store.kv_get(CALLBACK_KEY) or await store.kv_set_default(CALLBACK_KEY, token_hex(32))
+    key = await store.kv.get(CALLBACK_KEY) or await store.kv.set_default(CALLBACK_KEY, token_hex(32))
     return _CallbackAddresses(settings.public_url, bytes.fromhex(key))
 
 
@@ -164,7 +165,7 @@ async def _start_web(
     from bot.web import CallbackReceiver, start  # here: cryptography takes 8 MB, and most bots serve no web pages
 
     async def health() -> Mapping[str, bool]:
-        return {"discord": bot.is_ready(), "store": await store_answers(store)}
+        return {"discord": bot.is_ready(), "store": await store_answers(store.kv)}
 
     async def on_callback(callback: Callback) -> None:
         await runner.on_webhook(callback.job_id, callback.attempt, callback.request_id)
@@ -177,10 +178,10 @@ async def _start_web(
     return await start(settings.web, health, callbacks=receiver)
 
 
-async def store_answers(store: Store) -> bool:
+async def store_answers(kv: KeyValueStore) -> bool:
     """Whether the database answers a query."""
     try:
-        await store.kv_get(CALLBACK_KEY)
+        await kv.get(CALLBACK_KEY)
     except EaselError as error:
         log.warning("health check: the database does not answer", extra={"reason": error.sentence})
         return False
@@ -240,7 +241,7 @@ async def _purge_forever(store: Store, keep_days: int) -> None:
     while True:
         pause_s = PURGE_EVERY_S
         try:
-            if deleted := await store.purge(utcnow() - timedelta(days=keep_days)):
+            if deleted := await store.retention.purge(utcnow() - timedelta(days=keep_days)):
                 log.info("purged old jobs", extra={"jobs": deleted})
         except StoreUnusable as error:
             log.warning("old jobs are not purged yet", extra={"reason": error.sentence})

@@ -18,7 +18,7 @@ from bot.discord.http import is_rate_limit, retry_after_s
 from bot.discord.identify_budget import IdentifyHistory, SessionStartLimit, pause_before_identify
 from bot.errors import DiscordRefused, StoreUnusable
 from bot.retry import Attempt, repeat_last, retry
-from bot.store import Store
+from bot.store.kv import KeyValueStore
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +45,9 @@ class DiscordSession:
         clock: aware UTC now.
     """
 
-    def __init__(self, bot: EaselBot, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(self, bot: EaselBot, kv: KeyValueStore, clock: Callable[[], datetime]) -> None:
         self._bot = bot
-        self._store = store
+        self._kv = kv
         self._clock = clock
 
     async def login(self, token: str) -> None:
@@ -139,10 +139,10 @@ class DiscordSession:
         raise AssertionError("the pauses are endless")
 
     async def _history(self) -> IdentifyHistory:
-        return IdentifyHistory.from_text(await self._store.kv_get(IDENTIFY_HISTORY_KEY))
+        return IdentifyHistory.from_text(await self._kv.get(IDENTIFY_HISTORY_KEY))
 
     async def _save(self, history: IdentifyHistory) -> None:
-        await self._store.kv_set(IDENTIFY_HISTORY_KEY, history.to_text())
+        await self._kv.set(IDENTIFY_HISTORY_KEY, history.to_text())
 
 
 def _log_retry(attempt: Attempt, error: BaseException) -> None:
