@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 async def default_of(interaction: Interaction, services: Services) -> Model:
     """The model that paints for this person here when they name none. Raises ModelUnavailable like `default_model`."""
-    preferences = await services.store.preferences(interaction.user.id, interaction.guild_id)
+    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
     return default_model(services.catalogue, preferences, services.settings.models.default)
 
 

@@ -19,7 +19,7 @@ async def find_job(services: Services, job_id: str) -> Job:
     Raises:
         JobUnknown: it is gone, or its content was deleted.
     """
-    job = await services.store.job(job_id)
+    job = await services.store.jobs.get(job_id)
     if job is None or job.request.is_deleted:
         raise JobUnknown
     return job

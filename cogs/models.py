@@ -73,7 +73,7 @@ async def make_default(interaction: Interaction, click: Click) -> None:
     """Make the model of the page the person's default, and show that on it."""
     services = services_of(interaction)
     model = services.catalogue.get(click.subject)
-    await services.store.set_user_model(interaction.user.id, model.endpoint)
+    await services.store.preferences.set_user_model(interaction.user.id, model.endpoint)
     await interaction.response.edit_message(view=pages.model_page(services.catalogue.models, model, model))
 
 

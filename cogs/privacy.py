@@ -64,7 +64,7 @@ async def _erase_all(services: Services, user_id: int) -> str:
     for pause_s in ERASE_PAUSES_S:
         await asyncio.sleep(pause_s)
         cancelled += await _cancel_all(services, user_id)
-        erased = await services.store.erase_user(user_id)
+        erased = await services.store.retention.erase_user(user_id)
         jobs, left = jobs + erased.jobs, erased.live_jobs
         if left == 0:
             break
@@ -73,7 +73,7 @@ async def _erase_all(services: Services, user_id: int) -> str:
 
 async def _cancel_all(services: Services, user_id: int) -> int:
     cancelled = 0
-    for job in await services.store.jobs_of(user_id, live_only=True, limit=1000):
+    for job in await services.store.jobs.of_user(user_id, live_only=True, limit=1000):
         outcome = await services.runner.cancel(job.id, patience_s=0)
         cancelled += outcome.cancelled
     return cancelled

@@ -82,7 +82,7 @@ async def show_details(interaction: Interaction, click: Click) -> None:
 async def delete_message(interaction: Interaction, click: Click) -> None:
     """Delete the message, and the content of the job; for the requester and moderators."""
     store = services_of(interaction).store
-    job = await store.job(click.job_id)
+    job = await store.jobs.get(click.job_id)
     if not _may_delete(interaction, job):
         raise NotYours("delete it, or somebody with Manage Messages")
     await interaction.response.defer()
@@ -90,7 +90,7 @@ async def delete_message(interaction: Interaction, click: Click) -> None:
         # By this interaction's own token: works wherever the button was shown, also where the bot is no member.
         await interaction.delete_original_response()
     if job is not None:
-        await store.delete_job(job.id)
+        await store.retention.delete_job(job.id)
     log.info("picture deleted", extra={"job": click.job_id, "by": interaction.user.id})
 
 
@@ -134,7 +134,7 @@ def _check_links_live(services: Services, job: Job) -> None:
 
 async def _place(interaction: Interaction, model: Model, request: GenerationRequest, parent: Job) -> None:
     services = services_of(interaction)
-    preferences = await services.store.preferences(interaction.user.id, interaction.guild_id)
+    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
     await intake.place(interaction, services, model, request, preferences, parent_id=parent.id)
 
 
