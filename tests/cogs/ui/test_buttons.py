@@ -23,7 +23,7 @@ from cogs.ui.actions import (
 )
 from tests.cogs.conftest import CogFixture
 from tests.cogs.interactions import a_client, an_interaction, said
-from tests.cogs.values import MODEL, a_job, check_card, custom_ids, parts, payload
+from tests.cogs.values import MODEL, PostedMessage, a_job, check_card, custom_ids, parts, payload
 
 #: Every custom_id that was ever given to Discord; they are in messages already posted, so each has to work for ever.
 POSTED = (
@@ -46,20 +46,6 @@ POSTED = (
 )
 
 
-class Message:
-    """Components as they stand in a message that was posted long ago."""
-
-    def __init__(self, custom_id: str) -> None:
-        self._custom_id = custom_id
-
-    def to_components(self) -> list[dict[str, Any]]:
-        component: dict[str, Any] = {"type": 2, "style": 2, "label": "Old", "custom_id": self._custom_id}
-        if self._custom_id.startswith("easel-menu:"):
-            options = [{"label": "Old", "value": "hidream"}]
-            component = {"type": 3, "custom_id": self._custom_id, "options": options}
-        return [{"type": 17, "components": [{"type": 1, "components": [component]}]}]
-
-
 def answered(interaction: Any) -> bool:
     response = interaction.response
     ways = (response.send_message, response.edit_message, response.send_modal, response.defer)
@@ -75,7 +61,7 @@ async def test_a_button_that_was_ever_posted_does_what_it_did(
     monkeypatch.setattr(discord.Interaction, "delete_original_response", AsyncMock())
     monkeypatch.setattr(discord.Interaction, "edit_original_response", AsyncMock())
     chosen = ("hidream",) if custom_id.startswith("easel-menu:") else ()
-    interaction = await fixture.press(Message(custom_id), custom_id, chosen)
+    interaction = await fixture.press(PostedMessage(custom_id), custom_id, chosen)
     assert answered(interaction)
     if interaction.response.send_message.call_args is not None and interaction.response.send_message.call_args.args:
         # The job is gone; any other sentence would be about the button.
@@ -108,7 +94,7 @@ def test_foreign_ids_are_not_ours(foreign: str) -> None:
 @pytest.mark.parametrize("custom_id", ["easel:explode:0a1b2c3d4e5f", "easel-menu:explode:-"])
 async def test_a_button_of_a_newer_release_is_answered_with_a_sentence(fixture: CogFixture, custom_id: str) -> None:
     chosen = ("hidream",) if custom_id.startswith("easel-menu:") else ()
-    interaction = await fixture.press(Message(custom_id), custom_id, chosen)
+    interaction = await fixture.press(PostedMessage(custom_id), custom_id, chosen)
     assert "newer version of me" in said(interaction)[0]
     assert said(interaction)[1]
 
