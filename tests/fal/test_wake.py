@@ -23,10 +23,10 @@ async def polling(fake: FakeFal) -> AsyncIterator[Fal]:
         yield client
 
 
-async def following(fal: Fal, fake: FakeFal, statuses: list[Status], number: int = 1) -> None:
-    async with aclosing(fal.watch(fake.request(number), expected_s=3600)) as statuses:
-        async for status in statuses:
-            statuses.append(status)  # noqa: PERF401 - read meanwhile
+async def following(fal: Fal, fake: FakeFal, seen: list[Status], number: int = 1) -> None:
+    async with aclosing(fal.watch(fake.request(number), expected_s=3600)) as watching:
+        async for status in watching:
+            seen.append(status)  # noqa: PERF401 - read meanwhile
 
 
 async def test_a_callback_makes_a_polled_job_cost_three_calls(fake: FakeFal, polling: Fal) -> None:
