@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.errors import BackupFailed, EaselError, SettingsInvalid
+from bot.errors import BackupFailed, EaselError, OperatorError, SettingsInvalid
 
 if TYPE_CHECKING:
     from bot.settings import Settings
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return command(options)
         finally:
             print(end="", flush=True)
-    except EaselError as error:
+    except OperatorError as error:
         print(f"easel: {error.sentence}", file=sys.stderr)
         return FAILED if isinstance(error, BackupFailed) else MISUSED
     except KeyboardInterrupt:

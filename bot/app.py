@@ -46,6 +46,11 @@ _NOT_ACCEPTED = (
     "Discord does not accept the bot token. Copy it again from the Bot page of your application in Discord's developer "
     "portal (Reset Token shows a new one) and set it as DISCORD_TOKEN."
 )
+#: Why a model is not offered, for the operator.
+_UNAVAILABLE = {
+    "unavailable_off": "it is switched off on this bot",
+    "unavailable_keyless": "it needs an OpenAI key, which this bot does not have",
+}
 #: Where the store keeps the secret in callback addresses.
 CALLBACK_KEY = "callback_key"
 #: Where the store keeps the record of starts.
@@ -161,7 +166,8 @@ def _offered(settings: Settings) -> Catalogue:
         raise SettingsInvalid(f"models.default: there is no model {wanted.default[:60]!r}. {hint}") from error
     except ModelUnavailable as error:
         raise SettingsInvalid(
-            f"models.default: {error.title} can't be the default: {error.why}. `python -m bot models` lists the others."
+            f"models.default: {error.title} can't be the default: {_UNAVAILABLE[error.why.code]}. "
+            "`python -m bot models` lists the others."
         ) from error
     return catalogue
 

@@ -24,11 +24,13 @@ from bot.domain.job import Job, JobState
 from bot.domain.request import GenerationRequest
 from bot.errors import BadPicture, JobUnknown, NotYours
 from bot.limits import policy_for
+from bot.phrase import phrase
 from cogs import errors, intake, interaction_data
 from cogs.defaults import default_model
-from cogs.interaction_data import Interaction
+from cogs.interaction_data import Interaction, locale_of
 from cogs.ui import cards, modals, pages
 from cogs.ui.buttons import ComponentPress, MenuVerb, Verb
+from cogs.ui.messages import say
 from cogs.ui.queue_status import waiting_page
 from cogs.ui.text import count
 from cogs.usage import show_usage
@@ -76,16 +78,16 @@ class ComponentsCog(commands.Cog, name="presses"):
 
     async def _cancel(self, interaction: Interaction, press: ComponentPress) -> None:
         job = await self._job(press.subject)
-        _check_owner(interaction, job, "cancel it")
+        _check_owner(interaction, job)
         await interaction.response.defer()
         await self._stop(interaction, job)
 
     async def _cancel_chosen(self, interaction: Interaction, press: ComponentPress) -> None:
         job = await self._job(press.values[0] if press.values else "")
-        _check_owner(interaction, job, "cancel it")
+        _check_owner(interaction, job)
         await interaction.response.defer()
         outcome = await self._services.runner.cancel(job.id)
-        await interaction.edit_original_response(view=pages.plain_page(outcome.sentence))
+        await interaction.edit_original_response(view=pages.plain_page(say(locale_of(interaction), outcome.phrase)))
 
     async def _why(self, interaction: Interaction, press: ComponentPress) -> None:
         why = await self._services.runner.wait_reason(press.subject)
@@ -101,7 +103,7 @@ class ComponentsCog(commands.Cog, name="presses"):
         outcome = await self._services.runner.cancel(job.id)
         ended = await self._services.store.job(job.id)
         if ended is None or ended.state is not JobState.CANCELLED:
-            await errors.say(interaction, outcome.sentence)
+            await errors.answer_privately(interaction, say(locale_of(interaction), outcome.phrase))
 
     # ------------------------------------------------------------------ a finished job
 
@@ -126,7 +128,7 @@ class ComponentsCog(commands.Cog, name="presses"):
     async def _delete(self, interaction: Interaction, press: ComponentPress) -> None:
         job = await self._services.store.job(press.subject)
         if not _may_delete(interaction, job):
-            raise NotYours("delete it, or somebody with Manage Messages")
+            raise NotYours(phrase("not_yours_delete"))
         await interaction.response.defer()
         with suppress(discord.NotFound):  # somebody was quicker
             # By the press's own token: works wherever the button was shown, also where the bot is no member.
@@ -144,11 +146,11 @@ class ComponentsCog(commands.Cog, name="presses"):
         job = await self._job(job_id)
         model = self._services.catalogue.get(job.request.endpoint)
         if interaction.user.id != job.actor.user_id and picture_options(model, job.request):
-            raise NotYours("repeat it, because it starts from a file of theirs")
+            raise NotYours(phrase("not_yours_repeat"))
         for name, value in job.request.options.items():
             for link in value if isinstance(value, list) else [value]:
                 if isinstance(link, str) and interaction_data.link_expired(link, self._services.clock()):
-                    raise BadPicture(name, "Discord's link to it has expired; attach it again with `/imagine`")
+                    raise BadPicture(name, phrase("file_expired"))
         return job, model
 
     async def _job(self, job_id: str) -> Job:
@@ -264,9 +266,9 @@ def edited(model: Model, request: GenerationRequest, fields: Mapping[str, str]) 
     return changed if "seed" in request.given else with_seed(model, changed, interaction_data.new_seed())
 
 
-def _check_owner(interaction: Interaction, job: Job, what: str) -> None:
+def _check_owner(interaction: Interaction, job: Job) -> None:
     if interaction.user.id != job.actor.user_id and not interaction_data.may_moderate(interaction):
-        raise NotYours(what)
+        raise NotYours(phrase("not_yours_cancel"))
 
 
 def _may_delete(interaction: Interaction, job: Job | None) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.catalogue import Catalogue
 from bot.catalogue.model import Model
-from bot.errors import ModelUnavailable, UnknownModel
+from bot.errors import ModelUnavailable, NoModels, UnknownModel
 
 if TYPE_CHECKING:
     from bot.store import Preferences
@@ -16,14 +16,14 @@ def default_model(catalogue: Catalogue, preferences: Preferences, operators: str
     """The first of the chosen models that is still offered, else the first offered at all.
 
     Raises:
-        ModelUnavailable: nothing is offered.
+        NoModels: nothing is offered.
     """
     for name in (preferences.user_model, preferences.guild_model, operators):
         model = offered(catalogue, name)
         if model is not None:
             return model
     if not catalogue.models:
-        raise ModelUnavailable("Every model", "the operator has switched all of them off")
+        raise NoModels
     return catalogue.models[0]
 
 

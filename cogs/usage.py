@@ -11,10 +11,12 @@ from discord.ext import commands
 from bot.domain.job import LIVE
 from bot.errors import JobUnknown, NotYours
 from bot.limits import policy_for, standing
+from bot.phrase import phrase
 from cogs import interaction_data
-from cogs.interaction_data import Interaction
+from cogs.interaction_data import Interaction, locale_of
 from cogs.ui import pages
 from cogs.ui.completion import job_choices
+from cogs.ui.messages import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,14 +80,14 @@ class UsageCog(commands.Cog, name="usage"):
         if job.actor.user_id != interaction.user.id and not (
             interaction_data.may_moderate(interaction) and job.actor.guild_id == interaction.guild_id
         ):
-            raise NotYours("cancel it")
+            raise NotYours(phrase("not_yours_cancel"))
         return job.id
 
     async def _cancel(self, interaction: Interaction, job_id: str) -> None:
         # fal may take its time to answer; Discord waits three seconds.
         await interaction.response.defer(ephemeral=True)
         outcome = await self._services.runner.cancel(job_id)
-        await interaction.edit_original_response(content=outcome.sentence)
+        await interaction.edit_original_response(content=say(locale_of(interaction), outcome.phrase))
 
     @cancel.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[Choice[str]]:

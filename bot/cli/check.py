@@ -23,7 +23,7 @@ import discord
 
 from bot.catalogue import Catalogue, Model, load
 from bot.cli.db import may_write, sqlite_file
-from bot.errors import EaselError, SettingsInvalid
+from bot.errors import EaselError, OperatorError, SettingsInvalid
 from bot.logs import Redaction
 from bot.settings import Settings
 from bot.store import Store
@@ -172,7 +172,7 @@ def _without_effect(settings: Settings) -> list[Finding]:
 async def _database(url: str) -> AsyncIterator[Finding]:
     try:
         file = sqlite_file(url)
-    except EaselError as error:
+    except OperatorError as error:
         yield fault("Database: the URL is wrong", error.sentence)
         return
     if file is not None and not file.exists():
@@ -191,7 +191,7 @@ async def _database(url: str) -> AsyncIterator[Finding]:
 async def _content(url: str) -> AsyncIterator[Finding]:
     try:
         store = await Store.open(url, exclusive=False)
-    except EaselError as error:
+    except OperatorError as error:
         if "empty or older" in error.sentence:
             yield ok("Database: reachable; the next start brings it to this version")
         else:
