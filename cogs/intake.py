@@ -13,7 +13,7 @@ import discord
 
 from bot import metrics
 from bot.catalogue import parse, with_seed
-from bot.catalogue.model import Model
+from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.domain.events import Queued, Restarting
 from bot.domain.job import NewJob
 from bot.domain.request import GenerationRequest
@@ -49,9 +49,9 @@ async def ask(
     Raises:
         Refusal: with the sentence for the person; nothing was started.
     """
-    preferences = await services.store.preferences(interaction.user.id, interaction.guild_id)
+    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
     if model_name:
-        model = services.catalogue.get(model_name)
+        model = services.catalogue.get(model_name, PROMPT_TASKS)
     else:
         model = default_model(services.catalogue, preferences, services.settings.models.default)
     request = seeded(model, parse(model, raw))

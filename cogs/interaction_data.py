@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qs, urlsplit
 
 import discord
@@ -12,6 +12,10 @@ import discord
 from bot.domain.job import Actor, Reply
 from bot.errors import BadPicture, CannotPostHere
 from bot.phrase import Phrase, phrase
+
+if TYPE_CHECKING:
+    from bot.discord.client import EaselBot
+    from bot.services import Services
 
 #: `discord.Interaction[EaselBot]`; the client's type is named where it is used.
 Interaction: TypeAlias = "discord.Interaction[Any]"
@@ -28,6 +32,11 @@ _UNREADABLE = {"svg+xml": "SVG", "heic": "HEIC", "heif": "HEIF", "tiff": "TIFF",
 def locale_of(interaction: Interaction) -> str:
     """The language in which the person has Discord, e.g. `en-GB`."""
     return interaction.locale.value
+
+
+def services_of(interaction: Interaction) -> Services:
+    """The parts behind the commands, as the client holds them."""
+    return cast("EaselBot", interaction.client).services
 
 
 def new_seed() -> int:

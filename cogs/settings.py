@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
+from bot.catalogue.model import PROMPT_TASKS
 from bot.errors import Refusal
 from bot.limits import GuildLimits, policy_for
 from bot.phrase import phrase
@@ -48,12 +49,12 @@ class SettingsCog(
     )
     async def model(self, interaction: Interaction, model: str, whose: Literal["mine", "this server"] = "mine") -> None:
         """Choose the model that paints when none is named."""
-        chosen = None if model.strip().lower() == RESET else self._services.catalogue.get(model)
+        chosen = None if model.strip().lower() == RESET else self._services.catalogue.get(model, PROMPT_TASKS)
         endpoint = chosen.endpoint if chosen is not None else None
         if whose == "mine":
-            await self._services.store.set_user_model(interaction.user.id, endpoint)
+            await self._services.store.preferences.set_user_model(interaction.user.id, endpoint)
         else:
-            await self._services.store.set_guild_model(_managed_guild(interaction), endpoint)
+            await self._services.store.preferences.set_guild_model(_managed_guild(interaction), endpoint)
         owner = "Your" if whose == "mine" else "This server's"
         now = f"is now **{escape(chosen.title)}**" if chosen is not None else "is the usual one again"
         await interaction.response.send_message(f"{owner} default model {now}.", ephemeral=True)
@@ -97,10 +98,10 @@ class SettingsCog(
     async def _change_limits(
         self, interaction: Interaction, guild_id: int, changes: dict[str, float], *, reset: bool
     ) -> None:
-        preferences = await self._services.store.preferences(interaction.user.id, guild_id)
+        preferences = await self._services.store.preferences.get(interaction.user.id, guild_id)
         held = GuildLimits() if reset else preferences.guild_limits or GuildLimits()
         limits = replace(held, **changes)  # type: ignore[arg-type]  # Discord has checked the kinds
-        await self._services.store.set_guild_limits(guild_id, limits if limits.to_json() else None)
+        await self._services.store.preferences.set_guild_limits(guild_id, limits if limits.to_json() else None)
 
     @app_commands.command()
     async def show(self, interaction: Interaction) -> None:
@@ -110,7 +111,7 @@ class SettingsCog(
     async def _show(self, interaction: Interaction) -> None:
         services = self._services
         actor = interaction_data.actor_of(interaction)
-        preferences = await services.store.preferences(actor.user_id, actor.guild_id)
+        preferences = await services.store.preferences.get(actor.user_id, actor.guild_id)
         model = default_model(services.catalogue, preferences, services.settings.models.default)
         mine = offered(services.catalogue, preferences.user_model)
         servers = offered(services.catalogue, preferences.guild_model)
@@ -127,7 +128,7 @@ class SettingsCog(
 
     @model.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return model_choices(self._services.catalogue.search(typed))
+        return model_choices(self._services.catalogue.search(typed, tasks=PROMPT_TASKS))
 
 
 def _managed_guild(interaction: Interaction) -> int:

@@ -1,4 +1,4 @@
-"""/usage and /cancel: what is left, what is under way, and stopping it."""
+"""/usage and /cancel, and the buttons of a job under way: what is left, what it waits for, and stopping it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.domain.job import LIVE
+from bot.domain.job import LIVE, JobState
 from bot.errors import JobUnknown, NotYours
 from bot.limits import policy_for, standing
 from bot.phrase import phrase
-from cogs import interaction_data
-from cogs.interaction_data import Interaction, locale_of
+from cogs import errors, interaction_data
+from cogs.interaction_data import Interaction, locale_of, services_of
+from cogs.job_lookup import check_owner, find_job
 from cogs.ui import pages
+from cogs.ui.actions import Click, Slot, Subject, action
 from cogs.ui.completion import job_choices
 from cogs.ui.messages import say
+from cogs.ui.queue_status import waiting_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +31,11 @@ if TYPE_CHECKING:
 async def show_usage(interaction: Interaction, services: Services) -> None:
     """Answer privately with what the person has left and under way."""
     actor = interaction_data.actor_of(interaction)
-    preferences = await services.store.preferences(actor.user_id, actor.guild_id)
+    preferences = await services.store.preferences.get(actor.user_id, actor.guild_id)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
-    left = standing(await services.store.usage(actor), policy, services.clock())
-    jobs = await services.store.jobs_of(actor.user_id, live_only=True)
-    ahead = await services.store.positions_of([job.id for job in jobs]) if jobs else {}
+    left = standing(await services.store.usage.of(actor), policy, services.clock())
+    jobs = await services.store.jobs.of_user(actor.user_id, live_only=True)
+    ahead = await services.store.positions.of([job.id for job in jobs]) if jobs else {}
     page = pages.usage_page(left, jobs, ahead, model_titles(services))
     await interaction.response.send_message(view=page, ephemeral=True)
 
@@ -64,7 +67,7 @@ class UsageCog(commands.Cog, name="usage"):
         if job is not None:
             await self._cancel(interaction, await self._own(interaction, job))
             return
-        jobs = await self._services.store.jobs_of(interaction.user.id, live_only=True)
+        jobs = await self._services.store.jobs.of_user(interaction.user.id, live_only=True)
         if not jobs:
             await interaction.response.send_message("Nothing of yours is under way.", ephemeral=True)
         elif len(jobs) == 1:
@@ -74,7 +77,7 @@ class UsageCog(commands.Cog, name="usage"):
             await interaction.response.send_message(view=page, ephemeral=True)
 
     async def _own(self, interaction: Interaction, job_id: str) -> str:
-        job = await self._services.store.job(job_id.strip())
+        job = await self._services.store.jobs.get(job_id.strip())
         if job is None:
             raise JobUnknown
         if job.actor.user_id != interaction.user.id and not (
@@ -91,8 +94,51 @@ class UsageCog(commands.Cog, name="usage"):
 
     @cancel.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        jobs = await self._services.store.jobs_of(interaction.user.id, live_only=True)
+        jobs = await self._services.store.jobs.of_user(interaction.user.id, live_only=True)
         return job_choices([job for job in jobs if job.state in LIVE], typed)
+
+
+@action("usage", "What I have left")
+async def show_own_usage(interaction: Interaction, click: Click) -> None:
+    """The same as /usage."""
+    await show_usage(interaction, services_of(interaction))
+
+
+@action("cancel", "Cancel", subject=Subject.JOB, slots=(Slot.PROGRESS, Slot.WAITING), rank=10)
+async def cancel_job(interaction: Interaction, click: Click) -> None:
+    """Cancel; the job's own card says so when it worked, else the person is told privately."""
+    services = services_of(interaction)
+    job = await find_job(services, click.job_id)
+    check_owner(interaction, job, phrase("not_yours_cancel"))
+    await interaction.response.defer()
+    outcome = await services.runner.cancel(job.id)
+    ended = await services.store.jobs.get(job.id)
+    if ended is None or ended.state is not JobState.CANCELLED:
+        await errors.answer_privately(interaction, say(locale_of(interaction), outcome.phrase))
+
+
+@action("canceljob")
+async def cancel_chosen_job(interaction: Interaction, click: Click) -> None:
+    """Cancel the job chosen from a menu; the menu's card says what became of it."""
+    services = services_of(interaction)
+    job = await find_job(services, click.choice)
+    check_owner(interaction, job, phrase("not_yours_cancel"))
+    await interaction.response.defer()
+    outcome = await services.runner.cancel(job.id)
+    await interaction.edit_original_response(view=pages.plain_page(say(locale_of(interaction), outcome.phrase)))
+
+
+@action("why", "Why am I waiting?", subject=Subject.JOB, slots=(Slot.WAITING,), rank=20)
+async def explain_wait(interaction: Interaction, click: Click) -> None:
+    """What the job waits for, privately, for anybody."""
+    services = services_of(interaction)
+    why = await services.runner.wait_reason(click.job_id)
+    if why is None:
+        raise JobUnknown
+    actor = why.job.actor
+    weight = policy_for(services.settings.limits, None, actor.role_ids).weight
+    page = waiting_page(why, own=interaction.user.id == actor.user_id, weight=weight)
+    await interaction.response.send_message(view=page, ephemeral=True)
 
 
 async def setup(bot: EaselBot) -> None:

@@ -39,7 +39,7 @@ class Canceller:
     async def cancel(self, job_id: str, patience_s: float) -> CancelOutcome:
         """See `Runner.cancel`."""
         context = self._context
-        job = await context.store.annotate(job_id, cancel_requested=True)
+        job = await context.store.jobs.annotate(job_id, cancel_requested=True)
         if job is None:
             return CancelOutcome(False, phrase("cancel_unknown"))
         if context.store.shared and job.state in CLAIMED and job_id not in context.tasks:
@@ -70,7 +70,7 @@ class Canceller:
         until_s = now_s() + patience_s
         while job.state in CLAIMED and (left_s := until_s - now_s()) > 0:
             await self._context.pause(min(0.2, left_s))
-            job = await self._context.store.job(job.id) or job
+            job = await self._context.store.jobs.get(job.id) or job
         return job
 
     async def poll_cancel_requests(self) -> None:
@@ -78,13 +78,13 @@ class Canceller:
         while True:
             await asyncio.sleep(CANCEL_POLL_S)
             try:
-                for job_id in await self._context.store.cancel_requests() if self._context.tasks else ():
+                for job_id in await self._context.store.leases.cancel_requests() if self._context.tasks else ():
                     await self._apply_cancel_request(job_id)
             except EaselError:
                 log.exception("wishes to cancel not read")
 
     async def _apply_cancel_request(self, job_id: str) -> None:
-        job = await self._context.store.job(job_id) if job_id in self._context.tasks else None
+        job = await self._context.store.jobs.get(job_id) if job_id in self._context.tasks else None
         if job is not None and job.state is JobState.SUBMITTING:
             self._cancel_submitting(job)
         elif job is not None and job.state is JobState.RUNNING:
@@ -129,7 +129,7 @@ class Canceller:
             return CancelOutcome(False, phrase("cancel_unreachable"))
         if answer is CancelAnswer.ALREADY_COMPLETED:
             if not job.notified:  # else nobody waits for a picture, see `Runner.unanswered`
-                await self._context.store.annotate(job.id, cancel_requested=False)
+                await self._context.store.jobs.annotate(job.id, cancel_requested=False)
             return CancelOutcome(False, phrase("cancel_painted"))
         begun = self._watcher.has_begun(job.id)
         says = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")

@@ -14,6 +14,7 @@ unknown_model = There is no model `{ $given }` here. `/models` lists them all. N
 unknown_model_close = There is no model `{ $given }` here. Did you mean { JOIN(CODES($close), by: " or ") }? `/models` lists them all. No quota was used.
 model_unavailable = { $title } is not available here: { $why }. Pick another from `/models`. No quota was used.
 unavailable_off = it is switched off on this bot
+unavailable_task = it is not made for this command
 unavailable_keyless = it needs an OpenAI key, which this bot does not have
 no_models = Every model is not available here: the operator has switched all of them off. Pick another from `/models`. No quota was used.
 cannot_post = I can't post pictures in this channel: I need { AND($missing) }. Ask a moderator to allow it for me, or use me in another channel. { nothing_spent }
@@ -288,6 +289,7 @@ cancel_unreachable = fal.ai can't be reached just now, so it goes on. Please try
 
 database_damaged = My records are damaged (code { $incident }), so I did not start this. No quota was used. Trying again won't help: whoever runs the bot has to mend them first, so please tell them this code.
 database_away = I can't look at or change my records just now (code { $incident }), so I did not start this. No quota was used. Please try again in a minute; pictures under way come when it works again.
+action_unknown = I don't know what this one does: it may come from a newer version of me. Nothing was changed; please use a command instead.
 command_stale = This command has just changed. Please wait a moment, then type it anew.
 command_not_here = You can't use this here.
 discord_limited = Discord asks me to slow down, so this did not work. It used no quota. Please try again in a minute.
