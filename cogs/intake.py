@@ -1,4 +1,4 @@
-"""Accept an order and show it: what /imagine, /compose, Again and Edit have in common."""
+"""Accept a request and show it: what /imagine, /compose, Again and Edit have in common."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ def _product(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
 _RULES: Final = {"exclusive": _exclusive, "ordered": _ordered, "product": _product}
 
 
-# ---------------------------------------------------------------------- orders
+# ---------------------------------------------------------------------- requests
 
 
 def _request(model: Model, prompt: str, given: Mapping[str, Json]) -> GenerationRequest:
@@ -228,7 +228,7 @@ def _request(model: Model, prompt: str, given: Mapping[str, Json]) -> Generation
 
 
 def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> GenerationRequest:
-    """The same order with another seed, or none. A model without a seed leaves the order as it is.
+    """The same request with another seed, or none. A model without a seed leaves the request as it is.
 
     Raises:
         InvalidOption: the seed is out of the model's range.
@@ -241,5 +241,5 @@ def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> Gen
 
 
 def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> GenerationRequest:
-    """The same order with another prompt. Raises InvalidOption like `parse`."""
+    """The same request with another prompt. Raises InvalidOption like `parse`."""
     return dataclasses.replace(request, prompt=_prompt(model, {"prompt": prompt}))
