@@ -1,4 +1,4 @@
-"""The sandbox: both stand-ins, the page, and the real bot as a child process between them."""
+"""The sandbox: fake Discord, fake fal, the page, and the real bot as a child process between them."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ async def open_sandbox(
     fal_options: Mapping[str, Any] | None = None,
     log: Say = lambda _line: None,
 ) -> AsyncIterator[Sandbox]:
-    """Start both stand-ins and the bot; end them on leaving.
+    """Start both fake servers and the bot; end them on leaving.
 
     The ports are bound before anything heavy is imported, so that the bot's own imports run at the
     same time as ours.
@@ -228,7 +228,7 @@ async def open_sandbox(
         try:
             yield Sandbox(discord, fal, child, url=url)
         finally:
-            # While its log is still read and both stand-ins still answer.
+            # While its log is still read and both servers still answer.
             await child.stop()
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -328,14 +328,14 @@ class _Relay:
         """The page can be told from now on."""
         self._discord = discord
         for line in self._early or ():
-            discord.page.log(line)
+            discord.page_feed.log(line)
         self._early = None
 
     def line(self, line: str) -> None:
         """One line of the log."""
         self._log(line)
         if self._discord is not None:
-            self._discord.page.log(line)
+            self._discord.page_feed.log(line)
         elif self._early is not None:
             self._early.append(line)
 
@@ -343,21 +343,21 @@ class _Relay:
         """What became of the process."""
         self.line(sentence)
         if self._discord is not None:
-            self._discord.page.push("bot", {"online": False, "detail": sentence})
+            self._discord.page_feed.push("bot", {"online": False, "detail": sentence})
 
 
 # ---------------------------------------------------------------------- parts
 
 
 def _connect(discord: FakeDiscord, fal: FakeFal, child: Child) -> None:
-    """Fal's troubles and the bot's restart into the page's drawer."""
+    """Put fal's faults and the bot's restart into the page's devtools."""
 
     async def restart(value: object) -> None:
         await child.restart(kill=value == "kill")
 
-    discord.add_trouble_source(fal)
-    fal.troubles.on_change = discord.troubles_changed
-    discord.add_action(
+    discord.devtools.add_source(fal)
+    fal.faults.on_change = discord.devtools.changed
+    discord.devtools.add_action(
         "bot_restart",
         "Restart the bot",
         "Ends the bot's process and starts it again; what was being painted is taken up where it stood.",
@@ -390,7 +390,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _fresh_database(data_dir: Path, port: int) -> str:
-    """An empty database of our own: the world of the stand-ins begins anew too."""
+    """An empty database of our own: the fake servers begin empty too."""
     folder = data_dir.resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -447,7 +447,7 @@ def _child_environment(host: str, page_port: int, fal_port: int, database_url: s
     page, fal = f"{host}:{page_port}", f"http://{host}:{fal_port}"
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
-        # fal's stand-in lists a request as soon as it has it, and nobody who tries an outage waits for eleven minutes.
+        # The fake fal lists a request as soon as it has it, and nobody who tries an outage waits for eleven minutes.
         "EASEL_FAL__RECONCILE_S": "30",
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),

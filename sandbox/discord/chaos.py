@@ -1,4 +1,4 @@
-"""A storm of rate limits: a share of all answers is 429, of the four kinds that Discord and its edge send.
+"""Rate limit chaos: a share of all answers is 429, of the four kinds that Discord and its edge send.
 
 It keeps the truth about them: what each 429 holds back and until when, which requests came early, and which were
 refused without a fault of the bot's. A request is **early** when the bot had heard of a 429 that still holds it back.
@@ -69,7 +69,7 @@ class _Hold:
 
 @dataclass
 class RateLimitChaos:
-    """Switched on by putting it into `Faults.forced`.
+    """Switched on by putting it into `Faults.chaos`.
 
     Attributes:
         share: of the requests that no limit holds back, so many are refused.
@@ -82,7 +82,7 @@ class RateLimitChaos:
     """
 
     share: float = 0.5
-    seed: str = "storm"
+    seed: str = "chaos"
     shortest_s: float = 0.05
     longest_s: float = 0.5
     weights: Mapping[Scope, float] = field(

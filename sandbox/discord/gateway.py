@@ -85,7 +85,7 @@ class _Link:
         self._queue.put_nowait(None)
 
     def abort(self) -> None:
-        """Cut the cable: no closing handshake."""
+        """Cut the connection without a closing handshake."""
         if self._request.transport is not None:
             self._request.transport.abort()
 

@@ -135,7 +135,7 @@ class StoredFile:
 
 @dataclass
 class Message:
-    """One message: the API object, and what only the stand-in knows about it."""
+    """One message: the API object, and what only this server knows about it."""
 
     data: Obj
     channel: Channel

@@ -1,4 +1,4 @@
-"""What the stand-in remembers: jobs, what was asked of it, and how often. Ground truth for tests."""
+"""The fake fal's jobs and counters, which tests compare the bot's own records with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paints the stand-in's pictures: deterministic per model, prompt, seed, index and size."""
+"""Paints the fake fal's pictures: deterministic per model, prompt, seed, index and size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from functools import lru_cache
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 
 from sandbox.fal.art import caption, vector
+from sandbox.fal.art.backgrounds import paint_background
 from sandbox.fal.art.canvas import Canvas
 from sandbox.fal.art.figures import paint_figures
 from sandbox.fal.art.palette import Scene, read
-from sandbox.fal.art.places import paint_place
 from sandbox.fal.art.weather import finished, paint_weather
 from sandbox.fal.plan import Format
 
@@ -106,7 +106,7 @@ def _composed(size: tuple[int, int], scene: Scene, chance: random.Random) -> Ima
     scale = min(2.0, _LONGEST_SHEET_PX / max(size))
     sheet = (max(8, round(size[0] * scale)), max(8, round(size[1] * scale)))
     canvas = Canvas(sheet[0], sheet[1], scene.palette, chance, scene.coat)
-    ground = paint_place(canvas, scene)
+    ground = paint_background(canvas, scene)
     # The caption covers the lower edge, so what stands on the ground stands a little higher.
     paint_figures(canvas, scene, ground - canvas.height * 0.06)
     paint_weather(canvas, scene)

@@ -35,7 +35,7 @@ def quantile(values: Sequence[float], share: float) -> float | None:
 
 
 class Crowd:
-    """The two stand-ins and what is measured on them."""
+    """The two fake servers and what is measured on them."""
 
     def __init__(self) -> None:
         self.fal = FakeFal(paint="flat")

@@ -1,4 +1,4 @@
-"""fal on loopback in a process of its own, so that its work is not in the way of Discord's stand-in.
+"""fal on loopback in a process of its own, so that its work does not slow the fake Discord down.
 
 Reads one JSON object a line from stdin, writes one a line to stdout; `do` names what to do:
 
@@ -22,7 +22,7 @@ _KEPT = 200_000
 
 
 class Fal:
-    """The stand-in, and what is asked about it."""
+    """The fake fal, and what is asked about it."""
 
     def __init__(self) -> None:
         self._fal = FakeFal(paint="flat")

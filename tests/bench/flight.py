@@ -26,7 +26,7 @@ _KEPT = 200_000
 
 
 class Flight(Crowd):
-    """The stand-ins, and a fal that never finishes by itself."""
+    """The fake servers, with a fal that never finishes by itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class Flight(Crowd):
         }
 
     async def calls(self) -> dict[str, Any]:
-        """Counters of the fal stand-in; pictures are fetched from it, too."""
+        """Counters of the fake fal; pictures are fetched from it, too."""
         return dict(self.fal.counters.requests)
 
 

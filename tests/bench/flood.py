@@ -24,7 +24,7 @@ _PEOPLE = 1000
 
 
 class Flood:
-    """The stand-in, and what is measured on it."""
+    """The fake Discord, and what is measured on it."""
 
     def __init__(self) -> None:
         self._discord = FakeDiscord()

@@ -131,7 +131,7 @@ MODAL: Obj = {
     ],
 }
 
-TROUBLES: list[Obj] = [
+FAULTS: list[Obj] = [
     {
         "name": "nsfw",
         "label": "Flag the next pictures",
@@ -229,7 +229,7 @@ class PageFake:
         self.messages: dict[str, list[Obj]] = {
             channel: [] for channel in (GENERAL, AFTER_DARK, READ_ONLY, PHONE, DIRECT)
         }
-        self.troubles = [dict(one) for one in TROUBLES]
+        self.faults = [dict(one) for one in FAULTS]
         self._sockets: dict[web.WebSocketResponse, str] = {}
         self._ids = itertools.count(900_000)
         self._now = datetime.now(UTC) - timedelta(minutes=20)
@@ -532,7 +532,7 @@ class PageFake:
                 "bot": {"id": BOT["id"], "name": "Easel", "online": True},
                 "commands": COMMANDS,
                 "messages": self.messages,
-                "troubles": self.troubles,
+                "faults": self.faults,
                 "uploads_limit_bytes": 10 * 1024 * 1024,
                 "can_delete": True,
             }
@@ -588,11 +588,11 @@ class PageFake:
             kept = [one for one in self.messages[given["channel_id"]] if one["id"] != given["message_id"]]
             self.messages[given["channel_id"]] = kept
             await self.push("message_delete", channel_id=given["channel_id"], message_id=given["message_id"])
-        elif what == "trouble":
-            for one in self.troubles:
+        elif what == "fault":
+            for one in self.faults:
                 if one["name"] == given["name"] and one["kind"] != "action":
                     one["value"] = given["value"]
-            return web.json_response({"troubles": self.troubles})
+            return web.json_response({"faults": self.faults})
         return web.json_response({})
 
     async def _interact(self, given: Obj) -> web.Response:

@@ -1,4 +1,4 @@
-"""The sandbox page in a real browser, against recorded objects instead of the stand-ins."""
+"""The sandbox page in a real browser, against recorded objects instead of the fake servers."""
 
 from __future__ import annotations
 
@@ -598,14 +598,14 @@ async def test_menus_offer_the_apps_commands_and_deletion_to_moderators(fake: Pa
     assert fake.posted[-1] == ("delete", {"person": MO["id"], "channel_id": GENERAL, "message_id": message["id"]})
 
 
-async def test_the_drawer_makes_trouble_and_shows_the_log(fake: PageFake, visit: Open) -> None:
+async def test_the_devtools_makes_trouble_and_shows_the_log(fake: PageFake, visit: Open) -> None:
     page = await visit()
-    await page.get_by_test_id("drawer-toggle").click()
-    switch = page.get_by_test_id("trouble-fal_down")
+    await page.get_by_test_id("devtools-toggle").click()
+    switch = page.get_by_test_id("fault-fal_down")
     await switch.click()
     await expect(switch).to_have_attribute("aria-checked", "true")
-    await page.get_by_test_id("trouble-rate_limit").fill("7")
-    await page.get_by_test_id("trouble-bot_restart").click()
+    await page.get_by_test_id("fault-rate_limit").fill("7")
+    await page.get_by_test_id("fault-bot_restart").click()
     await _eventually(lambda: len(fake.posted) == 3)
     assert [body for _, body in fake.posted] == [
         {"name": "fal_down", "value": True},
@@ -617,15 +617,15 @@ async def test_the_drawer_makes_trouble_and_shows_the_log(fake: PageFake, visit:
     await expect(page.get_by_test_id("log")).to_contain_text("12:00:03 INFO <b>bold</b>")
 
 
-async def test_a_press_in_the_drawer_counts_while_another_trouble_is_set(fake: PageFake, visit: Open) -> None:
+async def test_a_press_in_the_devtools_counts_while_another_fault_is_set(fake: PageFake, visit: Open) -> None:
     page = await visit()
-    await page.get_by_test_id("drawer-toggle").click()
-    await page.get_by_test_id("trouble-rate_limit").click()
+    await page.get_by_test_id("devtools-toggle").click()
+    await page.get_by_test_id("fault-rate_limit").click()
     await page.keyboard.type("7")
-    await page.get_by_test_id("trouble-bot_restart").hover()
+    await page.get_by_test_id("fault-bot_restart").hover()
     await page.mouse.down()  # the number is on its way from here on
     await _eventually(lambda: len(fake.posted) == 1)
-    await expect(page.get_by_test_id("trouble-rate_limit")).to_have_value("7")
+    await expect(page.get_by_test_id("fault-rate_limit")).to_have_value("7")
     await asyncio.sleep(0.2)
     await page.mouse.up()
     await _eventually(lambda: len(fake.posted) == 2)
@@ -670,7 +670,7 @@ async def test_nothing_scrolls_sideways_on_a_phone_and_targets_suit_a_thumb(fake
     assert min(sizes) >= 16, "smaller text makes iOS zoom in"
 
 
-async def test_a_phone_reaches_channels_people_and_trouble(fake: PageFake, visit: Open) -> None:
+async def test_a_phone_reaches_channels_people_and_devtools(fake: PageFake, visit: Open) -> None:
     page = await visit(phone=True)
     await page.get_by_test_id("open-sidebar").tap()
     await page.get_by_test_id("channel-after-dark").tap()
@@ -679,10 +679,10 @@ async def test_a_phone_reaches_channels_people_and_trouble(fake: PageFake, visit
     await page.get_by_test_id("person-switch-small").tap()
     await page.get_by_test_id("person-nia").tap()
     await expect(page.get_by_test_id("channel-title")).to_contain_text("after-dark")
-    await page.get_by_test_id("drawer-toggle").tap()
-    await page.get_by_test_id("trouble-nsfw").tap()
-    await page.get_by_test_id("drawer-close").tap()
-    await expect(page.get_by_test_id("drawer")).to_be_hidden()
+    await page.get_by_test_id("devtools-toggle").tap()
+    await page.get_by_test_id("fault-nsfw").tap()
+    await page.get_by_test_id("devtools-close").tap()
+    await expect(page.get_by_test_id("devtools")).to_be_hidden()
 
 
 async def test_the_phone_channel_is_framed_on_a_desk(fake: PageFake, visit: Open) -> None:

@@ -218,7 +218,7 @@ async def _ratelimits(stage: ProofOptions) -> bool:
     """A thirtieth of the minutes with waits of up to two seconds, Cloudflare's whole ones; then with tight bounds."""
     options, found = stage.options, []
     for name, tight in (("ratelimits", False), ("ratelimits-tight", True)):
-        storm = RateLimitChaos(seed=options.seed, longest_s=0.5 if tight else 2.0, whole=not tight)
+        chaos = RateLimitChaos(seed=options.seed, longest_s=0.5 if tight else 2.0, whole=not tight)
         seconds = options.minutes * (0.2 if tight else 2)
         place = stage.folder / name
         one = await limited(
@@ -226,9 +226,9 @@ async def _ratelimits(stage: ProofOptions) -> bool:
             place,
             seed=options.seed,
             seconds=seconds,
-            storm=storm,
+            chaos=chaos,
             tight=tight,
-            drain_s=max(DRAIN_S, seconds),  # in the storm, still
+            drain_s=max(DRAIN_S, seconds),  # the chaos goes on meanwhile
         )
         print(f"rate limits{', three seconds for ten minutes' if tight else ''}: {one}\n", flush=True)
         found.append(one)
@@ -265,7 +265,7 @@ def _shape(text: str) -> tuple[Kind, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.resilience",
-        description="Kill the real bot, between stand-ins of Discord and fal, and count what was lost, posted twice, "
+        description="Kill the real bot, between a fake Discord and a fake fal, and count what was lost, posted twice, "
         "submitted twice or charged wrongly. Everything happens on this machine. Exit code 1 when anything was.",
         epilog="A seed repeats the plan of a run (who asks what, when to kill), not how the machine interleaves it.",
     )

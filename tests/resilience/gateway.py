@@ -70,7 +70,7 @@ async def drops(
     """Break the connection `count` times while people go on; let everything finish; judge."""
     chance, done, began_s = random.Random(seed), Drops(seed), time.monotonic()
     async with a_world(forks, folder, server=server, without=without, paint_s=0.05) as world:
-        gateway = world.standin.gateway
+        gateway = world.discord.gateway
         gateway.overlap = OVERLAP
         await world.start()
         people = asyncio.create_task(_people(world, chance, done), name="people")
@@ -106,18 +106,18 @@ def _next(number: int, chance: random.Random) -> Drop:
 
 async def _drop(world: World, how: Drop) -> None:
     """Break it, and wait until the bot is there again."""
-    gateway = world.standin.gateway
+    gateway = world.discord.gateway
     before = gateway.resumes + len(gateway.identifies)
-    await world.standin.drop_gateway(how)
+    await world.discord.drop_gateway(how)
     await world.until(lambda: gateway.online and gateway.resumes + len(gateway.identifies) > before)
 
 
 async def _people(world: World, chance: random.Random, done: Drops) -> None:
     while True:
         await asyncio.sleep(chance.expovariate(WISHES_PER_S))
-        if not world.standin.gateway.sessions:
+        if not world.discord.gateway.sessions:
             continue  # between two sessions; nobody would ever hear of it
-        done.unheard += not world.standin.gateway.online
+        done.unheard += not world.discord.gateway.online
         what = chance.random()
         if what < 0.15:
             if (ask := _some(world, chance, "Cancel")) is not None:

@@ -179,7 +179,7 @@ async def _people(world: World, chance: random.Random, done: Round, replays: flo
         else:
             ask = await world.ask(chance.choices(list(KINDS), list(KINDS.values()))[0])
             if chance.random() < replays:
-                world.standin.deliver_twice(ask.record)
+                world.discord.deliver_twice(ask.record)
                 done.replayed += 1
 
 

@@ -91,7 +91,7 @@ async def losses(
             world.settings["web"] = {"port": port, "public_url": f"http://127.0.0.1:{port}"}
             world.settings["fal"]["store_payloads"] = False
         world.fal.queue.keep_jobs = 2 * count
-        world.fal.troubles.lost_answers = LOST
+        world.fal.faults.lost_answers = LOST
         world.fal.lost_how = HOW if by == "list" else HOW[:1]
         await world.start()
         kinds = chance.choices(list(KINDS), list(KINDS.values()), k=count)
@@ -115,7 +115,7 @@ async def _ask(world: World, kind: str) -> None:
     if kind != "same":
         await world.ask(kind)
         return
-    record = await world.standin.command("mo", "general", "imagine", {"prompt": SAME, "model": "recraft-v2"})
+    record = await world.discord.command("mo", "general", "imagine", {"prompt": SAME, "model": "recraft-v2"})
     world._note(Ask(kind, SAME, record))
 
 

@@ -114,12 +114,12 @@ Disturb = Callable[[Scene], Coroutine[Any, Any, None]]
 # ---------------------------------------------------------------------- the outages; each lasts `lasting_s`
 
 
-def _cables(which: str, state: State) -> Disturb:
+def _proxies(which: str, state: State) -> Disturb:
     async def disturb(scene: Scene) -> None:
-        cables = {"discord": [scene.discord], "fal": [scene.fal], "both": [scene.discord, scene.fal]}[which]
-        await asyncio.gather(*(proxy.become(state) for proxy in cables))
+        proxies = {"discord": [scene.discord], "fal": [scene.fal], "both": [scene.discord, scene.fal]}[which]
+        await asyncio.gather(*(proxy.become(state) for proxy in proxies))
         await asyncio.sleep(scene.lasting_s)
-        await asyncio.gather(*(proxy.become("sound") for proxy in cables))
+        await asyncio.gather(*(proxy.become("sound") for proxy in proxies))
 
     return disturb
 
@@ -207,24 +207,24 @@ def _clock(*steps_s: float) -> Disturb:
 
     async def disturb(scene: Scene) -> None:
         assert scene.world.child is not None
-        troubles = scene.world.fal.troubles
-        troubles.lost_answers, troubles.slow_submit_s = 0.3, SLOW_S
+        faults = scene.world.fal.faults
+        faults.lost_answers, faults.slow_submit_s = 0.3, SLOW_S
         for _ in range(3):
             await scene.world.ask()
         await asyncio.sleep(SLOW_S * 0.6)  # they are being handed over
         for step_s in steps_s:
             scene.world.child.step(step_s)
             await asyncio.sleep(scene.lasting_s / len(steps_s))
-        troubles.lost_answers, troubles.slow_submit_s = 0.0, 0.0
+        faults.lost_answers, faults.slow_submit_s = 0.0, 0.0
 
     return disturb
 
 
 DISTURB: Mapping[str, Disturb] = {
-    **{f"discord {state}": _cables("discord", state) for state in ("refused", "unavailable", "silent")},
-    **{f"fal {state}": _cables("fal", state) for state in ("refused", "unavailable", "broken", "silent", "frayed")},
+    **{f"discord {state}": _proxies("discord", state) for state in ("refused", "unavailable", "silent")},
+    **{f"fal {state}": _proxies("fal", state) for state in ("refused", "unavailable", "broken", "silent", "frayed")},
     "fal without results": _results,
-    "both refused": _cables("both", "refused"),
+    "both refused": _proxies("both", "refused"),
     "database locked": _locked,
     "disk full": _full,
     "clock an hour ahead": _clock(HOUR_S),
@@ -298,21 +298,21 @@ async def _a_scene(
     server: Postgres | None,
     without: Sequence[str],
 ) -> AsyncIterator[Scene]:
-    """A world whose stand-ins are reached through cables, and a bot with its usual patience."""
+    """A world whose fake servers are reached through proxies, and a bot with its usual patience."""
     async with AsyncExitStack() as stack:
         world = await stack.enter_async_context(a_world(forks, folder, server=server, without=without, paint_s=PAINT_S))
-        cables = [TcpProxy(world.standin.base_url), TcpProxy(world.fal.url)]
-        for proxy in cables:
+        discord, fal = TcpProxy(world.discord.base_url), TcpProxy(world.fal.url)
+        for proxy in (discord, fal):
             await proxy.start()
             stack.push_async_callback(proxy.stop)
         stack.push_async_callback(world.kill_all)
-        standin, discord, fal = world.standin, cables[0], cables[1]
-        standin.base_url = standin.files.base_url = discord.url
-        standin.gateway.url = standin.gateway_url
+        fake = world.discord
+        fake.base_url = fake.files.base_url = discord.url
+        fake.gateway.url = fake.gateway_url
         world.fal.url = fal.url
         world.changed = {}
         world.pace = {}
-        standin.interactions.answer_deadline_s = ANSWER_S
+        fake.interactions.answer_deadline_s = ANSWER_S
         world.lease_s = LEASE_S
         world.settings = {
             "discord": {"progress_interval_s": 0.4},
@@ -352,7 +352,7 @@ async def _people(world: World, chance: random.Random) -> None:
 async def _ask_elsewhere(world: World, number: int) -> None:
     """Where the bot is no member: only the interaction's token leads there."""
     prompt = f"picture number {number} of another server"
-    record = await world.standin.command("pat", "elsewhere", "imagine", {"prompt": prompt}, own_app=True)
+    record = await world.discord.command("pat", "elsewhere", "imagine", {"prompt": prompt}, own_app=True)
     world._note(Ask("elsewhere", prompt, record))
 
 

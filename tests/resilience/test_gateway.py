@@ -39,12 +39,12 @@ async def test_five_hundred_drops_lose_nothing_and_run_nothing_twice(forks: Fork
 
 async def test_every_identify_is_on_record_and_none_is_made_where_few_are_left(forks: Forks, tmp_path: Path) -> None:
     async with a_world(forks, tmp_path) as world:
-        gateway = world.standin.gateway
+        gateway = world.discord.gateway
         await world.start()
-        await world.standin.drop_gateway("invalid")
+        await world.discord.drop_gateway("invalid")
         await world.until(lambda: gateway.online and len(gateway.identifies) == 2)
         gateway.identify_limit = 20
-        await world.standin.drop_gateway("invalid")
+        await world.discord.drop_gateway("invalid")
         text = await asyncio.to_thread(_until_it_says, world.log, "no session with Discord yet")
         assert text, "it never said why nothing is heard of it"
         assert len(gateway.identifies) == 2

@@ -1,7 +1,7 @@
 """Discord and fal held by the proof, the bot as forked children between them, and what is true in the end.
 
-The stand-ins know what really happened: which interactions were answered, which pictures stand in which channel, which
-requests fal took. `World.verdict` compares that with what people were promised and with the ledger.
+The fake servers know what really happened: which interactions were answered, which pictures were posted to which
+channel, which requests fal took. `World.verdict` compares that with what people were promised and with the ledger.
 """
 
 from __future__ import annotations
@@ -281,8 +281,8 @@ class World:
         self.database = database
         self.fleet: list[Child | None] = [None] * processes
         self.without = tuple(without)
-        self.standin = FakeDiscord(answer_deadline_s=3.0 if isinstance(database, File) else SHARED_ANSWER_DEADLINE_S)
-        self.standin.gateway.pick = self._pick
+        self.discord = FakeDiscord(answer_deadline_s=3.0 if isinstance(database, File) else SHARED_ANSWER_DEADLINE_S)
+        self.discord.gateway.pick = self._pick
         self.fal = FakeFal(paint="flat", paint_s=paint_s)
         self.asks: list[Ask] = []
         self.starts = 0
@@ -340,9 +340,9 @@ class World:
         tier = {"images_per_hour": 1e6, "burst_images": 1_000_000, "images_per_day": 1_000_000}
         usual: dict[str, dict[str, Any]] = {
             "discord": {
-                "token": self.standin.token,
-                "api_url": self.standin.api_url,
-                "gateway_url": self.standin.gateway_url,
+                "token": self.discord.token,
+                "api_url": self.discord.api_url,
+                "gateway_url": self.discord.gateway_url,
                 "progress_interval_s": 3600.0,
                 "progress_edits_per_s": 1000.0,
             },
@@ -392,14 +392,14 @@ class World:
     def _listens(self, child: Child) -> bool:
         if len(self.fleet) == 1:
             return self.online
-        return child.session is not None and sum(1 for _ in self.standin.commands.all()) >= COMMANDS
+        return child.session is not None and sum(1 for _ in self.discord.commands.all()) >= COMMANDS
 
     @property
     def online(self) -> bool:
         """Whether events reach a bot now."""
         if self.hearing is not None and ((child := self.fleet[self.hearing]) is None or child.session is None):
             return False
-        return self.standin.gateway.online and sum(1 for _ in self.standin.commands.all()) >= COMMANDS
+        return self.discord.gateway.online and sum(1 for _ in self.discord.commands.all()) >= COMMANDS
 
     async def gone(self, slot: int = 0, *, within_s: float = PATIENCE_S) -> int:
         """Wait for the bot's end; its exit code."""
@@ -407,21 +407,21 @@ class World:
         assert child is not None
         async with asyncio.timeout(within_s):
             code = await child.ended
-        sessions = self.standin.gateway.sessions
+        sessions = self.discord.gateway.sessions
         if len(self.fleet) > 1:
             if child.session in sessions:
                 ours = sessions[child.session]
                 await self.until(lambda: ours.link is None)
                 sessions.pop(ours.id, None)
             return code
-        await self.until(lambda: not self.standin.gateway.online)
+        await self.until(lambda: not self.discord.gateway.online)
         sessions.clear()  # nobody resumes them, and they would keep every event
         await asyncio.sleep(0.01)
         for ask in self.asks[-200:]:
             # Nobody will answer any more, so the rest of the three seconds need not be waited for.
             if ask.record.state == "waiting" and ask.record._timer is not None:
                 ask.record._timer.cancel()
-                self.standin.interactions._too_late(ask.record)
+                self.discord.interactions._too_late(ask.record)
         return code
 
     async def kill(self, slot: int = 0) -> int:
@@ -459,16 +459,16 @@ class World:
                 options |= {"model": "z-image-inpaint", **self._inputs(who)}
             case "seedless":
                 options["model"] = "recraft-v2"
-        record = await self.standin.command(who, "general", "imagine", options)
+        record = await self.discord.command(who, "general", "imagine", options)
         return self._note(Ask(kind, prompt, record, images))
 
     def _inputs(self, who: str) -> dict[str, Any]:
-        return {name: self.standin.upload(who, f"{name}.png", a_picture(256, 256))["id"] for name in ("image", "mask")}
+        return {name: self.discord.upload(who, f"{name}.png", a_picture(256, 256))["id"] for name in ("image", "mask")}
 
     async def again(self, ask: Ask) -> Ask | None:
         """Press Again on the result, if it still is there."""
         try:
-            record = await self.standin.press(ask.record.person, ask.record, "Again")
+            record = await self.discord.press(ask.record.person, ask.record, "Again")
         except (NotOffered, NotAnswered, LookupError):
             return None
         return self._note(Ask("again", ask.prompt, record, ask.images))
@@ -476,7 +476,7 @@ class World:
     async def cancel(self, ask: Ask) -> bool:
         """Press Cancel, if it still is there."""
         with suppress(NotOffered, NotAnswered, LookupError):
-            await self.standin.press(ask.record.person, ask.record, "Cancel")
+            await self.discord.press(ask.record.person, ask.record, "Cancel")
             ask.cancelled = True
             return True
         return False
@@ -486,8 +486,8 @@ class World:
         original = ask.record.original
         if original is None or original.files or original.id not in original.channel.messages:
             return False
-        self.standin.kill_token(ask.record)
-        self.standin.delete_message(original)
+        self.discord.kill_token(ask.record)
+        self.discord.delete_message(original)
         return True
 
     def hold(self) -> None:
@@ -670,17 +670,17 @@ async def a_world(
     without: Sequence[str] = (),
     paint_s: float = 0.02,
 ) -> AsyncIterator[World]:
-    """Both stand-ins and a fresh database (SQLite without a server); whatever bot is left is killed at the end."""
+    """Both fake servers and a fresh database (SQLite without a server); whatever bot is left is killed at the end."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     database = await a_database(folder, server)
     world = World(forks, folder, database, processes=processes, without=without, paint_s=paint_s)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.drop)
-        await world.standin.start()
-        stack.push_async_callback(world.standin.stop)
+        await world.discord.start()
+        stack.push_async_callback(world.discord.stop)
         await world.fal.start()
         stack.push_async_callback(world.fal.stop)
-        world.standin.board.on_change.append(world._watch)
+        world.discord.message_store.on_change.append(world._watch)
         try:
             yield world
         finally:

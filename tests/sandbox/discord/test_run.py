@@ -106,7 +106,7 @@ async def test_the_real_bot_paints_in_the_sandbox_and_survives_a_restart(tmp_pat
         await sandbox.ready()
         record = await sandbox.discord.command("ada", "general", "imagine", {"prompt": "a fox"})
         message = await record.pictures()
-        await sandbox.discord.set_trouble("bot_restart", True)
+        await sandbox.discord.devtools.set("bot_restart", True)
         await sandbox.discord.wait_for(lambda: sandbox.child.starts == 2 and sandbox.discord.gateway.online, 30)
         again = await sandbox.discord.press("ada", message, "Again")
         await again.answered()
