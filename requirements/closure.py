@@ -115,6 +115,7 @@ class Pin:
     version: Version
     marker: Marker | None
     hashes: frozenset[str]
+    extras: frozenset[str] = frozenset()
 
 
 class Described(TypedDict):
@@ -161,7 +162,7 @@ def read_lock(text: str) -> dict[NormalizedName, Pin]:
         (specifier,) = requirement.specifier
         if specifier.operator != "==" or name in pins or not hashes:
             raise ValueError(f"not one hashed pin of {name}: {words}")
-        pins[name] = Pin(name, Version(specifier.version), requirement.marker, frozenset(hashes))
+        pins[name] = Pin(name, Version(specifier.version), requirement.marker, frozenset(hashes), _extras(requirement))
     return pins
 
 
@@ -275,6 +276,21 @@ def needed_in(
     return where
 
 
+def extras_in(
+    wanted: Sequence[Requirement], pins: Mapping[NormalizedName, Pin], record: Record
+) -> dict[NormalizedName, frozenset[str]]:
+    """The extras that others ask of each package, in any environment."""
+    asked: dict[NormalizedName, set[str]] = {}
+    for environment in ENVIRONMENTS:
+        walk = _Walk(environment, pins, record)
+        for _ in walk.faults(wanted):
+            pass
+        for name, extra in walk.seen:
+            if extra:
+                asked.setdefault(name, set()).add(extra)
+    return {name: frozenset(extras) for name, extras in asked.items()}
+
+
 def sentences(found: Iterable[Fault]) -> list[str]:
     """The faults for a person: each once, with all the environments that it concerns."""
     places: dict[str, dict[str, None]] = {}
@@ -303,7 +319,7 @@ class _Walk:
         self._here = environment
         self._pins = {name: pin for name, pin in pins.items() if environment.holds(pin.marker)}
         self._record = record
-        self._seen: set[tuple[NormalizedName, str]] = set()
+        self.seen: set[tuple[NormalizedName, str]] = set()
         self.needed: set[NormalizedName] = set()
 
     def faults(self, wanted: Sequence[Requirement]) -> Iterator[Fault]:
@@ -311,7 +327,7 @@ class _Walk:
         for requirement in wanted:
             if self._here.holds(requirement.marker):
                 yield from self._met(requirement, "Easel")
-        self.needed = {name for name, _ in self._seen}
+        self.needed = {name for name, _ in self.seen}
         for name in self._pins:
             yield from self._asked(name, "")
 
@@ -324,13 +340,16 @@ class _Walk:
             return
         if requirement.url is not None or not requirement.specifier.contains(pin.version, prereleases=True):
             yield Fault(f"{stated}, and {pin.version} is locked", self._here)
+        if not _extras(requirement) <= pin.extras:
+            # A pip that resolves after all passes such a pin over for a newer release, which has no hash here.
+            yield Fault(f"{stated}, and it is locked without naming that extra", self._here)
         for extra in ("", *requirement.extras):
             yield from self._asked(name, str(canonicalize_name(extra)) if extra else "", by)
 
     def _asked(self, name: NormalizedName, extra: str, by: str = "") -> Iterator[Fault]:
-        if (name, extra) in self._seen:
+        if (name, extra) in self.seen:
             return
-        self._seen.add((name, extra))
+        self.seen.add((name, extra))
         release = self._record.get(name)
         heard = usable(release, self._here) if release else []
         if not heard:
@@ -342,6 +361,10 @@ class _Walk:
                 requirement = _requirement(text)
                 if self._here.holds(requirement.marker, extra):
                     yield from self._met(requirement, f"{name}[{extra}]" if extra else name)
+
+
+def _extras(requirement: Requirement) -> frozenset[str]:
+    return frozenset(str(canonicalize_name(extra)) for extra in requirement.extras)
 
 
 def _fits(file: str, environment: Environment) -> bool:

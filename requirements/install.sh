@@ -57,7 +57,7 @@ make_venv() {
 fits_together() {
     "$py" -m pip check --disable-pip-version-check >.venv/.check.log 2>&1 && return
     # pip's lines begin with the package that is not content. Anything else it says is a fault too.
-    cat "$@" | sed -n 's/^\([a-z0-9-]*\)==.*/\1/p' >.venv/.locked.log
+    cat "$@" | sed -n 's/^\([a-z0-9-]*\)\(\[[^]]*\]\)\{0,1\}==.*/\1/p' >.venv/.locked.log
     LC_ALL=C awk '
         FNR == NR { locked[$1] = 1; next }
         /^WARNING:/ || NF == 0 { next }

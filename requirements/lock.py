@@ -275,6 +275,21 @@ def narrowed(text: str, where: Mapping[NormalizedName, list[Environment]]) -> st
     return text
 
 
+def naming_extras(text: str, extras: Mapping[NormalizedName, frozenset[str]]) -> str:
+    """The lock with every pin named together with the extras that others ask of it."""
+    for name, pin in closure.read_lock(text).items():
+        if name in extras:
+            stated = f"{name}=={pin.version}"
+            named = f"{name}[{','.join(sorted(extras[name]))}]=={pin.version}"
+            text = re.sub(rf"^{re.escape(stated)}(?= )", named, text, flags=re.MULTILINE)
+    return text
+
+
+def without_extras(text: str) -> str:
+    """The lock as pip-compile reads it: a constraint may not name extras."""
+    return re.sub(r"^([\w.-]+)\[[^\]]+\]==", r"\1==", text, flags=re.MULTILINE)
+
+
 def compiled(folder: Path, name: str, arguments: list[str]) -> dict[NormalizedName, Pin]:
     """What pip-compile makes of the .in in that folder."""
     tool = Path(sys.executable).with_name("pip-compile")
@@ -294,7 +309,10 @@ def lock(folder: Path, arguments: list[str]) -> list[str]:
     for name in closure.SETS[-1]:
         wanted += closure.read_wanted((folder / f"{name}.in").read_text("utf-8"))
         text = folder / f"{name}.txt"
-        before = closure.read_lock(text.read_text("utf-8")) if text.exists() else {}
+        before: dict[NormalizedName, Pin] = {}
+        if text.exists():
+            text.write_text(without_extras(text.read_text("utf-8")), "utf-8")
+            before = closure.read_lock(text.read_text("utf-8"))
         locks[name] = compiled(folder, name, arguments)
         pins = closure.together(locks.values())
         added = completed(pins, wanted, {} if "--upgrade" in arguments else before, records)
@@ -305,6 +323,10 @@ def lock(folder: Path, arguments: list[str]) -> list[str]:
         locks[name] = closure.read_lock(text.read_text("utf-8"))
     everything = closure.together(locks.values())
     found = records.of(everything)
+    extras = closure.extras_in(wanted, everything, found)
+    for name in locks:
+        text = folder / f"{name}.txt"
+        text.write_text(naming_extras(text.read_text("utf-8"), extras), "utf-8")
     record.write_text(closure.written(found), "utf-8")
     for name, built in closure.from_source(everything, found).items():
         places = ", ".join(dict.fromkeys(map(str, built)))

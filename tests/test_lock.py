@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 from collections.abc import Mapping
@@ -57,7 +58,10 @@ def locked(record: Mapping[str, Release], **markers: str) -> dict[NormalizedName
 
 
 def said(wanted: str, record: Mapping[str, Release], **markers: str) -> list[str]:
-    return closure.sentences(closure.faults([Requirement(wanted)], locked(record, **markers), record))
+    pins = locked(record, **markers)
+    for name, extras in closure.extras_in([Requirement(wanted)], pins, record).items():
+        pins[name] = dataclasses.replace(pins[name], extras=extras)
+    return closure.sentences(closure.faults([Requirement(wanted)], pins, record))
 
 
 def wheel(name: str, version: str = "1.0", tag: str = "py3-none-any") -> tuple[str, ...]:
@@ -69,6 +73,14 @@ def wheel(name: str, version: str = "1.0", tag: str = "py3-none-any") -> tuple[s
 
 def test_the_lock_is_closed_and_the_record_is_about_it() -> None:
     assert closure.wrong() == []
+
+
+@pytest.mark.parametrize("name", sorted(name for name, pin in PINS.items() if pin.extras))
+def test_a_pin_that_does_not_name_an_extra_that_others_ask_for_is_a_fault(name: NormalizedName) -> None:
+    """What broke fresh machines: `coverage` was pinned, pytest-cov asks for `coverage[toml]`, a newer one came out."""
+    plain = {**PINS, name: dataclasses.replace(PINS[name], extras=frozenset())}
+    found = closure.sentences(closure.faults(WANTED, plain, RECORD))
+    assert any("locked without naming that extra" in sentence and name in sentence for sentence in found)
 
 
 def test_nothing_committed_names_a_package_index() -> None:

@@ -1,0 +1,104 @@
+"""Trying again: one helper for every loop that repeats what failed.
+
+async for attempt in retry((1, 2, 4), stop=stopping):
+    try:
+        return await ask()
+    except Unreachable as error:
+        attempt.wait_at_least(error.retry_after_s)
+raise GivenUp
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from itertools import chain, repeat
+
+#: How far a pause is spread by default, so that many that failed together do not come back together.
+JITTER = 0.2
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+class Attempt:
+    """One try of several."""
+
+    def __init__(self, number: int, pause_s: float | None, jitter: float) -> None:
+        #: Counted from 1.
+        self.number = number
+        #: Seconds until the next attempt, already spread; None: this is the last one.
+        self.pause_s = pause_s
+        self._jitter = jitter
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no other one follows."""
+        return self.pause_s is None
+
+    def wait_at_least(self, seconds: float | None) -> None:
+        """Make the pause so long, as a Retry-After asks; spreading only lengthens it. None and 0 change nothing."""
+        if self.pause_s is not None and seconds:
+            self.pause_s = max(self.pause_s, seconds * random.uniform(1, 1 + self._jitter))
+
+
+class retry(AsyncIterator[Attempt]):
+    """One attempt more than there are pauses, each after its pause; the loop's body leaves when it has succeeded.
+
+    Args:
+        pauses_s: seconds between the attempts; may be endless (see `repeat_last`).
+        stop: once it is set, no pause is waited out: the task is cancelled from inside (`CancelledError`), because
+            what still waits is for the next start.
+        jitter: pauses are spread by this share to either side; 0 keeps them exact.
+        sleep: what waits; a test hands in one that does not.
+    """
+
+    def __init__(
+        self,
+        pauses_s: Iterable[float],
+        *,
+        stop: asyncio.Event | None = None,
+        jitter: float = JITTER,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._pauses_s: Iterator[float] = iter(pauses_s)
+        self._stop = stop
+        self._jitter = jitter
+        self._sleep = sleep
+        self._attempt: Attempt | None = None
+
+    async def __anext__(self) -> Attempt:
+        """The next attempt, when it is time."""
+        before = self._attempt
+        if before is not None:
+            if before.pause_s is None:
+                raise StopAsyncIteration
+            await pause(before.pause_s, stop=self._stop, sleep=self._sleep)
+        number = before.number + 1 if before is not None else 1
+        self._attempt = Attempt(number, self._next_pause_s(), self._jitter)
+        return self._attempt
+
+    def _next_pause_s(self) -> float | None:
+        pause_s = next(self._pauses_s, None)
+        return None if pause_s is None else pause_s * random.uniform(1 - self._jitter, 1 + self._jitter)
+
+
+async def pause(seconds: float, *, stop: asyncio.Event | None = None, sleep: Sleep = asyncio.sleep) -> None:
+    """Sleep; `stop` ends the sleep and cancels the task from inside, as described at `retry`."""
+    if stop is None:
+        await sleep(seconds)
+        return
+    waits = {asyncio.ensure_future(sleep(seconds)), asyncio.ensure_future(stop.wait())}
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    if stop.is_set():
+        raise asyncio.CancelledError
+
+
+def repeat_last(pauses_s: Sequence[float]) -> Iterator[float]:
+    """The pauses, and then the last one for ever: for what is tried until it succeeds."""
+    return chain(pauses_s, repeat(pauses_s[-1]))
