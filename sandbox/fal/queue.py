@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _QUEUE_S = 0.6
 #: Seconds a refused job takes in its runner.
 _REFUSAL_S = 0.15
-#: Watchers hear about a new place in the queue at most this often.
+#: Watchers hear about a new position in the queue at most this often.
 _POSITIONS_EVERY_S = 0.5
 _LARGE_RESULT_BYTES = 10_000
 _UNSTORED_RESULT_BYTES = 1_000_000
@@ -131,7 +131,7 @@ class Queue:
         self._forget()
         return job
 
-    def place(self, job: Job) -> int:
+    def position_of(self, job: Job) -> int:
         """How many jobs are ahead of a waiting one."""
         if self._positions_stale:
             self._positions_stale = False
@@ -212,7 +212,7 @@ class Queue:
         self._announcing = None
         for job in self._waiting.values():
             before = job.position
-            if self.place(job) != before or job.watched:
+            if self.position_of(job) != before or job.watched:
                 job.touch()
 
     def _give_up(self, job: Job) -> None:

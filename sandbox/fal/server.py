@@ -301,7 +301,7 @@ class FakeFal:
 
     def _status(self, request: web.Request, job: Job) -> web.Response:
         if job.status is Status.IN_QUEUE:
-            self.queue.place(job)
+            self.queue.position_of(job)
         text = job.status_json(with_logs=_wants_logs(request))
         return _raw(200 if job.done else 202, text.encode(), {"x-fal-request-id": job.id})
 
@@ -329,7 +329,7 @@ class FakeFal:
         sent_lines, last = 0, ""
         while True:
             if job.status is Status.IN_QUEUE:
-                self.queue.place(job)
+                self.queue.position_of(job)
             seen, lines = job.version, len(job.logs)
             event = job.status_json(with_logs=with_logs, since=sent_lines)
             if event != last or (with_logs and lines > sent_lines):

@@ -17,10 +17,10 @@ class Crowd:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def tell(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Send one order and wait for its answer."""
+    async def tell(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Send one command and wait for its answer."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.write(json.dumps(command).encode() + b"\n")
         return await self.hear()
 
     async def hear(self) -> dict[str, Any]:

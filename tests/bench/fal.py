@@ -33,8 +33,8 @@ class Fal:
         say({"fal_url": await self._fal.start()})
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
-            order = json.loads(line)
-            say(getattr(self, order.pop("do"))(**order))
+            command = json.loads(line)
+            say(getattr(self, command.pop("do"))(**command))
         await self._fal.stop()
 
     def paint(self, seconds: float) -> dict[str, Any]:

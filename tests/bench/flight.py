@@ -39,12 +39,12 @@ class Flight(Crowd):
         self._finished: list[Job] = []
         self._looks: dict[str, int] = {}
 
-    async def answer(self, order: dict[str, Any]) -> dict[str, Any]:
+    async def answer(self, command: dict[str, Any]) -> dict[str, Any]:
         """Do what `do` says."""
-        if "do" not in order:
-            return await super().answer(order)
-        name = order.pop("do")
-        answer: dict[str, Any] = await getattr(self, name)(**order)
+        if "do" not in command:
+            return await super().answer(command)
+        name = command.pop("do")
+        answer: dict[str, Any] = await getattr(self, name)(**command)
         return answer
 
     async def _hold(self, job: Job, _duration_s: float) -> None:

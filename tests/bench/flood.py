@@ -39,8 +39,8 @@ class Flood:
         say({"api_url": discord.api_url, "gateway_url": discord.gateway_url, "token": discord.token})
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
-            order = json.loads(line)
-            answer: dict[str, Any] = await getattr(self, order.pop("do"))(**order)
+            command = json.loads(line)
+            answer: dict[str, Any] = await getattr(self, command.pop("do"))(**command)
             say(answer)
         await discord.stop()
 

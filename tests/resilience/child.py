@@ -1,4 +1,4 @@
-"""What happens in a forked child: the bot as it is, with its boundaries numbered, or with one guard taken away.
+"""What happens in a forked child: the bot as it is, with its boundaries numbered, or with one safeguard mutated away.
 
 Nothing here is known to the bot. A *boundary* is a moment before or after something that outlives the process: a COMMIT
 of the store, an HTTP request to Discord or fal. The child counts them once it is told to and kills itself at the
@@ -125,28 +125,28 @@ class Boundaries:
         self._talk.sendall(json.dumps(said).encode() + b"\n")
 
 
-def live(order: dict[str, Any], talk: socket.socket) -> int:
+def live(spec: dict[str, Any], talk: socket.socket) -> int:
     """Be one run of the bot; its exit code."""
-    _renew(order["log"])
+    _renew(spec["log"])
     boundaries = Boundaries(talk)
     _number_commits(boundaries)
     _number_requests(boundaries)
     _say_what_was_heard()
-    _change(order.get("changed", {}))
-    for guard in order.get("without", ()):
-        mutations.WITHOUT[guard]()
-    if order.get("arm"):
-        boundaries.arm(**order["arm"])
+    _change(spec.get("changed", {}))
+    for mutation in spec.get("without", ()):
+        mutations.WITHOUT[mutation]()
+    if spec.get("arm"):
+        boundaries.arm(**spec["arm"])
     vars(ssl)["create_default_context"] = lambda *_, **__: _TLS
-    vars(app)["Fal"] = partial(Fal, pace=Timings(**order["pace"]) if "pace" in order else HASTY)
+    vars(app)["Fal"] = partial(Fal, pace=Timings(**spec["timings"]) if "timings" in spec else HASTY)
     _let_clocks_step()
-    if "lease_s" in order:
-        vars(app)["Runner"] = partial(Runner, lease_s=order["lease_s"])
+    if "lease_s" in spec:
+        vars(app)["Runner"] = partial(Runner, lease_s=spec["lease_s"])
     _tell_session(boundaries)
 
     async def run() -> int:
         asyncio.get_running_loop().add_reader(talk, _listen, boundaries, talk, bytearray())
-        return await app.run(settings(order["settings"]))
+        return await app.run(settings(spec["settings"]))
 
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.resilience.known_boundaries import shows
 from tests.resilience.world import Ask, Boundary, Child, Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
 
@@ -114,7 +113,7 @@ async def crash_points(
                 await world.kill()
                 await world.start()
             points.note(child.reached)
-            if until is not None and shows(await world.verdict(), until):
+            if until is not None and (await world.verdict()).shows(until):
                 break
         await world.kill_all()
         points.verdict = await world.verdict()

@@ -4,7 +4,7 @@
 
 It talks JSON lines: requests on its standard input, news on its standard output.
 
-    → {"fork": {…order for tests.resilience.child…}}     ← {"forked": pid}
+    → {"fork": {…spec for tests.resilience.child…}}     ← {"forked": pid}
     → {"to": pid, "say": {…}}                       ← {"from": pid, "said": {…}}
     → {"signal": pid, "number": 9}                  ← {"ended": pid, "code": -9}
 
@@ -80,7 +80,7 @@ class Server:
             with contextlib.suppress(OSError):  # it is dying
                 self._children[request["to"]].sendall(json.dumps(request["say"]).encode() + b"\n")
 
-    def _fork(self, order: dict[str, Any]) -> int:
+    def _fork(self, spec: dict[str, Any]) -> int:
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
@@ -90,7 +90,7 @@ class Server:
                 self._let_go()
                 from tests.resilience import child
 
-                code = child.live(order, theirs)
+                code = child.live(spec, theirs)
             finally:
                 os._exit(code)
         theirs.close()

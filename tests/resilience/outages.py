@@ -311,7 +311,7 @@ async def _a_scene(
         fake.gateway.url = fake.gateway_url
         world.fal.url = fal.url
         world.changed = {}
-        world.pace = {}
+        world.timings = {}
         fake.interactions.answer_deadline_s = ANSWER_S
         world.lease_s = LEASE_S
         world.settings = {
@@ -398,8 +398,8 @@ async def outages(
 
     async def one(kind: str) -> Outage:
         async with turn:
-            place = folder / kind.replace(" ", "-")
-            return await outage(forks, place, kind, seed, lasting_s=lasting_s, server=server, without=without)
+            own = folder / kind.replace(" ", "-")
+            return await outage(forks, own, kind, seed, lasting_s=lasting_s, server=server, without=without)
 
     for done in asyncio.as_completed([one(kind) for kind in kinds]):
         yield await done
