@@ -9,7 +9,15 @@ from bot.catalogue.model import Model
 from bot.errors import ModelUnavailable, UnknownModel
 
 if TYPE_CHECKING:
+    from bot.services import Services
     from bot.store import Preferences
+    from cogs.interaction_data import Interaction
+
+
+async def default_of(interaction: Interaction, services: Services) -> Model:
+    """The model that paints for this person here when they name none. Raises ModelUnavailable like `default_model`."""
+    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
+    return default_model(services.catalogue, preferences, services.settings.models.default)
 
 
 def default_model(catalogue: Catalogue, preferences: Preferences, operators: str) -> Model:

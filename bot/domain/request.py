@@ -35,3 +35,8 @@ class GenerationRequest:
         """The seed the person chose, or the one chosen for them by `with_seed`."""
         value = self.options.get("seed")
         return value if isinstance(value, int) else None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether nothing is left of it: the person had the content deleted."""
+        return not self.prompt and not self.options

@@ -29,7 +29,8 @@ from bot.domain.events import (
 from bot.domain.job import Failure, Job
 from bot.domain.request import GenerationRequest, Json
 from cogs.ui import text
-from cogs.ui.buttons import Verb, button, custom_id, row
+from cogs.ui.actions import Slot, custom_id, job_named_by
+from cogs.ui.buttons import action_rows
 
 BLUE = 0x5865F2
 GREEN = 0x3BA55D
@@ -90,13 +91,13 @@ def shows_end_of(components: Iterable[object], job_id: str, *, with_pictures: bo
             offered.add(component.custom_id)
     if with_pictures:
         return any(f"easel-{job_id}-" in url for url in urls)
-    return not urls and custom_id(Verb.DELETE, job_id) in offered
+    return not urls and custom_id("delete", job_id) in offered
 
 
 def names_job(components: Iterable[object], job_id: str) -> bool:
     """Whether any button of a message is about this job."""
     buttons = (one for one in _walk(components) if isinstance(one, discord.Button))
-    return any((one.custom_id or "").endswith(f":{job_id}") for one in buttons)
+    return any(job_named_by(one.custom_id or "") == job_id for one in buttons)
 
 
 def _walk(components: Iterable[object]) -> Iterator[object]:
@@ -132,7 +133,7 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
         _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
         _words(status),
         _words("\n".join([_small(_name(job, model), *_seed(job), *_size(job)), *notes])),
-        row(button(Verb.CANCEL, job.id, disabled=cancelling), *([button(Verb.WHY, job.id)] if waits else [])),
+        *action_rows(Slot.WAITING if waits else Slot.PROGRESS, job, disabled=cancelling),
         colour=BLUE,
     )
 
@@ -197,12 +198,7 @@ def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, wit
         _words(text.safe(job.request.prompt)),
         _gallery(pictures),
         _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
-        row(
-            button(Verb.AGAIN, job.id),
-            button(Verb.EDIT, job.id),
-            button(Verb.DETAILS, job.id),
-            button(Verb.DELETE, job.id),
-        ),
+        *action_rows(Slot.RESULT, job, pictures=len(pictures)),
         colour=GREEN,
     )
 
@@ -224,12 +220,11 @@ def failure_card(job: Job, model: Model | None, failure: Failure) -> Card:
     sentence = failure.sentence
     if failure.incident is not None and failure.incident not in sentence:
         sentence = f"{sentence} (code {failure.incident})"
-    again = [button(Verb.AGAIN, job.id)] if failure.worth_retrying else []
     return Card(
         _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
         _words(text.shorten(sentence, 900)),
         _words(_small(_name(job, model), *_seed(job))),
-        row(*again, button(Verb.EDIT, job.id), button(Verb.DETAILS, job.id), button(Verb.DELETE, job.id)),
+        *action_rows(Slot.TRANSIENT_FAILURE if failure.worth_retrying else Slot.LASTING_FAILURE, job),
         colour=RED,
     )
 
@@ -240,7 +235,7 @@ def cancelled_card(job: Job, model: Model | None, sentence: str) -> Card:
         _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
         _words(text.shorten(sentence, 900)),
         _words(_small(_name(job, model))),
-        row(button(Verb.AGAIN, job.id), button(Verb.EDIT, job.id), button(Verb.DELETE, job.id)),
+        *action_rows(Slot.CANCELLED, job),
         colour=GREY,
     )
 
