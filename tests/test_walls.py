@@ -1,11 +1,14 @@
-"""No module of bot, cogs or sandbox imports itself by way of others, whether at the top, in a function or for types."""
+"""No module of bot, cogs or sandbox imports itself by way of others, however deep; no source file is too long."""
 
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import grimp
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +42,10 @@ def test_a_circle_is_found() -> None:
 def test_imports_in_functions_and_for_types_count(graph: grimp.ImportGraph) -> None:
     assert graph.direct_import_exists(importer="sandbox.discord", imported="sandbox.discord.server")
     assert graph.direct_import_exists(importer="sandbox.run", imported="sandbox.fal")
+
+
+@pytest.mark.parametrize("room", ["bot", "cogs", "sandbox", "tools"])
+def test_no_source_file_is_longer_than_600_lines(room: str) -> None:
+    sources = [path for path in (ROOT / room).rglob("*.*") if path.suffix in {".py", ".js", ".css", ".html"}]
+    lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in sources}
+    assert {name: count for name, count in lines.items() if count > 600} == {}

@@ -1,10 +1,10 @@
 """Rate limit chaos: a share of all answers is 429, of the four kinds that Discord and its edge send.
 
-It keeps the truth about them: what each 429 holds back and until when, which requests came early, and which were
-refused without a fault of the bot's. A request is **early** when the bot had heard of a 429 that still holds it back.
-Which ones it had heard of when it sent the request, a proof's bot says in `HEARD` (numbers, taken from `NUMBER` of the
-answers); whoever does not say so is taken to have heard all. What was on its way before the 429 arrived has **crossed**
-it: refused, too, as Discord would, but nobody's fault.
+It records what each 429 holds back and until when, which requests came too early, and which were refused through no
+fault of the bot. A request is **early** when the bot had received a 429 that still holds it back. Which 429s it had
+received when it sent the request, the bot says in the header `HEARD` (numbers, taken from the header `NUMBER` of the
+answers); without that header it is assumed to have received all. A request that was on its way before the 429 arrived
+has **crossed** it: it is refused too, as by Discord, but counts as nobody's fault.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from sandbox.discord.wire import DiscordError, Obj
 Scope = Literal["user", "shared", "global", "cloudflare"]
 
 NUMBER, HEARD = "X-Easel-Number", "X-Easel-Heard"
-#: Clocks and timers of both sides differ by this at most.
+#: The clocks and timers of both sides differ by at most this.
 TOLERANCE_S = 0.005
-#: What Cloudflare's edge says, to whom it takes for a program and for a browser.
+#: Cloudflare's error pages, for programs and for browsers.
 _EDGE = (
     ("text/plain; charset=UTF-8", "error code: 1015"),
     (
@@ -36,7 +36,7 @@ _EDGE = (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, as far as rate limits mind it."""
+    """What rate limits look at in a request."""
 
     method: str
     route: str
@@ -73,12 +73,12 @@ class RateLimitChaos:
 
     Attributes:
         share: of the requests that no limit holds back, so many are refused.
-        seed: of its chance.
+        seed: of its random numbers.
         shortest_s, longest_s: how long a 429 asks to wait.
         weights: how often each kind.
         whole: Cloudflare's Retry-After is whole seconds, as it really is; otherwise as short as the others.
         window_s: Discord's window for invalid requests.
-        over: nothing new is refused any more; what holds, holds.
+        over: no new 429 is made; those that hold still do.
     """
 
     share: float = 0.5

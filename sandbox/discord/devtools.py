@@ -22,7 +22,7 @@ class FaultSource(Protocol):
 
 
 class DevTools:
-    """All switches and actions, whoever they belong to.
+    """All switches and actions, of this server and of others.
 
     Args:
         faults: of Discord's REST API.

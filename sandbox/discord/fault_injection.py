@@ -48,7 +48,7 @@ class RateLimit:
     method: str | None = None
     path: re.Pattern[str] = field(default_factory=lambda: re.compile(""))
     retry_after_s: float | None = None
-    fraction: float = 1.0  # of requests the rule looks at at all
+    fraction: float = 1.0  # share of matching requests that the rule applies to
     _windows: dict[str, tuple[float, int]] = field(default_factory=dict, repr=False)
 
     def applies(self, method: str, path: str) -> bool:

@@ -34,7 +34,7 @@ _ALLOWED_CALLBACKS = {
 
 
 class NotAnswered(Exception):
-    """The bot did not do in time what was waited for."""
+    """The bot did not answer in time."""
 
 
 @dataclass(eq=False)
@@ -475,7 +475,7 @@ class Interactions:
             listener(record)
 
     def close(self) -> None:
-        """Cancel what is still ticking."""
+        """Cancel all timers."""
         for record in self.by_id.values():
             if record._timer is not None:
                 record._timer.cancel()

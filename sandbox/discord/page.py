@@ -80,7 +80,7 @@ class ChatPage:
     def _guard(
         self, handler: Callable[[web.Request], Awaitable[Obj]]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Errors as `{error}` with a sentence; foreign pages are kept out."""
+        """Errors as `{error}` with a sentence; requests of other origins are refused."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             if not _same_origin(request):

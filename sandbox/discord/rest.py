@@ -27,7 +27,7 @@ Handler = Callable[["RestCall"], Awaitable[object]]
 
 @dataclass
 class RestCall:
-    """One request, taken apart."""
+    """One request: route parameters, payload, uploads."""
 
     request: web.Request
     payload: Obj
@@ -55,7 +55,7 @@ class RejectedCall:
 
     @property
     def faulty(self) -> bool:
-        """Whether the bot did something wrong: messages that vanish and tokens that die are ordinary life."""
+        """Whether the bot did something wrong; deleted messages and expired tokens are normal."""
         return self.status in {400, 403, 413} or self.code == 0
 
     def public(self) -> Obj:
@@ -75,7 +75,7 @@ _LONGEST_SHOWN_TEXT, _MOST_SHOWN_ITEMS = 500, 30
 
 
 def trimmed(value: object) -> object:
-    """JSON short enough to be read: long texts and lists are cut where they stand."""
+    """JSON with long texts and lists shortened, for the page."""
     match value:
         case str() if len(value) > _LONGEST_SHOWN_TEXT:
             return f"{value[:_LONGEST_SHOWN_TEXT]}… ({len(value):,} characters)"

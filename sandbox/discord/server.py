@@ -97,7 +97,7 @@ class FakeDiscord:
     # ------------------------------------------------------------------ life
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, sock: socket.socket | None = None) -> str:
-        """Listen (on a socket bound already, if one is given); answers the base URL."""
+        """Listen (on a socket bound already, if one is given); returns the base URL."""
         app = web.Application(client_max_size=validate.MAX_REQUEST_BYTES, middlewares=[_calm])
         self.rest.add_routes(app)
         app.router.add_get("/gateway", self.gateway.handle)
@@ -228,7 +228,7 @@ class FakeDiscord:
         """The choices offered for one option while the others stand as given.
 
         Raises:
-            NotAnswered: the bot stayed silent.
+            NotAnswered: the bot did not answer.
         """
         who = self.person(person)
         first, *path = name.lstrip("/").split()
@@ -286,7 +286,7 @@ class FakeDiscord:
     # ------------------------------------------------------------------ waiting
 
     async def wait_for(self, predicate: Callable[[], Any], timeout_s: float = 5.0) -> Any:
-        """Wait until `predicate()` is true; answers its value. Re-checked after every change.
+        """Wait until `predicate()` is true; returns its value. Checked again after every change.
 
         Raises:
             NotAnswered: it did not become true in time.
@@ -304,7 +304,7 @@ class FakeDiscord:
         await self.gateway.drop(how)
 
     def kill_token(self, record: InteractionRecord) -> None:
-        """Let an interaction's token die now (50027 from then on)."""
+        """Let an interaction's token expire now (50027 from then on)."""
         record.killed = True
 
     def deliver_twice(self, record: InteractionRecord) -> None:
@@ -316,7 +316,7 @@ class FakeDiscord:
         self.message_store.delete(message)
 
     def remove_bot_from_channel(self, channel: Channel | str) -> None:
-        """The bot may not even see the channel any more."""
+        """Take View Channel and everything else from the bot in a channel."""
         where = self.channel(channel)
         where.overwrites[self.world.bot.id] = (1, 0, (1 << 53) - 1)
         self._channel_changed(where)
@@ -437,7 +437,7 @@ class FakeDiscord:
 async def _calm(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """A connection cut on purpose is no error worth a traceback."""
+    """A connection cut by fault injection is not logged as an error."""
     try:
         return await handler(request)
     except ConnectionResetError:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-#: One JSON object as Discord sends it; its shape is Discord's business, not the type checker's.
+#: One JSON object as Discord sends it; its shape is not typed.
 Obj = dict[str, Any]
 
 dumps: Callable[[object], bytes]

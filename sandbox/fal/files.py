@@ -124,7 +124,7 @@ class Files:
             return web.json_response({"detail": "Invalid token"}, status=401)
         try:
             body = await request.read()
-        except ConnectionResetError:  # whoever sent it was killed
+        except ConnectionResetError:  # the sender was killed
             return web.Response(status=400)
         stored = StoredFile(body, request.headers.get("Content-Type", "application/octet-stream"))
         return web.json_response({"access_url": self.keep(stored, request.headers.get("X-Fal-File-Name", ""))})

@@ -146,7 +146,7 @@ class Job:
 
 @dataclass(slots=True)
 class Counters:
-    """How often what was asked. `requests` counts every HTTP request by kind.
+    """How often each thing was requested. `requests` counts every HTTP request by kind.
 
     Kinds: submit, status, stream, result, cancel, token, upload, media, list, jwks, unknown.
     """

@@ -1,4 +1,4 @@
-"""The queue behind the HTTP face: waiting, starting under the account's cap, painting, ending."""
+"""The queue behind the HTTP API: waiting, starting under the account's cap, painting, ending."""
 
 from __future__ import annotations
 

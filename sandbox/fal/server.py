@@ -1,4 +1,4 @@
-"""fal.ai on loopback: the HTTP face of queue, storage, media and platform API under one origin."""
+"""fal.ai on loopback: the HTTP API of queue, storage, media and platform API under one origin."""
 
 from __future__ import annotations
 
@@ -451,7 +451,7 @@ def _nginx(status: int, title: str) -> web.Response:
 
 
 async def _half(request: web.Request, body: bytes) -> web.StreamResponse:
-    """The beginning of an answer, and then nothing."""
+    """Send the first half of an answer, then close the connection."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.content_length = len(body)
     await response.prepare(request)

@@ -17,7 +17,7 @@ from bot.cli.process import loop_factory
 from sandbox.fal import FakeFal
 from tests.bench.crowd import say
 
-#: As many as a bench may want, and a few more.
+#: More jobs than any bench submits.
 _KEPT = 200_000
 
 

@@ -21,7 +21,7 @@ from tests.bench.crowd import Crowd, quantile
 
 #: Paintings that end within a tenth of a second.
 _ENDS_AT_ONCE = 50
-#: As many as the bench may want, and a few more.
+#: More jobs than the bench submits.
 _KEPT = 200_000
 
 

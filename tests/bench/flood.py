@@ -1,4 +1,4 @@
-"""Discord on loopback, and people who ask at a steady rate or all at once, whatever the bot makes of it.
+"""Discord on loopback, and people who ask at a steady rate or all at once, however fast the bot answers.
 
 Reads one JSON object a line from stdin, writes one a line to stdout; `do` names what to do:
 

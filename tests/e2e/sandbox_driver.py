@@ -39,7 +39,7 @@ GENEROUS = LimitSettings(
     default=Tier(images_per_hour=10_000, burst_images=1000, images_per_day=10_000, concurrent_jobs=50),
     guild_images_per_day=100_000,
 )
-#: fal's retries and looks, a hundred times as fast.
+#: fal's retries and polls, a hundred times as fast.
 HASTY = Timings(poll_min_s=0.01, outage_min_s=0.01, outage_max_s=0.05, retry_s=0.01, retry_max_s=0.05, first_poll_s=0.2)
 PROMPT = "a lighthouse in a storm"
 
@@ -177,7 +177,7 @@ class PausedPainting:
         self._gates[prompt].set()
 
     def free(self) -> None:
-        """Hold nothing any more."""
+        """Let everything go, now and later."""
         vars(self._fal.queue).pop("_log_progress", None)
         for gate in self._gates.values():
             gate.set()

@@ -247,7 +247,7 @@ async def test_a_link_that_discord_has_let_die_is_a_sentence(sandbox: SandboxDri
     assert "attach it again" in await failed(sandbox, model="omnigen-v2", image=upload)
 
 
-# ---------------------------------------------------------------------- places
+# ---------------------------------------------------------------------- channels
 
 
 async def test_where_the_bot_may_not_post_it_says_what_it_needs(sandbox: SandboxDriver) -> None:

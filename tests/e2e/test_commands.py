@@ -96,7 +96,7 @@ def _settings(fake: FakeDiscord, fal_url: str, folder: Path) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _fine_weather(sandbox: SandboxDriver) -> Iterator[None]:
+def _clear_faults(sandbox: SandboxDriver) -> Iterator[None]:
     yield
     sandbox.discord.clear_faults()
     sandbox.fal.faults.clear()

@@ -1,4 +1,4 @@
-"""The whole road in a real browser: `python -m bot sandbox`, type, complete, send, watch, look, again, delete."""
+"""From a command to a picture in a real browser: `python -m bot sandbox`, type, complete, send, look, again, delete."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ async def test_a_servers_own_limits_hold_at_once_and_leave_no_trace_when_they_ar
     said = await refusal(sandbox, "nia")
     assert 50 < (moments(said)[0] - datetime.now(UTC)).total_seconds() / 60 <= 61
     await sandbox.run("mo", "general", "settings limits", {"reset": True})
-    # 10,000 an hour and 1,000 at once: the hour that the strict pace took counts for six minutes at most.
+    # 10,000 an hour and 1,000 at once: the hour that the strict rate took counts for six minutes at most.
     later = await refusal(sandbox, "nia")
     assert (moments(later)[0] - datetime.now(UTC)).total_seconds() <= 2
     await sandbox.until(lambda: datetime.now(UTC) >= moments(later)[0])

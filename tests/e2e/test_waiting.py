@@ -1,4 +1,4 @@
-"""Waiting as people meet it: the place that is shown, the reason that is given, and a restart in between."""
+"""Waiting as people see it: the position shown, the reason given, and a restart in between."""
 
 from __future__ import annotations
 

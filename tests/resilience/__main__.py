@@ -1,4 +1,4 @@
-"""`python -m tests.resilience`: the proofs, as long as you like."""
+"""`python -m tests.resilience`: run the resilience proofs for any length of time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.store.makers import Clock
 
 @dataclass(frozen=True)
 class ProofOptions:
-    """What every proof may use."""
+    """What every proof is given: fork server, folder, PostgreSQL server, options."""
 
     forks: Forks
     folder: Path

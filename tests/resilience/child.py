@@ -121,12 +121,12 @@ class Boundaries:
         return self._how == "lose"
 
     def say(self, said: dict[str, Any]) -> None:
-        """To the proof."""
+        """Send to the proof."""
         self._talk.sendall(json.dumps(said).encode() + b"\n")
 
 
 def live(spec: dict[str, Any], talk: socket.socket) -> int:
-    """Be one run of the bot; its exit code."""
+    """Run the bot once; returns its exit code."""
     _renew(spec["log"])
     boundaries = Boundaries(talk)
     _number_commits(boundaries)
@@ -157,7 +157,7 @@ def live(spec: dict[str, Any], talk: socket.socket) -> int:
 
 
 def settings(given: dict[str, Any]) -> Settings:
-    """As given; values out of bounds are welcome, names that this bot does not have are passed over."""
+    """Settings as given, unvalidated; names that this version of the bot does not have are ignored."""
     made = Settings(database_url=given["database_url"])
     limits = dict(given["limits"])
     limits["default"] = _section(Tier(), limits.get("default", {}))
@@ -178,7 +178,7 @@ def _section(usual: BaseModel, given: dict[str, Any]) -> BaseModel:
 
 
 def _renew(log: str) -> None:
-    """What a fresh process has of its own."""
+    """Give the child its own log, random seed and signals, as a fresh process has."""
     random.seed()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -230,7 +230,7 @@ def _change(values: dict[str, Any]) -> None:
 
 
 class _Stepped(datetime):
-    """The machine's clock, as far as it is wrong."""
+    """A clock that is ahead of the machine's by a number of seconds."""
 
     off = timedelta(0)
 

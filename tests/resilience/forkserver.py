@@ -72,7 +72,7 @@ class Server:
                         self._tell({"from": key.data, "said": json.loads(line)})
 
     def end_children(self) -> None:
-        """Nobody is left who wants them."""
+        """Kill all children that are left."""
         for pid in list(self._children):
             os.kill(pid, signal.SIGKILL)
             self._bury(pid)
@@ -140,7 +140,7 @@ def _received(ours: Any) -> bytes:
 def main() -> None:
     """Import, then serve."""
     news = os.dup(1)
-    os.dup2(2, 1)  # what anybody prints must not come between the news
+    os.dup2(2, 1)  # prints must not mix with the JSON lines
     for name in PRELOADED:
         importlib.import_module(name)
     gc.collect()
@@ -154,6 +154,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asked; then our input ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent; then our standard input ends
     main()
     sys.exit(0)

@@ -1,6 +1,6 @@
 """Processes that hammer `JobStore.accept` while killed and with clocks that jump; what they got in is counted after.
 
-`python -m tests.resilience.limits_exact URL SECONDS [GUARD REMOVED]` runs it alone, for as long as you like.
+`python -m tests.resilience.limits_exact URL SECONDS [SAFEGUARD REMOVED]` runs it alone, for for any length of time.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ WITHOUT: Mapping[str, Callable[[], None]] = {
 
 
 def child(url: str, seed: str, without: str, tally: Any) -> None:
-    """Ask for ever; dies when it is killed."""
+    """Ask until killed."""
     dice = random.Random(seed)
     jumping_clock(dice)
     WITHOUT[without]()

@@ -29,7 +29,7 @@ from tests.resilience.world import Ask, Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
 
 #: Questions, presses and completions a second.
-WISHES_PER_S = 10.0
+ACTIONS_PER_S = 10.0
 #: Of all requests.
 MOST_OWN_FAULTS = 0.01
 #: Discord bans at 10,000.
@@ -149,7 +149,7 @@ async def limited(
 
 
 async def refused_results(forks: Forks, folder: Path, *, seed: str, count: int, without: Sequence[str] = ()) -> Limited:
-    """Cards go out in fine weather; then Cloudflare refuses most requests while all the results are delivered."""
+    """Cards are sent without any fault; then Cloudflare refuses most requests while all the results are delivered."""
     began_s = time.monotonic()
     chaos = RateLimitChaos(share=0.0, seed=seed, longest_s=0.1, weights={"cloudflare": 1}, whole=False)
     done = Limited(seed, chaos)
@@ -182,10 +182,10 @@ class _People:
         """For so long."""
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
-            await asyncio.sleep(self._chance.expovariate(WISHES_PER_S))
-            await self._wish()
+            await asyncio.sleep(self._chance.expovariate(ACTIONS_PER_S))
+            await self._act()
 
-    async def _wish(self) -> None:
+    async def _act(self) -> None:
         world, what = self._world, self._chance.random()
         if what < 0.1:
             if (ask := _some(world, self._chance, "Cancel")) is not None:

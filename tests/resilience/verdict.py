@@ -44,7 +44,7 @@ class Verdict:
     #: Promised, and neither delivered nor ended for a reason of the person's own, or still under way.
     lost: tuple[str, ...] = ()
     doubled_posts: tuple[str, ...] = ()
-    #: fal was given the same request more often than the bot owns up to.
+    #: fal was given the same request more often than the bot has flagged.
     doubled_submits: tuple[str, ...] = ()
     ledger_off: tuple[str, ...] = ()
     #: A picture came although the person had been told that the bot did not respond.

@@ -89,9 +89,9 @@ class World:
         #: Settings by section, over the usual ones here.
         self.settings: dict[str, dict[str, Any]] = {}
         self.lease_s = LEASE_S
-        #: Of several processes only this one hears of people; None for any.
+        #: Of several processes only this one gets interactions; None for any.
         self.hearing: int | None = None
-        #: How patient the bot is with fal; very little without it.
+        #: The bot's timings for fal; very short ones without it.
         self.timings: dict[str, float] | None = None
         self.changed: dict[str, Any] = BRISK | ({} if isinstance(database, File) else SHARED)
         self._counter = 0
@@ -324,18 +324,18 @@ class World:
     # ------------------------------------------------------------------ waiting
 
     async def until(self, predicate: Callable[[], Any], timeout_s: float = PATIENCE_S) -> Any:
-        """Look again and again."""
+        """Check until it is true; returns its value."""
         async with asyncio.timeout(timeout_s):
             while not (value := predicate()):
                 await asyncio.sleep(0.003)
         return value
 
     def rows(self, statement: str) -> Sequence[Any]:
-        """What stands in the database, read beside the bot."""
+        """Rows of the database, read beside the bot."""
         return self.database.rows(statement)
 
     def under_way(self) -> int:
-        """Jobs that are not over, or whose end nobody was told."""
+        """Jobs that have not ended, or whose end was not shown yet."""
         found = self.rows("SELECT count(*) FROM jobs WHERE ended_us IS NULL OR told = 0")
         return int(found[0][0]) if found else 0
 

@@ -1,4 +1,4 @@
-"""The supervisor: ports, the child process, and the whole road with the real bot."""
+"""The supervisor: ports, the child process, and a picture by the real bot."""
 
 from __future__ import annotations
 
