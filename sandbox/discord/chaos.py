@@ -35,7 +35,7 @@ _EDGE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestInfo:
     """What rate limits look at in a request."""
 
     method: str
@@ -56,15 +56,15 @@ class _Hold:
     key: str
     as_bot: bool
 
-    def covers(self, asked: Asked) -> bool:
+    def covers(self, request: RequestInfo) -> bool:
         match self.scope:
             case "cloudflare":
                 return True
             case "global":
                 # The bot's own limit does not bind interactions and webhooks; theirs is the address's.
-                return asked.as_bot or not self.as_bot
+                return request.as_bot or not self.as_bot
             case _:
-                return asked.key == self.key
+                return request.key == self.key
 
 
 @dataclass
@@ -123,7 +123,7 @@ class RateLimitChaos:
         """Of the invalid ones, those that the bot caused itself."""
         return self.early.total() + self.denied
 
-    def meet(self, asked: Asked) -> None:
+    def admit(self, request: RequestInfo) -> None:
         """Let a request pass.
 
         Raises:
@@ -132,22 +132,22 @@ class RateLimitChaos:
         now = time.monotonic()
         self.requests += 1
         self._holds = deque(one for one in self._holds if one.until_s > now)
-        holding = [one for one in self._holds if one.until_s > now + TOLERANCE_S and one.covers(asked)]
-        known = [one for one in holding if asked.heard is None or one.number in asked.heard]
+        holding = [one for one in self._holds if one.until_s > now + TOLERANCE_S and one.covers(request)]
+        known = [one for one in holding if request.heard is None or one.number in request.heard]
         if known or holding:
             worst = max(known or holding, key=lambda one: one.until_s)
             (self.early if known else self.crossed)[worst.scope] += 1
             if known and len(self.examples) < 20:
                 left_ms = (worst.until_s - now) * 1000
-                self.examples.append(f"{asked.method} {asked.route}, {left_ms:.0f} ms early ({worst.scope})")
-            raise self._limited(asked, worst.scope, worst.until_s - now)
+                self.examples.append(f"{request.method} {request.route}, {left_ms:.0f} ms early ({worst.scope})")
+            raise self._limited(request, worst.scope, worst.until_s - now)
         if not self.over and self._chance.random() < self.share:
             scope = self._chance.choices(list(self.weights), list(self.weights.values()))[0]
             self.forced[scope] += 1
-            self.routes[f"{asked.method} {asked.route}"] += 1
-            raise self._limited(asked, scope, self._chance.uniform(self.shortest_s, self.longest_s))
+            self.routes[f"{request.method} {request.route}"] += 1
+            raise self._limited(request, scope, self._chance.uniform(self.shortest_s, self.longest_s))
 
-    def denies(self) -> None:
+    def count_denied(self) -> None:
         """A 401 or 403 was answered."""
         self.denied += 1
         self._count()
@@ -159,15 +159,15 @@ class RateLimitChaos:
             self._invalid_at.popleft()
         self.most_invalid_in_window = max(self.most_invalid_in_window, len(self._invalid_at))
 
-    def _limited(self, asked: Asked, scope: Scope, wait_s: float) -> DiscordError:
+    def _limited(self, request: RequestInfo, scope: Scope, wait_s: float) -> DiscordError:
         if scope == "cloudflare" and self.whole:
             wait_s = float(int(wait_s) + 1)
         wait_s = round(wait_s + 0.0005, 3)
         self._number += 1
-        self._holds.append(_Hold(self._number, scope, time.monotonic() + wait_s, asked.key, asked.as_bot))
+        self._holds.append(_Hold(self._number, scope, time.monotonic() + wait_s, request.key, request.as_bot))
         if scope != "shared":
             self._count()
-        error = self._edge(wait_s) if scope == "cloudflare" else limited(scope, wait_s, asked.key.partition(":")[0])
+        error = self._edge(wait_s) if scope == "cloudflare" else limited(scope, wait_s, request.key.partition(":")[0])
         error.headers[NUMBER] = str(self._number)
         return error
 
@@ -194,7 +194,7 @@ def limited(scope: Scope, retry_after_s: float, bucket: str, limit: int = 1) -> 
     return DiscordError(429, 0, message, body=body, headers=headers)
 
 
-def heard(header: str | None) -> frozenset[int] | None:
+def parse_heard(header: str | None) -> frozenset[int] | None:
     """What `HEARD` says."""
     if header is None:
         return None

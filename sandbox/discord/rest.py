@@ -178,8 +178,8 @@ class Rest:
                 await asyncio.sleep(self.faults.delay_s)
             major = "+".join(request.match_info.get(one, "") for one in ("channel", "guild", "application", "token"))
             if self.faults.chaos is not None:
-                said = chaos.heard(request.headers.get(chaos.HEARD))
-                self.faults.chaos.meet(chaos.Asked(request.method, route, f"{bucket}:{major}", auth, said))
+                said = chaos.parse_heard(request.headers.get(chaos.HEARD))
+                self.faults.chaos.admit(chaos.RequestInfo(request.method, route, f"{bucket}:{major}", auth, said))
             if auth and request.headers.get("Authorization") != f"Bot {self.token}":
                 raise wire.unauthorized()
             headers = self.faults.limit(request.method, request.path, f"{bucket}:{major}", bucket, self._clock())
@@ -232,7 +232,7 @@ class Rest:
         if error.status in {401, 403} or (error.status == 429 and error.headers.get("X-RateLimit-Scope") != "shared"):
             counters.invalid_requests += 1
         if error.status in {401, 403} and self.faults.chaos is not None:
-            self.faults.chaos.denies()
+            self.faults.chaos.count_denied()
         request = call.request
         if error.status not in {429} and error.status < 500:
             refusal = RejectedCall(

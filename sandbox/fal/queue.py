@@ -355,8 +355,8 @@ class Queue:
             done: asyncio.Future[list[tuple[bytes, int, int]]] = loop.create_future()
             done.set_result(_cheap(made, black=flagged))
             return done
-        commission = _commission(job.model, made, inputs)
-        return loop.run_in_executor(self._painters, _paint_all, commission, made, flagged)
+        spec = _picture_spec(job.model, made, inputs)
+        return loop.run_in_executor(self._painters, _paint_all, spec, made, flagged)
 
     def _success(
         self, job: Job, made: plan.Plan, pictures: list[tuple[bytes, int, int]], flagged: bool
@@ -479,10 +479,10 @@ def _cheap(made: plan.Plan, *, black: bool) -> list[tuple[bytes, int, int]]:
     return pictures
 
 
-def _commission(model: Model, made: plan.Plan, inputs: Mapping[str, bytes]) -> painter.Commission:
+def _picture_spec(model: Model, made: plan.Plan, inputs: Mapping[str, bytes]) -> painter.PictureSpec:
     picture, mask = inputs.get("image_url"), inputs.get("mask_image_url")
     edited = picture is not None and mask is not None
-    return painter.Commission(
+    return painter.PictureSpec(
         endpoint=model.endpoint,
         title=model.title,
         prompt=made.prompt,
@@ -498,12 +498,12 @@ def _commission(model: Model, made: plan.Plan, inputs: Mapping[str, bytes]) -> p
     )
 
 
-def _paint_all(commission: painter.Commission, made: plan.Plan, flagged: bool) -> list[tuple[bytes, int, int]]:
-    if made.size_of_input and commission.picture is not None:
-        with Image.open(io.BytesIO(commission.picture)) as given:
+def _paint_all(spec: painter.PictureSpec, made: plan.Plan, flagged: bool) -> list[tuple[bytes, int, int]]:
+    if made.size_of_input and spec.picture is not None:
+        with Image.open(io.BytesIO(spec.picture)) as given:
             width, height = given.size
-        commission = replace(commission, width=width, height=height)
-    width, height = commission.width, commission.height
+        spec = replace(spec, width=width, height=height)
+    width, height = spec.width, spec.height
     if flagged:
         return [(painter.black(width, height, made.format), width, height)] * made.count
-    return [(painter.paint(replace(commission, index=index)), width, height) for index in range(made.count)]
+    return [(painter.paint(replace(spec, index=index)), width, height) for index in range(made.count)]

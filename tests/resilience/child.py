@@ -131,7 +131,7 @@ def live(spec: dict[str, Any], talk: socket.socket) -> int:
     boundaries = Boundaries(talk)
     _number_commits(boundaries)
     _number_requests(boundaries)
-    _say_what_was_heard()
+    _report_received_429s()
     _change(spec.get("changed", {}))
     for mutation in spec.get("without", ()):
         mutations.WITHOUT[mutation]()
@@ -305,7 +305,7 @@ def _number_requests(boundaries: Boundaries) -> None:
     vars_of(httpx.AsyncClient)["send"] = numbered_httpx
 
 
-def _say_what_was_heard() -> None:
+def _report_received_429s() -> None:
     """Number each 429 that has come with every request to Discord, so that who could not know of it is not blamed."""
     heard: deque[str] = deque(maxlen=400)
     start, send = aiohttp.ClientResponse.start, aiohttp.ClientRequest.send

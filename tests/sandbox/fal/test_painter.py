@@ -14,11 +14,11 @@ from bot.catalogue.model import Model, OptionKind
 from bot.domain.request import Json
 from sandbox.fal import FakeFal, durations
 from sandbox.fal.art import caption
-from sandbox.fal.painter import Commission, black, flat, paint
+from sandbox.fal.painter import PictureSpec, black, flat, paint
 from sandbox.fal.plan import Format, billable_units, plan, size_px
 from tests.sandbox.fal.conftest import StartFakeFal, finish, png, send, submit
 
-CAT = Commission("fal-ai/flux-1/schnell", "FLUX.1 schnell", "a cat by the sea", 7, 0, 400, 300, "png")
+CAT = PictureSpec("fal-ai/flux-1/schnell", "FLUX.1 schnell", "a cat by the sea", 7, 0, 400, 300, "png")
 
 
 def opened(body: bytes) -> Image.Image:
@@ -46,7 +46,7 @@ def test_the_same_order_paints_the_same_bytes() -> None:
     ],
     ids=["prompt", "seed", "index", "model"],
 )
-def test_another_prompt_seed_index_or_model_paints_another_picture(other: Commission) -> None:
+def test_another_prompt_seed_index_or_model_paints_another_picture(other: PictureSpec) -> None:
     assert apart(paint(CAT), paint(other)) > 2
 
 
