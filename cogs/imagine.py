@@ -10,6 +10,7 @@ from discord.app_commands import Choice
 from discord.ext import commands
 
 from bot import catalogue
+from bot.catalogue.model import PROMPT_TASKS
 from cogs.defaults import default_of, offered
 from cogs.intake import ask
 from cogs.interaction_data import Interaction, picture_url, services_of
@@ -84,7 +85,10 @@ class Imagine(commands.Cog, name="imagine"):
     @app_commands.describe(model="Which model paints; yours or the server's default if left out")
     async def compose(self, interaction: Interaction, model: str | None = None) -> None:
         """Write a long prompt of several lines in a window of its own."""
-        chosen = self._services.catalogue.get(model) if model else await default_of(interaction, self._services)
+        if model:
+            chosen = self._services.catalogue.get(model, PROMPT_TASKS)
+        else:
+            chosen = await default_of(interaction, self._services)
         await interaction.response.send_modal(modals.compose(chosen))
 
     # ------------------------------------------------------------------ completion while typing
@@ -92,7 +96,7 @@ class Imagine(commands.Cog, name="imagine"):
     @imagine.autocomplete("model")
     @compose.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return model_choices(self._services.catalogue.search(typed))
+        return model_choices(self._services.catalogue.search(typed, tasks=PROMPT_TASKS))
 
     @imagine.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, typed: str) -> list[Choice[str]]:

@@ -41,12 +41,17 @@ def new_seed() -> int:
 
 def actor_of(interaction: Interaction) -> Actor:
     """Who asks, and from where."""
+    return Actor(interaction.user.id, interaction.channel_id or 0, interaction.guild_id, _role_ids(interaction))
+
+
+def _role_ids(interaction: Interaction) -> tuple[int, ...]:
+    """The roles in the interaction; a server's id is that of its role @everyone, which is not among them."""
     user = interaction.user
-    roles = tuple(role.id for role in user.roles) if isinstance(user, discord.Member) else ()
-    if isinstance(user, discord.Member):
-        # Roles of a server the bot is not in have no objects, only ids.
-        roles = tuple(dict.fromkeys((*roles, *user._roles)))
-    return Actor(user.id, interaction.channel_id or 0, interaction.guild_id, roles)
+    if not isinstance(user, discord.Member):
+        return ()
+    everyone = (user.guild.id,) if interaction.is_guild_integration() else ()
+    # `Member.roles` asks the gateway's cache for the roles of servers; the ids came with the interaction.
+    return (*everyone, *user._roles)
 
 
 def reply_of(interaction: Interaction) -> Reply:

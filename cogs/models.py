@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
+from bot.catalogue.model import PROMPT_TASKS
 from cogs.defaults import default_of
 from cogs.interaction_data import Interaction, services_of
 from cogs.ui import modals, pages
@@ -64,7 +65,7 @@ async def show_chosen_model(interaction: Interaction, click: Click) -> None:
 @action("paint", "Paint with this", style=discord.ButtonStyle.primary, subject=Subject.MODEL)
 async def open_compose_modal(interaction: Interaction, click: Click) -> None:
     """An empty modal for the model of the page."""
-    model = services_of(interaction).catalogue.get(click.subject)
+    model = services_of(interaction).catalogue.get(click.subject, PROMPT_TASKS)
     await interaction.response.send_modal(modals.compose(model))
 
 
@@ -72,7 +73,7 @@ async def open_compose_modal(interaction: Interaction, click: Click) -> None:
 async def make_default(interaction: Interaction, click: Click) -> None:
     """Make the model of the page the person's default, and show that on it."""
     services = services_of(interaction)
-    model = services.catalogue.get(click.subject)
+    model = services.catalogue.get(click.subject, PROMPT_TASKS)
     await services.store.preferences.set_user_model(interaction.user.id, model.endpoint)
     await interaction.response.edit_message(view=pages.model_page(services.catalogue.models, model, model))
 

@@ -48,10 +48,14 @@ def _both(option: Option) -> str:
 
 
 def _prompt(model: Model, raw: Mapping[str, object]) -> str:
-    """The prompt, checked; where the model can do without one, it may be missing."""
+    """The prompt, checked; empty where the model takes none, or can do without one and none was given."""
     option = model.option("prompt")
     given = next((value for key, value in raw.items() if plain_key(str(key)) == "prompt" and value is not None), None)
-    if option is None or (given is None and not option.required):
+    if option is None:
+        if not _empty(given):
+            raise no_such_option(model, "prompt", given)
+        return ""
+    if given is None and not option.required:
         return ""
     return str(parse_value(option, "prompt", "" if given is None else given))
 
@@ -202,7 +206,7 @@ def _product(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
 _RULES: Final = {"exclusive": _exclusive, "ordered": _ordered, "product": _product}
 
 
-# ---------------------------------------------------------------------- orders
+# ---------------------------------------------------------------------- requests
 
 
 def _request(model: Model, prompt: str, given: Mapping[str, Json]) -> GenerationRequest:
@@ -225,7 +229,7 @@ def _request(model: Model, prompt: str, given: Mapping[str, Json]) -> Generation
 
 
 def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> GenerationRequest:
-    """The same order with another seed, or none. A model without a seed leaves the order as it is.
+    """The same request with another seed, or none. A model without a seed leaves the request as it is.
 
     Raises:
         InvalidOption: the seed is out of the model's range.
@@ -238,5 +242,5 @@ def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> Gen
 
 
 def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> GenerationRequest:
-    """The same order with another prompt. Raises InvalidOption like `parse`."""
+    """The same request with another prompt. Raises InvalidOption like `parse`."""
     return dataclasses.replace(request, prompt=_prompt(model, {"prompt": prompt}))

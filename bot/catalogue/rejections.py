@@ -1,4 +1,4 @@
-"""Building refusals: every sentence about an option of an order is made here."""
+"""Building refusals: every sentence about an option of a request is made here."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any, assert_never
 
 import discord
 
-from bot.catalogue.model import COMMON_ALIASES, Model, Option, OptionKind, Output, Price
+from bot.catalogue.model import COMMON_ALIASES, Model, Option, OptionKind, Output, Price, Task
 from bot.domain.events import (
     ConfirmingSubmit,
     Delivering,
@@ -106,11 +106,27 @@ def _walk(components: Iterable[object]) -> Iterator[object]:
         yield from _walk(getattr(component, "children", ()))
 
 
-def alt_text(request: GenerationRequest, index: int) -> str:
+def alt_text(request: GenerationRequest, index: int, model: Model | None = None) -> str:
     """What a screen reader says for picture `index` (0-based)."""
-    which = f"Picture {index + 1} of {request.images}, painted" if request.images > 1 else "A picture painted"
+    which = f"Picture {index + 1} of {request.images}," if request.images > 1 else "A picture"
+    if not request.prompt:
+        made = _MADE[model.task] if model is not None else "made"
+        return f"{which} {made} by {model.title if model is not None else request.endpoint}"[:ALT_LIMIT]
     prompt = text.plain(request.prompt, 900) or "an unreadable prompt"
-    return f"{which} from the prompt: {prompt}"[:ALT_LIMIT]
+    return f"{which} painted from the prompt: {prompt}"[:ALT_LIMIT]
+
+
+#: What was done to get a picture without a prompt.
+_MADE = {
+    Task.TEXT_TO_IMAGE: "painted",
+    Task.EDIT: "edited",
+    Task.INPAINT: "painted anew in a part",
+    Task.REFRAME: "extended to another shape",
+    Task.UPSCALE: "enlarged",
+    Task.CUT_OUT: "cut out",
+    Task.DESCRIBE: "described",
+    Task.VIDEO: "set in motion",
+}
 
 
 # ---------------------------------------------------------------------- a job's life
@@ -130,7 +146,7 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
         and not cancelling
     )
     return Card(
-        _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
+        *_prompt(job, limit=300, max_lines=3),
         _words(status),
         _words("\n".join([_small(_name(job, model), *_seed(job), *_size(job)), *notes])),
         *action_rows(Slot.WAITING if waits else Slot.PROGRESS, job, disabled=cancelling),
@@ -195,7 +211,7 @@ def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, wit
     if any(shown.spoiler for shown in pictures):
         notes.append(_small("Flagged by the safety checker: behind a spoiler, and often painted black by fal.ai."))
     return Card(
-        _words(text.safe(job.request.prompt)),
+        *_prompt(job),
         _gallery(pictures),
         _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
         *action_rows(Slot.RESULT, job, pictures=len(pictures)),
@@ -221,7 +237,7 @@ def failure_card(job: Job, model: Model | None, failure: Failure) -> Card:
     if failure.incident is not None and failure.incident not in sentence:
         sentence = f"{sentence} (code {failure.incident})"
     return Card(
-        _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
+        *_prompt(job, limit=300, max_lines=3),
         _words(text.shorten(sentence, 900)),
         _words(_small(_name(job, model), *_seed(job))),
         *action_rows(Slot.TRANSIENT_FAILURE if failure.worth_retrying else Slot.LASTING_FAILURE, job),
@@ -232,7 +248,7 @@ def failure_card(job: Job, model: Model | None, failure: Failure) -> Card:
 def cancelled_card(job: Job, model: Model | None, sentence: str) -> Card:
     """A job somebody stopped; `sentence` says whether anything was charged."""
     return Card(
-        _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
+        *_prompt(job, limit=300, max_lines=3),
         _words(text.shorten(sentence, 900)),
         _words(_small(_name(job, model))),
         *action_rows(Slot.CANCELLED, job),
@@ -315,13 +331,16 @@ DETAILS_FILE = "details.txt"
 
 def details(job: Job, model: Model | None) -> Details:
     """Every parameter in blocks that a phone copies with one long press, and a line to paste."""
-    listing, line = parameter_listing(job), command_line(job, model)
+    listing = parameter_listing(job)
+    # What works without a prompt has no place in /imagine.
+    line = command_line(job, model) if job.request.prompt else ""
     fits = len(listing) + len(line) <= TEXT_LIMIT - 800
     parts: list[discord.ui.Item[Any]] = [_words(_details_head(job, model))]
     if fits:
-        parts += [_words(text.code_block(listing)), _words("To paint it again, paste:\n" + text.code_block(line))]
+        parts.append(_words(text.code_block(listing)))
+        parts += [_words("To paint it again, paste:\n" + text.code_block(line))] if line else []
         return Details(Card(*parts, colour=BLUE))
-    short = text.shorten(line, 1500)
+    short = text.shorten(line or listing, 1500)
     parts += [
         _words("The prompt is long; everything is in this file:"),
         discord.ui.File(f"attachment://{DETAILS_FILE}"),
@@ -359,7 +378,8 @@ def _has_pictures(job: Job, model: Model | None) -> bool:
 def parameter_listing(job: Job) -> str:
     """`name: value` lines; values nobody chose are marked."""
     seed = seed_of(job)
-    lines = [f"prompt: {job.request.prompt}", f"model: {job.request.endpoint}"]
+    lines = [f"prompt: {job.request.prompt}"] if job.request.prompt else []
+    lines.append(f"model: {job.request.endpoint}")
     for name, value in job.request.options.items():
         if name == "prompt" or value is None:
             continue
@@ -458,6 +478,11 @@ _PLAIN_WORD = re.compile(r"[\w.:/#+-]+")
 
 def _words(content: str) -> discord.ui.TextDisplay[Any]:
     return discord.ui.TextDisplay(content)
+
+
+def _prompt(job: Job, limit: int = 600, max_lines: int = 6) -> list[discord.ui.TextDisplay[Any]]:
+    """The prompt as it is shown on a card; nothing where a picture alone was asked about."""
+    return [_words(text.safe(job.request.prompt, limit, max_lines))] if job.request.prompt else []
 
 
 def _small(*parts: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import discord
 
 from bot.catalogue import describe_option, price_text
-from bot.catalogue.model import Model, Option
+from bot.catalogue.model import PROMPT_TASKS, Model, Option
 from bot.domain.job import Job, JobState
 from bot.limits import GuildLimits, Policy, Standing
 from cogs.ui import text
@@ -53,10 +53,11 @@ def model_page(models: Sequence[Model], model: Model, default: Model) -> Card:
     head.append(f"-# `{model.key}` · [{model.endpoint}](<https://fal.ai/models/{model.endpoint}>)")
     is_default = model.endpoint == default.endpoint
     label = "Your default" if is_default else None
+    use = row(button("paint", model.key), button("mydefault", model.key, label=label, disabled=is_default))
     return Card(
         _words("\n".join(head)),
         _words(option_list(model)),
-        row(button("paint", model.key), button("mydefault", model.key, label=label, disabled=is_default)),
+        *([use] if model.task in PROMPT_TASKS else []),
         *_model_menus(models, model),
         colour=BLUE,
     )
@@ -185,7 +186,8 @@ def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str]) -> 
     if job.state is JobState.QUEUED and before is not None:
         stage = "next in line" if before == 0 else f"{text.count(before, 'request')} before it"
     title = text.escape(titles.get(job.request.endpoint, job.request.endpoint))
-    return f"{text.safe(job.request.prompt, limit=70, max_lines=1)}\n-# {title} · {stage} · {text.when(job.created_at)}"
+    prompt = text.safe(job.request.prompt, limit=70, max_lines=1) if job.request.prompt else text.code(job.id)
+    return f"{prompt}\n-# {title} · {stage} · {text.when(job.created_at)}"
 
 
 def _stage(state: JobState) -> str:

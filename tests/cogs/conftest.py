@@ -98,7 +98,7 @@ class CogFixture:
         offered = cast("Any", interaction.response.autocomplete).call_args.args[0]
         return [(choice.name, choice.value) for choice in offered]
 
-    async def press(self, view: Any, custom_id: str, values: tuple[str, ...] = (), **where: Any) -> Any:
+    async def click(self, view: Any, custom_id: str, values: tuple[str, ...] = (), **where: Any) -> Any:
         """Somebody uses a button (or a menu) of a card in a message; returns the interaction."""
         kind = 3 if values else 2
         interaction = self.interaction(

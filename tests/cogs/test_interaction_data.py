@@ -38,6 +38,21 @@ async def test_who_asks_and_from_where_is_read_once() -> None:
     assert {5, 6} <= set(actor.role_ids)
 
 
+@pytest.mark.parametrize("cached", [True, False])
+async def test_roles_are_those_of_the_interaction_whatever_is_cached(cached: bool) -> None:
+    client = a_client()
+    if cached:
+        role: Any = {"id": "5", "name": "r", "permissions": "0", "position": 1, "color": 0, "flags": 0}
+        everyone = {**role, "id": str(GUILD), "position": 0}
+        data: Any = {"id": str(GUILD), "name": "s", "channels": [], "roles": [role, everyone], "emojis": []}
+        client._connection._add_guild(discord.Guild(data=data, state=client._connection))
+    assert set(interaction_data.actor_of(an_interaction(client, roles=(5, 6))).role_ids) == {GUILD, 5, 6}
+
+
+async def test_a_server_the_bot_is_not_in_has_no_role_for_everybody() -> None:
+    assert interaction_data.actor_of(an_interaction(roles=(5,), bot_is_member=False)).role_ids == (5,)
+
+
 async def test_in_direct_messages_there_is_no_server_and_no_role() -> None:
     actor = interaction_data.actor_of(an_interaction(guild=False))
     assert (actor.guild_id, actor.role_ids) == (None, ())

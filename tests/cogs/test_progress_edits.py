@@ -15,7 +15,7 @@ from cogs.delivery import DiscordDelivery
 from tests.cogs.values import a_job
 
 
-async def test_progress_edits_wait_while_first_answers_press(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_progress_edits_wait_while_first_answers_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     runner = SimpleNamespace(backpressure=True)
     discord = SimpleNamespace(progress_interval_s=0.01, progress_edits_per_s=1000)
     bot: Any = SimpleNamespace(services=SimpleNamespace(settings=SimpleNamespace(discord=discord), runner=runner))

@@ -59,7 +59,7 @@ NASTY = {
 }
 
 
-def an_order(prompt: str = "a lighthouse", **options: Json) -> GenerationRequest:
+def a_request(prompt: str = "a lighthouse", **options: Json) -> GenerationRequest:
     given = tuple(options)
     held: Mapping[str, Json] = {"image_size": "landscape_4_3", "num_inference_steps": 4, "seed": 7, **options}
     return GenerationRequest(MODEL.endpoint, prompt, held, given, 1, (1024, 768), Decimal("0.003"))
@@ -72,11 +72,25 @@ def a_job(prompt: str = "a lighthouse", *, request: GenerationRequest | None = N
         fence=0,
         actor=Actor(user_id=11, channel_id=22, guild_id=33),
         reply=Reply(44, 55, "token", NOW + timedelta(minutes=15)),
-        request=request or an_order(prompt),
+        request=request or a_request(prompt),
         parent_id=None,
         created_at=NOW,
     )
     return replace(job, **changes)
+
+
+class PostedMessage:
+    """Components as they stand in a message that was posted long ago."""
+
+    def __init__(self, custom_id: str) -> None:
+        self._custom_id = custom_id
+
+    def to_components(self) -> list[dict[str, Any]]:
+        component: dict[str, Any] = {"type": 2, "style": 2, "label": "Old", "custom_id": self._custom_id}
+        if self._custom_id.startswith("easel-menu:"):
+            options = [{"label": "Old", "value": "hidream"}]
+            component = {"type": 3, "custom_id": self._custom_id, "options": options}
+        return [{"type": 17, "components": [{"type": 1, "components": [component]}]}]
 
 
 def payload(view: Any) -> Any:

@@ -22,7 +22,7 @@ from bot.domain.events import (
 from bot.domain.job import Failure, RemotePicture, Result
 from cogs.ui import cards
 from cogs.ui.actions import CUSTOM_ID
-from tests.cogs.values import MODEL, NASTY, NOW, a_job, an_order, check_card, custom_ids, payload, shown_text
+from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, payload, shown_text
 
 PICTURES = [cards.Shown(f"easel-{index}.png", "alt " * 256, spoiler=index == 0) for index in range(10)]
 FAILURE = Failure("fal_broken", "fal.ai had a problem. Your quota was not used.")
@@ -44,14 +44,14 @@ def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: s
 
 @pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
 def test_alt_texts_fit(prompt: str) -> None:
-    alt = cards.alt_text(an_order(prompt), 0)
+    alt = cards.alt_text(a_request(prompt), 0)
     assert alt.startswith("A picture painted from the prompt: ")
     assert len(alt) <= 1024
     assert "\n" not in alt
 
 
 def test_alt_texts_count_pictures() -> None:
-    request = replace(an_order("a fox"), images=4)
+    request = replace(a_request("a fox"), images=4)
     assert cards.alt_text(request, 2) == "Picture 3 of 4, painted from the prompt: a fox"
 
 
@@ -136,7 +136,7 @@ def test_a_failure_shows_its_code_once() -> None:
 
 
 def test_details_hold_every_value_and_a_line_to_paste() -> None:
-    request = an_order(
+    request = a_request(
         "a fox\nat dawn", num_inference_steps=8, acceleration="high", image_size={"width": 640, "height": 480}
     )
     shown = shown_text(cards.details(a_job(request=request), MODEL).card)
@@ -180,7 +180,7 @@ def test_every_custom_id_is_found_again_by_exactly_one_template() -> None:
 
 
 def test_a_card_can_be_rebuilt_from_the_message_it_became() -> None:
-    """discord.py does so before it calls a DynamicItem; what it can't rebuild can't be pressed."""
+    """discord.py does so before it calls a DynamicItem; what it can't rebuild can't be used."""
     for part in payload(cards.result_card(a_job(), MODEL, PICTURES)):
         assert discord.components._component_factory(part) is not None
 
