@@ -40,7 +40,9 @@ GENEROUS = LimitSettings(
     guild_images_per_day=100_000,
 )
 #: fal's retries and polls, a hundred times as fast.
-HASTY = Timings(poll_min_s=0.01, outage_min_s=0.01, outage_max_s=0.05, retry_s=0.01, retry_max_s=0.05, first_poll_s=0.2)
+HASTY = Timings(
+    poll_min_s=0.01, breaker_min_s=0.01, breaker_max_s=0.05, retry_s=0.01, retry_max_s=0.05, first_poll_s=0.2
+)
 PROMPT = "a lighthouse in a storm"
 
 
@@ -227,7 +229,7 @@ async def in_process_bot(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
         patch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", None)
-        patch.setattr("bot.app.Fal", partial(Fal, pace=timings))
+        patch.setattr("bot.app.Fal", partial(Fal, timings=timings))
         bot = asyncio.create_task(run(settings(fake, fal, sandbox.database_url, **sections)))
         try:
             ready = asyncio.create_task(fake.wait_ready(PATIENCE_S, commands=COMMANDS))

@@ -45,8 +45,8 @@ from tests.resilience import mutations
 #: fal's retries and looks, many times as fast.
 HASTY = Timings(
     poll_min_s=0.02,
-    outage_min_s=0.02,
-    outage_max_s=0.1,
+    breaker_min_s=0.02,
+    breaker_max_s=0.1,
     retry_s=0.02,
     retry_max_s=0.1,
     first_poll_s=0.2,
@@ -138,7 +138,7 @@ def live(spec: dict[str, Any], talk: socket.socket) -> int:
     if spec.get("arm"):
         boundaries.arm(**spec["arm"])
     vars(ssl)["create_default_context"] = lambda *_, **__: _TLS
-    vars(app)["Fal"] = partial(Fal, pace=Timings(**spec["timings"]) if "timings" in spec else HASTY)
+    vars(app)["Fal"] = partial(Fal, timings=Timings(**spec["timings"]) if "timings" in spec else HASTY)
     _let_clocks_step()
     if "lease_s" in spec:
         vars(app)["Runner"] = partial(Runner, lease_s=spec["lease_s"])
