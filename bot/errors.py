@@ -10,6 +10,7 @@ EaselError
 │   ├── BadPicture          an attachment that is no usable picture
 │   ├── NotYours            somebody else's picture or a moderator's button
 │   ├── JobUnknown          the picture's record is gone
+│   ├── DraftExpired        the request waited too long to be taken up
 │   └── Overloaded          too much is waiting already
 ├── PaintingFailed          accepted, then failed; the reservation is released
 │   ├── ContentRefused      fal's or a partner's content policy
@@ -178,6 +179,15 @@ class JobUnknown(Refusal):
         super().__init__(
             "I no longer have the record of this picture, so this button can't work. Start afresh with `/imagine`."
         )
+
+
+class DraftExpired(Refusal):
+    """A request that waited to be fixed or confirmed, and is not kept any more."""
+
+    code = "draft_expired"
+
+    def __init__(self) -> None:
+        super().__init__("That request waited too long and is gone. Nothing was started; ask again with `/imagine`.")
 
 
 class Overloaded(Refusal):
