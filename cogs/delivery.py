@@ -29,6 +29,7 @@ from bot.domain.job import Failure, Job, JobState
 from bot.domain.ports import POSITION_EDIT_S, DeliverableImages
 from bot.errors import Undeliverable
 from bot.media import fit
+from bot.phrase import phrase
 from cogs.ui import cards
 
 if TYPE_CHECKING:
@@ -252,10 +253,11 @@ class DiscordDelivery:
             log.warning("could not tell how a job ended", extra={"job": job.id, "failure": code})
 
     def _outcome_card(self, job: Job) -> _Content:
-        failure, model = job.failure or Failure("cancelled", "Cancelled. Your quota was not used."), self._model(job)
+        failure, model = job.failure or Failure("cancelled", phrase("cancelled_unused")), self._model(job)
         if job.state is JobState.CANCELLED:
-            return cards.cancelled_card(job, model, failure.sentence), []
-        return cards.failure_card(job, model, failure), []
+            return cards.cancelled_card(job, model, failure.phrase), []
+        successor = self._bot.services.catalogue.successor(job.request.endpoint)
+        return cards.failure_card(job, model, failure, successor=successor), []
 
     def _result(self, job: Job, ready: DeliverableImages) -> _Content:
         shown, files = [], []

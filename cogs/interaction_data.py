@@ -11,6 +11,7 @@ import discord
 
 from bot.domain.job import Actor, Reply
 from bot.errors import BadPicture, CannotPostHere
+from bot.phrase import Phrase, phrase
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
@@ -26,7 +27,11 @@ MAX_INPUT_PIXELS = 32_000_000
 
 #: Pictures by name, but not ones that models read.
 _UNREADABLE = {"svg+xml": "SVG", "heic": "HEIC", "heif": "HEIF", "tiff": "TIFF", "x-icon": "ICO"}
-_NEEDED = (("view_channel", "View Channel"), ("attach_files", "Attach Files"))
+
+
+def locale_of(interaction: Interaction) -> str:
+    """The language in which the person has Discord, e.g. `en-GB`."""
+    return interaction.locale.value
 
 
 def services_of(interaction: Interaction) -> Services:
@@ -100,10 +105,10 @@ def check_can_post(interaction: Interaction) -> None:
     if held.administrator:
         return
     in_thread = isinstance(interaction.channel, discord.Thread)
-    send = ("send_messages_in_threads", "Send Messages in Threads") if in_thread else ("send_messages", "Send Messages")
-    missing = [label for name, label in (_NEEDED[0], send, _NEEDED[1]) if not getattr(held, name)]
+    send = "send_messages_in_threads" if in_thread else "send_messages"
+    missing = [name for name in ("view_channel", send, "attach_files") if not getattr(held, name)]
     if missing:
-        raise CannotPostHere(missing)
+        raise CannotPostHere([Phrase(f"permission_{name}") for name in missing])
 
 
 def may_moderate(interaction: Interaction) -> bool:
@@ -125,18 +130,18 @@ def picture_url(option: str, attachment: discord.Attachment | None) -> str | Non
     return attachment.url
 
 
-def _why_unusable(attachment: discord.Attachment) -> str | None:
+def _why_unusable(attachment: discord.Attachment) -> Phrase | None:
     family, _, kind = (attachment.content_type or "").partition(";")[0].strip().lower().partition("/")
     if family != "image":
-        return "it is not a picture"
+        return phrase("file_not_picture")
     if kind in _UNREADABLE:
-        return f"{_UNREADABLE[kind]} files can't be read by the models"
+        return phrase("file_unreadable", format=_UNREADABLE[kind])
     if attachment.size > MAX_INPUT_BYTES:
-        return f"it is larger than {MAX_INPUT_BYTES // 1024**2} MiB"
+        return phrase("file_too_large", mebibytes=MAX_INPUT_BYTES // 1024**2)
     width, height = attachment.width or 0, attachment.height or 0
     if max(width, height) > MAX_INPUT_SIDE_PX or width * height > MAX_INPUT_PIXELS:
-        most = f"at most {MAX_INPUT_SIDE_PX} a side and {MAX_INPUT_PIXELS // 10**6} megapixels"
-        return f"{width}×{height} is too large ({most})"
+        size, megapixels = f"{width}×{height}", MAX_INPUT_PIXELS // 10**6
+        return phrase("file_too_many_pixels", size=size, side=MAX_INPUT_SIDE_PX, megapixels=megapixels)
     return None
 
 

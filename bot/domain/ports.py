@@ -8,6 +8,7 @@ from typing import Protocol
 from bot.domain.events import Progress
 from bot.domain.job import Job
 from bot.domain.picture import Picture
+from bot.phrase import Phrase
 
 #: A process shows places of jobs that another one may claim at any moment: such an edit is given up after that time.
 POSITION_EDIT_S = 1.5
@@ -69,4 +70,4 @@ class CancelOutcome:
 
     cancelled: bool
     #: Whether anything was charged, and what happens now.
-    sentence: str
+    phrase: Phrase

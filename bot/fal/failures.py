@@ -1,9 +1,9 @@
-"""fal's refusals and failures as the errors a person can read.
+"""fal's refusals and failures as errors of `bot.errors`.
 
 A failed job is COMPLETED like any other; what happened is the HTTP status and body of the result GET. Three shapes
 exist: `{"detail": [{loc, msg, type, ctx, input}]}` from models, `{"detail": "…", "error_type": "…"}` from fal's
-infrastructure (also header X-Fal-Error-Type), and account trouble as 401, 403 and 429. `msg` and `input` may quote the
-prompt, so neither is ever shown or logged: sentences are made from field names and limits alone.
+infrastructure (also header X-Fal-Error-Type), and account problems as 401, 403 and 429. `msg` and `input` may quote the
+prompt, so neither is ever shown or logged: people are told field names and limits alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from bot.errors import (
     ResultUnusable,
 )
 from bot.fal.http import HttpResponse
+from bot.phrase import Phrase, phrase
 
 _CONTENT = frozenset({"content_policy_violation", "moderation_blocked"})
 _CANCELLED = frozenset({"client_cancelled", "client_disconnected"})
@@ -36,7 +37,7 @@ _BROKEN = frozenset(
     {"downstream_service_error", "downstream_service_unavailable", "internal_server_error", "internal_error"}
 )
 _NO_PICTURE = frozenset({"no_media_generated"})
-#: How partners say it when they answer with a string.
+#: How fal's partners phrase it when they answer with a string.
 _CONTENT_WORDS = (
     "content policy",
     "content_policy",
@@ -53,20 +54,20 @@ _NOT_YET_WORDS = ("still in progress", "not completed", "not ready", "in queue")
 
 @dataclass(frozen=True, slots=True)
 class ModelLabel:
-    """What to call the model when fal no longer serves it."""
+    """How a model is named once fal no longer serves it."""
 
     title: str
-    successor: str | None = None
+    endpoint: str
 
     @classmethod
     def of(cls, model: Model) -> ModelLabel:
-        """Title and named successor of a catalogue model."""
-        return cls(model.title, model.retired.successor if model.retired else None)
+        """Title and endpoint of a catalogue model."""
+        return cls(model.title, model.endpoint)
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """The part of a failing answer that machines read."""
+class ProviderProblem:
+    """What a failing response says, for matching only."""
 
     status: int
     types: frozenset[str]
@@ -76,8 +77,8 @@ class Trouble:
     is_json: bool
 
     @classmethod
-    def of(cls, answer: HttpResponse) -> Trouble:
-        """Read an answer that is no 2xx."""
+    def of(cls, answer: HttpResponse) -> ProviderProblem:
+        """Parse a response that is no 2xx."""
         body = answer.object()
         detail = body.get("detail") if body else None
         entries = tuple(entry for entry in detail if isinstance(entry, dict)) if isinstance(detail, list) else ()
@@ -100,128 +101,140 @@ class Trouble:
         return any(word in self.text for word in words)
 
 
-def failure_of(answer: HttpResponse, served: ModelLabel) -> GenerationFailed | None:
-    """The end that an answer announces, or None where another try may hear something else."""
-    trouble = Trouble.of(answer)
-    return _named(trouble) or _account(trouble) or _gone(trouble, served) or _options(trouble) or _last(trouble)
+def failure_of(answer: HttpResponse, label: ModelLabel) -> GenerationFailed | None:
+    """The failure that a response means, or None where a retry may succeed."""
+    problem = ProviderProblem.of(answer)
+    return _named(problem) or _account(problem) or _gone(problem, label) or _options(problem) or _last(problem)
 
 
-def _named(trouble: Trouble) -> GenerationFailed | None:
-    """Ends that fal names, whatever the status code."""
-    if trouble.types & _CONTENT or (trouble.status in (400, 422) and trouble.says(_CONTENT_WORDS)):
+def _named(problem: ProviderProblem) -> GenerationFailed | None:
+    """Failures that fal names, whatever the status code."""
+    if problem.types & _CONTENT or (problem.status in (400, 422) and problem.says(_CONTENT_WORDS)):
         return ContentRefused()
-    if trouble.status == 499 or trouble.types & _CANCELLED:
+    if problem.status == 499 or problem.types & _CANCELLED:
         return Cancelled()
-    if trouble.types & _TIMED_OUT or (trouble.status == 504 and trouble.is_json):
+    if problem.types & _TIMED_OUT or (problem.status == 504 and problem.is_json):
         return GenerationTimedOut()
-    if trouble.types & _NO_PICTURE:
-        return ResultUnusable("it made no picture")
-    if trouble.status < 500 and trouble.types & _BROKEN:
+    if problem.types & _NO_PICTURE:
+        return ResultUnusable(phrase("no_picture_made"))
+    if problem.status < 500 and problem.types & _BROKEN:
         return ProviderError()
     return None
 
 
 def account_failure(answer: HttpResponse) -> KeyRefused | BalanceExhausted | None:
     """What an answer says against our account or key; None where it says nothing of the kind."""
-    return _account(Trouble.of(answer))
+    return _account(ProviderProblem.of(answer))
 
 
-def _account(trouble: Trouble) -> KeyRefused | BalanceExhausted | None:
-    if trouble.status == 402:
+def _account(problem: ProviderProblem) -> KeyRefused | BalanceExhausted | None:
+    if problem.status == 402:
         return BalanceExhausted()
-    # A 403 page of a proxy in between is not fal's word.
-    if trouble.status == 403 and trouble.is_json:
-        return BalanceExhausted() if trouble.says(BALANCE_WORDS) else KeyRefused()
-    return KeyRefused() if trouble.status == 401 else None
+    # A 403 without JSON comes from a proxy in between.
+    if problem.status == 403 and problem.is_json:
+        return BalanceExhausted() if problem.says(BALANCE_WORDS) else KeyRefused()
+    return KeyRefused() if problem.status == 401 else None
 
 
-def _gone(trouble: Trouble, served: ModelLabel) -> GenerationFailed | None:
+def _gone(problem: ProviderProblem, label: ModelLabel) -> GenerationFailed | None:
     """404 `Path /x not found` or `Application … not found` is the model; `{"status": "NOT_FOUND"}` the request."""
-    if trouble.status == 410 or (trouble.status == 404 and trouble.text and "request" not in trouble.text):
-        return ModelGone(served.title, served.successor)
+    if problem.status == 410 or (problem.status == 404 and problem.text and "request" not in problem.text):
+        return ModelGone(label.title, label.endpoint)
     return None
 
 
-def _options(trouble: Trouble) -> GenerationFailed | None:
-    if trouble.status == 413:
-        return OptionsRefused("the pictures given are too large together")
+def _options(problem: ProviderProblem) -> GenerationFailed | None:
+    if problem.status == 413:
+        return OptionsRefused(phrase("refused_pictures_too_large"))
     if (
-        trouble.status not in (400, 422)
-        or not trouble.is_json
-        or (trouble.status == 400 and trouble.says(_NOT_YET_WORDS))
+        problem.status not in (400, 422)
+        or not problem.is_json
+        or (problem.status == 400 and problem.says(_NOT_YET_WORDS))
     ):
         return None
-    return OptionsRefused(describe(trouble))
+    return OptionsRefused(*describe(problem))
 
 
-def _last(trouble: Trouble) -> GenerationFailed | None:
-    """4xx codes that mean nothing to us end the job; those that pass and 5xx are tried again."""
-    passing = trouble.status in (400, 403, 404, 408, 409, 421, 425, 429) or trouble.status >= 500
-    return None if passing else ProviderError()
+def _last(problem: ProviderProblem) -> GenerationFailed | None:
+    """Unknown 4xx codes end the job; transient ones and 5xx are retried."""
+    transient = problem.status in (400, 403, 404, 408, 409, 421, 425, 429) or problem.status >= 500
+    return None if transient else ProviderError()
 
 
-# ---------------------------------------------------------------------- the words for OptionsRefused
+# ---------------------------------------------------------------------- the details of OptionsRefused
 
+#: Limits that fal names, as messages (`bound_…`) with the value.
 _LIMITS = (
-    ("gt", "more than {}"),
-    ("ge", "at least {}"),
-    ("lt", "less than {}"),
-    ("le", "at most {}"),
-    ("multiple_of", "a multiple of {}"),
-    ("min_length", "at least {} long"),
-    ("max_length", "at most {} long"),
-    ("min_width", "at least {} pixels wide"),
-    ("min_height", "at least {} pixels high"),
-    ("max_width", "at most {} pixels wide"),
-    ("max_height", "at most {} pixels high"),
-    ("max_size", "at most {} bytes"),
-    ("expected", "one of {}"),
-    ("supported_formats", "one of {}"),
+    ("gt", "more_than"),
+    ("ge", "at_least"),
+    ("lt", "less_than"),
+    ("le", "at_most"),
+    ("multiple_of", "multiple"),
+    ("min_length", "min_length"),
+    ("max_length", "max_length"),
+    ("min_width", "min_width"),
+    ("min_height", "min_height"),
+    ("max_width", "max_width"),
+    ("max_height", "max_height"),
+    ("max_size", "max_bytes"),
+    ("expected", "one_of"),
+    ("supported_formats", "one_of"),
 )
-_KINDS = {
-    "missing": "it is missing",
-    "string_type": "it must be text",
-    "int_type": "it must be a whole number",
-    "int_parsing": "it must be a whole number",
-    "int_from_float": "it must be a whole number",
-    "float_type": "it must be a number",
-    "float_parsing": "it must be a number",
-    "bool_type": "it must be true or false",
-    "bool_parsing": "it must be true or false",
-    "extra_forbidden": "the model does not know it",
-    "image_load_error": "the picture could not be read",
-    "file_download_error": "the picture could not be fetched",
-    "face_detection_error": "no face was found in the picture",
-    "feature_not_supported": "the model does not support it",
-    "unsupported_image_format": "the picture's format is not supported",
-    "image_too_small": "the picture is too small",
-    "image_too_large": "the picture is too large",
-    "file_too_large": "the file is too large",
+#: fal's types of faults, as messages (`fault_…`).
+_FAULTS = {
+    "missing": "missing",
+    "string_type": "not_text",
+    "int_type": "not_whole",
+    "int_parsing": "not_whole",
+    "int_from_float": "not_whole",
+    "float_type": "not_number",
+    "float_parsing": "not_number",
+    "bool_type": "not_boolean",
+    "bool_parsing": "not_boolean",
+    "extra_forbidden": "not_known",
+    "image_load_error": "picture_unreadable",
+    "file_download_error": "picture_not_fetched",
+    "face_detection_error": "no_face",
+    "feature_not_supported": "not_supported",
+    "unsupported_image_format": "picture_format",
+    "image_too_small": "picture_too_small",
+    "image_too_large": "picture_too_large",
+    "file_too_large": "file_too_large",
 }
 _NAME = re.compile(r"[A-Za-z_]\w{0,47}")
 _VALUE = re.compile(r"[^`*_~|<>@\x00-\x1f\u202a-\u202e\u2066-\u2069]{1,120}")
 _MAX_ENTRIES = 4
+_MAX_NUMBER = 10**15
 
 
-def describe(trouble: Trouble) -> str:
+def describe(problem: ProviderProblem) -> tuple[Phrase, ...]:
     """Field names and limits, e.g. "`num_inference_steps` must be at most 50"."""
-    phrases = list(dict.fromkeys(_phrase(entry) for entry in trouble.entries))
-    if phrases:
-        more = f"; and {len(phrases) - _MAX_ENTRIES} more" if len(phrases) > _MAX_ENTRIES else ""
-        return "; ".join(phrases[:_MAX_ENTRIES]) + more
-    if trouble.says(("could not load image", "failed to load image", "could not download", "failed to download")):
-        return "a picture given could not be read"
-    return "fal.ai does not say which"
+    found: list[Phrase] = []
+    for entry in problem.entries:
+        if (detail := _detail(entry)) not in found:
+            found.append(detail)
+    if len(found) > _MAX_ENTRIES:
+        return (*found[:_MAX_ENTRIES], phrase("refused_more", count=len(found) - _MAX_ENTRIES))
+    if found:
+        return tuple(found)
+    if problem.says(("could not load image", "failed to load image", "could not download", "failed to download")):
+        return (phrase("refused_picture_unreadable"),)
+    return (phrase("refused_unknown"),)
 
 
-def _phrase(entry: Mapping[str, Json]) -> str:
+def _detail(entry: Mapping[str, Json]) -> Phrase:
     name = _field(entry.get("loc"))
     context = entry.get("ctx")
-    limits = [text.format(value) for key, text in _LIMITS if (value := _shown(context, key))]
+    limits = tuple(
+        Phrase(f"bound_{message}", {"value": value})
+        for key, message in _LIMITS
+        if (value := _shown(context, key)) is not None
+    )
     if limits:
-        return f"`{name}` must be {' and '.join(limits)}"
-    kind = entry.get("type")
-    return f"`{name}`: {_KINDS.get(kind, 'not accepted') if isinstance(kind, str) else 'not accepted'}"
+        return phrase("refused_limits", option=name, limits=limits)
+    error_type = entry.get("type")
+    fault = _FAULTS.get(error_type, "not_accepted") if isinstance(error_type, str) else "not_accepted"
+    return phrase("refused_fault", option=name, fault=Phrase(f"fault_{fault}"))
 
 
 def _field(loc: Json) -> str:
@@ -230,13 +243,13 @@ def _field(loc: Json) -> str:
     return ".".join(parts[1:] if len(parts) > 1 and parts[0] in ("body", "query") else parts)[:80] or "request"
 
 
-def _shown(context: Json, key: str) -> str | None:
-    """A limit as text, if it is one: a number, or a short list of plain words."""
+def _shown(context: Json, key: str) -> str | int | float | None:
+    """A limit, if it is one: a number, or a short list of plain words."""
     value = context.get(key) if isinstance(context, dict) else None
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return f"{value:g}" if isinstance(value, float) else str(value)[:20]
+        return value if abs(value) < _MAX_NUMBER else None
     if isinstance(value, list):
         value = ", ".join(str(item) for item in value[:20] if isinstance(item, str | int | float))
-    return value.strip() if isinstance(value, str) and _VALUE.fullmatch(value) else None
+    return (value.strip() or None) if isinstance(value, str) and _VALUE.fullmatch(value) else None

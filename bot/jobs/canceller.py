@@ -13,6 +13,7 @@ from bot.jobs.context import RunnerContext, now_s
 from bot.jobs.queue_positions import QueuePositions
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.watcher import Watcher
+from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -40,34 +41,29 @@ class Canceller:
         context = self._context
         job = await context.store.jobs.annotate(job_id, cancel_requested=True)
         if job is None:
-            return CancelOutcome(False, "I no longer have the record of this picture, so there is nothing to cancel.")
+            return CancelOutcome(False, phrase("cancel_unknown"))
         if context.store.shared and job.state in CLAIMED and job_id not in context.tasks:
             job = await self._ended_elsewhere(job, patience_s)
             if job.state in CLAIMED - {JobState.FINISHED}:
-                return CancelOutcome(
-                    True, "Cancelling: it stops in a moment and costs no quota, unless fal.ai has painted it by then."
-                )
+                return CancelOutcome(True, phrase("cancelling_elsewhere"))
             if job.state is JobState.CANCELLED and job.failure is not None:
-                return CancelOutcome(True, job.failure.sentence)
+                return CancelOutcome(True, job.failure.phrase)
         match job.state:
             case JobState.HELD | JobState.QUEUED:
                 return await self._cancel_waiting(job)
             case JobState.SUBMITTING:
                 self._cancel_submitting(job)
                 if job.id in context.unconfirmed:
-                    return CancelOutcome(
-                        True,
-                        "Cancelling: fal.ai never answered, so it may still charge for it; your quota is not used.",
-                    )
-                return CancelOutcome(True, "Cancelling: I stop it as soon as fal.ai has it. Your quota is not used.")
+                    return CancelOutcome(True, phrase("cancelling_unanswered"))
+                return CancelOutcome(True, phrase("cancelling_submit"))
             case JobState.RUNNING:
                 return await self.cancel_running(job)
             case JobState.FINISHED:
-                return CancelOutcome(False, "Too late to cancel: the picture is finished and on its way.")
+                return CancelOutcome(False, phrase("cancel_too_late"))
             case JobState.CANCELLED:
-                return CancelOutcome(True, "This one is cancelled already. Your quota was not used.")
+                return CancelOutcome(True, phrase("cancelled_already"))
             case _:
-                return CancelOutcome(False, "This one has ended already, so there is nothing to cancel.")
+                return CancelOutcome(False, phrase("cancel_ended"))
 
     async def _ended_elsewhere(self, job: Job, patience_s: float) -> Job:
         """The job, once the process that has it has heeded the wish (or time is up)."""
@@ -100,11 +96,9 @@ class Canceller:
         self._reconciler.give_up(job.id, job.attempts)
 
     async def _cancel_waiting(self, job: Job) -> CancelOutcome:
-        ended = await self._context.transition_to_cancelled(
-            job, "Cancelled before it was handed to fal.ai: nothing was charged."
-        )
+        ended = await self._context.transition_to_cancelled(job, phrase("cancelled_early"))
         if ended is None:  # whoever claimed it since found the wish in it
-            return CancelOutcome(True, "Cancelling: it was just being handed to fal.ai. Your quota is not used.")
+            return CancelOutcome(True, phrase("cancelling_handed"))
         self._positions.left(job.id)
         if self._context.store.shared:
             # At once, and again when an edit by a process that shows its place in the queue can no longer follow.
@@ -114,9 +108,7 @@ class Canceller:
                 self._context.spawn_critical(self._notify_again(ended))
         else:
             await self._context.notify_outcome(ended)
-        return CancelOutcome(
-            True, "Cancelled before it was handed to fal.ai: nothing was charged, your quota was not used."
-        )
+        return CancelOutcome(True, phrase("cancelled_early_unused"))
 
     async def _notify_again(self, job: Job) -> None:
         try:
@@ -134,27 +126,21 @@ class Canceller:
         try:
             answer = await self._fal.cancel(job.fal_request)
         except ProviderUnreachable:
-            return CancelOutcome(
-                False, "fal.ai can't be reached just now, so it goes on. Please try again in a moment."
-            )
+            return CancelOutcome(False, phrase("cancel_unreachable"))
         if answer is CancelAnswer.ALREADY_COMPLETED:
             if not job.notified:  # else nobody waits for a picture, see `Runner.unanswered`
                 await self._context.store.jobs.annotate(job.id, cancel_requested=False)
-            return CancelOutcome(False, "Too late to cancel: fal.ai has finished it, and the picture is on its way.")
-        if self._watcher.has_begun(job.id):
-            sentence = (
-                "Cancelled while it was being painted: fal.ai may still charge for it, but your quota was not used."
-            )
-        else:
-            sentence = "Cancelled before fal.ai began: nothing was charged, and your quota was not used."
-        ended = await self._context.transition_to_cancelled(job, sentence)
+            return CancelOutcome(False, phrase("cancel_painted"))
+        begun = self._watcher.has_begun(job.id)
+        says = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
+        ended = await self._context.transition_to_cancelled(job, says)
         if ended is None:
-            return CancelOutcome(False, "Too late to cancel: the picture is finished and on its way.")
+            return CancelOutcome(False, phrase("cancel_too_late"))
         life = self._context.tasks.get(job.id)
         if life is not None and life is not asyncio.current_task():
             life.cancel()
         await self._context.notify_outcome(ended)
-        return CancelOutcome(True, sentence)
+        return CancelOutcome(True, says)
 
     async def cancel_if_requested(self, running: Job | None) -> Job | None:
         """The running job, unless it was cancelled while it was handed over: whoever did was told that it ends."""
@@ -167,13 +153,9 @@ class Canceller:
             answer = await self._context.retry_fal(running, lambda: self._fal.cancel(fal_request))
         except ProviderError:
             answer = CancelAnswer.UNKNOWN
-        if answer is CancelAnswer.REMOVED_OR_REQUESTED:
-            sentence = (
-                "Cancelled as soon as fal.ai had it, most likely before anything was charged; your quota was not used."
-            )
-        else:
-            sentence = "Cancelled. fal.ai may have painted it by then, and charge for it; your quota was not used."
-        ended = await self._context.transition_to_cancelled(running, sentence)
+        removed = answer is CancelAnswer.REMOVED_OR_REQUESTED
+        says = phrase("cancelled_at_once") if removed else phrase("cancelled_maybe_painted")
+        ended = await self._context.transition_to_cancelled(running, says)
         if ended is not None:
             await self._context.notify_outcome(ended)
         return None

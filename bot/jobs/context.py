@@ -22,6 +22,7 @@ from bot.domain.events import Progress, ProviderUnavailable
 from bot.domain.job import TERMINAL, Failure, Job, JobState
 from bot.domain.ports import Delivery
 from bot.errors import ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
+from bot.phrase import Phrase, phrase
 from bot.settings import FalSettings
 from bot.store import Store
 
@@ -86,7 +87,7 @@ class RunnerContext:
         """What paints it. Raises ModelGone when the catalogue has it no more."""
         model = self._catalogue.known(job.request.endpoint)
         if model is None:
-            raise ModelGone(job.request.endpoint, None)
+            raise ModelGone(job.request.endpoint, job.request.endpoint)
         return model
 
     def model_of(self, endpoint: str) -> Model | None:
@@ -220,9 +221,9 @@ class RunnerContext:
 
         return await self.retry_store(move)
 
-    async def transition_to_cancelled(self, job: Job, sentence: str) -> Job | None:
+    async def transition_to_cancelled(self, job: Job, says: Phrase) -> Job | None:
         """The move to CANCELLED; None as above."""
-        return await self.transition(job, JobState.CANCELLED, failure=Failure("cancelled", sentence))
+        return await self.transition(job, JobState.CANCELLED, failure=Failure("cancelled", says))
 
     async def fail(self, job_id: str, failure: Failure) -> None:
         """Write the end and tell the person; the reservation is released with it."""
@@ -230,7 +231,7 @@ class RunnerContext:
         if job is None or job.state in TERMINAL:
             return
         if job.cancel_requested:
-            ended = await self.transition_to_cancelled(job, "Cancelled. Your quota was not used.")
+            ended = await self.transition_to_cancelled(job, phrase("cancelled_unused"))
         else:
             ended = await self.transition(job, JobState.FAILED, failure=failure)
             log.info("job failed", extra={"job": job.id, "model": job.request.endpoint, "failure": failure.code})

@@ -10,6 +10,7 @@ from itertools import chain, islice, repeat
 from bot.domain.job import Job
 from bot.jobs.context import RunnerContext, now_s
 from bot.jobs.queue_positions import QueuePositions
+from bot.phrase import phrase
 
 #: So many first answers under way make everything else wait, and for how long each may.
 BACKPRESSURE_FROM = 12
@@ -21,7 +22,7 @@ ANSWERED_WITHIN_S = 5.0
 #: Pauses between looks whether that answer is on record; the last one repeats.
 ANSWER_LOOKS_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 #: Why such a job is cancelled; nobody but the record sees it.
-UNANSWERED = "The first answer did not reach Discord."
+UNANSWERED = phrase("cancelled_unshown")
 
 
 class InitialResponses:

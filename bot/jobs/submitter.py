@@ -27,6 +27,7 @@ from bot.jobs.initial_response import InitialResponses
 from bot.jobs.leases import Leases
 from bot.jobs.reconcile import Reconciler
 from bot.media import mask_matches
+from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -185,11 +186,8 @@ class Submitter:
 
     async def _give_up(self, job: Job, *, unsure: bool) -> None:
         """Cancelled before fal's request was known."""
-        if unsure:
-            sentence = "Cancelled. fal.ai never answered, so it may still charge for it; your quota was not used."
-        else:
-            sentence = "Cancelled before it was handed to fal.ai: nothing was charged."
-        ended = await self._context.transition_to_cancelled(job, sentence)
+        says = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
+        ended = await self._context.transition_to_cancelled(job, says)
         if ended is not None:
             await self._context.notify_outcome(ended)
 

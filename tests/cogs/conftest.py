@@ -20,6 +20,7 @@ from bot.domain.job import Job, JobState, NewJob
 from bot.domain.ports import CancelOutcome
 from bot.jobs.runner import Runner
 from bot.limits import Policy, Refused
+from bot.phrase import phrase
 from bot.services import Services
 from bot.settings import Settings
 from bot.store import Accepted, Duplicate, Store
@@ -58,7 +59,7 @@ class AcceptingRunner:
         job = await self._store.jobs.get(job_id)
         assert job is not None
         moved = await self._store.jobs.transition(job, JobState.CANCELLED)
-        return CancelOutcome(moved is not None, "Cancelled: nothing was charged.")
+        return CancelOutcome(moved is not None, phrase("cancelled_early"))
 
 
 class CogFixture:

@@ -471,7 +471,7 @@ async def test_cancel_without_a_name_stops_the_only_one(fixture: CogFixture, edi
     assert said(await fixture.command("cancel"))[0] == "Nothing of yours is under way."
     await fixture.command("imagine", options={"prompt": "a fox"})
     await fixture.command("cancel")
-    assert edits == [{"content": "Cancelled: nothing was charged."}]
+    assert edits == [{"content": "Cancelled before it was handed to fal.ai: nothing was charged."}]
     assert (await fixture.jobs())[0].state is JobState.CANCELLED
 
 

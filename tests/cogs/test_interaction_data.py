@@ -9,6 +9,7 @@ import pytest
 from bot.errors import BadPicture, CannotPostHere
 from cogs import interaction_data
 from tests.cogs.interactions import CHANNEL, GUILD, PERSON, a_client, an_interaction
+from tests.english import raises_saying
 
 POSTING = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
 
@@ -99,7 +100,7 @@ async def test_a_thread_whose_parent_is_unknown_is_not_age_restricted() -> None:
 
 
 async def test_threads_have_a_permission_of_their_own() -> None:
-    with pytest.raises(CannotPostHere, match="Send Messages in Threads"):
+    with raises_saying(CannotPostHere, match="Send Messages in Threads"):
         interaction_data.check_can_post(an_interaction(channel=a_thread(), app_permissions=POSTING.value))
 
 
@@ -137,7 +138,7 @@ async def test_without_use_external_apps_answers_elsewhere_are_private() -> None
 async def test_a_missing_permission_is_named_before_anything_is_spent(lacking: dict[str, bool], named: str) -> None:
     held = discord.Permissions(POSTING.value)
     held.update(**lacking)
-    with pytest.raises(CannotPostHere, match=named):
+    with raises_saying(CannotPostHere, match=named):
         interaction_data.check_can_post(an_interaction(app_permissions=held.value))
 
 
@@ -166,7 +167,7 @@ async def test_a_picture_passes_with_its_link() -> None:
     ],
 )
 async def test_what_no_model_reads_is_refused_from_its_metadata(changes: dict[str, Any], why: str) -> None:
-    with pytest.raises(BadPicture, match=why):
+    with raises_saying(BadPicture, match=why):
         interaction_data.picture_url("image", an_attachment(**changes))
 
 

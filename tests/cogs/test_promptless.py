@@ -12,6 +12,7 @@ import pytest
 from bot.catalogue import Model, parse
 from bot.domain.events import Queued
 from bot.domain.job import Failure, Job
+from bot.phrase import phrase
 from cogs import intake
 from cogs.interaction_data import services_of
 from cogs.ui import cards, completion, pages
@@ -78,8 +79,8 @@ def test_no_card_of_such_a_job_has_a_line_for_the_prompt(enlarger: Model) -> Non
     for card in (
         cards.progress_card(job, enlarger, Queued(0)),
         cards.result_card(job, enlarger, shown),
-        cards.failure_card(job, enlarger, Failure("fal_broken", "fal.ai had a problem.")),
-        cards.cancelled_card(job, enlarger, "Cancelled."),
+        cards.failure_card(job, enlarger, Failure("fal_broken", phrase("fal_broken"))),
+        cards.cancelled_card(job, enlarger, phrase("cancelled_unused")),
     ):
         check_card(card)
         assert "nothing visible" not in shown_text(card)
@@ -126,7 +127,7 @@ async def test_such_a_job_is_accepted_and_done_again(
     await fixture.click(PostedMessage("easel:enlarge:-"), "easel:enlarge:-")
     (job,) = await fixture.jobs()
     custom_id = f"easel:again:{job.id}"
-    await fixture.click(cards.cancelled_card(job, enlarger, "Cancelled."), custom_id)
+    await fixture.click(cards.cancelled_card(job, enlarger, phrase("cancelled_unused")), custom_id)
     again, first = await fixture.jobs()
     assert first == job
     assert (again.request, again.parent_id) == (job.request, job.id)

@@ -40,7 +40,9 @@ GENEROUS = LimitSettings(
     guild_images_per_day=100_000,
 )
 #: fal's retries and looks, a hundred times as fast.
-HASTY = Timings(poll_min_s=0.01, outage_min_s=0.01, outage_max_s=0.05, retry_s=0.01, retry_max_s=0.05, first_poll_s=0.2)
+HASTY = Timings(
+    poll_min_s=0.01, breaker_min_s=0.01, breaker_max_s=0.05, retry_s=0.01, retry_max_s=0.05, first_poll_s=0.2
+)
 PROMPT = "a lighthouse in a storm"
 
 
@@ -217,7 +219,7 @@ def settings(standin: FakeDiscord, fal: FakeFal, database_url: str, /, **section
 
 @asynccontextmanager
 async def a_place(
-    folder: Path, *, pace: Timings = HASTY, **sections: Mapping[str, Any]
+    folder: Path, *, timings: Timings = HASTY, **sections: Mapping[str, Any]
 ) -> AsyncIterator[SandboxDriver]:
     """The bot in this process. Afterwards nothing may have been refused or painted twice."""
     standin, fal = FakeDiscord(), FakeFal(speed=0.01)
@@ -227,7 +229,7 @@ async def a_place(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
         patch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", None)
-        patch.setattr("bot.app.Fal", partial(Fal, pace=pace))
+        patch.setattr("bot.app.Fal", partial(Fal, timings=timings))
         bot = asyncio.create_task(run(settings(standin, fal, sandbox.database_url, **sections)))
         try:
             ready = asyncio.create_task(standin.wait_ready(PATIENCE_S, commands=COMMANDS))

@@ -27,8 +27,10 @@ from bot.jobs import delivery_pipeline, initial_response, queue_positions, runne
 from bot.jobs.initial_response import BACKPRESSURE_FROM
 from bot.jobs.runner import Runner
 from bot.limits import Policy, policy_for
+from bot.phrase import Phrase
 from bot.settings import FalSettings, LimitSettings
 from bot.store import Accepted, Store
+from tests.english import english
 
 CATALOGUE = load()
 MODEL = CATALOGUE.get("flux-schnell")
@@ -418,10 +420,10 @@ async def test_cancelling_while_an_answer_is_missing_says_that_it_may_cost(build
     assert 590 < (until - now()).total_seconds() <= 600
     assert not any(isinstance(event, ProviderUnavailable) for _, event in runner_fixture.shown.events)
     outcome = await runner_fixture.runner.cancel(job.id)
-    assert "may still charge" in outcome.sentence
+    assert "may still charge" in english(outcome)
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
-    assert "may still charge" in ended.failure.sentence
+    assert "may still charge" in english(ended.failure)
     assert len(fal.submitted) == 1
 
 
@@ -547,7 +549,7 @@ async def test_cancelling_a_waiting_job_costs_nothing(build: Build) -> None:
     second = await runner_fixture.ask()
     outcome = await runner_fixture.runner.cancel(second.id)
     assert outcome.cancelled
-    assert "nothing was charged" in outcome.sentence
+    assert "nothing was charged" in english(outcome)
     await runner_fixture.until(second, JobState.CANCELLED)
     fal.hold.set()
     await runner_fixture.until(first, JobState.DELIVERED)
@@ -564,7 +566,7 @@ async def test_cancelling_a_running_job_tells_fal_and_says_that_it_may_cost(buil
             await asyncio.sleep(0.005)
     outcome = await runner_fixture.runner.cancel(job.id)
     assert outcome.cancelled
-    assert "may still charge" in outcome.sentence
+    assert "may still charge" in english(outcome)
     assert [request.request_id for request in fal.cancelled] == ["r1"]
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
@@ -611,11 +613,11 @@ async def test_a_cancel_during_the_submit_holds_even_if_fal_has_painted_it_by_th
     runner_fixture = await build(fal)
     job = await runner_fixture.ask(policy=TIGHT)
     await asyncio.wait_for(fal.posts_begun.wait(), 5)
-    assert "quota is not used" in (await runner_fixture.runner.cancel(job.id)).sentence
+    assert "quota is not used" in english(await runner_fixture.runner.cancel(job.id))
     fal.submit_gate.set()
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
-    assert "may have painted it" in ended.failure.sentence
+    assert "may have painted it" in english(ended.failure)
     assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
     assert runner_fixture.shown.delivered == []
 
@@ -629,17 +631,17 @@ async def test_a_cancel_that_crosses_the_claim_holds(build: Build, monkeypatch: 
     second = await runner_fixture.ask()
     really = runner_fixture.runner._context.transition_to_cancelled
 
-    async def after_the_claim(job: Job, sentence: str) -> Job | None:
+    async def after_the_claim(job: Job, says: Phrase) -> Job | None:
         monkeypatch.undo()
         fal.hold.set()
         await runner_fixture.until(first, JobState.DELIVERED)
         await runner_fixture.until(second, JobState.CANCELLED)
-        return await really(job, sentence)
+        return await really(job, says)
 
     monkeypatch.setattr(runner_fixture.runner._context, "transition_to_cancelled", after_the_claim)
     outcome = await runner_fixture.runner.cancel(second.id)
     assert outcome.cancelled
-    assert "just being handed" in outcome.sentence
+    assert "just being handed" in english(outcome)
     assert len(fal.submitted) == 1
 
 
@@ -668,7 +670,7 @@ async def test_what_a_kill_left_undone_holds_even_if_fal_has_painted_it_by_then(
 
 async def test_who_was_told_that_a_cancel_is_too_late_gets_the_picture_from_the_next_start_too(build: Build) -> None:
     fal, runner_fixture, job = await painted_at_fal(build)
-    assert "Too late" in (await runner_fixture.runner.cancel(job.id)).sentence
+    assert "Too late" in english(await runner_fixture.runner.cancel(job.id))
     restarted = await build(fal)
     fal.hold.set()
     await restarted.until(job, JobState.DELIVERED)

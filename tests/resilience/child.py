@@ -45,8 +45,8 @@ from tests.resilience import mutations
 #: fal's retries and looks, many times as fast.
 HASTY = Timings(
     poll_min_s=0.02,
-    outage_min_s=0.02,
-    outage_max_s=0.1,
+    breaker_min_s=0.02,
+    breaker_max_s=0.1,
     retry_s=0.02,
     retry_max_s=0.1,
     first_poll_s=0.2,
@@ -138,7 +138,7 @@ def live(order: dict[str, Any], talk: socket.socket) -> int:
     if order.get("arm"):
         boundaries.arm(**order["arm"])
     vars(ssl)["create_default_context"] = lambda *_, **__: _TLS
-    vars(app)["Fal"] = partial(Fal, pace=Timings(**order["pace"]) if "pace" in order else HASTY)
+    vars(app)["Fal"] = partial(Fal, timings=Timings(**order["pace"]) if "pace" in order else HASTY)
     _let_clocks_step()
     if "lease_s" in order:
         vars(app)["Runner"] = partial(Runner, lease_s=order["lease_s"])

@@ -46,7 +46,7 @@ class WebFixture:
         host, port = self.runner.addresses[0][:2]
         return callback_url(f"http://{host}:{port}", JOB, attempt, key)
 
-    async def until_heard(self, count: int = 1) -> None:
+    async def until_received(self, count: int = 1) -> None:
         async with asyncio.timeout(20):
             while len(self.handled) < count:
                 await asyncio.sleep(0.002)
@@ -96,14 +96,14 @@ async def test_with_callbacks_a_job_costs_three_calls(fixture: WebFixture) -> No
 async def test_a_failed_job_calls_back_too(fixture: WebFixture) -> None:
     refused: dict[str, Json] = {**ARGUMENTS, "num_images": 0}
     await fixture.fal.submit(SCHNELL, refused, start_timeout_s=60, webhook_url=fixture.address(2))
-    await fixture.until_heard()
+    await fixture.until_received()
     assert (fixture.handled[0].attempt, fixture.handled[0].status) == (2, "ERROR")
 
 
-async def test_fal_calls_again_when_we_stumble(fixture: WebFixture) -> None:
+async def test_fal_calls_again_when_our_handler_fails(fixture: WebFixture) -> None:
     fixture.troubles += [RuntimeError("disk on fire"), RuntimeError("still")]
     await fixture.fal.submit(SCHNELL, ARGUMENTS, start_timeout_s=60, webhook_url=fixture.address())
-    await fixture.until_heard()
+    await fixture.until_received()
     assert len(fixture.handled) == 1
 
 
@@ -121,7 +121,7 @@ async def test_a_lost_answer_is_found_by_its_callback(fixture: WebFixture) -> No
     fixture.standin.troubles.lost_answers = 1.0
     with pytest.raises(SubmitUnconfirmed):
         await fixture.fal.submit(SCHNELL, ARGUMENTS, start_timeout_s=60, webhook_url=fixture.address())
-    await fixture.until_heard()
+    await fixture.until_received()
     request = fixture.fal.request_for(SCHNELL, fixture.handled[0].request_id)
     await fixture.fal.result(request, model=MODEL)
     assert fixture.standin.counters.jobs == 1

@@ -20,12 +20,13 @@ from bot.domain.events import (
     Queued,
 )
 from bot.domain.job import Failure, RemotePicture, Result
+from bot.phrase import phrase
 from cogs.ui import cards
 from cogs.ui.actions import CUSTOM_ID
 from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, payload, shown_text
 
 PICTURES = [cards.Shown(f"easel-{index}.png", "alt " * 256, spoiler=index == 0) for index in range(10)]
-FAILURE = Failure("fal_broken", "fal.ai had a problem. Your quota was not used.")
+FAILURE = Failure("fal_broken", phrase("fal_broken"))
 
 
 @pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
@@ -35,7 +36,7 @@ def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: s
         cards.progress_card(job, MODEL, InProgress(0.4, 4, 12, 30)),
         cards.result_card(job, MODEL, PICTURES, withheld=2),
         cards.failure_card(job, MODEL, replace(FAILURE, incident="7F3A-91")),
-        cards.cancelled_card(job, MODEL, "Cancelled. Nothing was charged."),
+        cards.cancelled_card(job, MODEL, phrase("cancelled_early")),
         cards.details(job, MODEL).card,
     ):
         check_card(card)
@@ -131,7 +132,7 @@ def test_a_failure_offers_again_only_where_it_may_help() -> None:
 def test_a_failure_shows_its_code_once() -> None:
     unsaid = replace(FAILURE, incident="7F3A-91")
     assert shown_text(cards.failure_card(a_job(), MODEL, unsaid)).count("7F3A-91") == 1
-    said = replace(unsaid, sentence="Something broke (code 7F3A-91).")
+    said = replace(unsaid, phrase=phrase("unexpected", incident="7F3A-91"))
     assert shown_text(cards.failure_card(a_job(), MODEL, said)).count("7F3A-91") == 1
 
 
