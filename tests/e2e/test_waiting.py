@@ -156,7 +156,7 @@ def long_ago(sandbox: SandboxDriver, seconds: int) -> None:
     with sqlite3.connect(sandbox.database_url.removeprefix("sqlite:///")) as connection:
         for column in ("created_us", "submitted_us", "started_us"):
             connection.execute(f"UPDATE jobs SET {column} = {column} - {seconds * 1_000_000}")
-        connection.execute("DELETE FROM meta WHERE key = 'alive_at'")
+        connection.execute("DELETE FROM kv WHERE key = 'alive_at'")
     connection.close()
 
 
