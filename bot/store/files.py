@@ -39,7 +39,7 @@ def may_write(path: Path) -> bool:
 
 
 def file_damage(file: Path) -> list[str]:
-    """What SQLite itself finds wrong with a file, however little of it can be read; nothing where it can't look."""
+    """What SQLite itself finds wrong with a file, however little of it can be read; nothing where it can't be read."""
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
             found = [str(row[0]) for row in connection.execute(f"PRAGMA integrity_check({_MOST_FOUND})")]
@@ -87,7 +87,7 @@ def copy_file(file: Path, copy: Path) -> int:
 
 
 def _no_copy(file: Path, copy: Path, error: sqlite3.Error) -> BackupFailed | StoreUnusable:
-    """Whether it is the database or the place of the copy that must be seen to."""
+    """Whether the fault lies with the database or with the place of the copy."""
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
