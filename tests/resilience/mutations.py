@@ -183,7 +183,7 @@ def pacing() -> None:
         return 0.0
 
     setattr(RateLimits, "wait_s", now)  # noqa: B010 - past its type
-    setattr(RateLimits, "held_s", now)  # noqa: B010 - past its type
+    setattr(RateLimits, "hold_s", now)  # noqa: B010 - past its type
 
 
 def patience() -> None:
