@@ -44,8 +44,8 @@ def flow_of(user_id: int, guild_id: int | None) -> int:
 def lock_queue(connection: Connection) -> float:
     """Keep other processes (PostgreSQL) from changing the queue until this transaction ends; the virtual time.
 
-    It comes after the locks on rows of `jobs`, `rate_state`, `balances` and before those of `drafts`; whoever has it takes jobs only if nobody else
-    holds them.
+    It comes after the locks on rows of `jobs`, `rate_state` and `balances`, and before those on rows of `drafts`;
+    whoever has it takes jobs only if nobody else holds them.
     """
     found: float = connection.execute(_LOCK).scalar_one()
     return found
