@@ -183,7 +183,7 @@ def rate_limit_waits() -> None:
         return 0.0
 
     setattr(RateLimits, "wait_s", now)  # noqa: B010 - past its type
-    setattr(RateLimits, "held_s", now)  # noqa: B010 - past its type
+    setattr(RateLimits, "hold_s", now)  # noqa: B010 - past its type
 
 
 def retries_of_429() -> None:
