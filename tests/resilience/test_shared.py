@@ -106,7 +106,7 @@ async def test_without_polling_for_cancel_requests_a_cancel_elsewhere_has_no_eff
         assert await cancelled_elsewhere(world, patience_s=2) < 4
 
 
-async def test_without_mending_an_edit_of_a_process_that_hung_hides_the_picture(
+async def test_without_repair_an_edit_of_a_process_that_hung_hides_the_picture(
     forks: Forks, postgres: Postgres, tmp_path: Path
 ) -> None:
     points = await crash_points(
