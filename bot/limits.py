@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Self
 
+from bot.domain.money import Cost
 from bot.errors import LimitReached
 from bot.phrase import Phrase, phrase
 from bot.settings import LimitSettings, Tier
@@ -161,11 +162,12 @@ class Standing:
     day_ends_at: datetime
 
 
-def decide(usage: Usage, policy: Policy, images: int, now: datetime) -> Allowed | Refused:
-    """Check one request of `images` images against all rules.
+def decide(usage: Usage, policy: Policy, cost: Cost, now: datetime) -> Allowed | Refused:
+    """Check one request, at its worst case, against all rules.
 
     Of several rules in the way the one that takes longest to clear is reported, so that waiting once is enough.
     """
+    images = cost.images
     if images < 1:
         raise ValueError(f"a request is for at least one image, not {images}")
     start = now if usage.tat is None else max(usage.tat, now)
@@ -186,8 +188,8 @@ def decide(usage: Usage, policy: Policy, images: int, now: datetime) -> Allowed 
     ]
     if refusals:
         return max(refusals, key=_stubbornness)
-    cost = policy.interval * images
-    return Allowed(start + cost, policy.images_per_day - usage.images_today - images, cost)
+    span = policy.interval * images
+    return Allowed(start + span, policy.images_per_day - usage.images_today - images, span)
 
 
 def capped(usage: Usage, policy: Policy, now: datetime) -> Usage:
@@ -386,24 +388,28 @@ def _says_pace(refused: Refused) -> Phrase:
 
 def _says_user_day(refused: Refused) -> Phrase:
     images, left, bound = refused.images, refused.left, refused.bound
+    most = left or bound
     if bound == 0:
         return phrase("limit_user_day_zero")
     if refused.retry_at is not None:
         return phrase("limit_user_day", images=images, left=left, bound=bound, at=refused.retry_at)
     if refused.next_at is not None:
-        return phrase("limit_user_day_never_now", images=images, left=left, bound=bound, at=refused.next_at)
-    return phrase("limit_user_day_never", images=images, left=left, bound=bound, most=left or bound)
+        at = refused.next_at
+        return phrase("limit_user_day_never_now", images=images, left=left, bound=bound, most=most, at=at)
+    return phrase("limit_user_day_never", images=images, left=left, bound=bound, most=most)
 
 
 def _says_guild_day(refused: Refused) -> Phrase:
     images, left, bound, own = refused.images, refused.left, refused.bound, refused.left_today
+    most = left or bound
     if bound == 0:
         return phrase("limit_guild_day_zero")
     if refused.retry_at is not None:
         return phrase("limit_guild_day", images=images, left=left, bound=bound, at=refused.retry_at, own=own)
     if refused.next_at is not None:
-        return phrase("limit_guild_day_never_now", images=images, left=left, bound=bound, at=refused.next_at, own=own)
-    return phrase("limit_guild_day_never", images=images, left=left, bound=bound, most=left or bound, own=own)
+        at = refused.next_at
+        return phrase("limit_guild_day_never_now", images=images, left=left, bound=bound, most=most, at=at, own=own)
+    return phrase("limit_guild_day_never", images=images, left=left, bound=bound, most=most, own=own)
 
 
 def _says_concurrent(refused: Refused) -> Phrase:

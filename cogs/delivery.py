@@ -323,7 +323,7 @@ class DiscordDelivery:
             except (
                 discord.RateLimited
             ) as error:  # longer than is waited for in place (see bot.discord.client, bot.discord.rate_limits)
-                if not patient and not isinstance(error, http.HeldBack):
+                if not patient and not isinstance(error, http.GloballyRateLimited):
                     return False, None
                 reason, asked_s = "rate limit", error.retry_after
             except (aiohttp.ClientError, OSError, TimeoutError) as error:

@@ -15,7 +15,7 @@ from bot import metrics
 from bot.catalogue import parse, with_seed
 from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.domain.events import Queued, Restarting
-from bot.domain.job import NewJob
+from bot.domain.job import Job, NewJob
 from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
 from bot.limits import Refused, policy_for
@@ -23,7 +23,7 @@ from bot.store import Accepted, Duplicate
 from cogs import interaction_data
 from cogs.defaults import default_model
 from cogs.interaction_data import Interaction
-from cogs.ui import cards
+from cogs.ui import cards, pages
 
 if TYPE_CHECKING:
     from bot.services import Services
@@ -73,8 +73,12 @@ async def place(
     preferences: Preferences,
     *,
     parent_id: str | None = None,
+    draft_id: str | None = None,
 ) -> None:
     """Permissions, limits, acceptance, and the first answer; a replayed interaction does nothing.
+
+    Args:
+        draft_id: the draft that becomes the job; where it became one before, that one is shown.
 
     Raises:
         Refusal: with the sentence for the person; nothing was started.
@@ -83,17 +87,25 @@ async def place(
     actor = interaction_data.actor_of(interaction)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
     job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
-    new = NewJob(job_id, actor, interaction_data.reply_of(interaction), request, parent_id)
+    new = NewJob(job_id, actor, interaction_data.reply_of(interaction), request, parent_id, draft_id)
     outcome = await services.runner.accept(new, policy)
     match outcome:
         case Accepted():
             await _show(interaction, services, model, outcome)
         case Refused():
             raise outcome.error()
+        case Duplicate() if outcome.job.reply.interaction_id != interaction.id:
+            await show_existing(interaction, outcome.job)
         case Duplicate():
             log.info("interaction replayed", extra={"interaction": interaction.id, "job": outcome.job.id})
         case _:
             assert_never(outcome)
+
+
+async def show_existing(interaction: Interaction, job: Job) -> None:
+    """Answer privately with a job that was accepted before, of the same draft."""
+    page = pages.existing_job_page(job, interaction_data.locale_of(interaction))
+    await interaction.response.send_message(view=page, ephemeral=True)
 
 
 async def _show(interaction: Interaction, services: Services, model: Model, accepted: Accepted) -> None:

@@ -1,4 +1,4 @@
-"""fal's list of requests: what stands in it, and which of them is the one whose answer was lost.
+"""fal's list of requests: its entries, and which of them is the one whose submit was not confirmed.
 
 `GET {api_url}/v1/models/requests/by-endpoint` (docs: platform-apis/v1/models/requests/by-endpoint)::
 
@@ -7,7 +7,7 @@
     &expand=payloads          with json_input and json_output, where fal kept them
     &limit=100&cursor=…
 
-    {"items": [{"request_id", "endpoint_id", "started_at", "sent_at",          always there
+    {"items": [{"request_id", "endpoint_id", "started_at", "sent_at",          always listed
                 "ended_at", "status_code", "duration",                         null or missing until it has ended
                 "json_input", "json_output"}],                                 with expand=payloads
      "next_cursor": "…" | null, "has_more": true}
@@ -32,7 +32,7 @@ _IDS = ("request_id", "id")
 _ENDPOINTS = ("endpoint_id", "endpoint", "model_id", "app_id")
 _INPUTS = ("json_input", "input", "payload", "payloads", "request", "arguments")
 _TIMES = ("sent_at", "created_at", "started_at")
-#: Two spellings of one number, a 32-bit float among them.
+#: Relative tolerance for one number written in two ways, a 32-bit float among them.
 _SAME_NUMBER = 1e-6
 
 
@@ -42,11 +42,11 @@ class FoundRequest:
 
     request_id: str
     endpoint: str
-    #: What was sent; None where fal did not keep or tell it.
+    #: The request's arguments; None where fal did not keep or show them.
     arguments: Mapping[str, Json] | None
     #: When it was sent, aware UTC.
     created_at: datetime | None
-    #: `success` or `error` once it has ended, or the word fal uses; None before.
+    #: `success` or `error` once it has ended, or fal's own word for it; None before.
     status: str | None
 
 
@@ -60,7 +60,7 @@ class ListPage:
 
 
 def read_page(body: bytes, endpoint: str) -> ListPage:
-    """The requests of one page; entries without a usable id are passed over.
+    """The requests of one page; entries without a usable id are skipped.
 
     Raises:
         ValueError: not a list of requests.
@@ -135,29 +135,29 @@ def _status(entry: Mapping[str, Json]) -> str | None:
     return _text(entry, ("status",))
 
 
-# ---------------------------------------------------------------------- is it ours?
+# ---------------------------------------------------------------------- matching
 
 
 def matches(sent: Mapping[str, Json], found: FoundRequest) -> bool:
-    """Whether everything we sent stands in it. fal may have added defaults; without anything sent nothing matches."""
-    return bool(sent) and found.arguments is not None and _holds(found.arguments, sent)
+    """Whether the entry holds every argument we sent. fal may add defaults; without any argument nothing matches."""
+    return bool(sent) and found.arguments is not None and _contains(found.arguments, sent)
 
 
-def _holds(there: Mapping[str, Json], sent: Mapping[str, Json]) -> bool:
-    return all((name in there or value is None) and _same(value, there.get(name)) for name, value in sent.items())
+def _contains(listed: Mapping[str, Json], sent: Mapping[str, Json]) -> bool:
+    return all((name in listed or value is None) and _same(value, listed.get(name)) for name, value in sent.items())
 
 
-def _same(sent: Json, there: Json) -> bool:
-    if isinstance(sent, bool) or isinstance(there, bool):
-        return sent is there
-    if isinstance(sent, int) and isinstance(there, int):
-        return sent == there
-    if isinstance(sent, int | float) and isinstance(there, int | float):
-        return math.isclose(sent, there, rel_tol=_SAME_NUMBER) and (
-            float(sent) == float(there) or not (float(sent).is_integer() and float(there).is_integer())
+def _same(sent: Json, listed: Json) -> bool:
+    if isinstance(sent, bool) or isinstance(listed, bool):
+        return sent is listed
+    if isinstance(sent, int) and isinstance(listed, int):
+        return sent == listed
+    if isinstance(sent, int | float) and isinstance(listed, int | float):
+        return math.isclose(sent, listed, rel_tol=_SAME_NUMBER) and (
+            float(sent) == float(listed) or not (float(sent).is_integer() and float(listed).is_integer())
         )
-    if isinstance(sent, Mapping) and isinstance(there, Mapping):
-        return _holds(there, sent)
-    if isinstance(sent, list) and isinstance(there, list):
-        return len(sent) == len(there) and all(map(_same, sent, there))
-    return type(sent) is type(there) and sent == there
+    if isinstance(sent, Mapping) and isinstance(listed, Mapping):
+        return _contains(listed, sent)
+    if isinstance(sent, list) and isinstance(listed, list):
+        return len(sent) == len(listed) and all(map(_same, sent, listed))
+    return type(sent) is type(listed) and sent == listed

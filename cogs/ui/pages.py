@@ -10,11 +10,12 @@ import discord
 
 from bot.catalogue import describe_option, is_well_known, known_prices
 from bot.catalogue.model import PROMPT_TASKS, Model, Option
-from bot.domain.job import Job, JobState
+from bot.domain.job import LIVE, Job, JobState
 from bot.limits import GuildLimits, Policy, Standing
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
-from cogs.ui.buttons import button, menu, row
+from cogs.ui.actions import Slot
+from cogs.ui.buttons import action_rows, button, menu, row
 from cogs.ui.cards import BLUE, GREY, RED, Card
 from cogs.ui.messages import say
 
@@ -198,6 +199,16 @@ def _cancel_menu(jobs: Sequence[Job], titles: Mapping[str, str], locale: str) ->
     return menu("canceljob", "-", entries, say(locale, "cancel_one"))
 
 
+def existing_job_page(job: Job, locale: str) -> Card:
+    """What a second click on a draft gets: the way to the job that it became, and the buttons while it is under way."""
+    where = f"{job.actor.guild_id or '@me'}/{job.actor.channel_id}/{job.reply.message_id}"
+    if job.reply.message_id is None:
+        sentence = say(locale, "draft_taken")
+    else:
+        sentence = say(locale, "draft_taken_at", link=f"https://discord.com/channels/{where}")
+    return Card(_words(sentence), *(action_rows(Slot.WAITING, job) if job.state in LIVE else []), colour=BLUE)
+
+
 def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str], locale: str) -> str:
     before = ahead.get(job.id)
     queued = job.state is JobState.QUEUED and before is not None
@@ -280,7 +291,7 @@ def help_page(default: Model, *, locale: str) -> Card:
         _words(f"### {say(locale, 'help_title')}\n{say(locale, 'help_start', model=_title(default))}"),
         _words("\n".join([say(locale, "help_try"), *blocks])),
         _words(f"{say(locale, 'help_buttons')}\n{say(locale, 'help_commands')}"),
-        row(*(button(verb, locale=locale) for verb in ("compose", "models", "usage"))),
+        row(button("compose", locale=locale), button("models", locale=locale), button("usage", locale=locale)),
         colour=BLUE,
     )
 
