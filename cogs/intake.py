@@ -120,7 +120,7 @@ async def _show(interaction: Interaction, services: Services, model: Model, acce
             await services.runner.unanswered(job.id)
         # Cut off by our own stop: the next start asks Discord whether the card is there.
         raise
-    metrics.FIRST_ANSWER_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
+    metrics.INITIAL_RESPONSE_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
     await services.runner.answered(job.id, message_id)
 
 

@@ -49,7 +49,7 @@ RECONCILE_S = 1.0
 LEASE_S = 3.0
 #: Changes that go with it, and with Discord's deadline for the first answer.
 SHARED: dict[str, Any] = {
-    "bot.store.transitions:TELLING_LEASE_S": LEASE_S,
+    "bot.store.transitions:NOTIFY_LEASE_S": LEASE_S,
     "bot.jobs.initial_response:ANSWERED_WITHIN_S": 2.5,
     "bot.jobs.canceller:CANCEL_POLL_S": 0.2,
     "bot.jobs.queue_positions:QUIET_S": 0.8,

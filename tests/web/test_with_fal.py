@@ -16,7 +16,7 @@ from bot.domain.request import Json
 from bot.errors import SubmitUnconfirmed
 from bot.fal import CompletedStatus, Fal, Status, matches
 from bot.settings import WebSettings
-from bot.web import Callback, CallbackReceiver, callback_url, start
+from bot.web import CallbackReceiver, FalCallback, callback_url, start
 from sandbox.fal import FakeFal
 from tests.web.signing import JOB, KEY
 
@@ -33,10 +33,10 @@ class WebFixture:
     fal: Fal
     runner: web.AppRunner
     callbacks: CallbackReceiver
-    handled: list[Callback] = field(default_factory=list)
+    handled: list[FalCallback] = field(default_factory=list)
     troubles: list[BaseException] = field(default_factory=list)
 
-    async def record(self, callback: Callback) -> None:
+    async def record(self, callback: FalCallback) -> None:
         if self.troubles:
             raise self.troubles.pop()
         self.handled.append(callback)
@@ -56,7 +56,7 @@ class WebFixture:
 async def fixture() -> AsyncIterator[WebFixture]:
     houses: list[WebFixture] = []
 
-    async def record(callback: Callback) -> None:
+    async def record(callback: FalCallback) -> None:
         await houses[0].record(callback)
 
     async with FakeFal(paint="flat", paint_s=0.05, webhook_pause_s=0.01) as fake_fal:
