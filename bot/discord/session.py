@@ -102,7 +102,7 @@ class DiscordSession:
         """Store how this run ended. A database that is gone is logged, so that it hides no error that ended the run."""
         try:
             history = await self._history()
-            await self._save(history.crashed(self._clock()) if crashed else history.went_well())
+            await self._save(history.crashed(self._clock()) if crashed else history.ended_well())
         except StoreUnusable:
             log.warning("the end of this run is not on record")
 
@@ -111,7 +111,7 @@ class DiscordSession:
         try:
             if not initial:  # `run` has waited before the first one
                 await self._wait_until_identify_is_safe()
-            await self._save((await self._history()).with_start(self._clock()))
+            await self._save((await self._history()).with_identify(self._clock()))
         except StoreUnusable:
             log.warning("this identify is not on record")
 
