@@ -31,6 +31,7 @@ from bot.errors import Undeliverable
 from bot.media import fit
 from bot.phrase import phrase
 from cogs.ui import cards
+from cogs.ui.messages import say
 
 if TYPE_CHECKING:
     from bot.catalogue.model import Model
@@ -148,11 +149,11 @@ class DiscordDelivery:
         """Only what has changed, while a token lives, and not when the picture is about to replace it anyway."""
         if live.editing is not None or isinstance(live.progress, Delivering) or not self._token_lives(live.job):
             return False
-        return cards.progress_text(live.progress) != live.shown
+        return cards.progress_text(live.progress, live.job.reply.locale) != live.shown
 
     async def _edit(self, live: _ProgressMessage) -> None:
         """One progress edit; slower next time if Discord made us wait."""
-        text = cards.progress_text(live.progress)
+        text = cards.progress_text(live.progress, live.job.reply.locale)
         began = time.monotonic()
         try:
             if not await self._patch_progress(live):
@@ -263,7 +264,7 @@ class DiscordDelivery:
         shown, files = [], []
         for index, (picture, spoiler) in enumerate(zip(ready.pictures, ready.spoilers, strict=True)):
             name = cards.file_name(job.id, index, picture.extension, spoiler)
-            alt = cards.alt_text(job.request, index, self._model(job))
+            alt = cards.alt_text(job.request, index, self._model(job), locale=job.reply.locale)
             shown.append(cards.Shown(name, alt, spoiler, (picture.width, picture.height)))
             files.append(discord.File(io.BytesIO(picture.body), filename=name, description=alt, spoiler=spoiler))
         return cards.result_card(job, self._model(job), shown, withheld=ready.withheld), files
@@ -400,9 +401,8 @@ class DiscordDelivery:
 
     async def _send_dm(self, job: Job, view: discord.ui.LayoutView, files: list[discord.File]) -> int | None:
         """To the person themselves, where the bot was shut out of the channel."""
-        view.add_item(
-            discord.ui.TextDisplay(f"-# I can no longer post in <#{job.actor.channel_id}>, so it comes here.")
-        )
+        moved = say(job.reply.locale, "posted_elsewhere", channel=f"<#{job.actor.channel_id}>")
+        view.add_item(discord.ui.TextDisplay(f"-# {moved}"))
         channel = await self._bot.create_dm(discord.Object(job.actor.user_id))
         message = await channel.send(view=view, files=files, nonce=f"{job.id}{job.state.value[:1]}")
         return message.id
