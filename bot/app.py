@@ -109,7 +109,7 @@ async def run(settings: Settings) -> int:
             from bot.web import start as start_web
 
             async def health() -> Mapping[str, bool]:
-                return {"discord": bot.is_ready(), "store": (await store.kv_get("alive")) is None}
+                return {"discord": bot.is_ready(), "store": (await store.kv.get("alive")) is None}
 
             async def heard(callback: Callback) -> None:
                 await runner.on_webhook(callback.job_id, callback.attempt, callback.request_id)
@@ -129,9 +129,9 @@ async def run(settings: Settings) -> int:
 
 async def _callback_key(store: Store) -> bytes:
     """The secret in the addresses fal calls back, made once; addresses given away before a restart stay good."""
-    known = await store.kv_get(CALLBACK_KEY)
+    known = await store.kv.get(CALLBACK_KEY)
     if known is None:
-        known = await store.kv_set_default(CALLBACK_KEY, token_hex(32))
+        known = await store.kv.set_default(CALLBACK_KEY, token_hex(32))
     return bytes.fromhex(known)
 
 
@@ -237,7 +237,7 @@ async def _pause(attempt: int, error: Exception) -> None:
 
 async def _until_safe(bot: EaselBot, store: Store) -> None:
     """Wait until one more identify can't bring the bot near the most that Discord allows."""
-    history = IdentifyHistory.from_text(await store.kv_get(IDENTIFY_HISTORY))
+    history = IdentifyHistory.from_text(await store.kv.get(IDENTIFY_HISTORY))
     while (pause := pause_before_identify(history, await _session_start_limit(bot), utcnow())) is not None:
         log.warning(
             "no session with Discord yet: commands have to wait, pictures under way go on",
@@ -251,8 +251,8 @@ async def _before_identify(bot: EaselBot, store: Store, *, initial: bool) -> Non
     try:
         if not initial:  # before the first one `_connect` has waited
             await _until_safe(bot, store)
-        history = IdentifyHistory.from_text(await store.kv_get(IDENTIFY_HISTORY))
-        await store.kv_set(IDENTIFY_HISTORY, history.with_start(utcnow()).to_text())
+        history = IdentifyHistory.from_text(await store.kv.get(IDENTIFY_HISTORY))
+        await store.kv.set(IDENTIFY_HISTORY, history.with_start(utcnow()).to_text())
     except StoreUnusable:
         log.warning("this identify is not on record")
 
@@ -301,8 +301,8 @@ async def _session_start_limit(bot: EaselBot) -> SessionStartLimit | None:
 async def _note_end(store: Store, *, crashed: bool) -> None:
     """Keep how this run ended; a database that is gone must not hide the error that ended it."""
     try:
-        history = IdentifyHistory.from_text(await store.kv_get(IDENTIFY_HISTORY))
-        await store.kv_set(IDENTIFY_HISTORY, (history.crashed() if crashed else history.went_well()).to_text())
+        history = IdentifyHistory.from_text(await store.kv.get(IDENTIFY_HISTORY))
+        await store.kv.set(IDENTIFY_HISTORY, (history.crashed() if crashed else history.went_well()).to_text())
     except StoreUnusable:
         log.warning("the end of this run is not on record")
 
@@ -311,7 +311,7 @@ async def _purge_forever(store: Store, keep_days: int) -> None:
     """Delete what is older than the retention time."""
     while True:
         try:
-            deleted = await store.purge(utcnow() - timedelta(days=keep_days))
+            deleted = await store.retention.purge(utcnow() - timedelta(days=keep_days))
         except StoreUnusable as error:
             log.warning("old jobs are not purged yet", extra={"reason": error.sentence})
             await asyncio.sleep(PURGE_AGAIN_S)

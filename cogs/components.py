@@ -99,7 +99,7 @@ class ComponentsCog(commands.Cog, name="presses"):
     async def _stop(self, interaction: Interaction, job: Job) -> None:
         """Cancel; the job's own card says so when it worked, else the person is told privately."""
         outcome = await self._services.runner.cancel(job.id)
-        ended = await self._services.store.job(job.id)
+        ended = await self._services.store.jobs.get(job.id)
         if ended is None or ended.state is not JobState.CANCELLED:
             await errors.say(interaction, outcome.sentence)
 
@@ -124,7 +124,7 @@ class ComponentsCog(commands.Cog, name="presses"):
         await interaction.response.send_message(view=shown.card, file=file, ephemeral=True)
 
     async def _delete(self, interaction: Interaction, press: ComponentPress) -> None:
-        job = await self._services.store.job(press.subject)
+        job = await self._services.store.jobs.get(press.subject)
         if not _may_delete(interaction, job):
             raise NotYours("delete it, or somebody with Manage Messages")
         await interaction.response.defer()
@@ -132,7 +132,7 @@ class ComponentsCog(commands.Cog, name="presses"):
             # By the press's own token: works wherever the button was shown, also where the bot is no member.
             await interaction.delete_original_response()
         if job is not None:
-            await self._services.store.delete_job(job.id)
+            await self._services.store.retention.delete_job(job.id)
         log.info("picture deleted", extra={"job": press.subject, "by": interaction.user.id})
 
     async def _repeatable(self, job_id: str, interaction: Interaction) -> tuple[Job, Model]:
@@ -153,13 +153,13 @@ class ComponentsCog(commands.Cog, name="presses"):
 
     async def _job(self, job_id: str) -> Job:
         """The job as it stands. Raises JobUnknown when it is gone or its content was deleted."""
-        job = await self._services.store.job(job_id)
+        job = await self._services.store.jobs.get(job_id)
         if job is None or not job.request.prompt:
             raise JobUnknown
         return job
 
     async def _place(self, interaction: Interaction, model: Model, request: GenerationRequest, parent: Job) -> None:
-        preferences = await self._services.store.preferences(interaction.user.id, interaction.guild_id)
+        preferences = await self._services.store.preferences.get(interaction.user.id, interaction.guild_id)
         await intake.place(interaction, self._services, model, request, preferences, parent_id=parent.id)
 
     # ------------------------------------------------------------------ modals
@@ -195,7 +195,7 @@ class ComponentsCog(commands.Cog, name="presses"):
 
     async def _my_default(self, interaction: Interaction, press: ComponentPress) -> None:
         model = self._services.catalogue.get(press.subject)
-        await self._services.store.set_user_model(interaction.user.id, model.endpoint)
+        await self._services.store.preferences.set_user_model(interaction.user.id, model.endpoint)
         page = pages.model_page(self._services.catalogue.models, model, model)
         await interaction.response.edit_message(view=page)
 
@@ -212,7 +212,7 @@ class ComponentsCog(commands.Cog, name="presses"):
         await show_usage(interaction, self._services)
 
     async def _default(self, interaction: Interaction) -> Model:
-        preferences = await self._services.store.preferences(interaction.user.id, interaction.guild_id)
+        preferences = await self._services.store.preferences.get(interaction.user.id, interaction.guild_id)
         return default_model(self._services.catalogue, preferences, self._services.settings.models.default)
 
     # ------------------------------------------------------------------ deleting a person's data
@@ -231,7 +231,7 @@ class ComponentsCog(commands.Cog, name="presses"):
         for pause_s in ERASE_PAUSES_S:
             await asyncio.sleep(pause_s)
             cancelled += await self._cancel_all(user_id)
-            erased = await self._services.store.erase_user(user_id)
+            erased = await self._services.store.retention.erase_user(user_id)
             jobs, left = jobs + erased.jobs, erased.live_jobs
             if left == 0:
                 break
@@ -239,7 +239,7 @@ class ComponentsCog(commands.Cog, name="presses"):
 
     async def _cancel_all(self, user_id: int) -> int:
         cancelled = 0
-        for job in await self._services.store.jobs_of(user_id, live_only=True, limit=1000):
+        for job in await self._services.store.jobs.of_user(user_id, live_only=True, limit=1000):
             outcome = await self._services.runner.cancel(job.id, patience_s=0)
             cancelled += outcome.cancelled
         return cancelled

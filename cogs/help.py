@@ -27,7 +27,7 @@ class HelpCog(commands.Cog, name="help"):
     async def help(self, interaction: Interaction) -> None:
         """How to paint, with three examples."""
         services = self._services
-        preferences = await services.store.preferences(interaction.user.id, interaction.guild_id)
+        preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
         model = default_model(services.catalogue, preferences, services.settings.models.default)
         await interaction.response.send_message(view=pages.help_page(model), ephemeral=True)
 

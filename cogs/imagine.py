@@ -112,7 +112,7 @@ class Imagine(commands.Cog, name="imagine"):
         return named if named is not None else await self._default(interaction)
 
     async def _default(self, interaction: Interaction) -> Model:
-        preferences = await self._services.store.preferences(interaction.user.id, interaction.guild_id)
+        preferences = await self._services.store.preferences.get(interaction.user.id, interaction.guild_id)
         return default_model(self._services.catalogue, preferences, self._services.settings.models.default)
 
 

@@ -49,7 +49,7 @@ async def ask(
     Raises:
         Refusal: with the sentence for the person; nothing was started.
     """
-    preferences = await services.store.preferences(interaction.user.id, interaction.guild_id)
+    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
     if model_name:
         model = services.catalogue.get(model_name)
     else:

@@ -30,7 +30,7 @@ class ModelsCog(commands.Cog, name="models"):
     async def models(self, interaction: Interaction, name: str | None = None) -> None:
         """What each model is good at, how fast it is, what it costs, and its options."""
         catalogue = self._services.catalogue
-        preferences = await self._services.store.preferences(interaction.user.id, interaction.guild_id)
+        preferences = await self._services.store.preferences.get(interaction.user.id, interaction.guild_id)
         default = default_model(catalogue, preferences, self._services.settings.models.default)
         if name:
             page = pages.model_page(catalogue.models, catalogue.get(name), default)

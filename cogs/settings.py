@@ -50,9 +50,9 @@ class SettingsCog(
         chosen = None if model.strip().lower() == RESET else self._services.catalogue.get(model)
         endpoint = chosen.endpoint if chosen is not None else None
         if whose == "mine":
-            await self._services.store.set_user_model(interaction.user.id, endpoint)
+            await self._services.store.preferences.set_user_model(interaction.user.id, endpoint)
         else:
-            await self._services.store.set_guild_model(_managed_guild(interaction), endpoint)
+            await self._services.store.preferences.set_guild_model(_managed_guild(interaction), endpoint)
         owner = "Your" if whose == "mine" else "This server's"
         now = f"is now **{escape(chosen.title)}**" if chosen is not None else "is the usual one again"
         await interaction.response.send_message(f"{owner} default model {now}.", ephemeral=True)
@@ -96,10 +96,10 @@ class SettingsCog(
     async def _change_limits(
         self, interaction: Interaction, guild_id: int, changes: dict[str, float], *, reset: bool
     ) -> None:
-        preferences = await self._services.store.preferences(interaction.user.id, guild_id)
+        preferences = await self._services.store.preferences.get(interaction.user.id, guild_id)
         held = GuildLimits() if reset else preferences.guild_limits or GuildLimits()
         limits = replace(held, **changes)  # type: ignore[arg-type]  # Discord has checked the kinds
-        await self._services.store.set_guild_limits(guild_id, limits if limits.to_json() else None)
+        await self._services.store.preferences.set_guild_limits(guild_id, limits if limits.to_json() else None)
 
     @app_commands.command()
     async def show(self, interaction: Interaction) -> None:
@@ -109,7 +109,7 @@ class SettingsCog(
     async def _show(self, interaction: Interaction) -> None:
         services = self._services
         actor = interaction_data.actor_of(interaction)
-        preferences = await services.store.preferences(actor.user_id, actor.guild_id)
+        preferences = await services.store.preferences.get(actor.user_id, actor.guild_id)
         model = default_model(services.catalogue, preferences, services.settings.models.default)
         mine = offered(services.catalogue, preferences.user_model)
         servers = offered(services.catalogue, preferences.guild_model)

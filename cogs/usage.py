@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 async def show_usage(interaction: Interaction, services: Services) -> None:
     """Answer privately with what the person has left and under way."""
     actor = interaction_data.actor_of(interaction)
-    preferences = await services.store.preferences(actor.user_id, actor.guild_id)
+    preferences = await services.store.preferences.get(actor.user_id, actor.guild_id)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
-    left = standing(await services.store.usage(actor), policy, services.clock())
-    jobs = await services.store.jobs_of(actor.user_id, live_only=True)
-    ahead = await services.store.positions_of([job.id for job in jobs]) if jobs else {}
+    left = standing(await services.store.usage.of(actor), policy, services.clock())
+    jobs = await services.store.jobs.of_user(actor.user_id, live_only=True)
+    ahead = await services.store.positions.of([job.id for job in jobs]) if jobs else {}
     page = pages.usage_page(left, jobs, ahead, model_titles(services))
     await interaction.response.send_message(view=page, ephemeral=True)
 
@@ -62,7 +62,7 @@ class UsageCog(commands.Cog, name="usage"):
         if job is not None:
             await self._cancel(interaction, await self._own(interaction, job))
             return
-        jobs = await self._services.store.jobs_of(interaction.user.id, live_only=True)
+        jobs = await self._services.store.jobs.of_user(interaction.user.id, live_only=True)
         if not jobs:
             await interaction.response.send_message("Nothing of yours is under way.", ephemeral=True)
         elif len(jobs) == 1:
@@ -72,7 +72,7 @@ class UsageCog(commands.Cog, name="usage"):
             await interaction.response.send_message(view=page, ephemeral=True)
 
     async def _own(self, interaction: Interaction, job_id: str) -> str:
-        job = await self._services.store.job(job_id.strip())
+        job = await self._services.store.jobs.get(job_id.strip())
         if job is None:
             raise JobUnknown
         if job.actor.user_id != interaction.user.id and not (
@@ -89,7 +89,7 @@ class UsageCog(commands.Cog, name="usage"):
 
     @cancel.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        jobs = await self._services.store.jobs_of(interaction.user.id, live_only=True)
+        jobs = await self._services.store.jobs.of_user(interaction.user.id, live_only=True)
         return job_choices([job for job in jobs if job.state in LIVE], typed)
 
 

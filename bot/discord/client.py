@@ -137,11 +137,11 @@ class EaselBot(commands.Bot):
         key = f"commands:{self.application_id}"
         digest = _digest(payload)
         held = await self.tree.fetch_commands()
-        if held and await self.services.store.kv_get(key) == digest + _versions(held):
+        if held and await self.services.store.kv.get(key) == digest + _versions(held):
             log.info("commands unchanged", extra={"commands": len(held)})
             return
         held = await self.tree.sync()
-        await self.services.store.kv_set(key, digest + _versions(held))
+        await self.services.store.kv.set(key, digest + _versions(held))
         log.info("commands synced", extra={"commands": len(held)})
 
     async def close(self) -> None:

@@ -38,7 +38,7 @@ class Canceller:
     async def cancel(self, job_id: str, patience_s: float) -> CancelOutcome:
         """See `Runner.cancel`."""
         context = self._context
-        job = await context.store.annotate(job_id, cancel_requested=True)
+        job = await context.store.jobs.annotate(job_id, cancel_requested=True)
         if job is None:
             return CancelOutcome(False, "I no longer have the record of this picture, so there is nothing to cancel.")
         if context.store.shared and job.state in CLAIMED and job_id not in context.tasks:
@@ -74,7 +74,7 @@ class Canceller:
         until_s = now_s() + patience_s
         while job.state in CLAIMED and (left_s := until_s - now_s()) > 0:
             await self._context.pause(min(0.2, left_s))
-            job = await self._context.store.job(job.id) or job
+            job = await self._context.store.jobs.get(job.id) or job
         return job
 
     async def poll_cancel_requests(self) -> None:
@@ -82,13 +82,13 @@ class Canceller:
         while True:
             await asyncio.sleep(CANCEL_POLL_S)
             try:
-                for job_id in await self._context.store.cancel_requests() if self._context.tasks else ():
+                for job_id in await self._context.store.leases.cancel_requests() if self._context.tasks else ():
                     await self._apply_cancel_request(job_id)
             except EaselError:
                 log.exception("wishes to cancel not read")
 
     async def _apply_cancel_request(self, job_id: str) -> None:
-        job = await self._context.store.job(job_id) if job_id in self._context.tasks else None
+        job = await self._context.store.jobs.get(job_id) if job_id in self._context.tasks else None
         if job is not None and job.state is JobState.SUBMITTING:
             self._cancel_submitting(job)
         elif job is not None and job.state is JobState.RUNNING:
@@ -139,7 +139,7 @@ class Canceller:
             )
         if answer is CancelAnswer.ALREADY_COMPLETED:
             if not job.notified:  # else nobody waits for a picture, see `Runner.unanswered`
-                await self._context.store.annotate(job.id, cancel_requested=False)
+                await self._context.store.jobs.annotate(job.id, cancel_requested=False)
             return CancelOutcome(False, "Too late to cancel: fal.ai has finished it, and the picture is on its way.")
         if self._watcher.has_begun(job.id):
             sentence = (

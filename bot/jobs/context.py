@@ -211,10 +211,10 @@ class RunnerContext:
         async def move() -> Job | None:
             nonlocal unsure
             before, unsure = unsure, True
-            moved = await self.store.transition(job, to, **changes)
+            moved = await self.store.jobs.transition(job, to, **changes)
             if moved is None and before:
                 # An earlier try may have been committed although its answer was lost.
-                found = await self.store.job(job.id)
+                found = await self.store.jobs.get(job.id)
                 return found if found is not None and (found.state, found.fence) == (to, job.fence) else None
             return moved
 
@@ -226,7 +226,7 @@ class RunnerContext:
 
     async def fail(self, job_id: str, failure: Failure) -> None:
         """Write the end and tell the person; the reservation is released with it."""
-        job = await self.retry_store(lambda: self.store.job(job_id))
+        job = await self.retry_store(lambda: self.store.jobs.get(job_id))
         if job is None or job.state in TERMINAL:
             return
         if job.cancel_requested:
@@ -244,7 +244,7 @@ class RunnerContext:
             return
         await self.wait_until_quiet(job.id)
         await self.delivery.notify_outcome(job)
-        await self.retry_store(lambda: self.store.annotate(job.id, notified=True))
+        await self.retry_store(lambda: self.store.jobs.annotate(job.id, notified=True))
 
     async def wait_until_quiet(self, job_id: str) -> None:
         """No edit by another process that thought the job still waits can land after what is shown next."""

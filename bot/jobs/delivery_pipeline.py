@@ -55,7 +55,7 @@ class ResultDeliverer:
             del painted, result
             await self._in_hand.acquire()
             try:
-                kept = await self._context.retry_store(lambda: self._context.store.job(job_id))
+                kept = await self._context.retry_store(lambda: self._context.store.jobs.get(job_id))
                 if kept is not None and kept.state is JobState.FINISHED:
                     await self.deliver(kept, kept.result or Result(()))
             finally:
@@ -111,12 +111,12 @@ class ResultDeliverer:
         """Show once more how a job ended that another process has, as soon as that one has shown it."""
         context, until_s = self._context, now_s() + REPAIR_WITHIN_S
         try:
-            job = await context.retry_store(lambda: context.store.job(job_id))
+            job = await context.retry_store(lambda: context.store.jobs.get(job_id))
             while job is not None and not (job.state in TERMINAL and job.notified):
                 if job_id in context.tasks or now_s() > until_s:  # what is shown next comes after, or nothing does
                     return
                 await context.pause(REPAIR_PAUSE_S)
-                job = await context.retry_store(lambda: context.store.job(job_id))
+                job = await context.retry_store(lambda: context.store.jobs.get(job_id))
             if job is not None:
                 ready = await self._fetch(job, job.result or Result(())) if job.state is JobState.DELIVERED else None
                 await context.delivery.repair_message(job, ready)

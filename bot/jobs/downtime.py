@@ -37,7 +37,7 @@ class Downtime:
 
     async def recall(self) -> None:
         """When an earlier process was last known to look after jobs."""
-        known = await self._context.store.kv_get(ALIVE_AT)
+        known = await self._context.store.kv.get(ALIVE_AT)
         with suppress(TypeError, ValueError):
             self._last_alive = datetime.fromisoformat(known or "")
 
@@ -49,7 +49,7 @@ class Downtime:
 
     async def note_now(self) -> None:
         """The same without delay."""
-        await self._context.store.kv_set(ALIVE_AT, self._context.clock().isoformat())
+        await self._context.store.kv.set(ALIVE_AT, self._context.clock().isoformat())
 
     def announce_resume(self, job: Job) -> None:
         """Show that the job goes on, where nobody looked after it for long."""

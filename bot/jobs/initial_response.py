@@ -76,7 +76,7 @@ class InitialResponses:
         """False when the process that accepted it has died before its answer; what is cancelled meanwhile is noted."""
         context, until_s = self._context, now_s() + ANSWERED_WITHIN_S
         for pause_s in chain(ANSWER_LOOKS_S, repeat(ANSWER_LOOKS_S[-1])):
-            now = await context.retry_store(lambda: context.store.job(job.id))
+            now = await context.retry_store(lambda: context.store.jobs.get(job.id))
             if now is not None and now.cancel_requested:
                 context.cancel_requested.add(job.id)
             if now is None or now.cancel_requested or now.reply.message_id is not None:

@@ -49,7 +49,7 @@ class Leases:
         adopted: list[Job] = []
         store = self._context.store
         while jobs := await self._context.retry_store(
-            partial(store.adopt, lease_s=self._lease_s, limit=ADOPTED_AT_ONCE, orphans=orphans)
+            partial(store.leases.adopt, lease_s=self._lease_s, limit=ADOPTED_AT_ONCE, orphans=orphans)
         ):
             orphans = ()
             adopted += jobs
@@ -79,7 +79,7 @@ class Leases:
     async def _renew(self) -> None:
         context = self._context
         before, began_s = set(context.tasks), now_s()
-        held = await context.store.keep_leases(self._lease_s)
+        held = await context.store.leases.keep(self._lease_s)
         if context.store.shared:
             self._held_until_s = began_s + self._lease_s
         for job_id in before - held:
@@ -95,11 +95,11 @@ class Leases:
 
     async def _drop_if_lost(self, job_id: str) -> None:
         """Not held any more: it ended meanwhile, or another process thought us dead."""
-        job = await self._context.store.job(job_id)
+        job = await self._context.store.jobs.get(job_id)
         life = self._context.tasks.get(job_id)
         if life is None or job is None or job.state in TERMINAL:
             return
-        if job_id not in await self._context.store.keep_leases(self._lease_s):
+        if job_id not in await self._context.store.leases.keep(self._lease_s):
             log.warning("another process took this job over", extra={"job": job_id})
             metrics.LEASES_LOST.inc()
             self._context.delivery.forget(job_id)

@@ -72,7 +72,7 @@ class QueuePositions:
     async def reload(self) -> None:
         """What really waits, by the store; what was accepted while it was being read waits too."""
         before = set(self._waiting)
-        found = await self._context.retry_store(self._context.store.queued_jobs)
+        found = await self._context.retry_store(self._context.store.jobs.queued)
         queued = {job.id: job for job in found}
         self._waiting = queued | {job_id: job for job_id, job in self._waiting.items() if job_id not in before}
 
@@ -116,8 +116,8 @@ class QueuePositions:
 
     async def _show(self, shown: list[str]) -> None:
         store, settings = self._context.store, self._context.settings
-        full = await store.reached_caps(settings.guild_jobs_in_flight, settings.user_jobs_in_flight)
-        for job_id, ahead in (await store.positions_of(shown)).items():
+        full = await store.positions.reached_caps(settings.guild_jobs_in_flight, settings.user_jobs_in_flight)
+        for job_id, ahead in (await store.positions.of(shown)).items():
             if job_id in self._waiting:
                 job = self._waiting[job_id]
                 self._context.publish(job, Queued(ahead, full.caps(job.actor)))

@@ -82,7 +82,7 @@ class Runner:
         self._lease_s = lease_s
         self._reconciler = Reconciler(
             fal=fal,
-            records=store,
+            records=store.jobs,
             clock=clock,
             wait_s=settings.reconcile_s,
             give_up_s=settings.job_timeout_s,
@@ -131,7 +131,9 @@ class Runner:
         self._responses.begin(new.id)
         accepted = False
         try:
-            outcome = await self._store.accept(new, policy, max_waiting=self._max_waiting, within_s=ACCEPT_WITHIN_S)
+            outcome = await self._store.jobs.accept(
+                new, policy, max_waiting=self._max_waiting, within_s=ACCEPT_WITHIN_S
+            )
             accepted = isinstance(outcome, Accepted)
         except Overloaded as error:
             metrics.JOBS_REFUSED.labels(error.code).inc()
@@ -167,7 +169,7 @@ class Runner:
         elsewhere = self._store.shared and job_id not in context.tasks
         if message_id is not None and (elsewhere or job_id in self._positions):
             try:
-                await self._store.annotate(job_id, message_id=message_id)
+                await self._store.jobs.annotate(job_id, message_id=message_id)
             except StoreUnusable as error:  # the job goes on, and so does what we know of it
                 log.warning("the first answer is not on record yet", extra={"job": job_id, "reason": error.sentence})
                 return
@@ -180,7 +182,9 @@ class Runner:
         # The wish first: a claim in this very moment then finds it before it submits.
         context.cancel_requested.add(job_id)
         try:
-            job = await context.retry_store(lambda: self._store.annotate(job_id, cancel_requested=True, notified=True))
+            job = await context.retry_store(
+                lambda: self._store.jobs.annotate(job_id, cancel_requested=True, notified=True)
+            )
             queued = job is not None and job.state is JobState.QUEUED
             if job is not None and queued and await context.transition_to_cancelled(job, UNANSWERED):
                 context.cancel_requested.discard(job_id)
@@ -204,7 +208,7 @@ class Runner:
 
     async def is_queued(self, job_id: str) -> bool:
         """Whether a job is in the queue, by the store."""
-        job = await self._store.job(job_id)
+        job = await self._store.jobs.get(job_id)
         return job is not None and job.state is JobState.QUEUED
 
     def repair_message(self, job_id: str) -> None:
@@ -240,13 +244,13 @@ class Runner:
 
     async def wait_reason(self, job_id: str) -> WaitReason | None:
         """Where a job stands and what it waits for; None when there is no such job."""
-        job, settings = await self._store.job(job_id), self._settings
+        job, settings = await self._store.jobs.get(job_id), self._settings
         if job is None:
             return None
         caps = ConcurrencyCaps(settings.max_in_flight, settings.guild_jobs_in_flight, settings.user_jobs_in_flight)
         place = None
         if job.state is JobState.QUEUED:
-            place = await self._store.queue_status(
+            place = await self._store.positions.queue_status(
                 job_id, in_flight=caps.all, guild_in_flight=caps.guild, user_in_flight=caps.user
             )
         return WaitReason(
@@ -309,7 +313,7 @@ class Runner:
             await self._watcher.write_durations()
             if left_some:
                 await self._downtime.note_now()
-            await self._store.release_leases()
+            await self._store.leases.release()
 
     async def _claim_some(self) -> bool:
         """Take the fairest waiting jobs; False when there is no room or nothing waits."""
@@ -333,7 +337,7 @@ class Runner:
         settings = self._settings
         self._context.recheck_queue = False
         try:
-            claimed = await self._store.claim(
+            claimed = await self._store.jobs.claim(
                 room,
                 lease_s=self._lease_s,
                 in_flight=settings.max_in_flight if self._store.shared else 0,

@@ -97,7 +97,7 @@ class Submitter:
             # Nobody waits for it, or for a word.
             self._context.cancel_requested.add(job.id)
             await self._context.retry_store(
-                lambda: self._context.store.annotate(job.id, cancel_requested=True, notified=True)
+                lambda: self._context.store.jobs.annotate(job.id, cancel_requested=True, notified=True)
             )
         losses = _Losses()
         async with AsyncExitStack() as inside:
@@ -177,7 +177,7 @@ class Submitter:
 
     async def _again(self, job: Job) -> Job | None:
         """The next attempt, on record as a possible double; None when the job has moved elsewhere."""
-        again = await self._context.retry_store(lambda: self._context.store.resubmit(job))
+        again = await self._context.retry_store(lambda: self._context.store.jobs.resubmit(job))
         if again is not None:
             metrics.POSSIBLE_DOUBLES.inc()
             log.warning("submitting again, possibly a double", extra={"job": job.id, "attempt": again.attempts})
@@ -195,7 +195,7 @@ class Submitter:
 
     async def _mark_submitting(self, job: Job) -> Job | None:
         """On record that it is about to be sent; None when it was cancelled, or has moved elsewhere."""
-        marked = await self._context.retry_store(lambda: self._context.store.mark_submitting(job))
+        marked = await self._context.retry_store(lambda: self._context.store.jobs.mark_submitting(job))
         if marked is not None and self._context.is_cancelled(marked):
             await self._give_up(marked, unsure=False)
             return None

@@ -171,7 +171,7 @@ class Watcher:
 
     async def recall(self) -> None:
         """What earlier processes learned."""
-        self._durations = dict(await self._context.retry_store(self._context.store.durations))
+        self._durations = dict(await self._context.retry_store(self._context.store.durations.medians))
 
     def expected_s(self, model: Model, images: int) -> float:
         """Seconds from submit to finished, learned from past jobs of this model."""
@@ -191,7 +191,7 @@ class Watcher:
         """What was learned since the last time."""
         fresh, self._fresh_durations = self._fresh_durations[-DURATIONS_A_TICK:], []
         for endpoint, took_s in fresh:
-            await self._context.store.record_duration(endpoint, took_s)
+            await self._context.store.durations.record(endpoint, took_s)
 
 
 @dataclass(slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.store.outcomes import Accepted, Counts, Duplicate, Erased, Preferences, QueueStatus
-from bot.store.store import KEEP, Keep, Store
+from bot.store.outcomes import KEEP, Accepted, Counts, Duplicate, Erased, Keep, Preferences, QueueStatus
+from bot.store.store import Store
 from bot.store.times import utcnow
 
 __all__ = ["KEEP", "Accepted", "Counts", "Duplicate", "Erased", "Keep", "Preferences", "QueueStatus", "Store", "utcnow"]

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, bindparam, or_, select
 from bot.domain.job import Job, NewJob
 from bot.errors import Overloaded
 from bot.limits import Allowed, Policy, Refused, Usage, capped, decide
-from bot.store.claiming import EXACT_AT_ONCE, EXACT_PLACES, PositionEstimator, places, waiting_jobs
 from bot.store.dialect import now_in, upsert
 from bot.store.fair_queue import FlowStates, Key, flow_of
 from bot.store.outcomes import Accepted, Duplicate
+from bot.store.positions import EXACT_AT_ONCE, EXACT_POSITIONS, PositionEstimator, positions_of, waiting_jobs
 from bot.store.rows import job_columns, job_from, queued_job
 from bot.store.tables import balances, jobs, ledger, pacing
 from bot.store.times import day_of, span_us, to_us
@@ -26,7 +26,7 @@ Answer = Accepted | Refused | Duplicate
 
 @dataclass(frozen=True, slots=True)
 class AcceptRequest:
-    """One call of `Store.accept`."""
+    """One call of `JobStore.accept`."""
 
     new: NewJob
     policy: Policy
@@ -34,11 +34,11 @@ class AcceptRequest:
 
 
 class AcceptBatch:
-    """The batch behind `Store.accept`."""
+    """The batch behind `JobStore.accept`."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._crowds = PositionEstimator()
+        self._estimator = PositionEstimator()
 
     def batch(self, connection: Connection, asks: Sequence[AcceptRequest]) -> Sequence[Answer | Exception]:
         """Answer all asks, in order of arrival, each seeing the effects of those before it."""
@@ -46,7 +46,7 @@ class AcceptBatch:
         round_ = _Batch(connection, asks, now)
         answers = [round_.answer(ask) for ask in asks]
         round_.write()
-        ahead = round_.places(self._crowds)
+        ahead = round_.positions(self._estimator)
         return [
             Accepted(answer, round_.allowed[answer.id], ahead.get(answer.id, 0)) if isinstance(answer, Job) else answer
             for answer in answers
@@ -75,15 +75,15 @@ class _Batch:
         self.allowed: dict[str, Allowed] = {}
         self._own_before: dict[str, tuple[Key, int]] = {}
 
-    def places(self, crowds: PositionEstimator) -> dict[str, int]:
+    def positions(self, estimator: PositionEstimator) -> dict[str, int]:
         """How many jobs come before each of those added."""
         if self._waiting <= 1:  # mostly nobody else waits
             return dict.fromkeys(self.allowed, 0)
-        if self._waiting > EXACT_PLACES:
+        if self._waiting > EXACT_POSITIONS:
             # A rush: what is worked out here, everybody's first answer waits for.
-            found = crowds.ahead(self._connection, self._own_before, waiting=self._waiting, least=0)
+            found = estimator.ahead(self._connection, self._own_before, waiting=self._waiting, least=0)
         else:
-            found = places(self._connection, self.allowed, EXACT_AT_ONCE, self._lines.time)
+            found = positions_of(self._connection, self.allowed, EXACT_AT_ONCE, self._lines.time)
         return {job_id: ahead.all for job_id, ahead in found.items()}
 
     def answer(self, ask: AcceptRequest) -> Job | Refused | Duplicate | Exception:

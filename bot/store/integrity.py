@@ -1,15 +1,17 @@
-"""A look at an SQLite file before it is used: a version with a known fault, damage after a crash."""
+"""Whether a database is sound: an SQLite file before it is used, and the content whenever somebody asks."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, func, inspect, select
 
 from bot.errors import StoreDamaged
 from bot.store.database import Database
-from bot.store.preferences import read_kv
+from bot.store.fair_queue import miscounted
+from bot.store.kv import read_kv
+from bot.store.tables import balances, jobs, ledger, metadata
 
 log = logging.getLogger(__name__)
 
@@ -64,4 +66,72 @@ def _damage(connection: Connection) -> str | None:
     return None if found == "ok" else found.splitlines()[0][:200]
 
 
-__all__ = ["IN_USE", "MOST_BYTES_CHECKED", "SOUND_SQLITE", "preflight"]
+# ---------------------------------------------------------------------- inspection
+
+
+def problems(connection: Connection) -> list[str]:
+    """What is wrong with the content, a sentence each."""
+    return [
+        *_file_damage(connection),
+        *_wrong_balances(connection),
+        *_wrong_ledger(connection),
+        *_wrong_queue(connection),
+    ]
+
+
+def _file_damage(connection: Connection) -> list[str]:
+    if connection.dialect.name != "sqlite":
+        return []
+    rows = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
+    return [] if rows == ["ok"] else [f"The file is damaged: {row}." for row in rows]
+
+
+def _wrong_balances(connection: Connection) -> list[str]:
+    """Invariant: a balance is the sum of what is settled and what is reserved."""
+    found = []
+    for scope, subject in (("u", ledger.c.user_id), ("g", ledger.c.guild_id)):
+        summed = (
+            select(subject.label("subject"), ledger.c.day, func.sum(ledger.c.counted).label("images"))
+            .where(subject.is_not(None))
+            .group_by(subject, ledger.c.day)
+        )
+        sums = {(row.subject, row.day): int(row.images) for row in connection.execute(summed) if row.images}
+        kept = select(balances).where(balances.c.scope == scope, balances.c.images != 0)
+        counts = {(row.subject_id, row.day): row.images for row in connection.execute(kept)}
+        wrong = {key for key in sums.keys() | counts.keys() if sums.get(key, 0) != counts.get(key, 0)}
+        if wrong:
+            whose = "people" if scope == "u" else "servers"
+            found.append(f"The day counts of {len(wrong)} {whose} differ from the ledger.")
+    return found
+
+
+def _wrong_ledger(connection: Connection) -> list[str]:
+    """Every live job has its reservation open, every job that is over has it resolved."""
+    joined = jobs.join(ledger, ledger.c.job_id == jobs.c.id, isouter=True)
+    open_ = ledger.c.state == "reserved"
+    unreserved = (
+        select(func.count()).select_from(joined).where(jobs.c.ended_us.is_(None), (ledger.c.job_id.is_(None)) | ~open_)
+    )
+    unresolved = select(func.count()).select_from(joined).where(jobs.c.ended_us.is_not(None), open_)
+    found = []
+    if count := connection.execute(unreserved).scalar_one():
+        found.append(f"{count} unfinished jobs have no open reservation.")
+    if count := connection.execute(unresolved).scalar_one():
+        found.append(f"{count} finished jobs still have an open reservation.")
+    return found
+
+
+def _wrong_queue(connection: Connection) -> list[str]:
+    return (
+        ["The queue's counts differ from the jobs that wait. The next start mends them."]
+        if miscounted(connection)
+        else []
+    )
+
+
+def tables_missing(connection: Connection) -> list[str]:
+    """Names of tables that ought to be there."""
+    return sorted(set(metadata.tables) - set(inspect(connection).get_table_names()))
+
+
+__all__ = ["IN_USE", "MOST_BYTES_CHECKED", "SOUND_SQLITE", "preflight", "problems", "tables_missing"]

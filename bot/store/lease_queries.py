@@ -14,10 +14,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, or_, select, text
 
 from bot.domain.job import Job
+from bot.store.database import Database
 from bot.store.dialect import is_sqlite, lease_now_us
 from bot.store.fair_queue import CLAIMED
 from bot.store.rows import readable
 from bot.store.tables import jobs
+from bot.store.writer import Writer
 
 _UNTOLD = text("jobs.told = 0 AND jobs.ended_us IS NOT NULL")
 
@@ -28,7 +30,7 @@ _PAGE = 2000
 
 @dataclass(frozen=True, slots=True)
 class KeepRequest:
-    """A part of one call of `Store.keep_leases`."""
+    """A part of one call of `LeaseStore.keep`."""
 
     lease_s: float
     #: Known once the first page is done.
@@ -37,15 +39,59 @@ class KeepRequest:
 
 @dataclass(frozen=True, slots=True)
 class AdoptRequest:
-    """One call of `Store.adopt`."""
+    """One call of `LeaseStore.adopt`."""
 
     lease_s: float
     limit: int
     orphans: Collection[str]
 
 
+class LeaseStore:
+    """Leases of this process; `store.leases`."""
+
+    def __init__(self, database: Database, writer: Writer, *, process: str, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._writer = writer
+        self._batch = LeaseBatch(process, clock)
+        # One object for each kind, so that the writer can tell what belongs together.
+        self._keep, self._adopt, self._release = self._batch.keep, self._batch.adopt, self._batch.release
+
+    async def keep(self, lease_s: float) -> frozenset[str]:
+        """Extend the lease of every job this process holds, where it would run out sooner, and name them all.
+
+        On SQLite nobody looks at the time, so nothing is written.
+
+        A job that is missing was adopted by another process, put back, or is over and told: stop caring for it. One
+        that nobody here cares for (a claim whose answer got lost) is an orphan: hand it to `adopt`.
+        """
+        rest: KeepRequest | None = None if self._database.is_sqlite else KeepRequest(lease_s)
+        while rest is not None:
+            rest = await self._writer.run(self._keep, rest)
+        return await self._database.read(self._batch.held)
+
+    async def adopt(self, *, lease_s: float = 30, limit: int = 500, orphans: Collection[str] = ()) -> list[Job]:
+        """Take over up to `limit` jobs that nobody cares for any more, under a new fence; call until it finds none.
+
+        Jobs under way (SUBMITTING, RUNNING, FINISHED) first, then jobs that ended without the person being told. On
+        PostgreSQL those whose lease has run out by the server's clock; on SQLite, where no second process can be,
+        all that are not ours. Attempts are unchanged.
+
+        Args:
+            orphans: ids of jobs under our own lease to take as well.
+        """
+        return await self._writer.run(self._adopt, AdoptRequest(lease_s, limit, frozenset(orphans)))
+
+    async def release(self) -> None:
+        """Let others adopt at once what this process holds; for a shutdown, once nobody here works on it any more."""
+        await self._writer.run(self._release, None)
+
+    async def cancel_requests(self) -> list[str]:
+        """Jobs that this process holds and somebody cancelled, here or elsewhere."""
+        return await self._database.read(self._batch.cancel_requests)
+
+
 class LeaseBatch:
-    """What is behind `Store.keep_leases`, `adopt` and `release_leases`."""
+    """What is behind `LeaseStore.keep`, `adopt` and `release`."""
 
     def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
         self._process = process
@@ -155,4 +201,4 @@ _ADOPT = (
     .values(fence=jobs.c.fence + 1, lease_owner=bindparam("b_owner"), lease_until_us=bindparam("b_until"))
 )
 
-__all__ = ["AdoptRequest", "KeepRequest", "LeaseBatch"]
+__all__ = ["LeaseStore"]

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal
 
 from bot.domain.job import Actor, Job
 from bot.limits import Allowed, GuildLimits
+
+
+class Keep(Enum):
+    """Marks what a call does not change (None is a value)."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
 
 
 @dataclass(frozen=True, slots=True)

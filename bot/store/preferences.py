@@ -1,55 +1,64 @@
-"""Small facts: preferences of people and servers, durations, odds and ends. Single statements, read and written."""
+"""What people and servers chose: default models, and a server's own limits."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import statistics
-from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, delete
 
+from bot.errors import StoreUnusable
 from bot.limits import GuildLimits
-from bot.store.dialect import insert_into, upsert
-from bot.store.tables import durations, guilds, meta, people
+from bot.store.database import Database
+from bot.store.dialect import upsert
+from bot.store.outcomes import Preferences
+from bot.store.preferences_cache import PreferencesCache
+from bot.store.tables import guilds, people
+from bot.store.writer import Writer
 
-#: Paintings remembered for each model.
-_REMEMBERED = 50
-
-#: 'u' and a person's id, or 'g' and a server's.
-Subject = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What one of them chose."""
-
-    model: str | None = None
-    limits: GuildLimits | None = None
+#: Discord gives a command three seconds in all.
+_WITHIN_S = 2.0
 
 
-def choices_of(connection: Connection, subjects: Collection[Subject]) -> dict[Subject, Choice]:
-    """What each chose; those who chose nothing are left out."""
-    found: dict[Subject, Choice] = {}
-    users = [number for scope, number in subjects if scope == "u"]
-    if users:
-        for row in connection.execute(_OF_USERS, {"users": users}):
-            found["u", row.user_id] = Choice(row.model)
-    servers = [number for scope, number in subjects if scope == "g"]
-    if servers:
-        for row in connection.execute(_OF_GUILDS, {"guilds": servers}):
-            limits = None if row.limits_json is None else GuildLimits.from_json(json.loads(row.limits_json))
-            found["g", row.guild_id] = Choice(row.model, limits)
-    return found
+class PreferenceStore:
+    """Preferences, read through a cache; `store.preferences`."""
+
+    def __init__(self, database: Database, writer: Writer, cache: PreferencesCache) -> None:
+        self._database = database
+        self._writer = writer
+        self._cache = cache
+
+    async def get(self, user_id: int, guild_id: int | None) -> Preferences:
+        """What the person and the server chose; on PostgreSQL as it was some seconds ago, unless changed here.
+
+        Somebody waits for it, so it fails soon where the server hangs.
+        """
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                return await self._cache.preferences(user_id, guild_id)
+        except TimeoutError as error:
+            raise StoreUnusable(f"The database {self._database.label} does not answer in time.") from error
+
+    async def set_user_model(self, user_id: int, endpoint: str | None) -> None:
+        """A person's own default model; None forgets it."""
+        with self._cache.changing(("u", user_id)):
+            await self._writer.apply(partial(_set_user_model, user_id=user_id, endpoint=endpoint))
+
+    async def set_guild_model(self, guild_id: int, endpoint: str | None) -> None:
+        """A server's default model; None forgets it."""
+        with self._cache.changing(("g", guild_id)):
+            await self._writer.apply(partial(_set_guild, guild_id=guild_id, column="model", value=endpoint))
+
+    async def set_guild_limits(self, guild_id: int, limits: GuildLimits | None) -> None:
+        """A server's own limits; None goes back to the operator's."""
+        value = None if limits is None else json.dumps(limits.to_json())
+        with self._cache.changing(("g", guild_id)):
+            await self._writer.apply(partial(_set_guild, guild_id=guild_id, column="limits_json", value=value))
 
 
-_OF_USERS = select(people).where(people.c.user_id.in_(bindparam("users", expanding=True)))
-_OF_GUILDS = select(guilds).where(guilds.c.guild_id.in_(bindparam("guilds", expanding=True)))
-
-
-def set_user_model(connection: Connection, user_id: int, endpoint: str | None) -> None:
+def _set_user_model(connection: Connection, user_id: int, endpoint: str | None) -> None:
     """Choose or forget."""
     if endpoint is None:
         connection.execute(delete(people).where(people.c.user_id == user_id))
@@ -57,46 +66,10 @@ def set_user_model(connection: Connection, user_id: int, endpoint: str | None) -
         upsert(connection, people, [{"user_id": user_id, "model": endpoint}], replace=("model",))
 
 
-def set_guild(connection: Connection, guild_id: int, column: str, value: str | None) -> None:
+def _set_guild(connection: Connection, guild_id: int, column: str, value: str | None) -> None:
     """Set one column of a server's row."""
     row: dict[str, Any] = {"guild_id": guild_id, "model": None, "limits_json": None, column: value}
     upsert(connection, guilds, [row], replace=(column,))
 
 
-def median_durations(connection: Connection) -> dict[str, float]:
-    """Median seconds of the remembered paintings, by endpoint."""
-    seconds: defaultdict[str, list[float]] = defaultdict(list)
-    for endpoint, took_s in connection.execute(select(durations.c.endpoint, durations.c.seconds)):
-        seconds[endpoint].append(took_s)
-    return {endpoint: statistics.median(values) for endpoint, values in seconds.items()}
-
-
-def record_duration(connection: Connection, endpoint: str, seconds: float) -> None:
-    """Remember one painting, forget the oldest beyond the bound."""
-    connection.execute(durations.insert(), [{"endpoint": endpoint, "seconds": seconds}])
-    oldest_kept = (
-        select(durations.c.seq)
-        .where(durations.c.endpoint == endpoint)
-        .order_by(durations.c.seq.desc())
-        .offset(_REMEMBERED - 1)
-        .limit(1)
-        .scalar_subquery()
-    )
-    connection.execute(delete(durations).where(durations.c.endpoint == endpoint, durations.c.seq < oldest_kept))
-
-
-def read_kv(connection: Connection, key: str) -> str | None:
-    """One value."""
-    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
-
-
-def write_kv(connection: Connection, key: str, value: str) -> None:
-    """Set one value."""
-    upsert(connection, meta, [{"key": key, "value": value}], replace=("value",))
-
-
-def write_kv_default(connection: Connection, key: str, value: str) -> str:
-    """Set one value unless there is one; the value that holds now."""
-    connection.execute(insert_into(connection, meta).on_conflict_do_nothing(), [{"key": key, "value": value}])
-    found: str = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()
-    return found
+__all__ = ["PreferenceStore"]

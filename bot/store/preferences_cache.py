@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
+from sqlalchemy import Connection, bindparam, select
+
+from bot.limits import GuildLimits
 from bot.store.database import Database
 from bot.store.outcomes import Preferences
-from bot.store.preferences import Choice, Subject, choices_of
+from bot.store.tables import guilds, people
 
 #: Subjects kept; a few hundred bytes each.
 MOST_KEPT = 20_000
@@ -19,6 +24,18 @@ MOST_KEPT = 20_000
 TRUSTED_S = 5.0
 #: Subjects read by one statement.
 _MOST_AT_ONCE = 500
+
+#: 'u' and a person's id, or 'g' and a server's.
+Subject = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What one person or server chose."""
+
+    model: str | None = None
+    limits: GuildLimits | None = None
+
 
 _NOTHING = Choice()
 
@@ -124,5 +141,23 @@ class PreferencesCache:
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
 
+
+def choices_of(connection: Connection, subjects: Collection[Subject]) -> dict[Subject, Choice]:
+    """What each chose; those who chose nothing are left out."""
+    found: dict[Subject, Choice] = {}
+    users = [number for scope, number in subjects if scope == "u"]
+    if users:
+        for row in connection.execute(_OF_USERS, {"users": users}):
+            found["u", row.user_id] = Choice(row.model)
+    servers = [number for scope, number in subjects if scope == "g"]
+    if servers:
+        for row in connection.execute(_OF_GUILDS, {"guilds": servers}):
+            limits = None if row.limits_json is None else GuildLimits.from_json(json.loads(row.limits_json))
+            found["g", row.guild_id] = Choice(row.model, limits)
+    return found
+
+
+_OF_USERS = select(people).where(people.c.user_id.in_(bindparam("users", expanding=True)))
+_OF_GUILDS = select(guilds).where(guilds.c.guild_id.in_(bindparam("guilds", expanding=True)))
 
 __all__ = ["MOST_KEPT", "TRUSTED_S", "PreferencesCache"]

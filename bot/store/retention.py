@@ -1,25 +1,102 @@
-"""Deletion, retention and inspection."""
+"""Deletion: on request, and of what is older than the operator keeps."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection, delete, func, select, text, update
 
-from bot.store.fair_queue import lock_queue, miscounted
+from bot.errors import StoreUnusable
+from bot.store.database import Database
+from bot.store.fair_queue import lock_queue
+from bot.store.kv import read_kv, write_kv
 from bot.store.outcomes import Erased
-from bot.store.preferences import write_kv
-from bot.store.tables import balances, fairness, flow_users, flows, jobs, ledger, metadata, pacing, people
-from bot.store.times import WRONG_CLOCK_US, day_of, from_us
+from bot.store.preferences_cache import PreferencesCache
+from bot.store.tables import balances, fairness, flow_users, flows, jobs, ledger, pacing, people
+from bot.store.times import WRONG_CLOCK_US, day_of, from_us, to_us
+from bot.store.writer import Writer
+
+log = logging.getLogger(__name__)
 
 #: Accounts are kept a little longer than the day they count for.
 _KEEP_ACCOUNTS = timedelta(days=3)
 #: Key of `meta`: "1" while the file may hold copies of deleted content.
 SCRUB_DUE = "scrub_due"
+_VACUUM_FILE = "VACUUM"
+_VACUUM_TABLES = "VACUUM jobs, people, ledger"
+#: A file of this size is rewritten in well under a second.
+_MOST_BYTES_AT_ONCE = 64 * 1024 * 1024
+_CHECKPOINT_TRIES = 20
 
 
-def erase_user(connection: Connection, user_id: int, now_us: int) -> Erased:
+class Retention:
+    """Deletion that leaves no copy behind; `store.retention`."""
+
+    def __init__(
+        self, database: Database, writer: Writer, preferences_cache: PreferencesCache, *, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._writer = writer
+        self._preferences_cache = preferences_cache
+        self._clock = clock
+
+    async def erase_user(self, user_id: int) -> Erased:
+        """Really delete somebody's jobs, prompts, preferences and pace. Cancel their live jobs first: those stay."""
+        with self._preferences_cache.changing(("u", user_id)):
+            erased = await self._writer.apply(partial(_erase_user, user_id=user_id, now_us=to_us(self._clock())))
+        if erased.jobs or erased.other:
+            await self._scrub(most_bytes=_MOST_BYTES_AT_ONCE)
+        return erased
+
+    async def delete_job(self, job_id: str) -> bool:
+        """Really delete the content of a job that is over; False when it is not, or there is nothing left."""
+        deleted = await self._writer.apply(partial(_delete_job, job_id=job_id))
+        if deleted:
+            await self._checkpoint()
+        return deleted
+
+    async def purge(self, before: datetime) -> int:
+        """Delete jobs that ended before a moment, and rewrite the file if anything was deleted since; how many jobs."""
+        gone = await self._writer.apply(partial(_purge, before_us=to_us(before), now_us=to_us(self._clock())))
+        if await self._database.read(partial(read_kv, key=SCRUB_DUE)) == "1":
+            await self._scrub(most_bytes=None)
+        return gone
+
+    async def _scrub(self, *, most_bytes: int | None) -> None:
+        """Rewrite the file, so that no copy of deleted content is left anywhere in it.
+
+        SQLite's secure_delete zeroes what it deletes, but not the copies that its pages kept when a row moved from one
+        page to another. A file above `most_bytes` is left for the next `purge`: rewriting it would hold up everybody.
+        """
+        path = self._database.path
+        if path is None or most_bytes is None or path.stat().st_size <= most_bytes:
+            await self._writer.apply(partial(write_kv, key=SCRUB_DUE, value="0"))
+            try:
+                await self._database.outside_transaction(_VACUUM_TABLES if path is None else _VACUUM_FILE)
+            except StoreUnusable as error:
+                # The deletion is committed all the same; rewriting needs room for a second copy.
+                log.warning("deleted content is not scrubbed yet", extra={"reason": error.sentence})
+                await self._writer.apply(partial(write_kv, key=SCRUB_DUE, value="1"))
+        await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
+        """Push deleted content out of SQLite's write-ahead log too."""
+        if not self._database.is_sqlite:
+            return
+        for _ in range(_CHECKPOINT_TRIES):
+            row = await self._database.outside_transaction("PRAGMA wal_checkpoint(TRUNCATE)")
+            if row is not None and row[0] == 0:
+                return
+            # A reader is still looking at the old pages.
+            await asyncio.sleep(0.05)
+        log.warning("deleted content stays in the write-ahead log until the next checkpoint")
+
+
+def _erase_user(connection: Connection, user_id: int, now_us: int) -> Erased:
     """Delete everything that is somebody's; the servers' day counts stay, without a name.
 
     What they used up today stays for as long as it counts: otherwise erasing would be a way to paint without limit. The
@@ -48,7 +125,7 @@ def erase_user(connection: Connection, user_id: int, now_us: int) -> Erased:
     return Erased(jobs=gone, live_jobs=live, other=other)
 
 
-def delete_job(connection: Connection, job_id: str) -> bool:
+def _delete_job(connection: Connection, job_id: str) -> bool:
     """Wipe the content of a job that is over; the row stays, so that a replayed interaction is still a duplicate."""
     statement = (
         update(jobs)
@@ -63,7 +140,7 @@ def delete_job(connection: Connection, job_id: str) -> bool:
     return deleted
 
 
-def purge(connection: Connection, before_us: int, now_us: int) -> int:
+def _purge(connection: Connection, before_us: int, now_us: int) -> int:
     """Delete jobs that ended before a moment, dead tokens, and accounts that no rule looks at any more."""
     gone = connection.execute(delete(jobs).where(jobs.c.ended_us < before_us)).rowcount
     if gone:
@@ -99,75 +176,4 @@ def blank_dead_tokens(connection: Connection, now_us: int) -> None:
     connection.execute(update(jobs).where(text("jobs.token <> ''"), dead).values(token=""))
 
 
-# ---------------------------------------------------------------------- inspection
-
-
-def problems(connection: Connection) -> list[str]:
-    """What is wrong with the content, a sentence each."""
-    return [
-        *_damage(connection),
-        *_wrong_balances(connection),
-        *_wrong_ledger(connection),
-        *_wrong_queue(connection),
-    ]
-
-
-def _damage(connection: Connection) -> list[str]:
-    if connection.dialect.name != "sqlite":
-        return []
-    rows = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()
-    return [] if rows == ["ok"] else [f"The file is damaged: {row}." for row in rows]
-
-
-def _wrong_balances(connection: Connection) -> list[str]:
-    """Invariant: a balance is the sum of what is settled and what is reserved."""
-    found = []
-    for scope, subject in (("u", ledger.c.user_id), ("g", ledger.c.guild_id)):
-        summed = (
-            select(subject.label("subject"), ledger.c.day, func.sum(ledger.c.counted).label("images"))
-            .where(subject.is_not(None))
-            .group_by(subject, ledger.c.day)
-        )
-        sums = {(row.subject, row.day): int(row.images) for row in connection.execute(summed) if row.images}
-        kept = select(balances).where(balances.c.scope == scope, balances.c.images != 0)
-        counts = {(row.subject_id, row.day): row.images for row in connection.execute(kept)}
-        wrong = {key for key in sums.keys() | counts.keys() if sums.get(key, 0) != counts.get(key, 0)}
-        if wrong:
-            whose = "people" if scope == "u" else "servers"
-            found.append(f"The day counts of {len(wrong)} {whose} differ from the ledger.")
-    return found
-
-
-def _wrong_ledger(connection: Connection) -> list[str]:
-    """Every live job has its reservation open, every job that is over has it resolved."""
-    joined = jobs.join(ledger, ledger.c.job_id == jobs.c.id, isouter=True)
-    open_ = ledger.c.state == "reserved"
-    unreserved = (
-        select(func.count()).select_from(joined).where(jobs.c.ended_us.is_(None), (ledger.c.job_id.is_(None)) | ~open_)
-    )
-    unresolved = select(func.count()).select_from(joined).where(jobs.c.ended_us.is_not(None), open_)
-    found = []
-    if count := connection.execute(unreserved).scalar_one():
-        found.append(f"{count} unfinished jobs have no open reservation.")
-    if count := connection.execute(unresolved).scalar_one():
-        found.append(f"{count} finished jobs still have an open reservation.")
-    return found
-
-
-def _wrong_queue(connection: Connection) -> list[str]:
-    return (
-        ["The queue's counts differ from the jobs that wait. The next start mends them."]
-        if miscounted(connection)
-        else []
-    )
-
-
-def tables_missing(connection: Connection) -> list[str]:
-    """Names of tables that ought to be there."""
-    from sqlalchemy import inspect
-
-    names: Any = inspect(connection).get_table_names()
-    return sorted(set(metadata.tables) - set(names))
-
-
-__all__ = ["blank_dead_tokens", "delete_job", "erase_user", "problems", "purge", "tables_missing"]
+__all__ = ["Retention", "blank_dead_tokens"]

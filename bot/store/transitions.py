@@ -22,7 +22,7 @@ from bot.store.usage import settle_or_release
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One call of `Store.advance`."""
+    """One call of `JobStore.transition`."""
 
     job: Job
     to: JobState
@@ -34,7 +34,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Annotate:
-    """One call of `Store.note`."""
+    """One call of `JobStore.annotate`."""
 
     job_id: str
     columns: Mapping[str, object]
@@ -42,14 +42,14 @@ class Annotate:
 
 @dataclass(frozen=True, slots=True)
 class Resubmit:
-    """One call of `Store.resubmit`."""
+    """One call of `JobStore.resubmit`."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class MarkSubmitting:
-    """One call of `Store.sending`."""
+    """One call of `JobStore.mark_submitting`."""
 
     job: Job
 
@@ -76,7 +76,7 @@ def check_submitting(job: Job) -> None:
 
 
 class TransitionBatch:
-    """The batch behind all calls of `Store` that change one job."""
+    """The batch behind all calls of `JobStore` that change one job."""
 
     def __init__(self, process: str, clock: Callable[[], datetime]) -> None:
         self._process = process

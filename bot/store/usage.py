@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, tuple_
 
 from bot.domain.job import Actor
 from bot.limits import Usage
+from bot.store.database import Database
 from bot.store.dialect import insert_into, is_sqlite
 from bot.store.fair_queue import CLAIMED, HELD
 from bot.store.tables import balances, flows, jobs, ledger, pacing
-from bot.store.times import from_us, span_us
+from bot.store.times import day_of, from_us, span_us
 
 #: Scope ('u' person, 'g' server), id, day.
 Count = tuple[str, int, int]
@@ -42,6 +43,25 @@ def counts_of(actor: Actor, day: int) -> list[Count]:
     """The balances an image of this actor adds to."""
     own: list[Count] = [("u", actor.user_id, day)]
     return own if actor.guild_id is None else [*own, ("g", actor.guild_id, day)]
+
+
+class UsageStore:
+    """What people have used up; `store.usage`."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def of(self, actor: Actor) -> Usage:
+        """What somebody has used up, here and now."""
+        day = day_of(self._clock())
+
+        def work(connection: Connection) -> Usage:
+            snapshot = UsageSnapshot(connection, [actor], day, lock=False)
+            snapshot.read_guilds(connection, [] if actor.guild_id is None else [actor.guild_id])
+            return snapshot.usage(actor)
+
+        return await self._database.read(work)
 
 
 class UsageSnapshot:

@@ -103,6 +103,10 @@ class Writer:
         finally:
             waiting.timer.cancel()
 
+    async def apply(self, work: Callable[[Connection], R]) -> R:
+        """Like `run`, for what is written too rarely to have a batch of its own."""
+        return await self.run(_one_by_one, work)
+
     async def close(self) -> None:
         """Write what is waiting, then stop."""
         self._closing = True
@@ -191,6 +195,10 @@ class Writer:
             return results
 
         return await self._database.write(work)
+
+
+def _one_by_one(connection: Connection, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+    return [work(connection) for work in works]
 
 
 def _withdraw_late(loop: asyncio.AbstractEventLoop, waiting: _PendingWrite, within_s: float) -> None:

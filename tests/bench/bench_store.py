@@ -90,21 +90,21 @@ class Load:
         self._users += 1
         answer = await timed(
             self.figures.accepts_s,
-            self._store.accept(new_job(user=self._users % 900, guild=self._users % 40), WIDE, max_waiting=99_999),
+            self._store.jobs.accept(new_job(user=self._users % 900, guild=self._users % 40), WIDE, max_waiting=99_999),
         )
         assert isinstance(answer, Accepted)
 
     async def _claim(self, limit: int) -> None:
-        self._movable.extend(await self._store.claim(limit))
+        self._movable.extend(await self._store.jobs.claim(limit))
 
     async def _move(self, job: Job) -> None:
         to = _NEXT[job.state]
         call = (
-            self._store.transition(job, to, fal_request=REQUEST)
+            self._store.jobs.transition(job, to, fal_request=REQUEST)
             if to is JobState.RUNNING
-            else self._store.transition(job, to, result=result())
+            else self._store.jobs.transition(job, to, result=result())
             if to is JobState.FINISHED
-            else self._store.transition(job, to, message_id=9)
+            else self._store.jobs.transition(job, to, message_id=9)
         )
         after = await timed(self.figures.moves_s, call)
         assert after is not None
@@ -152,18 +152,18 @@ async def flood(url: str, jobs: int, others: int) -> None:
     """CPU of single calls while one person's jobs fill the queue."""
     store = await Store.open(url)
     for _ in range(jobs // 500):
-        await asyncio.gather(*(store.accept(new_job(user=1), WIDE, max_waiting=10**6) for _ in range(500)))
+        await asyncio.gather(*(store.jobs.accept(new_job(user=1), WIDE, max_waiting=10**6) for _ in range(500)))
     for n in range(others):
-        await store.accept(new_job(user=2 + n, guild=50 + n % 20), WIDE, max_waiting=10**6)
-    last = [job.id for job in await store.jobs_of(1, live_only=True, limit=500)]
+        await store.jobs.accept(new_job(user=2 + n, guild=50 + n % 20), WIDE, max_waiting=10**6)
+    last = [job.id for job in await store.jobs.of_user(1, live_only=True, limit=500)]
     print(f"\n{jobs} jobs of one person wait, {others} of others    CPU ms: median, worst of 20")
     calls: dict[str, Callable[[], Awaitable[Any]]] = {
-        "claim of 10": lambda: store.claim(10),
-        "claim of 10 under caps": lambda: store.claim(10, guild_in_flight=5000, user_in_flight=5000),
-        "accept": lambda: store.accept(new_job(user=900), WIDE, max_waiting=10**6),
-        "ahead of the last one": lambda: store.positions_of(last[:1]),
-        "ahead of the last 500": lambda: store.positions_of(last),
-        "place of the last one": lambda: store.queue_status(last[0]),
+        "claim of 10": lambda: store.jobs.claim(10),
+        "claim of 10 under caps": lambda: store.jobs.claim(10, guild_in_flight=5000, user_in_flight=5000),
+        "accept": lambda: store.jobs.accept(new_job(user=900), WIDE, max_waiting=10**6),
+        "ahead of the last one": lambda: store.positions.of(last[:1]),
+        "ahead of the last 500": lambda: store.positions.of(last),
+        "place of the last one": lambda: store.positions.queue_status(last[0]),
     }
     for name, call in calls.items():
         took_ms = []
@@ -184,12 +184,12 @@ async def leave_behind(url: str, jobs: int) -> None:
     for start in range(0, jobs, 500):
         await asyncio.gather(
             *(
-                store.accept(new_job(user=start + n, guild=n % 40), WIDE, max_waiting=10**6)
+                store.jobs.accept(new_job(user=start + n, guild=n % 40), WIDE, max_waiting=10**6)
                 for n in range(min(500, jobs - start))
             )
         )
-        claimed = await store.claim(500, lease_s=-1)
-        await asyncio.gather(*(store.transition(job, JobState.RUNNING, fal_request=REQUEST) for job in claimed))
+        claimed = await store.jobs.claim(500, lease_s=-1)
+        await asyncio.gather(*(store.jobs.transition(job, JobState.RUNNING, fal_request=REQUEST) for job in claimed))
     await store.close()
 
 
@@ -198,7 +198,7 @@ async def take_over(url: str) -> None:
     store = await Store.open(url)
     began, before_kib = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     adopted: list[Job] = []
-    while page := await store.adopt(lease_s=30):
+    while page := await store.leases.adopt(lease_s=30):
         adopted += page
     took_s = time.perf_counter() - began
     kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -207,7 +207,7 @@ async def take_over(url: str) -> None:
         f"{(kib - before_kib) / 1024:.0f} MiB for them"
     )
     began = time.perf_counter()
-    held = await store.keep_leases(30)
+    held = await store.leases.keep(30)
     print(f"{len(held)} leases kept in {(time.perf_counter() - began) * 1000:.0f} ms")
     await store.close()
 

@@ -40,7 +40,7 @@ class AcceptingRunner:
         self.stopping = False
 
     async def accept(self, new: NewJob, policy: Policy) -> Accepted | Refused | Duplicate:
-        return await self._store.accept(new, policy, max_waiting=100)
+        return await self._store.jobs.accept(new, policy, max_waiting=100)
 
     async def answered(self, job_id: str, message_id: int | None) -> None:
         self.answers.append((job_id, message_id))
@@ -49,9 +49,9 @@ class AcceptingRunner:
         self.lost.append(job_id)
 
     async def cancel(self, job_id: str, *, patience_s: float = 0) -> CancelOutcome:
-        job = await self._store.job(job_id)
+        job = await self._store.jobs.get(job_id)
         assert job is not None
-        moved = await self._store.transition(job, JobState.CANCELLED)
+        moved = await self._store.jobs.transition(job, JobState.CANCELLED)
         return CancelOutcome(moved is not None, "Cancelled: nothing was charged.")
 
 
@@ -116,13 +116,13 @@ class CogFixture:
         return interaction
 
     async def jobs(self, person: int = 11) -> list[Job]:
-        return await self.store.jobs_of(person, live_only=False)
+        return await self.store.jobs.of_user(person, live_only=False)
 
     async def a_delivered_job(self, prompt: str = "a fox", **options: Any) -> Job:
         await self.command("imagine", options={"prompt": prompt, **options})
-        (job,) = await self.store.claim(1)
+        (job,) = await self.store.jobs.claim(1)
         for state in (JobState.RUNNING, JobState.FINISHED, JobState.DELIVERED):
-            moved = await self.store.transition(job, state)
+            moved = await self.store.jobs.transition(job, state)
             assert moved is not None
             job = moved
         return job

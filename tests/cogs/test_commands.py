@@ -218,7 +218,7 @@ async def test_the_persons_default_beats_the_servers_which_beats_the_operators(f
 
 
 async def test_a_default_that_is_no_longer_offered_falls_through(fixture: CogFixture) -> None:
-    await fixture.store.set_user_model(11, "fal-ai/gone")
+    await fixture.store.preferences.set_user_model(11, "fal-ai/gone")
     await fixture.command("imagine", options={"prompt": "a fox"})
     assert (await fixture.jobs())[0].request.endpoint == "fal-ai/flux-1/schnell"
 
@@ -230,7 +230,7 @@ async def test_a_default_that_is_no_longer_offered_falls_through(fixture: CogFix
 async def test_only_managers_change_the_server(fixture: CogFixture, path: tuple[str, dict[str, Any]]) -> None:
     interaction = await fixture.command("settings", path[0], options=path[1], permissions=MEMBER)
     assert "Manage Server" in said(interaction)[0]
-    preferences = await fixture.store.preferences(11, GUILD)
+    preferences = await fixture.store.preferences.get(11, GUILD)
     assert preferences.guild_limits is None
     assert preferences.guild_model is None
 
@@ -238,11 +238,13 @@ async def test_only_managers_change_the_server(fixture: CogFixture, path: tuple[
 async def test_limits_are_set_one_by_one_and_reset_together(fixture: CogFixture) -> None:
     await fixture.command("settings", "limits", options={"burst": 2})
     interaction = await fixture.command("settings", "limits", options={"images_per_hour": 7.5})
-    assert (await fixture.store.preferences(11, GUILD)).guild_limits == GuildLimits(images_per_hour=7.5, burst_images=2)
+    assert (await fixture.store.preferences.get(11, GUILD)).guild_limits == GuildLimits(
+        images_per_hour=7.5, burst_images=2
+    )
     check_card(card_of(interaction))
     assert "7.5 pictures an hour, 2 at once" in shown_text(card_of(interaction))
     await fixture.command("settings", "limits", options={"reset": True})
-    assert (await fixture.store.preferences(11, GUILD)).guild_limits is None
+    assert (await fixture.store.preferences.get(11, GUILD)).guild_limits is None
 
 
 async def test_limits_belong_to_servers(fixture: CogFixture) -> None:
@@ -284,7 +286,7 @@ async def test_choosing_a_model_shows_its_page_and_makes_it_the_default(fixture:
     assert "easel:mydefault:hidream" in custom_ids(chosen)
     kept = edited_to(await fixture.press(chosen, "easel:mydefault:hidream"))
     assert "Your default" in str(payload(kept))
-    assert (await fixture.store.preferences(11, None)).user_model == fixture.bot.services.catalogue.get(
+    assert (await fixture.store.preferences.get(11, None)).user_model == fixture.bot.services.catalogue.get(
         "hidream"
     ).endpoint
 
@@ -411,7 +413,7 @@ async def test_delete_is_for_the_requester_and_moderators(
     job = await fixture.a_delivered_job()
     interaction = await fixture.press(a_card(job), f"easel:delete:{job.id}", person=person, permissions=permissions)
     assert message.deleted == works
-    assert (await fixture.store.job(job.id) is None) is works
+    assert (await fixture.store.jobs.get(job.id) is None) is works
     if not works:
         assert "Only the person who asked" in said(interaction)[0]
 
@@ -419,7 +421,7 @@ async def test_delete_is_for_the_requester_and_moderators(
 @pytest.mark.parametrize("verb", ["again", "edit", "details", "cancel"])
 async def test_a_button_whose_record_is_gone_says_so(fixture: CogFixture, verb: str) -> None:
     job = await fixture.a_delivered_job()
-    await fixture.store.delete_job(job.id)
+    await fixture.store.retention.delete_job(job.id)
     card = cards.progress_card(job, MODEL, Queued(0)) if verb == "cancel" else a_card(job)
     interaction = await fixture.press(card, f"easel:{verb}:{job.id}")
     assert "no longer have the record" in said(interaction)[0]
@@ -508,10 +510,10 @@ async def test_a_persons_data_is_deleted_after_a_question(fixture: CogFixture, e
     assert "2 requests" in shown
     assert "1 picture under way was cancelled" in shown
     assert await fixture.jobs() == []
-    assert (await fixture.store.preferences(11, None)).user_model is None
+    assert (await fixture.store.preferences.get(11, None)).user_model is None
 
 
 async def test_keeping_the_data_keeps_it(fixture: CogFixture) -> None:
     job = await fixture.a_delivered_job()
     await fixture.press(pages.erase_question(), "easel:erasenot:-")
-    assert await fixture.store.job(job.id) is not None
+    assert await fixture.store.jobs.get(job.id) is not None

@@ -112,7 +112,7 @@ class SandboxDriver:
         actor = self.actor(person, channel)
         async with self.store() as store, asyncio.timeout(PATIENCE_S):
             while True:
-                used = await store.usage(actor)
+                used = await store.usage.of(actor)
                 if not used.active_jobs:
                     return used
                 await asyncio.sleep(0.005)
@@ -125,13 +125,13 @@ class SandboxDriver:
     async def jobs(self, person: Any = "ada") -> list[Job]:
         """Somebody's jobs, newest first."""
         async with self.store() as store:
-            return await store.jobs_of(int(self.standin.person(person).id), live_only=False, limit=1000)
+            return await store.jobs.of_user(int(self.standin.person(person).id), live_only=False, limit=1000)
 
     async def state(self, record: InteractionRecord, wanted: JobState, *, notified: bool | None = None) -> Job:
         """The interaction's job, once it stands there."""
         async with self.store() as store, asyncio.timeout(PATIENCE_S):
             while True:
-                job = await store.job_by_interaction(int(record.id))
+                job = await store.jobs.by_interaction(int(record.id))
                 if job is not None and job.state is wanted and notified in (None, job.notified):
                     return job
                 await asyncio.sleep(0.005)

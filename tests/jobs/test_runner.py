@@ -220,7 +220,7 @@ class RunnerFixture:
     async def until(self, job: Job, state: JobState) -> Job:
         async with asyncio.timeout(60):
             while True:
-                found = await self.store.job(job.id)
+                found = await self.store.jobs.get(job.id)
                 assert found is not None
                 if found.state is state:
                     return found
@@ -295,7 +295,7 @@ async def test_an_answer_that_never_reached_the_person_spends_nothing(build: Bui
     await runner_fixture.runner.unanswered(job.id)
     await runner_fixture.until(job, JobState.CANCELLED)
     assert runner_fixture.fal.submitted == []
-    assert (await runner_fixture.store.usage(job.actor)).images_today == 0
+    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
 
 
 async def test_a_refusal_by_fal_releases_the_quota_and_tells_the_person(build: Build) -> None:
@@ -310,7 +310,7 @@ async def test_a_refusal_by_fal_releases_the_quota_and_tells_the_person(build: B
         while not runner_fixture.shown.notified:
             await asyncio.sleep(0.005)
     assert runner_fixture.shown.notified[0].id == job.id
-    assert (await runner_fixture.store.usage(job.actor)).images_today == 0
+    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
 
 
 async def test_a_request_whose_answer_was_lost_is_found_and_not_sent_again(build: Build) -> None:
@@ -345,7 +345,7 @@ async def test_after_enough_lost_answers_the_person_is_told(build: Build) -> Non
     assert failed.failure is not None
     assert failed.failure.code == "answer_lost"
     assert len(fal.submitted) == submitter.MOST_LOSSES
-    assert (await runner_fixture.store.usage(job.actor)).images_today == 0
+    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
 
 
 async def test_a_single_job_that_fal_answers_with_an_error_ends_with_a_sentence(
@@ -376,7 +376,7 @@ async def test_while_fal_answers_everybody_with_errors_nobody_fails_and_the_queu
     async with asyncio.timeout(60):
         while len(fal.submitted) < 2 * submitter.SUBMITS_AT_ONCE:  # the first ones come round again
             await asyncio.sleep(0.01)
-    found = [await runner_fixture.store.job(job.id) for job in jobs]
+    found = [await runner_fixture.store.jobs.get(job.id) for job in jobs]
     states = Counter(job.state for job in found if job is not None)
     assert states[JobState.QUEUED] >= len(jobs) - runner.CLAIMED_AHEAD - submitter.SUBMITS_AT_ONCE
     assert not states[JobState.FAILED]
@@ -442,7 +442,7 @@ async def test_a_job_found_before_its_submit_is_sent_at_once_after_a_restart(bui
     fal = ScriptedFal()
     runner_fixture = await build(fal, run=False)
     job = await runner_fixture.ask()
-    (claimed,) = await runner_fixture.store.claim(1)  # and killed, before anything was sent
+    (claimed,) = await runner_fixture.store.jobs.claim(1)  # and killed, before anything was sent
     assert claimed.id == job.id
     restarted = await build(fal, reconcile_s=600)
     done = await restarted.until(job, JobState.DELIVERED)
@@ -454,7 +454,7 @@ async def test_nothing_is_sent_that_another_process_has_taken_over(build: Build)
     runner_fixture = await build(fal)
     job = await runner_fixture.ask(answered=False)
     claimed = await runner_fixture.until(job, JobState.SUBMITTING)
-    await runner_fixture.store.transition(claimed, JobState.QUEUED)
+    await runner_fixture.store.jobs.transition(claimed, JobState.QUEUED)
     runner_fixture.runner._context.recheck_queue = False  # the other one claims it
     await runner_fixture.runner.answered(job.id, 5)
     async with asyncio.timeout(60):
@@ -470,7 +470,7 @@ async def test_a_job_whose_person_never_saw_an_answer_is_not_painted_after_a_res
     restarted = await build(fal, answered=False)
     await restarted.until(job, JobState.CANCELLED)
     assert fal.submitted == []
-    assert (await restarted.store.usage(job.actor)).images_today == 0
+    assert (await restarted.store.usage.of(job.actor)).images_today == 0
 
 
 async def test_a_callback_names_a_request_whose_answer_was_lost(build: Build) -> None:
@@ -569,7 +569,7 @@ async def test_cancelling_a_running_job_tells_fal_and_says_that_it_may_cost(buil
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
     assert runner_fixture.shown.notified[0].id == job.id
-    assert (await runner_fixture.store.usage(job.actor)).images_today == 0
+    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
 
 
 async def painted_at_fal(build: Build) -> tuple[ScriptedFal, RunnerFixture, Job]:
@@ -616,7 +616,7 @@ async def test_a_cancel_during_the_submit_holds_even_if_fal_has_painted_it_by_th
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
     assert "may have painted it" in ended.failure.sentence
-    assert (await runner_fixture.store.usage(job.actor)).images_today == 0
+    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
     assert runner_fixture.shown.delivered == []
 
 
@@ -649,7 +649,7 @@ async def test_a_cancel_that_a_kill_left_undone_is_carried_out_by_the_next_start
     runner_fixture = await build(fal)
     job = await runner_fixture.ask()
     await runner_fixture.until(job, JobState.RUNNING)
-    await runner_fixture.store.annotate(job.id, cancel_requested=True)
+    await runner_fixture.store.jobs.annotate(job.id, cancel_requested=True)
     restarted = await build(fal)
     await restarted.until(job, JobState.CANCELLED)
     assert len(fal.cancelled) == 1
@@ -658,12 +658,12 @@ async def test_a_cancel_that_a_kill_left_undone_is_carried_out_by_the_next_start
 async def test_what_a_kill_left_undone_holds_even_if_fal_has_painted_it_by_then(build: Build) -> None:
     """Who presses Cancel during the submit is promised that it costs no quota; then the process is killed."""
     fal, runner_fixture, job = await painted_at_fal(build)
-    await runner_fixture.store.annotate(job.id, cancel_requested=True)
+    await runner_fixture.store.jobs.annotate(job.id, cancel_requested=True)
     restarted = await build(fal)
     await restarted.until(job, JobState.CANCELLED)
     fal.hold.set()
     assert restarted.shown.delivered == []
-    assert (await restarted.store.usage(job.actor)).images_today == 0
+    assert (await restarted.store.usage.of(job.actor)).images_today == 0
 
 
 async def test_who_was_told_that_a_cancel_is_too_late_gets_the_picture_from_the_next_start_too(build: Build) -> None:
@@ -682,8 +682,8 @@ async def test_a_picture_is_not_posted_to_whom_the_first_answer_never_reached(bu
         await runner_fixture.runner.stop()
         assert job.fal_request is not None
         result = await fal.result(job.fal_request, model=CATALOGUE.get("flux-schnell"))
-        assert await runner_fixture.store.transition(job, JobState.FINISHED, result=result)
-    await runner_fixture.store.annotate(job.id, cancel_requested=True, notified=True)
+        assert await runner_fixture.store.jobs.transition(job, JobState.FINISHED, result=result)
+    await runner_fixture.store.jobs.annotate(job.id, cancel_requested=True, notified=True)
     fal.hold.set()
     if state is JobState.FINISHED:
         runner_fixture = await build(fal)
@@ -692,7 +692,7 @@ async def test_a_picture_is_not_posted_to_whom_the_first_answer_never_reached(bu
         while runner_fixture.shown.forgotten != [job.id]:  # no progress is shown any more
             await asyncio.sleep(0.005)
     assert (runner_fixture.shown.delivered, runner_fixture.shown.notified) == ([], [])
-    assert (await runner_fixture.store.usage(job.actor)).images_today == 0
+    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
 
 
 async def test_no_more_jobs_are_in_flight_than_allowed_and_places_are_shown(build: Build) -> None:
@@ -776,7 +776,7 @@ async def test_a_shutdown_waits_for_the_submit_under_way(build: Build) -> None:
     await asyncio.sleep(0.02)
     fal.submit_gate.set()
     await stopping
-    stored = await runner_fixture.store.job(job.id)
+    stored = await runner_fixture.store.jobs.get(job.id)
     assert stored is not None
     assert stored.state is JobState.RUNNING
     assert stored.fal_request is not None
@@ -854,7 +854,7 @@ async def test_claims_make_room_for_first_answers(build: Build, monkeypatch: pyt
     crowd = await unanswered_crowd(runner_fixture)
     running = asyncio.create_task(runner_fixture.runner.run())
     await asyncio.sleep(0.1)
-    assert {job.state for job in await runner_fixture.store.live_jobs()} == {JobState.QUEUED}
+    assert {job.state for job in await runner_fixture.store.jobs.live()} == {JobState.QUEUED}
 
     for job in crowd:
         await runner_fixture.runner.answered(job.id, 99)
@@ -888,7 +888,7 @@ async def test_only_a_few_more_are_claimed_than_fal_has_been_sent(
     jobs = [await runner_fixture.ask(user=100 + n, answered=False) for n in range(30)]
     await asyncio.sleep(0.2)
 
-    states = [job.state for job in await runner_fixture.store.live_jobs()]
+    states = [job.state for job in await runner_fixture.store.jobs.live()]
     assert states.count(JobState.SUBMITTING) <= 8
     assert states.count(JobState.QUEUED) >= 22
 
@@ -966,7 +966,7 @@ async def test_what_is_being_claimed_at_a_stop_goes_back_to_the_queue(
 ) -> None:
     """Nothing of it left, so the next start need not look for it at fal."""
     runner_fixture = await build()
-    claim, claiming = runner_fixture.store.claim, asyncio.Event()
+    claim, claiming = runner_fixture.store.jobs.claim, asyncio.Event()
 
     async def slowly(*given: Any, **options: Any) -> list[Job]:
         claimed = await claim(*given, **options)
@@ -975,11 +975,11 @@ async def test_what_is_being_claimed_at_a_stop_goes_back_to_the_queue(
             await asyncio.sleep(0.1)
         return claimed
 
-    monkeypatch.setattr(runner_fixture.store, "claim", slowly)
+    monkeypatch.setattr(runner_fixture.store.jobs, "claim", slowly)
     job = await runner_fixture.ask()
     await asyncio.wait_for(claiming.wait(), 5)
     await runner_fixture.runner.stop()
-    kept = await runner_fixture.store.job(job.id)
+    kept = await runner_fixture.store.jobs.get(job.id)
     assert kept is not None
     assert kept.state is JobState.QUEUED
     assert runner_fixture.fal.submitted == []

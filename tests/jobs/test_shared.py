@@ -79,11 +79,11 @@ async def test_a_cancel_at_another_process_stops_the_job_where_it_is_painted(bui
     assert other.fal.cancelled == []
     ended = await painter.until(job, JobState.CANCELLED)
     async with asyncio.timeout(60):
-        while await other.store.unnotified():
+        while await other.store.jobs.unnotified():
             await asyncio.sleep(0.005)
     assert [one.id for one in painter.shown.notified] == [job.id]
     assert other.shown.notified == []
-    assert (await other.store.usage(ended.actor)).images_today == 0
+    assert (await other.store.usage.of(ended.actor)).images_today == 0
 
 
 async def test_a_cancel_at_another_process_is_heeded_before_the_submit_too(build: Build) -> None:
@@ -126,7 +126,7 @@ async def test_a_waiting_job_is_cancelled_at_any_process_and_told_twice(build: B
     assert outcome.cancelled
     assert len(other.shown.notified) == 1
     async with asyncio.timeout(60):
-        while not (await other.store.unnotified() == [] and len(other.shown.notified) == 2):
+        while not (await other.store.jobs.unnotified() == [] and len(other.shown.notified) == 2):
             await asyncio.sleep(0.005)
 
 

@@ -57,7 +57,7 @@ async def runner_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
 
 
 async def called_back(runner_fixture: RunnerFixture, job: Job) -> None:
-    found = await runner_fixture.store.job(job.id)
+    found = await runner_fixture.store.jobs.get(job.id)
     assert found is not None
     assert found.fal_request is not None
     await runner_fixture.runner.on_webhook(job.id, 1, found.fal_request.request_id)
@@ -91,7 +91,7 @@ async def test_when_a_scouts_callback_does_not_come_all_overdue_jobs_are_watched
 
 
 async def running(runner_fixture: RunnerFixture, job: Job) -> str:
-    found = await runner_fixture.store.job(job.id)
+    found = await runner_fixture.store.jobs.get(job.id)
     assert found is not None
     assert found.fal_request is not None
     return found.fal_request.request_id

@@ -1,4 +1,4 @@
-"""Processes that hammer `Store.accept` while they are killed and their clocks jump; what they got in is counted after.
+"""Processes that hammer `JobStore.accept` while killed and with clocks that jump; what they got in is counted after.
 
 `python -m tests.resilience.limits_exact URL SECONDS [GUARD REMOVED]` runs it alone, for as long as you like.
 """
@@ -24,8 +24,9 @@ from sqlalchemy import Connection, select
 from bot.domain.job import JobState
 from bot.limits import Policy, Usage
 from bot.store import Accepted, Store, accepting, times, usage
+from bot.store.jobs import JobStore
 from bot.store.tables import jobs, ledger
-from bot.store.usage import UsageSnapshot
+from bot.store.usage import UsageSnapshot, UsageStore
 from tests.store.makers import new_job, policy
 
 PACE = policy(interval=timedelta(milliseconds=25), burst_images=9)
@@ -79,15 +80,15 @@ def no_row_locks() -> None:
 
 def early_decision() -> None:
     """What somebody has used up is looked up before the transaction, not in it."""
-    accept = Store.accept
+    accept = JobStore.accept
     seen: dict[int, Usage] = {}
 
-    async def hasty(self: Store, new: Any, limits: Policy, *, max_waiting: int) -> Any:
-        seen[new.actor.user_id] = await self.usage(new.actor)
+    async def hasty(self: JobStore, new: Any, limits: Policy, *, max_waiting: int) -> Any:
+        seen[new.actor.user_id] = await UsageStore(self._database, clock=times.utcnow).of(new.actor)
         return await accept(self, new, limits, max_waiting=max_waiting)
 
     usage_of = UsageSnapshot.usage
-    setattr(Store, "accept", hasty)  # noqa: B010 - past its type
+    setattr(JobStore, "accept", hasty)  # noqa: B010 - past its type
 
     def remembered(self: UsageSnapshot, actor: Any) -> Usage:
         return seen.get(actor.user_id) or usage_of(self, actor)
@@ -155,12 +156,12 @@ async def one(store: Store, dice: random.Random, tally: Any) -> None:
     images = dice.choice((1, 1, 2, 3))
     new = new_job(user=user, guild=guild, images=images, interaction=secrets.randbits(62), job_id=secrets.token_hex(9))
     tally[0] += 1
-    outcome = await store.accept(new, limits, max_waiting=10**9)
+    outcome = await store.jobs.accept(new, limits, max_waiting=10**9)
     if isinstance(outcome, Accepted):
         tally[1] += 1
         if dice.random() < CANCELLED:
             # What it was charged is given back, and may be had by somebody else at once.
-            await store.transition(outcome.job, JobState.CANCELLED, notified=True)
+            await store.jobs.transition(outcome.job, JobState.CANCELLED, notified=True)
 
 
 # ---------------------------------------------------------------------- in the parent

@@ -20,7 +20,8 @@ from bot.jobs.delivery_pipeline import ResultDeliverer
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.runner import Runner
-from bot.store import Store, usage
+from bot.store import usage
+from bot.store.jobs import JobStore
 from bot.store.writer import Writer
 from cogs import intake, interaction_data
 
@@ -46,14 +47,14 @@ def named_answer() -> None:
 
 def delivery_record() -> None:
     """What was posted is not written down."""
-    advance = Store.transition
+    transition = JobStore.transition
 
-    async def careless(self: Store, job: Job, to: JobState, **changes: Any) -> Job | None:
+    async def careless(self: JobStore, job: Job, to: JobState, **changes: Any) -> Job | None:
         if to is JobState.DELIVERED:
             return dataclasses.replace(job, state=to)
-        return await advance(self, job, to, **changes)
+        return await transition(self, job, to, **changes)
 
-    setattr(Store, "transition", careless)  # noqa: B010 - past its type
+    setattr(JobStore, "transition", careless)  # noqa: B010 - past its type
 
 
 def nonce() -> None:

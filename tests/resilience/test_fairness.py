@@ -42,7 +42,7 @@ async def waits(store: Store, askers: Sequence[Asker]) -> dict[tuple[int, int], 
     for served in range(FLOOD + len(asks)):
         if not waiting:
             break
-        (job,) = await store.claim(1)
+        (job,) = await store.jobs.claim(1)
         if job.id in waiting:
             found[waiting.pop(job.id)] = served
     return found
@@ -52,8 +52,8 @@ async def flooded(store: Store, random: Random) -> None:
     """The flood, and some of it served."""
     for _ in range(FLOOD // 500):
         await asyncio.gather(*(accepted(store, new_job(user=FLOODER, guild=GUILD)) for _ in range(500)))
-    assert (await store.counts()).waiting == FLOOD
-    await store.claim(random.randrange(3, 40))
+    assert (await store.jobs.counts()).waiting == FLOOD
+    await store.jobs.claim(random.randrange(3, 40))
 
 
 async def both(store: Store, quiet: Store) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], int]]:

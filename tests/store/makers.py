@@ -111,14 +111,14 @@ def result(pictures: int = 1) -> Result:
 
 async def accepted(store: Store, new: NewJob | None = None, limits: Policy = WIDE) -> Job:
     """A job that was let in."""
-    answer = await store.accept(new or new_job(), limits, max_waiting=100_000)
+    answer = await store.jobs.accept(new or new_job(), limits, max_waiting=100_000)
     assert isinstance(answer, Accepted), answer
     return answer.job
 
 
 async def moved(store: Store, job: Job, to: JobState, **facts: Any) -> Job:
     """The job after a move that must take."""
-    after = await store.transition(job, to, **facts)
+    after = await store.jobs.transition(job, to, **facts)
     assert after is not None
     return after
 
@@ -126,7 +126,7 @@ async def moved(store: Store, job: Job, to: JobState, **facts: Any) -> Job:
 async def running(store: Store, new: NewJob | None = None, limits: Policy = WIDE) -> Job:
     """A job that fal has; the queue was empty before."""
     job = await accepted(store, new, limits)
-    (claimed,) = await store.claim(1)
+    (claimed,) = await store.jobs.claim(1)
     assert claimed.id == job.id
     return await moved(store, claimed, JobState.RUNNING, fal_request=REQUEST)
 

@@ -32,20 +32,20 @@ async def test_everything_of_a_person_goes_and_the_servers_count_stays(store: St
     await delivered(store, new_job(images=2))
     await moved(store, await running(store), JobState.FAILED, failure=FAILURE)
     await delivered(store, new_job(user=2, images=3))
-    await store.set_user_model(1, "fal-ai/qwen-image")
+    await store.preferences.set_user_model(1, "fal-ai/qwen-image")
 
-    erased = await store.erase_user(1)
+    erased = await store.retention.erase_user(1)
 
     assert erased == Erased(jobs=2, live_jobs=0, other=1)
-    assert await store.jobs_of(1, live_only=False) == []
-    assert (await store.preferences(1, 50)).user_model is None
-    usage = await store.usage(HERE)
+    assert await store.jobs.of_user(1, live_only=False) == []
+    assert (await store.preferences.get(1, 50)).user_model is None
+    usage = await store.usage.of(HERE)
     # What counts today goes on counting: erasing is no way to paint without limit.
     assert usage.tat is not None
     assert (usage.images_today, usage.guild_images_today) == (2, 5)
-    assert len(await store.jobs_of(2, live_only=False)) == 1
+    assert len(await store.jobs.of_user(2, live_only=False)) == 1
     assert await store.check() == []
-    assert await store.erase_user(1) == Erased(0, 0, 0)
+    assert await store.retention.erase_user(1) == Erased(0, 0, 0)
 
 
 async def test_a_persons_turns_in_the_queue_go_too(store: Store) -> None:
@@ -61,7 +61,7 @@ async def test_a_persons_turns_in_the_queue_go_too(store: Store) -> None:
 
     assert await store._database.read(count) == [2, 1]
 
-    await store.erase_user(1)
+    await store.retention.erase_user(1)
 
     assert await store._database.read(count) == [0, 0]
 
@@ -70,12 +70,12 @@ async def test_a_job_under_way_stays_until_it_was_cancelled(store: Store) -> Non
     await delivered(store)
     job = await running(store)
 
-    assert await store.erase_user(1) == Erased(jobs=1, live_jobs=1, other=0)
-    assert await store.live_jobs() == [job]
+    assert await store.retention.erase_user(1) == Erased(jobs=1, live_jobs=1, other=0)
+    assert await store.jobs.live() == [job]
     assert await store.check() == []
 
     await moved(store, job, JobState.CANCELLED)
-    assert (await store.erase_user(1)).jobs == 1
+    assert (await store.retention.erase_user(1)).jobs == 1
     assert await store.check() == []
 
 
@@ -88,17 +88,17 @@ async def test_no_byte_of_an_erased_prompt_or_token_is_left_in_the_files(tmp_pat
             new_job(user=user, prompt=f"PROMPT-OF-{user} " + "x" * chance.randrange(20, 900)) for user in [1, 2, 3] * 12
         ]
         await asyncio.gather(*(accepted(store, new) for new in batch))
-        claimed = await store.claim(len(batch))
+        claimed = await store.jobs.claim(len(batch))
         chance.shuffle(claimed)
         for job in claimed:
             started = await moved(store, job, JobState.RUNNING)
             finished = await moved(store, started, JobState.FINISHED, result=result(chance.randrange(1, 9)))
             await moved(store, finished, JobState.DELIVERED)
         if n == 6:
-            await store.erase_user(3)
+            await store.retention.erase_user(3)
     assert b"PROMPT-OF-1" in bytes_on_disk(tmp_path)
 
-    erased = await store.erase_user(1)
+    erased = await store.retention.erase_user(1)
 
     left = bytes_on_disk(tmp_path)
     assert erased.jobs == 144
@@ -109,15 +109,15 @@ async def test_no_byte_of_an_erased_prompt_or_token_is_left_in_the_files(tmp_pat
 
 
 async def test_a_large_file_is_scrubbed_at_the_next_purge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.store.store._MOST_BYTES_AT_ONCE", 0)
+    monkeypatch.setattr("bot.store.retention._MOST_BYTES_AT_ONCE", 0)
     store = await Store.open(f"sqlite:///{tmp_path}/easel.db", clock=Clock())
     await delivered(store, new_job(prompt="PROMPT-TO-GO"))
-    await store.erase_user(1)
-    assert await store.kv_get("scrub_due") == "1"
+    await store.retention.erase_user(1)
+    assert await store.kv.get("scrub_due") == "1"
 
-    await store.purge(NOON - timedelta(days=1))
+    await store.retention.purge(NOON - timedelta(days=1))
 
-    assert await store.kv_get("scrub_due") == "0"
+    assert await store.kv.get("scrub_due") == "0"
     assert b"PROMPT-TO-GO" not in bytes_on_disk(tmp_path)
     await store.close()
 
@@ -125,7 +125,7 @@ async def test_a_large_file_is_scrubbed_at_the_next_purge(tmp_path: Path, monkey
 async def test_a_reader_does_not_keep_erased_content_alive(tmp_path: Path) -> None:
     store = await Store.open(f"sqlite:///{tmp_path}/easel.db", clock=Clock())
     await delivered(store, new_job(prompt="PROMPT-TO-GO"))
-    await asyncio.gather(store.erase_user(1), *(store.live_jobs() for _ in range(50)))
+    await asyncio.gather(store.retention.erase_user(1), *(store.jobs.live() for _ in range(50)))
 
     assert b"PROMPT-TO-GO" not in bytes_on_disk(tmp_path)
     assert os.stat(tmp_path / "easel.db-wal").st_size == 0
@@ -136,13 +136,13 @@ async def test_the_content_of_one_job_can_be_deleted(store: Store, url: str, tmp
     job = await delivered(store, new_job(prompt="PROMPT-TO-GO", images=2, interaction=555))
     other = await delivered(store)
 
-    assert await store.delete_job(job.id)
-    assert not await store.delete_job(job.id)
+    assert await store.retention.delete_job(job.id)
+    assert not await store.retention.delete_job(job.id)
 
-    assert await store.job(job.id) is None
-    assert await store.job_by_interaction(555) is None
-    assert await store.jobs_of(1, live_only=False) == [other]
-    assert (await store.usage(HERE)).images_today == 3
+    assert await store.jobs.get(job.id) is None
+    assert await store.jobs.by_interaction(555) is None
+    assert await store.jobs.of_user(1, live_only=False) == [other]
+    assert (await store.usage.of(HERE)).images_today == 3
     assert await store.check() == []
     if url.startswith("sqlite"):
         assert b"PROMPT-TO-GO" not in bytes_on_disk(tmp_path)
@@ -150,9 +150,9 @@ async def test_the_content_of_one_job_can_be_deleted(store: Store, url: str, tmp
 
 async def test_a_replay_of_a_deleted_job_still_starts_nothing(store: Store) -> None:
     job = await delivered(store, new_job(interaction=555))
-    await store.delete_job(job.id)
+    await store.retention.delete_job(job.id)
 
-    answer = await store.accept(new_job(interaction=555), WIDE, max_waiting=9)
+    answer = await store.jobs.accept(new_job(interaction=555), WIDE, max_waiting=9)
 
     assert isinstance(answer, Duplicate)
     assert (answer.job.id, answer.job.request.prompt) == (job.id, "")
@@ -161,9 +161,9 @@ async def test_a_replay_of_a_deleted_job_still_starts_nothing(store: Store) -> N
 async def test_a_job_under_way_is_not_deleted(store: Store) -> None:
     job = await running(store)
 
-    assert not await store.delete_job(job.id)
-    assert not await store.delete_job("nosuchjob01")
-    assert await store.job(job.id) == job
+    assert not await store.retention.delete_job(job.id)
+    assert not await store.retention.delete_job("nosuchjob01")
+    assert await store.jobs.get(job.id) == job
 
 
 async def test_retention_removes_what_ended_long_ago_and_nothing_else(store: Store, clock: Clock) -> None:
@@ -172,16 +172,16 @@ async def test_retention_removes_what_ended_long_ago_and_nothing_else(store: Sto
     clock.tick(days=91)
     recent = await delivered(store, new_job(user=2))
 
-    assert await store.purge(clock() - timedelta(days=90)) == 1
+    assert await store.retention.purge(clock() - timedelta(days=90)) == 1
 
-    assert await store.job(old.id) is None
-    assert [job.id for job in await store.live_jobs()] == [slow.id]
-    assert await store.jobs_of(2, live_only=False) == [recent]
+    assert await store.jobs.get(old.id) is None
+    assert [job.id for job in await store.jobs.live()] == [slow.id]
+    assert await store.jobs.of_user(2, live_only=False) == [recent]
     assert await store.check() == []
 
     await moved(store, slow, JobState.FAILED)
     clock.tick(days=91)
-    assert await store.purge(clock() - timedelta(days=90)) == 2
+    assert await store.retention.purge(clock() - timedelta(days=90)) == 2
     # Accounts older than any rule looks back are gone with their jobs.
     assert await store._database.read(rows) == [0, 0, 0, 0]
     assert await store.check() == []

@@ -13,7 +13,7 @@ from sqlalchemy.util import await_only
 
 from bot.domain.job import Job, JobState
 from bot.limits import Policy
-from bot.store import QueueStatus, Store, claiming, usage
+from bot.store import QueueStatus, Store, claiming, positions, usage
 from tests.store.conftest import OpenStore
 from tests.store.makers import FAILURE, REQUEST, WIDE, Clock, accepted, moved, new_job, policy, result
 
@@ -103,7 +103,7 @@ class Story:
 
     async def claim(self) -> None:
         limit = self.random.choice((1, 2, 7))
-        jobs = await self.store.claim(limit)
+        jobs = await self.store.jobs.claim(limit)
         expected = [job for _ in range(limit) if (job := self.model.claim()) is not None]
         assert [job.id for job in jobs] == expected
         self.claimed |= {job.id: job for job in jobs}
@@ -112,7 +112,7 @@ class Story:
         if self.model.waiting:
             name = self.random.choice(sorted(self.model.waiting))
             self.model.waiting.pop(name)
-            job = await self.store.job(name)
+            job = await self.store.jobs.get(name)
             assert job is not None
             await moved(self.store, job, JobState.CANCELLED)
 
@@ -124,7 +124,7 @@ class Story:
 
     async def look(self) -> None:
         order = self.model.order()
-        assert await self.store.positions_of(list(self.jobs)) == {name: place for place, name in enumerate(order)}
+        assert await self.store.positions.of(list(self.jobs)) == {name: place for place, name in enumerate(order)}
 
     async def step(self) -> None:
         self.clock.tick(milliseconds=self.random.choice((0, 1, 1)))
@@ -149,7 +149,7 @@ async def test_every_database_gives_the_order_of_the_plain_model(
 
     await story.look()
     rest = story.model.order()
-    assert [job.id for job in await story.store.claim(500)] == rest
+    assert [job.id for job in await story.store.jobs.claim(500)] == rest
     assert await story.store.check() == []
 
 
@@ -160,7 +160,7 @@ async def owners(store: Store, count: int, **caps: int) -> list[tuple[int | None
     """Server and person of the next ones, one claim at a time."""
     found = []
     for _ in range(count):
-        found += [(job.actor.guild_id, job.actor.user_id) for job in await store.claim(1, **caps)]
+        found += [(job.actor.guild_id, job.actor.user_id) for job in await store.jobs.claim(1, **caps)]
     return found
 
 
@@ -206,7 +206,7 @@ async def test_shares_follow_the_weights_within_one_job_at_every_moment(store: S
 
     served: Counter[int] = Counter()
     while sum(served.values()) < 72:
-        served.update(job.actor.user_id for job in await store.claim(limit))
+        served.update(job.actor.user_id for job in await store.jobs.claim(limit))
         for one, weight in weights.items():
             for other, others in weights.items():
                 # Start-time fair queueing's bound: no pair is ever apart by more than a job of each.
@@ -232,14 +232,14 @@ async def test_a_person_at_their_cap_is_passed_over_and_holds_up_nobody(store: S
     await ask(store, 2, user=2, guild=50)
     await ask(store, 1, user=3, guild=None)
 
-    taken = await store.claim(20, user_in_flight=2)
+    taken = await store.jobs.claim(20, user_in_flight=2)
 
     assert Counter(job.actor.user_id for job in taken) == {1: 2, 2: 2, 3: 1}
-    assert await store.claim(20, user_in_flight=2) == []
+    assert await store.jobs.claim(20, user_in_flight=2) == []
     first = next(job for job in taken if job.actor.user_id == 1)
     await moved(store, first, JobState.FAILED, failure=FAILURE)
-    assert [job.actor.user_id for job in await store.claim(20, user_in_flight=2)] == [1]
-    assert len(await store.claim(20)) == 7
+    assert [job.actor.user_id for job in await store.jobs.claim(20, user_in_flight=2)] == [1]
+    assert len(await store.jobs.claim(20)) == 7
 
 
 async def test_a_server_at_its_cap_is_passed_over_and_people_outside_of_servers_have_none(store: Store) -> None:
@@ -248,23 +248,23 @@ async def test_a_server_at_its_cap_is_passed_over_and_people_outside_of_servers_
     await ask(store, 1, user=1, guild=60)
     await ask(store, 3, user=9, guild=None)
 
-    taken = await store.claim(20, guild_in_flight=2)
+    taken = await store.jobs.claim(20, guild_in_flight=2)
 
     assert Counter(job.actor.guild_id for job in taken) == {50: 2, 60: 1, None: 3}
-    assert await store.claim(20, guild_in_flight=2) == []
+    assert await store.jobs.claim(20, guild_in_flight=2) == []
 
 
 async def test_waiting_at_a_cap_is_not_made_up_for_at_the_others_cost(store: Store) -> None:
     await ask(store, 20, user=1, guild=50)
     await ask(store, 40, user=2, guild=50)
-    (held,) = await store.claim(1)
+    (held,) = await store.jobs.claim(1)
     assert held.actor.user_id == 1
     assert await owners(store, 15, user_in_flight=1) == [(50, 2)]
-    for job in await store.jobs_of(2, live_only=True, limit=60):
+    for job in await store.jobs.of_user(2, live_only=True, limit=60):
         if job.state is JobState.SUBMITTING:
             await moved(store, job, JobState.FAILED, failure=FAILURE)
     for _ in range(10):
-        (job,) = await store.claim(1, user_in_flight=1)
+        (job,) = await store.jobs.claim(1, user_in_flight=1)
         await moved(store, job, JobState.FAILED, failure=FAILURE)
 
     await moved(store, held, JobState.FAILED, failure=FAILURE)
@@ -275,10 +275,10 @@ async def test_waiting_at_a_cap_is_not_made_up_for_at_the_others_cost(store: Sto
 async def test_a_server_that_waited_at_its_cap_does_not_make_up_for_it_either(store: Store) -> None:
     await ask(store, 20, user=1, guild=50)
     await ask(store, 40, user=2, guild=60)
-    (held,) = await store.claim(1)
+    (held,) = await store.jobs.claim(1)
     assert held.actor.guild_id == 50
     for _ in range(15):
-        (job,) = await store.claim(1, guild_in_flight=1)
+        (job,) = await store.jobs.claim(1, guild_in_flight=1)
         assert job.actor.guild_id == 60
         await moved(store, job, JobState.FAILED, failure=FAILURE)
 
@@ -290,7 +290,7 @@ async def test_a_server_that_waited_at_its_cap_does_not_make_up_for_it_either(st
 async def test_more_capped_people_than_a_page_hide_nobody(store: Store) -> None:
     for user in range(1, 30):
         await ask(store, 2, user=user, guild=50)
-    assert len(await store.claim(29, user_in_flight=1)) == 29
+    assert len(await store.jobs.claim(29, user_in_flight=1)) == 29
     await ask(store, 1, user=99, guild=50)
 
     assert await owners(store, 1, user_in_flight=1) == [(50, 99)]
@@ -298,20 +298,20 @@ async def test_more_capped_people_than_a_page_hide_nobody(store: Store) -> None:
 
 async def test_jobs_at_fal_have_a_cap_that_those_being_posted_do_not_fill(store: Store) -> None:
     await ask(store, 4, user=1, guild=50)
-    first, second = await store.claim(9, in_flight=2)
-    assert await store.claim(9, in_flight=2) == []
+    first, second = await store.jobs.claim(9, in_flight=2)
+    assert await store.jobs.claim(9, in_flight=2) == []
 
     first = await moved(store, first, JobState.RUNNING, fal_request=REQUEST)
-    assert await store.claim(9, in_flight=2) == []
+    assert await store.jobs.claim(9, in_flight=2) == []
     await moved(store, first, JobState.FINISHED, result=result())
 
-    assert len(await store.claim(9, in_flight=2)) == 1
-    waiting = await store.queue_status((await store.live_jobs())[-1].id, in_flight=2)
+    assert len(await store.jobs.claim(9, in_flight=2)) == 1
+    waiting = await store.positions.queue_status((await store.jobs.live())[-1].id, in_flight=2)
     assert waiting is not None
     assert (waiting.in_flight, waiting.own_in_flight, waiting.capped_by) == (2, 2, "global")
-    assert await store.claim(9, user_in_flight=2) == await store.claim(9, guild_in_flight=2) == []
+    assert await store.jobs.claim(9, user_in_flight=2) == await store.jobs.claim(9, guild_in_flight=2) == []
     await moved(store, second, JobState.FAILED, failure=FAILURE)
-    assert len(await store.claim(9, in_flight=2)) == 1
+    assert len(await store.jobs.claim(9, in_flight=2)) == 1
 
 
 CAPS: list[tuple[dict[str, int], int]] = [
@@ -333,7 +333,7 @@ async def test_caps_are_exact_for_processes_that_claim_at_once(
 
     under_way: list[tuple[Store, Job]] = []
     for _ in range(6):
-        rounds = [(one, one.claim(size, **caps)) for size in (1, 2, 9) for one in stores]
+        rounds = [(one, one.jobs.claim(size, **caps)) for size in (1, 2, 9) for one in stores]
         found = await asyncio.gather(*(claim for _, claim in rounds))
         for (one, _), jobs in zip(rounds, found, strict=True):
             under_way += [(one, job) for job in jobs]
@@ -356,13 +356,13 @@ async def test_caps_are_exact_for_processes_that_claim_at_once(
 async def test_why_a_job_waits(store: Store) -> None:
     await ask(store, 2, user=1, guild=50)
     await ask(store, 1, user=1, guild=60)
-    under_way = await store.claim(3)
+    under_way = await store.jobs.claim(3)
     await ask(store, 2, user=3, guild=60)
     await ask(store, 1, user=2, guild=50)
     mine = await ask(store, 3, user=1, guild=50)
 
     order = [job.id for job in (await claimed_in_mind(store))]
-    place = await store.queue_status(mine[2].id)
+    place = await store.positions.queue_status(mine[2].id)
 
     assert place == QueueStatus(
         ahead=order.index(mine[2].id),
@@ -380,11 +380,11 @@ async def test_why_a_job_waits(store: Store) -> None:
         ({"user_in_flight": 4, "guild_in_flight": 3, "in_flight": 3}, "global"),
         ({"user_in_flight": 4, "guild_in_flight": 3, "in_flight": 4}, None),
     ):
-        place = await store.queue_status(mine[2].id, **caps)
+        place = await store.positions.queue_status(mine[2].id, **caps)
         assert place is not None
         assert place.capped_by == expected
-    assert await store.queue_status(under_way[0].id) is None
-    assert await store.queue_status("nosuchjob") is None
+    assert await store.positions.queue_status(under_way[0].id) is None
+    assert await store.positions.queue_status("nosuchjob") is None
 
 
 async def claimed_in_mind(store: Store) -> list[Job]:
@@ -413,13 +413,13 @@ async def test_beyond_the_exact_places_there_are_estimates_that_come_near(
         names += [job.id for job in await ask(store, 1, user=1, guild=50)]
     for user in range(2, 12):
         names += [job.id for job in await ask(store, 3, user=user, guild=50 + user % 3)]
-    truth = await store.positions_of(names)
-    monkeypatch.setattr(claiming, "EXACT_PLACES", 5)
+    truth = await store.positions.of(names)
+    monkeypatch.setattr(positions, "EXACT_POSITIONS", 5)
 
     for most_ids, few in ((500, 100), (500, 1), (1, 1)):
-        monkeypatch.setattr(claiming, "_MOST_IDS", most_ids)
-        monkeypatch.setattr(claiming, "_FEW", few)
-        told = await store.positions_of(names)
+        monkeypatch.setattr(positions, "_MOST_IDS", most_ids)
+        monkeypatch.setattr(positions, "_FEW", few)
+        told = await store.positions.of(names)
 
         assert told.keys() == truth.keys()
         for name, place in truth.items():
@@ -441,15 +441,15 @@ async def test_counts_that_somebody_meddled_with_are_named_and_mended_by_the_nex
     store = await open_store()
 
     assert not any("queue" in problem for problem in await store.check())
-    assert len(await store.claim(9)) == 3
+    assert len(await store.jobs.claim(9)) == 3
 
 
 async def test_turns_of_those_who_left_are_forgotten(store: Store, clock: Clock) -> None:
     await ask(store, 1, user=1, guild=50)
     await ask(store, 2, user=2, guild=60)
-    await store.claim(3)
+    await store.jobs.claim(3)
     clock.tick(days=1)
-    await store.purge(clock())
+    await store.retention.purge(clock())
     rows = text("SELECT flow_id FROM flows UNION ALL SELECT flow_id FROM flow_users ORDER BY 1")
 
     left = await store._database.read(lambda connection: list(connection.execute(rows).scalars()))
@@ -465,17 +465,17 @@ async def test_processes_that_change_the_queue_at_once_keep_its_counts(postgres_
     async def work(store: Store, dice: Random) -> None:
         for _ in range(12):
             jobs = [await accepted(store, new_job(user=dice.randrange(4), guild=dice.choice((50, 51, None))))]
-            jobs += await store.claim(dice.randrange(3))
+            jobs += await store.jobs.claim(dice.randrange(3))
             for job in jobs:
-                await store.transition(
+                await store.jobs.transition(
                     job, dice.choice((JobState.CANCELLED, JobState.QUEUED)) if job.fence else JobState.FAILED
                 )
 
     await asyncio.gather(*(work(store, Random(n)) for n, store in enumerate(stores * 3)))
 
     assert await stores[0].check() == []
-    waiting = (await stores[0].counts()).waiting
-    taken = await asyncio.gather(*(store.claim(99) for store in stores))
+    waiting = (await stores[0].jobs.counts()).waiting
+    taken = await asyncio.gather(*(store.jobs.claim(99) for store in stores))
     assert sum(map(len, taken)) == waiting
     assert await stores[0].check() == []
     for store in stores:
@@ -499,8 +499,8 @@ async def test_a_job_that_is_just_being_cancelled_is_passed_over_and_costs_nobod
     monkeypatch.setattr("bot.store.transitions.settle_or_release", slowly)
     cancelling = asyncio.create_task(moved(stores[1], first, JobState.CANCELLED))
     await inside.wait()
-    claimed = await stores[0].claim(1)
-    nothing = asyncio.create_task(stores[0].claim(1))
+    claimed = await stores[0].jobs.claim(1)
+    nothing = asyncio.create_task(stores[0].jobs.claim(1))
     await asyncio.sleep(0.03)
     go_on.set()
     await cancelling

@@ -52,7 +52,7 @@ async def test_a_file_is_checked_after_a_crash_and_not_after_a_close(
 
     store = await Store.open(f"sqlite:///{path}", clock=Clock())
     assert len(said(caplog, "the file is sound")) == 1
-    assert (await store.counts()).waiting == 60
+    assert (await store.jobs.counts()).waiting == 60
     await store.close()
     await (await Store.open(f"sqlite:///{path}", clock=Clock())).close()
 
@@ -163,18 +163,18 @@ async def test_a_disk_that_fills_up_is_told_and_writing_goes_on_when_there_is_ro
 
     for _ in range(3):
         answers = await asyncio.gather(
-            *(store.accept(new_job(user=user, prompt="p" * 9000), WIDE, max_waiting=99) for user in range(9)),
+            *(store.jobs.accept(new_job(user=user, prompt="p" * 9000), WIDE, max_waiting=99) for user in range(9)),
             return_exceptions=True,
         )
         assert {type(answer) for answer in answers} == {StoreUnusable}
         assert all("the disk is full" in str(answer) for answer in answers)
-    assert await store.job(job.id) == job
+    assert await store.jobs.get(job.id) == job
 
     ballast.unlink(missing_ok=True)
     if small_disk is None:
         await store._database.outside_transaction("PRAGMA max_page_count=1000000")
     for user in range(9):
-        answer = await store.accept(new_job(user=user, prompt="p" * 9000), WIDE, max_waiting=99)
+        answer = await store.jobs.accept(new_job(user=user, prompt="p" * 9000), WIDE, max_waiting=99)
         assert isinstance(answer, Accepted)
     assert await store.check() == []
     await store.close()

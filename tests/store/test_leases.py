@@ -49,7 +49,7 @@ async def three_under_way(store: Store) -> list[Job]:
     found = []
     for user, steps in enumerate((0, 1, 2)):
         job = await accepted(store, new_job(user=user))
-        (job,) = await store.claim(1, lease_s=0)
+        (job,) = await store.jobs.claim(1, lease_s=0)
         if steps > 0:
             job = await moved(store, job, JobState.RUNNING, fal_request=REQUEST)
         if steps > 1:
@@ -75,37 +75,37 @@ async def test_what_a_dead_process_left_is_adopted_under_a_new_fence(store: Stor
     waiting = await accepted(store)
 
     async with another(store, url, clock) as second:
-        adopted = await second.adopt(lease_s=30)
+        adopted = await second.leases.adopt(lease_s=30)
 
         assert [job.id for job in adopted] == [job.id for job in left]
         assert [job.state for job in adopted] == [JobState.SUBMITTING, JobState.RUNNING, JobState.FINISHED]
         assert [(job.fence, job.attempts) for job in adopted] == [(2, 1)] * 3
-        assert adopted == [await second.job(job.id) for job in adopted]
-        assert await second.adopt() == []
-        assert await second.keep_leases(30) == {job.id for job in left}
+        assert adopted == [await second.jobs.get(job.id) for job in adopted]
+        assert await second.leases.adopt() == []
+        assert await second.leases.keep(30) == {job.id for job in left}
         # The process that lost them can no longer move them; the new one can.
-        assert await second.transition(left[1], JobState.FAILED, failure=FAILURE) is None
-        assert await second.transition(adopted[1], JobState.FINISHED, result=result()) is not None
-        assert await second.job(waiting.id) == waiting
-        assert await second.job(done.id) == done
+        assert await second.jobs.transition(left[1], JobState.FAILED, failure=FAILURE) is None
+        assert await second.jobs.transition(adopted[1], JobState.FINISHED, result=result()) is not None
+        assert await second.jobs.get(waiting.id) == waiting
+        assert await second.jobs.get(done.id) == done
 
 
 async def test_ends_nobody_was_told_about_are_adopted_too(store: Store, url: str, clock: Clock) -> None:
     untold = await moved(store, await running(store), JobState.FAILED, failure=FAILURE)
     await delivered(store)
-    assert await store.keep_leases(30) == {untold.id}
-    await store.release_leases()
+    assert await store.leases.keep(30) == {untold.id}
+    await store.leases.release()
 
     async with another(store, url, clock) as second:
-        (adopted,) = await second.adopt()
+        (adopted,) = await second.leases.adopt()
         assert (adopted.id, adopted.state, adopted.notified) == (untold.id, JobState.FAILED, False)
-        assert await second.adopt() == []
-        assert await second.keep_leases(30) == {untold.id}
+        assert await second.leases.adopt() == []
+        assert await second.leases.keep(30) == {untold.id}
 
-        await second.annotate(untold.id, notified=True)
+        await second.jobs.annotate(untold.id, notified=True)
 
         assert await columns(second, untold.id, "lease_owner", "lease_until_us") == (None, 0)
-        assert await second.keep_leases(30) == frozenset()
+        assert await second.leases.keep(30) == frozenset()
 
 
 async def test_nothing_is_leased_that_waits_or_is_over(store: Store) -> None:
@@ -113,7 +113,7 @@ async def test_nothing_is_leased_that_waits_or_is_over(store: Store) -> None:
     over.append(await moved(store, await running(store, new_job(user=8)), JobState.CANCELLED, notified=True))
 
     await accepted(store)
-    (job,) = await store.claim(1)
+    (job,) = await store.jobs.claim(1)
     assert await columns(store, job.id, "lease_owner") == (store.process,)
     await moved(store, job, JobState.QUEUED)
     assert await columns(store, job.id, "lease_owner", "lease_until_us") == (None, 0)
@@ -128,14 +128,14 @@ async def test_leases_are_kept_at_once_for_all_and_say_what_is_held(store: Store
     untold = await moved(store, await running(store, new_job(user=8)), JobState.FAILED)
     await accepted(store)
 
-    assert await store.keep_leases(30) == {job.id for job in (*held, untold)}
+    assert await store.leases.keep(30) == {job.id for job in (*held, untold)}
 
 
 async def test_an_orphan_under_our_own_lease_is_taken_up_when_it_is_named(store: Store) -> None:
     (job, *_) = await three_under_way(store)
 
-    assert await store.adopt() == []
-    (again,) = await store.adopt(orphans=[job.id])
+    assert await store.leases.adopt() == []
+    (again,) = await store.leases.adopt(orphans=[job.id])
 
     assert (again.id, again.fence, again.attempts) == (job.id, 2, 1)
 
@@ -143,10 +143,10 @@ async def test_an_orphan_under_our_own_lease_is_taken_up_when_it_is_named(store:
 async def test_adopting_goes_page_by_page_oldest_first(store: Store, url: str, clock: Clock) -> None:
     for _ in range(7):
         await accepted(store)
-    claimed = await store.claim(7, lease_s=0)
+    claimed = await store.jobs.claim(7, lease_s=0)
 
     async with another(store, url, clock) as second:
-        pages = [[job.id for job in await second.adopt(limit=3)] for _ in range(4)]
+        pages = [[job.id for job in await second.leases.adopt(limit=3)] for _ in range(4)]
 
     ids = [job.id for job in claimed]
     assert pages == [ids[:3], ids[3:6], ids[6:], []]
@@ -160,9 +160,9 @@ async def test_a_job_that_another_process_holds_is_no_orphan_of_ours(postgres_ur
     first, second = [await Store.open(postgres_url, clock=Clock()) for _ in range(2)]
     job = await running(first)
 
-    assert await second.adopt(orphans=[job.id]) == []
+    assert await second.leases.adopt(orphans=[job.id]) == []
 
-    assert await first.keep_leases(30) == {job.id}
+    assert await first.leases.keep(30) == {job.id}
     for store in (first, second):
         await store.close()
 
@@ -175,11 +175,11 @@ async def test_more_leases_than_fit_a_transaction_are_all_kept(
     first, second = [await Store.open(postgres_url, clock=Clock()) for _ in range(2)]
     for user in range(10):
         await accepted(first, new_job(user=user))
-    claimed = await first.claim(10, lease_s=-1)
+    claimed = await first.jobs.claim(10, lease_s=-1)
 
-    assert await first.keep_leases(30) == {job.id for job in claimed}
+    assert await first.leases.keep(30) == {job.id for job in claimed}
 
-    assert await second.adopt() == []
+    assert await second.leases.adopt() == []
     for store in (first, second):
         await store.close()
 
@@ -189,15 +189,15 @@ async def test_a_lease_that_is_kept_is_respected_and_one_that_ran_out_is_not(pos
     first, second = [await Store.open(postgres_url, clock=Clock()) for _ in range(2)]
     for _ in range(2):
         await accepted(first)
-    kept, lost = await first.claim(2, lease_s=60)
-    assert await second.adopt() == []
+    kept, lost = await first.jobs.claim(2, lease_s=60)
+    assert await second.leases.adopt() == []
     statement = update(jobs).where(jobs.c.id == lost.id).values(lease_until_us=jobs.c.lease_until_us - 61_000_000)
     await first._database.write(lambda connection: connection.execute(statement))
 
-    assert [job.id for job in await second.adopt(lease_s=60)] == [lost.id]
+    assert [job.id for job in await second.leases.adopt(lease_s=60)] == [lost.id]
 
-    assert await first.keep_leases(60) == {kept.id}
-    assert await first.transition(lost, JobState.RUNNING, fal_request=REQUEST) is None
+    assert await first.leases.keep(60) == {kept.id}
+    assert await first.jobs.transition(lost, JobState.RUNNING, fal_request=REQUEST) is None
     for store in (first, second):
         await store.close()
 
@@ -209,15 +209,15 @@ async def test_no_clock_of_a_machine_makes_a_lease_run_out(postgres_url: str, st
     stores = [await Store.open(postgres_url, clock=clock) for clock in (first, second)]
     for user in range(3):
         await accepted(stores[0], new_job(user=user))
-    claimed = await stores[0].claim(2, lease_s=30)
+    claimed = await stores[0].jobs.claim(2, lease_s=30)
     await moved(stores[0], claimed[0], JobState.FAILED, failure=FAILURE)
 
     first.now += step
-    assert await stores[1].adopt() == []
+    assert await stores[1].leases.adopt() == []
     second.now += 2 * step
-    assert await stores[0].keep_leases(30) == {job.id for job in claimed}
-    assert await stores[1].adopt() == []
-    assert await stores[0].adopt() == []
+    assert await stores[0].leases.keep(30) == {job.id for job in claimed}
+    assert await stores[1].leases.adopt() == []
+    assert await stores[0].leases.adopt() == []
 
     for store in stores:
         await store.close()
@@ -227,13 +227,13 @@ async def test_no_clock_of_a_machine_makes_a_lease_run_out(postgres_url: str, st
 async def test_a_clean_shutdown_lets_others_adopt_at_once(postgres_url: str) -> None:
     first, second = [await Store.open(postgres_url, clock=Clock()) for _ in range(2)]
     held = await three_under_way(first)
-    await first.keep_leases(600)
-    assert await second.adopt() == []
+    await first.leases.keep(600)
+    assert await second.leases.adopt() == []
 
-    await first.release_leases()
+    await first.leases.release()
     await first.close()
 
-    assert {job.id for job in await second.adopt()} == {job.id for job in held}
+    assert {job.id for job in await second.leases.adopt()} == {job.id for job in held}
     await second.close()
 
 
@@ -241,10 +241,10 @@ async def test_a_clean_shutdown_lets_others_adopt_at_once(postgres_url: str) -> 
 async def test_processes_that_adopt_at_once_take_different_jobs(postgres_url: str) -> None:
     stores = [await Store.open(postgres_url, clock=Clock()) for _ in range(4)]
     await asyncio.gather(*(accepted(stores[0], new_job(user=n)) for n in range(60)))
-    await stores[0].claim(60, lease_s=-1)
+    await stores[0].jobs.claim(60, lease_s=-1)
     await stores[0].close()
 
-    shares = await asyncio.gather(*(store.adopt(limit=9) for _ in range(4) for store in stores[1:]))
+    shares = await asyncio.gather(*(store.leases.adopt(limit=9) for _ in range(4) for store in stores[1:]))
 
     taken = [job.id for share in shares for job in share]
     assert len(taken) == len(set(taken)) == 60
@@ -260,9 +260,9 @@ async def test_whoever_ends_a_job_tells_the_person_and_nobody_else_does(postgres
     # Somebody pressed Cancel, and another process than the job's had to act on it.
     await moved(second, job, JobState.CANCELLED)
 
-    assert await first.keep_leases(30) == frozenset()
-    assert await second.keep_leases(30) == {job.id}
-    assert await third.adopt() == []
+    assert await first.leases.keep(30) == frozenset()
+    assert await second.leases.keep(30) == {job.id}
+    assert await third.leases.adopt() == []
     for store in (first, second, third):
         await store.close()
 
@@ -272,62 +272,62 @@ async def test_whoever_ends_a_job_tells_the_person_and_nobody_else_does(postgres
 
 async def test_another_attempt_is_counted_where_the_job_still_waits_for_its_answer(store: Store, clock: Clock) -> None:
     await accepted(store)
-    (job,) = await store.claim(1)
+    (job,) = await store.jobs.claim(1)
     clock.tick(minutes=10)
 
-    again = await store.resubmit(job)
+    again = await store.jobs.resubmit(job)
 
     assert again is not None
     assert (again.state, again.fence, again.attempts, again.possible_doubles) == (JobState.SUBMITTING, 1, 2, 1)
     assert again.submitted_at == clock()
-    assert await store.job(job.id) == again
+    assert await store.jobs.get(job.id) == again
     ran = await moved(store, again, JobState.RUNNING, fal_request=REQUEST)
     assert (ran.attempts, ran.possible_doubles) == (2, 1)
-    assert await store.resubmit(again) is None
-    for call in (store.resubmit, store.mark_submitting):
+    assert await store.jobs.resubmit(again) is None
+    for call in (store.jobs.resubmit, store.jobs.mark_submitting):
         with pytest.raises(ValueError, match="running can't be sent"):
             await call(ran)
 
 
 async def test_that_a_job_is_being_sent_is_on_record_before_anything_leaves(store: Store, clock: Clock) -> None:
     await accepted(store)
-    (job,) = await store.claim(1)
+    (job,) = await store.jobs.claim(1)
     assert job.submitted_at is None
     clock.tick(minutes=1)
-    await store.annotate(job.id, cancel_requested=True)
+    await store.jobs.annotate(job.id, cancel_requested=True)
 
-    sending = await store.mark_submitting(job)
+    sending = await store.jobs.mark_submitting(job)
 
     assert sending is not None
     assert (sending.state, sending.fence, sending.attempts) == (JobState.SUBMITTING, 1, 1)
     assert (sending.submitted_at, sending.cancel_requested) == (clock(), True)
-    assert await store.job(job.id) == sending
-    assert await store.mark_submitting(job) == sending  # an answer that got lost changes nothing
+    assert await store.jobs.get(job.id) == sending
+    assert await store.jobs.mark_submitting(job) == sending  # an answer that got lost changes nothing
     await moved(store, sending, JobState.QUEUED)
-    (again,) = await store.claim(1)
+    (again,) = await store.jobs.claim(1)
     assert (again.attempts, again.submitted_at) == (2, None)
-    assert await store.mark_submitting(sending) is None
+    assert await store.jobs.mark_submitting(sending) is None
 
 
 async def test_another_attempt_under_an_old_fence_is_lost(store: Store) -> None:
     await accepted(store)
-    (first,) = await store.claim(1)
+    (first,) = await store.jobs.claim(1)
     await moved(store, first, JobState.QUEUED)
-    (second,) = await store.claim(1)
+    (second,) = await store.jobs.claim(1)
 
-    assert await store.resubmit(first) is None
-    assert await store.job(second.id) == second
+    assert await store.jobs.resubmit(first) is None
+    assert await store.jobs.get(second.id) == second
 
 
 async def test_requests_on_record_are_known_also_of_deleted_jobs(store: Store) -> None:
     job = await delivered(store)
-    assert await store.known_requests(["req-1", "req-2"]) == {"req-1"}
+    assert await store.jobs.known_requests(["req-1", "req-2"]) == {"req-1"}
 
-    await store.delete_job(job.id)
+    await store.retention.delete_job(job.id)
 
-    assert await store.known_requests({"req-1"}) == {"req-1"}
-    assert await store.known_requests([]) == set()
-    assert await store.known_requests([f"other-{n}" for n in range(1200)] + ["req-1"]) == {"req-1"}
+    assert await store.jobs.known_requests({"req-1"}) == {"req-1"}
+    assert await store.jobs.known_requests([]) == set()
+    assert await store.jobs.known_requests([f"other-{n}" for n in range(1200)] + ["req-1"]) == {"req-1"}
 
 
 # ---------------------------------------------------------------------- rows of a newer version
@@ -362,21 +362,21 @@ async def test_a_row_only_a_newer_version_understands_is_left_alone_with_one_lin
     rows._reported.clear()
     strange, plain = await accepted(store), await accepted(store)
     if not waits:
-        strange, plain = await store.claim(2, lease_s=-1)
+        strange, plain = await store.jobs.claim(2, lease_s=-1)
     before = await spoil(store, strange, **values)
 
     async with another(store, url, clock) as second:
-        assert [job.id for job in await second.live_jobs()] == [plain.id]
-        assert await second.job(strange.id) is None
-        assert [job.id for job in await second.jobs_of(1, live_only=False)] == [plain.id]
-        taken = await (second.claim(5) if waits else second.adopt())
+        assert [job.id for job in await second.jobs.live()] == [plain.id]
+        assert await second.jobs.get(strange.id) is None
+        assert [job.id for job in await second.jobs.of_user(1, live_only=False)] == [plain.id]
+        taken = await (second.jobs.claim(5) if waits else second.leases.adopt())
         assert [job.id for job in taken] == [plain.id]
-        assert await second.claim(5) == []
-        assert await second.annotate(strange.id, notified=True) is None
-        assert await second.unnotified() == []
+        assert await second.jobs.claim(5) == []
+        assert await second.jobs.annotate(strange.id, notified=True) is None
+        assert await second.jobs.unnotified() == []
         assert await spoil(second, strange, told=0) == before
         await accepted(second)
-        assert len(await second.claim(5)) == 1
+        assert len(await second.jobs.claim(5)) == 1
 
     lines = [record for record in caplog.records if "not understood" in record.message]
     assert [(record.levelno, vars(record)["job"]) for record in lines] == [(logging.WARNING, strange.id)]
@@ -385,20 +385,20 @@ async def test_a_row_only_a_newer_version_understands_is_left_alone_with_one_lin
 async def test_many_rows_of_a_newer_version_do_not_hide_those_behind_them(store: Store, url: str, clock: Clock) -> None:
     for _ in range(8):
         await accepted(store)
-    claimed = await store.claim(8, lease_s=-1)
+    claimed = await store.jobs.claim(8, lease_s=-1)
     for job in claimed[:6]:
         await spoil(store, job, request_json="[1]")
 
     async with another(store, url, clock) as second:
-        assert [job.id for job in await second.adopt(limit=2)] == [job.id for job in claimed[6:]]
+        assert [job.id for job in await second.leases.adopt(limit=2)] == [job.id for job in claimed[6:]]
 
 
 async def test_the_day_counts_stay_exact_through_adoption(store: Store, url: str, clock: Clock) -> None:
     left = await three_under_way(store)
 
     async with another(store, url, clock) as second:
-        for job in await second.adopt():
+        for job in await second.leases.adopt():
             await moved(second, job, JobState.CANCELLED)
-        assert (await second.usage(Actor(0, 70, 50))).guild_images_today == 0
+        assert (await second.usage.of(Actor(0, 70, 50))).guild_images_today == 0
         assert len(left) == 3
         assert await second.check() == []

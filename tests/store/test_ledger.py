@@ -84,7 +84,7 @@ async def test_counts_are_exact_after_any_history_and_across_restarts(
             case "ask":
                 outcomes += await ask(store, clock, book, jobs, chance)
             case "claim":
-                jobs.update({job.id: job for job in await store.claim(chance.randrange(1, 5))})
+                jobs.update({job.id: job for job in await store.jobs.claim(chance.randrange(1, 5))})
             case "move":
                 await move(store, book, jobs, chance)
             case "wait":
@@ -105,7 +105,7 @@ async def ask(store: Store, clock: Clock, book: Book, jobs: dict[str, Job], chan
         new_job(user=chance.choice(USERS), guild=chance.choice(GUILDS), images=chance.randrange(1, 4)) for _ in range(7)
     ]
     outcomes: Counter[str] = Counter()
-    answers = await asyncio.gather(*(store.accept(new, LIMITS, max_waiting=999) for new in asks))
+    answers = await asyncio.gather(*(store.jobs.accept(new, LIMITS, max_waiting=999) for new in asks))
     for new, answer in zip(asks, answers, strict=True):
         verdict = decide(book.usage(new.actor, clock), LIMITS, new.request.images, clock())
         if isinstance(verdict, Refused):
@@ -131,9 +131,9 @@ async def move(store: Store, book: Book, jobs: dict[str, Job], chance: Random) -
                 moves.append((job, to, result(chance.randrange(1, job.request.images + 1))))
     answers = await asyncio.gather(
         *(
-            store.transition(job, to, result=painted)
+            store.jobs.transition(job, to, result=painted)
             if to is JobState.FINISHED
-            else store.transition(job, to, failure=FAILURE if to is JobState.FAILED else None)
+            else store.jobs.transition(job, to, failure=FAILURE if to is JobState.FAILED else None)
             for job, to, painted in moves
         )
     )
@@ -156,7 +156,7 @@ async def agree(store: Store, clock: Clock, book: Book) -> None:
     for user in USERS:
         for guild in GUILDS:
             actor = Actor(user, 70, guild)
-            actual, expected = await store.usage(actor), book.usage(actor, clock)
+            actual, expected = await store.usage.of(actor), book.usage(actor, clock)
             assert same(actual, expected, clock), (actor, actual, expected)
     assert await store.check() == []
 
@@ -164,7 +164,7 @@ async def agree(store: Store, clock: Clock, book: Book) -> None:
 async def test_a_wrong_balance_is_found_by_check(store: Store) -> None:
     from bot.store.tables import balances, ledger
 
-    answer = await store.accept(new_job(images=2), LIMITS, max_waiting=9)
+    answer = await store.jobs.accept(new_job(images=2), LIMITS, max_waiting=9)
     assert isinstance(answer, Accepted)
     await store._database.write(lambda connection: connection.execute(balances.update().values(images=5)))
 
@@ -193,13 +193,13 @@ async def test_no_window_of_time_holds_more_pictures_than_the_pace_allows(
     live: list[Job] = []
     for _ in range(80):
         answers = await asyncio.gather(
-            *(store.accept(new_job(images=chance.randrange(1, 3)), limits, max_waiting=9999) for _ in range(3))
+            *(store.jobs.accept(new_job(images=chance.randrange(1, 3)), limits, max_waiting=9999) for _ in range(3))
         )
         live += [answer.job for answer in answers if isinstance(answer, Accepted)]
         chance.shuffle(live)
         while len(live) > 1 and chance.random() < 0.3:
             job = live.pop()
-            assert await store.transition(job, JobState.FAILED, failure=FAILURE) is not None
+            assert await store.jobs.transition(job, JobState.FAILED, failure=FAILURE) is not None
         clock.tick(seconds=chance.choice((0, 0, 3, 10, 60)))
     kept = sorted((to_us(job.created_at), job.request.images) for job in live)
     assert len(kept) > 20

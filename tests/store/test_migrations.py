@@ -103,23 +103,23 @@ async def test_a_database_of_every_earlier_revision_comes_forward_with_its_conte
 
     store = await Store.open(empty_url, clock=Clock())
 
-    job = await store.job("oldjob000001")
+    job = await store.jobs.get("oldjob000001")
     assert job is not None
     assert (job.state, job.request.prompt, job.reply.interaction_id) == (JobState.QUEUED, "old", 42)
     assert await store.check() == []
-    assert (await store.usage(job.actor)).images_today == 1
-    assert await store.positions_of(["oldjob000001"]) == {"oldjob000001": 0}
-    assert [claimed.id for claimed in await store.claim(5)] == ["oldjob000001"]
-    assert (await store.preferences(1, 50)).user_model == ("fal-ai/qwen-image" if revision >= "0002" else None)
+    assert (await store.usage.of(job.actor)).images_today == 1
+    assert await store.positions.of(["oldjob000001"]) == {"oldjob000001": 0}
+    assert [claimed.id for claimed in await store.jobs.claim(5)] == ["oldjob000001"]
+    assert (await store.preferences.get(1, 50)).user_model == ("fal-ai/qwen-image" if revision >= "0002" else None)
     if revision >= "0002":
-        assert [old.id for old in await store.adopt()] == ["oldjob000002", "oldjob000003"]
-        assert await store.known_requests(["r-1", "r-2", "r-3"]) == {"r-2", "r-3"}
-        running = await store.job("oldjob000002")
+        assert [old.id for old in await store.leases.adopt()] == ["oldjob000002", "oldjob000003"]
+        assert await store.jobs.known_requests(["r-1", "r-2", "r-3"]) == {"r-2", "r-3"}
+        running = await store.jobs.get("oldjob000002")
         assert running is not None
         assert (running.fence, running.attempts, running.possible_doubles) == (2, 1, 0)
     else:
-        assert await store.adopt() == []
-    assert await store.kv_get("of") == ("revision 3" if revision >= "0003" else None)
+        assert await store.leases.adopt() == []
+    assert await store.kv.get("of") == ("revision 3" if revision >= "0003" else None)
     assert await store.check() == []
     await store.close()
 
@@ -212,7 +212,7 @@ async def test_processes_that_start_at_once_on_an_empty_database_migrate_it_once
     stores = await asyncio.gather(*(Store.open(url, clock=Clock()) for _ in range(4)))
 
     await accepted(stores[0])
-    assert (await stores[3].counts()).waiting == 1
+    assert (await stores[3].jobs.counts()).waiting == 1
     for store in stores:
         await store.close()
     await postgres.drop(url)

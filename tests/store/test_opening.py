@@ -160,9 +160,9 @@ async def test_a_store_that_only_looks_never_writes(tmp_path: Path) -> None:
 
     looking = await Store.open(url, exclusive=False)
 
-    assert await looking.job(job.id) == job
+    assert await looking.jobs.get(job.id) == job
     with pytest.raises(StoreUnusable, match="reading only"):
-        await looking.kv_set("a", "b")
+        await looking.kv.set("a", "b")
     await looking.close()
     await store.close()
 
@@ -180,7 +180,7 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
     await store.close()
 
     with pytest.raises(StoreUnusable, match="closed"):
-        await store.kv_set("a", "b")
+        await store.kv.set("a", "b")
 
 
 # ---------------------------------------------------------------------- what can be wrong with a file
@@ -219,7 +219,7 @@ async def test_damage_that_shows_while_it_runs_is_told_to_whoever_writes(tmp_pat
 
     store._database.write = broken  # type: ignore[method-assign,assignment]
     with pytest.raises(StoreDamaged, match="is damaged"):
-        await store.kv_set("a", "b")
+        await store.kv.set("a", "b")
 
 
 async def test_a_damaged_file_is_named_at_the_latest_by_check(tmp_path: Path) -> None:

@@ -35,39 +35,39 @@ def reads(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 async def test_what_was_read_once_is_not_read_again(store: Store, reads: list[object]) -> None:
-    await store.preferences(1, 50)
+    await store.preferences.get(1, 50)
     once = len(reads)
 
     for _ in range(10):
-        assert await store.preferences(1, 50) == Preferences()
+        assert await store.preferences.get(1, 50) == Preferences()
 
     assert len(reads) == once
 
 
 async def test_a_change_is_seen_at_once(store: Store) -> None:
     for model in ("a", "b", None, "c"):
-        await store.preferences(1, 50)
-        await store.set_user_model(1, model)
-        await store.set_guild_model(50, model)
-        assert await store.preferences(1, 50) == Preferences(model, model, None)
+        await store.preferences.get(1, 50)
+        await store.preferences.set_user_model(1, model)
+        await store.preferences.set_guild_model(50, model)
+        assert await store.preferences.get(1, 50) == Preferences(model, model, None)
 
-    await store.set_guild_limits(50, GuildLimits(images_per_day=3))
-    assert (await store.preferences(1, 50)).guild_limits == GuildLimits(images_per_day=3)
-    await store.set_guild_limits(50, None)
-    assert (await store.preferences(1, 50)).guild_limits is None
+    await store.preferences.set_guild_limits(50, GuildLimits(images_per_day=3))
+    assert (await store.preferences.get(1, 50)).guild_limits == GuildLimits(images_per_day=3)
+    await store.preferences.set_guild_limits(50, None)
+    assert (await store.preferences.get(1, 50)).guild_limits is None
 
 
 async def test_an_erased_person_has_chosen_nothing(store: Store) -> None:
-    await store.set_user_model(1, "a")
-    assert (await store.preferences(1, None)).user_model == "a"
+    await store.preferences.set_user_model(1, "a")
+    assert (await store.preferences.get(1, None)).user_model == "a"
 
-    await store.erase_user(1)
+    await store.retention.erase_user(1)
 
-    assert (await store.preferences(1, None)).user_model is None
+    assert (await store.preferences.get(1, None)).user_model is None
 
 
 async def test_a_crowd_is_read_together(store: Store, reads: list[object]) -> None:
-    await asyncio.gather(*(store.preferences(user, 50) for user in range(400)))
+    await asyncio.gather(*(store.preferences.get(user, 50) for user in range(400)))
 
     assert len(reads) <= 4
 
@@ -82,25 +82,25 @@ async def test_what_was_read_while_it_changed_is_not_kept(store: Store, monkeypa
         return found
 
     monkeypatch.setattr(store._database, "read", slow)
-    early = asyncio.create_task(store.preferences(1, None))
+    early = asyncio.create_task(store.preferences.get(1, None))
     await asyncio.sleep(0.05)
-    await store.set_user_model(1, "new")
+    await store.preferences.set_user_model(1, "new")
     goes_on.set()
 
     assert (await early).user_model is None
-    assert (await store.preferences(1, None)).user_model == "new"
+    assert (await store.preferences.get(1, None)).user_model == "new"
 
 
 async def test_a_write_whose_caller_left_is_not_hidden(store: Store) -> None:
-    await store.preferences(1, None)
-    change = asyncio.create_task(store.set_user_model(1, "a"))
+    await store.preferences.get(1, None)
+    change = asyncio.create_task(store.preferences.set_user_model(1, "a"))
     await asyncio.sleep(0)
     change.cancel()
     await asyncio.gather(change, return_exceptions=True)
 
-    await store.kv_set("later", "1")  # the writer has come past it
+    await store.kv.set("later", "1")  # the writer has come past it
 
-    assert (await store.preferences(1, None)).user_model == "a"
+    assert (await store.preferences.get(1, None)).user_model == "a"
 
 
 async def test_a_failed_read_is_told_and_the_next_one_tries_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,20 +110,20 @@ async def test_a_failed_read_is_told_and_the_next_one_tries_anew(store: Store, m
     with monkeypatch.context() as patch:
         patch.setattr(store._database, "read", broken)
         with pytest.raises(OSError, match="on purpose"):
-            await store.preferences(1, None)
+            await store.preferences.get(1, None)
 
-    assert await store.preferences(1, None) == Preferences()
+    assert await store.preferences.get(1, None) == Preferences()
 
 
 async def test_only_so_many_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch, reads: list[object]) -> None:
     monkeypatch.setattr(preferences_cache, "MOST_KEPT", 3)
     for user in range(5):
-        await store.preferences(user, None)
+        await store.preferences.get(user, None)
     before = len(reads)
 
-    await store.preferences(4, None)
+    await store.preferences.get(4, None)
     assert len(reads) == before
-    await store.preferences(0, None)
+    await store.preferences.get(0, None)
     assert len(reads) == before + 1
 
 
@@ -132,7 +132,7 @@ async def test_beside_other_processes_nothing_is_trusted_for_long(
 ) -> None:
     monkeypatch.setattr(store._preferences_cache, "_trusted_s", 0.0)
 
-    await store.preferences(1, None)
-    await store.preferences(1, None)
+    await store.preferences.get(1, None)
+    await store.preferences.get(1, None)
 
     assert len(reads) == 2

@@ -34,8 +34,8 @@ async def test_a_job_goes_all_the_way_and_every_step_is_read_back_whole(store: S
     job = await accepted(store, new_job(images=2))
     steps = [job]
     clock.tick(seconds=1)
-    (claimed,) = await store.claim(5)
-    sending = await store.mark_submitting(claimed)
+    (claimed,) = await store.jobs.claim(5)
+    sending = await store.jobs.mark_submitting(claimed)
     assert sending is not None
     steps.append(sending)
     clock.tick(seconds=1)
@@ -43,11 +43,11 @@ async def test_a_job_goes_all_the_way_and_every_step_is_read_back_whole(store: S
     clock.tick(seconds=1)
     steps.append(await moved(store, steps[-1], JobState.FINISHED, result=result(2), started_at=clock()))
     clock.tick(seconds=1)
-    assert await store.job(job.id) == steps[-1]
+    assert await store.jobs.get(job.id) == steps[-1]
     steps.append(await moved(store, steps[-1], JobState.DELIVERED, message_id=12))
 
     end = steps[-1]
-    assert await store.job(job.id) == end
+    assert await store.jobs.get(job.id) == end
     assert [step.state.value for step in steps] == ["queued", "submitting", "running", "finished", "delivered"]
     assert [step.fence for step in steps] == [0, 1, 1, 1, 1]
     moments = (end.created_at, end.submitted_at, end.started_at, end.finished_at, end.ended_at)
@@ -82,33 +82,33 @@ async def test_an_illegal_move_changes_nothing(store: Store) -> None:
     job = await accepted(store)
 
     with pytest.raises(ValueError, match="queued to delivered"):
-        await store.transition(job, JobState.DELIVERED)
+        await store.jobs.transition(job, JobState.DELIVERED)
 
-    assert await store.job(job.id) == job
+    assert await store.jobs.get(job.id) == job
 
 
 async def test_a_move_from_a_state_the_job_has_left_is_lost(store: Store) -> None:
     submitting = (await running(store), await accepted(store))[0]
     ended = await moved(store, submitting, JobState.FAILED, failure=FAILURE)
 
-    assert await store.transition(submitting, JobState.FINISHED, result=result()) is None
-    assert await store.job(ended.id) == ended
+    assert await store.jobs.transition(submitting, JobState.FINISHED, result=result()) is None
+    assert await store.jobs.get(ended.id) == ended
 
 
 async def test_a_move_under_an_old_fence_is_lost(store: Store) -> None:
     await accepted(store)
-    (first,) = await store.claim(1)
+    (first,) = await store.jobs.claim(1)
     await moved(store, first, JobState.QUEUED)
-    (second,) = await store.claim(1)
+    (second,) = await store.jobs.claim(1)
 
     assert (second.id, second.fence, second.attempts) == (first.id, 2, 2)
-    assert await store.transition(first, JobState.RUNNING, fal_request=REQUEST) is None
-    assert await store.job(second.id) == second
+    assert await store.jobs.transition(first, JobState.RUNNING, fal_request=REQUEST) is None
+    assert await store.jobs.get(second.id) == second
 
 
 async def test_a_move_of_a_job_that_is_gone_is_lost(store: Store, some_job: Job) -> None:
-    assert await store.transition(some_job, JobState.CANCELLED) is None
-    assert await store.annotate(some_job.id, notified=True) is None
+    assert await store.jobs.transition(some_job, JobState.CANCELLED) is None
+    assert await store.jobs.annotate(some_job.id, notified=True) is None
 
 
 async def test_of_two_ends_at_once_one_takes_and_the_reservation_resolves_once(store: Store) -> None:
@@ -116,14 +116,14 @@ async def test_of_two_ends_at_once_one_takes_and_the_reservation_resolves_once(s
     await accepted(store, new_job(images=2))
 
     ends = await asyncio.gather(
-        store.transition(job, JobState.FAILED, failure=FAILURE),
-        store.transition(job, JobState.CANCELLED),
-        store.transition(job, JobState.FAILED, failure=FAILURE),
+        store.jobs.transition(job, JobState.FAILED, failure=FAILURE),
+        store.jobs.transition(job, JobState.CANCELLED),
+        store.jobs.transition(job, JobState.FAILED, failure=FAILURE),
     )
 
     assert sum(end is not None for end in ends) == 1
-    assert (await store.usage(Actor(2, 70, 50))).images_today == 0
-    assert (await store.usage(HERE)).guild_images_today == 2
+    assert (await store.usage.of(Actor(2, 70, 50))).images_today == 0
+    assert (await store.usage.of(HERE)).guild_images_today == 2
     assert await store.check() == []
 
 
@@ -131,36 +131,36 @@ async def test_moves_and_notes_that_share_a_transaction_see_each_other(store: St
     job = await running(store)
 
     noted, finished, noted_again = await asyncio.gather(
-        store.annotate(job.id, cancel_requested=True),
-        store.transition(job, JobState.FINISHED, result=result()),
-        store.annotate(job.id, message_id=99),
+        store.jobs.annotate(job.id, cancel_requested=True),
+        store.jobs.transition(job, JobState.FINISHED, result=result()),
+        store.jobs.annotate(job.id, message_id=99),
     )
 
     assert noted is not None
     assert finished is not None
     assert noted_again is not None
     assert finished.cancel_requested
-    assert noted == noted_again == await store.job(job.id)
+    assert noted == noted_again == await store.jobs.get(job.id)
     assert (noted.state, noted.reply.message_id) == (JobState.FINISHED, 99)
 
 
 async def test_many_moves_at_once_all_take(store: Store) -> None:
     for _ in range(30):
         await accepted(store)
-    claimed = await store.claim(30)
+    claimed = await store.jobs.claim(30)
 
-    runs = await asyncio.gather(*(store.transition(job, JobState.RUNNING, fal_request=REQUEST) for job in claimed))
+    runs = await asyncio.gather(*(store.jobs.transition(job, JobState.RUNNING, fal_request=REQUEST) for job in claimed))
     ends = await asyncio.gather(
         *(
-            store.transition(job, JobState.FAILED, failure=FAILURE)
+            store.jobs.transition(job, JobState.FAILED, failure=FAILURE)
             if n % 2
-            else store.transition(job, JobState.FINISHED)
+            else store.jobs.transition(job, JobState.FINISHED)
             for n, job in enumerate(job for job in runs if job is not None)
         )
     )
 
     assert sum(end is not None for end in ends) == 30
-    assert (await store.usage(HERE)).images_today == 15
+    assert (await store.usage.of(HERE)).images_today == 15
     assert await store.check() == []
 
 
@@ -168,20 +168,20 @@ async def test_many_moves_at_once_all_take(store: Store) -> None:
 async def test_an_end_without_a_picture_gives_everything_back(store: Store, end: JobState) -> None:
     limits = policy(burst_images=4, interval=timedelta(minutes=1))
     await accepted(store, new_job(images=1), limits)
-    before = await store.usage(HERE)
+    before = await store.usage.of(HERE)
     job = await accepted(store, new_job(images=3), limits)
-    assert isinstance(await store.accept(new_job(), limits, max_waiting=9), Refused)
+    assert isinstance(await store.jobs.accept(new_job(), limits, max_waiting=9), Refused)
 
     await moved(store, job, end)
 
-    assert await store.usage(HERE) == before
-    assert isinstance(await store.accept(new_job(images=3), limits, max_waiting=9), Accepted)
+    assert await store.usage.of(HERE) == before
+    assert isinstance(await store.jobs.accept(new_job(images=3), limits, max_waiting=9), Accepted)
 
 
 async def test_a_delivered_picture_stays_counted(store: Store) -> None:
     await delivered(store, new_job(images=3))
 
-    usage = await store.usage(HERE)
+    usage = await store.usage.of(HERE)
 
     assert (usage.images_today, usage.guild_images_today, usage.active_jobs) == (3, 3, 0)
     assert usage.tat == NOON + 3 * WIDE.interval
@@ -190,7 +190,7 @@ async def test_a_delivered_picture_stays_counted(store: Store) -> None:
 async def test_fewer_pictures_than_reserved_count_only_as_many(store: Store) -> None:
     await delivered(store, new_job(images=6), pictures=2)
 
-    usage = await store.usage(HERE)
+    usage = await store.usage.of(HERE)
 
     assert (usage.images_today, usage.guild_images_today) == (2, 2)
     assert usage.tat == NOON + 2 * WIDE.interval
@@ -204,7 +204,7 @@ async def test_a_failure_of_yesterday_gives_yesterday_back_and_not_today(store: 
 
     await moved(store, yesterday, JobState.FAILED, failure=FAILURE)
 
-    usage = await store.usage(HERE)
+    usage = await store.usage.of(HERE)
     assert (usage.images_today, usage.guild_images_today) == (2, 2)
     assert await store.check() == []
 
@@ -217,7 +217,7 @@ async def test_pace_that_time_has_paid_back_already_is_not_given_back_again(stor
 
     await moved(store, failing, JobState.FAILED, failure=FAILURE)
 
-    refused = await store.accept(new_job(), limits, max_waiting=9)
+    refused = await store.jobs.accept(new_job(), limits, max_waiting=9)
     assert isinstance(refused, Refused)
     assert refused.retry_at == clock() + timedelta(minutes=1)
 
@@ -226,21 +226,21 @@ async def test_the_token_is_forgotten_once_the_end_was_told(store: Store) -> Non
     job = await running(store)
     failed = await moved(store, job, JobState.FAILED, failure=FAILURE)
     assert failed.reply.token
-    assert [untold.id for untold in await store.unnotified()] == [job.id]
+    assert [untold.id for untold in await store.jobs.unnotified()] == [job.id]
 
-    told = await store.annotate(job.id, notified=True)
+    told = await store.jobs.annotate(job.id, notified=True)
 
     assert told is not None
     assert (told.notified, told.reply.token) == (True, "")
-    assert await store.job(job.id) == told
-    assert await store.unnotified() == []
+    assert await store.jobs.get(job.id) == told
+    assert await store.jobs.unnotified() == []
 
 
 async def test_an_end_that_is_told_with_it_forgets_the_token_at_once(store: Store) -> None:
     assert (await delivered(store)).reply.token == ""
     job = await moved(store, await running(store), JobState.CANCELLED, notified=True)
     assert (job.notified, job.reply.token) == (True, "")
-    assert await store.unnotified() == []
+    assert await store.jobs.unnotified() == []
 
 
 async def test_an_expired_token_is_forgotten_once_it_has_expired_by_a_clock_that_is_an_hour_fast(
@@ -248,12 +248,12 @@ async def test_an_expired_token_is_forgotten_once_it_has_expired_by_a_clock_that
 ) -> None:
     job = await running(store)
     clock.tick(minutes=15 + 64)
-    kept = await store.annotate(job.id, message_id=4)
+    kept = await store.jobs.annotate(job.id, message_id=4)
     assert kept is not None
     assert kept.reply.token
     clock.tick(minutes=1)
 
-    noted = await store.annotate(job.id, message_id=5)
+    noted = await store.jobs.annotate(job.id, message_id=5)
 
     assert noted is not None
     assert noted.reply.token == ""
@@ -265,7 +265,7 @@ async def test_expired_tokens_are_forgotten_at_start(open_store: OpenStore, cloc
     await store.close()
     clock.tick(minutes=16 + 65)
 
-    again = await (await open_store()).job(job.id)
+    again = await (await open_store()).jobs.get(job.id)
 
     assert again is not None
     assert again.reply.token == ""
@@ -274,8 +274,8 @@ async def test_expired_tokens_are_forgotten_at_start(open_store: OpenStore, cloc
 async def test_facts_can_be_noted_and_taken_back(store: Store, clock: Clock) -> None:
     job = await accepted(store)
 
-    first = await store.annotate(job.id, message_id=5, cancel_requested=True, started_at=clock())
-    second = await store.annotate(job.id, message_id=None, cancel_requested=False, started_at=None)
+    first = await store.jobs.annotate(job.id, message_id=5, cancel_requested=True, started_at=clock())
+    second = await store.jobs.annotate(job.id, message_id=None, cancel_requested=False, started_at=None)
 
     assert first is not None
     assert (first.reply.message_id, first.cancel_requested, first.started_at) == (5, True, clock())
@@ -288,21 +288,21 @@ async def test_live_and_ended_jobs_are_told_apart(store: Store) -> None:
     live = await running(store, new_job(user=2))
     waiting = await accepted(store, new_job(user=2))
 
-    assert await store.live_jobs() == [live, waiting]
-    assert await store.jobs_of(1, live_only=False) == [failed, done]
-    assert await store.jobs_of(1, live_only=True) == []
-    assert await store.jobs_of(2, live_only=True, limit=1) == [waiting]
-    counts = await store.counts()
+    assert await store.jobs.live() == [live, waiting]
+    assert await store.jobs.of_user(1, live_only=False) == [failed, done]
+    assert await store.jobs.of_user(1, live_only=True) == []
+    assert await store.jobs.of_user(2, live_only=True, limit=1) == [waiting]
+    counts = await store.jobs.counts()
     assert (counts.waiting, counts.in_flight) == (1, 1)
-    assert {job.state for job in await store.live_jobs()} <= LIVE
+    assert {job.state for job in await store.jobs.live()} <= LIVE
     assert failed.state in TERMINAL
 
 
 async def test_more_live_jobs_than_a_page_are_all_taken_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [(await accepted(store)).id for _ in range(7)]
     for page in (1, 2, 7, 8):
-        monkeypatch.setattr("bot.store.store._PAGE", page)
-        assert [job.id for job in await store.live_jobs()] == ids
+        monkeypatch.setattr("bot.store.jobs._PAGE", page)
+        assert [job.id for job in await store.jobs.live()] == ids
 
 
 async def test_a_row_of_a_newer_version_is_read_as_far_as_it_is_understood(store: Store) -> None:
@@ -318,7 +318,7 @@ async def test_a_row_of_a_newer_version_is_read_as_far_as_it_is_understood(store
     newer["failure_json"] = json.dumps({"code": "x", "sentence": "y", "worth_retrying": True, "news": 1})
     await store._database.write(lambda connection: connection.execute(update(jobs).values(newer)))
 
-    read = await store.job(job.id)
+    read = await store.jobs.get(job.id)
 
     assert read is not None
     assert (read.request, read.reply, read.fal_request) == (job.request, job.reply, job.fal_request)
@@ -332,14 +332,14 @@ async def test_processes_that_end_the_same_jobs_at_once_release_each_once(postgr
     stores = [await Store.open(postgres_url, clock=Clock()) for _ in range(2)]
     for user in range(20):
         await accepted(stores[0], new_job(user=user % 5))
-    claimed = await stores[0].claim(20)
+    claimed = await stores[0].jobs.claim(20)
 
     ends = await asyncio.gather(
-        *(stores[n % 2].transition(job, JobState.FAILED) for n, job in enumerate([*claimed, *reversed(claimed)]))
+        *(stores[n % 2].jobs.transition(job, JobState.FAILED) for n, job in enumerate([*claimed, *reversed(claimed)]))
     )
 
     assert sum(end is not None for end in ends) == 20
-    assert (await stores[0].usage(HERE)).guild_images_today == 0
+    assert (await stores[0].usage.of(HERE)).guild_images_today == 0
     assert await stores[1].check() == []
     for store in stores:
         await store.close()
