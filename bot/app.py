@@ -30,11 +30,13 @@ from bot.errors import (
 )
 from bot.fal import Fal
 from bot.gc_tuning import trim_forever
+from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
 from bot.media import Attachments
 from bot.services import Services
 from bot.settings import Settings
 from bot.store import Store
+from bot.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,8 @@ async def run(settings: Settings) -> int:
         if settings.web.public_url is not None and public_url is None:
             log.warning("web.public_url has no effect without web.port: fal is asked instead")
         callback_key = await _callback_key(store) if public_url is not None else b""
+        supervisor = Supervisor()
+        stack.push_async_callback(supervisor.close)
         runner = Runner(
             store=store,
             fal=fal,
@@ -98,11 +102,12 @@ async def run(settings: Settings) -> int:
             settings=settings.fal,
             max_waiting=settings.limits.max_waiting_jobs,
             tick_s=settings.discord.progress_interval_s,
-            clock=utcnow,
+            clocks=Clocks(utcnow),
             inputs=inputs,
+            supervisor=supervisor,
             callback_url=partial(_callback_url, public_url, callback_key) if public_url is not None else None,
         )
-        bot = EaselBot(Services(settings, store, catalogue, runner, utcnow))
+        bot = EaselBot(Services(settings, store, catalogue, runner, utcnow, supervisor))
         stack.push_async_callback(bot.close)
         if settings.web.port is not None:
             from bot.web import Callback, CallbackReceiver  # with cryptography, 8 MB that most bots do not need
@@ -178,37 +183,46 @@ def _tune_collector() -> None:
 
 
 async def _until_stopped(bot: EaselBot, runner: Runner, store: Store, settings: Settings, token: str) -> None:
-    """Log in, then keep the parts running until a signal or the first of them ends."""
-    stop = asyncio.Event()
+    """Log in, then keep the parts running until a signal comes or one of them ends."""
+    stop, supervisor = asyncio.Event(), bot.services.supervisor
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    parts: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait(), name="stop-signal")]
+    signalled = asyncio.create_task(stop.wait(), name="stop-signal")
+    login = asyncio.create_task(_login(bot, token), name="login")
     try:
-        login = asyncio.create_task(_login(bot, token), name="login")
-        await asyncio.wait({login, parts[0]}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({login, signalled}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
-            login.cancel()
-            await asyncio.gather(login, return_exceptions=True)
             return
         await login
         _tune_collector()
-        parts.append(asyncio.create_task(_connect(bot, store), name="gateway"))
-        parts.append(asyncio.create_task(runner.run(), name="runner"))
-        parts.append(asyncio.create_task(trim_forever(runner), name="memory"))
-        parts.append(asyncio.create_task(_purge_forever(store, settings.privacy.keep_days), name="purge"))
-        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        log.info("stopping", extra={"because": ", ".join(sorted(task.get_name() for task in done))})
+        supervisor.start(_connect(bot, store), name="gateway")
+        supervisor.start(runner.run(), name="runner")
+        supervisor.start(trim_forever(runner), name="memory")
+        supervisor.start(_purge_forever(store, settings.privacy.keep_days), name="purge")
+        ended = await _first_to_end(supervisor, signalled)
+        log.info("stopping", extra={"because": ended.get_name()})
         await runner.stop()
-        await _note_end(store, crashed=any(task.exception() is not None for task in done))
-        for task in done:
-            task.result()
+        await _note_end(store, crashed=not ended.cancelled() and ended.exception() is not None)
+        if not ended.cancelled():
+            ended.result()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-        for task in parts:
+        for task in (login, signalled):
             task.cancel()
-        await asyncio.gather(*parts, return_exceptions=True)
+        await asyncio.gather(login, signalled, return_exceptions=True)
+        await supervisor.close()
+
+
+async def _first_to_end(supervisor: Supervisor, signalled: asyncio.Task[Any]) -> asyncio.Task[Any]:
+    """The part that ended by itself, or the signal to stop."""
+    watch = asyncio.create_task(supervisor.wait(), name="supervisor")
+    try:
+        await asyncio.wait({signalled, watch}, return_when=asyncio.FIRST_COMPLETED)
+        return signalled if signalled.done() else watch.result()
+    finally:
+        watch.cancel()
 
 
 async def _login(bot: EaselBot, token: str) -> None:

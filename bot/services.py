@@ -10,6 +10,7 @@ from bot.catalogue import Catalogue
 from bot.jobs.runner import Runner
 from bot.settings import Settings
 from bot.store import Store
+from bot.supervisor import Supervisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,5 @@ class Services:
     runner: Runner
     #: Aware UTC now.
     clock: Callable[[], datetime]
+    #: Owns what runs for as long as the process does.
+    supervisor: Supervisor

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.catalogue.model import Model
+from bot.domain.ports import ServedModel
 from bot.domain.request import Json
 from bot.errors import (
     BalanceExhausted,
@@ -59,8 +59,8 @@ class ModelLabel:
     successor: str | None = None
 
     @classmethod
-    def of(cls, model: Model) -> ModelLabel:
-        """Title and named successor of a catalogue model."""
+    def of(cls, model: ServedModel) -> ModelLabel:
+        """Title and named successor of a model."""
         return cls(model.title, model.retired.successor if model.retired else None)
 
 

@@ -1,4 +1,4 @@
-"""fal's list of requests: what stands in it, and which of them is the one whose answer was lost.
+"""fal's list of requests: what stands in it.
 
 `GET {api_url}/v1/models/requests/by-endpoint` (docs: platform-apis/v1/models/requests/by-endpoint)::
 
@@ -19,11 +19,11 @@ that, since a request not found is one that may be paid for twice.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bot.domain.provider import FoundRequest
 from bot.domain.request import Json
 from bot.fal.origins import REQUEST_ID
 
@@ -32,22 +32,6 @@ _IDS = ("request_id", "id")
 _ENDPOINTS = ("endpoint_id", "endpoint", "model_id", "app_id")
 _INPUTS = ("json_input", "input", "payload", "payloads", "request", "arguments")
 _TIMES = ("sent_at", "created_at", "started_at")
-#: Two spellings of one number, a 32-bit float among them.
-_SAME_NUMBER = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class FoundRequest:
-    """One entry of the list."""
-
-    request_id: str
-    endpoint: str
-    #: What was sent; None where fal did not keep or tell it.
-    arguments: Mapping[str, Json] | None
-    #: When it was sent, aware UTC.
-    created_at: datetime | None
-    #: `success` or `error` once it has ended, or the word fal uses; None before.
-    status: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,31 +117,3 @@ def _status(entry: Mapping[str, Json]) -> str | None:
     if isinstance(code, int) and not isinstance(code, bool):
         return "success" if 200 <= code < 300 else "error"
     return _text(entry, ("status",))
-
-
-# ---------------------------------------------------------------------- is it ours?
-
-
-def matches(sent: Mapping[str, Json], found: FoundRequest) -> bool:
-    """Whether everything we sent stands in it. fal may have added defaults; without anything sent nothing matches."""
-    return bool(sent) and found.arguments is not None and _holds(found.arguments, sent)
-
-
-def _holds(there: Mapping[str, Json], sent: Mapping[str, Json]) -> bool:
-    return all((name in there or value is None) and _same(value, there.get(name)) for name, value in sent.items())
-
-
-def _same(sent: Json, there: Json) -> bool:
-    if isinstance(sent, bool) or isinstance(there, bool):
-        return sent is there
-    if isinstance(sent, int) and isinstance(there, int):
-        return sent == there
-    if isinstance(sent, int | float) and isinstance(there, int | float):
-        return math.isclose(sent, there, rel_tol=_SAME_NUMBER) and (
-            float(sent) == float(there) or not (float(sent).is_integer() and float(there).is_integer())
-        )
-    if isinstance(sent, Mapping) and isinstance(there, Mapping):
-        return _holds(there, sent)
-    if isinstance(sent, list) and isinstance(there, list):
-        return len(sent) == len(there) and all(map(_same, sent, there))
-    return type(sent) is type(there) and sent == there

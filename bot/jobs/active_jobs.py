@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from bot.domain.job import Job
 from bot.jobs.provider_state import ProviderState
-from bot.jobs.submit_attempts import LostAttempt, Losses
+from bot.jobs.submit_attempts import Losses, LostAttempt
 
 T = TypeVar("T")
 
@@ -209,7 +209,7 @@ class ActiveJobs:
         return self._listed["position_from_s"]
 
     @property
-    def responding(self) -> Mapping[str, ActiveJob]:
+    def responding(self) -> dict[str, ActiveJob]:
         """Those whose initial responses are under way."""
         return self._listed["response"]
 

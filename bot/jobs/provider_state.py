@@ -59,6 +59,4 @@ class ProviderState:
             return InProgress(left_s=left_s if left_s > 0.5 else None)
         if self.logged.fraction:
             left_s = spent_s / self.logged.fraction - spent_s
-        return InProgress(
-            self.logged.fraction, self.logged.step, self.logged.steps, left_s if left_s > 0.5 else None
-        )
+        return InProgress(self.logged.fraction, self.logged.step, self.logged.steps, left_s if left_s > 0.5 else None)

@@ -38,8 +38,8 @@ class JobTimings:
     response_elsewhere_s: float = 5.0
     #: Pauses between looks whether that response is on record; the last one repeats.
     response_looks_s: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.4)
-    #: A request that the database refused is looked for this long after, should its COMMIT have succeeded late.
-    doubtful_s: float = 60.0
+    #: A request that the database refused is looked up so long after, should its COMMIT have succeeded nevertheless.
+    doubtful_s: float = 10.0
     #: Such requests looked up at every tick, at most.
     doubtful_a_tick: int = 20
 
