@@ -33,7 +33,8 @@ EaselError
     ├── SettingsInvalid
     ├── TokenMissing
     ├── StoreUnusable       read-only, full, or newer than the code
-    │   └── StoreDamaged    the file is broken; waiting does not mend it
+    │   ├── StoreDamaged    the file is broken; waiting does not mend it
+    │   └── StoreOutdated   empty, or older than the code; the next start of the bot migrates it
     ├── BackupFailed        the copy of the database can't be written there
     └── DiscordRefused      wrong token, missing intents
 """
@@ -438,6 +439,12 @@ class StoreDamaged(StoreUnusable):
     """The database is damaged: nobody need try again before the operator has mended it."""
 
     code = "store_damaged"
+
+
+class StoreOutdated(StoreUnusable):
+    """The database is empty or of an earlier revision; the bot's next start brings it forward."""
+
+    code = "store_outdated"
 
 
 class BackupFailed(SetupError):

@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.catalogue import Catalogue
-from bot.catalogue.model import Model
+from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.errors import ModelUnavailable, UnknownModel
 
 if TYPE_CHECKING:
+    from bot.services import Services
     from bot.store import Preferences
+    from cogs.interaction_data import Interaction
+
+
+async def default_of(interaction: Interaction, services: Services) -> Model:
+    """The model that paints for this person here when they name none. Raises ModelUnavailable like `default_model`."""
+    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
+    return default_model(services.catalogue, preferences, services.settings.models.default)
 
 
 def default_model(catalogue: Catalogue, preferences: Preferences, operators: str) -> Model:
-    """The first of the chosen models that is still offered, else the first offered at all.
+    """The first of the chosen models that still paints from a prompt here, else the first that does.
 
     Raises:
         ModelUnavailable: nothing is offered.
@@ -22,14 +30,15 @@ def default_model(catalogue: Catalogue, preferences: Preferences, operators: str
         model = offered(catalogue, name)
         if model is not None:
             return model
-    if not catalogue.models:
+    usable = catalogue.offered(PROMPT_TASKS)
+    if not usable:
         raise ModelUnavailable("Every model", "the operator has switched all of them off")
-    return catalogue.models[0]
+    return usable[0]
 
 
 def offered(catalogue: Catalogue, name: str | None) -> Model | None:
-    """The model of that name, or None when there is none on offer."""
+    """The model of that name that paints from a prompt, or None when there is none on offer."""
     try:
-        return catalogue.get(name) if name else None
+        return catalogue.get(name, PROMPT_TASKS) if name else None
     except (UnknownModel, ModelUnavailable):
         return None

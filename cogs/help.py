@@ -1,4 +1,4 @@
-"""/help and /privacy."""
+"""/help."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from discord import app_commands
 from discord.ext import commands
 
-from cogs.defaults import default_model
+from cogs.defaults import default_of
 from cogs.interaction_data import Interaction
 from cogs.ui import pages
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class HelpCog(commands.Cog, name="help"):
-    """How to start, and what happens to what is typed."""
+    """How to start."""
 
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
@@ -26,19 +26,8 @@ class HelpCog(commands.Cog, name="help"):
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def help(self, interaction: Interaction) -> None:
         """How to paint, with three examples."""
-        services = self._services
-        preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
-        model = default_model(services.catalogue, preferences, services.settings.models.default)
+        model = await default_of(interaction, self._services)
         await interaction.response.send_message(view=pages.help_page(model), ephemeral=True)
-
-    @app_commands.command()
-    @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    async def privacy(self, interaction: Interaction) -> None:
-        """What is stored about you, where it goes, how long, and how to delete it."""
-        settings = self._services.settings
-        page = pages.privacy_page(settings.privacy.keep_days, settings.fal.store_payloads)
-        await interaction.response.send_message(view=page, ephemeral=True)
 
 
 async def setup(bot: EaselBot) -> None:

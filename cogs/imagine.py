@@ -10,11 +10,12 @@ from discord.app_commands import Choice
 from discord.ext import commands
 
 from bot import catalogue
-from cogs.components import ComponentsCog
-from cogs.defaults import default_model, offered
+from bot.catalogue.model import PROMPT_TASKS
+from cogs.defaults import default_of, offered
 from cogs.intake import ask
-from cogs.interaction_data import Interaction, picture_url
-from cogs.ui import buttons, modals
+from cogs.interaction_data import Interaction, picture_url, services_of
+from cogs.ui import modals
+from cogs.ui.actions import Click, action
 from cogs.ui.completion import choices, model_choices
 
 if TYPE_CHECKING:
@@ -84,7 +85,10 @@ class Imagine(commands.Cog, name="imagine"):
     @app_commands.describe(model="Which model paints; yours or the server's default if left out")
     async def compose(self, interaction: Interaction, model: str | None = None) -> None:
         """Write a long prompt of several lines in a window of its own."""
-        chosen = self._services.catalogue.get(model) if model else await self._default(interaction)
+        if model:
+            chosen = self._services.catalogue.get(model, PROMPT_TASKS)
+        else:
+            chosen = await default_of(interaction, self._services)
         await interaction.response.send_modal(modals.compose(chosen))
 
     # ------------------------------------------------------------------ completion while typing
@@ -92,7 +96,7 @@ class Imagine(commands.Cog, name="imagine"):
     @imagine.autocomplete("model")
     @compose.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return model_choices(self._services.catalogue.search(typed))
+        return model_choices(self._services.catalogue.search(typed, tasks=PROMPT_TASKS))
 
     @imagine.autocomplete("size")
     async def _complete_size(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
@@ -109,15 +113,22 @@ class Imagine(commands.Cog, name="imagine"):
     async def _chosen(self, interaction: Interaction) -> Model:
         """The model named so far, else the default."""
         named = offered(self._services.catalogue, interaction.namespace.model)
-        return named if named is not None else await self._default(interaction)
+        return named if named is not None else await default_of(interaction, self._services)
 
-    async def _default(self, interaction: Interaction) -> Model:
-        preferences = await self._services.store.preferences.get(interaction.user.id, interaction.guild_id)
-        return default_model(self._services.catalogue, preferences, self._services.settings.models.default)
+
+@action("compose", "Write a prompt", style=discord.ButtonStyle.primary)
+async def open_compose_modal(interaction: Interaction, click: Click) -> None:
+    """An empty modal for the person's default model."""
+    model = await default_of(interaction, services_of(interaction))
+    await interaction.response.send_modal(modals.compose(model))
+
+
+@modals.on_submit("compose")
+async def paint_composed(interaction: Interaction, form: modals.Submitted) -> None:
+    """Paint what the modal says; its subject is the model's key."""
+    await ask(interaction, services_of(interaction), form.subject, form.fields)
 
 
 async def setup(bot: EaselBot) -> None:
     """Load as an extension."""
-    bot.add_dynamic_items(*buttons.ALL)
-    await bot.add_cog(ComponentsCog(bot))
     await bot.add_cog(Imagine(bot))

@@ -13,7 +13,7 @@ import discord
 
 from bot import metrics
 from bot.catalogue import parse, with_seed
-from bot.catalogue.model import Model
+from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.domain.events import Queued, Restarting
 from bot.domain.job import NewJob
 from bot.domain.request import GenerationRequest
@@ -51,7 +51,7 @@ async def ask(
     """
     preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
     if model_name:
-        model = services.catalogue.get(model_name)
+        model = services.catalogue.get(model_name, PROMPT_TASKS)
     else:
         model = default_model(services.catalogue, preferences, services.settings.models.default)
     request = seeded(model, parse(model, raw))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qs, urlsplit
 
 import discord
 
 from bot.domain.job import Actor, Reply
 from bot.errors import BadPicture, CannotPostHere
+
+if TYPE_CHECKING:
+    from bot.discord.client import EaselBot
+    from bot.services import Services
 
 #: `discord.Interaction[EaselBot]`; the client's type is named where it is used.
 Interaction: TypeAlias = "discord.Interaction[Any]"
@@ -23,6 +27,11 @@ MAX_INPUT_PIXELS = 32_000_000
 #: Pictures by name, but not ones that models read.
 _UNREADABLE = {"svg+xml": "SVG", "heic": "HEIC", "heif": "HEIF", "tiff": "TIFF", "x-icon": "ICO"}
 _NEEDED = (("view_channel", "View Channel"), ("attach_files", "Attach Files"))
+
+
+def services_of(interaction: Interaction) -> Services:
+    """The parts behind the commands, as the client holds them."""
+    return cast("EaselBot", interaction.client).services
 
 
 def new_seed() -> int:

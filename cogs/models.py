@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import discord
 from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from cogs.defaults import default_model
-from cogs.interaction_data import Interaction
-from cogs.ui import pages
+from bot.catalogue.model import PROMPT_TASKS
+from cogs.defaults import default_of
+from cogs.interaction_data import Interaction, services_of
+from cogs.ui import modals, pages
+from cogs.ui.actions import Click, Subject, action
 from cogs.ui.completion import model_choices
 
 if TYPE_CHECKING:
@@ -30,8 +33,7 @@ class ModelsCog(commands.Cog, name="models"):
     async def models(self, interaction: Interaction, name: str | None = None) -> None:
         """What each model is good at, how fast it is, what it costs, and its options."""
         catalogue = self._services.catalogue
-        preferences = await self._services.store.preferences.get(interaction.user.id, interaction.guild_id)
-        default = default_model(catalogue, preferences, self._services.settings.models.default)
+        default = await default_of(interaction, self._services)
         if name:
             page = pages.model_page(catalogue.models, catalogue.get(name), default)
         else:
@@ -41,6 +43,39 @@ class ModelsCog(commands.Cog, name="models"):
     @models.autocomplete("name")
     async def _complete_name(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
         return model_choices(self._services.catalogue.search(typed))
+
+
+@action("models", "Browse models")
+async def browse_models(interaction: Interaction, click: Click) -> None:
+    """The list of models, privately."""
+    services = services_of(interaction)
+    page = pages.models_page(services.catalogue.models, await default_of(interaction, services))
+    await interaction.response.send_message(view=page, ephemeral=True)
+
+
+@action("model")
+async def show_chosen_model(interaction: Interaction, click: Click) -> None:
+    """Turn the card into the page of the model chosen from its menu."""
+    services = services_of(interaction)
+    model = services.catalogue.get(click.choice)
+    page = pages.model_page(services.catalogue.models, model, await default_of(interaction, services))
+    await interaction.response.edit_message(view=page)
+
+
+@action("paint", "Paint with this", style=discord.ButtonStyle.primary, subject=Subject.MODEL)
+async def open_compose_modal(interaction: Interaction, click: Click) -> None:
+    """An empty modal for the model of the page."""
+    model = services_of(interaction).catalogue.get(click.subject, PROMPT_TASKS)
+    await interaction.response.send_modal(modals.compose(model))
+
+
+@action("mydefault", "Use as my default", subject=Subject.MODEL)
+async def make_default(interaction: Interaction, click: Click) -> None:
+    """Make the model of the page the person's default, and show that on it."""
+    services = services_of(interaction)
+    model = services.catalogue.get(click.subject, PROMPT_TASKS)
+    await services.store.preferences.set_user_model(interaction.user.id, model.endpoint)
+    await interaction.response.edit_message(view=pages.model_page(services.catalogue.models, model, model))
 
 
 async def setup(bot: EaselBot) -> None:

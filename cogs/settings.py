@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
+from bot.catalogue.model import PROMPT_TASKS
 from bot.errors import Refusal
 from bot.limits import GuildLimits, policy_for
 from cogs import interaction_data
@@ -47,7 +48,7 @@ class SettingsCog(
     )
     async def model(self, interaction: Interaction, model: str, whose: Literal["mine", "this server"] = "mine") -> None:
         """Choose the model that paints when none is named."""
-        chosen = None if model.strip().lower() == RESET else self._services.catalogue.get(model)
+        chosen = None if model.strip().lower() == RESET else self._services.catalogue.get(model, PROMPT_TASKS)
         endpoint = chosen.endpoint if chosen is not None else None
         if whose == "mine":
             await self._services.store.preferences.set_user_model(interaction.user.id, endpoint)
@@ -126,7 +127,7 @@ class SettingsCog(
 
     @model.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return model_choices(self._services.catalogue.search(typed))
+        return model_choices(self._services.catalogue.search(typed, tasks=PROMPT_TASKS))
 
 
 def _managed_guild(interaction: Interaction) -> int:

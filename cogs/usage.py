@@ -1,4 +1,4 @@
-"""/usage and /cancel: what is left, what is under way, and stopping it."""
+"""/usage and /cancel, and the buttons of a job under way: what is left, what it waits for, and stopping it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.domain.job import LIVE
+from bot.domain.job import LIVE, JobState
 from bot.errors import JobUnknown, NotYours
 from bot.limits import policy_for, standing
-from cogs import interaction_data
-from cogs.interaction_data import Interaction
+from cogs import errors, interaction_data
+from cogs.interaction_data import Interaction, services_of
+from cogs.job_lookup import check_owner, find_job
 from cogs.ui import pages
+from cogs.ui.actions import Click, Slot, Subject, action
 from cogs.ui.completion import job_choices
+from cogs.ui.queue_status import waiting_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +94,49 @@ class UsageCog(commands.Cog, name="usage"):
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
         jobs = await self._services.store.jobs.of_user(interaction.user.id, live_only=True)
         return job_choices([job for job in jobs if job.state in LIVE], typed)
+
+
+@action("usage", "What I have left")
+async def show_own_usage(interaction: Interaction, click: Click) -> None:
+    """The same as /usage."""
+    await show_usage(interaction, services_of(interaction))
+
+
+@action("cancel", "Cancel", subject=Subject.JOB, slots=(Slot.PROGRESS, Slot.WAITING), rank=10)
+async def cancel_job(interaction: Interaction, click: Click) -> None:
+    """Cancel; the job's own card says so when it worked, else the person is told privately."""
+    services = services_of(interaction)
+    job = await find_job(services, click.job_id)
+    check_owner(interaction, job, "cancel it")
+    await interaction.response.defer()
+    outcome = await services.runner.cancel(job.id)
+    ended = await services.store.jobs.get(job.id)
+    if ended is None or ended.state is not JobState.CANCELLED:
+        await errors.say(interaction, outcome.sentence)
+
+
+@action("canceljob")
+async def cancel_chosen_job(interaction: Interaction, click: Click) -> None:
+    """Cancel the job chosen from a menu; the menu's card says what became of it."""
+    services = services_of(interaction)
+    job = await find_job(services, click.choice)
+    check_owner(interaction, job, "cancel it")
+    await interaction.response.defer()
+    outcome = await services.runner.cancel(job.id)
+    await interaction.edit_original_response(view=pages.plain_page(outcome.sentence))
+
+
+@action("why", "Why am I waiting?", subject=Subject.JOB, slots=(Slot.WAITING,), rank=20)
+async def explain_wait(interaction: Interaction, click: Click) -> None:
+    """What the job waits for, privately, for anybody."""
+    services = services_of(interaction)
+    why = await services.runner.wait_reason(click.job_id)
+    if why is None:
+        raise JobUnknown
+    actor = why.job.actor
+    weight = policy_for(services.settings.limits, None, actor.role_ids).weight
+    page = waiting_page(why, own=interaction.user.id == actor.user_id, weight=weight)
+    await interaction.response.send_message(view=page, ephemeral=True)
 
 
 async def setup(bot: EaselBot) -> None:

@@ -10,9 +10,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
 
+from bot.app import store_answers
+from bot.errors import StoreUnusable
+from bot.store import Store
+from bot.store.kv import KeyValueStore
 from sandbox.discord import FakeDiscord
 from sandbox.discord.wire import sandbox_token
 
@@ -126,3 +131,15 @@ async def test_a_token_that_discord_does_not_accept_ends_with_one_sentence_and_i
     assert said.splitlines()[-1].startswith("easel: Discord does not accept the bot token.")
     assert "Traceback" not in said
     assert SOMEBODY_ELSES not in said
+
+
+async def test_health_says_that_the_store_answers_and_that_it_does_not(tmp_path: Path) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path}/easel.db")
+    try:
+        assert await store_answers(store.kv)
+    finally:
+        await store.close()
+
+    away = create_autospec(KeyValueStore, instance=True)
+    away.get.side_effect = StoreUnusable("The database is gone.")
+    assert not await store_answers(away)

@@ -13,6 +13,9 @@ import pytest
 
 import bot.__main__
 import bot.app
+import bot.cli.db
+import bot.cli.run
+import bot.cli.sandbox
 from bot.errors import DiscordRefused
 from bot.settings import Settings
 from bot.store.driver_errors import translate
@@ -25,7 +28,8 @@ ROOT = Path(__file__).parent.parent
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No configuration but the test's own, and no logging set up for the rest of the suite."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bot.__main__, "_log", lambda _settings: None)
+    for command in (bot.cli.run, bot.cli.sandbox, bot.cli.db):
+        monkeypatch.setattr(command, "configure_logging", lambda _settings: None)
 
 
 def easel(*arguments: str) -> int:

@@ -9,6 +9,7 @@ from bot.catalogue.load import load
 from bot.catalogue.model import (
     COMMON_ALIASES,
     OPERATOR_ONLY,
+    PROMPT_TASKS,
     Model,
     Option,
     OptionKind,
@@ -16,6 +17,7 @@ from bot.catalogue.model import (
     Price,
     Retired,
     Rule,
+    Task,
 )
 from bot.catalogue.parse import parse, with_prompt, with_seed
 from bot.catalogue.prices import price_text, usd_text
@@ -25,6 +27,7 @@ from bot.catalogue.serialization import request_from_json, request_to_json
 __all__ = [
     "COMMON_ALIASES",
     "OPERATOR_ONLY",
+    "PROMPT_TASKS",
     "Catalogue",
     "Model",
     "Option",
@@ -33,6 +36,7 @@ __all__ = [
     "Price",
     "Retired",
     "Rule",
+    "Task",
     "arguments",
     "describe_option",
     "input_pictures",

@@ -1,4 +1,4 @@
-"""Order → the JSON that fal gets."""
+"""`GenerationRequest` → the JSON that fal gets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.errors import ModelUnavailable
 def arguments(
     model: Model, request: GenerationRequest, *, safety_checker: bool, openai_api_key: str | None
 ) -> dict[str, Json]:
-    """The whole request body: prompt, the order's options, and what the operator holds.
+    """The whole request body: prompt, the request's options, and what the operator holds.
 
     Options without a value are left out: fal decides them.
 
@@ -52,7 +52,7 @@ def _pictures(option: Option, value: Json) -> Iterator[tuple[str, str]]:
 
 
 def input_pictures(model: Model, request: GenerationRequest) -> dict[str, tuple[str, ...]]:
-    """Every picture the order takes in: the person's name of the option → URLs."""
+    """Every picture the request takes in: the person's name of the option → URLs."""
     found: dict[str, tuple[str, ...]] = {}
     for option in model.offered:
         for name, url in _pictures(option, request.options.get(option.name)):
@@ -70,7 +70,7 @@ def picture_options(model: Model, request: GenerationRequest) -> dict[str, tuple
 
 
 def with_pictures(request: GenerationRequest, urls: Mapping[str, str]) -> GenerationRequest:
-    """The order with each given URL replaced by the uploaded one, wherever it stands in the options."""
+    """The request with each given URL replaced by the uploaded one, wherever it stands in the options."""
 
     def swapped(value: Json) -> Json:
         match value:

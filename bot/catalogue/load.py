@@ -19,7 +19,18 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from bot.catalogue.kinds import parse_value
-from bot.catalogue.model import OPERATOR_ONLY, Model, Option, OptionKind, Output, Price, Retired, Rule
+from bot.catalogue.model import (
+    OPERATOR_ONLY,
+    PROMPT_TASKS,
+    Model,
+    Option,
+    OptionKind,
+    Output,
+    Price,
+    Retired,
+    Rule,
+    Task,
+)
 from bot.catalogue.registry import Catalogue
 from bot.catalogue.rejections import close, listed
 from bot.errors import InvalidOption, SettingsInvalid
@@ -116,6 +127,7 @@ class _ModelFile(_File):
     title: Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\r\n`]+$")]
     summary: _Line
     typical_s: float = Field(gt=0, le=3600)
+    task: Task = Task.TEXT_TO_IMAGE
     order: int = 1000
     size_option: _Name | None = None
     store_payload: bool = True
@@ -207,6 +219,7 @@ def _model(read: _ModelFile) -> Model:
         title=read.title,
         summary=read.summary,
         typical_s=read.typical_s,
+        task=read.task,
         options=tuple(map(_option, read.options)),
         output=Output(**read.output.model_dump()),
         price=_price(read.price),
@@ -226,14 +239,23 @@ def _check(model: Model) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(f"option `{twice[0]}` is described twice.")
-    prompt = model.option("prompt")
-    if prompt is None or prompt.kind is not OptionKind.TEXT or prompt.operator_only:
-        raise ValueError("it needs an option `prompt` of kind `text`.")
+    _check_input(model)
     for option in model.options:
         _check_option(model, option)
     _check_references(model)
     if "openai_api_key" in names and model.store_payload:
         raise ValueError("a model that takes `openai_api_key` needs `store_payload = false`, or fal keeps the key.")
+
+
+def _check_input(model: Model) -> None:
+    """A model works from a prompt, or else from a picture; a model of `PROMPT_TASKS` always from a prompt."""
+    prompt = model.option("prompt")
+    if prompt is None and model.task not in PROMPT_TASKS:
+        pictures = {OptionKind.PICTURE, OptionKind.PICTURES}
+        if not any(option.kind in pictures and option.required for option in model.offered):
+            raise ValueError("without an option `prompt` it needs a `required` one of kind `picture` or `pictures`.")
+    elif prompt is None or prompt.kind is not OptionKind.TEXT or prompt.operator_only:
+        raise ValueError("it needs an option `prompt` of kind `text`.")
 
 
 def _check_option(model: Model, option: Option) -> None:

@@ -30,6 +30,23 @@ class OptionKind(StrEnum):
     IP_ADAPTER = "ip_adapter"
 
 
+class Task(StrEnum):
+    """What a model is for; commands choose their models by it."""
+
+    TEXT_TO_IMAGE = "text-to-image"
+    EDIT = "edit"  # a picture and words → the changed picture
+    INPAINT = "inpaint"  # a picture, a mask and words → the masked part anew
+    REFRAME = "reframe"  # a picture → the same in another shape, painted on at its edges
+    UPSCALE = "upscale"
+    CUT_OUT = "cut-out"  # a picture → its subject without the background
+    DESCRIBE = "describe"  # a picture → words
+    VIDEO = "video"
+
+
+#: Tasks that /imagine and /compose have the fields for: a prompt, a picture, a mask.
+PROMPT_TASKS = frozenset({Task.TEXT_TO_IMAGE, Task.INPAINT})
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One parameter of one model, as fal names it."""
@@ -157,6 +174,12 @@ class Model:
     #: False: fal must not store the payload (it holds a secret).
     store_payload: bool = True
     rules: tuple[Rule, ...] = ()
+    task: Task = Task.TEXT_TO_IMAGE
+
+    @property
+    def takes_prompt(self) -> bool:
+        """Whether people give it words; False where a picture is all it needs."""
+        return self.option("prompt") is not None
 
     def option(self, name: str) -> Option | None:
         """The option fal calls `name`, or None."""

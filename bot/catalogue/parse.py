@@ -48,10 +48,14 @@ def _both(option: Option) -> str:
 
 
 def _prompt(model: Model, raw: Mapping[str, object]) -> str:
-    """The prompt, checked; where the model can do without one, it may be missing."""
+    """The prompt, checked; empty where the model takes none, or can do without one and none was given."""
     option = model.option("prompt")
     given = next((value for key, value in raw.items() if plain_key(str(key)) == "prompt" and value is not None), None)
-    if option is None or (given is None and not option.required):
+    if option is None:
+        if not _empty(given):
+            raise no_such_option(model, "prompt", given)
+        return ""
+    if given is None and not option.required:
         return ""
     return str(parse_value(option, "prompt", "" if given is None else given))
 

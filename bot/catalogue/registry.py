@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from bot.catalogue.model import Model
+from bot.catalogue.model import Model, Task
 from bot.errors import ModelUnavailable, UnknownModel
+
+#: For those who don't care what a model is for.
+EVERY_TASK = frozenset(Task)
 
 
 class Catalogue:
@@ -26,20 +29,29 @@ class Catalogue:
         self._by_name = MappingProxyType({name: model for model in every for name in _names(model)})
         self.models = tuple(model for model in every if model.endpoint not in unavailable)
 
-    def get(self, name: str) -> Model:
+    def get(self, name: str, tasks: Collection[Task] = EVERY_TASK) -> Model:
         """The model of that key, endpoint id or title, whatever the capitals.
+
+        Args:
+            tasks: what the command has use for.
 
         Raises:
             UnknownModel: no such model; carries close names.
-            ModelUnavailable: known, but not offered here.
+            ModelUnavailable: known, but not offered here, or for none of the `tasks`.
         """
         wanted = name.strip().lower()
         model = self._by_name.get(wanted)
         if model is None:
-            raise UnknownModel(name, [near.key for near in self.search(wanted, 3)] if wanted else [])
+            raise UnknownModel(name, [near.key for near in self.search(wanted, 3, tasks)] if wanted else [])
         if model.endpoint in self._unavailable:
             raise ModelUnavailable(model.title, self._unavailable[model.endpoint])
+        if model.task not in tasks:
+            raise ModelUnavailable(model.title, "it is not made for this command")
         return model
+
+    def offered(self, tasks: Collection[Task]) -> tuple[Model, ...]:
+        """The offered models for any of the tasks, in display order."""
+        return tuple(model for model in self.models if model.task in tasks)
 
     def known(self, endpoint: str) -> Model | None:
         """The model of an endpoint id, offered or not (for old jobs)."""
@@ -52,20 +64,19 @@ class Catalogue:
         instead = next((other for other in self.models if other.endpoint == model.retired.successor), None)
         return instead.title if instead else model.retired.successor
 
-    def search(self, text: str, limit: int = 25) -> list[Model]:
-        """The offered models that fit a few typed letters, best first; all of them for none."""
+    def search(self, text: str, limit: int = 25, tasks: Collection[Task] = EVERY_TASK) -> list[Model]:
+        """The offered models for any of the tasks that fit a few typed letters, best first; all of them for none."""
+        models = self.offered(tasks)
         words = text.lower().split()
-        ranked = [
-            (rank, at, model) for at, model in enumerate(self.models) if (rank := _rank(model, words)) is not None
-        ]
+        ranked = [(rank, at, model) for at, model in enumerate(models) if (rank := _rank(model, words)) is not None]
         found = [model for _, _, model in sorted(ranked, key=lambda entry: entry[:2])]
-        return (found or self._nearly(" ".join(words)))[:limit]
+        return (found or self._nearly(" ".join(words), models))[:limit]
 
-    def _nearly(self, typed: str) -> list[Model]:
+    def _nearly(self, typed: str, models: Sequence[Model]) -> list[Model]:
         """Models whose name is a misspelling away, or holds the typed letters in their order."""
-        by_name = {name: model for model in self.models for name in _names(model)}
+        by_name = {name: model for model in models for name in _names(model)}
         near = difflib.get_close_matches(typed[:100], by_name, 6, 0.6)
-        loose = [model.key for model in self.models if _in_order(typed, model.key)] if len(typed) > 1 else []
+        loose = [model.key for model in models if _in_order(typed, model.key)] if len(typed) > 1 else []
         endpoints = dict.fromkeys(by_name[name].endpoint for name in [*near, *loose])
         return [self._known[endpoint] for endpoint in endpoints]
 

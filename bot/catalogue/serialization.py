@@ -1,4 +1,4 @@
-"""Orders as JSON for the store. Unknown keys are ignored, so that older code reads newer rows."""
+"""Requests as JSON for the store. Unknown keys are ignored, so that older code reads newer rows."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def request_to_json(request: GenerationRequest) -> dict[str, Json]:
 
 
 def request_from_json(data: Mapping[str, Json]) -> GenerationRequest:
-    """The order as it was. Raises KeyError or TypeError on what was never an order."""
+    """The request as it was. Raises KeyError or TypeError on what was never one."""
     size, cost = cast("list[int] | None", data.get("size")), data.get("cost_usd")
     return GenerationRequest(
-        # Interned: thousands of orders under way share their names.
+        # Interned: thousands of requests under way share their names.
         endpoint=sys.intern(str(data["endpoint"])),
         prompt=str(data["prompt"]),
         options={sys.intern(name): value for name, value in cast("Mapping[str, Json]", data["options"]).items()},

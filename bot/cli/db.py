@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import shutil
@@ -10,7 +11,9 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from bot.cli.process import configure_logging, run_async, say
 from bot.errors import BackupFailed, StoreUnusable
+from bot.settings import load_settings
 from bot.store import Store
 from bot.store.database import Database, parse_url
 from bot.store.driver_errors import translate
@@ -20,6 +23,16 @@ Print = Callable[[str], None]
 
 #: Findings of SQLite that are shown.
 _MOST_FOUND = 10
+
+
+def command(options: argparse.Namespace) -> int:
+    """Do what `options.action` says; returns the exit code."""
+    settings = load_settings()
+    configure_logging(settings)
+    if options.action == "backup":
+        return run_async(backup(settings.database_url, options.file, say))
+    action = {"upgrade": upgrade, "current": current, "check": check}[options.action]
+    return run_async(action(settings.database_url, say))
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -1,12 +1,36 @@
-"""The models as a table: for the terminal, the README and programs."""
+"""`python -m bot models`: the models as a table, for the terminal, the README and programs."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterable, Sequence
 
-from bot.catalogue import price_text
+from bot.catalogue import Catalogue, load, price_text
 from bot.catalogue.model import Model
+from bot.cli.process import OK, say
+from bot.settings import Settings, load_settings
+
+
+def command(options: argparse.Namespace) -> int:
+    """Print the models that are offered; returns the exit code."""
+    show = {"text": as_text, "markdown": as_markdown, "json": as_json}[options.format]
+    say(show(offered_models(load_settings()).models))
+    return OK
+
+
+def offered_models(settings: Settings) -> Catalogue:
+    """The models as the operator configured them.
+
+    Raises:
+        SettingsInvalid: a model file is wrong.
+    """
+    return load(
+        folder=settings.models.folder,
+        disabled=settings.models.disabled,
+        prices_usd=settings.models.prices_usd,
+        has_openai_key=settings.fal.openai_api_key is not None,
+    )
 
 
 def as_text(models: Sequence[Model]) -> str:

@@ -22,12 +22,16 @@ log = logging.getLogger(__name__)
 #: Loaded in this order; nothing in `bot` imports them.
 COGS = (
     "cogs.errors",
-    "cogs.delivery",
+    "cogs.components",
     "cogs.imagine",
+    "cogs.results",
     "cogs.models",
     "cogs.usage",
     "cogs.settings",
     "cogs.help",
+    "cogs.privacy",
+    # Last: it draws cards with the buttons that the others register.
+    "cogs.delivery",
 )
 
 #: The longest pause between attempts to reach the gateway.
@@ -36,7 +40,7 @@ LONGEST_RECONNECT_S = 15.0
 SILENCE_S = 20.0
 #: How long a stop waits for commands to say their answer.
 ANSWERS_S = 0.8
-#: How the names of discord.py's tasks for commands, presses and listeners begin.
+#: How the names of discord.py's tasks for commands, components and listeners begin.
 _COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "discord.py: on_interaction")
 
 
@@ -155,7 +159,7 @@ class EaselBot(commands.Bot):
 
 
 def _commands_under_way() -> set[asyncio.Task[Any]]:
-    """Commands, presses and listeners; discord.py keeps no list of them, but it names them."""
+    """Commands, components and listeners; discord.py keeps no list of them, but it names them."""
     own = asyncio.current_task()
     return {task for task in asyncio.all_tasks() if task is not own and task.get_name().startswith(_COMMAND_TASKS)}
 

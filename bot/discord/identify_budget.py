@@ -1,9 +1,9 @@
-"""When a start may identify with Discord's gateway.
+"""When the bot may identify with Discord's gateway.
 
 Discord allows 1,000 identifies in 24 hours; beyond that it ends every session and resets the bot's token
 (https://docs.discord.com/developers/events/gateway#session-start-limit). Every start of the process costs one, so they
-are on record and a crash loop is slowed down before it gets near. Pauses count from the identify before: a process that
-is killed while it pauses costs nothing, and the next one need not start over.
+are stored, and a crash loop is slowed down before it gets near. Pauses count from the previous identify: a process that
+is killed during its pause has used none, and the next one waits only for what is left of it.
 """
 
 from __future__ import annotations
@@ -15,28 +15,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 DAY = timedelta(hours=24)
-#: Identifies a day that need not wait; then one every `CROWDED_PAUSE_S`, which keeps a day below 1,000.
+#: Identifies a day without a pause; then one every `CROWDED_PAUSE_S`, which keeps a day below 1,000.
 FREE_STARTS_A_DAY = 500
 CROWDED_PAUSE_S = 180.0
-#: Crashes in a row (not kills from outside) before pauses grow, and their ladder.
+#: Crashes in a row (not kills from outside) without a pause, and the pauses after further ones.
 FREE_CRASHES = 3
 CRASH_PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
-#: Discord's own count may have been used up by others with the same token.
+#: A crash longer after the one before than this begins a new row: the run in between has worked.
+CRASH_WINDOW = timedelta(hours=1)
+#: Identifies left by Discord's own count, which other programs with the same token may have used up.
 LOW_REMAINING = 20
-#: Between two looks at a count that Discord says is about to start anew.
+#: Least pause before Discord's count is read again, when it says that the count is about to be reset.
 LEAST_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class SessionStartLimit:
-    """What `GET /gateway/bot` says about identifies."""
+    """Identifies left, as `GET /gateway/bot` says."""
 
     remaining: int
     reset_after_s: float
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> SessionStartLimit | None:
-        """From the answer of `GET /gateway/bot`; None where it says nothing usable."""
+        """Parse the body of `GET /gateway/bot`; None where it says nothing usable."""
         found = body.get("session_start_limit")
         if not isinstance(found, Mapping):
             return None
@@ -48,35 +50,43 @@ class SessionStartLimit:
 
 @dataclass(frozen=True, slots=True)
 class IdentifyHistory:
-    """When the bot identified in the last day, and how the latest runs ended; kept in the store."""
+    """When the bot identified in the last day, and how many runs in a row crashed; kept in the store."""
 
     at: tuple[datetime, ...] = ()
     crashes_in_a_row: int = 0
+    #: None: no crash is known, or its time is not.
+    last_crash_at: datetime | None = None
 
     def with_start(self, now: datetime) -> IdentifyHistory:
-        """One more identify. Nothing older than a day, or from a clock that was wrong, is kept."""
+        """Add one identify; drop those older than a day, and those from a clock that was wrong."""
         recent = tuple(moment for moment in self.at if now - DAY < moment <= now)
         return replace(self, at=(*recent, now))
 
-    def crashed(self) -> IdentifyHistory:
-        """The run ended by an error of its own."""
-        return replace(self, crashes_in_a_row=self.crashes_in_a_row + 1)
+    def crashed(self, now: datetime) -> IdentifyHistory:
+        """The run ended by an error of its own. Only crashes at most `CRASH_WINDOW` apart are in a row."""
+        last = self.last_crash_at
+        in_a_row = last is not None and timedelta(0) <= now - last <= CRASH_WINDOW
+        return replace(self, crashes_in_a_row=self.crashes_in_a_row + 1 if in_a_row else 1, last_crash_at=now)
 
     def went_well(self) -> IdentifyHistory:
-        """The run ended when it was asked to, or has lasted."""
-        return replace(self, crashes_in_a_row=0)
+        """The run ended when it was asked to."""
+        return replace(self, crashes_in_a_row=0, last_crash_at=None)
 
     def to_text(self) -> str:
-        """For the store."""
-        return json.dumps({"at": [round(moment.timestamp(), 3) for moment in self.at], "row": self.crashes_in_a_row})
+        """JSON for the store, with times in Unix seconds."""
+        crash_at = None if self.last_crash_at is None else round(self.last_crash_at.timestamp(), 3)
+        at = [round(moment.timestamp(), 3) for moment in self.at]
+        return json.dumps({"at": at, "row": self.crashes_in_a_row, "crash_at": crash_at})
 
     @classmethod
     def from_text(cls, text: str | None) -> IdentifyHistory:
-        """From the store; anything unreadable counts as nothing."""
+        """Parse the store's JSON; an unreadable record counts as none."""
         try:
             found = json.loads(text or "{}")
             moments = tuple(datetime.fromtimestamp(float(moment), UTC) for moment in found.get("at", ()))
-            return cls(moments, int(found.get("row", 0)))
+            crash_at = found.get("crash_at")  # not written before this field came
+            last_crash_at = None if crash_at is None else datetime.fromtimestamp(float(crash_at), UTC)
+            return cls(moments, int(found.get("row", 0)), last_crash_at)
         except (ValueError, TypeError, AttributeError, OverflowError, OSError):
             return cls()
 
@@ -90,7 +100,7 @@ class Pause:
 
 
 def pause_before_identify(history: IdentifyHistory, limit: SessionStartLimit | None, now: datetime) -> Pause | None:
-    """What has to pass before the next identify; None when it may be now."""
+    """The longest pause that is due before the next identify; None when it may be now."""
     return max(_pauses(history, limit, now), key=lambda pause: pause.seconds, default=None)
 
 

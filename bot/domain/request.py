@@ -20,11 +20,12 @@ class GenerationRequest:
     """
 
     endpoint: str
+    #: Empty for a model that works from a picture alone.
     prompt: str = field(repr=False)
     options: Mapping[str, Json]
     #: Names of options the person set themselves (shown in Details; defaults are greyed).
     given: tuple[str, ...]
-    #: The most pictures this order can yield (num_images × max_images).
+    #: The most pictures this request can yield (num_images × max_images).
     images: int
     size: tuple[int, int] | None
     #: Worst-case price in USD, or None where unknown.
@@ -35,3 +36,8 @@ class GenerationRequest:
         """The seed the person chose, or the one chosen for them by `with_seed`."""
         value = self.options.get("seed")
         return value if isinstance(value, int) else None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether nothing is left of it: the person had the content deleted."""
+        return not self.prompt and not self.options

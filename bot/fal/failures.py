@@ -121,7 +121,12 @@ def _named(trouble: Trouble) -> GenerationFailed | None:
     return None
 
 
-def _account(trouble: Trouble) -> GenerationFailed | None:
+def account_failure(answer: HttpResponse) -> KeyRefused | BalanceExhausted | None:
+    """What an answer says against our account or key; None where it says nothing of the kind."""
+    return _account(Trouble.of(answer))
+
+
+def _account(trouble: Trouble) -> KeyRefused | BalanceExhausted | None:
     if trouble.status == 402:
         return BalanceExhausted()
     # A 403 page of a proxy in between is not fal's word.

@@ -1,8 +1,8 @@
-"""The small web server beside the bot: whether it is fit to serve, its figures, and fal's callbacks.
+"""The aiohttp application beside the bot: health, metrics, and fal's callbacks.
 
 app.py        the server, /health and /metrics
-callbacks.py  POST /fal/…: who is believed, and what was heard before
-keys.py       fal's public keys
+callbacks.py  POST /fal/…: verification, replays, handing callbacks on
+jwks.py       fal's public keys, cached
 """
 
 from __future__ import annotations

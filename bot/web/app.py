@@ -19,7 +19,7 @@ _http_log = logging.getLogger(f"{__name__}.http")
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Anybody can send what is no HTTP; that is answered 400 and worth no traceback."""
+    """False for malformed HTTP: anybody can send it, it is answered 400 and worth no traceback."""
     return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
@@ -28,13 +28,13 @@ _http_log.addFilter(_is_our_fault)
 #: Asks each part whether it works, e.g. `{"discord": True, "store": True}`.
 Health = Callable[[], Awaitable[Mapping[str, bool]]]
 
-#: A part that does not answer in this time is not healthy; Docker's own limit is longer.
+#: A part that does not answer within this is unhealthy; Docker's own limit is longer.
 ANSWER_WITHIN_S = 3.0
-#: What is left of a refused request is read away for this long before the connection is cut.
+#: How long the rest of a refused request is read and discarded before the connection is closed.
 LINGER_S = 1.0
-#: A connection that asks nothing more is closed.
+#: An idle connection is closed after this.
 KEEP_ALIVE_S = 30.0
-#: What is being answered when the server stops gets this long.
+#: Requests under way at a stop get this long to finish.
 FINISH_S = 1.0
 
 
@@ -69,7 +69,7 @@ async def _ask(health: Health) -> Mapping[str, bool]:
             return await health()
     except TimeoutError:
         log.warning("health check took too long", extra={"limit_s": ANSWER_WITHIN_S})
-    except Exception:  # a broken part is an answer, too
+    except Exception:  # reported as unhealthy
         log.exception("health check failed")
     return {}
 
@@ -78,7 +78,7 @@ async def start(settings: WebSettings, health: Health, *, callbacks: CallbackRec
     """Listen on the configured address; `cleanup()` of the returned runner stops it.
 
     Args:
-        callbacks: hears fal's callbacks below `/fal/`; closed with the server.
+        callbacks: receives fal's callbacks below `/fal/`; closed with the server.
 
     Raises:
         SettingsInvalid: the address is taken or not ours.

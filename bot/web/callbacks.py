@@ -1,10 +1,11 @@
-"""`POST /fal/{job_id}/{attempt}/{proof}`: fal tells that a request has ended.
+"""`POST /fal/{job_id}/{attempt}/{url_signature}`: fal calls back when a request has ended.
 
-A callback is a hint: whoever hears it looks at fal itself, nothing in the payload is believed. It is heard only when
-fal signed it (Ed25519, see `keys`), lately, and when it came to an address that we gave away: every customer of fal can
-have fal sign a callback to any address, so each attempt's address carries a proof that nobody else can make.
+A callback is a hint: its receiver asks fal for the status and trusts nothing in the payload. It is accepted only with a
+valid and recent signature of fal (Ed25519, see `jwks`) on an address that we issued: every customer of fal can have fal
+sign a callback to any address, so each attempt's address carries an HMAC that only we can make.
 
-Every refusal looks the same, and every delivery goes through the same checks whatever the first of them says.
+All refusals look alike from outside, and every check is made whatever the earlier ones found, so that timing and
+answers tell a forger nothing.
 """
 
 from __future__ import annotations
@@ -32,28 +33,28 @@ from bot.web.jwks import JwksCache
 
 log = logging.getLogger(__name__)
 
-LARGEST_BODY_BYTES = 1024 * 1024
-#: A body takes this long at most; fal sends it in one go.
-BODY_WITHIN_S = 5.0
-#: All bodies being read weigh this much at most, so that a flood ends as refusals and not as an empty memory.
-ALL_BODIES_BYTES = 64 * 1024 * 1024
-#: fal waits 15 s for the first answer.
-HANDLED_WITHIN_S = 5.0
-#: How far fal's clock and ours may differ.
+MAX_BODY_BYTES = 1024 * 1024
+#: Longest time for a body to arrive; fal sends it in one piece.
+BODY_TIMEOUT_S = 5.0
+#: Most bytes of all bodies being read together: a flood is refused rather than filling the memory.
+MAX_ALL_BODIES_BYTES = 64 * 1024 * 1024
+#: Longest time for the handler; fal waits 15 s for the response.
+HANDLER_TIMEOUT_S = 5.0
+#: Largest difference between a callback's timestamp and our clock.
 TOLERANCE_S = 300
-#: A signature is remembered while it could be sent again, and this many at most; beyond them the oldest goes.
+#: A signature is remembered while it could be replayed; beyond `MAX_REMEMBERED` the oldest is forgotten.
 REMEMBERED_S = 2 * TOLERANCE_S
-REMEMBERED = 50_000
-#: Refusals are logged together, this often.
+MAX_REMEMBERED = 50_000
+#: Refusals are logged together, at most this often.
 REPORT_EVERY_S = 60.0
 
 Status = Literal["OK", "ERROR"]
-#: Why a delivery was refused; for the operator's log alone.
-Reason = Literal["body", "shape", "address", "time", "signature"]
+#: Why a delivery was refused; for the log only.
+RefusalReason = Literal["body", "syntax", "address", "time", "signature"]
 
 _JOB_ID = re.compile(r"[0-9a-z]{8,20}")
 _ATTEMPT = re.compile(r"[1-9][0-9]{0,5}")
-_PROOF = re.compile(r"[0-9a-f]{64}")
+_URL_SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")
 _USER_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _TIMESTAMP = re.compile(r"[1-9][0-9]{0,11}")
@@ -63,7 +64,7 @@ _HEADERS = ("Request-Id", "User-Id", "Timestamp", "Signature")
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A genuine callback: the request of this attempt has ended."""
+    """A verified callback: the request of this attempt has ended."""
 
     job_id: str
     attempt: int
@@ -74,12 +75,12 @@ class Callback:
     received_at: datetime
 
 
-#: Acts on a callback; may hear about the same request more than once. Raising makes fal call again.
+#: Acts on a callback; may be called more than once for a request. Raising makes fal call again.
 CallbackHandler = Callable[[Callback], Awaitable[None]]
 
 
 def url_signature(key: bytes, job_id: str, attempt: int | str) -> str:
-    """What makes the address of an attempt unguessable."""
+    """The HMAC (64 hex digits) in the callback address of an attempt."""
     message = f"fal-callback/{job_id}/{attempt}".encode("utf-8", "surrogateescape")
     return hmac.digest(key, message, "sha256").hex()
 
@@ -105,16 +106,16 @@ def _check_key(key: bytes) -> None:
         raise ValueError("the key of the callbacks' addresses is too short")
 
 
-# ---------------------------------------------------------------------- what is believed
+# ---------------------------------------------------------------------- verification
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackRequest:
-    """One callback as it came over the wire; nothing in it is checked."""
+    """One callback as received; nothing in it is checked yet."""
 
     job_id: str
     attempt: str
-    proof: str
+    url_signature: str
     request_id: str
     user_id: str
     timestamp: str
@@ -123,11 +124,11 @@ class CallbackRequest:
 
     @property
     def well_formed(self) -> bool:
-        """Whether every part looks as it must."""
+        """Whether every part has the expected syntax."""
         parts = (
             (_JOB_ID, self.job_id),
             (_ATTEMPT, self.attempt),
-            (_PROOF, self.proof),
+            (_URL_SIGNATURE, self.url_signature),
             (_REQUEST_ID, self.request_id),
             (_USER_ID, self.user_id),
             (_TIMESTAMP, self.timestamp),
@@ -137,7 +138,7 @@ class CallbackRequest:
 
 
 class Verifier:
-    """Tells fal's callbacks from everything else.
+    """Verifies callbacks.
 
     Args:
         key: the secret behind the addresses.
@@ -150,16 +151,16 @@ class Verifier:
         self._keys = keys
         self._clock = clock
 
-    async def verify(self, delivery: CallbackRequest) -> Callback | Reason:
-        """The callback, or why it is none. All checks are made whatever the first ones say.
+    async def verify(self, delivery: CallbackRequest) -> Callback | RefusalReason:
+        """The callback, or why it is refused. All checks are made whatever the first ones find.
 
-        Keys are fetched only for what came to an address of ours, in time: forgeries by others cost no call.
+        Keys are fetched only where address and timestamp are right, so a stranger's forgeries cost no call.
         """
         now = self._clock()
-        well_formed = delivery.well_formed and len(delivery.body) <= LARGEST_BODY_BYTES
+        well_formed = delivery.well_formed and len(delivery.body) <= MAX_BODY_BYTES
         known = hmac.compare_digest(
             url_signature(self._key, delivery.job_id, delivery.attempt).encode(),
-            delivery.proof.encode("utf-8", "surrogateescape"),
+            delivery.url_signature.encode("utf-8", "surrogateescape"),
         )
         stamp = int(delivery.timestamp) if _TIMESTAMP.fullmatch(delivery.timestamp) else 0
         timely = abs(now.timestamp() - stamp) <= TOLERANCE_S
@@ -167,16 +168,16 @@ class Verifier:
         signature = bytes.fromhex(delivery.signature if _SIGNATURE.fullmatch(delivery.signature) else "00" * 64)
         expected = well_formed and known and timely
         keys = await self._keys.known() if expected else self._keys.cached
-        signed = _signed_by_one(keys, signature, message)
+        signed = _signed_by_any(keys, signature, message)
         if expected and not signed:
-            signed = _signed_by_one(await self._keys.newer(keys), signature, message)
-        checks: tuple[tuple[bool, Reason], ...] = (
-            (well_formed, "shape"),
+            signed = _signed_by_any(await self._keys.newer(keys), signature, message)
+        checks: tuple[tuple[bool, RefusalReason], ...] = (
+            (well_formed, "syntax"),
             (known, "address"),
             (timely, "time"),
             (signed, "signature"),
         )
-        failed = next((reason for fits, reason in checks if not fits), None)
+        failed = next((reason for passed, reason in checks if not passed), None)
         return failed or _read(delivery, now)
 
 
@@ -186,12 +187,12 @@ def _signed_message(delivery: CallbackRequest) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _signed_by_one(keys: tuple[Ed25519PublicKey, ...], signature: bytes, message: bytes) -> bool:
-    """Whether one of the keys made the signature; every key is tried."""
-    return sum(_fits(key, signature, message) for key in keys) > 0
+def _signed_by_any(keys: tuple[Ed25519PublicKey, ...], signature: bytes, message: bytes) -> bool:
+    """Whether one of the keys made the signature; every key is tried, for equal timing."""
+    return sum(_is_signed_by(key, signature, message) for key in keys) > 0
 
 
-def _fits(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+def _is_signed_by(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
     try:
         key.verify(signature, message)
     except InvalidSignature:
@@ -200,7 +201,7 @@ def _fits(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
 
 
 def _read(delivery: CallbackRequest, now: datetime) -> Callback:
-    """What fal signed. A body that can't be read still tells that the request has ended."""
+    """Parse the signed body. One that is no JSON object still says that the request has ended."""
     try:
         content = orjson.loads(delivery.body)
     except orjson.JSONDecodeError:
@@ -217,31 +218,31 @@ def _id(value: object) -> str | None:
     return value if isinstance(value, str) and _REQUEST_ID.fullmatch(value) else None
 
 
-# ---------------------------------------------------------------------- said before
+# ---------------------------------------------------------------------- replays
 
 
 class Replays:
-    """What became of signatures seen lately. Only genuine ones enter, so forgeries can't fill it."""
+    """Outcomes of recently received signatures. Only verified ones are stored, so forgeries can't fill it."""
 
-    def __init__(self, *, clock: Callable[[], datetime], most: int = REMEMBERED) -> None:
+    def __init__(self, *, clock: Callable[[], datetime], max_entries: int = MAX_REMEMBERED) -> None:
         self._clock = clock
-        self._most = most
+        self._max_entries = max_entries
         self._seen: OrderedDict[bytes, tuple[float, asyncio.Future[bool]]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._seen)
 
-    def earlier(self, delivery: CallbackRequest) -> asyncio.Future[bool] | None:
-        """The outcome, perhaps still to come, of the same delivery before."""
+    def find(self, delivery: CallbackRequest) -> asyncio.Future[bool] | None:
+        """The outcome, perhaps pending, of an earlier identical delivery."""
         self._forget_old()
         known = self._seen.get(_fingerprint(delivery))
         return known[1] if known is not None else None
 
     def remember(self, delivery: CallbackRequest, outcome: asyncio.Future[bool]) -> None:
-        """This delivery is being handled; a failure is forgotten again, so that it may be repeated."""
+        """Store a delivery that is being handled. It is removed again if handling fails, so that fal may repeat it."""
         fingerprint = _fingerprint(delivery)
         self._seen[fingerprint] = (self._clock().timestamp(), outcome)
-        if len(self._seen) > self._most:
+        if len(self._seen) > self._max_entries:
             self._seen.popitem(last=False)
 
         def forget_failure(ended: asyncio.Future[bool]) -> None:
@@ -258,20 +259,20 @@ class Replays:
 
 
 def _fingerprint(delivery: CallbackRequest) -> bytes:
-    said = "\n".join((delivery.request_id, delivery.timestamp, delivery.signature.lower()))
-    return hashlib.blake2b(said.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+    signed = "\n".join((delivery.request_id, delivery.timestamp, delivery.signature.lower()))
+    return hashlib.blake2b(signed.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-# ---------------------------------------------------------------------- the door
+# ---------------------------------------------------------------------- receiving
 
 
 class CallbackReceiver:
-    """The route. `close()` when the web server has stopped.
+    """The route for callbacks. Call `close()` when the web server has stopped.
 
     Args:
         key: see `callback_url`.
-        heard: is told each callback once, except where it failed or took longer than `handled_within_s`: then fal is
-            answered 500 and calls again.
+        handler: called once for each callback; where it fails or takes longer than `handler_timeout_s`, fal gets a 500
+            and calls again.
         rest_url: where fal publishes its keys, when not the usual place.
         clock: aware UTC now.
     """
@@ -280,26 +281,26 @@ class CallbackReceiver:
         self,
         *,
         key: bytes,
-        heard: CallbackHandler,
+        handler: CallbackHandler,
         rest_url: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         keys: JwksCache | None = None,
-        body_within_s: float = BODY_WITHIN_S,
-        handled_within_s: float = HANDLED_WITHIN_S,
+        body_timeout_s: float = BODY_TIMEOUT_S,
+        handler_timeout_s: float = HANDLER_TIMEOUT_S,
     ) -> None:
-        self._handler = heard
+        self._handler = handler
         self._keys = keys or JwksCache(rest_url)
         self.verifier = Verifier(key, self._keys, clock=clock)
         self._replays = Replays(clock=clock)
-        self._body_within_s = body_within_s
-        self._handled_within_s = handled_within_s
-        self.refusals: Counter[Reason] = Counter()
+        self._body_timeout_s = body_timeout_s
+        self._handler_timeout_s = handler_timeout_s
+        self.refusals: Counter[RefusalReason] = Counter()
         self._reading_bytes = 0
         self._handling: set[asyncio.Task[bool]] = set()
         self._reported_at = float("-inf")
 
     def add_to(self, app: web.Application) -> None:
-        """Answer below `/fal/`: one route, so that a wrong path is refused like a wrong signature."""
+        """Register one route for all of `/fal/`, so that a wrong path is refused like a wrong signature."""
         app.router.add_post("/fal/{path:.*}", self.receive)
 
         async def close(_: web.Application) -> None:
@@ -308,39 +309,39 @@ class CallbackReceiver:
         app.on_cleanup.append(close)
 
     async def close(self) -> None:
-        """Give up what is still being handled; fal calls again."""
+        """Cancel handlers under way; fal calls again."""
         for task in self._handling:
             task.cancel()
         await asyncio.gather(*self._handling, return_exceptions=True)
         await self._keys.close()
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Answer one POST: 200 handled (now or before), 500 call again, 401 anything else."""
+        """Handle one POST: 200 handled (now or before), 500 call again, 401 anything else."""
         body = await self._body(request)
-        outcome = await self.take(_delivery(request, body or b""), readable=body is not None)
+        outcome = await self.process(_delivery(request, body or b""), readable=body is not None)
         if outcome == "refused":
             return _refusal()
-        return _answer(500 if outcome == "unhandled" else 200)
+        return _response(500 if outcome == "unhandled" else 200)
 
-    async def take(self, delivery: CallbackRequest, *, readable: bool = True) -> metrics.CallbackOutcome:
-        """Judge one delivery and hand it on if it is a genuine one that was not heard before.
+    async def process(self, delivery: CallbackRequest, *, readable: bool = True) -> metrics.CallbackOutcome:
+        """Verify one delivery and call the handler unless it is a replay.
 
         Args:
-            readable: whether its body arrived whole; else it is refused after the same checks.
+            readable: whether the whole body arrived; else it is refused after the same checks.
         """
         verdict = await self.verifier.verify(delivery)
         if not readable:
             verdict = "body"
         outcome: metrics.CallbackOutcome = "refused"
         if isinstance(verdict, Callback):
-            outcome = await self._hand_on(delivery, verdict)
+            outcome = await self._dispatch(delivery, verdict)
         else:
-            self._note_refusal(verdict)
+            self._count_refusal(verdict)
         metrics.CALLBACKS[outcome].inc()
         return outcome
 
-    async def _hand_on(self, delivery: CallbackRequest, callback: Callback) -> metrics.CallbackOutcome:
-        earlier = self._replays.earlier(delivery)
+    async def _dispatch(self, delivery: CallbackRequest, callback: Callback) -> metrics.CallbackOutcome:
+        earlier = self._replays.find(delivery)
         handling = earlier
         if handling is None:
             handling = self._start(callback)
@@ -351,14 +352,14 @@ class CallbackReceiver:
         return "accepted" if earlier is None else "repeated"
 
     async def _body(self, request: web.Request) -> bytes | None:
-        """The raw body; None where it is too long, too slow or cut off."""
+        """The raw body; None where it is too large, too slow or cut off."""
         body = bytearray()
         try:
-            async with asyncio.timeout(self._body_within_s):
+            async with asyncio.timeout(self._body_timeout_s):
                 async for chunk in request.content.iter_any():
                     body += chunk
                     self._reading_bytes += len(chunk)
-                    if len(body) > LARGEST_BODY_BYTES or self._reading_bytes > ALL_BODIES_BYTES:
+                    if len(body) > MAX_BODY_BYTES or self._reading_bytes > MAX_ALL_BODIES_BYTES:
                         return None
         except (TimeoutError, OSError, aiohttp.ClientError, HttpProcessingError):
             return None
@@ -367,48 +368,48 @@ class CallbackReceiver:
         return bytes(body)
 
     def _start(self, callback: Callback) -> asyncio.Task[bool]:
-        """Handle it in a task of its own, which a caller who hangs up does not end."""
+        """Run the handler in a task of its own, so that a disconnect of the caller does not cancel it."""
         task = asyncio.get_running_loop().create_task(self._handle(callback), name="fal-callback")
         self._handling.add(task)
         task.add_done_callback(self._handling.discard)
         return task
 
     async def _handle(self, callback: Callback) -> bool:
-        about = {"job": callback.job_id, "attempt": callback.attempt, "request": callback.request_id}
+        fields = {"job": callback.job_id, "attempt": callback.attempt, "request": callback.request_id}
         try:
-            async with asyncio.timeout(self._handled_within_s):
+            async with asyncio.timeout(self._handler_timeout_s):
                 await self._handler(callback)
         except TimeoutError:
-            log.warning("a callback was not handled in time", extra=about)
-        except Exception:  # whatever it was, fal shall call again
-            log.exception("a callback could not be handled", extra=about)
+            log.warning("a callback was not handled in time", extra=fields)
+        except Exception:  # fal gets a 500 and calls again
+            log.exception("a callback could not be handled", extra=fields)
         else:
             return True
         return False
 
-    def _note_refusal(self, reason: Reason) -> None:
+    def _count_refusal(self, reason: RefusalReason) -> None:
         self.refusals[reason] += 1
         now = asyncio.get_running_loop().time()
         if now - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = now
-            log.warning("callbacks were refused", extra={"so_far": dict(self.refusals)})
+            log.warning("callbacks were refused", extra={"total": dict(self.refusals)})
 
 
 def _delivery(request: web.Request, body: bytes) -> CallbackRequest:
-    """The parts of the request; what is missing or there twice becomes empty, which no shape allows."""
+    """The parts of the request; a missing or repeated header becomes empty, which is not well formed."""
     parts = request.match_info["path"].split("/")
-    job_id, attempt, proof = parts if len(parts) == 3 else ("", "", "")
+    job_id, attempt, address_signature = parts if len(parts) == 3 else ("", "", "")
     given = (request.headers.getall(f"X-Fal-Webhook-{name}", ()) for name in _HEADERS)
     request_id, user_id, timestamp, signature = (values[0] if len(values) == 1 else "" for values in given)
-    return CallbackRequest(job_id, attempt, proof, request_id, user_id, timestamp, signature, body)
+    return CallbackRequest(job_id, attempt, address_signature, request_id, user_id, timestamp, signature, body)
 
 
-def _answer(status: int) -> web.Response:
+def _response(status: int) -> web.Response:
     return web.Response(status=status, headers={"Cache-Control": "no-store"})
 
 
 def _refusal() -> web.Response:
-    """The same for everything, and the connection is closed: a body may not have been read to its end."""
-    response = _answer(401)
+    """401 for every refusal; the connection is closed because the body may not have been read."""
+    response = _response(401)
     response.force_close()
     return response

@@ -1,4 +1,4 @@
-"""fal's public keys for its callbacks: fetched when first needed, kept for a day at most, asked for again with care."""
+"""fal's public keys for its callbacks (JWKS): fetched on first use, cached for a day, refreshed at a bounded rate."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ log = logging.getLogger(__name__)
 DEFAULT_REST_URL = "https://rest.fal.ai"
 PATH = "/.well-known/jwks.json"
 
-#: Older keys are not believed any more.
-KEPT_S = 24 * 3600.0
-#: From this age on new ones are fetched in the background, so that an outage of half a day goes unnoticed.
-FRESH_S = 6 * 3600.0
-#: The key set is asked for no more often than this, however many callbacks can't be verified.
-LEAST_PAUSE_S = 30.0
-FETCH_S = 5.0
-LARGEST_BYTES = 64 * 1024
+#: Older keys are no longer used.
+MAX_AGE_S = 24 * 3600.0
+#: From this age on they are refreshed in the background, so that an outage of half a day goes unnoticed.
+REFRESH_AFTER_S = 6 * 3600.0
+#: Least time between two fetches, however many callbacks can't be verified.
+MIN_FETCH_INTERVAL_S = 30.0
+FETCH_TIMEOUT_S = 5.0
+MAX_BYTES = 64 * 1024
 #: fal publishes one or two; every signature is tried against all.
-MOST_KEYS = 8
+MAX_KEYS = 8
 
 _ENCODED = re.compile(r"[A-Za-z0-9_-]{43}=?")
 
@@ -37,62 +37,62 @@ class JwksCache:
     """The keys at `{rest_url}/.well-known/jwks.json`.
 
     Args:
-        least_pause_s: between the beginnings of two fetches, whatever they brought.
-        monotonic: seconds that never jump.
+        min_fetch_interval_s: between the beginnings of two fetches, successful or not.
+        monotonic: clock in seconds.
     """
 
     def __init__(
         self,
         rest_url: str | None = None,
         *,
-        least_pause_s: float = LEAST_PAUSE_S,
+        min_fetch_interval_s: float = MIN_FETCH_INTERVAL_S,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = (rest_url or DEFAULT_REST_URL).rstrip("/") + PATH
-        self._least_pause_s = least_pause_s
+        self._min_fetch_interval_s = min_fetch_interval_s
         self._monotonic = monotonic
         self._keys: tuple[Ed25519PublicKey, ...] = ()
         self._fetched_at = float("-inf")
-        self._asked_at = float("-inf")
+        self._last_fetch_at = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
     @property
     def cached(self) -> tuple[Ed25519PublicKey, ...]:
-        """The keys that are here and not too old."""
-        return self._keys if self._monotonic() - self._fetched_at <= KEPT_S else ()
+        """The keys in memory, unless they are too old."""
+        return self._keys if self._monotonic() - self._fetched_at <= MAX_AGE_S else ()
 
     async def known(self) -> tuple[Ed25519PublicKey, ...]:
-        """The keys, fetched where they are missing or too old; none when that fails."""
+        """The keys, fetched where they are missing or too old; empty when that fails."""
         if not self.cached:
-            await self._refreshed()
-        elif self._monotonic() - self._fetched_at > FRESH_S:
+            await self._wait_for_refresh()
+        elif self._monotonic() - self._fetched_at > REFRESH_AFTER_S:
             self._refresh()
         return self.cached
 
     async def newer(self, than: tuple[Ed25519PublicKey, ...]) -> tuple[Ed25519PublicKey, ...]:
-        """What was published since `than` was read, after one more fetch; none where that brings nothing else."""
+        """Keys other than `than`, after a fetch if need be; empty where there are none."""
         if self.cached == than:
-            await self._refreshed()
+            await self._wait_for_refresh()
         return () if self.cached == than else self.cached
 
     async def close(self) -> None:
-        """Give up a fetch under way."""
+        """Cancel a fetch under way."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)
 
-    async def _refreshed(self) -> None:
-        """Wait for the one fetch, if there may be one."""
+    async def _wait_for_refresh(self) -> None:
+        """Wait for a fetch; returns at once where the last one was too recent."""
         fetching = self._refresh()
         if fetching is not None:
-            await asyncio.wait((fetching,))  # one caller's cancellation is not everybody's
+            await asyncio.wait((fetching,))  # not awaited itself: one caller's cancellation must not cancel it for all
 
     def _refresh(self) -> asyncio.Task[None] | None:
         if self._fetching is not None and not self._fetching.done():
             return self._fetching
-        if self._monotonic() - self._asked_at < self._least_pause_s:
+        if self._monotonic() - self._last_fetch_at < self._min_fetch_interval_s:
             return None
-        self._asked_at = self._monotonic()
+        self._last_fetch_at = self._monotonic()
         self._fetching = asyncio.get_running_loop().create_task(self._fetch(), name="fal-callback-keys")
         return self._fetching
 
@@ -108,7 +108,7 @@ class JwksCache:
         self._fetched_at = self._monotonic()
 
     async def _get(self) -> bytes:
-        timeout = aiohttp.ClientTimeout(total=FETCH_S)
+        timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
         async with (
             aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
             session.get(self._url, allow_redirects=False, headers={"Accept": "application/json"}) as response,
@@ -118,15 +118,15 @@ class JwksCache:
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk
-                if len(body) > LARGEST_BYTES:
+                if len(body) > MAX_BYTES:
                     raise ValueError("larger than any key set")
             return bytes(body)
 
 
 def read_keys(body: bytes) -> tuple[Ed25519PublicKey, ...]:
-    """The Ed25519 keys of a JSON Web Key Set, at most `MOST_KEYS`; other kinds of keys are passed over.
+    """The Ed25519 keys of a JSON Web Key Set, at most `MAX_KEYS`; other kinds of keys are skipped.
 
-    `x` is base64url, padded (as fal writes it) or not. `kty`, `crv` and `use` may be left out, but not be others.
+    `x` is base64url, padded (as fal writes it) or not. `kty`, `crv` and `use` may be missing, but must not differ.
 
     Raises:
         ValueError: no such set, or no usable key in it.
@@ -141,7 +141,7 @@ def read_keys(body: bytes) -> tuple[Ed25519PublicKey, ...]:
     keys: dict[bytes, Ed25519PublicKey] = {}
     for entry in entries:
         raw = _read_key(entry)
-        if raw is not None and len(keys) < MOST_KEYS:
+        if raw is not None and len(keys) < MAX_KEYS:
             keys.setdefault(raw, Ed25519PublicKey.from_public_bytes(raw))
     if not keys:
         raise ValueError("no usable key")

@@ -15,7 +15,7 @@ from typing import Any, assert_never
 
 import discord
 
-from bot.catalogue.model import COMMON_ALIASES, Model, Option, OptionKind, Output, Price
+from bot.catalogue.model import COMMON_ALIASES, Model, Option, OptionKind, Output, Price, Task
 from bot.domain.events import (
     ConfirmingSubmit,
     Delivering,
@@ -29,7 +29,8 @@ from bot.domain.events import (
 from bot.domain.job import Failure, Job
 from bot.domain.request import GenerationRequest, Json
 from cogs.ui import text
-from cogs.ui.buttons import Verb, button, custom_id, row
+from cogs.ui.actions import Slot, custom_id, job_named_by
+from cogs.ui.buttons import action_rows
 
 BLUE = 0x5865F2
 GREEN = 0x3BA55D
@@ -90,13 +91,13 @@ def shows_end_of(components: Iterable[object], job_id: str, *, with_pictures: bo
             offered.add(component.custom_id)
     if with_pictures:
         return any(f"easel-{job_id}-" in url for url in urls)
-    return not urls and custom_id(Verb.DELETE, job_id) in offered
+    return not urls and custom_id("delete", job_id) in offered
 
 
 def names_job(components: Iterable[object], job_id: str) -> bool:
     """Whether any button of a message is about this job."""
     buttons = (one for one in _walk(components) if isinstance(one, discord.Button))
-    return any((one.custom_id or "").endswith(f":{job_id}") for one in buttons)
+    return any(job_named_by(one.custom_id or "") == job_id for one in buttons)
 
 
 def _walk(components: Iterable[object]) -> Iterator[object]:
@@ -105,11 +106,27 @@ def _walk(components: Iterable[object]) -> Iterator[object]:
         yield from _walk(getattr(component, "children", ()))
 
 
-def alt_text(request: GenerationRequest, index: int) -> str:
+def alt_text(request: GenerationRequest, index: int, model: Model | None = None) -> str:
     """What a screen reader says for picture `index` (0-based)."""
-    which = f"Picture {index + 1} of {request.images}, painted" if request.images > 1 else "A picture painted"
+    which = f"Picture {index + 1} of {request.images}," if request.images > 1 else "A picture"
+    if not request.prompt:
+        made = _MADE[model.task] if model is not None else "made"
+        return f"{which} {made} by {model.title if model is not None else request.endpoint}"[:ALT_LIMIT]
     prompt = text.plain(request.prompt, 900) or "an unreadable prompt"
-    return f"{which} from the prompt: {prompt}"[:ALT_LIMIT]
+    return f"{which} painted from the prompt: {prompt}"[:ALT_LIMIT]
+
+
+#: What was done to get a picture without a prompt.
+_MADE = {
+    Task.TEXT_TO_IMAGE: "painted",
+    Task.EDIT: "edited",
+    Task.INPAINT: "painted anew in a part",
+    Task.REFRAME: "extended to another shape",
+    Task.UPSCALE: "enlarged",
+    Task.CUT_OUT: "cut out",
+    Task.DESCRIBE: "described",
+    Task.VIDEO: "set in motion",
+}
 
 
 # ---------------------------------------------------------------------- a job's life
@@ -129,10 +146,10 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
         and not cancelling
     )
     return Card(
-        _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
+        *_prompt(job, limit=300, max_lines=3),
         _words(status),
         _words("\n".join([_small(_name(job, model), *_seed(job), *_size(job)), *notes])),
-        row(button(Verb.CANCEL, job.id, disabled=cancelling), *([button(Verb.WHY, job.id)] if waits else [])),
+        *action_rows(Slot.WAITING if waits else Slot.PROGRESS, job, disabled=cancelling),
         colour=BLUE,
     )
 
@@ -194,15 +211,10 @@ def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, wit
     if any(shown.spoiler for shown in pictures):
         notes.append(_small("Flagged by the safety checker: behind a spoiler, and often painted black by fal.ai."))
     return Card(
-        _words(text.safe(job.request.prompt)),
+        *_prompt(job),
         _gallery(pictures),
         _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
-        row(
-            button(Verb.AGAIN, job.id),
-            button(Verb.EDIT, job.id),
-            button(Verb.DETAILS, job.id),
-            button(Verb.DELETE, job.id),
-        ),
+        *action_rows(Slot.RESULT, job, pictures=len(pictures)),
         colour=GREEN,
     )
 
@@ -224,12 +236,11 @@ def failure_card(job: Job, model: Model | None, failure: Failure) -> Card:
     sentence = failure.sentence
     if failure.incident is not None and failure.incident not in sentence:
         sentence = f"{sentence} (code {failure.incident})"
-    again = [button(Verb.AGAIN, job.id)] if failure.worth_retrying else []
     return Card(
-        _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
+        *_prompt(job, limit=300, max_lines=3),
         _words(text.shorten(sentence, 900)),
         _words(_small(_name(job, model), *_seed(job))),
-        row(*again, button(Verb.EDIT, job.id), button(Verb.DETAILS, job.id), button(Verb.DELETE, job.id)),
+        *action_rows(Slot.TRANSIENT_FAILURE if failure.worth_retrying else Slot.LASTING_FAILURE, job),
         colour=RED,
     )
 
@@ -237,10 +248,10 @@ def failure_card(job: Job, model: Model | None, failure: Failure) -> Card:
 def cancelled_card(job: Job, model: Model | None, sentence: str) -> Card:
     """A job somebody stopped; `sentence` says whether anything was charged."""
     return Card(
-        _words(text.safe(job.request.prompt, limit=300, max_lines=3)),
+        *_prompt(job, limit=300, max_lines=3),
         _words(text.shorten(sentence, 900)),
         _words(_small(_name(job, model))),
-        row(button(Verb.AGAIN, job.id), button(Verb.EDIT, job.id), button(Verb.DELETE, job.id)),
+        *action_rows(Slot.CANCELLED, job),
         colour=GREY,
     )
 
@@ -320,13 +331,16 @@ DETAILS_FILE = "details.txt"
 
 def details(job: Job, model: Model | None) -> Details:
     """Every parameter in blocks that a phone copies with one long press, and a line to paste."""
-    listing, line = parameter_listing(job), command_line(job, model)
+    listing = parameter_listing(job)
+    # What works without a prompt has no place in /imagine.
+    line = command_line(job, model) if job.request.prompt else ""
     fits = len(listing) + len(line) <= TEXT_LIMIT - 800
     parts: list[discord.ui.Item[Any]] = [_words(_details_head(job, model))]
     if fits:
-        parts += [_words(text.code_block(listing)), _words("To paint it again, paste:\n" + text.code_block(line))]
+        parts.append(_words(text.code_block(listing)))
+        parts += [_words("To paint it again, paste:\n" + text.code_block(line))] if line else []
         return Details(Card(*parts, colour=BLUE))
-    short = text.shorten(line, 1500)
+    short = text.shorten(line or listing, 1500)
     parts += [
         _words("The prompt is long; everything is in this file:"),
         discord.ui.File(f"attachment://{DETAILS_FILE}"),
@@ -364,7 +378,8 @@ def _has_pictures(job: Job, model: Model | None) -> bool:
 def parameter_listing(job: Job) -> str:
     """`name: value` lines; values nobody chose are marked."""
     seed = seed_of(job)
-    lines = [f"prompt: {job.request.prompt}", f"model: {job.request.endpoint}"]
+    lines = [f"prompt: {job.request.prompt}"] if job.request.prompt else []
+    lines.append(f"model: {job.request.endpoint}")
     for name, value in job.request.options.items():
         if name == "prompt" or value is None:
             continue
@@ -463,6 +478,11 @@ _PLAIN_WORD = re.compile(r"[\w.:/#+-]+")
 
 def _words(content: str) -> discord.ui.TextDisplay[Any]:
     return discord.ui.TextDisplay(content)
+
+
+def _prompt(job: Job, limit: int = 600, max_lines: int = 6) -> list[discord.ui.TextDisplay[Any]]:
+    """The prompt as it is shown on a card; nothing where a picture alone was asked about."""
+    return [_words(text.safe(job.request.prompt, limit, max_lines))] if job.request.prompt else []
 
 
 def _small(*parts: str) -> str:

@@ -30,5 +30,5 @@ def model_choices(models: Sequence[Model]) -> list[Choice[str]]:
 def job_choices(jobs: Sequence[Job], typed: str) -> list[Choice[str]]:
     """A person's own jobs by prompt, newest first."""
     wanted = typed.casefold()
-    labelled = ((f"{text.plain(job.request.prompt, 80)} ({job.state.value})", job.id) for job in jobs)
+    labelled = ((f"{text.plain(job.request.prompt, 80) or job.id} ({job.state.value})", job.id) for job in jobs)
     return choices((label, job_id) for label, job_id in labelled if wanted in label.casefold() or wanted in job_id)

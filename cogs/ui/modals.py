@@ -1,16 +1,16 @@
 """Modals as values, and what comes back from them.
 
-A modal's custom_id says what it was for, so a submit is understood by whatever process receives it, also
-after a restart in the middle of typing. Discord's limits: five fields, labels of 45 characters, 4,000
+A modal's custom_id, `easel-modal:<purpose>:<subject>`, says what it was opened for; cogs register what is done on a
+submit (`on_submit`). So a submit is understood by whatever process receives it, also after a restart in the middle of
+typing. Discord's limits: five fields, labels of 45 characters, 4,000
 characters a field.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import discord
@@ -18,6 +18,7 @@ import discord
 from bot.catalogue.model import Model, OptionKind
 from bot.domain.job import Job
 from cogs.ui import text
+from cogs.ui.actions import check_unclaimed
 
 #: The most a modal's text field takes.
 FIELD_LIMIT = 4000
@@ -25,30 +26,45 @@ FIELD_LIMIT = 4000
 _TEMPLATE = re.compile(r"easel-modal:(?P<purpose>[a-z]+):(?P<subject>[0-9A-Za-z_.-]{1,64})")
 
 
-class Purpose(StrEnum):
-    """What a modal was opened for."""
-
-    #: The subject is a model's key.
-    COMPOSE = "compose"
-    #: The subject is a job id.
-    EDIT = "edit"
-
-
 @dataclass(frozen=True, slots=True)
 class Submitted:
     """A modal that came back."""
 
-    purpose: Purpose
+    #: What it was opened for.
+    purpose: str
+    #: A job's id, a model's key, … as the purpose has it.
     subject: str
     #: What was typed, by field; empty fields are left out.
     fields: Mapping[str, str]
 
 
+#: Does what was asked for and answers the interaction; what it raises is answered by `cogs.errors`.
+SubmitHandler = Callable[[discord.Interaction[Any], Submitted], Awaitable[None]]
+
+_SUBMIT_HANDLERS: dict[str, SubmitHandler] = {}
+
+
+def on_submit(purpose: str) -> Callable[[SubmitHandler], SubmitHandler]:
+    """Register the decorated function for the modals of a purpose; never give a purpose another meaning."""
+
+    def register(handler: SubmitHandler) -> SubmitHandler:
+        check_unclaimed(purpose, _SUBMIT_HANDLERS.get(purpose), handler)
+        _SUBMIT_HANDLERS[purpose] = handler
+        return handler
+
+    return register
+
+
+def submit_handler(purpose: str) -> SubmitHandler | None:
+    """What is registered for a purpose; None for one of another release."""
+    return _SUBMIT_HANDLERS.get(purpose)
+
+
 class Form(discord.ui.Modal):
     """A modal that discord.py sends and forgets (`send_modal` stores unfinished ones only)."""
 
-    def __init__(self, title: str, purpose: Purpose, subject: str, *fields: discord.ui.Label[Any]) -> None:
-        super().__init__(title=text.plain(title, 45), timeout=None, custom_id=f"easel-modal:{purpose.value}:{subject}")
+    def __init__(self, title: str, purpose: str, subject: str, *fields: discord.ui.Label[Any]) -> None:
+        super().__init__(title=text.plain(title, 45), timeout=None, custom_id=f"easel-modal:{purpose}:{subject}")
         for field in fields:
             self.add_item(field)
         self.stop()
@@ -82,7 +98,7 @@ def compose(model: Model) -> Form:
             f"As name=value pairs; /models name:{model.key} lists them.",
         )
     )
-    return Form(f"Paint with {model.title}", Purpose.COMPOSE, model.key, *fields)
+    return Form(f"Paint with {model.title}", "compose", model.key, *fields)
 
 
 def edit(job: Job, model: Model) -> Form:
@@ -91,16 +107,16 @@ def edit(job: Job, model: Model) -> Form:
     if model.option("negative_prompt") is not None:
         negative = job.request.options.get("negative_prompt")
         fields.append(_negative(negative if isinstance(negative, str) else ""))
-    return Form("Edit the prompt", Purpose.EDIT, job.id, *fields)
+    return Form("Edit the prompt", "edit", job.id, *fields)
 
 
 def submitted(interaction_data: Mapping[str, Any]) -> Submitted | None:
     """Read a submit, or None when the modal is not one of ours."""
     match = _TEMPLATE.fullmatch(str(interaction_data.get("custom_id", "")))
-    if match is None or match["purpose"] not in set(Purpose):
+    if match is None:
         return None
     values = _values(interaction_data.get("components", ()))
-    return Submitted(Purpose(match["purpose"]), match["subject"], {name: value for name, value in values if value})
+    return Submitted(match["purpose"], match["subject"], {name: value for name, value in values if value})
 
 
 def _values(components: Any) -> Iterator[tuple[str, str]]:

@@ -9,11 +9,11 @@ from typing import Any
 import discord
 
 from bot.catalogue import describe_option, price_text
-from bot.catalogue.model import Model, Option
+from bot.catalogue.model import PROMPT_TASKS, Model, Option
 from bot.domain.job import Job, JobState
 from bot.limits import GuildLimits, Policy, Standing
 from cogs.ui import text
-from cogs.ui.buttons import MenuVerb, Verb, button, menu, row
+from cogs.ui.buttons import button, menu, row
 from cogs.ui.cards import BLUE, GREY, RED, Card
 
 #: Discord's limit for one menu.
@@ -53,10 +53,11 @@ def model_page(models: Sequence[Model], model: Model, default: Model) -> Card:
     head.append(f"-# `{model.key}` · [{model.endpoint}](<https://fal.ai/models/{model.endpoint}>)")
     is_default = model.endpoint == default.endpoint
     label = "Your default" if is_default else None
+    use = row(button("paint", model.key), button("mydefault", model.key, label=label, disabled=is_default))
     return Card(
         _words("\n".join(head)),
         _words(option_list(model)),
-        row(button(Verb.PAINT, model.key), button(Verb.MY_DEFAULT, model.key, label=label, disabled=is_default)),
+        *([use] if model.task in PROMPT_TASKS else []),
         *_model_menus(models, model),
         colour=BLUE,
     )
@@ -88,7 +89,7 @@ def _model_menus(models: Sequence[Model], shown: Model | None) -> list[discord.u
     pages = [models[start : start + MENU_LIMIT] for start in range(0, len(models), MENU_LIMIT)][:MOST_MENUS]
     return [
         menu(
-            MenuVerb.MODEL,
+            "model",
             str(number),
             [_model_entry(model, shown) for model in page],
             "Choose a model"
@@ -127,7 +128,7 @@ def usage_page(
     parts: list[discord.ui.Item[Any]] = [_words("### What you have left\n" + standing_text(standing))]
     if not jobs:
         parts.append(_words("Nothing of yours is being painted right now."))
-        return Card(*parts, row(button(Verb.COMPOSE), button(Verb.MODELS)), colour=BLUE)
+        return Card(*parts, row(button("compose"), button("models")), colour=BLUE)
     lines = [_job_line(job, ahead, titles) for job in jobs[:10]]
     parts.append(_words("**Under way**\n" + "\n".join(lines)))
     parts.append(_cancel_menu(jobs, titles))
@@ -176,7 +177,7 @@ def _cancel_menu(jobs: Sequence[Job], titles: Mapping[str, str]) -> discord.ui.A
         )
         for job in jobs[:MENU_LIMIT]
     ]
-    return menu(MenuVerb.CANCEL, "-", entries, "Cancel one…")
+    return menu("canceljob", "-", entries, "Cancel one…")
 
 
 def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str]) -> str:
@@ -185,7 +186,8 @@ def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str]) -> 
     if job.state is JobState.QUEUED and before is not None:
         stage = "next in line" if before == 0 else f"{text.count(before, 'request')} before it"
     title = text.escape(titles.get(job.request.endpoint, job.request.endpoint))
-    return f"{text.safe(job.request.prompt, limit=70, max_lines=1)}\n-# {title} · {stage} · {text.when(job.created_at)}"
+    prompt = text.safe(job.request.prompt, limit=70, max_lines=1) if job.request.prompt else text.code(job.id)
+    return f"{prompt}\n-# {title} · {stage} · {text.when(job.created_at)}"
 
 
 def _stage(state: JobState) -> str:
@@ -281,7 +283,7 @@ def help_page(default: Model) -> Card:
             "**Details** shows every value to copy, **Delete** takes it away.\n"
             "`/usage` what you have left · `/cancel` stop one · `/settings` your default model · `/privacy` your data"
         ),
-        row(button(Verb.COMPOSE), button(Verb.MODELS), button(Verb.USAGE)),
+        row(button("compose"), button("models"), button("usage")),
         colour=BLUE,
     )
 
@@ -302,7 +304,7 @@ def privacy_page(keep_days: int, store_payloads: bool) -> Card:
             "under way. Only how much you used up today is kept, for as long as it counts. Pictures already posted "
             "stay in Discord until you press Delete under them."
         ),
-        row(button(Verb.ERASE_ASK)),
+        row(button("eraseask")),
         colour=BLUE,
     )
 
@@ -314,7 +316,7 @@ def erase_question() -> Card:
             "Delete everything stored about you here? What is being painted is cancelled. "
             "Under your old pictures only Delete will still work. This can't be undone."
         ),
-        row(button(Verb.ERASE), button(Verb.ERASE_DISMISS)),
+        row(button("erase"), button("erasenot")),
         colour=RED,
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from bot import logs
-from bot.__main__ import _loop_factory
 from bot.app import run
+from bot.cli.process import loop_factory
 from bot.settings import load_settings
 from tests.bench.lag import LagMonitor
 
@@ -19,5 +19,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(main())

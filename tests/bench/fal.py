@@ -13,7 +13,7 @@ import json
 import sys
 from typing import Any
 
-from bot.__main__ import _loop_factory
+from bot.cli.process import loop_factory
 from sandbox.fal import FakeFal
 from tests.bench.crowd import say
 
@@ -49,5 +49,5 @@ class Fal:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(Fal().serve())

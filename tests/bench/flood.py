@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Any
 
-from bot.__main__ import _loop_factory
+from bot.cli.process import loop_factory
 from sandbox.discord import FakeDiscord
 from sandbox.discord.interactions import InteractionRecord
 from tests.bench.crowd import quantile, say
@@ -110,5 +110,5 @@ class Flood:
 
 
 if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(Flood().serve())

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 from bot.catalogue import load
-from bot.cli import check
+from bot.cli.check import discord_api, fal_api, machine
+from bot.cli.check.report import run
 from bot.settings import Settings
 from bot.store import Store
 from sandbox.discord import FakeDiscord
@@ -21,7 +22,7 @@ from tests.store.makers import somebody_else
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
 FAL_KEY = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0:0123456789abcdef0123456789abcdef"
 
-GUILD = {"id": "1", "name": "Atelier", "permissions": str(check.NEEDED_PERMISSIONS.value)}
+GUILD = {"id": "1", "name": "Atelier", "permissions": str(discord_api.NEEDED_PERMISSIONS.value)}
 ANSWERS: Mapping[str, tuple[int, object]] = {
     "/users/@me": (200, {"id": "9", "username": "easel"}),
     "/applications/@me": (
@@ -84,7 +85,7 @@ async def report(
             "fal": {"key": key, "queue_url": url, "rest_url": url},
             **sections,
         }
-        code = await check.run(Settings.model_validate(values), lines.append)
+        code = await run(Settings.model_validate(values), lines.append)
     return code, "\n".join(lines)
 
 
@@ -181,7 +182,7 @@ async def test_what_still_works_is_only_a_warning(
 
 
 async def test_an_administrator_lacks_nothing(tmp_path: Path) -> None:
-    assert check.missing_permissions(8) == []
+    assert discord_api.missing_permissions(8) == []
 
 
 async def test_hosts_that_do_not_answer_are_named(tmp_path: Path) -> None:
@@ -271,13 +272,13 @@ async def test_a_url_of_another_kind_is_a_fault(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_clock_is_noticed_by_discords_date(now: datetime, said: str | None) -> None:
-    finding = check.clock_skew("Sat, 21 Nov 2026 12:00:00 GMT", now)
+    finding = discord_api.clock_skew("Sat, 21 Nov 2026 12:00:00 GMT", now)
 
     assert (finding is None) if said is None else (finding is not None and said in finding.what)
 
 
 def test_the_install_link_asks_for_just_what_is_needed() -> None:
-    query = parse_qs(urlsplit(check.install_link("42")).query)
+    query = parse_qs(urlsplit(discord_api.install_link("42")).query)
 
     assert query == {"client_id": ["42"], "scope": ["bot applications.commands"], "permissions": ["274878024704"]}
 
@@ -289,7 +290,7 @@ def test_a_price_that_fal_states_differently_is_named() -> None:
         {"endpoint_id": "fal-ai/never-heard-of", "unit_price": 1},
     ]
 
-    (finding,) = check.other_prices(load().models, live)
+    (finding,) = fal_api.other_prices(load().models, live)
 
     assert finding.level == "warning"
     assert "flux-schnell: fal says $0.5 per megapixels, Easel shows $0.003 per megapixel" in finding.what
@@ -323,7 +324,7 @@ async def test_a_broken_model_file_is_a_fault(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("version", "warned"), [((3, 40, 1), True), ((3, 51, 2), True), ((3, 51, 3), False)])
 def test_an_sqlite_with_the_log_fault_is_warned_of(version: tuple[int, ...], warned: bool) -> None:
-    assert (check.sqlite_version(version) is not None) == warned
+    assert (machine.sqlite_version(version) is not None) == warned
 
 
 @pytest.mark.parametrize(
@@ -355,4 +356,4 @@ async def test_the_defaults_have_an_effect(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("reconcile_s", "warned"), [(660.0, False), (600.0, True), (30.0, True)])
 def test_sending_again_too_soon_is_a_warning(reconcile_s: float, warned: bool) -> None:
-    assert (check.lost_answers(reconcile_s, 600.0) is not None) == warned
+    assert (machine.short_reconcile(reconcile_s, 600.0) is not None) == warned

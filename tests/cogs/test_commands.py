@@ -13,7 +13,7 @@ from bot.domain.job import JobState
 from bot.limits import GuildLimits
 from bot.settings import Tier
 from cogs.ui import cards, pages
-from tests.cogs.conftest import CogFixture, with_limits
+from tests.cogs.conftest import CogFixture, with_limits, with_services
 from tests.cogs.interactions import GUILD, said
 from tests.cogs.test_errors import http_error
 from tests.cogs.values import MODEL, check_card, custom_ids, payload, shown_text
@@ -429,8 +429,7 @@ async def test_a_button_whose_record_is_gone_says_so(fixture: CogFixture, verb: 
 
 async def test_again_on_a_model_that_is_no_longer_offered_says_so(fixture: CogFixture) -> None:
     job = await fixture.a_delivered_job()
-    fewer = replace(fixture.bot.services, catalogue=load(disabled=["flux-schnell"]))
-    cast("Any", fixture.bot.get_cog("presses"))._services = fewer
+    with_services(fixture, replace(fixture.bot.services, catalogue=load(disabled=["flux-schnell"])))
     interaction = await fixture.press(a_card(job), f"easel:again:{job.id}")
     assert "not available here" in said(interaction)[0]
 

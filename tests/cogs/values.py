@@ -79,6 +79,20 @@ def a_job(prompt: str = "a lighthouse", *, request: GenerationRequest | None = N
     return replace(job, **changes)
 
 
+class PostedMessage:
+    """Components as they stand in a message that was posted long ago."""
+
+    def __init__(self, custom_id: str) -> None:
+        self._custom_id = custom_id
+
+    def to_components(self) -> list[dict[str, Any]]:
+        component: dict[str, Any] = {"type": 2, "style": 2, "label": "Old", "custom_id": self._custom_id}
+        if self._custom_id.startswith("easel-menu:"):
+            options = [{"label": "Old", "value": "hidream"}]
+            component = {"type": 3, "custom_id": self._custom_id, "options": options}
+        return [{"type": 17, "components": [{"type": 1, "components": [component]}]}]
+
+
 def payload(view: Any) -> Any:
     """What is sent to Discord for a view."""
     return view.to_components()

@@ -67,7 +67,7 @@ def test_crashes_in_a_row_wait_longer_and_longer() -> None:
     pauses: list[Pause | None] = []
     for _ in range(FREE_CRASHES + len(CRASH_PAUSES_S) + 2):
         pauses.append(pause_before_identify(starts, PLENTY, NOW))
-        starts = starts.crashed()
+        starts = starts.crashed(NOW)
     waited = [pause.seconds if pause else 0 for pause in pauses]
     assert waited == [*([0] * FREE_CRASHES), *CRASH_PAUSES_S, CRASH_PAUSES_S[-1], CRASH_PAUSES_S[-1]]
 
@@ -75,6 +75,27 @@ def test_crashes_in_a_row_wait_longer_and_longer() -> None:
 def test_a_run_that_went_well_forgives_earlier_crashes() -> None:
     starts = IdentifyHistory(crashes_in_a_row=9).went_well()
     assert pause_before_identify(starts.with_start(NOW), PLENTY, NOW) is None
+
+
+def test_crashes_months_apart_are_not_in_a_row() -> None:
+    starts, now = IdentifyHistory(), NOW
+    for _ in range(2 * FREE_CRASHES):
+        now += timedelta(days=60)
+        starts = starts.with_start(now).crashed(now + timedelta(seconds=5))
+        assert pause_before_identify(starts, PLENTY, now + timedelta(seconds=6)) is None
+    assert starts.crashes_in_a_row == 1
+
+
+def test_the_longest_pauses_do_not_break_a_row_of_crashes() -> None:
+    starts = IdentifyHistory().with_start(NOW).crashed(NOW)
+    starts = starts.crashed(NOW + timedelta(seconds=CRASH_PAUSES_S[-1] + 600))
+    assert starts.crashes_in_a_row == 2
+
+
+def test_a_record_of_before_crash_times_were_kept_is_still_read() -> None:
+    starts = IdentifyHistory.from_text('{"at": [1794916800.0], "row": 5}')
+    assert starts.crashes_in_a_row == 5
+    assert starts.crashed(NOW).crashes_in_a_row == 1
 
 
 def test_the_longest_reason_counts() -> None:
@@ -90,7 +111,7 @@ def test_old_starts_and_starts_from_the_future_are_forgotten() -> None:
 
 
 def test_the_record_survives_the_store() -> None:
-    starts = IdentifyHistory().with_start(NOW).crashed()
+    starts = IdentifyHistory().with_start(NOW).crashed(NOW)
     assert IdentifyHistory.from_text(starts.to_text()) == starts
 
 

@@ -32,7 +32,7 @@ from discord.state import ConnectionState
 from pydantic import BaseModel, SecretStr
 
 from bot import app
-from bot.__main__ import _loop_factory
+from bot.cli.process import loop_factory
 from bot.fal import Fal
 from bot.fal.timings import Timings
 from bot.jobs.runner import Runner
@@ -149,7 +149,7 @@ def live(order: dict[str, Any], talk: socket.socket) -> int:
         return await app.run(settings(order["settings"]))
 
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(run())
     except Exception:
         logging.getLogger("tests.resilience").exception("the bot ended")

@@ -29,7 +29,14 @@ from typing import Any
 #: Imported lazily by a start of the bot; loaded here once for all children.
 PRELOADED = (
     *("bot.app", "bot.logs", "cogs.errors", "cogs.delivery", "cogs.imagine", "cogs.models", "cogs.usage"),
-    *("cogs.settings", "cogs.help", "cogs.components", "sqlalchemy.dialects.sqlite.pysqlite"),
+    *(
+        "cogs.settings",
+        "cogs.help",
+        "cogs.privacy",
+        "cogs.components",
+        "cogs.results",
+        "sqlalchemy.dialects.sqlite.pysqlite",
+    ),
     *("alembic.command", "alembic.runtime.migration", "uvloop", "fal_client", "httpx", "discord.ext.commands"),
     *("asyncpg", "sqlalchemy.dialects.postgresql.asyncpg"),
     *("PIL.PngImagePlugin", "PIL.WebPImagePlugin", "PIL.JpegImagePlugin", "tests.resilience.child"),

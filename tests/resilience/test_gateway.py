@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import IDENTIFY_HISTORY
 from bot.discord.identify_budget import IdentifyHistory
+from bot.discord.session import IDENTIFY_HISTORY_KEY
 from bot.store import Store
 from tests.resilience.gateway import drops
 from tests.resilience.known_boundaries import shows, unexpected
@@ -50,7 +50,7 @@ async def test_every_identify_is_on_record_and_none_is_made_where_few_are_left(f
         assert len(gateway.identifies) == 2
         await world.kill()
         store = await Store.open(world.database.url, exclusive=False)
-        assert len(IdentifyHistory.from_text(await store.kv.get(IDENTIFY_HISTORY)).at) == 2
+        assert len(IdentifyHistory.from_text(await store.kv.get(IDENTIFY_HISTORY_KEY)).at) == 2
         await store.close()
 
 

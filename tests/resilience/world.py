@@ -43,7 +43,7 @@ BRISK: dict[str, Any] = {
     "bot.jobs.reconcile:AFTER_BLIND_S": 0.1,
     "cogs.delivery:RETRY_PAUSES_S": [0.02, 0.05, 0.1] + [0.2] * 20,
     "bot.media.inputs:FETCH_PAUSES_S": [0.02, 0.02],
-    "bot.app:LOGIN_PAUSES_S": [0.05, 0.1, 0.2],
+    "bot.discord.session:LOGIN_PAUSES_S": [0.05, 0.1, 0.2],
 }
 #: Seconds until a request that has not turned up at fal is submitted again; far above what a look takes.
 RECONCILE_S = 1.0

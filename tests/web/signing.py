@@ -91,7 +91,7 @@ def headers_of(delivery: CallbackRequest) -> dict[str, str]:
 
 
 def path_of(delivery: CallbackRequest) -> str:
-    return f"/fal/{delivery.job_id}/{delivery.attempt}/{delivery.proof}"
+    return f"/fal/{delivery.job_id}/{delivery.attempt}/{delivery.url_signature}"
 
 
 @dataclass

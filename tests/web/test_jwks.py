@@ -8,13 +8,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bot.web.callbacks import Callback, Verifier
-from bot.web.jwks import FRESH_S, KEPT_S, LARGEST_BYTES, MOST_KEYS, JwksCache, read_keys
+from bot.web.jwks import MAX_AGE_S, MAX_BYTES, MAX_KEYS, REFRESH_AFTER_S, JwksCache, read_keys
 from tests.web.signing import KEY, Clock, Published, jwk, signed
 
 
 @pytest.fixture
 async def keys(published: Published, clock: Clock) -> AsyncIterator[JwksCache]:
-    ring = JwksCache(published.url, least_pause_s=30.0, monotonic=clock.monotonic)
+    ring = JwksCache(published.url, min_fetch_interval_s=30.0, monotonic=clock.monotonic)
     yield ring
     await ring.close()
 
@@ -38,7 +38,7 @@ async def test_nothing_is_fetched_before_it_is_needed_and_then_once(
 async def test_keys_older_than_a_day_are_not_believed(keys: JwksCache, published: Published, clock: Clock) -> None:
     await keys.known()
     published.fail()
-    clock.pass_s(KEPT_S + 1)
+    clock.pass_s(MAX_AGE_S + 1)
     assert await keys.known() == ()
     assert await keys.newer(()) == ()
 
@@ -61,7 +61,7 @@ async def test_older_keys_are_renewed_in_the_background(
     await keys.known()
     other = Ed25519PrivateKey.generate()
     published.publish(other)
-    clock.pass_s(FRESH_S + 1)
+    clock.pass_s(REFRESH_AFTER_S + 1)
     assert await keys.known() == (fals_key.public_key(),)
     await settled(keys)
     assert await keys.known() == (other.public_key(),)
@@ -136,7 +136,7 @@ async def test_one_caller_who_leaves_does_not_take_the_keys_from_the_others(
         (200, b'{"keys": []}'),
         (200, b'{"keys": [{"x": 5}, null, "x", {"x": ""}, {"kty": "OKP"}]}'),
         (200, b"[" * 30_000),
-        (200, b" " * (LARGEST_BYTES + 1)),
+        (200, b" " * (MAX_BYTES + 1)),
         (302, b""),
         (500, b'{"keys": []}'),
     ],
@@ -187,5 +187,5 @@ def test_other_keys_are_passed_over(fals_key: Ed25519PrivateKey, changes: dict[s
 
 
 def test_a_long_list_of_keys_is_cut() -> None:
-    body = json.dumps({"keys": [jwk(Ed25519PrivateKey.generate()) for _ in range(3 * MOST_KEYS)]}).encode()
-    assert len(read_keys(body)) == MOST_KEYS
+    body = json.dumps({"keys": [jwk(Ed25519PrivateKey.generate()) for _ in range(3 * MAX_KEYS)]}).encode()
+    assert len(read_keys(body)) == MAX_KEYS

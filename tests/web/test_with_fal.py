@@ -34,13 +34,13 @@ class WebFixture:
     fal: Fal
     runner: web.AppRunner
     callbacks: CallbackReceiver
-    heard: list[Callback] = field(default_factory=list)
+    handled: list[Callback] = field(default_factory=list)
     troubles: list[BaseException] = field(default_factory=list)
 
-    async def hear(self, callback: Callback) -> None:
+    async def record(self, callback: Callback) -> None:
         if self.troubles:
             raise self.troubles.pop()
-        self.heard.append(callback)
+        self.handled.append(callback)
         self.fal.wake(callback.request_id)
 
     def address(self, attempt: int = 1, key: bytes = KEY) -> str:
@@ -49,7 +49,7 @@ class WebFixture:
 
     async def until_heard(self, count: int = 1) -> None:
         async with asyncio.timeout(20):
-            while len(self.heard) < count:
+            while len(self.handled) < count:
                 await asyncio.sleep(0.002)
 
 
@@ -57,11 +57,11 @@ class WebFixture:
 async def fixture() -> AsyncIterator[WebFixture]:
     houses: list[WebFixture] = []
 
-    async def hear(callback: Callback) -> None:
-        await houses[0].hear(callback)
+    async def record(callback: Callback) -> None:
+        await houses[0].record(callback)
 
     async with FakeFal(paint="flat", paint_s=0.05, webhook_pause_s=0.01) as standin:
-        callbacks = CallbackReceiver(key=KEY, heard=hear, rest_url=standin.url)
+        callbacks = CallbackReceiver(key=KEY, handler=record, rest_url=standin.url)
         here = standin.url
         fal = Fal(key="a:b", queue_url=here, rest_url=here, cdn_url=here, api_url=here, max_streams=0)
         async with fal:
@@ -77,14 +77,14 @@ async def _health() -> dict[str, bool]:
 
 async def test_with_callbacks_a_job_costs_three_calls(fixture: WebFixture) -> None:
     request = await fixture.fal.submit(SCHNELL, ARGUMENTS, start_timeout_s=60, webhook_url=fixture.address())
-    heard: list[Status] = []
+    handled: list[Status] = []
     async with asyncio.timeout(20), aclosing(fixture.fal.watch(request, expected_s=600)) as statuses:
         async for status in statuses:
-            heard.append(status)  # noqa: PERF401 - a list of what came until it ended
+            handled.append(status)  # noqa: PERF401 - a list of what came until it ended
     await fixture.fal.result(request, model=MODEL)
-    assert isinstance(heard[-1], CompletedStatus)
+    assert isinstance(handled[-1], CompletedStatus)
     assert fixture.standin.requests_of(request.request_id) == {"submit": 1, "status": 1, "result": 1}
-    (callback,) = fixture.heard
+    (callback,) = fixture.handled
     assert (callback.job_id, callback.attempt, callback.request_id, callback.status) == (
         JOB,
         1,
@@ -98,14 +98,14 @@ async def test_a_failed_job_calls_back_too(fixture: WebFixture) -> None:
     refused: dict[str, Json] = {**ARGUMENTS, "num_images": 0}
     await fixture.fal.submit(SCHNELL, refused, start_timeout_s=60, webhook_url=fixture.address(2))
     await fixture.until_heard()
-    assert (fixture.heard[0].attempt, fixture.heard[0].status) == (2, "ERROR")
+    assert (fixture.handled[0].attempt, fixture.handled[0].status) == (2, "ERROR")
 
 
 async def test_fal_calls_again_when_we_stumble(fixture: WebFixture) -> None:
     fixture.troubles += [RuntimeError("disk on fire"), RuntimeError("still")]
     await fixture.fal.submit(SCHNELL, ARGUMENTS, start_timeout_s=60, webhook_url=fixture.address())
     await fixture.until_heard()
-    assert len(fixture.heard) == 1
+    assert len(fixture.handled) == 1
 
 
 async def test_an_address_of_somebody_elses_making_is_refused_though_fal_signs_it(fixture: WebFixture) -> None:
@@ -114,7 +114,7 @@ async def test_an_address_of_somebody_elses_making_is_refused_though_fal_signs_i
     async with asyncio.timeout(20):
         while not fixture.standin.counters.webhooks_failed:
             await asyncio.sleep(0.005)
-    assert fixture.heard == []
+    assert fixture.handled == []
     assert set(fixture.callbacks.refusals) == {"address"}
 
 
@@ -123,7 +123,7 @@ async def test_a_lost_answer_is_found_by_its_callback(fixture: WebFixture) -> No
     with pytest.raises(SubmitUnconfirmed):
         await fixture.fal.submit(SCHNELL, ARGUMENTS, start_timeout_s=60, webhook_url=fixture.address())
     await fixture.until_heard()
-    request = fixture.fal.request_for(SCHNELL, fixture.heard[0].request_id)
+    request = fixture.fal.request_for(SCHNELL, fixture.handled[0].request_id)
     await fixture.fal.result(request, model=MODEL)
     assert fixture.standin.counters.jobs == 1
 

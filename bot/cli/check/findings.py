@@ -1,0 +1,59 @@
+"""Lines of the report, and how an examination is cut short."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import aiohttp
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report."""
+
+    level: Literal["ok", "warning", "fault"]
+    what: str
+    #: What to do; empty when all is well.
+    advice: str = ""
+
+
+def ok(what: str) -> Finding:
+    """All is well."""
+    return Finding("ok", what)
+
+
+def warning(what: str, advice: str) -> Finding:
+    """Works, but the operator should know."""
+    return Finding("warning", what, advice)
+
+
+def fault(what: str, advice: str) -> Finding:
+    """Will not work."""
+    return Finding("fault", what, advice)
+
+
+class ExaminationEnded(Exception):
+    """The service can't be examined any further; carries the finding that says why."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+        super().__init__(finding.what)
+
+
+def unreachable(who: str, where: str, error: Exception) -> Finding:
+    """A service that did not answer at all."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return fault(
+            f"{who}: the certificate of {where} is not trusted",
+            "Install the system's CA certificates (ca-certificates), or point SSL_CERT_FILE at your own bundle.",
+        )
+    return fault(
+        f"{who}: can't be reached at {where} ({type(error).__name__})",
+        "Check this machine's network, DNS and firewall: HTTPS must be able to leave.",
+    )
+
+
+def counted(number: int, thing: str) -> str:
+    """`2 servers`, `1 server`, `no servers`."""
+    return f"{number} {thing}" if number == 1 else f"{number or 'no'} {thing}s"

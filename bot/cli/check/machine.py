@@ -1,0 +1,181 @@
+"""What `check` examines on this machine: settings, database, disk, models."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from bot.catalogue import Catalogue
+from bot.cli.check.findings import Finding, fault, ok, warning
+from bot.cli.db import may_write, sqlite_file
+from bot.cli.models import offered_models
+from bot.errors import EaselError, SettingsInvalid, StoreOutdated
+from bot.settings import Settings
+from bot.store import Store
+
+#: The corruption fix of SQLite's write-ahead log.
+_SOUND_SQLITE = (3, 51, 3)
+_LOW_SPACE_BYTES = 500 * 1024 * 1024
+
+
+def configuration(settings: Settings) -> Finding:
+    """Whether both secrets are set, or neither."""
+    token, key = settings.discord.token is not None, settings.fal.key is not None
+    if token and key:
+        return ok("Configuration: DISCORD_TOKEN and FAL_KEY are set; `run` starts the live bot")
+    if not token and not key:
+        return warning(
+            "Configuration: neither DISCORD_TOKEN nor FAL_KEY is set; `run` starts the sandbox",
+            "For a live bot set both, in the environment, .env or config.toml.",
+        )
+    missing = "FAL_KEY" if token else "DISCORD_TOKEN"
+    return fault(f"Configuration: {missing} is missing", "A live bot needs both DISCORD_TOKEN and FAL_KEY.")
+
+
+def short_reconcile(reconcile_s: float, start_timeout_s: float) -> Finding | None:
+    """A warning when a lost request is sent again although fal may still begin with it (it lists what has begun)."""
+    if reconcile_s > start_timeout_s:
+        return None
+    return warning(
+        f"Configuration: fal.reconcile_s, {reconcile_s:g}, is not longer than fal.start_timeout_s, {start_timeout_s:g}",
+        "Make it longer: where fal's answer gets lost, a picture may be painted, and charged, twice otherwise.",
+    )
+
+
+def settings_without_effect(settings: Settings) -> list[Finding]:
+    """A warning for each setting that another one keeps from doing anything."""
+    found = []
+    if settings.web.public_url is not None and settings.web.port is None:
+        found.append(
+            warning(
+                "Configuration: web.public_url has no effect without web.port, so fal.ai can't call back",
+                "Set EASEL_WEB__PORT, e.g. to 8080, or take web.public_url away; without it the bot asks fal.ai.",
+            )
+        )
+    most = settings.fal.max_in_flight
+    caps = {
+        "guild_jobs_in_flight": settings.fal.guild_jobs_in_flight,
+        "user_jobs_in_flight": settings.fal.user_jobs_in_flight,
+    }
+    found += [
+        warning(
+            f"Configuration: fal.{name}, {cap}, has no effect: fal.max_in_flight, {most}, is not above it",
+            f"Set fal.{name} below fal.max_in_flight, or to 0 if one server or person may take all places.",
+        )
+        for name, cap in caps.items()
+        if cap and most and cap >= most
+    ]
+    return found
+
+
+async def database(url: str) -> AsyncIterator[Finding]:
+    """Whether the database can be used and is sound."""
+    try:
+        file = sqlite_file(url)
+    except EaselError as error:
+        yield fault("Database: the URL is wrong", error.sentence)
+        return
+    if file is not None and not file.exists():
+        yield _creatable(file)
+    elif file is not None and (shut := [path for path in _database_files(file) if not may_write(path)]):
+        yield fault(f"Database: {file} is not writable, because {shut[0]} is not", _LET_WRITE)
+    else:
+        async for finding in _contents(url):
+            yield finding
+    if file is not None:
+        for maybe in (sqlite_version(sqlite3.sqlite_version_info), _space(file)):
+            if maybe is not None:
+                yield maybe
+
+
+async def _contents(url: str) -> AsyncIterator[Finding]:
+    try:
+        store = await Store.open(url, exclusive=False)
+    except StoreOutdated:
+        yield ok("Database: reachable; the next start brings it to this version")
+        return
+    except EaselError as error:
+        yield fault("Database: can't be used", error.sentence)
+        return
+    try:
+        problems = await store.check()
+    finally:
+        await store.close()
+    for problem in problems:
+        yield fault("Database: not sound", problem)
+    if not problems:
+        yield ok("Database: reachable, up to date and sound")
+
+
+def _creatable(file: Path) -> Finding:
+    folder = _nearest_folder(file)
+    if may_write(folder):
+        return ok(f"Database: {file} will be made at the first start")
+    return fault(f"Database: {file} can't be made, {folder} is not writable", _LET_WRITE)
+
+
+_LET_WRITE = "Let the user that runs Easel write there, or point EASEL_DATABASE_URL somewhere else."
+
+
+def _database_files(file: Path) -> list[Path]:
+    """What the bot writes for an SQLite database, as far as it is there."""
+    beside = (file.with_name(file.name + ending) for ending in ("-wal", "-shm", ".lock"))
+    return [file.parent, file, *(path for path in beside if path.exists())]
+
+
+def _nearest_folder(file: Path) -> Path:
+    return next(folder for folder in file.parents if folder.is_dir())
+
+
+def sqlite_version(version: tuple[int, ...]) -> Finding | None:
+    """A warning for versions with the corruption fault of the write-ahead log."""
+    if version >= _SOUND_SQLITE:
+        return None
+    return warning(
+        f"SQLite {'.'.join(map(str, version))}: before 3.51.3, two programs writing at once can damage a database",
+        "Easel writes with one connection and locks the file, so keep other programs from writing it. "
+        "A newer Python usually brings a newer SQLite; PostgreSQL is the other way out.",
+    )
+
+
+def _space(file: Path) -> Finding | None:
+    folder = _nearest_folder(file)
+    free = shutil.disk_usage(folder).free
+    if free >= _LOW_SPACE_BYTES:
+        return None
+    return warning(f"Disk: {free // 2**20} MiB left at {folder}", "Make room: a full disk stops new pictures.")
+
+
+def catalogue(settings: Settings) -> Catalogue | SettingsInvalid:
+    """The models, or what is wrong with their files."""
+    try:
+        return offered_models(settings)
+    except SettingsInvalid as error:
+        return error
+
+
+def models(settings: Settings, catalogue: Catalogue | SettingsInvalid) -> list[Finding]:
+    """Whether the model files and settings are right, and every price is known."""
+    if isinstance(catalogue, SettingsInvalid):
+        return [fault("Models: a model file or a model setting is wrong", catalogue.sentence)]
+    findings = [ok(f"Models: {len(catalogue.models)} offered")]
+    try:
+        catalogue.get(settings.models.default)
+    except EaselError:
+        findings.append(
+            fault(
+                f"Models: the default model {settings.models.default!r} is not offered",
+                "Set EASEL_MODELS__DEFAULT to one of the names that `python -m bot models` lists.",
+            )
+        )
+    unpriced = [model.key for model in catalogue.models if model.price.usd is None and model.price.by_option is None]
+    if unpriced:
+        findings.append(
+            warning(
+                f"Models: no price known for {', '.join(unpriced)}",
+                "fal's model pages show the price; set it under [models.prices_usd] to have it shown.",
+            )
+        )
+    return findings

@@ -1,0 +1,68 @@
+"""The report of `python -m bot check`: every finding, printed with what to do about it.
+
+Nothing here costs money or changes anything on Discord's or fal's side. Every line passes through the log's redaction
+before it is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+
+from bot.catalogue import Catalogue
+from bot.cli.check import machine
+from bot.cli.check.discord_api import DiscordExamination
+from bot.cli.check.fal_api import FalExamination
+from bot.cli.check.findings import Finding, counted
+from bot.logs import Redaction
+from bot.settings import Settings
+
+Print = Callable[[str], None]
+
+_MARKS = {"ok": "✓", "warning": "!", "fault": "✗"}
+_TIMEOUT = aiohttp.ClientTimeout(total=10)
+
+
+async def run(settings: Settings, write: Print) -> int:
+    """Print the report; returns the exit code: 1 when there is a fault."""
+    redact = Redaction(_secrets(settings))
+    faults = warnings = 0
+    async for finding in examine(settings):
+        faults += finding.level == "fault"
+        warnings += finding.level == "warning"
+        write(redact(f"{_MARKS[finding.level]} {finding.what}"))
+        if finding.advice:
+            write(redact(f"    → {finding.advice}"))
+    write("")
+    if faults:
+        write(f"{counted(faults, 'fault')} to mend, {counted(warnings, 'warning')}.")
+    else:
+        write(f"Ready, with {counted(warnings, 'warning')}." if warnings else "All is well.")
+    return 1 if faults else 0
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Every finding, in the order a person would mend them."""
+    yield machine.configuration(settings)
+    if (finding := machine.short_reconcile(settings.fal.reconcile_s, settings.fal.start_timeout_s)) is not None:
+        yield finding
+    for finding in machine.settings_without_effect(settings):
+        yield finding
+    async for finding in machine.database(settings.database_url):
+        yield finding
+    catalogue = machine.catalogue(settings)
+    for finding in machine.models(settings, catalogue):
+        yield finding
+    async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+        if settings.discord.token is not None:
+            async for finding in DiscordExamination(session, settings).examine():
+                yield finding
+        if settings.fal.key is not None and isinstance(catalogue, Catalogue):
+            async for finding in FalExamination(session, settings, catalogue).examine():
+                yield finding
+
+
+def _secrets(settings: Settings) -> list[str]:
+    secrets = (settings.discord.token, settings.fal.key, settings.fal.openai_api_key)
+    return [secret.get_secret_value() for secret in secrets if secret is not None]

@@ -1,0 +1,250 @@
+"""The settings as frozen pydantic models: one section a class, each field with its description and bounds.
+
+Field names carry their unit (`_s`, `_per_hour`, `_usd`); the descriptions become config.example.toml and the README's
+table (see `bot.settings.docs`).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.errors import TokenMissing
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"a URL that starts with {schemes[0]}://")
+        return value
+
+    return AfterValidator(check)
+
+
+def _public_url(value: str) -> str:
+    """An address fal can call back: https, or plain http to this machine (sandbox and tests)."""
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - raises ValueError unless it is a number
+    except ValueError:
+        parts = urlsplit("")
+    loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    plain = not (parts.query or parts.fragment or parts.username) and value.isascii() and value.isprintable()
+    if not (parts.scheme == "https" or (parts.scheme == "http" and loopback)) or not parts.hostname or not plain:
+        raise ValueError("a URL that starts with https://, without a query (http:// on this machine only)")
+    return value
+
+
+_WebUrl = Annotated[str, _url("https", "http")]
+_PublicUrl = Annotated[str, AfterValidator(_public_url)]
+_SocketUrl = Annotated[str, _url("wss", "ws")]
+
+
+def _header_safe(value: SecretStr | None) -> SecretStr | None:
+    """Keys and tokens become HTTP headers: printable ASCII without spaces only."""
+    text = value.get_secret_value() if value is not None else "-"
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("the token or key alone, without spaces, line breaks or other characters around it")
+    return value
+
+
+_Secret = Annotated[SecretStr | None, AfterValidator(_header_safe)]
+
+
+class Section(BaseModel):
+    """A table of config.toml: immutable, unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DiscordSettings(Section):
+    """How Discord is reached and what is shown there."""
+
+    token: _Secret = Field(None, description="Bot token, usually given as DISCORD_TOKEN.")
+    api_url: _WebUrl = Field("https://discord.com/api/v10", description="Base URL of Discord's REST API.")
+    gateway_url: _SocketUrl = Field("wss://gateway.discord.gg/", description="Discord's gateway.")
+    sync_commands: bool = Field(True, description="Register the slash commands at start when they changed.")
+    progress_interval_s: float = Field(2.5, ge=1, description="Least time between two edits of one progress message.")
+    progress_edits_per_s: float = Field(
+        15, gt=0, description="Most progress edits a second over all messages; results never wait for this."
+    )
+
+
+class FalSettings(Section):
+    """How fal.ai is reached."""
+
+    key: _Secret = Field(None, description="fal.ai API key, usually given as FAL_KEY.")
+    openai_api_key: _Secret = Field(
+        None,
+        description="For the gpt-image-1 byok model; usually OPENAI_API_KEY. Without it the model is not offered.",
+    )
+    queue_url: _WebUrl | None = Field(
+        None, description="Base URL of fal's queue, when it is not the usual https://queue.fal.run/."
+    )
+    rest_url: _WebUrl | None = Field(
+        None, description="Base URL of fal's REST API (storage tokens), when not the usual one."
+    )
+    cdn_url: _WebUrl | None = Field(None, description="Base URL of fal's upload CDN, when not the usual one.")
+    api_url: _WebUrl | None = Field(
+        None, description="Base URL of fal's platform API (list of requests), when not the usual https://api.fal.ai."
+    )
+    max_in_flight: int = Field(
+        10,
+        ge=0,
+        description="Jobs handed to fal at once, by all processes together; 0 lifts the limit. "
+        "fal starts 2 at once on a new account, up to 40.",
+    )
+    guild_jobs_in_flight: int = Field(
+        0, ge=0, description="Jobs of one server at fal at once, the rest of them waits; 0: no such limit."
+    )
+    user_jobs_in_flight: int = Field(
+        0, ge=0, description="Jobs of one person at fal at once, the rest of them waits; 0: no such limit."
+    )
+    start_timeout_s: float = Field(600, gt=1, description="fal drops a request that has not started painting by then.")
+    reconcile_s: float = Field(
+        660,
+        ge=0,
+        description="When fal's answer to a submit was lost: how long it is looked for there before it is sent again; "
+        "longer than start_timeout_s, because fal lists only what has started.",
+    )
+    job_timeout_s: float = Field(1800, gt=1, description="We give a job up, and cancel it at fal, after this time.")
+    safety_checker: Literal["on", "off_in_age_restricted"] = Field(
+        "on", description="fal's safety checker is always on, or off in age-restricted channels only."
+    )
+    store_payloads: bool = Field(
+        True, description="Let fal keep request payloads (30 days); false sends X-Fal-Store-IO: 0."
+    )
+    max_streams: int = Field(
+        1000,
+        ge=0,
+        description="Most status streams open at once (some 80 kB each); further jobs are polled. 0 polls always.",
+    )
+
+
+class Tier(Section):
+    """Limits for one group of people. A person gets the most generous tier among their roles."""
+
+    images_per_hour: float = Field(30, gt=0, description="Sustained pace per person.")
+    burst_images: int = Field(
+        8, ge=1, description="Images a rested person may ask for at once before the pace applies."
+    )
+    images_per_day: int = Field(60, ge=0, description="Images per person and day (UTC).")
+    concurrent_jobs: int = Field(3, ge=1, description="Unfinished jobs per person.")
+    weight: float = Field(1, gt=0, description="Share of the queue compared with others.")
+
+
+def _role_id(value: str) -> str:
+    """Digits without a leading zero: roles are compared as text, and anything else would never match."""
+    if not (value.isascii() and value.isdigit()) or value.startswith("0"):
+        raise ValueError(
+            "the id of a Discord role, a number: with Discord's Developer Mode on, right-click the role, Copy Role ID"
+        )
+    return value
+
+
+class LimitSettings(Section):
+    """Who may paint how much. Overridable per server with /settings limits."""
+
+    enabled: bool = Field(True, description="false lifts every limit.")
+    default: Tier = Field(default_factory=Tier, description="Everybody without a better tier.")
+    tiers: dict[Annotated[str, AfterValidator(_role_id)], Tier] = Field(
+        default_factory=dict, description="Better tiers by role id."
+    )
+    guild_images_per_day: int = Field(500, ge=0, description="Images per server and day (UTC).")
+    guild_concurrent_jobs: int = Field(0, ge=0, description="Unfinished jobs per server; 0: no such limit.")
+    max_waiting_jobs: int = Field(25_000, ge=1, description="Beyond this many waiting jobs new ones are refused.")
+
+
+class ModelSettings(Section):
+    """Which models are offered."""
+
+    default: str = Field("flux-schnell", description="Model used when nobody chose one (key or endpoint id).")
+    folder: Path | None = Field(None, description="Folder with your own model TOML files; same endpoint replaces ours.")
+    disabled: tuple[str, ...] = Field((), description="Keys or endpoint ids that are not offered.")
+    prices_usd: dict[str, Decimal] = Field(
+        default_factory=dict, description="Your own price per unit, by key or endpoint id."
+    )
+
+
+class WebSettings(Section):
+    """The built-in web server (health, metrics, fal's callbacks). Off without a port."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int | None = Field(None, ge=1, le=65535, description="Port to listen on; unset: no web server.")
+    public_url: _PublicUrl | None = Field(
+        None,
+        description="Where fal.ai reaches this server from outside, https; needs a port. Let your proxy pass on /fal/ "
+        "alone. Without it results are found by asking fal.",
+    )
+    metrics: bool = Field(True, description="Figures for Prometheus at /metrics; they name nobody.")
+
+
+class PrivacySettings(Section):
+    """How long things are kept."""
+
+    keep_days: int = Field(90, ge=1, description="Finished jobs, with their prompts, are deleted after this many days.")
+
+
+class LogSettings(Section):
+    """Logging."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Level of Easel's own log lines.")
+    format: Literal["text", "json"] = Field("text", description="One line of text or one JSON object per event.")
+
+
+class Settings(BaseSettings):
+    """All settings, frozen. `Settings(...)` takes arguments and defaults alone; `load_settings` reads the sources."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="EASEL_", env_nested_delimiter="__", dotenv_filtering="only_existing"
+    )
+
+    database_url: str = Field(
+        "sqlite:///data/easel.db",
+        description="Where everything is kept: sqlite:///path or postgresql://user:password@host/name.",
+    )
+    discord: DiscordSettings = Field(default_factory=DiscordSettings)
+    fal: FalSettings = Field(default_factory=FalSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    models: ModelSettings = Field(default_factory=ModelSettings)
+    web: WebSettings = Field(default_factory=WebSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def mode(settings: Settings) -> Literal["live", "sandbox"]:
+    """`live` with both secrets, `sandbox` with neither.
+
+    Raises:
+        TokenMissing: one of the two is set, the other is not; says which.
+    """
+    token, key = settings.discord.token is not None, settings.fal.key is not None
+    if token and key:
+        return "live"
+    if not token and not key:
+        return "sandbox"
+    present, missing, where = (
+        ("DISCORD_TOKEN", "FAL_KEY", "fal.ai: Dashboard, API keys")
+        if token
+        else ("FAL_KEY", "DISCORD_TOKEN", "Discord's developer portal: your application, Bot, Reset Token")
+    )
+    raise TokenMissing(
+        f"{present} is set but {missing} is missing. Get it from {where}, and put it into the environment, .env or "
+        f"config.toml. (Without both, Easel starts the sandbox.)"
+    )

@@ -1,0 +1,35 @@
+"""The job that a button is about, and who may act on it. Looked up at every click: a card may be years old."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.errors import JobUnknown, NotYours
+from cogs import interaction_data
+from cogs.interaction_data import Interaction
+
+if TYPE_CHECKING:
+    from bot.domain.job import Job
+    from bot.services import Services
+
+
+async def find_job(services: Services, job_id: str) -> Job:
+    """The job as it stands.
+
+    Raises:
+        JobUnknown: it is gone, or its content was deleted.
+    """
+    job = await services.store.jobs.get(job_id)
+    if job is None or job.request.is_deleted:
+        raise JobUnknown
+    return job
+
+
+def check_owner(interaction: Interaction, job: Job, what: str) -> None:
+    """Make sure that the person asked for the job or moderates here.
+
+    Raises:
+        NotYours: neither; `what` ends the sentence ("cancel it").
+    """
+    if interaction.user.id != job.actor.user_id and not interaction_data.may_moderate(interaction):
+        raise NotYours(what)

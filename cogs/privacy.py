@@ -1,0 +1,97 @@
+"""/privacy: what is stored about a person, and deleting all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from cogs.interaction_data import Interaction, services_of
+from cogs.ui import pages
+from cogs.ui.actions import Click, action
+from cogs.ui.text import count
+
+if TYPE_CHECKING:
+    from bot.discord.client import EaselBot
+    from bot.services import Services
+
+#: A job that is just being handed to fal ends a moment later; these are the waits for it.
+ERASE_PAUSES_S = (0.0, 1.0, 2.0, 4.0)
+
+
+class PrivacyCog(commands.Cog, name="privacy"):
+    """What happens to what is typed."""
+
+    def __init__(self, bot: EaselBot) -> None:
+        self._services = bot.services
+
+    @app_commands.command()
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def privacy(self, interaction: Interaction) -> None:
+        """What is stored about you, where it goes, how long, and how to delete it."""
+        settings = self._services.settings
+        page = pages.privacy_page(settings.privacy.keep_days, settings.fal.store_payloads)
+        await interaction.response.send_message(view=page, ephemeral=True)
+
+
+@action("eraseask", "Delete my data", style=discord.ButtonStyle.danger)
+async def ask_whether_to_erase(interaction: Interaction, click: Click) -> None:
+    """Ask before anything is deleted."""
+    await interaction.response.send_message(view=pages.erase_question(), ephemeral=True)
+
+
+@action("erase", "Yes, delete everything", style=discord.ButtonStyle.danger)
+async def erase(interaction: Interaction, click: Click) -> None:
+    """Delete everything stored about the person who asks."""
+    await interaction.response.defer()
+    sentence = await _erase_all(services_of(interaction), interaction.user.id)
+    await interaction.edit_original_response(view=pages.plain_page(sentence))
+
+
+@action("erasenot", "Keep it")
+async def dismiss_erase(interaction: Interaction, click: Click) -> None:
+    """Delete nothing."""
+    await interaction.response.edit_message(view=pages.plain_page("Nothing was deleted."))
+
+
+async def _erase_all(services: Services, user_id: int) -> str:
+    """Cancel what is under way, delete the rest; tried again while a job is just being handed to fal."""
+    jobs = cancelled = left = 0
+    for pause_s in ERASE_PAUSES_S:
+        await asyncio.sleep(pause_s)
+        cancelled += await _cancel_all(services, user_id)
+        erased = await services.store.retention.erase_user(user_id)
+        jobs, left = jobs + erased.jobs, erased.live_jobs
+        if left == 0:
+            break
+    return _erased_sentence(jobs, cancelled, left=left)
+
+
+async def _cancel_all(services: Services, user_id: int) -> int:
+    cancelled = 0
+    for job in await services.store.jobs.of_user(user_id, live_only=True, limit=1000):
+        outcome = await services.runner.cancel(job.id, patience_s=0)
+        cancelled += outcome.cancelled
+    return cancelled
+
+
+def _erased_sentence(jobs: int, cancelled: int, *, left: int) -> str:
+    stopped = (
+        f" {count(cancelled, 'picture')} under way {'was' if cancelled == 1 else 'were'} cancelled."
+        if cancelled
+        else ""
+    )
+    if left:
+        stopped += (
+            f" {count(left, 'request')} can't be stopped just now; please press Delete my data again in a minute."
+        )
+    return f"Deleted: {count(jobs, 'request')} with prompts, and your settings.{stopped}"
+
+
+async def setup(bot: EaselBot) -> None:
+    """Load as an extension."""
+    await bot.add_cog(PrivacyCog(bot))

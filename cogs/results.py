@@ -1,0 +1,152 @@
+"""The buttons of a job that has ended: Again, Edit prompt, Details, Delete."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.catalogue import picture_options, with_prompt, with_seed
+from bot.catalogue.kinds import parse_value
+from bot.errors import BadPicture, NotYours
+from cogs import intake, interaction_data
+from cogs.interaction_data import Interaction, services_of
+from cogs.job_lookup import find_job
+from cogs.ui import cards, modals
+from cogs.ui.actions import ENDED, Click, Slot, Subject, action
+
+if TYPE_CHECKING:
+    from bot.catalogue.model import Model
+    from bot.discord.client import EaselBot
+    from bot.domain.job import Job
+    from bot.domain.request import GenerationRequest
+    from bot.services import Services
+
+log = logging.getLogger(__name__)
+
+
+@action(
+    "again",
+    "Again",
+    style=discord.ButtonStyle.primary,
+    subject=Subject.JOB,
+    slots=(Slot.RESULT, Slot.TRANSIENT_FAILURE, Slot.CANCELLED),
+    rank=10,
+)
+async def paint_again(interaction: Interaction, click: Click) -> None:
+    """The same request with a new seed, on the account of whoever asks."""
+    job, model = await _repeatable(interaction, click.job_id)
+    request = with_seed(model, with_prompt(model, job.request, job.request.prompt), interaction_data.new_seed())
+    await _place(interaction, model, request, job)
+
+
+@action("edit", "Edit prompt", subject=Subject.JOB, slots=ENDED, rank=20, suits=lambda job: bool(job.request.prompt))
+async def open_edit_modal(interaction: Interaction, click: Click) -> None:
+    """Show the prompt in a modal, to be changed."""
+    job, model = await _repeatable(interaction, click.job_id)
+    await interaction.response.send_modal(modals.edit(job, model))
+
+
+@modals.on_submit("edit")
+async def paint_edited(interaction: Interaction, form: modals.Submitted) -> None:
+    """Paint what the edit modal says."""
+    job, model = await _repeatable(interaction, form.subject)
+    await _place(interaction, model, edited(model, job.request, form.fields), job)
+
+
+@action(
+    "details",
+    "Details",
+    subject=Subject.JOB,
+    slots=(Slot.RESULT, Slot.TRANSIENT_FAILURE, Slot.LASTING_FAILURE),
+    rank=30,
+)
+async def show_details(interaction: Interaction, click: Click) -> None:
+    """Every value, privately, for anybody."""
+    services = services_of(interaction)
+    job = await find_job(services, click.job_id)
+    shown = cards.details(job, services.catalogue.known(job.request.endpoint))
+    if shown.attachment is None:
+        await interaction.response.send_message(view=shown.card, ephemeral=True)
+        return
+    file = discord.File(io.BytesIO(shown.attachment.encode()), filename=cards.DETAILS_FILE)
+    await interaction.response.send_message(view=shown.card, file=file, ephemeral=True)
+
+
+@action("delete", "Delete", style=discord.ButtonStyle.danger, subject=Subject.JOB, slots=ENDED, rank=100)
+async def delete_message(interaction: Interaction, click: Click) -> None:
+    """Delete the message, and the content of the job; for the requester and moderators."""
+    store = services_of(interaction).store
+    job = await store.jobs.get(click.job_id)
+    if not _may_delete(interaction, job):
+        raise NotYours("delete it, or somebody with Manage Messages")
+    await interaction.response.defer()
+    with suppress(discord.NotFound):  # somebody was quicker
+        # By this interaction's own token: works wherever the button was shown, also where the bot is no member.
+        await interaction.delete_original_response()
+    if job is not None:
+        await store.retention.delete_job(job.id)
+    log.info("picture deleted", extra={"job": click.job_id, "by": interaction.user.id})
+
+
+def edited(model: Model, request: GenerationRequest, fields: Mapping[str, str]) -> GenerationRequest:
+    """The request with the words from the edit modal; a seed the person chose stays, else there is a new one.
+
+    Raises:
+        InvalidOption: the words do not suit the model.
+    """
+    prompt, negative = fields.get("prompt", ""), fields.get("negative_prompt", "")
+    changed = with_prompt(model, request, prompt)
+    option = model.option("negative_prompt")
+    if option is not None and negative != (request.options.get(option.name) or ""):
+        options = {**request.options, option.name: parse_value(option, option.name, negative) if negative else ""}
+        given = tuple(dict.fromkeys((*request.given, option.name)))
+        changed = dataclasses.replace(changed, options=options, given=given)
+    return changed if "seed" in request.given else with_seed(model, changed, interaction_data.new_seed())
+
+
+async def _repeatable(interaction: Interaction, job_id: str) -> tuple[Job, Model]:
+    """The job and its model, if the same could be asked for now.
+
+    Raises:
+        Refusal: the record is gone, the model is no longer offered, or an attached picture has expired.
+    """
+    services = services_of(interaction)
+    job = await find_job(services, job_id)
+    model = services.catalogue.get(job.request.endpoint)
+    if interaction.user.id != job.actor.user_id and picture_options(model, job.request):
+        raise NotYours("repeat it, because it starts from a file of theirs")
+    _check_links_live(services, job)
+    return job, model
+
+
+def _check_links_live(services: Services, job: Job) -> None:
+    for name, value in job.request.options.items():
+        for link in value if isinstance(value, list) else [value]:
+            if isinstance(link, str) and interaction_data.link_expired(link, services.clock()):
+                raise BadPicture(name, "Discord's link to it has expired; attach it again with `/imagine`")
+
+
+async def _place(interaction: Interaction, model: Model, request: GenerationRequest, parent: Job) -> None:
+    services = services_of(interaction)
+    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
+    await intake.place(interaction, services, model, request, preferences, parent_id=parent.id)
+
+
+def _may_delete(interaction: Interaction, job: Job | None) -> bool:
+    """The requester or a moderator; where the record is gone, Discord's own note of who asked counts."""
+    if interaction_data.may_moderate(interaction):
+        return True
+    if job is not None:
+        return interaction.user.id == job.actor.user_id
+    asked = interaction.message.interaction_metadata if interaction.message is not None else None
+    return asked is not None and asked.user.id == interaction.user.id
+
+
+async def setup(bot: EaselBot) -> None:
+    """Load as an extension: the actions register themselves while the module is imported."""
