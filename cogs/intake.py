@@ -1,10 +1,11 @@
-"""Accept an order and show it: what /imagine, /compose, Again and Edit have in common."""
+"""Accept a request and show it: what /imagine, /compose, Again and Edit have in common."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from random import SystemRandom
 from typing import TYPE_CHECKING, assert_never
 
@@ -15,10 +16,11 @@ from bot import metrics
 from bot.catalogue import parse, with_seed
 from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.domain.events import Queued, Restarting
-from bot.domain.job import NewJob
+from bot.domain.job import Job, NewJob
 from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
 from bot.limits import Refused, policy_for
+from bot.retry import retry
 from bot.store import Accepted, Duplicate
 from cogs import interaction_data
 from cogs.defaults import default_model
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
-#: Pauses between looks whether an answer arrived; for as long as Discord may be asked by the interaction's token.
-LOOK_PAUSES_S = (0.3, 1, 2, 4, 8, *(15,) * 57)
 
 
 async def ask(
@@ -74,12 +74,76 @@ async def place(
     *,
     parent_id: str | None = None,
 ) -> None:
-    """Permissions, limits, acceptance, and the first answer; a replayed interaction does nothing.
+    """Permissions, limits, acceptance, and the initial response; a replayed interaction does nothing.
 
     Raises:
         Refusal: with the sentence for the person; nothing was started.
     """
     interaction_data.check_can_post(interaction)
+    try:
+        async with accepted(interaction, services, request, preferences, parent_id=parent_id) as taken:
+            progress = Restarting() if services.runner.stopping else Queued(taken.ahead)
+            card = cards.progress_card(taken.job, model, progress)
+            taken.message_id = await _answer(interaction, services, card, taken.job)
+    except _Replayed as replayed:
+        log.info("interaction replayed", extra={"interaction": interaction.id, "job": replayed.job.id})
+
+
+@dataclass(slots=True)
+class AcceptedJob:
+    """A job that was just accepted, and is about to be shown."""
+
+    job: Job
+    #: Jobs that will start before it.
+    ahead: int
+    #: Set it to the message that shows the job; None when only Discord knows it.
+    message_id: int | None = None
+
+
+class _Replayed(Exception):
+    """Discord sent an interaction again that was accepted before."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        super().__init__(job.id)
+
+
+@asynccontextmanager
+async def accepted(
+    interaction: Interaction,
+    services: Services,
+    request: GenerationRequest,
+    preferences: Preferences,
+    *,
+    parent_id: str | None = None,
+) -> AsyncIterator[AcceptedJob]:
+    """Accept a request, and show the job inside: leaving it cleanly means that the person was answered, so the job may
+    start; an exception means that they were not, so nothing is started and nothing is spent.
+
+    Raises:
+        Refusal: with the sentence for the person.
+        _Replayed: this interaction has a job already.
+    """
+    runner = services.runner
+    taken = await _accept(interaction, services, request, preferences, parent_id)
+    try:
+        yield taken
+    except BaseException:
+        if interaction.client.is_closed() is not True:
+            await runner.unanswered(taken.job.id)
+        # Cut off by our own stop: the next start asks Discord whether the card is there.
+        raise
+    metrics.FIRST_ANSWER_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
+    await runner.answered(taken.job.id, taken.message_id)
+
+
+async def _accept(
+    interaction: Interaction,
+    services: Services,
+    request: GenerationRequest,
+    preferences: Preferences,
+    parent_id: str | None,
+) -> AcceptedJob:
     actor = interaction_data.actor_of(interaction)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
     job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
@@ -87,43 +151,30 @@ async def place(
     outcome = await services.runner.accept(new, policy)
     match outcome:
         case Accepted():
-            await _show(interaction, services, model, outcome)
+            return AcceptedJob(outcome.job, outcome.ahead)
         case Refused():
             raise outcome.error()
         case Duplicate():
-            log.info("interaction replayed", extra={"interaction": interaction.id, "job": outcome.job.id})
+            raise _Replayed(outcome.job)
         case _:
             assert_never(outcome)
 
 
-async def _show(interaction: Interaction, services: Services, model: Model, accepted: Accepted) -> None:
-    """The progress card as the first answer; if it can't be shown, nothing is started."""
-    job = accepted.job
-    progress = Restarting() if services.runner.stopping else Queued(accepted.ahead)
-    card = cards.progress_card(job, model, progress)
-    try:
-        message_id = await _answer(interaction, card, job.id, private=job.reply.ephemeral)
-    except BaseException:
-        if interaction.client.is_closed() is not True:
-            await services.runner.unanswered(job.id)
-        # Cut off by our own stop: the next start asks Discord whether the card is there.
-        raise
-    metrics.FIRST_ANSWER_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
-    await services.runner.answered(job.id, message_id)
+# ---------------------------------------------------------------------- the initial response
 
 
-async def _answer(interaction: Interaction, card: cards.Card, job_id: str, *, private: bool) -> int | None:
+async def _answer(interaction: Interaction, services: Services, card: cards.Card, job: Job) -> int | None:
     """Answer with the card; returns the message's id, or None when only Discord knows it."""
     try:
-        response = await interaction.response.send_message(view=card, ephemeral=private)
+        response = await interaction.response.send_message(view=card, ephemeral=job.reply.ephemeral)
     except discord.HTTPException as error:
         if error.code == ALREADY_ACKNOWLEDGED:
-            return await _answered_before(interaction, job_id, error)
+            return await _answered_before(interaction, job.id, error)
         if error.status < 500:
             raise
-        return await _answer_after_all(interaction, error)
+        return await _answer_after_all(interaction, services, error)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        return await _answer_after_all(interaction, error)
+        return await _answer_after_all(interaction, services, error)
     return response.message_id
 
 
@@ -141,19 +192,17 @@ async def _answered_before(interaction: Interaction, job_id: str, error: discord
     return original.id
 
 
-async def _answer_after_all(interaction: Interaction, error: Exception) -> int:
+async def _answer_after_all(interaction: Interaction, services: Services, error: Exception) -> int:
     """The connection broke: Discord may have shown the card nevertheless. Raises `error` if it did not.
 
     While Discord is away nobody knows; meanwhile nothing is started, and nothing that somebody may see is given up.
     """
-    for pause_s in (*LOOK_PAUSES_S, None):
+    async for _ in retry(services.discord_timings.own_answer_pauses_s):
         try:
             return (await interaction.original_response()).id
         except (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError) as failure:
-            told = isinstance(failure, discord.HTTPException) and failure.status < 500 and failure.status != 429
-            if told or pause_s is None:
-                raise error from None
+            if isinstance(failure, discord.HTTPException) and failure.status < 500 and failure.status != 429:
+                break  # Discord says that there is none
         except discord.DiscordException:
-            raise error from None
-        await asyncio.sleep(pause_s)
-    raise error
+            break
+    raise error from None
