@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from bot.cli.process import FAILED, INTERRUPTED, MISUSED, OK
-from bot.errors import BackupFailed, EaselError
+from bot.errors import BackupFailed, OperatorError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _command(options.command)(options)
         finally:
             print(end="", flush=True)
-    except EaselError as error:
+    except OperatorError as error:
         print(f"easel: {error.sentence}", file=sys.stderr)
         return FAILED if isinstance(error, BackupFailed) else MISUSED
     except KeyboardInterrupt:

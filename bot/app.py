@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bot.catalogue import Catalogue, load
 from bot.discord.client import EaselBot, point_discord_at
 from bot.discord.session import DiscordSession
-from bot.errors import EaselError, ModelUnavailable, SettingsInvalid, StoreUnusable, TokenMissing, UnknownModel
+from bot.errors import ModelUnavailable, SettingsInvalid, StoreUnusable, TokenMissing, UnknownModel
 from bot.fal import Fal
 from bot.gc_tuning import trim_forever
 from bot.jobs.context import Clocks
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Why a model is not offered, for the operator.
+_UNAVAILABLE = {
+    "unavailable_off": "it is switched off on this bot",
+    "unavailable_keyless": "it needs an OpenAI key, which this bot does not have",
+    "unavailable_task": "it is not made for this command",
+}
 #: The store's key for the secret in callback addresses.
 CALLBACK_KEY = "callback_key"
 #: Old jobs are deleted this often, …
@@ -114,7 +120,8 @@ def _offered_models(settings: Settings) -> Catalogue:
         raise SettingsInvalid(f"models.default: there is no model {models.default[:60]!r}. {hint}") from error
     except ModelUnavailable as error:
         raise SettingsInvalid(
-            f"models.default: {error.title} can't be the default: {error.why}. `python -m bot models` lists the others."
+            f"models.default: {error.title} can't be the default: {_UNAVAILABLE[error.why.code]}. "
+            "`python -m bot models` lists the others."
         ) from error
     return catalogue
 
@@ -187,7 +194,7 @@ async def store_answers(kv: KeyValueStore) -> bool:
     """Whether the database answers a query."""
     try:
         await kv.get(CALLBACK_KEY)
-    except EaselError as error:
+    except StoreUnusable as error:
         log.warning("health check: the database does not answer", extra={"reason": error.sentence})
         return False
     return True

@@ -1,25 +1,26 @@
-"""The error tree. Each class carries the sentence a person reads.
+"""The error tree. What a person may be told travels as a phrase, a code with parameters; the edge puts it into words.
 
 EaselError
-├── Refusal                 asked for something we will not start; nothing was spent
+├── Refusal                 asked for something we will not start; nothing was spent. Told to people
 │   ├── InvalidOption       a value that the model does not take
 │   ├── UnknownModel        no such model here
 │   ├── ModelUnavailable    known, but not offered (no key, switched off, retired)
+│   ├── NoModels            the operator has switched all of them off
 │   ├── LimitReached        the person or the server has to wait
 │   ├── CannotPostHere      the bot lacks a permission in this channel
 │   ├── BadPicture          an attachment that is no usable picture
 │   ├── NotYours            somebody else's picture or a moderator's button
 │   ├── JobUnknown          the picture's record is gone
 │   └── Overloaded          too much is waiting already
-├── PaintingFailed          accepted, then failed; the reservation is released
+├── GenerationFailed        accepted, then failed; the reservation is released. Told to people
 │   ├── ContentRefused      fal's or a partner's content policy
 │   ├── OptionsRefused      fal did not like the arguments
 │   ├── ModelGone           fal answers 404 for this model
 │   ├── BalanceExhausted    the fal account has no money left
 │   ├── KeyRefused          fal does not know the key
-│   ├── PaintingTimedOut    fal gave up waiting or we did
-│   ├── FalBroken           fal answered 5xx or nothing at all
-│   ├── RequestUnknown      fal no longer knows what it was given
+│   ├── GenerationTimedOut  fal gave up waiting or we did
+│   ├── ProviderError       fal answered 5xx or nothing at all
+│   ├── RequestNotFound     fal no longer knows what it was given
 │   ├── Cancelled           fal says the request was cancelled
 │   ├── ResultUnusable      what came back is no picture
 │   ├── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
@@ -27,8 +28,8 @@ EaselError
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
 │   └── Undeliverable       every way into the channel is closed
 ├── Transient               worth another try by the caller; never shown to a person
-│   ├── FalUnreachable      no usable answer to a GET or PUT
-│   └── AnswerLost          a submit POST whose answer never came: fal may or may not have it
+│   ├── ProviderUnreachable no usable answer to a GET or PUT
+│   └── SubmitUnconfirmed   a submit POST whose answer never came: fal may or may not have it
 └── SetupError              the operator has to mend something; printed, never shown in chat
     ├── SettingsInvalid
     ├── TokenMissing
@@ -44,27 +45,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from bot.phrase import Param, Phrase, phrase
+
 
 class EaselError(Exception):
-    """Base of everything Easel raises on purpose; `str(error)` is a whole sentence."""
+    """Base of everything Easel raises on purpose."""
 
     #: Short, stable, machine-readable name: stored in `jobs.failure_code`, logged, counted.
     code: str = "error"
+
+
+class ToldError(EaselError):
+    """An error that a person is told about, in their language.
+
+    `str(error)` is a code alone: parameters may hold what somebody typed, and belong into no log.
+
+    Args:
+        says: what it says, where that is not the message named like the class's code.
+        params: what that message needs.
+    """
+
+    def __init__(self, says: Phrase | None = None, /, **params: Param) -> None:
+        self.phrase = says if says is not None else Phrase(self.code, params)
+        super().__init__(self.phrase.code)
+
+
+class OperatorError(EaselError):
+    """An error for a console or the log, never shown in chat; `str(error)` is a whole English sentence."""
 
     def __init__(self, sentence: str) -> None:
         self.sentence = sentence
         super().__init__(sentence)
 
 
-def _and(names: Sequence[str]) -> str:
-    """`A`, `A and B`, `A, B and C`."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
 # ---------------------------------------------------------------------- refusals
 
 
-class Refusal(EaselError):
+class Refusal(ToldError):
     """Nothing was started and nothing was spent."""
 
     code = "refused"
@@ -75,23 +92,24 @@ class InvalidOption(Refusal):
 
     Args:
         option: the name the person used (`steps`, `size`, …).
-        given: what they typed, shown back shortened.
-        allowed: a phrase that completes "It takes …", e.g. "a whole number from 1 to 50".
-        sentence: the whole sentence where "can't be … It takes …" would not fit (no such option, two that clash).
+        given: what they typed, fit to be shown.
+        takes: what completes "It takes …", e.g. "a whole number from 1 to 50".
+        because: a whole sentence where "can't be … It takes …" would not fit (no such option, two that clash).
     """
 
     code = "invalid_option"
 
-    def __init__(self, option: str, given: object, allowed: str, *, sentence: str | None = None) -> None:
+    def __init__(
+        self, option: str, given: object, takes: Phrase | None = None, *, because: Phrase | None = None
+    ) -> None:
         self.option = option
         self.given = str(given)
-        self.allowed = allowed
+        if because is not None:
+            super().__init__(phrase("invalid_option_because", why=because))
+            return
         shown = self.given if len(self.given) <= 60 else self.given[:57] + "…"
         shown = shown.replace("`", "ˋ").replace("\n", " ")
-        super().__init__(
-            sentence
-            or f"`{option}` can't be `{shown or ' '}`. It takes {allowed}. Nothing was started and no quota was used."
-        )
+        super().__init__(option=option, given=shown or " ", takes=takes)
 
 
 class UnknownModel(Refusal):
@@ -102,82 +120,93 @@ class UnknownModel(Refusal):
     def __init__(self, given: str, close: Sequence[str] = ()) -> None:
         self.given = given
         self.close = tuple(close)
-        hint = f" Did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else ""
         shown = given[:60].replace("`", "ˋ").replace("\n", " ")
-        super().__init__(f"There is no model `{shown}` here.{hint} `/models` lists them all. No quota was used.")
+        super().__init__(phrase("unknown_model_close", given=shown, close=self.close) if close else None, given=shown)
 
 
 class ModelUnavailable(Refusal):
-    """The model is known but cannot be used here right now."""
+    """The model is known but cannot be used here right now.
+
+    Args:
+        why: a phrase that completes "… is not available here: …".
+    """
 
     code = "model_unavailable"
 
-    def __init__(self, title: str, why: str) -> None:
+    def __init__(self, title: str, why: Phrase) -> None:
         self.title = title
         self.why = why
-        super().__init__(f"{title} is not available here: {why}. Pick another from `/models`. No quota was used.")
+        super().__init__(title=title, why=why)
+
+
+class NoModels(Refusal):
+    """The operator has switched every model off."""
+
+    code = "no_models"
 
 
 class LimitReached(Refusal):
     """The person or the server has to wait.
 
     Args:
-        rule: `pace`, `user_day`, `guild_day` or `concurrent`.
+        rule: `pace`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
+        says: the whole sentence, with what remains.
         retry_at: the first moment the same request would be admitted; None when it depends on a running job.
-        sentence: the whole sentence, with what remains.
     """
 
     code = "limit_reached"
 
-    def __init__(self, rule: str, sentence: str, retry_at: datetime | None) -> None:
+    def __init__(self, rule: str, says: Phrase, retry_at: datetime | None) -> None:
         self.rule = rule
         self.retry_at = retry_at
-        super().__init__(sentence)
+        super().__init__(says)
 
 
 class CannotPostHere(Refusal):
-    """The bot lacks a permission it needs to show the picture in this channel."""
+    """The bot lacks permissions it needs to show the picture in this channel.
+
+    Args:
+        missing: phrases that name the permissions.
+    """
 
     code = "cannot_post"
 
-    def __init__(self, missing: Sequence[str]) -> None:
+    def __init__(self, missing: Sequence[Phrase]) -> None:
         self.missing = tuple(missing)
-        super().__init__(
-            f"I can't post pictures in this channel: I need {_and(missing)}. Ask a moderator to allow it for me, "
-            "or use me in another channel. Nothing was started and no quota was used."
-        )
+        super().__init__(missing=self.missing)
 
 
 class BadPicture(Refusal):
-    """An attachment that is no usable picture."""
+    """An attachment that is no usable picture.
+
+    Args:
+        why: a phrase that completes "I can't use the file given as `mask`: …".
+    """
 
     code = "bad_picture"
 
-    def __init__(self, option: str, why: str) -> None:
+    def __init__(self, option: str, why: Phrase) -> None:
         self.option = option
-        super().__init__(
-            f"I can't use the file given as `{option}`: {why}. Send a PNG, JPEG or WebP picture. No quota was used."
-        )
+        super().__init__(option=option, why=why)
 
 
 class NotYours(Refusal):
-    """Somebody else's job."""
+    """Somebody else's job.
+
+    Args:
+        says: what only the person who asked may do.
+    """
 
     code = "not_yours"
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"Only the person who asked for this picture can {what}.")
+    def __init__(self, says: Phrase) -> None:
+        super().__init__(says)
 
 
 class JobUnknown(Refusal):
     """The record behind a button is gone (deleted by its owner or by retention)."""
 
     code = "job_unknown"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "I no longer have the record of this picture, so this button can't work. Start afresh with `/imagine`."
-        )
 
 
 class Overloaded(Refusal):
@@ -194,18 +223,15 @@ class Overloaded(Refusal):
         self.waiting = waiting
         self.left_today = left_today
         self.retry_at = retry_at
-        when = "in a minute" if retry_at is None else f"<t:{int(retry_at.timestamp()) + 1}:R>"
-        left = "" if left_today is None else f": you still have {left_today} picture{'s' * (left_today != 1)} today"
-        super().__init__(
-            f"{waiting:,} request{'s are' if waiting != 1 else ' is'} already waiting, so I can't take another one for "
-            f"the moment. Please try again {when}. Nothing was started and no quota was used{left}."
-        )
+        when = phrase("in_a_minute") if retry_at is None else phrase("at_moment", at=retry_at)
+        left = phrase("overloaded_left", waiting=waiting, when=when, left=left_today)
+        super().__init__(left if left_today is not None else None, waiting=waiting, when=when)
 
 
 # ---------------------------------------------------------------------- failures after acceptance
 
 
-class GenerationFailed(EaselError):
+class GenerationFailed(ToldError):
     """An accepted job ended without a picture; its reservation is released."""
 
     code = "painting_failed"
@@ -219,37 +245,29 @@ class ContentRefused(GenerationFailed):
     code = "content_refused"
     worth_retrying = False
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The model's content policy refused this prompt. Change the wording and try again. Your quota was not used."
-        )
-
 
 class OptionsRefused(GenerationFailed):
     """fal's own validation refused the arguments.
 
     Args:
-        detail: field names and limits only; never the value that was sent (it may be the prompt).
+        details: field names and limits only; never the value that was sent (it may be the prompt).
     """
 
     code = "options_refused"
     worth_retrying = False
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(
-            f"fal.ai did not accept these options: {detail}. Your quota was not used; change them and try again."
-        )
+    def __init__(self, *details: Phrase) -> None:
+        super().__init__(details=details)
 
 
 class ModelGone(GenerationFailed):
-    """fal answers 404 for the endpoint."""
+    """fal answers 404 for the endpoint; who puts it into words names what to use instead, if that is offered."""
 
     code = "model_gone"
     worth_retrying = False
 
-    def __init__(self, title: str, successor: str | None) -> None:
-        hint = f" Try **{successor}** instead." if successor else " `/models` shows the others."
-        super().__init__(f"{title}: this model is no longer served by fal.ai.{hint} Your quota was not used.")
+    def __init__(self, title: str, endpoint: str) -> None:
+        super().__init__(title=title, endpoint=endpoint)
 
 
 class BalanceExhausted(GenerationFailed):
@@ -257,23 +275,11 @@ class BalanceExhausted(GenerationFailed):
 
     code = "balance_exhausted"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot. "
-            "Your quota was not used."
-        )
-
 
 class KeyRefused(GenerationFailed):
     """fal's 401 or 403 about the key."""
 
     code = "key_refused"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it. "
-            "Your quota was not used."
-        )
 
 
 class GenerationTimedOut(GenerationFailed):
@@ -281,17 +287,11 @@ class GenerationTimedOut(GenerationFailed):
 
     code = "timed_out"
 
-    def __init__(self) -> None:
-        super().__init__("The model took too long and was stopped. Your quota was not used; you can try again.")
-
 
 class ProviderError(GenerationFailed):
     """fal answered 5xx, or nothing usable for longer than we wait."""
 
     code = "fal_broken"
-
-    def __init__(self) -> None:
-        super().__init__("fal.ai had a problem while painting this. Your quota was not used; you can try again.")
 
 
 class RequestNotFound(GenerationFailed):
@@ -299,30 +299,25 @@ class RequestNotFound(GenerationFailed):
 
     code = "request_unknown"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "fal.ai no longer knows this request, so there will be no picture. Your quota was not used; "
-            "you can try again."
-        )
-
 
 class Cancelled(GenerationFailed):
     """fal's 499: the request was cancelled there, by us or in fal's dashboard."""
 
     code = "cancelled"
 
-    def __init__(self) -> None:
-        super().__init__("This picture was cancelled at fal.ai. Your quota was not used.")
-
 
 class ResultUnusable(GenerationFailed):
-    """What came back is no picture we can post."""
+    """What came back is no picture we can post.
+
+    Args:
+        why: a phrase that completes "The model answered, but …".
+    """
 
     code = "result_unusable"
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: Phrase) -> None:
         self.why = why
-        super().__init__(f"The model answered, but {why}. Your quota was not used; you can try again.")
+        super().__init__(why=why)
 
 
 class ResultWithheld(GenerationFailed):
@@ -331,14 +326,7 @@ class ResultWithheld(GenerationFailed):
     code = "withheld"
 
     def __init__(self, *, flagged: bool = True) -> None:
-        why = (
-            "The safety checker flagged this picture"
-            if flagged
-            else "The model did not say whether this picture is safe"
-        )
-        super().__init__(
-            f"{why}, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do."
-        )
+        super().__init__(None if flagged else phrase("withheld_unjudged"))
 
 
 class SubmitNeverConfirmed(GenerationFailed):
@@ -346,20 +334,11 @@ class SubmitNeverConfirmed(GenerationFailed):
 
     code = "answer_lost"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "fal.ai did not answer when I handed it this picture, and it did not turn up there later. "
-            "Your quota was not used; press Again to try once more."
-        )
-
 
 class Undeliverable(GenerationFailed):
     """Every way into the channel is closed."""
 
     code = "undeliverable"
-
-    def __init__(self) -> None:
-        super().__init__("The picture is finished, but I can no longer post in that channel. Your quota was not used.")
 
 
 class SubmitUnresolved(GenerationFailed):
@@ -367,18 +346,11 @@ class SubmitUnresolved(GenerationFailed):
 
     code = "never_found_out"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "fal.ai did not answer when I handed it this picture, and since then I could not find out whether it was "
-            "painted; so I did not hand it over again. fal.ai may charge for it. Your quota was not used; "
-            "press Again to try once more."
-        )
-
 
 # ---------------------------------------------------------------------- transient
 
 
-class Transient(EaselError):
+class Transient(OperatorError):
     """Worth another try by the caller."""
 
     code = "transient"
@@ -411,7 +383,7 @@ class SubmitUnconfirmed(Transient):
 # ---------------------------------------------------------------------- set-up
 
 
-class SetupError(EaselError):
+class SetupError(OperatorError):
     """The operator has to mend something before the bot can run."""
 
     code = "setup"

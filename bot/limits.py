@@ -10,16 +10,16 @@ Five rules apply to every request:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Self
 
 from bot.errors import LimitReached
+from bot.phrase import Phrase, phrase
 from bot.settings import LimitSettings, Tier
 
 _LONGEST_INTERVAL_S = 30 * 24 * 3600
-_NOTHING_SPENT = "Nothing was started and no quota was used."
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +138,8 @@ class Refused:
     next_at: datetime | None = None
 
     def error(self) -> LimitReached:
-        """The refusal as the error that carries the sentence."""
-        return LimitReached(self.rule, f"{_SENTENCES[self.rule](self)} {_NOTHING_SPENT}", self.retry_at)
+        """The refusal as the error that says it."""
+        return LimitReached(self.rule, _SAYS[self.rule](self), self.retry_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,85 +371,53 @@ def _midnight(now: datetime) -> datetime:
     return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
 
 
-# ---------------------------------------------------------------------- the sentences
+# ---------------------------------------------------------------------- refusals as phrases
 
 
-def relative(moment: datetime) -> str:
-    """Discord's markup for "in 5 minutes", rounded up so that it is true when it says "now"."""
-    seconds, rest = divmod((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1), 1_000_000)
-    return f"<t:{seconds + bool(rest)}:R>"
+def _says_pace(refused: Refused) -> Phrase:
+    images, left, bound = refused.images, refused.left, refused.bound
+    if refused.retry_at is not None:
+        left_today = refused.left_today
+        return phrase("limit_pace", images=images, left=left, at=refused.retry_at, left_today=left_today)
+    if refused.next_at is not None:
+        return phrase("limit_pace_never_now", images=images, left=left, bound=bound, at=refused.next_at)
+    return phrase("limit_pace_never", images=images, left=left, bound=bound)
 
 
-def _pictures(count: int) -> str:
-    return f"{count} picture" if count == 1 else f"{count} pictures"
+def _says_user_day(refused: Refused) -> Phrase:
+    images, left, bound = refused.images, refused.left, refused.bound
+    if bound == 0:
+        return phrase("limit_user_day_zero")
+    if refused.retry_at is not None:
+        return phrase("limit_user_day", images=images, left=left, bound=bound, at=refused.retry_at)
+    if refused.next_at is not None:
+        return phrase("limit_user_day_never_now", images=images, left=left, bound=bound, at=refused.next_at)
+    return phrase("limit_user_day_never", images=images, left=left, bound=bound, most=left or bound)
 
 
-def _say_pace(refused: Refused) -> str:
-    if refused.retry_at is None:
-        return (
-            f"That would be {_pictures(refused.images)} in one request; ask for at most {refused.bound} at once. "
-            f"Right now {_pictures(refused.left)} would go through{_and_next(refused)}."
-        )
-    left = (
-        f"you have {_pictures(refused.left)} left for the moment"
-        if refused.left
-        else "you have none left for the moment"
-    )
-    when = f"{_pictures(refused.images)} will be possible {relative(refused.retry_at)}"
-    return f"That's a bit fast: {left}, and {when}. You have {_pictures(refused.left_today)} left today."
+def _says_guild_day(refused: Refused) -> Phrase:
+    images, left, bound, own = refused.images, refused.left, refused.bound, refused.left_today
+    if bound == 0:
+        return phrase("limit_guild_day_zero")
+    if refused.retry_at is not None:
+        return phrase("limit_guild_day", images=images, left=left, bound=bound, at=refused.retry_at, own=own)
+    if refused.next_at is not None:
+        return phrase("limit_guild_day_never_now", images=images, left=left, bound=bound, at=refused.next_at, own=own)
+    return phrase("limit_guild_day_never", images=images, left=left, bound=bound, most=left or bound, own=own)
 
 
-def _and_next(refused: Refused) -> str:
-    return f", the next one {relative(refused.next_at)}" if refused.next_at is not None else ""
+def _says_concurrent(refused: Refused) -> Phrase:
+    return phrase("limit_concurrent", bound=refused.bound, left_today=refused.left_today)
 
 
-def _say_user_day(refused: Refused) -> str:
-    if refused.bound == 0:
-        return "Your limit here is 0 pictures a day, so I can't paint for you."
-    return _say_day(refused, f"your {_pictures(refused.bound)} a day", "You have")
+def _says_guild_concurrent(refused: Refused) -> Phrase:
+    return phrase("limit_guild_concurrent", bound=refused.bound, left_today=refused.left_today)
 
 
-def _say_guild_day(refused: Refused) -> str:
-    if refused.bound == 0:
-        return "This server's limit is 0 pictures a day, so I can't paint here."
-    own = f" Your own limit leaves you {_pictures(refused.left_today)} today."
-    return _say_day(refused, f"this server's {_pictures(refused.bound)} a day", "The server has") + own
-
-
-def _say_day(refused: Refused, bound: str, holder: str) -> str:
-    back = f"The count starts again {relative(refused.retry_at)}." if refused.retry_at is not None else ""
-    if refused.retry_at is None:
-        back = f"Ask for at most {refused.left or refused.bound} at once{_again(refused)}."
-    left = f"{holder} {refused.left} left" if refused.left else f"{holder} none left"
-    return f"{_pictures(refused.images).capitalize()} would be more than {bound}. {left} today. {back}"
-
-
-def _again(refused: Refused) -> str:
-    return f"; the count starts again {relative(refused.next_at)}" if refused.next_at is not None else ""
-
-
-def _say_concurrent(refused: Refused) -> str:
-    jobs = "request" if refused.bound == 1 else "requests"
-    return (
-        f"You already have {refused.bound} {jobs} under way, the most at once. "
-        "The next one can start as soon as one of them is done or you `/cancel` it. "
-        f"You have {_pictures(refused.left_today)} left today."
-    )
-
-
-def _say_guild_concurrent(refused: Refused) -> str:
-    jobs = "request" if refused.bound == 1 else "requests"
-    return (
-        f"This server already has {refused.bound} {jobs} under way, the most at once. "
-        "The next one can start as soon as any of them is done. "
-        f"You have {_pictures(refused.left_today)} left today."
-    )
-
-
-_SENTENCES = {
-    "pace": _say_pace,
-    "user_day": _say_user_day,
-    "guild_day": _say_guild_day,
-    "concurrent": _say_concurrent,
-    "guild_concurrent": _say_guild_concurrent,
+_SAYS: Mapping[str, Callable[[Refused], Phrase]] = {
+    "pace": _says_pace,
+    "user_day": _says_user_day,
+    "guild_day": _says_guild_day,
+    "concurrent": _says_concurrent,
+    "guild_concurrent": _says_guild_concurrent,
 }

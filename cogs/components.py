@@ -14,17 +14,13 @@ import discord
 from discord.ext import commands
 
 from cogs import errors
-from cogs.interaction_data import Interaction
+from cogs.interaction_data import Interaction, locale_of
 from cogs.ui import modals
 from cogs.ui.actions import ACTIONS, CUSTOM_ID, Click
+from cogs.ui.messages import say
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
-
-_UNKNOWN = (
-    "I don't know what this one does: it may come from a newer version of me. Nothing was changed; please use a "
-    "command instead."
-)
 
 
 class DynamicComponent(discord.ui.DynamicItem[discord.ui.Item[Any]], template=CUSTOM_ID):
@@ -66,7 +62,7 @@ class ComponentsCog(commands.Cog, name="components"):
 async def _answered(interaction: Interaction, work: Awaitable[None] | None) -> None:
     """Wait for what was asked for; whatever it raises is answered. None: nothing is registered for it."""
     if work is None:
-        await errors.say(interaction, _UNKNOWN)
+        await errors.answer_privately(interaction, say(locale_of(interaction), "action_unknown"))
         return
     try:
         await work

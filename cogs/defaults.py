@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bot.catalogue import Catalogue
 from bot.catalogue.model import PROMPT_TASKS, Model
-from bot.errors import ModelUnavailable, UnknownModel
+from bot.errors import ModelUnavailable, NoModels, UnknownModel
 
 if TYPE_CHECKING:
     from bot.services import Services
@@ -24,7 +24,7 @@ def default_model(catalogue: Catalogue, preferences: Preferences, operators: str
     """The first of the chosen models that still paints from a prompt here, else the first that does.
 
     Raises:
-        ModelUnavailable: nothing is offered.
+        NoModels: nothing is offered.
     """
     for name in (preferences.user_model, preferences.guild_model, operators):
         model = offered(catalogue, name)
@@ -32,7 +32,7 @@ def default_model(catalogue: Catalogue, preferences: Preferences, operators: str
             return model
     usable = catalogue.offered(PROMPT_TASKS)
     if not usable:
-        raise ModelUnavailable("Every model", "the operator has switched all of them off")
+        raise NoModels
     return usable[0]
 
 

@@ -24,6 +24,7 @@ from bot.domain.job import Failure, Job, JobState
 from bot.domain.ports import DeliverableImages
 from bot.errors import Undeliverable
 from bot.media import fit
+from bot.phrase import phrase
 from bot.retry import retry
 from cogs.delivery_routes import ORIGINAL, Content, Letter, Route, Routes
 from cogs.progress_editor import ProgressEditor
@@ -138,10 +139,11 @@ class DiscordDelivery:
     # ------------------------------------------------------------------ cards
 
     def _outcome_card(self, job: Job) -> Content:
-        failure, model = job.failure or Failure("cancelled", "Cancelled. Your quota was not used."), self._model(job)
+        failure, model = job.failure or Failure("cancelled", phrase("cancelled_unused")), self._model(job)
         if job.state is JobState.CANCELLED:
-            return cards.cancelled_card(job, model, failure.sentence), []
-        return cards.failure_card(job, model, failure), []
+            return cards.cancelled_card(job, model, failure.phrase), []
+        successor = self._catalogue.successor(job.request.endpoint)
+        return cards.failure_card(job, model, failure, successor=successor), []
 
     def _result(self, job: Job, ready: DeliverableImages) -> Content:
         shown, files = [], []

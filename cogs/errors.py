@@ -1,6 +1,6 @@
 """The one place where an error becomes an answer.
 
-Expected errors (`EaselError`) are answered with their own sentence, privately, without a traceback. An
+Expected errors (`ToldError`) are answered with what they say, privately, without a traceback. An
 interaction Discord no longer knows is only logged. Anything else is "Something broke (code …)", with the
 same code in the log. Slash commands, buttons, menus and modals all end here.
 """
@@ -15,8 +15,9 @@ import discord
 from discord import app_commands
 
 from bot.discord.http import is_rate_limit
-from bot.errors import EaselError, StoreDamaged, StoreUnusable
+from bot.errors import EaselError, StoreDamaged, StoreUnusable, ToldError
 from bot.logs import incident
+from cogs.ui.messages import say
 from cogs.ui.text import clean
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ log = logging.getLogger(__name__)
 
 #: Unknown interaction, already acknowledged, invalid webhook token: nobody is left to be told.
 _GONE = frozenset({10062, 40060, 50027})
-_STALE = "This command has just changed. Please wait a moment, then type it anew."
-_NOT_HERE = "You can't use this here."
-_LIMITED = "Discord asks me to slow down, so this did not work. It used no quota. Please try again in a minute."
 
 
 async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
@@ -37,10 +35,10 @@ async def answer(interaction: discord.Interaction[Any], error: BaseException) ->
     if is_gone(cause):
         log.info("interaction gone", extra={"interaction": interaction.id, "error": type(cause).__name__})
         return
-    await say(interaction, _sentence(interaction, cause))
+    await answer_privately(interaction, _sentence(interaction, cause))
 
 
-async def say(interaction: discord.Interaction[Any], sentence: str) -> None:
+async def answer_privately(interaction: discord.Interaction[Any], sentence: str) -> None:
     """Answer privately by whichever way is open; a failure to do so is only logged."""
     try:
         if interaction.response.is_done():
@@ -73,35 +71,26 @@ async def setup(bot: EaselBot) -> None:
 
 
 def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> str:
+    locale = interaction.locale.value
     if isinstance(error, StoreDamaged):
         code = incident()
         log.error("the database is damaged", extra={"code": code, "reason": error.sentence})
-        return (
-            f"My records are damaged (code {code}), so I did not start this. No quota was used. Trying again won't "
-            "help: whoever runs the bot has to mend them first, so please tell them this code."
-        )
+        return say(locale, "database_damaged", incident=code)
     if isinstance(error, StoreUnusable):
         code = incident()
         log.error("the database is away", extra={"code": code, "reason": error.sentence})
-        return (
-            f"I can't look at or change my records just now (code {code}), so I did not start this. No quota was used. "
-            "Please try again in a minute; pictures under way come when it works again."
-        )
-    if isinstance(error, EaselError):
+        return say(locale, "database_away", incident=code)
+    if isinstance(error, ToldError):
         log.debug("refused", extra={"interaction": interaction.id, "code": error.code})
-        return clean(error.sentence)  # it may quote what was typed
+        return clean(say(locale, error.phrase))  # it may quote what was typed
     if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
-        return _STALE
+        return say(locale, "command_stale")
     if isinstance(error, app_commands.CheckFailure):
-        return _NOT_HERE
+        return say(locale, "command_not_here")
     if is_rate_limit(error):
         log.warning("Discord let no answer through", extra={"interaction": interaction.id})
-        return _LIMITED
-    code = incident(log, error)
-    return (
-        f"Something broke on my side (code {code}). You lose no quota for a picture you did not get. Please try again; "
-        "if it stays broken, tell whoever runs the bot this code."
-    )
+        return say(locale, "discord_limited")
+    return say(locale, "broken", incident=incident(log, error))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

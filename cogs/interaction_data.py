@@ -11,6 +11,7 @@ import discord
 
 from bot.domain.job import Actor, Reply
 from bot.errors import BadPicture, CannotPostHere
+from bot.phrase import Phrase, phrase
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
@@ -26,7 +27,11 @@ MAX_INPUT_PIXELS = 32_000_000
 
 #: Pictures by name, but not ones that models read.
 _UNREADABLE = {"svg+xml": "SVG", "heic": "HEIC", "heif": "HEIF", "tiff": "TIFF", "x-icon": "ICO"}
-_NEEDED = (("view_channel", "View Channel"), ("attach_files", "Attach Files"))
+
+
+def locale_of(interaction: Interaction) -> str:
+    """The language in which the person has Discord, e.g. `en-GB`."""
+    return interaction.locale.value
 
 
 def services_of(interaction: Interaction) -> Services:
@@ -41,12 +46,17 @@ def new_seed() -> int:
 
 def actor_of(interaction: Interaction) -> Actor:
     """Who asks, and from where."""
+    return Actor(interaction.user.id, interaction.channel_id or 0, interaction.guild_id, _role_ids(interaction))
+
+
+def _role_ids(interaction: Interaction) -> tuple[int, ...]:
+    """The roles in the interaction; a server's id is that of its role @everyone, which is not among them."""
     user = interaction.user
-    roles = tuple(role.id for role in user.roles) if isinstance(user, discord.Member) else ()
-    if isinstance(user, discord.Member):
-        # Roles of a server the bot is not in have no objects, only ids.
-        roles = tuple(dict.fromkeys((*roles, *user._roles)))
-    return Actor(user.id, interaction.channel_id or 0, interaction.guild_id, roles)
+    if not isinstance(user, discord.Member):
+        return ()
+    everyone = (user.guild.id,) if interaction.is_guild_integration() else ()
+    # `Member.roles` asks the gateway's cache for the roles of servers; the ids came with the interaction.
+    return (*everyone, *user._roles)
 
 
 def reply_of(interaction: Interaction) -> Reply:
@@ -95,10 +105,10 @@ def check_can_post(interaction: Interaction) -> None:
     if held.administrator:
         return
     in_thread = isinstance(interaction.channel, discord.Thread)
-    send = ("send_messages_in_threads", "Send Messages in Threads") if in_thread else ("send_messages", "Send Messages")
-    missing = [label for name, label in (_NEEDED[0], send, _NEEDED[1]) if not getattr(held, name)]
+    send = "send_messages_in_threads" if in_thread else "send_messages"
+    missing = [name for name in ("view_channel", send, "attach_files") if not getattr(held, name)]
     if missing:
-        raise CannotPostHere(missing)
+        raise CannotPostHere([Phrase(f"permission_{name}") for name in missing])
 
 
 def may_moderate(interaction: Interaction) -> bool:
@@ -120,18 +130,18 @@ def picture_url(option: str, attachment: discord.Attachment | None) -> str | Non
     return attachment.url
 
 
-def _why_unusable(attachment: discord.Attachment) -> str | None:
+def _why_unusable(attachment: discord.Attachment) -> Phrase | None:
     family, _, kind = (attachment.content_type or "").partition(";")[0].strip().lower().partition("/")
     if family != "image":
-        return "it is not a picture"
+        return phrase("file_not_picture")
     if kind in _UNREADABLE:
-        return f"{_UNREADABLE[kind]} files can't be read by the models"
+        return phrase("file_unreadable", format=_UNREADABLE[kind])
     if attachment.size > MAX_INPUT_BYTES:
-        return f"it is larger than {MAX_INPUT_BYTES // 1024**2} MiB"
+        return phrase("file_too_large", mebibytes=MAX_INPUT_BYTES // 1024**2)
     width, height = attachment.width or 0, attachment.height or 0
     if max(width, height) > MAX_INPUT_SIDE_PX or width * height > MAX_INPUT_PIXELS:
-        most = f"at most {MAX_INPUT_SIDE_PX} a side and {MAX_INPUT_PIXELS // 10**6} megapixels"
-        return f"{width}×{height} is too large ({most})"
+        size, megapixels = f"{width}×{height}", MAX_INPUT_PIXELS // 10**6
+        return phrase("file_too_many_pixels", size=size, side=MAX_INPUT_SIDE_PX, megapixels=megapixels)
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bot.errors import JobUnknown, NotYours
+from bot.phrase import Phrase
 from cogs import interaction_data
 from cogs.interaction_data import Interaction
 
@@ -25,11 +26,11 @@ async def find_job(services: Services, job_id: str) -> Job:
     return job
 
 
-def check_owner(interaction: Interaction, job: Job, what: str) -> None:
+def check_owner(interaction: Interaction, job: Job, says: Phrase) -> None:
     """Make sure that the person asked for the job or moderates here.
 
     Raises:
-        NotYours: neither; `what` ends the sentence ("cancel it").
+        NotYours: neither; it says `says`.
     """
     if interaction.user.id != job.actor.user_id and not interaction_data.may_moderate(interaction):
-        raise NotYours(what)
+        raise NotYours(says)

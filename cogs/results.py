@@ -14,6 +14,7 @@ import discord
 from bot.catalogue import picture_options, with_prompt, with_seed
 from bot.catalogue.kinds import parse_value
 from bot.errors import BadPicture, NotYours
+from bot.phrase import phrase
 from cogs import intake, interaction_data
 from cogs.interaction_data import Interaction, services_of
 from cogs.job_lookup import find_job
@@ -84,7 +85,7 @@ async def delete_message(interaction: Interaction, click: Click) -> None:
     store = services_of(interaction).store
     job = await store.jobs.get(click.job_id)
     if not _may_delete(interaction, job):
-        raise NotYours("delete it, or somebody with Manage Messages")
+        raise NotYours(phrase("not_yours_delete"))
     await interaction.response.defer()
     with suppress(discord.NotFound):  # somebody was quicker
         # By this interaction's own token: works wherever the button was shown, also where the bot is no member.
@@ -120,7 +121,7 @@ async def _repeatable(interaction: Interaction, job_id: str) -> tuple[Job, Model
     job = await find_job(services, job_id)
     model = services.catalogue.get(job.request.endpoint)
     if interaction.user.id != job.actor.user_id and picture_options(model, job.request):
-        raise NotYours("repeat it, because it starts from a file of theirs")
+        raise NotYours(phrase("not_yours_repeat"))
     _check_links_live(services, job)
     return job, model
 
@@ -129,7 +130,7 @@ def _check_links_live(services: Services, job: Job) -> None:
     for name, value in job.request.options.items():
         for link in value if isinstance(value, list) else [value]:
             if isinstance(link, str) and interaction_data.link_expired(link, services.clock()):
-                raise BadPicture(name, "Discord's link to it has expired; attach it again with `/imagine`")
+                raise BadPicture(name, phrase("file_expired"))
 
 
 async def _place(interaction: Interaction, model: Model, request: GenerationRequest, parent: Job) -> None:

@@ -12,6 +12,7 @@ from discord.ext import commands
 from bot.catalogue.model import PROMPT_TASKS
 from bot.errors import Refusal
 from bot.limits import GuildLimits, policy_for
+from bot.phrase import phrase
 from cogs import interaction_data
 from cogs.defaults import default_model, offered
 from cogs.interaction_data import Interaction
@@ -137,11 +138,11 @@ def _managed_guild(interaction: Interaction) -> int:
         Refusal: otherwise.
     """
     if interaction.guild_id is None:
-        raise Refusal("That is a setting of a server; use it in one. Nothing was changed.")
+        raise Refusal(phrase("settings_only_in_server"))
     if not interaction.is_guild_integration():
-        raise Refusal("I am not a member of this server, so it has no settings with me. Nothing was changed.")
+        raise Refusal(phrase("settings_not_member"))
     if not interaction.permissions.manage_guild:
-        raise Refusal("Only people with the Manage Server permission can change that here. Nothing was changed.")
+        raise Refusal(phrase("settings_not_manager"))
     return interaction.guild_id
 
 

@@ -11,12 +11,14 @@ from discord.ext import commands
 from bot.domain.job import LIVE, JobState
 from bot.errors import JobUnknown, NotYours
 from bot.limits import policy_for, standing
+from bot.phrase import phrase
 from cogs import errors, interaction_data
-from cogs.interaction_data import Interaction, services_of
+from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.job_lookup import check_owner, find_job
 from cogs.ui import pages
 from cogs.ui.actions import Click, Slot, Subject, action
 from cogs.ui.completion import job_choices
+from cogs.ui.messages import say
 from cogs.ui.queue_status import waiting_page
 
 if TYPE_CHECKING:
@@ -81,14 +83,14 @@ class UsageCog(commands.Cog, name="usage"):
         if job.actor.user_id != interaction.user.id and not (
             interaction_data.may_moderate(interaction) and job.actor.guild_id == interaction.guild_id
         ):
-            raise NotYours("cancel it")
+            raise NotYours(phrase("not_yours_cancel"))
         return job.id
 
     async def _cancel(self, interaction: Interaction, job_id: str) -> None:
         # fal may take its time to answer; Discord waits three seconds.
         await interaction.response.defer(ephemeral=True)
         outcome = await self._services.runner.cancel(job_id)
-        await interaction.edit_original_response(content=outcome.sentence)
+        await interaction.edit_original_response(content=say(locale_of(interaction), outcome.phrase))
 
     @cancel.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
@@ -107,12 +109,12 @@ async def cancel_job(interaction: Interaction, click: Click) -> None:
     """Cancel; the job's own card says so when it worked, else the person is told privately."""
     services = services_of(interaction)
     job = await find_job(services, click.job_id)
-    check_owner(interaction, job, "cancel it")
+    check_owner(interaction, job, phrase("not_yours_cancel"))
     await interaction.response.defer()
     outcome = await services.runner.cancel(job.id)
     ended = await services.store.jobs.get(job.id)
     if ended is None or ended.state is not JobState.CANCELLED:
-        await errors.say(interaction, outcome.sentence)
+        await errors.answer_privately(interaction, say(locale_of(interaction), outcome.phrase))
 
 
 @action("canceljob")
@@ -120,10 +122,10 @@ async def cancel_chosen_job(interaction: Interaction, click: Click) -> None:
     """Cancel the job chosen from a menu; the menu's card says what became of it."""
     services = services_of(interaction)
     job = await find_job(services, click.choice)
-    check_owner(interaction, job, "cancel it")
+    check_owner(interaction, job, phrase("not_yours_cancel"))
     await interaction.response.defer()
     outcome = await services.runner.cancel(job.id)
-    await interaction.edit_original_response(view=pages.plain_page(outcome.sentence))
+    await interaction.edit_original_response(view=pages.plain_page(say(locale_of(interaction), outcome.phrase)))
 
 
 @action("why", "Why am I waiting?", subject=Subject.JOB, slots=(Slot.WAITING,), rank=20)

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import LimitReached
-from bot.limits import Allowed, GuildLimits, Policy, Refused, Usage, capped, decide, policy_for, relative, standing
+from bot.limits import Allowed, GuildLimits, Policy, Refused, Usage, capped, decide, policy_for, standing
+from bot.phrase import phrase
 from bot.settings import LimitSettings, Tier
+from tests.english import english
 
 NOW = datetime(2026, 5, 4, 12, 0, 0, 250_000, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 5, 5, tzinfo=UTC)
@@ -243,24 +245,24 @@ def test_every_refusal_is_a_whole_sentence_that_says_what_is_left_and_when(
 
     assert isinstance(error, LimitReached)
     assert (error.rule, error.retry_at) == (verdict.rule, verdict.retry_at)
-    assert error.sentence.endswith("Nothing was started and no quota was used.")
-    assert re.search(r"\d|none", error.sentence)
-    assert not re.search(r"\b1 pictures|\b1 requests|None|  ", error.sentence)
-    assert bool(re.search(r"<t:\d+:R>", error.sentence)) == bool(verdict.retry_at or verdict.next_at)
+    assert english(error).endswith("Nothing was started and no quota was used.")
+    assert re.search(r"\d|none", english(error))
+    assert not re.search(r"\b1 pictures|\b1 requests|None|  ", english(error))
+    assert bool(re.search(r"<t:\d+:R>", english(error))) == bool(verdict.retry_at or verdict.next_at)
 
 
 def test_the_sentences_read_well() -> None:
     later_s = int((NOW + MINUTE).timestamp()) + 1
 
-    assert refused(used(tat=NOW + 3 * MINUTE, images_today=3), 2).error().sentence == (
+    assert english(refused(used(tat=NOW + 3 * MINUTE, images_today=3), 2).error()) == (
         "That's a bit fast: you have 1 picture left for the moment, and 2 pictures will be possible "
         f"<t:{later_s}:R>. You have 17 pictures left today. Nothing was started and no quota was used."
     )
-    assert refused(FRESH, 9).error().sentence == (
+    assert english(refused(FRESH, 9).error()) == (
         "That would be 9 pictures in one request; ask for at most 4 at once. Right now 4 pictures would go through. "
         "Nothing was started and no quota was used."
     )
-    assert refused(used(images_today=19), 3).error().sentence == (
+    assert english(refused(used(images_today=19), 3).error()) == (
         "3 pictures would be more than your 20 pictures a day. You have 1 left today. "
         f"The count starts again <t:{int(MIDNIGHT.timestamp())}:R>. Nothing was started and no quota was used."
     )
@@ -269,8 +271,8 @@ def test_the_sentences_read_well() -> None:
 def test_a_moment_is_rounded_up_so_that_it_is_true_when_it_comes() -> None:
     whole = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
-    assert relative(whole) == f"<t:{int(whole.timestamp())}:R>"
-    assert relative(whole + TICK) == f"<t:{int(whole.timestamp()) + 1}:R>"
+    assert english(phrase("at_moment", at=whole)) == f"<t:{int(whole.timestamp())}:R>"
+    assert english(phrase("at_moment", at=whole + TICK)) == f"<t:{int(whole.timestamp()) + 1}:R>"
 
 
 # ---------------------------------------------------------------------- where limits come from
@@ -373,8 +375,8 @@ def test_a_servers_unfinished_jobs_are_bounded_only_where_a_bound_is_set_and_onl
     assert isinstance(answer, Refused)
     error = answer.error()
     assert (error.rule, error.retry_at) == ("guild_concurrent", None)
-    assert "This server already has 5 requests under way" in error.sentence
-    assert "Nothing was started" in error.sentence
+    assert "This server already has 5 requests under way" in english(error)
+    assert "Nothing was started" in english(error)
     assert isinstance(decide(replace(busy, guild_active_jobs=4), bounded, 1, NOW), Allowed)
     assert isinstance(decide(busy, limits(), 1, NOW), Allowed)
     assert isinstance(decide(replace(busy, in_guild=False), bounded, 1, NOW), Allowed)

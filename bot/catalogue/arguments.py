@@ -10,6 +10,7 @@ from bot.catalogue.kinds import PICTURE_MEMBERS, is_attachment
 from bot.catalogue.model import Model, Option, OptionKind
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import ModelUnavailable
+from bot.phrase import phrase
 
 
 def arguments(
@@ -32,7 +33,7 @@ def arguments(
     for option in model.options:
         if option.operator_only:
             if held[option.name] is None:
-                raise ModelUnavailable(model.title, "it needs an OpenAI key, which this bot does not have")
+                raise ModelUnavailable(model.title, phrase("unavailable_keyless"))
             body[option.name] = held[option.name]
     return body
 

@@ -1,4 +1,4 @@
-"""Options in words: what a value may be, for refusals, help and autocomplete."""
+"""What the value of an option may be, as phrases: for refusals and help."""
 
 from __future__ import annotations
 
@@ -7,77 +7,70 @@ from typing import Final
 
 from bot.catalogue import sizes
 from bot.catalogue.model import Option, OptionKind
-from bot.catalogue.rejections import listed
 from bot.domain.request import Json
+from bot.phrase import Phrase, phrase
 
 _MOST_LISTED = 16
 
 
-def number_text(value: float) -> str:
-    """1 rather than 1.0; thousands with commas."""
-    return f"{int(value):,}" if float(value).is_integer() else f"{value:g}"
-
-
-def _range(option: Option) -> str:
+def _range(option: Option) -> Phrase | None:
     low, high = option.minimum, option.maximum
     if low is not None and high is not None:
-        return f" from {number_text(low)} to {number_text(high)}"
+        return phrase("range", low=low, high=high)
     if low is not None:
-        return f" of {number_text(low)} or more"
-    return f" of at most {number_text(high)}" if high is not None else ""
+        return phrase("range_from", low=low)
+    return phrase("range_to", high=high) if high is not None else None
 
 
-def _choices(option: Option) -> str:
+def _integer(option: Option) -> Phrase:
+    bounds = _range(option)
+    return phrase("takes_integer", range=bounds) if bounds else phrase("takes_any_integer")
+
+
+def _number(option: Option) -> Phrase:
+    bounds = _range(option)
+    return phrase("takes_number", range=bounds) if bounds else phrase("takes_any_number")
+
+
+def _choices(option: Option) -> Phrase:
     if len(option.choices) <= _MOST_LISTED:
-        return f"one of {listed(option.choices, 'or')}"
-    return f"one of {len(option.choices)} values such as {listed(option.choices[:6])}"
+        return phrase("takes_choice", choices=option.choices)
+    return phrase("takes_choice_of_many", count=len(option.choices), some=option.choices[:6])
 
 
-def _up_to(option: Option, what: str) -> str:
-    return f"up to {option.max_items} {what}" if option.max_items else what
+def _texts(option: Option) -> Phrase:
+    most = option.max_items or 0
+    if option.pattern_says:
+        return phrase("takes_texts_like", most=most, pattern=option.pattern_says)
+    return phrase("takes_texts", most=most)
 
 
-def _text(option: Option) -> str:
-    return f"text of up to {option.max_length:,} characters" if option.max_length else "text"
+def _loras(option: Option) -> Phrase:
+    bounds, most = _range(option), option.max_items or 0
+    return phrase("takes_loras", most=most, range=bounds) if bounds else phrase("takes_any_loras", most=most)
 
 
-def _texts(option: Option) -> str:
-    said = f", {option.pattern_says}" if option.pattern_says else ""
-    return f"{_up_to(option, 'values')}, separated by commas{said}"
-
-
-_LORAS = "LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its scale after `@`"
-_CONTROLNET = (
-    "a ControlNet such as `controlnet.path=owner/name controlnet.control_image_url=https://…`, or the same as JSON"
-)
-_IP_ADAPTER = (
-    "an IP-Adapter such as `ip_adapter.path=owner/name ip_adapter.image_encoder_path=owner/name "
-    "ip_adapter.image_url=https://… ip_adapter.scale=0.6`, or the same as JSON"
-)
-
-_WORDS: Final[Mapping[OptionKind, Callable[[Option], str]]] = {
-    OptionKind.TEXT: _text,
-    OptionKind.INTEGER: lambda option: f"a whole number{_range(option)}",
-    OptionKind.NUMBER: lambda option: f"a number{_range(option)}",
-    OptionKind.BOOLEAN: lambda option: "`true` or `false`",
+_TAKES: Final[Mapping[OptionKind, Callable[[Option], Phrase]]] = {
+    OptionKind.TEXT: lambda option: phrase("takes_text", most=option.max_length or 0),
+    OptionKind.INTEGER: _integer,
+    OptionKind.NUMBER: _number,
+    OptionKind.BOOLEAN: lambda option: phrase("takes_boolean"),
     OptionKind.CHOICE: _choices,
-    OptionKind.SIZE: sizes.allowed,
+    OptionKind.SIZE: sizes.takes,
     OptionKind.TEXTS: _texts,
-    OptionKind.PICTURE: lambda option: "a picture: an attachment or an https link",
-    OptionKind.PICTURES: lambda option: f"{_up_to(option, 'pictures')}, as https links separated by commas",
-    OptionKind.COLOURS: lambda option: f"{_up_to(option, 'colours')} such as `#ff0000,#00ff00`",
-    OptionKind.PALETTE: lambda option: (
-        f"{_choices(option)}, or {_up_to(option, 'colours')} such as `#aabbcc:0.5,#112233`"
-    ),
-    OptionKind.LORAS: lambda option: f"{_up_to(option, _LORAS)}{_range(option)}",
-    OptionKind.CONTROLNET: lambda option: _CONTROLNET,
-    OptionKind.IP_ADAPTER: lambda option: _IP_ADAPTER,
+    OptionKind.PICTURE: lambda option: phrase("takes_picture"),
+    OptionKind.PICTURES: lambda option: phrase("takes_pictures", most=option.max_items or 0),
+    OptionKind.COLOURS: lambda option: phrase("takes_colours", most=option.max_items or 0),
+    OptionKind.PALETTE: lambda option: phrase("takes_palette", choices=_choices(option), most=option.max_items or 0),
+    OptionKind.LORAS: _loras,
+    OptionKind.CONTROLNET: lambda option: phrase("takes_controlnet"),
+    OptionKind.IP_ADAPTER: lambda option: phrase("takes_ip_adapter"),
 }
 
 
-def allowed(option: Option) -> str:
-    """What the option takes, as a phrase that completes "It takes …"."""
-    return _WORDS[option.kind](option)
+def takes(option: Option) -> Phrase:
+    """What the option takes: completes "It takes …"."""
+    return _TAKES[option.kind](option)
 
 
 def value_text(value: Json) -> str:
@@ -96,12 +89,13 @@ def value_text(value: Json) -> str:
     return ""
 
 
-def describe_option(option: Option) -> str:
+def describe_option(option: Option) -> Phrase:
     """What the option takes and what it is when not given, e.g. `whole number from 1 to 50, default 28`."""
-    words = allowed(option).removeprefix("a ").removeprefix("an ").replace("`", "")
+    whole = takes(option)
+    brief = Phrase(f"{whole.code}.brief", whole.params)
     default = value_text(option.default)
     if not default.strip():
-        return f"{words}, needed" if option.required else words
+        return phrase("option_needed", takes=brief) if option.required else brief
     if len(default) > 40:
         default = default[:39] + "…"
-    return f"{words}, default {default}"
+    return phrase("option_default", takes=brief, default=default)

@@ -14,12 +14,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.catalogue import sizes
-from bot.catalogue.descriptions import allowed
+from bot.catalogue.descriptions import takes
 from bot.catalogue.model import Option, OptionKind
 from bot.catalogue.prompt_checks import nothing_to_paint, unsendable
-from bot.catalogue.rejections import close, listed, refuse, refuse_with
+from bot.catalogue.rejections import close, refuse, refuse_because, shown
 from bot.domain.request import Json
 from bot.errors import InvalidOption
+from bot.phrase import Phrase, phrase
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})")
@@ -35,7 +36,7 @@ _FALSE = frozenset({"false", "no", "off", "0", "n"})
 
 
 def _bad(option: Option, name: str, given: object) -> InvalidOption:
-    return refuse(name, given, allowed(option))
+    return refuse(name, given, takes(option))
 
 
 def _within(option: Option, name: str, given: object, value: float) -> None:
@@ -51,13 +52,13 @@ def parse_text(option: Option, name: str, given: object) -> Json:
         raise _bad(option, name, given)
     text = given.strip()
     if option.max_length and len(text) > option.max_length:
-        sentence = f"`{name}` has {len(text):,} characters; {option.max_length:,} is the most."
-        raise refuse_with(name, given, allowed(option), sentence)
+        why = phrase("option_too_long", option=shown(name), length=len(text), most=option.max_length)
+        raise refuse_because(name, given, why)
     if unsendable(text):
-        raise refuse(name, text, "plain text without control characters")
-    why = nothing_to_paint(text) if option.required else None
-    if why:
-        raise refuse_with(name, text, "words that say what to paint", why)
+        raise refuse(name, text, phrase("takes_plain_text"))
+    nothing = nothing_to_paint(text) if option.required else None
+    if nothing:
+        raise refuse_because(name, text, nothing)
     return text
 
 
@@ -120,10 +121,11 @@ def parse_choice(option: Option, name: str, given: object) -> Json:
     if len(found) == 1:
         return found[0]
     if found:
-        raise refuse(name, given, f"one of {listed(found, 'or')} there")
+        raise refuse(name, given, phrase("takes_choice_there", choices=tuple(found)))
     near = close(given, option.choices)
-    hint = f"; did you mean {listed(near, 'or')}?" if near and len(option.choices) > len(near) else ""
-    raise refuse(name, given, allowed(option) + hint)
+    if near and len(option.choices) > len(near):
+        raise refuse(name, given, phrase("takes_did_you_mean", takes=takes(option), close=tuple(near)))
+    raise _bad(option, name, given)
 
 
 # ---------------------------------------------------------------------- links and lists
@@ -378,8 +380,8 @@ def _nested(
         raise _bad(option, name, given)
     missing = [member for member in required if given.get(member) in (None, "")]
     if missing:
-        sentence = f"`{name}` needs {listed([f'{name}.{member}' for member in missing])} too."
-        raise refuse_with(name, given, allowed(option), sentence)
+        needs = tuple(f"{name}.{member}" for member in missing)
+        raise refuse_because(name, given, phrase("option_needs_members", option=name, needs=needs))
     known = {member: value for member, value in given.items() if value not in (None, "")}
     return {member: _member_value(f"{name}.{member}", members[member], value) for member, value in known.items()}
 
@@ -387,15 +389,15 @@ def _nested(
 def _member_value(name: str, sort: str | tuple[float, float], given: object) -> Json:
     if isinstance(sort, tuple):
         return parse_number(Option(name, OptionKind.NUMBER, "", minimum=sort[0], maximum=sort[1]), name, given)
-    readers: dict[str, tuple[Callable[[object], str | None], str]] = {
-        "link": (_link, "an https link to a picture"),
-        "path": (_weights_path, "an https link or a Hugging Face name such as `owner/name`"),
-        "file": (lambda text: str(text) if _is_file_name(text) else None, "the name of a file or folder"),
+    readers: dict[str, tuple[Callable[[object], str | None], Phrase]] = {
+        "link": (_link, phrase("takes_picture_link")),
+        "path": (_weights_path, phrase("takes_weights")),
+        "file": (lambda text: str(text) if _is_file_name(text) else None, phrase("takes_file_name")),
     }
-    read, words = readers[sort]
+    read, wanted = readers[sort]
     value = read(given)
     if value is None:
-        raise refuse(name, given, words)
+        raise refuse(name, given, wanted)
     return value
 
 
@@ -404,8 +406,7 @@ def parse_controlnet(option: Option, name: str, given: object) -> Json:
     value = _nested(option, name, given, CONTROLNET_MEMBERS, CONTROLNET_REQUIRED)
     start, end = value.get("start_percentage", 0.0), value.get("end_percentage", 1.0)
     if isinstance(start, float) and isinstance(end, float) and start > end:
-        sentence = f"`{name}.start_percentage` must not be above `{name}.end_percentage`."
-        raise refuse_with(name, given, allowed(option), sentence)
+        raise refuse_because(name, given, phrase("option_start_above_end", option=name))
     return value
 
 

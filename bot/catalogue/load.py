@@ -34,6 +34,7 @@ from bot.catalogue.model import (
 from bot.catalogue.registry import Catalogue
 from bot.catalogue.rejections import close, listed
 from bot.errors import InvalidOption, SettingsInvalid
+from bot.phrase import phrase
 
 OWN_FOLDER: Final = Path(__file__).parent / "models"
 
@@ -291,7 +292,7 @@ def _check_default(option: Option, at: str) -> None:
     try:
         parsed = parse_value(option, option.name, option.default)
     except InvalidOption as error:
-        raise ValueError(f"{at}: its `default` {option.default!r} is not what it takes ({error.allowed}).") from error
+        raise ValueError(f"{at}: its `default` {option.default!r} is not what it takes.") from error
     if parsed != option.default:
         raise ValueError(f"{at}: its `default` {option.default!r} must be written {parsed!r}.")
 
@@ -333,9 +334,9 @@ def load(
     known = [model for _, model in sorted(models.values(), key=lambda pair: (pair[0], pair[1].key))]
     _check_unique(known)
     known = _repriced(known, prices_usd)
-    off = {_named(known, name, "models.disabled").endpoint: "it is switched off on this bot" for name in disabled}
+    off = {_named(known, name, "models.disabled").endpoint: phrase("unavailable_off") for name in disabled}
     if not has_openai_key:
-        keyless = "it needs an OpenAI key, which this bot does not have"
+        keyless = phrase("unavailable_keyless")
         off |= {
             model.endpoint: keyless for model in known if model.option("openai_api_key") and model.endpoint not in off
         }

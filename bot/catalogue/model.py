@@ -73,7 +73,7 @@ class Option:
     max_pixels: int | None = None
     #: False where the model takes the listed choices only (presets, ratios such as `16:9`, pixels such as `1024x1536`).
     custom_size: bool = True
-    #: The name people use for it on every model (`steps`, `size`, …; see FRIENDLY), or None.
+    #: The name people use for it on every model (`steps`, `size`, …; see COMMON_ALIASES), or None.
     alias: str | None = None
     #: Known from newer documents only: never sent unless the person gives it.
     send_only_if_given: bool = False

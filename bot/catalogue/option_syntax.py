@@ -12,14 +12,14 @@ import re
 from typing import Final
 
 from bot.catalogue.kinds import read_json
-from bot.catalogue.rejections import refuse, refuse_with
+from bot.catalogue.rejections import refuse, refuse_because, shown
+from bot.phrase import phrase
 
 MOST_CHARACTERS: Final = 6000
 _KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=(\s*)")
 # The lookbehind keeps long runs of separators linear.
 _NEXT_KEY = re.compile(r"(?<![\s,;])[\s,;]+(?=[A-Za-z_][A-Za-z0-9_.-]*[ \t]*=)")
 _QUOTES: Final = {'"': '"', "'": "'", "“": '””“"', "”": '”“"', "„": '“”"', "‘": "’‘'", "’": "’‘'"}
-_FORM = 'pairs such as `steps=20 acceleration=high negative_prompt="blurry, dull"`'
 
 
 def plain_key(key: str) -> str:
@@ -31,9 +31,8 @@ def read_pairs(text: str) -> list[tuple[str, object]]:
     """The pairs in the order given. Raises InvalidOption with the place that cannot be read."""
     text = text.strip()
     if len(text) > MOST_CHARACTERS:
-        raise refuse_with(
-            "options", text, _FORM, f"`options` has {len(text):,} characters; {MOST_CHARACTERS:,} is the most."
-        )
+        why = phrase("option_too_long", option="options", length=len(text), most=MOST_CHARACTERS)
+        raise refuse_because("options", text, why)
     if text.startswith("{"):
         return _whole_json(text)
     pairs: list[tuple[str, object]] = []
@@ -41,7 +40,7 @@ def read_pairs(text: str) -> list[tuple[str, object]]:
     while at < len(text):
         found = _KEY.match(text, at)
         if not found:
-            raise refuse("options", text[at:], _FORM)
+            raise refuse("options", text[at:], phrase("takes_pairs"))
         value: object
         if found[2] and _KEY.match(text, found.end()):
             value, at = "", found.end()
@@ -55,9 +54,9 @@ def _whole_json(text: str) -> list[tuple[str, object]]:
     try:
         value = read_json(text)
     except ValueError as error:
-        raise refuse("options", text, f"one JSON object, or {_FORM}") from error
+        raise refuse("options", text, phrase("takes_pairs_or_json")) from error
     if not isinstance(value, dict):
-        raise refuse("options", text, f"one JSON object, or {_FORM}")
+        raise refuse("options", text, phrase("takes_pairs_or_json"))
     return [(plain_key(key), item) for key, item in value.items()]
 
 
@@ -76,7 +75,7 @@ def _value(text: str, at: int, key: str) -> tuple[object, int]:
     rest = re.compile(r"[\s,;]*").match(text, end)
     after = rest.end() if rest else end
     if after == end and end < len(text):
-        raise refuse("options", text[at:], _FORM)
+        raise refuse("options", text[at:], phrase("takes_pairs"))
     return value, after
 
 
@@ -93,7 +92,7 @@ def _quoted(text: str, at: int, key: str) -> tuple[str, int]:
         else:
             letters.append(letter)
             place += 1
-    raise refuse_with("options", text[at:], _FORM, f"The quotes after `{key}=` in `options` are never closed.")
+    raise refuse_because("options", text[at:], phrase("options_quotes", key=shown(key)))
 
 
 def _json(text: str, at: int, key: str) -> tuple[object, int]:
@@ -101,6 +100,4 @@ def _json(text: str, at: int, key: str) -> tuple[object, int]:
         _, end = json.JSONDecoder().raw_decode(text, at)
         return read_json(text[at:end]), end
     except (ValueError, RecursionError) as error:
-        raise refuse_with(
-            "options", text[at:], _FORM, f"The JSON after `{key}=` in `options` can't be read."
-        ) from error
+        raise refuse_because("options", text[at:], phrase("options_json", key=shown(key))) from error

@@ -9,14 +9,15 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Final
 
-from bot.catalogue.descriptions import allowed, value_text
+from bot.catalogue.descriptions import takes, value_text
 from bot.catalogue.kinds import Attachment, parse_value
 from bot.catalogue.model import Model, Option, OptionKind, Rule
 from bot.catalogue.option_syntax import plain_key, read_pairs
 from bot.catalogue.prices import images_of, request_cost_usd, request_size
-from bot.catalogue.rejections import listed, no_such_option, refuse, refuse_with, shown
+from bot.catalogue.rejections import no_such_option, refuse, refuse_because, shown
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import InvalidOption
+from bot.phrase import phrase
 
 #: What a friendly name means to a model without such an option: a value that changes nothing is let through.
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {"count": frozenset({"1", "1.0"})}
@@ -35,16 +36,13 @@ def parse(model: Model, raw: Mapping[str, object]) -> GenerationRequest:
         if option is None:
             continue
         if option.name in given:
-            raise refuse_with(key, value, allowed(option), f"`{shown(key)}` is given twice (as {_both(option)}).")
+            both = tuple(dict.fromkeys((option.label, option.name)))
+            raise refuse_because(key, value, phrase("option_twice_as", option=shown(key), names=both))
         given[option.name] = parsed
     _check_required(model, given)
     for rule in model.rules:
         _RULES[rule.kind](model, rule, given)
     return _request(model, prompt, given)
-
-
-def _both(option: Option) -> str:
-    return listed(list(dict.fromkeys((option.label, option.name))), "or")
 
 
 def _prompt(model: Model, raw: Mapping[str, object]) -> str:
@@ -94,24 +92,24 @@ def _option_pairs(text: object) -> Iterator[tuple[str, object]]:
     seen: set[str] = set()
     for key, value in pairs:
         if key in seen or key.partition(".")[0] in seen:
-            raise refuse_with(key, value, "one value", f"`{shown(key)}` is given twice in `options`.")
+            raise refuse_because(key, value, phrase("option_twice", option=shown(key)))
         seen.add(key)
         outer, dot, inner = key.partition(".")
         if dot:
             nested.setdefault(outer, {})[inner] = value
         elif key == "prompt":
-            raise refuse_with(key, value, "nothing", "The prompt has a field of its own; leave it out of `options`.")
+            raise refuse_because(key, value, phrase("option_prompt"))
         elif not _empty(value):
             yield key, value
     for outer, members in nested.items():
         if outer in seen:
-            raise refuse_with(outer, members, "one value", f"`{shown(outer)}` is given twice in `options`.")
+            raise refuse_because(outer, members, phrase("option_twice", option=shown(outer)))
         yield outer, members
 
 
 def _typed_pairs(given: object) -> list[tuple[str, object]]:
     if not isinstance(given, Mapping):
-        raise refuse("options", given, "text such as `steps=20 acceleration=high`")
+        raise refuse("options", given, phrase("takes_options_text"))
     return [(plain_key(str(key)), value) for key, value in given.items()]
 
 
@@ -147,7 +145,7 @@ def _none_takes(options: list[Option], key: str, value: object) -> InvalidOption
             parse_value(merged, key, value)
         except InvalidOption as error:
             return error
-    return refuse(key, value, "; or ".join(allowed(option) for option in options))
+    return refuse(key, value, phrase("takes_either", ways=tuple(takes(option) for option in options)))
 
 
 # ---------------------------------------------------------------------- what belongs together
@@ -155,11 +153,12 @@ def _none_takes(options: list[Option], key: str, value: object) -> InvalidOption
 
 def _check_required(model: Model, given: Mapping[str, Json]) -> None:
     needed = [o for o in model.offered if o.required and o.name != "prompt"]
-    missing = [option.label for option in needed if option.name not in given]
+    missing = tuple(option.label for option in needed if option.name not in given)
     if missing:
-        verb = "is" if len(missing) == 1 else "are"
-        sentence = f"{model.title} needs {listed([o.label for o in needed])}; {listed(missing)} {verb} missing."
-        raise refuse_with(missing[0], "", listed(missing), sentence)
+        wanted = tuple(option.label for option in needed)
+        count = len(missing)
+        why = phrase("options_missing", model=model.title, needs=wanted, missing=missing, count=count)
+        raise refuse_because(missing[0], "", why)
 
 
 def _value(model: Model, name: str, given: Mapping[str, Json]) -> Json:
@@ -181,32 +180,32 @@ def _tells_apart(model: Model, option: Option) -> bool:
 def _exclusive(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
     both = tuple(name for name in rule.options if name in given)
     if len(both) > 1:
-        words = listed(_labels(model, both))
-        sentence = f"{words} can't be used together on {model.title}; give one of them."
-        raise refuse_with(both[0], value_text(given[both[0]]), f"no other of {words} beside it", sentence)
+        why = phrase("options_exclusive", model=model.title, options=tuple(_labels(model, both)))
+        raise refuse_because(both[0], value_text(given[both[0]]), why)
 
 
 def _ordered(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
     numbers = [value for name in rule.options if isinstance(value := _value(model, name, given), int | float)]
     if numbers != sorted(numbers):
-        words = " or ".join(f"`{label}` above `{after}`" for label, after in pairwise(_labels(model, rule.options)))
+        pairs = pairwise(_labels(model, rule.options))
+        wrong = tuple(phrase("options_order", one=one, other=other) for one, other in pairs)
         values = ", ".join(f"{number:g}" for number in numbers)
-        raise refuse_with(rule.options[0], values, f"values without {words}", f"There can't be {words} ({values}).")
+        raise refuse_because(rule.options[0], values, phrase("options_order_wrong", wrong=wrong, values=tuple(numbers)))
 
 
 def _product(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
     values = [_value(model, name, given) for name in rule.options]
     total = math.prod(value for value in values if isinstance(value, int))
     if rule.maximum is not None and total > rule.maximum:
-        words = " times ".join(f"`{label}`" for label in _labels(model, rule.options))
-        sentence = f"{words} makes {total}; {rule.maximum} is the most."
-        raise refuse_with(rule.options[0], total, f"{words} of at most {rule.maximum}", sentence)
+        factors = tuple(_labels(model, rule.options))
+        why = phrase("options_product", factors=factors, product=total, most=rule.maximum)
+        raise refuse_because(rule.options[0], total, why)
 
 
 _RULES: Final = {"exclusive": _exclusive, "ordered": _ordered, "product": _product}
 
 
-# ---------------------------------------------------------------------- orders
+# ---------------------------------------------------------------------- requests
 
 
 def _request(model: Model, prompt: str, given: Mapping[str, Json]) -> GenerationRequest:
@@ -229,7 +228,7 @@ def _request(model: Model, prompt: str, given: Mapping[str, Json]) -> Generation
 
 
 def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> GenerationRequest:
-    """The same order with another seed, or none. A model without a seed leaves the order as it is.
+    """The same request with another seed, or none. A model without a seed leaves the request as it is.
 
     Raises:
         InvalidOption: the seed is out of the model's range.
@@ -242,5 +241,5 @@ def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> Gen
 
 
 def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> GenerationRequest:
-    """The same order with another prompt. Raises InvalidOption like `parse`."""
+    """The same request with another prompt. Raises InvalidOption like `parse`."""
     return dataclasses.replace(request, prompt=_prompt(model, {"prompt": prompt}))

@@ -1,4 +1,4 @@
-"""What an order can cost at worst, and prices in words."""
+"""What a request can cost at worst, and prices in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CENT_OF_A_CENT = Decimal("0.0001")
 
 
 def images_of(options: Mapping[str, Json]) -> int:
-    """The most pictures an order can yield: `num_images` times `max_images`, each 1 where the model has none."""
+    """The most pictures a request can yield: `num_images` times `max_images`, each 1 where the model has none."""
     most = 1
     for name in ("num_images", "max_images"):
         value = options.get(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from bot.phrase import Phrase, phrase
+
 # Mentions of people, roles, channels and commands, and timestamps. Custom emoji stay: their names are words.
 _MENTIONS = re.compile(r"<(?:@[!&]?|#)\d+>|</[^>]{1,80}:\d+>|<t:-?\d+(?::\w)?>|@everyone|@here|https?://\S+")
 #: Letters and symbols that show nothing: Hangul fillers and the empty Braille cell.
@@ -18,20 +20,17 @@ def _visible(character: str) -> bool:
     return (category[0] in "LN" or category in {"So", "Sc"}) and character not in _BLANK
 
 
-def nothing_to_paint(text: str) -> str | None:
-    """Why a prompt cannot be painted, as a sentence; None when it can."""
+def nothing_to_paint(text: str) -> Phrase | None:
+    """Why a prompt cannot be painted; None when it can."""
     if not text.strip():
-        return "The prompt is empty; say what to paint."
+        return phrase("prompt_empty")
     plain = unicodedata.normalize("NFC", _MENTIONS.sub(" ", text))
     seen = sum(_visible(character) for character in plain)
     marks = sum(unicodedata.category(character) in {"Mn", "Me"} for character in plain if not _variation(character))
     if not seen:
-        return (
-            "There is nothing to paint in this prompt: mentions, links, formatting, accents and invisible characters "
-            "alone are not enough."
-        )
+        return phrase("prompt_invisible")
     if marks > _MOST_MARKS * seen:
-        return "This prompt is buried under accents; write it without the piles on every letter."
+        return phrase("prompt_accents")
     return None
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from bot.catalogue.model import Model, Task
 from bot.errors import ModelUnavailable, UnknownModel
+from bot.phrase import Phrase, phrase
 
 #: For those who don't care what a model is for.
 EVERY_TASK = frozenset(Task)
@@ -21,8 +22,8 @@ class Catalogue:
     #: The offered ones, in display order.
     models: tuple[Model, ...]
 
-    def __init__(self, known: Iterable[Model], unavailable: Mapping[str, str]) -> None:
-        """`unavailable`: endpoint → why it is not offered, as a phrase."""
+    def __init__(self, known: Iterable[Model], unavailable: Mapping[str, Phrase]) -> None:
+        """`unavailable`: endpoint → why it is not offered."""
         every = tuple(known)
         self._known = MappingProxyType({model.endpoint: model for model in every})
         self._unavailable = MappingProxyType(dict(unavailable))
@@ -46,7 +47,7 @@ class Catalogue:
         if model.endpoint in self._unavailable:
             raise ModelUnavailable(model.title, self._unavailable[model.endpoint])
         if model.task not in tasks:
-            raise ModelUnavailable(model.title, "it is not made for this command")
+            raise ModelUnavailable(model.title, phrase("unavailable_task"))
         return model
 
     def offered(self, tasks: Collection[Task]) -> tuple[Model, ...]:
@@ -57,12 +58,12 @@ class Catalogue:
         """The model of an endpoint id, offered or not (for old jobs)."""
         return self._known.get(endpoint)
 
-    def successor(self, model: Model) -> str | None:
-        """What to try when fal no longer serves the model: a title if we offer it, else fal's id; None if unknown."""
-        if model.retired is None or model.retired.successor is None:
+    def successor(self, endpoint: str) -> Model | None:
+        """What to offer where fal no longer serves the model: its successor, if that is offered here."""
+        model = self._known.get(endpoint)
+        if model is None or model.retired is None or model.retired.successor is None:
             return None
-        instead = next((other for other in self.models if other.endpoint == model.retired.successor), None)
-        return instead.title if instead else model.retired.successor
+        return next((other for other in self.models if other.endpoint == model.retired.successor), None)
 
     def search(self, text: str, limit: int = 25, tasks: Collection[Task] = EVERY_TASK) -> list[Model]:
         """The offered models for any of the tasks that fit a few typed letters, best first; all of them for none."""

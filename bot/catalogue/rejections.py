@@ -1,4 +1,4 @@
-"""Building refusals: every sentence about an option of an order is made here."""
+"""Building refusals of options, and what they need: typed text fit to be shown, names that are close."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from bot.catalogue.model import COMMON_ALIASES, OPERATOR_ONLY, Model, Option
 from bot.errors import InvalidOption
+from bot.phrase import Phrase, phrase
 
 _SHOWN_CHARACTERS = 60
-_NOTHING_SPENT = "Nothing was started and no quota was used."
 
 
 def shown(given: object) -> str:
@@ -18,30 +18,30 @@ def shown(given: object) -> str:
     try:
         text = str(given)
     except ValueError:  # an integer of more digits than Python turns into text
-        text = "a number of thousands of digits"
+        text = "…"
     text = text[: _SHOWN_CHARACTERS * 4].replace("`", "ˋ")
     text = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in text)
     text = "".join(c for c in text if unicodedata.category(c) not in {"Cf", "Cs", "Co", "Cn"} or c == "\u200d").strip()
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
-def refuse(option: str, given: object, allowed: str) -> InvalidOption:
-    """`option` can't be `given`. It takes `allowed`."""
-    return InvalidOption(shown(option), shown(given), allowed)
+def refuse(option: str, given: object, takes: Phrase) -> InvalidOption:
+    """`option` can't be `given`. It takes …"""
+    return InvalidOption(shown(option), shown(given), takes)
 
 
-def refuse_with(option: str, given: object, allowed: str, sentence: str) -> InvalidOption:
+def refuse_because(option: str, given: object, why: Phrase) -> InvalidOption:
     """A refusal whose reason is a sentence of its own."""
-    return InvalidOption(shown(option), shown(given), allowed, sentence=f"{sentence} {_NOTHING_SPENT}")
+    return InvalidOption(shown(option), shown(given), because=why)
 
 
-def names(options: Iterable[Option]) -> str:
-    """The people's names of options, each once, as a phrase."""
-    return listed(list(dict.fromkeys(option.label for option in options if option.name != "prompt")))
+def names(options: Iterable[Option]) -> tuple[str, ...]:
+    """The people's names of options, each once."""
+    return tuple(dict.fromkeys(option.label for option in options if option.name != "prompt"))
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:
-    """`a`, `b` and `c`."""
+    """`a`, `b` and `c`: for the operator; people are told in `cogs.ui.messages`."""
     quoted = [f"`{word}`" for word in words]
     if len(quoted) < 2:
         return "".join(quoted)
@@ -57,19 +57,20 @@ def close(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     return [by_lower[found] for found in dict.fromkeys(near)][:limit]
 
 
-_INSTEAD = {"count": "It paints one picture at a time.", "seed": "It chooses its own seed every time."}
-
-
 def no_such_option(model: Model, key: str, given: object) -> InvalidOption:
     """The model has no option of that name, or not for people."""
+    return refuse_because(key, given, _why_not(model, key))
+
+
+def _why_not(model: Model, key: str) -> Phrase:
+    offered, option = names(model.offered), shown(key)
     if key in OPERATOR_ONLY:
-        return refuse_with(
-            key, given, "nothing", f"`{key}` is set by the operator of this bot and can't be given here."
-        )
-    offered = names(model.offered)
-    if key in COMMON_ALIASES:
-        hint = f" {_INSTEAD[key]}" if key in _INSTEAD else ""
-    else:
-        near = close(key, [name for option in model.offered for name in (option.label, option.name)])
-        hint = f" Did you mean {listed(near, 'or')}?" if near else ""
-    return refuse_with(key, given, offered, f"{model.title} has no option `{shown(key)}`.{hint} It has {offered}.")
+        return phrase("option_operator_only", option=option)
+    if key == "count":
+        return phrase("option_missing_count", model=model.title, options=offered)
+    if key == "seed":
+        return phrase("option_missing_seed", model=model.title, options=offered)
+    near = close(key, [name for option in model.offered for name in (option.label, option.name)])
+    if near and key not in COMMON_ALIASES:
+        return phrase("option_missing_close", model=model.title, option=option, close=tuple(near), options=offered)
+    return phrase("option_missing", model=model.title, option=option, options=offered)

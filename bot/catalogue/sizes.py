@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from bot.catalogue.model import Option
-from bot.catalogue.rejections import listed, refuse
+from bot.catalogue.rejections import refuse
 from bot.domain.request import Json
+from bot.phrase import Phrase, phrase
 
 #: fal's preset names in pixels, the same on every model that knows them.
 PRESETS_PX: Final[Mapping[str, tuple[int, int]]] = {
@@ -90,7 +91,7 @@ def parse_size(option: Option, name: str, given: object) -> Json:
     if isinstance(given, Mapping):
         given = _object_text(given)
     if not isinstance(given, str) or len(given) > _MOST_CHARACTERS:
-        raise refuse(name, given, allowed(option))
+        raise refuse(name, given, takes(option))
     text = given.strip().lower()
     for choice in option.choices:
         if _folded(text) == _folded(choice):
@@ -98,7 +99,7 @@ def parse_size(option: Option, name: str, given: object) -> Json:
     pixels, ratio = read_pixels(text), read_ratio(text)
     value = _custom(option, text, pixels, ratio) if option.custom_size else _listed(option, text, pixels, ratio)
     if value is None:
-        raise refuse(name, given, allowed(option))
+        raise refuse(name, given, takes(option))
     return value
 
 
@@ -176,14 +177,11 @@ def most_pixels(option: Option) -> int:
     return min(_bounds(option).most, _bounds(option).high ** 2)
 
 
-def allowed(option: Option) -> str:
-    """What the size option takes, as a phrase."""
-    presets = listed(option.choices, "or")
+def takes(option: Option) -> Phrase:
+    """What the size option takes."""
     if not option.custom_size:
-        return f"one of {presets}"
-    bounds = _bounds(option)
-    area = f", at most {bounds.most:,} pixels in all" if bounds.most < bounds.high**2 else ""
-    return (
-        f"one of {presets}, a shape such as `16:9`, or width and height such as `1280x1024` "
-        f"({bounds.low} to {bounds.high} pixels a side{area})"
-    )
+        return phrase("takes_size_of", choices=option.choices)
+    bounds, choices = _bounds(option), option.choices
+    if bounds.most < bounds.high**2:
+        return phrase("takes_size_within", choices=choices, low=bounds.low, high=bounds.high, pixels=bounds.most)
+    return phrase("takes_size", choices=choices, low=bounds.low, high=bounds.high)

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from bot.domain.request import GenerationRequest, Json
+from bot.errors import ToldError
+from bot.phrase import Phrase
 
 
 class JobState(StrEnum):
@@ -118,13 +120,18 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job ended without a picture: a code for machines and a sentence for the person."""
+    """Why a job ended without a picture: a code for machines and a phrase for the person."""
 
     code: str
-    sentence: str
+    phrase: Phrase
     worth_retrying: bool = True
     #: Short code shown to the person and written to the log, for unexpected errors.
     incident: str | None = None
+
+    @classmethod
+    def of(cls, error: ToldError, *, worth_retrying: bool) -> Failure:
+        """The failure that an error stands for."""
+        return cls(error.code, error.phrase, worth_retrying)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from bot.domain.job import FalRequest, Job, RemotePicture, Result
 from bot.domain.picture import Picture
 from bot.domain.provider import CancelAnswer, FoundRequest, Status
 from bot.domain.request import Json
+from bot.phrase import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +26,16 @@ class DeliverableImages:
     withheld: int = 0
 
 
-class Retirement(Protocol):
-    """Why and since when a model is no longer served."""
-
-    @property
-    def successor(self) -> str | None:
-        """The endpoint to take instead."""
-
-
 class ServedModel(Protocol):
-    """What a backend knows of a model beside its endpoint: how to name it when it is gone."""
+    """What a backend must know of a model to name it when it is gone."""
 
     @property
     def title(self) -> str:
         """For people."""
 
     @property
-    def retired(self) -> Retirement | None:
-        """None while it is served."""
+    def endpoint(self) -> str:
+        """For the backend."""
 
 
 class ImageBackend(Protocol):
@@ -153,8 +146,8 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CancelOutcome:
-    """What became of a wish to cancel."""
+    """What became of a request to cancel."""
 
     cancelled: bool
     #: Whether anything was charged, and what happens now.
-    sentence: str
+    phrase: Phrase

@@ -38,6 +38,7 @@ from bot.fal.status_watcher import StatusWatcher
 from bot.fal.timings import Timings
 from bot.fal.uploads import Uploader
 from bot.media.fetch import BadAddress, BadStatus, DownloadTooLarge, decode_data_uri, get_capped
+from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +180,9 @@ class Fal:
         outcome: metrics.SubmitOutcome = "lost"
         try:
             answer = await self._post(url, body, headers)
-            request = self._accepted(answer, endpoint, ModelLabel.of(model) if model else ModelLabel(endpoint))
+            request = self._accepted(
+                answer, endpoint, ModelLabel.of(model) if model else ModelLabel(endpoint, endpoint)
+            )
             outcome = "accepted"
         except ProviderUnreachable:
             outcome = "unreached"
@@ -339,9 +342,9 @@ class Fal:
         """What to make of the last answer when all tries heard nothing better."""
         log.warning("no usable result", extra={"request": request.request_id, "status": answer.status})
         if answer.ok:
-            return ResultUnusable("its answer could not be read")
+            return ResultUnusable(phrase("answer_unreadable"))
         if answer.status == 404 and answer.object() is not None:  # a page of a gateway does not know
-            return ResultUnusable("the result is no longer there")
+            return ResultUnusable(phrase("result_gone"))
         # A JSON 5xx is the model's or fal's own word about this job, if fal is well otherwise; a page of a gateway says
         # only that fal is away.
         if answer.status >= 500 and answer.object() is not None and not await self._is_broken(request):
@@ -378,7 +381,7 @@ class Fal:
                 continue
             if (meaning := _cancel_meaning(answer)) is not None:
                 return meaning
-            failure = failure_of(answer, ModelLabel("The model")) if answer.status in (401, 403) else None
+            failure = failure_of(answer, ModelLabel("", "")) if answer.status in (401, 403) else None
             if failure is not None:
                 raise failure
             if attempt.last:
@@ -407,11 +410,11 @@ class Fal:
                 async with self._downloads:
                     body = await self._fetch(picture.url, max_bytes)
         except DownloadTooLarge as error:
-            raise ResultUnusable(f"its picture is larger than {max_bytes / 1_048_576:.0f} MiB") from error
+            raise ResultUnusable(phrase("download_too_large", mebibytes=round(max_bytes / 1_048_576))) from error
         except BadAddress as error:
-            raise ResultUnusable("its picture lies at an address I don't open") from error
+            raise ResultUnusable(phrase("download_bad_address")) from error
         if not body:
-            raise ResultUnusable("the picture it sent is empty")
+            raise ResultUnusable(phrase("picture_empty"))
         return body
 
     async def _fetch(self, address: str, max_bytes: int) -> bytes:
@@ -422,7 +425,7 @@ class Fal:
                 body = await get_capped(self._media, address, max_bytes=max_bytes, timeout_s=self._timings.download_s)
             except BadStatus as error:
                 if attempt.last and error.status in _GONE_PICTURE:
-                    raise ResultUnusable("its picture is no longer there") from error
+                    raise ResultUnusable(phrase("download_gone")) from error
                 if attempt.last:
                     raise ProviderUnreachable("The picture could not be fetched.") from error
             except NETWORK_ERRORS as error:

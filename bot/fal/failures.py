@@ -3,7 +3,7 @@
 A failed job is COMPLETED like any other; what happened is the HTTP status and body of the result GET. Three shapes
 exist: `{"detail": [{loc, msg, type, ctx, input}]}` from models, `{"detail": "…", "error_type": "…"}` from fal's
 infrastructure (also header X-Fal-Error-Type), and account trouble as 401, 403 and 429. `msg` and `input` may quote the
-prompt, so neither is ever shown or logged: sentences are made from field names and limits alone.
+prompt, so neither is ever shown or logged: people are told field names and limits alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from bot.errors import (
     ResultUnusable,
 )
 from bot.fal.http import HttpResponse
+from bot.phrase import Phrase, phrase
 
 _CONTENT = frozenset({"content_policy_violation", "moderation_blocked"})
 _CANCELLED = frozenset({"client_cancelled", "client_disconnected"})
@@ -56,12 +57,12 @@ class ModelLabel:
     """What to call the model when fal no longer serves it."""
 
     title: str
-    successor: str | None = None
+    endpoint: str
 
     @classmethod
     def of(cls, model: ServedModel) -> ModelLabel:
-        """Title and named successor of a model."""
-        return cls(model.title, model.retired.successor if model.retired else None)
+        """Title and endpoint of a catalogue model."""
+        return cls(model.title, model.endpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _named(trouble: Trouble) -> GenerationFailed | None:
     if trouble.types & _TIMED_OUT or (trouble.status == 504 and trouble.is_json):
         return GenerationTimedOut()
     if trouble.types & _NO_PICTURE:
-        return ResultUnusable("it made no picture")
+        return ResultUnusable(phrase("no_picture_made"))
     if trouble.status < 500 and trouble.types & _BROKEN:
         return ProviderError()
     return None
@@ -138,20 +139,20 @@ def _account(trouble: Trouble) -> KeyRefused | BalanceExhausted | None:
 def _gone(trouble: Trouble, served: ModelLabel) -> GenerationFailed | None:
     """404 `Path /x not found` or `Application … not found` is the model; `{"status": "NOT_FOUND"}` the request."""
     if trouble.status == 410 or (trouble.status == 404 and trouble.text and "request" not in trouble.text):
-        return ModelGone(served.title, served.successor)
+        return ModelGone(served.title, served.endpoint)
     return None
 
 
 def _options(trouble: Trouble) -> GenerationFailed | None:
     if trouble.status == 413:
-        return OptionsRefused("the pictures given are too large together")
+        return OptionsRefused(phrase("refused_pictures_too_large"))
     if (
         trouble.status not in (400, 422)
         or not trouble.is_json
         or (trouble.status == 400 and trouble.says(_NOT_YET_WORDS))
     ):
         return None
-    return OptionsRefused(describe(trouble))
+    return OptionsRefused(*describe(trouble))
 
 
 def _last(trouble: Trouble) -> GenerationFailed | None:
@@ -160,68 +161,80 @@ def _last(trouble: Trouble) -> GenerationFailed | None:
     return None if passing else ProviderError()
 
 
-# ---------------------------------------------------------------------- the words for OptionsRefused
+# ---------------------------------------------------------------------- the details of OptionsRefused
 
+#: Limits that fal names, as messages (`bound_…`) with the value.
 _LIMITS = (
-    ("gt", "more than {}"),
-    ("ge", "at least {}"),
-    ("lt", "less than {}"),
-    ("le", "at most {}"),
-    ("multiple_of", "a multiple of {}"),
-    ("min_length", "at least {} long"),
-    ("max_length", "at most {} long"),
-    ("min_width", "at least {} pixels wide"),
-    ("min_height", "at least {} pixels high"),
-    ("max_width", "at most {} pixels wide"),
-    ("max_height", "at most {} pixels high"),
-    ("max_size", "at most {} bytes"),
-    ("expected", "one of {}"),
-    ("supported_formats", "one of {}"),
+    ("gt", "more_than"),
+    ("ge", "at_least"),
+    ("lt", "less_than"),
+    ("le", "at_most"),
+    ("multiple_of", "multiple"),
+    ("min_length", "min_length"),
+    ("max_length", "max_length"),
+    ("min_width", "min_width"),
+    ("min_height", "min_height"),
+    ("max_width", "max_width"),
+    ("max_height", "max_height"),
+    ("max_size", "max_bytes"),
+    ("expected", "one_of"),
+    ("supported_formats", "one_of"),
 )
-_KINDS = {
-    "missing": "it is missing",
-    "string_type": "it must be text",
-    "int_type": "it must be a whole number",
-    "int_parsing": "it must be a whole number",
-    "int_from_float": "it must be a whole number",
-    "float_type": "it must be a number",
-    "float_parsing": "it must be a number",
-    "bool_type": "it must be true or false",
-    "bool_parsing": "it must be true or false",
-    "extra_forbidden": "the model does not know it",
-    "image_load_error": "the picture could not be read",
-    "file_download_error": "the picture could not be fetched",
-    "face_detection_error": "no face was found in the picture",
-    "feature_not_supported": "the model does not support it",
-    "unsupported_image_format": "the picture's format is not supported",
-    "image_too_small": "the picture is too small",
-    "image_too_large": "the picture is too large",
-    "file_too_large": "the file is too large",
+#: fal's types of faults, as messages (`fault_…`).
+_FAULTS = {
+    "missing": "missing",
+    "string_type": "not_text",
+    "int_type": "not_whole",
+    "int_parsing": "not_whole",
+    "int_from_float": "not_whole",
+    "float_type": "not_number",
+    "float_parsing": "not_number",
+    "bool_type": "not_boolean",
+    "bool_parsing": "not_boolean",
+    "extra_forbidden": "not_known",
+    "image_load_error": "picture_unreadable",
+    "file_download_error": "picture_not_fetched",
+    "face_detection_error": "no_face",
+    "feature_not_supported": "not_supported",
+    "unsupported_image_format": "picture_format",
+    "image_too_small": "picture_too_small",
+    "image_too_large": "picture_too_large",
+    "file_too_large": "file_too_large",
 }
 _NAME = re.compile(r"[A-Za-z_]\w{0,47}")
 _VALUE = re.compile(r"[^`*_~|<>@\x00-\x1f\u202a-\u202e\u2066-\u2069]{1,120}")
 _MAX_ENTRIES = 4
+_MAX_NUMBER = 10**15
 
 
-def describe(trouble: Trouble) -> str:
+def describe(trouble: Trouble) -> tuple[Phrase, ...]:
     """Field names and limits, e.g. "`num_inference_steps` must be at most 50"."""
-    phrases = list(dict.fromkeys(_phrase(entry) for entry in trouble.entries))
-    if phrases:
-        more = f"; and {len(phrases) - _MAX_ENTRIES} more" if len(phrases) > _MAX_ENTRIES else ""
-        return "; ".join(phrases[:_MAX_ENTRIES]) + more
+    found: list[Phrase] = []
+    for entry in trouble.entries:
+        if (detail := _detail(entry)) not in found:
+            found.append(detail)
+    if len(found) > _MAX_ENTRIES:
+        return (*found[:_MAX_ENTRIES], phrase("refused_more", count=len(found) - _MAX_ENTRIES))
+    if found:
+        return tuple(found)
     if trouble.says(("could not load image", "failed to load image", "could not download", "failed to download")):
-        return "a picture given could not be read"
-    return "fal.ai does not say which"
+        return (phrase("refused_picture_unreadable"),)
+    return (phrase("refused_unknown"),)
 
 
-def _phrase(entry: Mapping[str, Json]) -> str:
+def _detail(entry: Mapping[str, Json]) -> Phrase:
     name = _field(entry.get("loc"))
     context = entry.get("ctx")
-    limits = [text.format(value) for key, text in _LIMITS if (value := _shown(context, key))]
+    limits = tuple(
+        Phrase(f"bound_{message}", {"value": value})
+        for key, message in _LIMITS
+        if (value := _shown(context, key)) is not None
+    )
     if limits:
-        return f"`{name}` must be {' and '.join(limits)}"
+        return phrase("refused_limits", option=name, limits=limits)
     kind = entry.get("type")
-    return f"`{name}`: {_KINDS.get(kind, 'not accepted') if isinstance(kind, str) else 'not accepted'}"
+    fault = _FAULTS.get(kind, "not_accepted") if isinstance(kind, str) else "not_accepted"
+    return phrase("refused_fault", option=name, fault=Phrase(f"fault_{fault}"))
 
 
 def _field(loc: Json) -> str:
@@ -230,13 +243,13 @@ def _field(loc: Json) -> str:
     return ".".join(parts[1:] if len(parts) > 1 and parts[0] in ("body", "query") else parts)[:80] or "request"
 
 
-def _shown(context: Json, key: str) -> str | None:
-    """A limit as text, if it is one: a number, or a short list of plain words."""
+def _shown(context: Json, key: str) -> str | int | float | None:
+    """A limit, if it is one: a number, or a short list of plain words."""
     value = context.get(key) if isinstance(context, dict) else None
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return f"{value:g}" if isinstance(value, float) else str(value)[:20]
+        return value if abs(value) < _MAX_NUMBER else None
     if isinstance(value, list):
         value = ", ".join(str(item) for item in value[:20] if isinstance(item, str | int | float))
-    return value.strip() if isinstance(value, str) and _VALUE.fullmatch(value) else None
+    return (value.strip() or None) if isinstance(value, str) and _VALUE.fullmatch(value) else None

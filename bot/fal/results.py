@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from bot.domain.job import RemotePicture, Result
 from bot.domain.request import Json
 from bot.errors import ResultUnusable
+from bot.phrase import phrase
 
 #: No order yields more; a longer list is not trusted.
 _MAX_PICTURES = 64
@@ -22,7 +23,7 @@ def read_result(body: Mapping[str, Json], headers: Mapping[str, str]) -> Result:
     """
     pictures = _pictures(body)
     if not pictures:
-        raise ResultUnusable("it sent no picture")
+        raise ResultUnusable(phrase("no_picture_sent"))
     return Result(
         pictures=pictures,
         seed=_whole(body.get("seed")),

@@ -12,6 +12,7 @@ from yarl import URL
 from bot.errors import BalanceExhausted, KeyRefused, OptionsRefused, ProviderUnreachable
 from bot.fal.failures import BALANCE_WORDS
 from bot.media.fetch import followable
+from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -63,5 +64,5 @@ def _refusal(status: int, text: str) -> KeyRefused | BalanceExhausted | OptionsR
     if status in (401, 403):
         return KeyRefused()
     if status == 413:
-        return OptionsRefused("the picture given is too large")
+        return OptionsRefused(phrase("refused_picture_too_large"))
     return ProviderUnreachable("fal.ai's storage did not take the picture.")

@@ -11,6 +11,7 @@ from bot.errors import EaselError, ProviderError, ProviderUnreachable
 from bot.jobs.context import RunnerContext
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.watcher import Watcher
+from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -32,35 +33,30 @@ class Canceller:
         context = self._context
         job = await context.store.jobs.annotate(job_id, cancel_requested=True)
         if job is None:
-            return CancelOutcome(False, "I no longer have the record of this picture, so there is nothing to cancel.")
+            return CancelOutcome(False, phrase("cancel_unknown"))
         if context.store.shared and job.state in CLAIMED and job_id not in context.active.working:
             wait_s = context.timings.cancel_elsewhere_s if patience_s is None else patience_s
             job = await self._ended_elsewhere(job, wait_s)
             if job.state in CLAIMED - {JobState.FINISHED}:
-                return CancelOutcome(
-                    True, "Cancelling: it stops in a moment and costs no quota, unless fal.ai has painted it by then."
-                )
+                return CancelOutcome(True, phrase("cancelling_elsewhere"))
             if job.state is JobState.CANCELLED and job.failure is not None:
-                return CancelOutcome(True, job.failure.sentence)
+                return CancelOutcome(True, job.failure.phrase)
         match job.state:
             case JobState.HELD | JobState.QUEUED:
                 return await self._cancel_waiting(job)
             case JobState.SUBMITTING:
                 self._cancel_submitting(job)
                 if self._is_unconfirmed(job):
-                    return CancelOutcome(
-                        True,
-                        "Cancelling: fal.ai never answered, so it may still charge for it; your quota is not used.",
-                    )
-                return CancelOutcome(True, "Cancelling: I stop it as soon as fal.ai has it. Your quota is not used.")
+                    return CancelOutcome(True, phrase("cancelling_unanswered"))
+                return CancelOutcome(True, phrase("cancelling_submit"))
             case JobState.RUNNING:
                 return await self.cancel_running(job)
             case JobState.FINISHED:
-                return CancelOutcome(False, "Too late to cancel: the picture is finished and on its way.")
+                return CancelOutcome(False, phrase("cancel_too_late"))
             case JobState.CANCELLED:
-                return CancelOutcome(True, "This one is cancelled already. Your quota was not used.")
+                return CancelOutcome(True, phrase("cancelled_already"))
             case _:
-                return CancelOutcome(False, "This one has ended already, so there is nothing to cancel.")
+                return CancelOutcome(False, phrase("cancel_ended"))
 
     def _is_unconfirmed(self, job: Job) -> bool:
         active = self._context.active.get(job.id)
@@ -103,13 +99,10 @@ class Canceller:
         self._reconciler.give_up(job.id, job.attempts)
 
     async def _cancel_waiting(self, job: Job) -> CancelOutcome:
-        failure = Failure("cancelled", "Cancelled before it was handed to fal.ai: nothing was charged.")
-        ended = await self._context.end(job, JobState.CANCELLED, failure)
+        ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_early")))
         if ended is None:  # whoever claimed it since finds the request in it
-            return CancelOutcome(True, "Cancelling: it was just being handed to fal.ai. Your quota is not used.")
-        return CancelOutcome(
-            True, "Cancelled before it was handed to fal.ai: nothing was charged, your quota was not used."
-        )
+            return CancelOutcome(True, phrase("cancelling_handed"))
+        return CancelOutcome(True, phrase("cancelled_early_unused"))
 
     async def cancel_running(self, job: Job) -> CancelOutcome:
         """Stop what fal has; the request is taken back when it comes too late, so that nobody acts on it later."""
@@ -118,26 +111,19 @@ class Canceller:
         try:
             answer = await self._fal.cancel(job.fal_request)
         except ProviderUnreachable:
-            return CancelOutcome(
-                False, "fal.ai can't be reached just now, so it goes on. Please try again in a moment."
-            )
+            return CancelOutcome(False, phrase("cancel_unreachable"))
         if answer is CancelAnswer.ALREADY_COMPLETED:
             if not job.notified:  # else nobody waits for a picture, see `Runner.unanswered`
                 await self._context.store.jobs.annotate(job.id, cancel_requested=False)
-            return CancelOutcome(False, "Too late to cancel: fal.ai has finished it, and the picture is on its way.")
-        if self._watcher.has_begun(job.id):
-            sentence = (
-                "Cancelled while it was being painted: fal.ai may still charge for it, but your quota was not used."
-            )
-        else:
-            sentence = "Cancelled before fal.ai began: nothing was charged, and your quota was not used."
-        ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", sentence))
-        if ended is None:
-            return CancelOutcome(False, "Too late to cancel: the picture is finished and on its way.")
-        return CancelOutcome(True, sentence)
+            return CancelOutcome(False, phrase("cancel_painted"))
+        begun = self._watcher.has_begun(job.id)
+        says = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
+        if await self._context.end(job, JobState.CANCELLED, Failure("cancelled", says)) is None:
+            return CancelOutcome(False, phrase("cancel_too_late"))
+        return CancelOutcome(True, says)
 
     async def cancel_if_requested(self, running: Job | None) -> Job | None:
-        """The running job, unless it was cancelled while it was handed over: whoever did was told that it ends."""
+        """The running job, unless it was cancelled while it was submitted: its person was told that it ends."""
         if running is None or not self._context.is_cancelled(running):
             return running
         fal_request = running.fal_request
@@ -147,11 +133,7 @@ class Canceller:
             answer = await self._context.retry_fal(running, lambda: self._fal.cancel(fal_request))
         except ProviderError:
             answer = CancelAnswer.UNKNOWN
-        if answer is CancelAnswer.REMOVED_OR_REQUESTED:
-            sentence = (
-                "Cancelled as soon as fal.ai had it, most likely before anything was charged; your quota was not used."
-            )
-        else:
-            sentence = "Cancelled. fal.ai may have painted it by then, and charge for it; your quota was not used."
-        await self._context.end(running, JobState.CANCELLED, Failure("cancelled", sentence))
+        removed = answer is CancelAnswer.REMOVED_OR_REQUESTED
+        says = phrase("cancelled_at_once") if removed else phrase("cancelled_maybe_painted")
+        await self._context.end(running, JobState.CANCELLED, Failure("cancelled", says))
         return None

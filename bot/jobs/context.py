@@ -24,6 +24,7 @@ from bot.domain.ports import Delivery
 from bot.errors import EaselError, ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
 from bot.jobs.active_jobs import ActiveJobs
 from bot.jobs.timings import JobTimings
+from bot.phrase import phrase
 from bot.settings import FalSettings
 from bot.store import Store
 
@@ -99,7 +100,7 @@ class RunnerContext:
         """What paints it. Raises ModelGone when the catalogue has it no more."""
         model = self._catalogue.known(job.request.endpoint)
         if model is None:
-            raise ModelGone(job.request.endpoint, None)
+            raise ModelGone(job.request.endpoint, job.request.endpoint)
         return model
 
     def model_of(self, endpoint: str) -> Model | None:
@@ -273,7 +274,7 @@ class RunnerContext:
         if job is None or job.state in TERMINAL:
             return
         if job.cancel_requested:
-            await self.end(job, JobState.CANCELLED, Failure("cancelled", "Cancelled. Your quota was not used."))
+            await self.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_unused")))
         else:
             await self.end(job, JobState.FAILED, failure)
 

@@ -14,6 +14,7 @@ from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.context import RunnerContext
 from bot.jobs.initial_response import UNANSWERED
 from bot.media import fit, inspect
+from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ class ResultDeliverer:
             ResultWithheld: the safety checker flagged every picture and the channel is not age-restricted.
         """
         if not result.pictures:
-            raise ResultUnusable("it held no picture")
+            raise ResultUnusable(phrase("no_picture_held"))
         flags = nsfw_flags(self._context.model(job), result)
         shown = [
             (remote, flagged)

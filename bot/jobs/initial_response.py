@@ -10,10 +10,11 @@ from bot.domain.job import Job
 from bot.jobs.active_jobs import InitialResponse
 from bot.jobs.context import RunnerContext
 from bot.jobs.queue_positions import QueuePositions
+from bot.phrase import phrase
 from bot.retry import repeat_last
 
 #: Why such a job is cancelled; nobody but the record sees it.
-UNANSWERED = "The first answer did not reach Discord."
+UNANSWERED = phrase("cancelled_unshown")
 
 
 class InitialResponses:

@@ -41,6 +41,7 @@ from bot.jobs.timings import JobTimings
 from bot.jobs.watcher import Watcher
 from bot.limits import Policy, Refused
 from bot.logs import incident
+from bot.phrase import phrase
 from bot.settings import FalSettings
 from bot.store import Accepted, Duplicate, Store
 from bot.supervisor import Supervisor
@@ -399,14 +400,14 @@ class Runner:
                 case _:
                     await self._context.notify_outcome(job)
         except GenerationFailed as error:
-            await self._context.fail(job_id, Failure(error.code, error.sentence, error.worth_retrying))
+            await self._context.fail(job_id, Failure.of(error, worth_retrying=error.worth_retrying))
         except Refusal as error:  # an attachment that turned out to be no picture
-            await self._context.fail(job_id, Failure(error.code, error.sentence, worth_retrying=False))
+            await self._context.fail(job_id, Failure.of(error, worth_retrying=False))
         except Exception:
             code = incident()
             log.exception("job broke", extra={"job": job_id, "incident": code})
-            sentence = f"Something broke on my side (code {code}). Your quota was not used; you can try again."
-            await self._context.fail(job_id, Failure("unexpected", sentence, incident=code))
+            broke = phrase("unexpected", incident=code)
+            await self._context.fail(job_id, Failure("unexpected", broke, incident=code))
 
     async def _generate(self, job: Job, *, left_over: bool) -> Job | None:
         """From claimed to painted, after which it is no longer in flight; None when it was cancelled."""

@@ -25,6 +25,7 @@ from bot.jobs.input_upload import InputUploader
 from bot.jobs.leases import Leases
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.submit_attempts import Losses
+from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -132,11 +133,8 @@ class Submitter:
 
     async def _end_cancelled(self, job: Job, *, unsure: bool) -> None:
         """Cancelled before fal's request was known."""
-        if unsure:
-            sentence = "Cancelled. fal.ai never answered, so it may still charge for it; your quota was not used."
-        else:
-            sentence = "Cancelled before it was handed to fal.ai: nothing was charged."
-        await self._context.end(job, JobState.CANCELLED, Failure("cancelled", sentence))
+        says = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
+        await self._context.end(job, JobState.CANCELLED, Failure("cancelled", says))
 
     async def _begin_next_attempt(self, submission: _Submission) -> bool:
         """On record as a possible double; False when the job has moved elsewhere."""

@@ -17,6 +17,7 @@ from bot.domain.picture import Picture
 from bot.errors import ResultUnusable
 from bot.media.image_thread import run_in_image_thread
 from bot.media.picture import inspect
+from bot.phrase import phrase
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -73,15 +74,13 @@ def fair_limit(pictures: Sequence[Picture], file_limit_bytes: int, request_limit
             break
         left -= min(size, file_limit_bytes)
     if left < 0 or limit < 1:
-        raise ResultUnusable("its files are too large to post together in this channel")
+        raise ResultUnusable(phrase("pictures_too_large"))
     return limit
 
 
 def _too_large(picture: Picture) -> ResultUnusable:
-    return ResultUnusable(
-        f"the {picture.extension.upper()} file it made is too large for this channel"
-        f" ({len(picture.body) / 1_048_576:.1f} MiB)"
-    )
+    mebibytes = round(len(picture.body) / 1_048_576, 1)
+    return ResultUnusable(phrase("picture_too_large", format=picture.extension.upper(), mebibytes=mebibytes))
 
 
 # ---------------------------------------------------------------------- in the workshop (blocking)
@@ -118,7 +117,7 @@ def open_upright(picture: Picture) -> Image.Image:
             opened.load()
             upright = ImageOps.exif_transpose(opened)
     except Exception as error:  # Pillow's decoders and EXIF reader raise whatever hostile bytes lead them to
-        raise ResultUnusable("the picture it sent is damaged") from error
+        raise ResultUnusable(phrase("picture_damaged")) from error
     return _plain(upright)
 
 

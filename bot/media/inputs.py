@@ -19,6 +19,7 @@ from bot.media.fit import open_upright
 from bot.media.image_thread import run_in_image_thread
 from bot.media.metadata import has_metadata
 from bot.media.picture import inspect
+from bot.phrase import Phrase, phrase
 
 DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 #: fal's own helpers read 50 MiB at most; no model gains by more than this.
@@ -54,7 +55,7 @@ async def fetch_input(
     Where EXIF or XMP is present (place, camera, time) the picture is re-encoded without it, turned upright.
 
     Raises:
-        BadPicture: with the reason in a sentence.
+        BadPicture: with the reason.
     """
 
     async def get() -> bytes:
@@ -72,9 +73,9 @@ async def fetch_input(
         picture = inspect(body, max_pixels=max_pixels)
         return await _acceptable(picture, option)
     except BadAddress as error:
-        raise BadPicture(option, "it is not a Discord attachment") from error
+        raise BadPicture(option, phrase("file_foreign")) from error
     except DownloadTooLarge as error:
-        raise BadPicture(option, f"it is larger than {max_bytes // 1_048_576} MiB") from error
+        raise BadPicture(option, phrase("file_too_large", mebibytes=max_bytes // 1_048_576)) from error
     except BadStatus as error:
         raise BadPicture(option, _NOT_NOW if error.status >= 500 else _NO_LONGER) from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -83,8 +84,8 @@ async def fetch_input(
         raise BadPicture(option, _why(error)) from error
 
 
-_NO_LONGER = "Discord no longer has it; please attach it again"
-_NOT_NOW = "I could not download it from Discord; please try again"
+_NO_LONGER = phrase("file_gone")
+_NOT_NOW = phrase("file_unreachable")
 
 
 async def _persistently(get: Callable[[], Awaitable[bytes]]) -> bytes:
@@ -101,17 +102,14 @@ async def _persistently(get: Callable[[], Awaitable[bytes]]) -> bytes:
     return await get()
 
 
-def _why(error: ResultUnusable) -> str:
+def _why(error: ResultUnusable) -> Phrase:
     """The reason inside "The model answered, but …", said about a person's file."""
-    reason = error.why
-    for said, instead in (("the picture it sent", "it"), ("what it sent", "it")):
-        reason = reason.replace(said, instead, 1)
-    return reason
+    return Phrase(f"{error.why.code}.given", error.why.params)
 
 
 async def _acceptable(picture: Picture, option: str) -> Picture:
     if picture.extension not in _ACCEPTED:
-        raise BadPicture(option, f"it is a {picture.extension.upper()} file")
+        raise BadPicture(option, phrase("file_format", format=picture.extension.upper()))
     if has_metadata(picture):
         return await run_in_image_thread(without_metadata, picture)
     return picture
@@ -152,8 +150,7 @@ async def mask_matches(picture: Picture, mask: Picture, *, option: str = "mask")
     if abs(shape / wanted - 1) > MAX_SHAPE_DIFFERENCE:
         raise BadPicture(
             option,
-            f"it is {mask.width}×{mask.height} but the picture is {picture.width}×{picture.height},"
-            " and both need the same shape",
+            phrase("mask_shape", mask=f"{mask.width}×{mask.height}", picture=f"{picture.width}×{picture.height}"),
         )
     try:
         return await run_in_image_thread(_resized, mask, (picture.width, picture.height))

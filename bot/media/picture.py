@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from bot.domain.picture import Picture
 from bot.errors import ResultUnusable
+from bot.phrase import Phrase, phrase
 
 #: More than any model makes (4096 × 4096 is 17 million); a decoded picture takes 4 bytes a pixel.
 MAX_PIXELS = 64_000_000
@@ -35,30 +36,29 @@ def inspect(body: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
         ResultUnusable: no PNG, JPEG, WebP, GIF or SVG, cut off, 0 × 0, or more than `max_pixels`.
     """
     if not body:
-        raise ResultUnusable("the picture it sent is empty")
+        raise ResultUnusable(phrase("picture_empty"))
     for recognises, content_type, extension, measure in _FORMATS:
         if recognises(body):
             try:
                 width, height = measure(body)
             except (IndexError, ValueError) as error:
-                raise ResultUnusable("the picture it sent is damaged") from error
+                raise ResultUnusable(phrase("picture_damaged")) from error
             _check_size(width, height, max_pixels)
             return Picture(body, content_type, extension, width, height)
-    raise ResultUnusable(f"what it sent is {_guess(body)}, not a picture")
+    raise ResultUnusable(phrase("picture_none", kind=_guess(body)))
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width < 1 or height < 1:
-        raise ResultUnusable(f"the picture it sent has no size ({width}×{height})")
+        raise ResultUnusable(phrase("picture_sizeless", width=str(width), height=str(height)))
     if width * height > max_pixels:
-        raise ResultUnusable(
-            f"the picture it sent is too large to handle ({width}×{height},"
-            f" more than {max_pixels // 1_000_000} megapixels)"
-        )
+        megapixels = max_pixels // 1_000_000
+        why = phrase("picture_huge", width=str(width), height=str(height), megapixels=megapixels)
+        raise ResultUnusable(why)
 
 
 def _cut_off() -> ResultUnusable:
-    return ResultUnusable("the picture it sent is cut off")
+    return ResultUnusable(phrase("picture_cut_off"))
 
 
 def _number(body: bytes, start: int, length: int, order: str = "big") -> int:
@@ -183,28 +183,28 @@ _FORMATS: tuple[tuple[Callable[[bytes], bool], str, str, Callable[[bytes], tuple
 )
 
 
-def _guess(body: bytes) -> str:
-    """What it is instead, for the sentence."""
+def _guess(body: bytes) -> Phrase:
+    """What it is instead."""
     start = body[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "a web page"
+        return phrase("file_web_page")
     if start[:1] in (b"{", b"["):
-        return "a text file"
+        return phrase("file_text")
     for signature, name in _SIGNATURES:
         if body[:32].find(signature, 0, 32) >= 0:
-            return name
-    return "something else"
+            return Phrase(f"file_{name}")
+    return phrase("file_unknown")
 
 
 _SIGNATURES = (
-    (b"%PDF", "a PDF"),
-    (b"PK\x03\x04", "an archive"),
-    (b"ftypavif", "an AVIF file"),
-    (b"ftypheic", "a HEIC file"),
-    (b"ftypheix", "a HEIC file"),
-    (b"ftyp", "a video"),
-    (b"\x1aE\xdf\xa3", "a video"),
-    (b"BM", "a BMP file"),
-    (b"II*\0", "a TIFF file"),
-    (b"MM\0*", "a TIFF file"),
+    (b"%PDF", "pdf"),
+    (b"PK\x03\x04", "archive"),
+    (b"ftypavif", "avif"),
+    (b"ftypheic", "heic"),
+    (b"ftypheix", "heic"),
+    (b"ftyp", "video"),
+    (b"\x1aE\xdf\xa3", "video"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
 )

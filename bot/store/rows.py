@@ -17,6 +17,7 @@ from sqlalchemy import RowMapping
 from bot.catalogue import request_from_json, request_to_json
 from bot.domain.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
 from bot.domain.request import GenerationRequest, Json
+from bot.phrase import Phrase, phrase
 from bot.store.times import from_us, maybe_from_us, to_us
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ def failure_json(failure: Failure | None) -> str | None:
     return _dump(
         {
             "code": failure.code,
-            "sentence": failure.sentence,
+            "phrase": failure.phrase.to_json(),
             "worth_retrying": failure.worth_retrying,
             "incident": failure.incident,
         }
@@ -222,7 +223,11 @@ def _result_from(text: str | None) -> Result | None:
 def _failure_from(text: str | None) -> Failure | None:
     if text is None:
         return None
-    return Failure(**_known(json.loads(text), ("code", "sentence", "worth_retrying", "incident")))
+    data = json.loads(text)
+    kept = _known(data, ("code", "worth_retrying", "incident"))
+    # Rows that were stored before there were phrases hold an English sentence.
+    says = Phrase.from_json(data["phrase"]) if "phrase" in data else phrase("as_stored", text=data["sentence"])
+    return Failure(phrase=says, **kept)
 
 
 def _known(data: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

@@ -28,9 +28,12 @@ from bot.domain.events import (
 )
 from bot.domain.job import Failure, Job
 from bot.domain.request import GenerationRequest, Json
+from bot.errors import ModelGone
+from bot.phrase import Phrase
 from cogs.ui import text
 from cogs.ui.actions import Slot, custom_id, job_named_by
 from cogs.ui.buttons import action_rows
+from cogs.ui.messages import say
 
 BLUE = 0x5865F2
 GREEN = 0x3BA55D
@@ -231,11 +234,19 @@ def _gallery(pictures: Sequence[Shown]) -> discord.ui.MediaGallery[Any]:
     return gallery
 
 
-def failure_card(job: Job, model: Model | None, failure: Failure) -> Card:
-    """One sentence, and the buttons that may help."""
-    sentence = failure.sentence
+def failure_card(job: Job, model: Model | None, failure: Failure, *, successor: Model | None = None) -> Card:
+    """One sentence, and the buttons that may help.
+
+    Args:
+        successor: what to name where fal no longer serves the model.
+    """
+    locale = job.reply.locale
+    sentence = say(locale, failure.phrase)
+    if failure.code == ModelGone.code and successor is not None:
+        title = failure.phrase.params.get("title", job.request.endpoint)
+        sentence = say(locale, "model_gone_successor", title=title, successor=text.escape(successor.title))
     if failure.incident is not None and failure.incident not in sentence:
-        sentence = f"{sentence} (code {failure.incident})"
+        sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
     return Card(
         *_prompt(job, limit=300, max_lines=3),
         _words(text.shorten(sentence, 900)),
@@ -245,8 +256,9 @@ def failure_card(job: Job, model: Model | None, failure: Failure) -> Card:
     )
 
 
-def cancelled_card(job: Job, model: Model | None, sentence: str) -> Card:
-    """A job somebody stopped; `sentence` says whether anything was charged."""
+def cancelled_card(job: Job, model: Model | None, says: Phrase) -> Card:
+    """A job somebody stopped; `says` tells whether anything was charged."""
+    sentence = say(job.reply.locale, says)
     return Card(
         *_prompt(job, limit=300, max_lines=3),
         _words(text.shorten(sentence, 900)),

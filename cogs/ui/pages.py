@@ -15,6 +15,7 @@ from bot.limits import GuildLimits, Policy, Standing
 from cogs.ui import text
 from cogs.ui.buttons import button, menu, row
 from cogs.ui.cards import BLUE, GREY, RED, Card
+from cogs.ui.messages import say
 
 #: Discord's limit for one menu.
 MENU_LIMIT = 25
@@ -68,7 +69,8 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET) -> str:
     lines = ["**Options**"]
     options = [option for option in model.offered if option.name != "prompt"]
     for index, option in enumerate(options):
-        line = f"`{_option_name(model, option)}`: {text.shorten(describe_option(option), 260)}"
+        described = say("en-US", describe_option(option)).replace("`", "")
+        line = f"`{_option_name(model, option)}`: {text.shorten(described, 260)}"
         rest = len(options) - index
         if sum(map(len, lines)) + len(line) > budget:
             lines.append(

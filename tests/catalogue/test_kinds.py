@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bot.catalogue import Catalogue, OptionKind
-from bot.catalogue.descriptions import allowed, describe_option
+from bot.catalogue.descriptions import describe_option, takes
 from bot.catalogue.kinds import (
     CONTROLNET_MEMBERS,
     CONTROLNET_REQUIRED,
@@ -19,6 +19,7 @@ from bot.catalogue.sizes import PRESETS_PX
 from bot.errors import InvalidOption
 from tests.catalogue.facts import NESTED
 from tests.catalogue.parsing import each, given, refused
+from tests.english import english
 
 
 def _option(catalogue: Catalogue, key: str, name: str) -> Option:
@@ -31,7 +32,7 @@ def test_every_kind_has_one_function_and_words_of_its_own() -> None:
     assert set(PARSERS) == set(OptionKind)
     assert len(set(PARSERS.values())) == len(OptionKind)
     for kind in OptionKind:
-        assert allowed(Option("name", kind, "", choices=("a", "b"), max_items=3))
+        assert english(takes(Option("name", kind, "", choices=("a", "b"), max_items=3)))
 
 
 @each(("typed", "value"), [("1", 1), (" 12 ", 12), ("+3", 3), (4, 4), (4.0, 4), ("007", 7)])
@@ -48,8 +49,8 @@ def test_an_integer_is_digits(catalogue: Catalogue, typed: object, value: int) -
 )  # fmt: skip
 def test_an_integer_that_is_none_or_out_of_range_is_refused_with_the_range(catalogue: Catalogue, typed: object) -> None:
     refusal = refused(catalogue, "flux-schnell", steps=typed)
-    assert "a whole number from 1 to 12" in str(refusal)
-    assert "no quota was used" in str(refusal)
+    assert "a whole number from 1 to 12" in english(refusal)
+    assert "no quota was used" in english(refusal)
 
 
 @each(
@@ -69,7 +70,7 @@ def test_a_number_that_is_none_is_refused_or_counts_as_not_given(catalogue: Cata
     if typed in (None, "", []):
         assert given(catalogue, "flux-schnell", guidance=typed) == {}
     else:
-        assert "a number from 0 to 20" in str(refused(catalogue, "flux-schnell", guidance=typed))
+        assert "a number from 0 to 20" in english(refused(catalogue, "flux-schnell", guidance=typed))
 
 
 @each("typed", [True, "true", "Yes", "ON", "1", " y "])
@@ -84,7 +85,7 @@ def test_false_in_the_usual_words(catalogue: Catalogue, typed: object) -> None:
 
 @each("typed", ["maybe", 1, 0, 2, "2", 1.0, ["true"]])
 def test_neither_true_nor_false_is_refused(catalogue: Catalogue, typed: object) -> None:
-    assert "`true` or `false`" in str(refused(catalogue, "qwen-image", use_turbo=typed))
+    assert "`true` or `false`" in english(refused(catalogue, "qwen-image", use_turbo=typed))
 
 
 @each("typed", ["high", "HIGH", " High "])
@@ -93,15 +94,15 @@ def test_a_choice_does_not_mind_capitals(catalogue: Catalogue, typed: str) -> No
 
 
 def test_a_choice_outside_the_list_is_refused_with_the_list_and_the_nearest(catalogue: Catalogue) -> None:
-    assert "one of `none`, `regular` or `high`" in str(refused(catalogue, "flux-schnell", acceleration="fast"))
-    assert "did you mean `regular`" in str(refused(catalogue, "flux-schnell", acceleration="reglar"))
+    assert "one of `none`, `regular` or `high`" in english(refused(catalogue, "flux-schnell", acceleration="fast"))
+    assert "did you mean `regular`" in english(refused(catalogue, "flux-schnell", acceleration="reglar"))
     refused(catalogue, "flux-schnell", acceleration=3)
 
 
 def test_a_style_may_be_named_by_its_last_part_where_that_is_unique(catalogue: Catalogue) -> None:
     assert given(catalogue, "recraft-v2", style="line art") == {"style": "vector_illustration/line_art"}
     refusal = refused(catalogue, "recraft-v2", style="kawaii")
-    assert "`digital_illustration/kawaii` or `vector_illustration/kawaii`" in str(refusal)
+    assert "`digital_illustration/kawaii` or `vector_illustration/kawaii`" in english(refusal)
 
 
 # ---------------------------------------------------------------------- pictures
@@ -126,7 +127,7 @@ def test_a_picture_is_an_https_link(catalogue: Catalogue, typed: str) -> None:
      "https://pictures.example/\ud800", "https://[oops/a"],
 )  # fmt: skip
 def test_anything_else_is_no_picture(catalogue: Catalogue, typed: str) -> None:
-    assert "https link" in str(refused(catalogue, "omnigen-v2", image=typed))
+    assert "https link" in english(refused(catalogue, "omnigen-v2", image=typed))
     refused(catalogue, "omnigen-v2", options=f'image="{typed}"')
 
 
@@ -145,14 +146,14 @@ def test_several_pictures_up_to_the_models_limit(catalogue: Catalogue) -> None:
     assert given(catalogue, "omnigen-v2", options=f"image={','.join(links[:3])}") == three
     assert given(catalogue, "omnigen-v2", options=f"image={' '.join(links[:3])}") == three
     assert given(catalogue, "omnigen-v2", options=f"image={str(links[:3]).replace(chr(39), chr(34))}") == three
-    assert "up to 3 pictures" in str(refused(catalogue, "omnigen-v2", options=f"image={','.join(links)}"))
+    assert "up to 3 pictures" in english(refused(catalogue, "omnigen-v2", options=f"image={','.join(links)}"))
 
 
 def test_inpainting_needs_picture_and_mask(catalogue: Catalogue) -> None:
     needed = "needs `image` and `mask`"
-    assert needed in str(refused(catalogue, "z-image-inpaint", image=None, mask=None))
+    assert needed in english(refused(catalogue, "z-image-inpaint", image=None, mask=None))
     missing = refused(catalogue, "z-image-inpaint", mask="")
-    assert "`mask` is missing" in str(missing)
+    assert "`mask` is missing" in english(missing)
     assert missing.option == "mask"
 
 
@@ -167,7 +168,7 @@ def test_style_codes_are_eight_hexadecimal_characters(catalogue: Catalogue) -> N
             assert given(catalogue, "ideogram-v3", options=f"style_codes={typed}") == {"style_codes": ["A1B2C3D4"]}
         else:
             refused(catalogue, "ideogram-v3", options=f"style_codes={typed}")
-    assert "8 hexadecimal characters" in str(refused(catalogue, "ideogram-v3", style_codes="xyz"))
+    assert "8 hexadecimal characters" in english(refused(catalogue, "ideogram-v3", style_codes="xyz"))
 
 
 RED, BLUE = {"r": 255, "g": 0, "b": 0}, {"r": 0, "g": 0, "b": 255}
@@ -188,7 +189,7 @@ def test_colours_in_every_form(catalogue: Catalogue, typed: str) -> None:
      "[1]", "[null]", "[{}]", "#fff," * 11],
 )  # fmt: skip
 def test_colours_that_are_none(catalogue: Catalogue, typed: str) -> None:
-    assert "up to 10 colours such as `#ff0000,#00ff00`" in str(
+    assert "up to 10 colours such as `#ff0000,#00ff00`" in english(
         refused(catalogue, "recraft-v2", options=f"colors={typed}")
     )
 
@@ -252,7 +253,7 @@ def test_loras_that_are_none(catalogue: Catalogue, typed: str) -> None:
 
 
 def test_qwen_takes_three_loras_and_only_hidream_a_file_name(catalogue: Catalogue) -> None:
-    assert "up to 3 LoRAs" in str(refused(catalogue, "qwen-image", options="loras=a/b,a/c,a/d,a/e"))
+    assert "up to 3 LoRAs" in english(refused(catalogue, "qwen-image", options="loras=a/b,a/c,a/d,a/e"))
     named = 'loras=[{"path":"a/b","weight_name":"x.safetensors"}]'
     assert given(catalogue, "hidream", options=named) == {"loras": [{"path": "a/b", "weight_name": "x.safetensors"}]}
     refused(catalogue, "qwen-image", options=named)
@@ -309,7 +310,7 @@ def test_nested_values_that_lack_or_clash_are_refused(catalogue: Catalogue, type
 def test_a_nested_value_given_whole_and_in_parts_is_given_twice(catalogue: Catalogue) -> None:
     whole = 'controlnet={"path":"a/b","control_image_url":"https://x.example/a"}'
     for typed in (f"{whole} controlnet.path=c/d", f"controlnet.path=c/d {whole}"):
-        assert "given twice" in str(refused(catalogue, "sd35-large", options=typed))
+        assert "given twice" in english(refused(catalogue, "sd35-large", options=typed))
 
 
 def test_the_members_of_nested_values_are_those_of_the_documents() -> None:
@@ -330,16 +331,15 @@ def test_no_kind_breaks_on_junk(kind: OptionKind, junk: object) -> None:
     try:
         parse_value(option, "name", junk)
     except InvalidOption as refusal:
-        str(refusal).encode()
+        english(refusal).encode()
 
 
 def test_options_in_words(catalogue: Catalogue) -> None:
-    assert (
-        describe_option(_option(catalogue, "z-image", "num_inference_steps")) == "whole number from 1 to 50, default 28"
-    )
-    assert describe_option(_option(catalogue, "flux-schnell", "acceleration")) == (
-        "one of none, regular or high, default regular"
-    )
-    assert describe_option(_option(catalogue, "flux-schnell", "prompt")) == "text of up to 4,000 characters, needed"
-    assert "default 1024x1024" in describe_option(_option(catalogue, "hidream", "image_size"))
-    assert describe_option(_option(catalogue, "qwen-image", "use_turbo")) == "true or false"
+    def described(model: str, name: str) -> str:
+        return english(describe_option(_option(catalogue, model, name)))
+
+    assert described("z-image", "num_inference_steps") == "whole number from 1 to 50, default 28"
+    assert described("flux-schnell", "acceleration") == "one of `none`, `regular` or `high`, default regular"
+    assert described("flux-schnell", "prompt") == "text of up to 4,000 characters, needed"
+    assert "default 1024x1024" in described("hidream", "image_size")
+    assert described("qwen-image", "use_turbo") == "`true` or `false`"

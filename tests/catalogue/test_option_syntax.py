@@ -12,6 +12,7 @@ from bot.catalogue.kinds import read_json
 from bot.catalogue.option_syntax import read_pairs
 from bot.errors import InvalidOption
 from tests.catalogue.parsing import each, given, refused
+from tests.english import raises_saying
 
 
 @each(
@@ -60,7 +61,7 @@ def test_text_that_is_no_pairs_is_refused(text: str) -> None:
 
 
 def test_text_beyond_the_limit_is_refused_with_its_length() -> None:
-    with pytest.raises(InvalidOption, match=r"has 7,004 characters; 6,000 is the most"):
+    with raises_saying(InvalidOption, match=r"has 7,004 characters; 6,000 is the most"):
         read_pairs(f'a="{"x" * 7000}"')
 
 

@@ -7,6 +7,7 @@ import pytest
 from bot.catalogue import Catalogue, with_prompt, with_seed
 from bot.errors import InvalidOption
 from tests.catalogue.parsing import each, given, refused, request
+from tests.english import english
 
 
 def test_an_order_carries_what_was_given_and_the_documents_defaults(catalogue: Catalogue) -> None:
@@ -102,7 +103,7 @@ def test_every_offered_option_can_be_reached_through_the_options_field(catalogue
 def test_a_name_the_model_lacks_is_refused_with_what_it_has(
     catalogue: Catalogue, key: str, raw: dict[str, object], has: str
 ) -> None:
-    assert has in str(refused(catalogue, key, **raw))
+    assert has in english(refused(catalogue, key, **raw))
 
 
 @each("count", [1, "1", 1.0])
@@ -116,7 +117,7 @@ def test_one_picture_is_fine_where_there_is_no_count(catalogue: Catalogue, key: 
 @each(("typed", "near"), [("accel", "acceleration"), ("num_inference_step", "num_inference_steps"), ("stepz", "steps")])
 def test_an_unknown_key_is_refused_with_close_ones(catalogue: Catalogue, typed: str, near: str) -> None:
     refusal = refused(catalogue, "flux-schnell", options=f"{typed}=1")
-    assert f"Did you mean `{near}`" in str(refusal)
+    assert f"Did you mean `{near}`" in english(refusal)
     assert refusal.option == typed
 
 
@@ -124,7 +125,7 @@ def test_an_unknown_key_is_refused_with_close_ones(catalogue: Catalogue, typed: 
 @each("model", ["flux-schnell", "gpt-image-1", "imagen4", "recraft-v2"])
 def test_what_the_operator_holds_is_refused_everywhere(catalogue: Catalogue, model: str, key: str) -> None:
     for raw in ({"options": f"{key}=true"}, {key: True}, {"options": f'{{"{key}": false}}'}):
-        assert "set by the operator" in str(refused(catalogue, model, **raw))
+        assert "set by the operator" in english(refused(catalogue, model, **raw))
 
 
 @each(
@@ -139,7 +140,7 @@ def test_what_the_operator_holds_is_refused_everywhere(catalogue: Catalogue, mod
     ],
 )
 def test_an_option_given_twice_is_refused(catalogue: Catalogue, raw: dict[str, object]) -> None:
-    assert "given twice" in str(refused(catalogue, "flux-schnell", **raw))
+    assert "given twice" in english(refused(catalogue, "flux-schnell", **raw))
 
 
 # ---------------------------------------------------------------------- what belongs together
@@ -147,22 +148,22 @@ def test_an_option_given_twice_is_refused(catalogue: Catalogue, raw: dict[str, o
 
 def test_ideograms_style_codes_exclude_style_and_references(catalogue: Catalogue) -> None:
     together = "can't be used together on Ideogram V3"
-    assert together in str(refused(catalogue, "ideogram-v3", style="AUTO", options="style_codes=A1B2C3D4"))
+    assert together in english(refused(catalogue, "ideogram-v3", style="AUTO", options="style_codes=A1B2C3D4"))
     picture = "https://x.example/a"
-    assert together in str(refused(catalogue, "ideogram-v3", image=picture, options="style_codes=A1B2C3D4"))
+    assert together in english(refused(catalogue, "ideogram-v3", image=picture, options="style_codes=A1B2C3D4"))
     given(catalogue, "ideogram-v3", style="JAZZY", image=picture)
 
 
 def test_ranges_must_not_fall(catalogue: Catalogue) -> None:
     refusal = refused(catalogue, "omnigen-v2", options="cfg_range_start=0.8 cfg_range_end=0.2")
-    assert "`cfg_range_start` above `cfg_range_end` (0.8, 0.2)" in str(refusal)
-    assert "(0.9, 0.8)" in str(refused(catalogue, "z-image-inpaint", options="control_start=0.9"))
+    assert "`cfg_range_start` above `cfg_range_end` (0.8, 0.2)" in english(refusal)
+    assert "(0.9, 0.8)" in english(refused(catalogue, "z-image-inpaint", options="control_start=0.9"))
     given(catalogue, "z-image-inpaint", options="control_start=0.5 control_end=0.5")
 
 
 def test_one_order_yields_ten_pictures_at_most(catalogue: Catalogue) -> None:
     assert request(catalogue, "seedream-v4", count=2, options="max_images=5").images == 10
-    assert "makes 12; 10 is the most" in str(refused(catalogue, "seedream-v4", count=2, options="max_images=6"))
+    assert "makes 12; 10 is the most" in english(refused(catalogue, "seedream-v4", count=2, options="max_images=6"))
 
 
 # ---------------------------------------------------------------------- prompts
@@ -187,29 +188,29 @@ def test_prompts_that_say_something_pass_unchanged(catalogue: Catalogue, prompt:
 def test_prompts_with_nothing_to_paint_are_refused(catalogue: Catalogue, prompt: object) -> None:
     refusal = refused(catalogue, "flux-schnell", prompt=prompt)
     assert refusal.option == "prompt"
-    assert "nothing to paint" in str(refusal) or "is empty" in str(refusal)
+    assert "nothing to paint" in english(refusal) or "is empty" in english(refusal)
 
 
 def test_zalgo_is_refused_and_accents_are_not(catalogue: Catalogue) -> None:
     zalgo = "".join(letter + "\u0336\u0321\u0349\u0301\u0302\u0308" for letter in "a cat")
-    assert "buried under accents" in str(refused(catalogue, "flux-schnell", prompt=zalgo))
+    assert "buried under accents" in english(refused(catalogue, "flux-schnell", prompt=zalgo))
 
 
 def test_a_long_prompt_is_refused_with_its_length_and_the_limit(catalogue: Catalogue) -> None:
-    assert "`prompt` has 6,000 characters; 4,000 is the most." in str(
+    assert "`prompt` has 6,000 characters; 4,000 is the most." in english(
         refused(catalogue, "flux-schnell", prompt="x" * 6000)
     )
-    assert "2,000 is the most" in str(refused(catalogue, "z-image", negative_prompt="x" * 2001))
+    assert "2,000 is the most" in english(refused(catalogue, "z-image", negative_prompt="x" * 2001))
     assert given(catalogue, "z-image", negative_prompt="x" * 2000)
 
 
 @each("prompt", ["a\x00cat", "a\x1b[31mcat", "a\ud800cat", 5, ["a cat"], b"cat"])
 def test_prompts_that_are_no_plain_text_are_refused(catalogue: Catalogue, prompt: object) -> None:
-    str(refused(catalogue, "flux-schnell", prompt=prompt)).encode()
+    english(refused(catalogue, "flux-schnell", prompt=prompt)).encode()
 
 
 def test_the_prompt_does_not_go_into_the_options_field(catalogue: Catalogue) -> None:
-    assert "field of its own" in str(refused(catalogue, "flux-schnell", options="prompt=cat"))
+    assert "field of its own" in english(refused(catalogue, "flux-schnell", options="prompt=cat"))
 
 
 def test_every_refusal_says_that_nothing_was_spent(catalogue: Catalogue) -> None:
@@ -220,7 +221,7 @@ def test_every_refusal_says_that_nothing_was_spent(catalogue: Catalogue) -> None
         {"mask": "https://x.example"},
         {"options": "sync_mode=1"},
     ):
-        assert "no quota was used" in str(refused(catalogue, "flux-schnell", **raw))
+        assert "no quota was used" in english(refused(catalogue, "flux-schnell", **raw))
 
 
 def test_what_was_given_is_shown_short_and_harmless(catalogue: Catalogue) -> None:

@@ -24,6 +24,7 @@ from bot.catalogue.model import COMMON_ALIASES, OPERATOR_ONLY
 from bot.errors import Refusal
 from tests.catalogue.facts import QUICK, faults
 from tests.catalogue.parsing import NEEDS
+from tests.english import english
 
 CATALOGUE = load(has_openai_key=True)
 MODELS = st.sampled_from(CATALOGUE.models)
@@ -55,7 +56,7 @@ def _body_or_none(model: Model, raw: dict[str, Any]) -> dict[str, Any] | None:
     try:
         placed = parse(model, raw)
     except Refusal as refusal:
-        _check_sentence(str(refusal))
+        _check_sentence(english(refusal))
         return None
     assert request_from_json(json.loads(json.dumps(request_to_json(placed)))) == placed
     assert 1 <= placed.images <= 10

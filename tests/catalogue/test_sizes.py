@@ -8,6 +8,7 @@ import pytest
 
 from bot.catalogue import Catalogue, size_choices
 from tests.catalogue.parsing import each, given, refused, request
+from tests.english import english
 
 _PRESET_MODELS = [
     "flux-schnell",
@@ -67,10 +68,10 @@ def test_a_size_that_is_none_is_refused_with_what_is_allowed(catalogue: Catalogu
     key = catalogue.models[model].key
     refusal = refused(catalogue, key, size=typed)
     assert refusal.option == "size"
-    assert str(refusal).startswith("`size` can't be `")
+    assert english(refusal).startswith("`size` can't be `")
     choices = catalogue.get(key).option(catalogue.get(key).size_option or "")
     assert choices
-    assert all(f"`{choice}`" in str(refusal) for choice in choices.choices)
+    assert all(f"`{choice}`" in english(refusal) for choice in choices.choices)
 
 
 @each("key", ["imagen4", "imagen4-fast"])
@@ -88,7 +89,7 @@ def test_a_model_of_ratios_takes_the_nearest_listed_one(catalogue: Catalogue, ke
 
 @each("typed", ["21:9", "2:1", "1000x400", "auto", "square_hd"])
 def test_a_shape_that_is_near_no_listed_ratio_is_refused(catalogue: Catalogue, typed: str) -> None:
-    assert "`1:1`, `16:9`, `9:16`, `3:4` or `4:3`" in str(refused(catalogue, "imagen4", size=typed))
+    assert "`1:1`, `16:9`, `9:16`, `3:4` or `4:3`" in english(refused(catalogue, "imagen4", size=typed))
 
 
 def test_hostile_size_text_is_refused_quickly(catalogue: Catalogue) -> None:
@@ -117,7 +118,7 @@ def test_openais_three_sizes(catalogue: Catalogue, typed: str, sent: str) -> Non
 
 @each("typed", ["2048x2048", "1024x768", "16:9", "4:3", "512x512"])
 def test_pixels_are_not_rounded_to_another_size(catalogue: Catalogue, typed: str) -> None:
-    assert "`1024x1024`, `1536x1024` or `1024x1536`" in str(refused(catalogue, "gpt-image-1", size=typed))
+    assert "`1024x1024`, `1536x1024` or `1024x1536`" in english(refused(catalogue, "gpt-image-1", size=typed))
 
 
 @each(

@@ -20,6 +20,7 @@ from bot.domain.job import Job, JobState, NewJob
 from bot.domain.ports import CancelOutcome
 from bot.jobs.runner import Runner
 from bot.limits import Policy, Refused
+from bot.phrase import phrase
 from bot.services import Services
 from bot.settings import Settings
 from bot.store import Accepted, Duplicate, Store
@@ -59,7 +60,7 @@ class AcceptingRunner:
         job = await self._store.jobs.get(job_id)
         assert job is not None
         moved = await self._store.jobs.transition(job, JobState.CANCELLED)
-        return CancelOutcome(moved is not None, "Cancelled: nothing was charged.")
+        return CancelOutcome(moved is not None, phrase("cancelled_early"))
 
 
 class CogFixture:
@@ -99,7 +100,7 @@ class CogFixture:
         offered = cast("Any", interaction.response.autocomplete).call_args.args[0]
         return [(choice.name, choice.value) for choice in offered]
 
-    async def press(self, view: Any, custom_id: str, values: tuple[str, ...] = (), **where: Any) -> Any:
+    async def click(self, view: Any, custom_id: str, values: tuple[str, ...] = (), **where: Any) -> Any:
         """Somebody uses a button (or a menu) of a card in a message; returns the interaction."""
         kind = 3 if values else 2
         interaction = self.interaction(

@@ -29,7 +29,7 @@ def card_of(interaction: Any) -> cards.Card:
 
 
 def edited_to(interaction: Any) -> cards.Card:
-    """The card the pressed message became."""
+    """The card the message became."""
     return cast("cards.Card", interaction.response.edit_message.call_args.kwargs["view"])
 
 
@@ -282,9 +282,9 @@ async def test_every_models_page_is_within_discords_limits(fixture: CogFixture) 
 
 async def test_choosing_a_model_shows_its_page_and_makes_it_the_default(fixture: CogFixture) -> None:
     listing = card_of(await fixture.command("models"))
-    chosen = edited_to(await fixture.press(listing, "easel-menu:model:0", ("hidream",)))
+    chosen = edited_to(await fixture.click(listing, "easel-menu:model:0", ("hidream",)))
     assert "easel:mydefault:hidream" in custom_ids(chosen)
-    kept = edited_to(await fixture.press(chosen, "easel:mydefault:hidream"))
+    kept = edited_to(await fixture.click(chosen, "easel:mydefault:hidream"))
     assert "Your default" in str(payload(kept))
     assert (await fixture.store.preferences.get(11, None)).user_model == fixture.bot.services.catalogue.get(
         "hidream"
@@ -354,9 +354,9 @@ def a_card(job: Any) -> cards.Card:
     return cards.result_card(job, MODEL, [cards.Shown("easel.png", "alt")])
 
 
-async def test_again_is_the_same_with_another_seed_on_the_pressers_account(fixture: CogFixture) -> None:
+async def test_again_is_the_same_with_another_seed_on_the_account_of_whoever_asks(fixture: CogFixture) -> None:
     job = await fixture.a_delivered_job("a fox", seed=5, steps=3)
-    interaction = await fixture.press(a_card(job), f"easel:again:{job.id}", person=OTHER)
+    interaction = await fixture.click(a_card(job), f"easel:again:{job.id}", person=OTHER)
     (again,) = await fixture.jobs(OTHER)
     assert again.parent_id == job.id
     assert again.request.options["num_inference_steps"] == 3
@@ -366,7 +366,7 @@ async def test_again_is_the_same_with_another_seed_on_the_pressers_account(fixtu
 
 async def test_edit_comes_filled_and_paints_the_new_words(fixture: CogFixture) -> None:
     job = await fixture.a_delivered_job("a fox\nat dawn", model="qwen-image", negative_prompt="dogs")
-    interaction = await fixture.press(a_card(job), f"easel:edit:{job.id}")
+    interaction = await fixture.click(a_card(job), f"easel:edit:{job.id}")
     modal = interaction.response.send_modal.call_args.args[0].to_dict()
     assert [label["component"].get("value") for label in modal["components"]] == ["a fox\nat dawn", "dogs"]
     await fixture.submit(modal["custom_id"], {"prompt": "a wolf", "negative_prompt": "cats"})
@@ -378,7 +378,7 @@ async def test_edit_comes_filled_and_paints_the_new_words(fixture: CogFixture) -
 
 async def test_details_are_private_and_for_everybody(fixture: CogFixture) -> None:
     job = await fixture.a_delivered_job("a fox", steps=3)
-    interaction = await fixture.press(a_card(job), f"easel:details:{job.id}", person=OTHER, permissions=MEMBER)
+    interaction = await fixture.click(a_card(job), f"easel:details:{job.id}", person=OTHER, permissions=MEMBER)
     assert interaction.response.send_message.call_args.kwargs["ephemeral"]
     check_card(card_of(interaction))
     assert "/imagine prompt:a fox model:flux-schnell steps:3" in shown_text(card_of(interaction))
@@ -386,7 +386,7 @@ async def test_details_are_private_and_for_everybody(fixture: CogFixture) -> Non
 
 async def test_details_of_a_very_long_prompt_bring_a_file(fixture: CogFixture) -> None:
     job = await fixture.a_delivered_job("word " * 790)
-    interaction = await fixture.press(a_card(job), f"easel:details:{job.id}")
+    interaction = await fixture.click(a_card(job), f"easel:details:{job.id}")
     assert interaction.response.send_message.call_args.kwargs["file"].filename == "details.txt"
 
 
@@ -411,7 +411,7 @@ async def test_delete_is_for_the_requester_and_moderators(
 ) -> None:
     message = Deleting(monkeypatch)
     job = await fixture.a_delivered_job()
-    interaction = await fixture.press(a_card(job), f"easel:delete:{job.id}", person=person, permissions=permissions)
+    interaction = await fixture.click(a_card(job), f"easel:delete:{job.id}", person=person, permissions=permissions)
     assert message.deleted == works
     assert (await fixture.store.jobs.get(job.id) is None) is works
     if not works:
@@ -423,21 +423,21 @@ async def test_a_button_whose_record_is_gone_says_so(fixture: CogFixture, verb: 
     job = await fixture.a_delivered_job()
     await fixture.store.retention.delete_job(job.id)
     card = cards.progress_card(job, MODEL, Queued(0)) if verb == "cancel" else a_card(job)
-    interaction = await fixture.press(card, f"easel:{verb}:{job.id}")
+    interaction = await fixture.click(card, f"easel:{verb}:{job.id}")
     assert "no longer have the record" in said(interaction)[0]
 
 
 async def test_again_on_a_model_that_is_no_longer_offered_says_so(fixture: CogFixture) -> None:
     job = await fixture.a_delivered_job()
     with_services(fixture, replace(fixture.bot.services, catalogue=load(disabled=["flux-schnell"])))
-    interaction = await fixture.press(a_card(job), f"easel:again:{job.id}")
+    interaction = await fixture.click(a_card(job), f"easel:again:{job.id}")
     assert "not available here" in said(interaction)[0]
 
 
 async def test_again_with_an_expired_attachment_says_so(fixture: CogFixture) -> None:
     url = "https://cdn.discordapp.com/attachments/1/2/cat.png?ex=1&is=1&hm=2"
     job = await fixture.a_delivered_job("a fox", model="omnigen-v2", options=f"input_image_urls={url}")
-    interaction = await fixture.press(a_card(job), f"easel:again:{job.id}")
+    interaction = await fixture.click(a_card(job), f"easel:again:{job.id}")
     assert "expired" in said(interaction)[0]
 
 
@@ -448,9 +448,9 @@ async def test_cancel_is_for_the_requester_and_moderators(fixture: CogFixture) -
     await fixture.command("imagine", options={"prompt": "a fox"})
     (job,) = await fixture.jobs()
     card = cards.progress_card(job, MODEL, Queued(0))
-    refused = await fixture.press(card, f"easel:cancel:{job.id}", person=OTHER, permissions=MEMBER)
+    refused = await fixture.click(card, f"easel:cancel:{job.id}", person=OTHER, permissions=MEMBER)
     assert "Only the person who asked" in said(refused)[0]
-    done = await fixture.press(card, f"easel:cancel:{job.id}", permissions=MEMBER)
+    done = await fixture.click(card, f"easel:cancel:{job.id}", permissions=MEMBER)
     done.response.defer.assert_awaited_once()
     assert (await fixture.jobs())[0].state is JobState.CANCELLED
 
@@ -471,7 +471,7 @@ async def test_cancel_without_a_name_stops_the_only_one(fixture: CogFixture, edi
     assert said(await fixture.command("cancel"))[0] == "Nothing of yours is under way."
     await fixture.command("imagine", options={"prompt": "a fox"})
     await fixture.command("cancel")
-    assert edits == [{"content": "Cancelled: nothing was charged."}]
+    assert edits == [{"content": "Cancelled before it was handed to fal.ai: nothing was charged."}]
     assert (await fixture.jobs())[0].state is JobState.CANCELLED
 
 
@@ -481,7 +481,7 @@ async def test_cancel_without_a_name_asks_which_of_several(fixture: CogFixture, 
     _, first = await fixture.jobs()
     question = card_of(await fixture.command("cancel"))
     check_card(question)
-    await fixture.press(question, "easel-menu:canceljob:-", (first.id,))
+    await fixture.click(question, "easel-menu:canceljob:-", (first.id,))
     assert "nothing was charged" in shown_text(edits[0]["view"])
     assert [job.state for job in await fixture.jobs()] == [JobState.QUEUED, JobState.CANCELLED]
 
@@ -502,9 +502,9 @@ async def test_a_persons_data_is_deleted_after_a_question(fixture: CogFixture, e
     await fixture.a_delivered_job()
     await fixture.command("imagine", options={"prompt": "still waiting"})
     await fixture.command("settings", "model", options={"model": "hidream"})
-    question = card_of(await fixture.press(card_of(await fixture.command("privacy")), "easel:eraseask:-"))
+    question = card_of(await fixture.click(card_of(await fixture.command("privacy")), "easel:eraseask:-"))
     assert custom_ids(question) == ["easel:erase:-", "easel:erasenot:-"]
-    await fixture.press(question, "easel:erase:-")
+    await fixture.click(question, "easel:erase:-")
     shown = shown_text(edits[0]["view"])
     assert "2 requests" in shown
     assert "1 picture under way was cancelled" in shown
@@ -514,5 +514,5 @@ async def test_a_persons_data_is_deleted_after_a_question(fixture: CogFixture, e
 
 async def test_keeping_the_data_keeps_it(fixture: CogFixture) -> None:
     job = await fixture.a_delivered_job()
-    await fixture.press(pages.erase_question(), "easel:erasenot:-")
+    await fixture.click(pages.erase_question(), "easel:erasenot:-")
     assert await fixture.store.jobs.get(job.id) is not None

@@ -9,6 +9,7 @@ import pytest
 from discord import app_commands
 
 from bot.errors import InvalidOption, JobUnknown, StoreDamaged, StoreUnusable
+from bot.phrase import phrase
 from cogs import errors
 from tests.cogs.interactions import an_interaction, said
 
@@ -26,7 +27,7 @@ def invoke_error(cause: Exception) -> app_commands.CommandInvokeError:
 
 async def test_an_expected_error_is_its_sentence_privately_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
     interaction = an_interaction()
-    await errors.answer(interaction, invoke_error(InvalidOption("steps", 99, "a whole number from 1 to 12")))
+    await errors.answer(interaction, invoke_error(InvalidOption("steps", 99, phrase("takes_any_integer"))))
     sentence, private = said(interaction)
     assert sentence.startswith("`steps` can't be `99`")
     assert private

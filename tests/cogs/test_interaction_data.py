@@ -9,6 +9,7 @@ import pytest
 from bot.errors import BadPicture, CannotPostHere
 from cogs import interaction_data
 from tests.cogs.interactions import CHANNEL, GUILD, PERSON, a_client, an_interaction
+from tests.english import raises_saying
 
 POSTING = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
 
@@ -36,6 +37,21 @@ async def test_who_asks_and_from_where_is_read_once() -> None:
     actor = interaction_data.actor_of(an_interaction(roles=(5, 6)))
     assert (actor.user_id, actor.channel_id, actor.guild_id) == (PERSON, CHANNEL, GUILD)
     assert {5, 6} <= set(actor.role_ids)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+async def test_roles_are_those_of_the_interaction_whatever_is_cached(cached: bool) -> None:
+    client = a_client()
+    if cached:
+        role: Any = {"id": "5", "name": "r", "permissions": "0", "position": 1, "color": 0, "flags": 0}
+        everyone = {**role, "id": str(GUILD), "position": 0}
+        data: Any = {"id": str(GUILD), "name": "s", "channels": [], "roles": [role, everyone], "emojis": []}
+        client._connection._add_guild(discord.Guild(data=data, state=client._connection))
+    assert set(interaction_data.actor_of(an_interaction(client, roles=(5, 6))).role_ids) == {GUILD, 5, 6}
+
+
+async def test_a_server_the_bot_is_not_in_has_no_role_for_everybody() -> None:
+    assert interaction_data.actor_of(an_interaction(roles=(5,), bot_is_member=False)).role_ids == (5,)
 
 
 async def test_in_direct_messages_there_is_no_server_and_no_role() -> None:
@@ -84,7 +100,7 @@ async def test_a_thread_whose_parent_is_unknown_is_not_age_restricted() -> None:
 
 
 async def test_threads_have_a_permission_of_their_own() -> None:
-    with pytest.raises(CannotPostHere, match="Send Messages in Threads"):
+    with raises_saying(CannotPostHere, match="Send Messages in Threads"):
         interaction_data.check_can_post(an_interaction(channel=a_thread(), app_permissions=POSTING.value))
 
 
@@ -122,7 +138,7 @@ async def test_without_use_external_apps_answers_elsewhere_are_private() -> None
 async def test_a_missing_permission_is_named_before_anything_is_spent(lacking: dict[str, bool], named: str) -> None:
     held = discord.Permissions(POSTING.value)
     held.update(**lacking)
-    with pytest.raises(CannotPostHere, match=named):
+    with raises_saying(CannotPostHere, match=named):
         interaction_data.check_can_post(an_interaction(app_permissions=held.value))
 
 
@@ -151,7 +167,7 @@ async def test_a_picture_passes_with_its_link() -> None:
     ],
 )
 async def test_what_no_model_reads_is_refused_from_its_metadata(changes: dict[str, Any], why: str) -> None:
-    with pytest.raises(BadPicture, match=why):
+    with raises_saying(BadPicture, match=why):
         interaction_data.picture_url("image", an_attachment(**changes))
 
 

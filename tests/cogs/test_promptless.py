@@ -12,6 +12,7 @@ import pytest
 from bot.catalogue import Model, parse
 from bot.domain.events import Queued
 from bot.domain.job import Failure, Job
+from bot.phrase import phrase
 from cogs import intake
 from cogs.interaction_data import services_of
 from cogs.ui import cards, completion, pages
@@ -66,7 +67,7 @@ async def test_such_a_model_can_be_read_about_but_not_painted_with(fixture: CogF
     assert [one.split(":")[1] for one in custom_ids(page)] == ["model"]
     for verb in ("paint", "mydefault"):
         custom_id = f"easel:{verb}:enlarger"
-        assert "not made for this command" in said(await fixture.press(PostedMessage(custom_id), custom_id))[0]
+        assert "not made for this command" in said(await fixture.click(PostedMessage(custom_id), custom_id))[0]
 
 
 # ---------------------------------------------------------------------- cards
@@ -78,8 +79,8 @@ def test_no_card_of_such_a_job_has_a_line_for_the_prompt(enlarger: Model) -> Non
     for card in (
         cards.progress_card(job, enlarger, Queued(0)),
         cards.result_card(job, enlarger, shown),
-        cards.failure_card(job, enlarger, Failure("fal_broken", "fal.ai had a problem.")),
-        cards.cancelled_card(job, enlarger, "Cancelled."),
+        cards.failure_card(job, enlarger, Failure("fal_broken", phrase("fal_broken"))),
+        cards.cancelled_card(job, enlarger, phrase("cancelled_unused")),
     ):
         check_card(card)
         assert "nothing visible" not in shown_text(card)
@@ -123,12 +124,12 @@ async def test_such_a_job_is_accepted_and_done_again(
         await intake.place(interaction, services, enlarger, parse(enlarger, {"image": PICTURE}), preferences)
 
     monkeypatch.setattr(ACTIONS, "_actions", {**ACTIONS._actions, "enlarge": Action("enlarge", enlarge)})
-    await fixture.press(PostedMessage("easel:enlarge:-"), "easel:enlarge:-")
+    await fixture.click(PostedMessage("easel:enlarge:-"), "easel:enlarge:-")
     (job,) = await fixture.jobs()
     custom_id = f"easel:again:{job.id}"
-    await fixture.press(cards.cancelled_card(job, enlarger, "Cancelled."), custom_id)
+    await fixture.click(cards.cancelled_card(job, enlarger, phrase("cancelled_unused")), custom_id)
     again, first = await fixture.jobs()
     assert first == job
     assert (again.request, again.parent_id) == (job.request, job.id)
-    details = await fixture.press(cards.result_card(job, enlarger, []), f"easel:details:{job.id}")
+    details = await fixture.click(cards.result_card(job, enlarger, []), f"easel:details:{job.id}")
     assert details.response.send_message.call_args.kwargs["view"] is not None

@@ -59,7 +59,7 @@ NASTY = {
 }
 
 
-def an_order(prompt: str = "a lighthouse", **options: Json) -> GenerationRequest:
+def a_request(prompt: str = "a lighthouse", **options: Json) -> GenerationRequest:
     given = tuple(options)
     held: Mapping[str, Json] = {"image_size": "landscape_4_3", "num_inference_steps": 4, "seed": 7, **options}
     return GenerationRequest(MODEL.endpoint, prompt, held, given, 1, (1024, 768), Decimal("0.003"))
@@ -72,7 +72,7 @@ def a_job(prompt: str = "a lighthouse", *, request: GenerationRequest | None = N
         fence=0,
         actor=Actor(user_id=11, channel_id=22, guild_id=33),
         reply=Reply(44, 55, "token", NOW + timedelta(minutes=15)),
-        request=request or an_order(prompt),
+        request=request or a_request(prompt),
         parent_id=None,
         created_at=NOW,
     )

@@ -9,6 +9,8 @@ import struct
 import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,8 +19,9 @@ from aiohttp import web
 from PIL import Image
 
 from bot.domain.job import JobState
-from bot.jobs import context, submitter
-from cogs import delivery
+from bot.jobs.runner import Runner
+from bot.jobs.timings import JobTimings
+from bot.services import DiscordTimings, Services
 from sandbox.discord import InteractionRecord, Message
 from sandbox.fal.files import StoredFile
 from sandbox.fal.jobs import Job, Status, StoredResponse
@@ -31,12 +34,29 @@ UNKNOWN_MESSAGE, INVALID_TOKEN, MISSING_ACCESS, UNKNOWN_INTERACTION = 10008, 500
 TOO_LARGE = 40005
 
 
+BRISK_JOBS = JobTimings(unreachable_pauses_s=(0.01,) * 200, provider_pauses_s=(0.01,) * 200)
+BRISK_DISCORD = DiscordTimings(delivery_pauses_s=(0.01,) * 20)
+#: The bot's, the newest last.
+RUNNERS: list[Runner] = []
+
+
+def made_runner(**given: Any) -> Runner:
+    RUNNERS.append(Runner(timings=BRISK_JOBS, **given))
+    return RUNNERS[-1]
+
+
+def with_timings(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
+    """Other timings for one test."""
+    runner, changed = RUNNERS[-1], replace(BRISK_JOBS, **fields)
+    monkeypatch.setattr(runner._context, "timings", changed)
+    monkeypatch.setattr(runner._submitter, "_timings", changed)
+
+
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SandboxDriver]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(submitter, "UNREACHABLE_PAUSES_S", (0.01,) * 200)
-        patch.setattr(context, "FAL_PAUSES_S", (0.01,) * 200)
-        patch.setattr(delivery, "RETRY_PAUSES_S", (0.01,) * 20)
+        patch.setattr("bot.app.Runner", made_runner)
+        patch.setattr("bot.app.Services", partial(Services, discord_timings=BRISK_DISCORD))
         async with a_place(tmp_path_factory.mktemp("bot")) as made:
             yield made
 
@@ -151,7 +171,7 @@ ENDS = {
 async def test_every_end_at_fal_is_a_plain_sentence_and_costs_no_quota(
     sandbox: SandboxDriver, monkeypatch: pytest.MonkeyPatch, answer: StoredResponse, says: str
 ) -> None:
-    monkeypatch.setattr(context, "FAL_PAUSES_S", (0.01, 0.01))
+    with_timings(monkeypatch, provider_pauses_s=(0.01, 0.01))
     vars(sandbox.fal.queue)["_refusal"] = lambda job: answer
     said, message = await failure(sandbox)
     assert says in said
@@ -173,7 +193,7 @@ async def test_every_end_at_fal_is_a_plain_sentence_and_costs_no_quota(
 async def test_every_trouble_of_fal_is_a_plain_sentence(
     sandbox: SandboxDriver, monkeypatch: pytest.MonkeyPatch, trouble: str, says: str, submits: int
 ) -> None:
-    monkeypatch.setattr(submitter, "REFUSED_WAITS_S", (0.05,))
+    with_timings(monkeypatch, refused_waits_s=(0.05,))
     sandbox.fal.troubles.set(trouble, True)
     said, _ = await failure(sandbox)
     assert says in said

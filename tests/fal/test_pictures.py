@@ -12,6 +12,7 @@ from bot.domain.job import RemotePicture
 from bot.errors import BalanceExhausted, EaselError, KeyRefused, OptionsRefused, ProviderUnreachable, ResultUnusable
 from bot.fal import Fal
 from bot.fal.origins import resolve
+from tests.english import raises_saying
 from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, says, sends, tears
 
 # ---------------------------------------------------------------------- download
@@ -88,7 +89,7 @@ async def test_the_cap_holds_for_the_announced_size_before_a_byte_is_read(fake: 
 
     fake.always("media", announces)
 
-    with pytest.raises(ResultUnusable, match="larger"):
+    with raises_saying(ResultUnusable, match="larger"):
         await fal.download(at(fake), max_bytes=1000)
 
     assert fake.calls() == 1
@@ -107,7 +108,7 @@ async def test_the_cap_holds_where_no_size_is_announced(fake: FakeFal, fal: Fal)
 
     fake.always("media", endless)
 
-    with pytest.raises(ResultUnusable, match="larger"):
+    with raises_saying(ResultUnusable, match="larger"):
         await fal.download(at(fake), max_bytes=200_000)
 
     assert sent < 50_000_000  # socket buffers, not an endless read
@@ -118,7 +119,7 @@ async def test_the_cap_holds_for_what_comes_out_of_a_compressed_body(fake: FakeF
 
     fake.always("media", sends(gzip.compress(b"\0" * 50_000_000), Content_Encoding="gzip"))
 
-    with pytest.raises(ResultUnusable, match="larger"):
+    with raises_saying(ResultUnusable, match="larger"):
         await fal.download(at(fake), max_bytes=1_000_000)
 
 
@@ -146,14 +147,14 @@ async def test_five_redirects_are_followed_and_six_are_not(fake: FakeFal, fal: F
     ],
 )
 async def test_other_addresses_are_not_opened(fal: Fal, address: str) -> None:
-    with pytest.raises(ResultUnusable, match="address"):
+    with raises_saying(ResultUnusable, match="address"):
         await fal.download(RemotePicture(address), max_bytes=1000)
 
 
 async def test_a_redirect_away_from_https_is_not_followed(fake: FakeFal, fal: Fal) -> None:
     fake.always("media", says({}, 302, Location="http://example.com/x.png"))
 
-    with pytest.raises(ResultUnusable, match="address"):
+    with raises_saying(ResultUnusable, match="address"):
         await fal.download(at(fake), max_bytes=1000)
 
 

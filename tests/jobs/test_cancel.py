@@ -10,6 +10,7 @@ from bot.domain.events import ConfirmingSubmit, InProgress, ProviderUnavailable
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.provider import CancelAnswer
 from bot.errors import SubmitUnconfirmed
+from tests.english import english
 from tests.jobs.scripted import (
     CATALOGUE,
     TIGHT,
@@ -29,7 +30,7 @@ async def test_cancelling_a_waiting_job_costs_nothing(build: Build) -> None:
     second = await runner_fixture.ask()
     outcome = await runner_fixture.runner.cancel(second.id)
     assert outcome.cancelled
-    assert "nothing was charged" in outcome.sentence
+    assert "nothing was charged" in english(outcome)
     await runner_fixture.until(second, JobState.CANCELLED)
     fal.hold.set()
     await runner_fixture.until(first, JobState.DELIVERED)
@@ -46,7 +47,7 @@ async def test_cancelling_a_running_job_tells_fal_and_says_that_it_may_cost(buil
             await asyncio.sleep(0.005)
     outcome = await runner_fixture.runner.cancel(job.id)
     assert outcome.cancelled
-    assert "may still charge" in outcome.sentence
+    assert "may still charge" in english(outcome)
     assert [request.request_id for request in fal.cancelled] == ["r1"]
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
@@ -93,11 +94,11 @@ async def test_a_cancel_during_the_submit_holds_even_if_fal_has_painted_it_by_th
     runner_fixture = await build(fal)
     job = await runner_fixture.ask(policy=TIGHT)
     await asyncio.wait_for(fal.posts_begun.wait(), 5)
-    assert "quota is not used" in (await runner_fixture.runner.cancel(job.id)).sentence
+    assert "quota is not used" in english(await runner_fixture.runner.cancel(job.id))
     fal.submit_gate.set()
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
-    assert "may have painted it" in ended.failure.sentence
+    assert "may have painted it" in english(ended.failure)
     assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
     assert runner_fixture.shown.delivered == []
 
@@ -121,7 +122,7 @@ async def test_a_cancel_that_crosses_the_claim_holds(build: Build, monkeypatch: 
     monkeypatch.setattr(runner_fixture.runner._context, "end", after_the_claim)
     outcome = await runner_fixture.runner.cancel(second.id)
     assert outcome.cancelled
-    assert "just being handed" in outcome.sentence
+    assert "just being handed" in english(outcome)
     assert len(fal.submitted) == 1
 
 
@@ -150,7 +151,7 @@ async def test_what_a_kill_left_undone_holds_even_if_fal_has_painted_it_by_then(
 
 async def test_who_was_told_that_a_cancel_is_too_late_gets_the_picture_from_the_next_start_too(build: Build) -> None:
     fal, runner_fixture, job = await painted_at_fal(build)
-    assert "Too late" in (await runner_fixture.runner.cancel(job.id)).sentence
+    assert "Too late" in english(await runner_fixture.runner.cancel(job.id))
     restarted = await build(fal)
     fal.hold.set()
     await restarted.until(job, JobState.DELIVERED)
@@ -189,8 +190,8 @@ async def test_cancelling_while_an_answer_is_missing_says_that_it_may_cost(build
     assert 590 < (until - now()).total_seconds() <= 600
     assert not any(isinstance(event, ProviderUnavailable) for _, event in runner_fixture.shown.events)
     outcome = await runner_fixture.runner.cancel(job.id)
-    assert "may still charge" in outcome.sentence
+    assert "may still charge" in english(outcome)
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
-    assert "may still charge" in ended.failure.sentence
+    assert "may still charge" in english(ended.failure)
     assert len(fal.submitted) == 1

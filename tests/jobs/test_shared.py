@@ -14,6 +14,7 @@ from bot.domain.provider import CancelAnswer
 from bot.jobs.timings import JobTimings
 from bot.settings import FalSettings
 from bot.store import Store
+from tests.english import english
 from tests.jobs.scripted import RunnerFixture, ScriptedFal, until
 from tests.store.conftest import Postgres, postgres, postgres_url
 
@@ -66,7 +67,7 @@ async def test_a_cancel_at_another_process_stops_the_job_where_it_is_painted(bui
     outcome = await other.runner.cancel(job.id)
 
     assert outcome.cancelled
-    assert "quota was not used" in outcome.sentence
+    assert "quota was not used" in english(outcome)
     assert [request.request_id for request in painter.fal.cancelled] == ["r1"]
     assert other.fal.cancelled == []
     ended = await painter.until(job, JobState.CANCELLED)

@@ -11,6 +11,7 @@ from bot.errors import ResultUnusable
 from bot.media import fit, inspect
 from bot.media.fit import REQUEST_LIMIT_BYTES, fair_limit
 from bot.media.fit import shrink as real_shrink
+from tests.english import raises_saying
 from tests.media.paint import exif, noise, opened, picture, png_of, saved
 
 MIB = 1024 * 1024
@@ -117,26 +118,26 @@ async def test_every_mode_a_picture_may_have_is_re_encoded(mode: str) -> None:
 async def test_an_svg_is_never_rasterised() -> None:
     svg = inspect(b"<svg>" + b" " * 5000 + b"</svg>")
 
-    with pytest.raises(ResultUnusable, match="SVG file it made is too large"):
+    with raises_saying(ResultUnusable, match="SVG file it made is too large"):
         await fit([svg], file_limit_bytes=1000)
 
 
 async def test_svgs_that_fill_the_request_alone_are_refused() -> None:
     svg = inspect(b"<svg>" + b" " * 5000 + b"</svg>")
 
-    with pytest.raises(ResultUnusable, match="together"):
+    with raises_saying(ResultUnusable, match="together"):
         await fit([svg, svg, picture()], file_limit_bytes=10 * MIB, request_limit_bytes=9000)
 
 
 async def test_a_limit_nothing_can_meet_is_refused() -> None:
-    with pytest.raises(ResultUnusable, match="too large"):
+    with raises_saying(ResultUnusable, match="too large"):
         await fit([picture(200, 200)], file_limit_bytes=100)
 
 
 async def test_a_picture_that_does_not_decode_is_said_to_be_damaged() -> None:
     broken = inspect(png_of(200, 200, b"not compressed at all" * 100))
 
-    with pytest.raises(ResultUnusable, match="damaged"):
+    with raises_saying(ResultUnusable, match="damaged"):
         await fit([broken], file_limit_bytes=100)
 
 

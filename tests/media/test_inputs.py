@@ -12,6 +12,7 @@ from yarl import URL
 from bot.errors import BadPicture
 from bot.media import Attachments, fetch_input, inputs, inspect, mask_matches
 from bot.media.inputs import from_discord
+from tests.english import english, raises_saying
 from tests.media.paint import bomb, exif, noise, opened, picture, png_of, saved
 
 
@@ -131,10 +132,10 @@ async def test_every_bad_attachment_gets_its_sentence(host: Host, attachments: A
     body, words = REFUSED[case]
     host.gives(body)
 
-    with pytest.raises(BadPicture, match=f"given as `mask`: {words}") as caught:
+    with raises_saying(BadPicture, match=f"given as `mask`: {words}") as caught:
         await attachments.fetch(f"{host.url}/x.png", option="mask")
 
-    assert "No quota was used" in str(caught.value)
+    assert "No quota was used" in english(caught.value)
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("status", [403, 404])
 async def test_an_expired_attachment_is_said(host: Host, attachments: Attachments, status: int) -> None:
     host.gives(b"", status)
-    with pytest.raises(BadPicture, match="attach it again"):
+    with raises_saying(BadPicture, match="attach it again"):
         await attachments.fetch(f"{host.url}/x.png", option="image")
 
     assert host.calls == 1
@@ -167,7 +168,7 @@ async def test_a_broken_connection_and_a_servers_error_are_tried_again(host: Hos
 @pytest.mark.usefixtures("hasty")
 async def test_a_server_that_keeps_failing_is_said(host: Host, attachments: Attachments) -> None:
     host.gives(b"", 500)
-    with pytest.raises(BadPicture, match="please try again"):
+    with raises_saying(BadPicture, match="please try again"):
         await attachments.fetch(f"{host.url}/x.png", option="image")
     assert host.calls == 3
 
@@ -181,7 +182,7 @@ async def test_an_unreachable_host_is_said(host: Host, attachments: Attachments)
         return web.Response()
 
     host.reply = drop
-    with pytest.raises(BadPicture, match="try again"):
+    with raises_saying(BadPicture, match="try again"):
         await attachments.fetch(f"{host.url}/x.png", option="image")
 
 
@@ -203,20 +204,20 @@ OTHERS = [
 @pytest.mark.parametrize("url", OTHERS)
 async def test_only_discord_and_the_sandbox_are_asked(attachments: Attachments, url: str) -> None:
     assert not attachments.is_attachment(url)
-    with pytest.raises(BadPicture, match="not a Discord attachment"):
+    with raises_saying(BadPicture, match="not a Discord attachment"):
         await attachments.fetch(url, option="image")
 
 
 async def test_without_an_extra_origin_loopback_is_not_asked(host: Host) -> None:
     async with aiohttp.ClientSession() as session:
-        with pytest.raises(BadPicture, match="not a Discord attachment"):
+        with raises_saying(BadPicture, match="not a Discord attachment"):
             await fetch_input(session, f"{host.url}/x.png", option="image", max_bytes=1000)
     assert host.calls == 0
 
 
 async def test_a_redirect_out_of_discord_is_not_followed(host: Host, attachments: Attachments) -> None:
     host.gives(b"", 302, Location="http://127.0.0.1:9/secret.png")
-    with pytest.raises(BadPicture, match="not a Discord attachment"):
+    with raises_saying(BadPicture, match="not a Discord attachment"):
         await attachments.fetch(f"{host.url}/x.png", option="image")
 
 
@@ -245,10 +246,10 @@ async def test_a_mask_of_the_same_shape_is_resized_with_hard_edges() -> None:
 
 
 async def test_a_mask_of_another_shape_is_refused_with_both_sizes() -> None:
-    with pytest.raises(BadPicture, match="it is 64×64 but the picture is 64×48"):
+    with raises_saying(BadPicture, match="it is 64×64 but the picture is 64×48"):
         await mask_matches(picture(64, 48), picture(64, 64))
 
 
 async def test_a_mask_that_does_not_decode_is_refused() -> None:
-    with pytest.raises(BadPicture, match="it is damaged"):
+    with raises_saying(BadPicture, match="it is damaged"):
         await mask_matches(picture(64, 48), inspect(png_of(32, 24, b"rubbish" * 50)))

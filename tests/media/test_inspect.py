@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bot.errors import ResultUnusable
 from bot.media import inspect
+from tests.english import raises_saying
 from tests.media.paint import bomb, noise, png_of, saved
 
 KINDS = {
@@ -97,7 +98,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_picture_is_said(case: str) -> None:
     body, words = REFUSED[case]
-    with pytest.raises(ResultUnusable, match=words):
+    with raises_saying(ResultUnusable, match=words):
         inspect(body)
 
 
@@ -105,14 +106,14 @@ def test_what_is_no_picture_is_said(case: str) -> None:
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_a_picture_cut_off_anywhere_is_refused_without_decoding(kind: str, share: float) -> None:
     body = saved(noise(200, 200), kind)
-    with pytest.raises(ResultUnusable, match=r"cut off|damaged"):
+    with raises_saying(ResultUnusable, match=r"cut off|damaged"):
         inspect(body[: int(len(body) * share)])
 
 
 def test_the_end_of_a_thumbnail_is_not_taken_for_the_end_of_a_jpeg() -> None:
     thumbnail = saved(noise(16, 16), "JPEG")
     whole = saved(noise(100, 100), "JPEG", exif=b"Exif\0\0" + thumbnail)
-    with pytest.raises(ResultUnusable, match="cut off"):
+    with raises_saying(ResultUnusable, match="cut off"):
         inspect(whole[:-2])
 
 
@@ -122,7 +123,7 @@ def test_a_picture_of_602_kb_that_decodes_to_814_mb_is_refused_without_decoding(
 
     tracemalloc.start()
     started_at = time.process_time()
-    with pytest.raises(ResultUnusable, match="too large"):
+    with raises_saying(ResultUnusable, match="too large"):
         inspect(body)
     took_s = time.process_time() - started_at
     peak = tracemalloc.get_traced_memory()[1]
@@ -135,7 +136,7 @@ def test_a_picture_of_602_kb_that_decodes_to_814_mb_is_refused_without_decoding(
 def test_the_pixel_cap_is_the_callers() -> None:
     body = saved(noise(100, 100), "PNG")
     assert inspect(body, max_pixels=10_000).width == 100
-    with pytest.raises(ResultUnusable, match="too large"):
+    with raises_saying(ResultUnusable, match="too large"):
         inspect(body, max_pixels=9_999)
 
 

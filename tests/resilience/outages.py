@@ -310,7 +310,7 @@ async def _a_scene(
         standin.base_url = standin.files.base_url = discord.url
         standin.gateway.url = standin.gateway_url
         world.fal.url = fal.url
-        world.changed = {}
+        world.changed, world.job_timings, world.discord_timings = {}, {}, {}
         world.pace = {}
         standin.interactions.answer_deadline_s = ANSWER_S
         world.lease_s = LEASE_S

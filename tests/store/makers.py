@@ -18,12 +18,13 @@ from bot.domain.job import Actor, Failure, FalRequest, Job, JobState, NewJob, Re
 from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
 from bot.limits import Policy
+from bot.phrase import phrase
 from bot.store import Accepted, Store
 
 NOON = datetime(2026, 5, 4, 12, 0, 0, 123_457, tzinfo=UTC)
 TOKEN_LIFE = timedelta(minutes=15)
 REQUEST = FalRequest("req-1", "https://fal/status", "https://fal/response", "https://fal/cancel")
-FAILURE = Failure("fal_broken", "fal.ai had a problem.", incident="7F3A")
+FAILURE = Failure("fal_broken", phrase("as_stored", text="fal.ai had a problem."), incident="7F3A")
 
 #: Nobody meets a limit under this one.
 WIDE = Policy(

@@ -11,6 +11,7 @@ from bot.domain.job import Actor, JobState
 from bot.errors import LimitReached, Overloaded
 from bot.limits import Policy, Refused
 from bot.store import Accepted, Duplicate, Store
+from tests.english import english
 from tests.store.conftest import OpenStore
 from tests.store.makers import NOON, WIDE, Clock, accepted, delivered, moved, new_job, policy, running
 
@@ -196,8 +197,8 @@ async def test_too_many_waiting_jobs_are_refused_with_their_number(store: Store)
     assert sum(isinstance(answer, Accepted) for answer in answers) == 3
     refusals = [answer for answer in answers if isinstance(answer, Overloaded)]
     assert len(refusals) == 5
-    assert "3 requests are already waiting" in str(refusals[0])
-    assert "you still have 1000000 pictures today" in str(refusals[0])
+    assert "3 requests are already waiting" in english(refusals[0])
+    assert "you still have 1,000,000 pictures today" in english(refusals[0])
 
 
 async def test_a_job_that_is_claimed_no_longer_waits(store: Store) -> None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import QueuePool
+from sqlalchemy import Connection
 
 from bot.errors import StoreUnusable
 from bot.store import Accepted, Store, integrity
@@ -105,13 +105,18 @@ async def test_a_version_of_sqlite_with_the_fault_is_named(
     assert len(said(caplog, "Easel writes through a single one, which is safe")) == warned
 
 
+def driver_id(connection: Connection) -> int:
+    """Which of SQLite's connections carries this one."""
+    return id(connection.connection.driver_connection)
+
+
 async def test_only_one_connection_can_write(tmp_path: Path) -> None:
-    """What keeps the fault away: the writing pool holds one connection, the reading ones refuse to write."""
+    """What keeps the fault away: everything is written through one connection, the reading ones refuse to write."""
     store = await Store.open(f"sqlite:///{tmp_path}/easel.db")
-    pool = store._database._writing.engine.pool
-    assert isinstance(pool, QueuePool)
-    assert pool.size() == 1
-    assert pool._max_overflow == 0
+    writers = await asyncio.gather(*(store._database.write(driver_id) for _ in range(30)))
+    readers = await asyncio.gather(*(store._database.read(driver_id) for _ in range(30)))
+    assert len(set(writers)) == 1
+    assert set(writers).isdisjoint(readers)
 
     with pytest.raises(StoreUnusable, match="read-only"):
         await store._database.read(lambda connection: connection.exec_driver_sql("DELETE FROM jobs"))

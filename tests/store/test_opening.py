@@ -220,6 +220,7 @@ async def test_damage_that_shows_while_it_runs_is_told_to_whoever_writes(tmp_pat
     store._database.write = broken  # type: ignore[method-assign,assignment]
     with pytest.raises(StoreDamaged, match="is damaged"):
         await store.kv.set("a", "b")
+    await store.close()
 
 
 async def test_a_damaged_file_is_named_at_the_latest_by_check(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from bot.catalogue import Catalogue
 from bot.cli.check.findings import Finding, fault, ok, warning
 from bot.cli.db import may_write, sqlite_file
 from bot.cli.models import offered_models
-from bot.errors import EaselError, SettingsInvalid, StoreOutdated
+from bot.errors import EaselError, OperatorError, SettingsInvalid, StoreOutdated
 from bot.settings import Settings
 from bot.store import Store
 
@@ -74,7 +74,7 @@ async def database(url: str) -> AsyncIterator[Finding]:
     """Whether the database can be used and is sound."""
     try:
         file = sqlite_file(url)
-    except EaselError as error:
+    except OperatorError as error:
         yield fault("Database: the URL is wrong", error.sentence)
         return
     if file is not None and not file.exists():
@@ -96,7 +96,7 @@ async def _contents(url: str) -> AsyncIterator[Finding]:
     except StoreOutdated:
         yield ok("Database: reachable; the next start brings it to this version")
         return
-    except EaselError as error:
+    except OperatorError as error:
         yield fault("Database: can't be used", error.sentence)
         return
     try:

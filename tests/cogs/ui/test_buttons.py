@@ -61,7 +61,7 @@ async def test_a_button_that_was_ever_posted_does_what_it_did(
     monkeypatch.setattr(discord.Interaction, "delete_original_response", AsyncMock())
     monkeypatch.setattr(discord.Interaction, "edit_original_response", AsyncMock())
     chosen = ("hidream",) if custom_id.startswith("easel-menu:") else ()
-    interaction = await fixture.press(PostedMessage(custom_id), custom_id, chosen)
+    interaction = await fixture.click(PostedMessage(custom_id), custom_id, chosen)
     assert answered(interaction)
     if interaction.response.send_message.call_args is not None and interaction.response.send_message.call_args.args:
         # The job is gone; any other sentence would be about the button.
@@ -94,7 +94,7 @@ def test_foreign_ids_are_not_ours(foreign: str) -> None:
 @pytest.mark.parametrize("custom_id", ["easel:explode:0a1b2c3d4e5f", "easel-menu:explode:-"])
 async def test_a_button_of_a_newer_release_is_answered_with_a_sentence(fixture: CogFixture, custom_id: str) -> None:
     chosen = ("hidream",) if custom_id.startswith("easel-menu:") else ()
-    interaction = await fixture.press(PostedMessage(custom_id), custom_id, chosen)
+    interaction = await fixture.click(PostedMessage(custom_id), custom_id, chosen)
     assert "newer version of me" in said(interaction)[0]
     assert said(interaction)[1]
 
@@ -126,7 +126,7 @@ async def test_one_entry_puts_a_button_on_results_and_has_its_clicks(
     card = cards.result_card(a_job(), MODEL, [cards.Shown("a.png", "alt")])
     check_card(card)
     assert [one.split(":")[1] for one in custom_ids(card)] == ["again", "edit", "details", "frame", "delete"]
-    await fixture.press(card, "easel:frame:0a1b2c3d4e5f")
+    await fixture.click(card, "easel:frame:0a1b2c3d4e5f")
     assert clicks == [Click("frame", "0a1b2c3d4e5f")]
 
 
@@ -143,7 +143,7 @@ async def test_an_action_on_pictures_gets_a_button_for_each_and_hears_which(
     check_card(card)
     labels = [part["label"] for part in parts(payload(card)) if part["type"] == 2]
     assert labels == ["Again", "Edit prompt", "Details", "Crop 1", "Crop 2", "Crop 3", "Crop 4", "Delete"]
-    await fixture.press(card, "easel:crop:0a1b2c3d4e5f.2")
+    await fixture.click(card, "easel:crop:0a1b2c3d4e5f.2")
     assert [(click.job_id, click.picture) for click in clicks] == [("0a1b2c3d4e5f", 2)]
     single = cards.result_card(a_job(), MODEL, [cards.Shown("a.png", "alt")])
     assert "Crop" in [part["label"] for part in parts(payload(single)) if part["type"] == 2]
@@ -189,7 +189,7 @@ async def test_an_unexpected_error_under_a_button_reaches_the_person_with_a_code
         raise ZeroDivisionError
 
     card = cards.result_card(a_job(), MODEL, [cards.Shown("a.png", "alt")])
-    interaction = await fixture.press(card, "easel:explode:0a1b2c3d4e5f")
+    interaction = await fixture.click(card, "easel:explode:0a1b2c3d4e5f")
     assert "Something broke on my side (code " in said(interaction)[0]
 
 

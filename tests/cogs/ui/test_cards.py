@@ -20,12 +20,13 @@ from bot.domain.events import (
     Queued,
 )
 from bot.domain.job import Failure, RemotePicture, Result
+from bot.phrase import phrase
 from cogs.ui import cards
 from cogs.ui.actions import CUSTOM_ID
-from tests.cogs.values import MODEL, NASTY, NOW, a_job, an_order, check_card, custom_ids, payload, shown_text
+from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, payload, shown_text
 
 PICTURES = [cards.Shown(f"easel-{index}.png", "alt " * 256, spoiler=index == 0) for index in range(10)]
-FAILURE = Failure("fal_broken", "fal.ai had a problem. Your quota was not used.")
+FAILURE = Failure("fal_broken", phrase("fal_broken"))
 
 
 @pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
@@ -35,7 +36,7 @@ def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: s
         cards.progress_card(job, MODEL, InProgress(0.4, 4, 12, 30)),
         cards.result_card(job, MODEL, PICTURES, withheld=2),
         cards.failure_card(job, MODEL, replace(FAILURE, incident="7F3A-91")),
-        cards.cancelled_card(job, MODEL, "Cancelled. Nothing was charged."),
+        cards.cancelled_card(job, MODEL, phrase("cancelled_early")),
         cards.details(job, MODEL).card,
     ):
         check_card(card)
@@ -44,14 +45,14 @@ def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: s
 
 @pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
 def test_alt_texts_fit(prompt: str) -> None:
-    alt = cards.alt_text(an_order(prompt), 0)
+    alt = cards.alt_text(a_request(prompt), 0)
     assert alt.startswith("A picture painted from the prompt: ")
     assert len(alt) <= 1024
     assert "\n" not in alt
 
 
 def test_alt_texts_count_pictures() -> None:
-    request = replace(an_order("a fox"), images=4)
+    request = replace(a_request("a fox"), images=4)
     assert cards.alt_text(request, 2) == "Picture 3 of 4, painted from the prompt: a fox"
 
 
@@ -131,12 +132,12 @@ def test_a_failure_offers_again_only_where_it_may_help() -> None:
 def test_a_failure_shows_its_code_once() -> None:
     unsaid = replace(FAILURE, incident="7F3A-91")
     assert shown_text(cards.failure_card(a_job(), MODEL, unsaid)).count("7F3A-91") == 1
-    said = replace(unsaid, sentence="Something broke (code 7F3A-91).")
+    said = replace(unsaid, phrase=phrase("unexpected", incident="7F3A-91"))
     assert shown_text(cards.failure_card(a_job(), MODEL, said)).count("7F3A-91") == 1
 
 
 def test_details_hold_every_value_and_a_line_to_paste() -> None:
-    request = an_order(
+    request = a_request(
         "a fox\nat dawn", num_inference_steps=8, acceleration="high", image_size={"width": 640, "height": 480}
     )
     shown = shown_text(cards.details(a_job(request=request), MODEL).card)
@@ -180,7 +181,7 @@ def test_every_custom_id_is_found_again_by_exactly_one_template() -> None:
 
 
 def test_a_card_can_be_rebuilt_from_the_message_it_became() -> None:
-    """discord.py does so before it calls a DynamicItem; what it can't rebuild can't be pressed."""
+    """discord.py does so before it calls a DynamicItem; what it can't rebuild can't be used."""
     for part in payload(cards.result_card(a_job(), MODEL, PICTURES)):
         assert discord.components._component_factory(part) is not None
 

@@ -10,6 +10,7 @@ from discord.components import _component_factory
 
 from bot.domain.events import Queued
 from bot.domain.job import Failure
+from bot.phrase import phrase
 from cogs.ui import cards
 from tests.cogs.values import MODEL, a_job, payload
 
@@ -44,8 +45,8 @@ def test_a_result_is_known_by_its_file_name(spoiler: bool) -> None:
 def test_a_failure_or_cancel_card_is_known_by_its_buttons() -> None:
     job = a_job()
     for card in (
-        cards.failure_card(job, MODEL, Failure("x", "It broke.", worth_retrying=False)),
-        cards.cancelled_card(job, MODEL, "Cancelled."),
+        cards.failure_card(job, MODEL, Failure("x", phrase("as_stored", text="It broke."), worth_retrying=False)),
+        cards.cancelled_card(job, MODEL, phrase("cancelled_unused")),
     ):
         components = as_discord_returns(card)
         assert cards.shows_end_of(components, job.id, with_pictures=False)

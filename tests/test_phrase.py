@@ -5,8 +5,7 @@ from typing import cast
 import orjson
 import pytest
 
-from bot.domain.phrase import Phrase
-from bot.domain.request import Json
+from bot.phrase import Json, Phrase
 
 
 def test_a_phrase_comes_back_from_json_as_it_was() -> None:

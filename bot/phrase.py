@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TypeAlias
 
-from bot.domain.request import Json
-
+#: Anything JSON can hold.
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 #: A parameter of a phrase: a plain value, another phrase inside it, or a list of either.
 Param: TypeAlias = "str | int | float | Decimal | datetime | bool | Phrase | tuple[Param, ...] | None"
 
@@ -42,6 +42,11 @@ class Phrase:
         return cls(code, {name: _from_json(value) for name, value in params.items()})
 
 
+def phrase(code: str, /, **params: Param) -> Phrase:
+    """`phrase("takes_values", most=4)`: a phrase with its parameters by name."""
+    return Phrase(code, params)
+
+
 def _to_json(value: Param) -> Json:
     match value:
         case Phrase():
@@ -57,8 +62,8 @@ def _to_json(value: Param) -> Json:
 
 def _from_json(value: Json) -> Param:
     match value:
-        case {"phrase": dict(phrase)}:
-            return Phrase.from_json(phrase)
+        case {"phrase": dict(inner)}:
+            return Phrase.from_json(inner)
         case {"decimal": str(text)}:
             return Decimal(text)
         case {"at": str(text)}:

@@ -1,0 +1,298 @@
+# Why a request was not accepted, and why a job ended without a picture.
+
+# Stored by a version that kept whole sentences.
+as_stored = { $text }
+message_missing = Something is to be said here that this version has no words for ({ $message }).
+
+nothing_spent = Nothing was started and no quota was used.
+
+## Refusals: nothing was started
+
+invalid_option = `{ $option }` can't be `{ $given }`. It takes { $takes }. { nothing_spent }
+invalid_option_because = { $why } { nothing_spent }
+unknown_model = There is no model `{ $given }` here. `/models` lists them all. No quota was used.
+unknown_model_close = There is no model `{ $given }` here. Did you mean { JOIN(CODES($close), by: " or ") }? `/models` lists them all. No quota was used.
+model_unavailable = { $title } is not available here: { $why }. Pick another from `/models`. No quota was used.
+unavailable_off = it is switched off on this bot
+unavailable_task = it is not made for this command
+unavailable_keyless = it needs an OpenAI key, which this bot does not have
+no_models = Every model is not available here: the operator has switched all of them off. Pick another from `/models`. No quota was used.
+cannot_post = I can't post pictures in this channel: I need { AND($missing) }. Ask a moderator to allow it for me, or use me in another channel. { nothing_spent }
+permission_view_channel = View Channel
+permission_send_messages = Send Messages
+permission_send_messages_in_threads = Send Messages in Threads
+permission_attach_files = Attach Files
+not_yours_cancel = Only the person who asked for this picture can cancel it.
+not_yours_delete = Only the person who asked for this picture can delete it, or somebody with Manage Messages.
+not_yours_repeat = Only the person who asked for this picture can repeat it, because it starts from a file of theirs.
+job_unknown = I no longer have the record of this picture, so this button can't work. Start afresh with `/imagine`.
+overloaded = { $waiting ->
+        [one] { $waiting } request is
+       *[other] { $waiting } requests are
+    } already waiting, so I can't take another one for the moment. Please try again { $when }. { nothing_spent }
+overloaded_left = { $waiting ->
+        [one] { $waiting } request is
+       *[other] { $waiting } requests are
+    } already waiting, so I can't take another one for the moment. Please try again { $when }. Nothing was started and no quota was used: you still have { $left ->
+        [one] { $left } picture
+       *[other] { $left } pictures
+    } today.
+in_a_minute = in a minute
+at_moment = { $at }
+settings_only_in_server = That is a setting of a server; use it in one. Nothing was changed.
+settings_not_member = I am not a member of this server, so it has no settings with me. Nothing was changed.
+settings_not_manager = Only people with the Manage Server permission can change that here. Nothing was changed.
+
+## A file that somebody attached
+
+bad_picture = I can't use the file given as `{ $option }`: { $why }. Send a PNG, JPEG or WebP picture. No quota was used.
+file_not_picture = it is not a picture
+file_unreadable = { $format } files can't be read by the models
+file_too_large = it is larger than { $mebibytes } MiB
+file_too_many_pixels = { $size } is too large (at most { $side } a side and { $megapixels } megapixels)
+file_expired = Discord's link to it has expired; attach it again with `/imagine`
+file_foreign = it is not a Discord attachment
+file_gone = Discord no longer has it; please attach it again
+file_unreachable = I could not download it from Discord; please try again
+file_format = it is a { $format } file
+mask_shape = it is { $mask } but the picture is { $picture }, and both need the same shape
+
+## Limits
+
+limit_pace = That's a bit fast: { $left ->
+        [0] you have none left for the moment
+        [one] you have { $left } picture left for the moment
+       *[other] you have { $left } pictures left for the moment
+    }, and { $images ->
+        [one] { $images } picture
+       *[other] { $images } pictures
+    } will be possible { $at }. You have { $left_today ->
+        [one] { $left_today } picture
+       *[other] { $left_today } pictures
+    } left today. { nothing_spent }
+limit_pace_never = That would be { $images ->
+        [one] { $images } picture
+       *[other] { $images } pictures
+    } in one request; ask for at most { $bound } at once. Right now { $left ->
+        [one] { $left } picture
+       *[other] { $left } pictures
+    } would go through. { nothing_spent }
+limit_pace_never_now = That would be { $images ->
+        [one] { $images } picture
+       *[other] { $images } pictures
+    } in one request; ask for at most { $bound } at once. Right now { $left ->
+        [one] { $left } picture
+       *[other] { $left } pictures
+    } would go through, the next one { $at }. { nothing_spent }
+limit_user_day_zero = Your limit here is 0 pictures a day, so I can't paint for you. { nothing_spent }
+limit_user_day = { $images ->
+        [one] { $images } picture
+       *[other] { $images } pictures
+    } would be more than your { $bound ->
+        [one] { $bound } picture
+       *[other] { $bound } pictures
+    } a day. You have { $left ->
+        [0] none left
+       *[other] { $left } left
+    } today. The count starts again { $at }. { nothing_spent }
+limit_user_day_never = { $images ->
+        [one] { $images } picture
+       *[other] { $images } pictures
+    } would be more than your { $bound ->
+        [one] { $bound } picture
+       *[other] { $bound } pictures
+    } a day. You have { $left ->
+        [0] none left
+       *[other] { $left } left
+    } today. Ask for at most { $most } at once. { nothing_spent }
+limit_user_day_never_now = { $images ->
+        [one] { $images } picture
+       *[other] { $images } pictures
+    } would be more than your { $bound ->
+        [one] { $bound } picture
+       *[other] { $bound } pictures
+    } a day. You have { $left ->
+        [0] none left
+       *[other] { $left } left
+    } today. Ask for at most { $most } at once; the count starts again { $at }. { nothing_spent }
+limit_guild_day_zero = This server's limit is 0 pictures a day, so I can't paint here. { nothing_spent }
+limit_guild_day = { $images ->
+        [one] { $images } picture
+       *[other] { $images } pictures
+    } would be more than this server's { $bound ->
+        [one] { $bound } picture
+       *[other] { $bound } pictures
+    } a day. The server has { $left ->
+        [0] none left
+       *[other] { $left } left
+    } today. The count starts again { $at }. Your own limit leaves you { $own ->
+        [one] { $own } picture
+       *[other] { $own } pictures
+    } today. { nothing_spent }
+limit_guild_day_never = { $images ->
+        [one] { $images } picture
+       *[other] { $images } pictures
+    } would be more than this server's { $bound ->
+        [one] { $bound } picture
+       *[other] { $bound } pictures
+    } a day. The server has { $left ->
+        [0] none left
+       *[other] { $left } left
+    } today. Ask for at most { $most } at once. Your own limit leaves you { $own ->
+        [one] { $own } picture
+       *[other] { $own } pictures
+    } today. { nothing_spent }
+limit_guild_day_never_now = { $images ->
+        [one] { $images } picture
+       *[other] { $images } pictures
+    } would be more than this server's { $bound ->
+        [one] { $bound } picture
+       *[other] { $bound } pictures
+    } a day. The server has { $left ->
+        [0] none left
+       *[other] { $left } left
+    } today. Ask for at most { $most } at once; the count starts again { $at }. Your own limit leaves you { $own ->
+        [one] { $own } picture
+       *[other] { $own } pictures
+    } today. { nothing_spent }
+limit_concurrent = You already have { $bound ->
+        [one] { $bound } request
+       *[other] { $bound } requests
+    } under way, the most at once. The next one can start as soon as one of them is done or you `/cancel` it. You have { $left_today ->
+        [one] { $left_today } picture
+       *[other] { $left_today } pictures
+    } left today. { nothing_spent }
+limit_guild_concurrent = This server already has { $bound ->
+        [one] { $bound } request
+       *[other] { $bound } requests
+    } under way, the most at once. The next one can start as soon as any of them is done. You have { $left_today ->
+        [one] { $left_today } picture
+       *[other] { $left_today } pictures
+    } left today. { nothing_spent }
+
+## Failures: accepted, and then no picture came of it
+
+unexpected = Something broke on my side (code { $incident }). Your quota was not used; you can try again.
+content_refused = The model's content policy refused this prompt. Change the wording and try again. Your quota was not used.
+options_refused = fal.ai did not accept these options: { JOIN($details, by: "; ") }. Your quota was not used; change them and try again.
+model_gone = { $title }: this model is no longer served by fal.ai. `/models` shows the others. Your quota was not used.
+model_gone_successor = { $title }: this model is no longer served by fal.ai. Try **{ $successor }** instead. Your quota was not used.
+balance_exhausted = The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot. Your quota was not used.
+key_refused = fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it. Your quota was not used.
+timed_out = The model took too long and was stopped. Your quota was not used; you can try again.
+fal_broken = fal.ai had a problem while painting this. Your quota was not used; you can try again.
+request_unknown = fal.ai no longer knows this request, so there will be no picture. Your quota was not used; you can try again.
+cancelled = This picture was cancelled at fal.ai. Your quota was not used.
+result_unusable = The model answered, but { $why }. Your quota was not used; you can try again.
+withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
+withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
+answer_lost = fal.ai did not answer when I handed it this picture, and it did not turn up there later. Your quota was not used; press Again to try once more.
+undeliverable = The picture is finished, but I can no longer post in that channel. Your quota was not used.
+never_found_out = fal.ai did not answer when I handed it this picture, and since then I could not find out whether it was painted; so I did not hand it over again. fal.ai may charge for it. Your quota was not used; press Again to try once more.
+
+## What is wrong with a result; `.given` says the same of a file that somebody attached
+
+picture_empty = the picture it sent is empty
+    .given = it is empty
+picture_damaged = the picture it sent is damaged
+    .given = it is damaged
+picture_cut_off = the picture it sent is cut off
+    .given = it is cut off
+picture_none = what it sent is { $kind }, not a picture
+    .given = it is { $kind }, not a picture
+picture_sizeless = the picture it sent has no size ({ $width }×{ $height })
+    .given = it has no size ({ $width }×{ $height })
+picture_huge = the picture it sent is too large to handle ({ $width }×{ $height }, more than { $megapixels } megapixels)
+    .given = it is too large to handle ({ $width }×{ $height }, more than { $megapixels } megapixels)
+picture_too_large = the { $format } file it made is too large for this channel ({ NUMBER($mebibytes, minimumFractionDigits: 1) } MiB)
+pictures_too_large = its files are too large to post together in this channel
+answer_unreadable = its answer could not be read
+result_gone = the result is no longer there
+download_too_large = its picture is larger than { $mebibytes } MiB
+download_bad_address = its picture lies at an address I don't open
+download_gone = its picture is no longer there
+no_picture_sent = it sent no picture
+no_picture_held = it held no picture
+no_picture_made = it made no picture
+file_web_page = a web page
+file_text = a text file
+file_pdf = a PDF
+file_archive = an archive
+file_avif = an AVIF file
+file_heic = a HEIC file
+file_video = a video
+file_bmp = a BMP file
+file_tiff = a TIFF file
+file_unknown = something else
+
+## What fal.ai says about options that it did not accept
+
+refused_limits = `{ $option }` must be { JOIN($limits, by: " and ") }
+refused_fault = `{ $option }`: { $fault }
+refused_more = and { $count } more
+refused_picture_unreadable = a picture given could not be read
+refused_picture_too_large = the picture given is too large
+refused_pictures_too_large = the pictures given are too large together
+refused_unknown = fal.ai does not say which
+bound_more_than = more than { $value }
+bound_at_least = at least { $value }
+bound_less_than = less than { $value }
+bound_at_most = at most { $value }
+bound_multiple = a multiple of { $value }
+bound_min_length = at least { $value } long
+bound_max_length = at most { $value } long
+bound_min_width = at least { $value } pixels wide
+bound_min_height = at least { $value } pixels high
+bound_max_width = at most { $value } pixels wide
+bound_max_height = at most { $value } pixels high
+bound_max_bytes = at most { $value } bytes
+bound_one_of = one of { $value }
+fault_missing = it is missing
+fault_not_text = it must be text
+fault_not_whole = it must be a whole number
+fault_not_number = it must be a number
+fault_not_boolean = it must be true or false
+fault_not_known = the model does not know it
+fault_picture_unreadable = the picture could not be read
+fault_picture_not_fetched = the picture could not be fetched
+fault_no_face = no face was found in the picture
+fault_not_supported = the model does not support it
+fault_picture_format = the picture's format is not supported
+fault_picture_too_small = the picture is too small
+fault_picture_too_large = the picture is too large
+fault_file_too_large = the file is too large
+fault_not_accepted = not accepted
+
+## Cancelling
+
+cancelled_unused = Cancelled. Your quota was not used.
+cancelled_unshown = The first answer did not reach Discord.
+cancelled_unanswered = Cancelled. fal.ai never answered, so it may still charge for it; your quota was not used.
+cancelled_early = Cancelled before it was handed to fal.ai: nothing was charged.
+cancelled_early_unused = Cancelled before it was handed to fal.ai: nothing was charged, your quota was not used.
+cancelled_midway = Cancelled while it was being painted: fal.ai may still charge for it, but your quota was not used.
+cancelled_before_fal_began = Cancelled before fal.ai began: nothing was charged, and your quota was not used.
+cancelled_at_once = Cancelled as soon as fal.ai had it, most likely before anything was charged; your quota was not used.
+cancelled_maybe_painted = Cancelled. fal.ai may have painted it by then, and charge for it; your quota was not used.
+cancelled_already = This one is cancelled already. Your quota was not used.
+cancelling_elsewhere = Cancelling: it stops in a moment and costs no quota, unless fal.ai has painted it by then.
+cancelling_unanswered = Cancelling: fal.ai never answered, so it may still charge for it; your quota is not used.
+cancelling_submit = Cancelling: I stop it as soon as fal.ai has it. Your quota is not used.
+cancelling_handed = Cancelling: it was just being handed to fal.ai. Your quota is not used.
+cancel_unknown = I no longer have the record of this picture, so there is nothing to cancel.
+cancel_too_late = Too late to cancel: the picture is finished and on its way.
+cancel_painted = Too late to cancel: fal.ai has finished it, and the picture is on its way.
+cancel_ended = This one has ended already, so there is nothing to cancel.
+cancel_unreachable = fal.ai can't be reached just now, so it goes on. Please try again in a moment.
+
+## Errors that end a command
+
+database_damaged = My records are damaged (code { $incident }), so I did not start this. No quota was used. Trying again won't help: whoever runs the bot has to mend them first, so please tell them this code.
+database_away = I can't look at or change my records just now (code { $incident }), so I did not start this. No quota was used. Please try again in a minute; pictures under way come when it works again.
+action_unknown = I don't know what this one does: it may come from a newer version of me. Nothing was changed; please use a command instead.
+command_stale = This command has just changed. Please wait a moment, then type it anew.
+command_not_here = You can't use this here.
+discord_limited = Discord asks me to slow down, so this did not work. It used no quota. Please try again in a minute.
+broken = Something broke on my side (code { $incident }). You lose no quota for a picture you did not get. Please try again; if it stays broken, tell whoever runs the bot this code.
+# A sentence that does not name the code of the incident itself.
+with_incident = { $sentence } (code { $incident })

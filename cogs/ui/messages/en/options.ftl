@@ -1,0 +1,99 @@
+# What the options of a model take, and what is wrong with them. `takes_…` complete "It takes …"; their `.brief` stands
+# in lists of options.
+
+## What is wrong
+
+prompt_empty = The prompt is empty; say what to paint.
+prompt_invisible = There is nothing to paint in this prompt: mentions, links, formatting, accents and invisible characters alone are not enough.
+prompt_accents = This prompt is buried under accents; write it without the piles on every letter.
+option_too_long = `{ $option }` has { $length } characters; { $most } is the most.
+option_twice = `{ $option }` is given twice in `options`.
+option_twice_as = `{ $option }` is given twice (as { OR(CODES($names)) }).
+option_prompt = The prompt has a field of its own; leave it out of `options`.
+option_operator_only = `{ $option }` is set by the operator of this bot and can't be given here.
+option_missing = { $model } has no option `{ $option }`. It has { CODES($options) }.
+option_missing_close = { $model } has no option `{ $option }`. Did you mean { OR(CODES($close)) }? It has { CODES($options) }.
+option_missing_count = { $model } has no option `count`. It paints one picture at a time. It has { CODES($options) }.
+option_missing_seed = { $model } has no option `seed`. It chooses its own seed every time. It has { CODES($options) }.
+option_needs_members = `{ $option }` needs { CODES($needs) } too.
+option_start_above_end = `{ $option }.start_percentage` must not be above `{ $option }.end_percentage`.
+options_missing = { $model } needs { CODES($needs) }; { CODES($missing) } { $count ->
+        [one] is
+       *[other] are
+    } missing.
+options_exclusive = { CODES($options) } can't be used together on { $model }; give one of them.
+options_order = `{ $one }` above `{ $other }`
+options_order_wrong = There can't be { JOIN($wrong, by: " or ") } ({ JOIN($values, by: ", ") }).
+options_product = { JOIN(CODES($factors), by: " times ") } makes { $product }; { $most } is the most.
+options_quotes = The quotes after `{ $key }=` in `options` are never closed.
+options_json = The JSON after `{ $key }=` in `options` can't be read.
+
+## What they take
+
+range = from { $low } to { $high }
+range_from = of { $low } or more
+range_to = of at most { $high }
+takes_text = { $most ->
+        [0] text
+       *[other] text of up to { $most } characters
+    }
+takes_plain_text = plain text without control characters
+takes_any_integer = a whole number
+    .brief = whole number
+takes_integer = a whole number { $range }
+    .brief = whole number { $range }
+takes_any_number = a number
+    .brief = number
+takes_number = a number { $range }
+    .brief = number { $range }
+takes_boolean = `true` or `false`
+takes_choice = one of { OR(CODES($choices)) }
+takes_choice_of_many = one of { $count } values such as { CODES($some) }
+takes_choice_there = one of { OR(CODES($choices)) } there
+takes_did_you_mean = { $takes }; did you mean { OR(CODES($close)) }?
+takes_either = { JOIN($ways, by: "; or ") }
+takes_size_of = one of { OR(CODES($choices)) }
+takes_size = one of { OR(CODES($choices)) }, a shape such as `16:9`, or width and height such as `1280x1024` ({ $low } to { $high } pixels a side)
+takes_size_within = one of { OR(CODES($choices)) }, a shape such as `16:9`, or width and height such as `1280x1024` ({ $low } to { $high } pixels a side, at most { $pixels } pixels in all)
+takes_texts = { $most ->
+        [0] values, separated by commas
+       *[other] up to { $most } values, separated by commas
+    }
+takes_texts_like = { $most ->
+        [0] values, separated by commas, { $pattern }
+       *[other] up to { $most } values, separated by commas, { $pattern }
+    }
+takes_picture = a picture: an attachment or an https link
+    .brief = picture: an attachment or an https link
+takes_pictures = { $most ->
+        [0] pictures, as https links separated by commas
+       *[other] up to { $most } pictures, as https links separated by commas
+    }
+takes_colours = { $most ->
+        [0] colours such as `#ff0000,#00ff00`
+       *[other] up to { $most } colours such as `#ff0000,#00ff00`
+    }
+takes_palette = { $most ->
+        [0] { $choices }, or colours such as `#aabbcc:0.5,#112233`
+       *[other] { $choices }, or up to { $most } colours such as `#aabbcc:0.5,#112233`
+    }
+takes_any_loras = { $most ->
+        [0] LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its scale after `@`
+       *[other] up to { $most } LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its scale after `@`
+    }
+takes_loras = { $most ->
+        [0] LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its scale after `@` { $range }
+       *[other] up to { $most } LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its scale after `@` { $range }
+    }
+takes_controlnet = a ControlNet such as `controlnet.path=owner/name controlnet.control_image_url=https://…`, or the same as JSON
+    .brief = ControlNet such as `controlnet.path=owner/name controlnet.control_image_url=https://…`, or the same as JSON
+takes_ip_adapter = an IP-Adapter such as `ip_adapter.path=owner/name ip_adapter.image_encoder_path=owner/name ip_adapter.image_url=https://… ip_adapter.scale=0.6`, or the same as JSON
+    .brief = IP-Adapter such as `ip_adapter.path=owner/name ip_adapter.image_encoder_path=owner/name ip_adapter.image_url=https://… ip_adapter.scale=0.6`, or the same as JSON
+takes_picture_link = an https link to a picture
+takes_weights = an https link or a Hugging Face name such as `owner/name`
+takes_file_name = the name of a file or folder
+takes_options_text = text such as `steps=20 acceleration=high`
+takes_pairs = pairs such as `steps=20 acceleration=high negative_prompt="blurry, dull"`
+takes_pairs_or_json = one JSON object, or pairs such as `steps=20 acceleration=high negative_prompt="blurry, dull"`
+option_needed = { $takes }, needed
+option_default = { $takes }, default { $default }

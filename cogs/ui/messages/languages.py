@@ -1,0 +1,206 @@
+"""Finding and formatting messages; see the package."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from babel import Locale
+from babel.lists import format_list
+from babel.numbers import format_currency
+from fluent.runtime import FluentBundle, FluentResource
+from fluent.runtime.types import FluentType, fluent_number
+
+from bot.phrase import Param, Phrase
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path(__file__).parent
+#: What every message exists in.
+ENGLISH = "en"
+#: Says that there is no message of that code.
+MISSING = "message_missing"
+#: Lists of a language as another region of it writes them: no comma before the last "and".
+_LISTS_LIKE = {"en": "en_GB"}
+#: More digits than Fluent's three behind the decimal point: guidance and scales of models have them.
+_MOST_FRACTION_DIGITS = 6
+
+#: The beginning of a message, a term (`-name`) or a comment.
+_ENTRY = re.compile(r"^(?:(-?[A-Za-z][\w-]*)[ ]*=|#)", re.MULTILINE)
+_REFERENCE = re.compile(r"\{\s*(-?[a-z][\w-]*)")
+
+
+@dataclass(frozen=True)
+class _List(FluentType):
+    """Several words: `a, b and c`."""
+
+    words: tuple[FluentType | str, ...]
+    style: Literal["standard", "or"] = "standard"
+    #: Stands between the words instead of the usual comma and conjunction.
+    by: str | None = None
+    #: Words are shown as inline code.
+    code: bool = False
+
+    def format(self, locale: Locale) -> str:
+        shown = [word.format(locale) if isinstance(word, FluentType) else word for word in self.words]
+        if self.code:
+            shown = [f"`{word}`" for word in shown]
+        if self.by is not None:
+            return self.by.join(shown)
+        like = _LISTS_LIKE.get(str(locale))
+        return format_list(shown, self.style, Locale.parse(like) if like else locale)
+
+
+@dataclass(frozen=True)
+class _Money(FluentType):
+    """US dollars, at least to the cent and as exact as they are."""
+
+    usd: Decimal
+
+    def format(self, locale: Locale) -> str:
+        return format_currency(self.usd, "USD", locale=locale, decimal_quantization=False)
+
+
+@dataclass(frozen=True)
+class _Moment(FluentType):
+    """A moment as Discord shows it in the reader's own time zone: `R` "in 5 minutes", `t` "14:05"."""
+
+    moment: datetime
+    style: Literal["R", "t"] = "R"
+
+    def format(self, locale: Locale) -> str:
+        """Rounded up to the second, so that it is true when it says "now"."""
+        return f"<t:{math.ceil(self.moment.timestamp())}:{self.style}>"
+
+
+#: What message files may call beside Fluent's own NUMBER.
+FUNCTIONS: dict[str, Callable[..., FluentType]] = {
+    "AND": lambda words: words,
+    "OR": lambda words: replace(words, style="or"),
+    "CODES": lambda words: replace(words, code=True),
+    "JOIN": lambda words, by: replace(words, by=by),
+    "MONEY": lambda usd: _Money(Decimal(usd)),
+    "CLOCK": lambda moment: replace(moment, style="t"),
+}
+
+
+class Language:
+    """The messages of one locale. Each is parsed when it is said for the first time: most of them rarely are."""
+
+    def __init__(self, locale: str, source: str) -> None:
+        self.locale = locale
+        self.sources: Mapping[str, str] = dict(_entries(source))
+        self._bundle: FluentBundle | None = None
+
+    def format(self, code: str, arguments: Mapping[str, Any]) -> str | None:
+        """The message, or one of its attributes (`code.attribute`; the message itself where it has none of that name).
+
+        None when there is no such message here.
+        """
+        name, _, attribute = code.partition(".")
+        if name not in self.sources:
+            return None
+        bundle = self._bundle = self._bundle or FluentBundle([self.locale], FUNCTIONS, use_isolating=False)
+        self._parse(bundle, name)
+        message = bundle.get_message(name)
+        pattern = message.attributes.get(attribute, message.value)
+        if pattern is None:
+            return None
+        text, errors = bundle.format_pattern(pattern, dict(arguments))
+        if errors:
+            log.warning("message not filled in", extra={"message_code": code, "locale": self.locale})
+        return str(text)
+
+    def _parse(self, bundle: FluentBundle, name: str) -> None:
+        """Make a message known to Fluent, with all that it refers to."""
+        if bundle.has_message(name) or name not in self.sources:
+            return
+        source = self.sources[name]
+        bundle.add_resource(FluentResource(source))
+        for reference in _REFERENCE.findall(source):
+            self._parse(bundle, reference)
+
+
+def _entries(source: str) -> Iterator[tuple[str, str]]:
+    """Messages and terms by name, each as it stands in the file."""
+    starts = [*_ENTRY.finditer(source)]
+    ends = [*(start.start() for start in starts[1:]), len(source)]
+    for start, end in zip(starts, ends, strict=True):
+        if start[1] is not None:
+            yield start[1], source[start.start() : end]
+
+
+class Languages:
+    """All languages in a folder: `de.ftl`, or `de/*.ftl`; named as at Discord (`pt-BR`), or without the region."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files: dict[str, list[Path]] = {}
+        for path in sorted(folder.glob("**/*.ftl")):
+            self._files.setdefault(path.relative_to(folder).parts[0].removesuffix(".ftl"), []).append(path)
+        self._loaded: dict[str, Language] = {}
+
+    @property
+    def locales(self) -> tuple[str, ...]:
+        """Those that there are files for."""
+        return tuple(self._files)
+
+    def language(self, locale: str) -> Language:
+        """The language of exactly that name, read from its files the first time."""
+        found = self._loaded.get(locale)
+        if found is None:
+            source = "\n".join(path.read_text(encoding="utf-8") for path in self._files[locale])
+            found = self._loaded[locale] = Language(locale, source)
+        return found
+
+    def best(self, locale: str) -> str:
+        """What comes closest to a reader's locale: `de` for `de-AT`, `pt-BR` for `pt`; English where nothing does."""
+        same = [name for name in self._files if name.partition("-")[0] == locale.partition("-")[0]]
+        return locale if locale in same else min(same, key=len, default=ENGLISH)
+
+    def say(self, locale: str, what: str | Phrase, /, **params: Param) -> str:
+        """A message or a phrase in a reader's locale."""
+        phrase = Phrase(what, params) if isinstance(what, str) else what
+        arguments = {name: self._argument(locale, value) for name, value in phrase.params.items()}
+        for name in dict.fromkeys((self.best(locale), ENGLISH)):
+            text = self.language(name).format(phrase.code, arguments)
+            if text is not None:
+                return text
+        log.error("there is no such message", extra={"message_code": phrase.code})
+        return self.say(locale, MISSING, message=phrase.code)
+
+    def _argument(self, locale: str, value: Param) -> Any:
+        match value:
+            case Phrase():
+                return self.say(locale, value)
+            case tuple():
+                return _List(tuple(self._argument(locale, item) for item in value))
+            case datetime():
+                return _Moment(value)
+            case bool():
+                return "yes" if value else "no"
+            case int():
+                return fluent_number(value)
+            case float():
+                return fluent_number(value, maximumFractionDigits=_MOST_FRACTION_DIGITS)
+            case None:
+                return ""
+        return value
+
+
+@cache
+def bundled() -> Languages:
+    """The languages that come with the bot."""
+    return Languages(FOLDER)
+
+
+def say(locale: str, what: str | Phrase, /, **params: Param) -> str:
+    """A message or a phrase in a reader's locale (`en-GB`)."""
+    return bundled().say(locale, what, **params)

@@ -1,0 +1,32 @@
+"""What people are told, in English, for tests that assert on sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import pytest
+
+from bot.domain.job import Failure
+from bot.domain.ports import CancelOutcome
+from bot.errors import ToldError
+from bot.phrase import Phrase
+from cogs.ui.messages import say
+
+Told = TypeVar("Told", bound=ToldError)
+
+
+def english(what: ToldError | Failure | CancelOutcome | Phrase) -> str:
+    """The sentence."""
+    return say("en-US", what if isinstance(what, Phrase) else what.phrase)
+
+
+@contextmanager
+def raises_saying(kind: type[Told], match: str) -> Iterator[pytest.ExceptionInfo[Told]]:
+    """Like `pytest.raises(kind, match=…)`, but for what the person is told."""
+    with pytest.raises(kind) as caught:
+        yield caught
+    sentence = english(caught.value)
+    assert re.search(match, sentence), sentence
