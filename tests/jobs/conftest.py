@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.jobs.timings import JobTimings
 from bot.settings import FalSettings
 from bot.store import Store
-from tests.jobs.scripted import Build, RunnerFixture, ScriptedFal
+from tests.jobs.scripted import PATIENT, Build, RunnerFixture, ScriptedFal
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
         settings = FalSettings(
             max_in_flight=max_in_flight, job_timeout_s=job_timeout_s, reconcile_s=reconcile_s, **caps
         )
-        runner_fixture = RunnerFixture(store, fal or ScriptedFal(), settings, JobTimings(**(timings or {})))
+        runner_fixture = RunnerFixture(store, fal or ScriptedFal(), settings, replace(PATIENT, **(timings or {})))
         runner_fixture.shown.answered = answered
         task = asyncio.create_task(runner_fixture.runner.run() if run else asyncio.sleep(0))
         houses.append((runner_fixture, task))

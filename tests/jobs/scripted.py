@@ -168,6 +168,10 @@ class NoAttachments:
         raise AssertionError("no attachment expected")
 
 
+#: A busy machine may take its time.
+PATIENT = JobTimings(accept_within_s=30)
+
+
 class RunnerFixture:
     """A runner with its scripted neighbours."""
 
@@ -176,7 +180,7 @@ class RunnerFixture:
         store: Store,
         fal: ScriptedFal,
         settings: FalSettings,
-        timings: JobTimings = JobTimings(),  # noqa: B008 - frozen
+        timings: JobTimings = PATIENT,
         callback_url: Callable[[str, int], str] | None = None,
     ) -> None:
         #: So much more time has passed than really has.

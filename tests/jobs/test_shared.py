@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -11,11 +12,10 @@ import pytest_asyncio
 from bot.domain.events import Queued
 from bot.domain.job import JobState
 from bot.domain.provider import CancelAnswer
-from bot.jobs.timings import JobTimings
 from bot.settings import FalSettings
 from bot.store import Store
 from tests.english import english
-from tests.jobs.scripted import RunnerFixture, ScriptedFal, until
+from tests.jobs.scripted import PATIENT, RunnerFixture, ScriptedFal, until
 from tests.store.conftest import Postgres, postgres, postgres_url
 
 __all__ = ["Postgres", "postgres", "postgres_url"]
@@ -26,7 +26,7 @@ Build = Callable[..., Awaitable[RunnerFixture]]
 
 
 #: Everything that is waited for, sooner.
-HASTY = JobTimings(cancel_poll_s=0.2, response_elsewhere_s=0.3, quiet_s=0.4, lease_s=5.0)
+HASTY = replace(PATIENT, cancel_poll_s=0.2, response_elsewhere_s=0.3, quiet_s=0.4, lease_s=5.0)
 
 
 @pytest_asyncio.fixture

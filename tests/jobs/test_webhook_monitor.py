@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ from bot.jobs.timings import JobTimings
 from bot.jobs.webhook_monitor import WebhookMonitor
 from bot.settings import FalSettings
 from bot.store import Store
-from tests.jobs.scripted import RunnerFixture, ScriptedFal, until
+from tests.jobs.scripted import PATIENT, RunnerFixture, ScriptedFal, until
 
 #: Two probes, and nothing is waited for.
-IMPATIENT = JobTimings(
-    least_callback_wait_s=0.05, callback_patience=0.0, probe_again_s=0.05, probes=2, callback_late_s=0.05
+IMPATIENT = replace(
+    PATIENT, least_callback_wait_s=0.05, callback_patience=0.0, probe_again_s=0.05, probes=2, callback_late_s=0.05
 )
 
 
