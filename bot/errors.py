@@ -11,6 +11,7 @@ EaselError
 │   ├── BadPicture          an attachment that is no usable picture
 │   ├── NotYours            somebody else's picture or a moderator's button
 │   ├── JobUnknown          the picture's record is gone
+│   ├── DraftExpired        the request waited too long to be taken up
 │   └── Overloaded          too much is waiting already
 ├── GenerationFailed        accepted, then failed; the reservation is released. Told to people
 │   ├── ContentRefused      fal's or a partner's content policy
@@ -207,6 +208,12 @@ class JobUnknown(Refusal):
     """The record behind a button is gone (deleted by its owner or by retention)."""
 
     code = "job_unknown"
+
+
+class DraftExpired(Refusal):
+    """A request that waited to be fixed or confirmed, and is not kept any more."""
+
+    code = "draft_expired"
 
 
 class Overloaded(Refusal):

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Self
 
+from bot.domain.money import Cost
 from bot.errors import LimitReached
 from bot.phrase import Phrase, phrase
 from bot.settings import LimitSettings, Tier
@@ -161,11 +162,12 @@ class Standing:
     day_ends_at: datetime
 
 
-def decide(usage: Usage, policy: Policy, images: int, now: datetime) -> Allowed | Refused:
-    """Check one request of `images` images against all rules.
+def decide(usage: Usage, policy: Policy, cost: Cost, now: datetime) -> Allowed | Refused:
+    """Check one request, at its worst case, against all rules.
 
     Of several rules in the way the one that takes longest to clear is reported, so that waiting once is enough.
     """
+    images = cost.images
     if images < 1:
         raise ValueError(f"a request is for at least one image, not {images}")
     start = now if usage.tat is None else max(usage.tat, now)
@@ -186,8 +188,8 @@ def decide(usage: Usage, policy: Policy, images: int, now: datetime) -> Allowed 
     ]
     if refusals:
         return max(refusals, key=_stubbornness)
-    cost = policy.interval * images
-    return Allowed(start + cost, policy.images_per_day - usage.images_today - images, cost)
+    span = policy.interval * images
+    return Allowed(start + span, policy.images_per_day - usage.images_today - images, span)
 
 
 def capped(usage: Usage, policy: Policy, now: datetime) -> Usage:

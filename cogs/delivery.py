@@ -193,7 +193,7 @@ class DiscordDelivery:
                     return False, None
                 reason, asked_s = f"HTTP {error.status}", http.retry_after_s(error)
             except discord.RateLimited as error:  # longer than is waited for in place (see bot.discord.rate_limits)
-                if not patient and not isinstance(error, http.HeldBack):
+                if not patient and not isinstance(error, http.GloballyRateLimited):
                     return False, None
                 reason, asked_s = "rate limit", error.retry_after
             except (aiohttp.ClientError, OSError, TimeoutError) as error:

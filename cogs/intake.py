@@ -19,15 +19,16 @@ from bot.domain.events import Queued, Restarting
 from bot.domain.job import Job, NewJob
 from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
-from bot.limits import Refused, policy_for
+from bot.limits import Policy, Refused, policy_for
 from bot.retry import retry
 from bot.store import Accepted, Duplicate
 from cogs import interaction_data
 from cogs.defaults import default_model
 from cogs.interaction_data import Interaction
-from cogs.ui import cards
+from cogs.ui import cards, pages
 
 if TYPE_CHECKING:
+    from bot.jobs.runner import Runner
     from bot.services import Services
     from bot.store import Preferences
 
@@ -73,20 +74,31 @@ async def place(
     preferences: Preferences,
     *,
     parent_id: str | None = None,
+    draft_id: str | None = None,
 ) -> None:
     """Permissions, limits, acceptance, and the initial response; a replayed interaction does nothing.
+
+    Args:
+        draft_id: the draft that becomes the job; where it became one before, that one is shown.
 
     Raises:
         Refusal: with the sentence for the person; nothing was started.
     """
     interaction_data.check_can_post(interaction)
+    actor = interaction_data.actor_of(interaction)
+    policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
+    job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
+    new = NewJob(job_id, actor, interaction_data.reply_of(interaction), request, parent_id, draft_id)
     try:
-        async with accepted(interaction, services, request, preferences, parent_id=parent_id) as taken:
+        async with accepted(interaction, services, new, policy) as taken:
             progress = Restarting() if services.runner.stopping else Queued(taken.ahead)
             card = cards.progress_card(taken.job, model, progress)
             taken.message_id = await _answer(interaction, services, card, taken.job)
-    except _Replayed as replayed:
-        log.info("interaction replayed", extra={"interaction": interaction.id, "job": replayed.job.id})
+    except _AcceptedBefore as before:
+        if before.job.reply.interaction_id != interaction.id:
+            await show_existing(interaction, before.job)
+        else:
+            log.info("interaction replayed", extra={"interaction": interaction.id, "job": before.job.id})
 
 
 @dataclass(slots=True)
@@ -100,8 +112,8 @@ class AcceptedJob:
     message_id: int | None = None
 
 
-class _Replayed(Exception):
-    """Discord sent an interaction again that was accepted before."""
+class _AcceptedBefore(Exception):
+    """There is a job already: of this very interaction, which Discord sent again, or of the same draft."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -110,22 +122,17 @@ class _Replayed(Exception):
 
 @asynccontextmanager
 async def accepted(
-    interaction: Interaction,
-    services: Services,
-    request: GenerationRequest,
-    preferences: Preferences,
-    *,
-    parent_id: str | None = None,
+    interaction: Interaction, services: Services, new: NewJob, policy: Policy
 ) -> AsyncIterator[AcceptedJob]:
     """Accept a request, and show the job inside: leaving it cleanly means that the person was answered, so the job may
     start; an exception means that they were not, so nothing is started and nothing is spent.
 
     Raises:
         Refusal: with the sentence for the person.
-        _Replayed: this interaction has a job already.
+        _AcceptedBefore: this interaction, or this draft, has a job already.
     """
     runner = services.runner
-    taken = await _accept(interaction, services, request, preferences, parent_id)
+    taken = await _accept(runner, new, policy)
     try:
         yield taken
     except BaseException:
@@ -137,27 +144,23 @@ async def accepted(
     await runner.answered(taken.job.id, taken.message_id)
 
 
-async def _accept(
-    interaction: Interaction,
-    services: Services,
-    request: GenerationRequest,
-    preferences: Preferences,
-    parent_id: str | None,
-) -> AcceptedJob:
-    actor = interaction_data.actor_of(interaction)
-    policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
-    job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
-    new = NewJob(job_id, actor, interaction_data.reply_of(interaction), request, parent_id)
-    outcome = await services.runner.accept(new, policy)
+async def _accept(runner: Runner, new: NewJob, policy: Policy) -> AcceptedJob:
+    outcome = await runner.accept(new, policy)
     match outcome:
         case Accepted():
             return AcceptedJob(outcome.job, outcome.ahead)
         case Refused():
             raise outcome.error()
         case Duplicate():
-            raise _Replayed(outcome.job)
+            raise _AcceptedBefore(outcome.job)
         case _:
             assert_never(outcome)
+
+
+async def show_existing(interaction: Interaction, job: Job) -> None:
+    """Answer privately with a job that was accepted before, of the same draft."""
+    page = pages.existing_job_page(job, interaction_data.locale_of(interaction))
+    await interaction.response.send_message(view=page, ephemeral=True)
 
 
 # ---------------------------------------------------------------------- the initial response

@@ -21,7 +21,7 @@ def _follow() -> None:
     try:
         while os.read(_STDIN, 4096):
             pass
-    except OSError:  # no such end any more
+    except OSError:  # already closed
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_STOP_GRACE_S)

@@ -1,4 +1,4 @@
-"""The sandbox: both stand-ins, the page, and the real bot as a child process between them."""
+"""The sandbox: fake Discord, fake fal, the page, and the real bot as a child process between them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PORTS_TO_TRY = 50
 _STOP_GRACE_S = 2.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _STEADY_AFTER_S = 30.0
-#: The bot's own word for "the operator has to mend something": starting it again would not help.
+#: The bot's exit code for "the operator has to mend something": starting it again would not help.
 _MISUSED = 2
 _LONGEST_LINE_BYTES = 256 * 1024
 _DATABASE = re.compile(r"easel-(\d{1,5})\.db(?:-wal|-shm|-journal|\.lock)?")
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 
 class Child:
-    """The bot's process: started, watched, started again with growing pauses when it falls over."""
+    """The bot's process: started, watched, and restarted with growing pauses when it ends unexpectedly."""
 
     def __init__(
         self,
@@ -53,14 +53,14 @@ class Child:
         self._on_state = on_state
         self._process: asyncio.subprocess.Process | None = None
         self._asked = False  # the end of the process was asked for
-        self._over = False  # and no other is to follow
+        self._over = False  # and it is not to be started again
         self._go = asyncio.Event()
         self.starts = 0
         self.unexpected_ends = 0
 
     @property
     def pid(self) -> int | None:
-        """Of the running process."""
+        """Process id of the running bot; None between two runs."""
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
@@ -180,7 +180,7 @@ async def open_sandbox(
     fal_options: Mapping[str, Any] | None = None,
     log: Say = lambda _line: None,
 ) -> AsyncIterator[Sandbox]:
-    """Start both stand-ins and the bot; end them on leaving.
+    """Start both fake servers and the bot; end them on leaving.
 
     The ports are bound before anything heavy is imported, so that the bot's own imports run at the
     same time as ours.
@@ -228,7 +228,7 @@ async def open_sandbox(
         try:
             yield Sandbox(discord, fal, child, url=url)
         finally:
-            # While its log is still read and both stand-ins still answer.
+            # While its log is still read and both servers still answer.
             await child.stop()
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -263,14 +263,14 @@ async def main(*, host: str = "127.0.0.1", port: int = 8765, data_dir: Path = Pa
 
 
 class _Terminal:
-    """Prints; holds the bot's lines back until the welcome has been read out."""
+    """Prints; holds the bot's lines back until the welcome has been printed."""
 
     def __init__(self, *, unread: Callable[[], None]) -> None:
         self._held: list[str] | None = []
         self._unread = unread
 
     def say(self, text: str) -> None:
-        """Print; where nobody reads it any more (`| head`), tell the owner."""
+        """Print; when standard output is closed (`| head`), call `unread`."""
         try:
             print(text, flush=True)
         except BrokenPipeError:
@@ -284,7 +284,7 @@ class _Terminal:
             self.say(f"  bot │ {line}")
 
     def welcome(self, url: str, *, moved_from: int) -> None:
-        """What to do now."""
+        """Print what to do now, then the lines held back."""
         if moved_from and not url.endswith(f":{moved_from}"):
             self.say(f"Port {moved_from} is in use; the sandbox took the next free one.")
         self.say(_WELCOME.format(url=url))
@@ -325,39 +325,39 @@ class _Relay:
         self._discord: FakeDiscord | None = None
 
     def open(self, discord: FakeDiscord) -> None:
-        """The page can be told from now on."""
+        """Send lines to the page too from now on, beginning with those so far."""
         self._discord = discord
         for line in self._early or ():
-            discord.page.log(line)
+            discord.page_feed.log(line)
         self._early = None
 
     def line(self, line: str) -> None:
         """One line of the log."""
         self._log(line)
         if self._discord is not None:
-            self._discord.page.log(line)
+            self._discord.page_feed.log(line)
         elif self._early is not None:
             self._early.append(line)
 
     def state(self, sentence: str) -> None:
-        """What became of the process."""
+        """Say what became of the process."""
         self.line(sentence)
         if self._discord is not None:
-            self._discord.page.push("bot", {"online": False, "detail": sentence})
+            self._discord.page_feed.push("bot", {"online": False, "detail": sentence})
 
 
 # ---------------------------------------------------------------------- parts
 
 
 def _connect(discord: FakeDiscord, fal: FakeFal, child: Child) -> None:
-    """Fal's troubles and the bot's restart into the page's drawer."""
+    """Put fal's faults and the bot's restart into the page's devtools."""
 
     async def restart(value: object) -> None:
         await child.restart(kill=value == "kill")
 
-    discord.add_trouble_source(fal)
-    fal.troubles.on_change = discord.troubles_changed
-    discord.add_action(
+    discord.devtools.add_source(fal)
+    fal.faults.on_change = discord.devtools.changed
+    discord.devtools.add_action(
         "bot_restart",
         "Restart the bot",
         "Ends the bot's process and starts it again; what was being painted is taken up where it stood.",
@@ -390,7 +390,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _fresh_database(data_dir: Path, port: int) -> str:
-    """An empty database of our own: the world of the stand-ins begins anew too."""
+    """An empty database of our own: the fake servers begin empty too."""
     folder = data_dir.resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -404,7 +404,7 @@ def _fresh_database(data_dir: Path, port: int) -> str:
 
 
 def _tidy(folder: Path, own_port: int) -> None:
-    """Remove the databases of sandboxes that are over: nobody has their port, nobody holds their lock."""
+    """Remove databases left by earlier sandboxes: their port is free and nobody holds their lock."""
     leftovers: dict[int, list[Path]] = {}
     for path in folder.iterdir():
         found = _DATABASE.fullmatch(path.name)
@@ -447,12 +447,12 @@ def _child_environment(host: str, page_port: int, fal_port: int, database_url: s
     page, fal = f"{host}:{page_port}", f"http://{host}:{fal_port}"
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
-        # fal's stand-in lists a request as soon as it has it, and nobody who tries an outage waits for eleven minutes.
+        # The fake fal lists a request as soon as it has it, and nobody who tries an outage waits for eleven minutes.
         "EASEL_FAL__RECONCILE_S": "30",
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUNBUFFERED": "1",
-        # A proxy has no business between processes of one machine.
+        # Connections on this machine bypass any configured proxy.
         "NO_PROXY": "127.0.0.1,localhost,::1",
         "no_proxy": "127.0.0.1,localhost,::1",
         "DISCORD_TOKEN": sandbox_token(),

@@ -104,7 +104,7 @@ def test_every_room_in_contributing_exists() -> None:
 
 @pytest.mark.parametrize("name", PROOFS)
 def test_every_proof_is_described(name: str) -> None:
-    assert f"`proof {name}`" in CONTRIBUTING
+    assert f"`resilience {name}`" in CONTRIBUTING
 
 
 def test_every_command_group_is_loaded_and_exists() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.domain.money import Cost
 from bot.errors import LimitReached
 from bot.limits import Allowed, GuildLimits, Policy, Refused, Usage, capped, decide, policy_for, standing
 from bot.phrase import phrase
@@ -44,7 +45,7 @@ def limits(**changes: Any) -> Policy:
 
 
 def refused(usage: Usage, images: int, policy: Policy = POLICY, now: datetime = NOW) -> Refused:
-    verdict = decide(usage, policy, images, now)
+    verdict = decide(usage, policy, Cost(images), now)
     assert isinstance(verdict, Refused)
     return verdict
 
@@ -53,7 +54,7 @@ def refused(usage: Usage, images: int, policy: Policy = POLICY, now: datetime = 
 
 
 def test_somebody_rested_may_use_the_whole_burst() -> None:
-    assert decide(FRESH, POLICY, 4, NOW) == Allowed(tat=NOW + 4 * MINUTE, left_today=16, cost=4 * MINUTE)
+    assert decide(FRESH, POLICY, Cost(4), NOW) == Allowed(tat=NOW + 4 * MINUTE, left_today=16, cost=4 * MINUTE)
 
 
 def test_the_pace_comes_back_image_by_image() -> None:
@@ -62,13 +63,13 @@ def test_the_pace_comes_back_image_by_image() -> None:
     assert refused(spent, 1).retry_at == NOW + MINUTE
     assert refused(spent, 2).retry_at == NOW + 2 * MINUTE
     assert refused(spent, 1, now=NOW + MINUTE - TICK).rule == "pace"
-    assert decide(spent, POLICY, 1, NOW + MINUTE) == Allowed(NOW + 5 * MINUTE, 15, MINUTE)
+    assert decide(spent, POLICY, Cost(1), NOW + MINUTE) == Allowed(NOW + 5 * MINUTE, 15, MINUTE)
 
 
 def test_time_rested_beyond_the_burst_is_not_saved_up() -> None:
     rested = used(tat=NOW - timedelta(days=30))
 
-    assert isinstance(decide(rested, POLICY, 4, NOW), Allowed)
+    assert isinstance(decide(rested, POLICY, Cost(4), NOW), Allowed)
     assert refused(rested, 5).retry_at is None
 
 
@@ -108,20 +109,20 @@ def test_a_stricter_pace_of_before_holds_nobody_up_longer_than_the_whole_burst()
     assert shown is not None
     assert shown.burst_full_at == NOW + 4 * MINUTE
     endless = limits(interval=timedelta(days=30), burst_images=10**6)
-    assert isinstance(decide(strict, endless, 1, NOW), Allowed)
+    assert isinstance(decide(strict, endless, Cost(1), NOW), Allowed)
 
 
 def test_a_servers_rule_does_not_reach_direct_messages() -> None:
     closed = limits(guild_images_per_day=0)
 
-    assert isinstance(decide(used(in_guild=False), closed, 1, NOW), Allowed)
+    assert isinstance(decide(used(in_guild=False), closed, Cost(1), NOW), Allowed)
     assert refused(used(in_guild=True), 1, closed).rule == "guild_day"
 
 
 def test_lifted_limits_allow_anything() -> None:
     lifted = limits(enabled=False)
 
-    verdict = decide(used(tat=NOW + 9 * MINUTE, images_today=999, active_jobs=99), lifted, 50, NOW)
+    verdict = decide(used(tat=NOW + 9 * MINUTE, images_today=999, active_jobs=99), lifted, Cost(50), NOW)
 
     assert verdict == Allowed(NOW + 9 * MINUTE, None, timedelta(0))
     assert standing(FRESH, lifted, NOW) is None
@@ -130,7 +131,7 @@ def test_lifted_limits_allow_anything() -> None:
 @pytest.mark.parametrize("images", [0, -3])
 def test_a_request_for_nothing_is_a_mistake(images: int) -> None:
     with pytest.raises(ValueError, match="at least one image"):
-        decide(FRESH, POLICY, images, NOW)
+        decide(FRESH, POLICY, Cost(images), NOW)
 
 
 usages = st.builds(
@@ -167,16 +168,16 @@ def later(usage: Usage, now: datetime, then: datetime) -> Usage:
 @settings(max_examples=300)
 def test_the_retry_moment_is_the_first_that_admits(usage: Usage, policy: Policy, images: int) -> None:
     usage = capped(usage, policy, NOW)  # as the store keeps it
-    verdict = decide(usage, policy, images, NOW)
+    verdict = decide(usage, policy, Cost(images), NOW)
     if isinstance(verdict, Allowed):
         return
     if verdict.retry_at is None:
         rested = NOW + timedelta(days=365)
-        assert isinstance(decide(later(usage, NOW, rested), policy, images, rested), Refused)
+        assert isinstance(decide(later(usage, NOW, rested), policy, Cost(images), rested), Refused)
         return
     before, then = verdict.retry_at - TICK, verdict.retry_at
-    assert isinstance(decide(later(usage, NOW, before), policy, images, before), Refused)
-    assert isinstance(decide(later(usage, NOW, then), policy, images, then), Allowed)
+    assert isinstance(decide(later(usage, NOW, before), policy, Cost(images), before), Refused)
+    assert isinstance(decide(later(usage, NOW, then), policy, Cost(images), then), Allowed)
 
 
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(1, 4)), min_size=1, max_size=60))
@@ -187,7 +188,7 @@ def test_no_window_admits_more_than_burst_and_pace(requests: list[tuple[int, int
     admitted: list[tuple[datetime, int]] = []
     for gap_s, images in requests:
         now += timedelta(seconds=gap_s)
-        verdict = decide(used(tat=tat), policy, images, now)
+        verdict = decide(used(tat=tat), policy, Cost(images), now)
         if isinstance(verdict, Allowed):
             tat = verdict.tat
             admitted.append((now, images))
@@ -203,8 +204,8 @@ def test_what_usage_says_is_left_is_exactly_what_is_admitted(usage: Usage, polic
     left = standing(usage, policy, NOW)
     assert left is not None
     if left.images_now:
-        assert isinstance(decide(usage, policy, left.images_now, NOW), Allowed)
-    assert isinstance(decide(usage, policy, left.images_now + 1, NOW), Refused)
+        assert isinstance(decide(usage, policy, Cost(left.images_now), NOW), Allowed)
+    assert isinstance(decide(usage, policy, Cost(left.images_now + 1), NOW), Refused)
 
 
 def test_standing_says_when_things_come_back() -> None:
@@ -311,7 +312,7 @@ def test_a_servers_own_values_win_over_every_tier() -> None:
 def test_no_pace_is_too_extreme_to_decide(per_hour: float) -> None:
     extreme = policy_for(LimitSettings(default=Tier(images_per_hour=per_hour, burst_images=10**6)), None, ())
 
-    assert isinstance(decide(FRESH, extreme, 4, NOW), Allowed)
+    assert isinstance(decide(FRESH, extreme, Cost(4), NOW), Allowed)
     assert standing(FRESH, extreme, NOW) is not None
     refused(FRESH, 10**6 + 1, extreme).error()
 
@@ -319,7 +320,7 @@ def test_no_pace_is_too_extreme_to_decide(per_hour: float) -> None:
 def test_limits_can_be_lifted_altogether() -> None:
     lifted = policy_for(SETTINGS.model_copy(update={"enabled": False}), GuildLimits(images_per_day=0), ())
 
-    assert isinstance(decide(used(images_today=10_000, active_jobs=99), lifted, 99, NOW), Allowed)
+    assert isinstance(decide(used(images_today=10_000, active_jobs=99), lifted, Cost(99), NOW), Allowed)
 
 
 @given(
@@ -370,16 +371,16 @@ def test_a_servers_unfinished_jobs_are_bounded_only_where_a_bound_is_set_and_onl
     bounded = limits(guild_concurrent_jobs=5)
     busy = replace(used(), guild_active_jobs=5)
 
-    answer = decide(busy, bounded, 1, NOW)
+    answer = decide(busy, bounded, Cost(1), NOW)
 
     assert isinstance(answer, Refused)
     error = answer.error()
     assert (error.rule, error.retry_at) == ("guild_concurrent", None)
     assert "This server already has 5 requests under way" in english(error)
     assert "Nothing was started" in english(error)
-    assert isinstance(decide(replace(busy, guild_active_jobs=4), bounded, 1, NOW), Allowed)
-    assert isinstance(decide(busy, limits(), 1, NOW), Allowed)
-    assert isinstance(decide(replace(busy, in_guild=False), bounded, 1, NOW), Allowed)
+    assert isinstance(decide(replace(busy, guild_active_jobs=4), bounded, Cost(1), NOW), Allowed)
+    assert isinstance(decide(busy, limits(), Cost(1), NOW), Allowed)
+    assert isinstance(decide(replace(busy, in_guild=False), bounded, Cost(1), NOW), Allowed)
     shown = standing(replace(busy, guild_active_jobs=4), bounded, NOW)
     assert shown is not None
     assert shown.guild_free_jobs == 1

@@ -16,7 +16,7 @@ from tests.e2e.test_happy_path import DESKTOP, PHONE, ROOT, message_with, open_p
 from tools.browser import SENTENCE, find_chromium
 
 DOCS = ROOT / "docs"
-#: What a page of text may well weigh.
+#: The largest PNG that the README should hold, in bytes.
 LARGEST_BYTES = 400_000
 PATIENCE_MS = 30_000
 
@@ -26,7 +26,7 @@ PICTURE = "a lighthouse in a storm, seen from the sea"
 
 
 async def main() -> int:
-    """Paint, look, save; returns the exit code."""
+    """Paint, take both screenshots, save them; returns the exit code."""
     chromium_path = find_chromium()
     if chromium_path is None:
         print(SENTENCE, file=sys.stderr)
@@ -51,7 +51,7 @@ async def take_desktop(browser: Browser, url: str, file: Path) -> None:
 
 
 async def take_phone(browser: Browser, url: str, file: Path) -> None:
-    """The same channel in the hand."""
+    """The same channel on a phone."""
     page, _ = await open_page(browser, url, PHONE)
     await painted(page, PICTURE, 1)
     await save(page, file)
@@ -85,7 +85,7 @@ async def painted(page: Page, prompt: str, pictures: int) -> None:
 
 
 async def save(page: Page, file: Path) -> None:
-    """As a PNG that a page may hold."""
+    """Save as a PNG small enough for the README."""
     await page.wait_for_load_state("networkidle")
     await page.wait_for_timeout(500)  # pictures fade in
     shot = await page.screenshot(animations="disabled")

@@ -35,20 +35,20 @@ COGS = (
 )
 
 #: The longest pause between attempts to reach the gateway.
-LONGEST_RECONNECT_S = 15.0
-#: A connection to Discord that is silent for this long in the middle of a request is given up (aiohttp: five minutes).
-SILENCE_S = 20.0
-#: How long a stop waits for commands to say their answer.
-ANSWERS_S = 0.8
+MAX_RECONNECT_PAUSE_S = 15.0
+#: A request is abandoned when Discord sends nothing for this long (aiohttp's own limit: five minutes).
+READ_TIMEOUT_S = 20.0
+#: How long a stop waits for commands under way to answer.
+ANSWERS_TIMEOUT_S = 0.8
 #: How the names of discord.py's tasks for commands, components and listeners begin.
 _COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "discord.py: on_interaction")
 
 
 class BeforeIdentify(Protocol):
-    """What may hold an identify back."""
+    """May delay an identify."""
 
     async def __call__(self, *, initial: bool) -> None:
-        """Return when it may go out."""
+        """Return when the identify may be sent."""
 
 
 def point_discord_at(settings: DiscordSettings) -> None:
@@ -63,24 +63,24 @@ def point_discord_at(settings: DiscordSettings) -> None:
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway_url)
 
 
-class ReconnectPauses(discord.backoff.ExponentialBackoff[Any]):
-    """discord.py's pauses between attempts to reach the gateway, which grow to a quarter of an hour, bounded.
+class CappedBackoff(discord.backoff.ExponentialBackoff[Any]):
+    """discord.py's pauses between attempts to reach the gateway, capped; its own grow to a quarter of an hour.
 
-    Only where no connection came about: such an attempt identifies nobody, so it costs none of the day's identifies.
+    Only where no connection was made: such an attempt sends no identify, so it costs nothing of the daily limit.
     """
 
     def delay(self) -> Any:
         """Seconds until the next attempt; called while the error of the last one is handled."""
         pause_s = float(super().delay())
-        return pause_s if isinstance(sys.exception(), discord.ConnectionClosed) else min(pause_s, LONGEST_RECONNECT_S)
+        return pause_s if isinstance(sys.exception(), discord.ConnectionClosed) else min(pause_s, MAX_RECONNECT_PAUSE_S)
 
 
 # discord.py 2.7.1 has no option for it; `Client.connect` looks the name up in its module when it is called.
-vars(discord.client)["ExponentialBackoff"] = ReconnectPauses
+vars(discord.client)["ExponentialBackoff"] = CappedBackoff
 
 
 class EaselBot(commands.Bot):
-    """A client that holds the services and nothing else of its own."""
+    """The discord.py client; cogs find their services here as `bot.services`."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -98,7 +98,7 @@ class EaselBot(commands.Bot):
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
-            # Rather another way to the person than an hour's wait (edits of messages older than an hour).
+            # Edits of messages older than an hour may be limited for an hour: better another route to the person.
             max_ratelimit_timeout=60.0,
             connector=self._throttle.connector(),
             http_trace=self._throttle.trace(),
@@ -107,50 +107,50 @@ class EaselBot(commands.Bot):
         self._throttle.install(self.http)
 
     async def forget_connections(self) -> None:
-        """Close what a failed login opened; its session closes the connector too, so the next one gets a new one."""
+        """Close the connections of a failed login; closing its session closes the connector, so a new one is set."""
         await self.http.close()
         self.http.connector = self._throttle.connector()
 
     async def setup_hook(self) -> None:
         """Load the cogs, then register the commands if they changed."""
-        self._mind_silence()
+        self._set_read_timeout()
         for name in COGS:
-            if name not in self.extensions:  # a login that Discord let fail half-way is tried again
+            if name not in self.extensions:  # there, when a login failed half-way and is repeated
                 await self.load_extension(name)
         if self.services.settings.discord.sync_commands:
             await self._register_commands()
 
-    def _mind_silence(self) -> None:
-        """Give up requests that Discord does not answer; discord.py makes its session, and has no option for this.
+    def _set_read_timeout(self) -> None:
+        """Set a read timeout on discord.py's session, for which it has no option.
 
-        Not around the calls: cancelled in the middle of a rate limit's pause, discord.py would forget to end it.
+        No timeout around the calls instead: cancelled in a rate limit's pause, discord.py never ends that pause.
         """
         session = getattr(self.http, "_HTTPClient__session", None)
         if isinstance(session, aiohttp.ClientSession):
-            session._timeout = aiohttp.ClientTimeout(total=300.0, sock_connect=10.0, sock_read=SILENCE_S)
+            session._timeout = aiohttp.ClientTimeout(total=300.0, sock_connect=10.0, sock_read=READ_TIMEOUT_S)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Not more identifies than Discord allows; discord.py itself only keeps five seconds between two."""
+        """Wait for `before_identify`; discord.py itself only keeps five seconds between two identifies."""
         await super().before_identify_hook(shard_id, initial=initial)
         if self.before_identify is not None:
             await self.before_identify(initial=initial)
 
     async def _register_commands(self) -> None:
-        """PUT the command tree unless Discord already holds exactly what we put there last."""
+        """PUT the command tree unless Discord still has exactly what we registered last."""
         payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
         key = f"commands:{self.application_id}"
         digest = _digest(payload)
-        held = await self.tree.fetch_commands()
-        if held and await self.services.store.kv.get(key) == digest + _versions(held):
-            log.info("commands unchanged", extra={"commands": len(held)})
+        registered = await self.tree.fetch_commands()
+        if registered and await self.services.store.kv.get(key) == digest + _ids_digest(registered):
+            log.info("commands unchanged", extra={"commands": len(registered)})
             return
-        held = await self.tree.sync()
-        await self.services.store.kv.set(key, digest + _versions(held))
-        log.info("commands synced", extra={"commands": len(held)})
+        registered = await self.tree.sync()
+        await self.services.store.kv.set(key, digest + _ids_digest(registered))
+        log.info("commands synced", extra={"commands": len(registered)})
 
     async def close(self) -> None:
-        """Let commands under way say their answer, then leave: a job they accepted is on record by now."""
-        await _ended(_commands_under_way(), ANSWERS_S)
+        """Let commands under way answer, then disconnect; jobs they accepted are already stored."""
+        await _wait_until_ended(_commands_under_way(), ANSWERS_TIMEOUT_S)
         await super().close()
 
     async def on_ready(self) -> None:
@@ -164,7 +164,7 @@ def _commands_under_way() -> set[asyncio.Task[Any]]:
     return {task for task in asyncio.all_tasks() if task is not own and task.get_name().startswith(_COMMAND_TASKS)}
 
 
-async def _ended(tasks: set[asyncio.Task[Any]], within_s: float) -> None:
+async def _wait_until_ended(tasks: set[asyncio.Task[Any]], within_s: float) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=within_s)
 
@@ -173,6 +173,6 @@ def _digest(payload: list[dict[str, Any]]) -> str:
     return hashlib.sha256(discord.utils._to_json(payload).encode()).hexdigest()[:24]
 
 
-def _versions(held: list[discord.app_commands.AppCommand]) -> str:
-    """Discord gives every command a new id when it was deleted and made again."""
-    return ":" + hashlib.sha256(",".join(sorted(str(command.id) for command in held)).encode()).hexdigest()[:16]
+def _ids_digest(registered: list[discord.app_commands.AppCommand]) -> str:
+    """A digest of the commands' ids, which change when a command was deleted and registered anew."""
+    return ":" + hashlib.sha256(",".join(sorted(str(command.id) for command in registered)).encode()).hexdigest()[:16]

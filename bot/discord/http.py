@@ -1,15 +1,15 @@
-"""discord.py's calls: held back while Discord asks for it, repeated where it said no for a moment, and counted.
+"""discord.py's calls: throttled while Discord limits them, repeated after a 429, and counted.
 
 discord.py 2.7.1 repeats a 429 five times and then gives up; one that comes from Cloudflare instead of Discord (no `Via`
-header) it gives up at once. A 429 was not carried out, so it may always be repeated. Here that is done once for all:
-first answers, presses, autocompletes, edits, results, deletes, the login and the commands.
+header) it gives up at once. A refused call had no effect, so it may always be repeated. Here that is done once for
+every kind of call: first answers, presses, autocompletes, edits, results, deletes, the login and the commands.
 
 Three places, all of them options that discord.py offers, but for the two `request` methods:
 
-- the connector holds a request back until `bot.discord.rate_limits` lets it go, also after it has waited for a
+- the connector delays a request until `bot.discord.rate_limits` allows it, also after it has waited for a
   connection;
-- a trace hears every answer;
-- `HTTPClient.request` and `AsyncWebhookAdapter.request` are asked again after a 429.
+- a trace records every response;
+- `HTTPClient.request` and `AsyncWebhookAdapter.request` are wrapped to retry after a 429.
 """
 
 from __future__ import annotations
@@ -42,44 +42,44 @@ log = logging.getLogger(__name__)
 
 #: Connections to Discord. Deliveries use at most a part (see cogs.delivery), so that first answers always find one.
 MAX_CONNECTIONS = 96
-#: Between two log lines about rate limits.
+#: Least time between two log lines about rate limits.
 LOG_EVERY_S = 10.0
 
-_urgency: ContextVar[Priority] = ContextVar("priority", default=Priority.USUAL)
-#: Until when (monotonic seconds) it makes sense to repeat a call.
-_until: ContextVar[float | None] = ContextVar("until", default=None)
-#: After this (monotonic seconds) it must not leave any more.
-_welcome_until: ContextVar[float] = ContextVar("welcome_until", default=math.inf)
+_priority: ContextVar[Priority] = ContextVar("priority", default=Priority.USUAL)
+#: Monotonic time until which a call may be retried.
+_retry_deadline: ContextVar[float | None] = ContextVar("retry_deadline", default=None)
+#: Monotonic time after which a call must not be sent any more.
+_send_deadline: ContextVar[float] = ContextVar("send_deadline", default=math.inf)
 
 
-class HeldBack(discord.RateLimited):
-    """Nothing at all is to be sent to Discord, for longer than this call is worth; another way would wait as long."""
+class GloballyRateLimited(discord.RateLimited):
+    """Every call is limited for longer than this one may wait; another route would have to wait as long."""
 
 
 class DeadlineExceeded(discord.DiscordException):
-    """The call would have left after the time at which it was still welcome."""
+    """The call would have been sent after its deadline."""
 
 
 @contextmanager
 def as_progress(*, until: float) -> Iterator[None]:
-    """What is called in here is given up rather than waited for, and never leaves after `until` (monotonic seconds)."""
-    priority, welcome = _urgency.set(Priority.PROGRESS), _welcome_until.set(until)
+    """Calls in this context never wait for a rate limit, and are never sent after `until` (monotonic seconds)."""
+    priority, deadline = _priority.set(Priority.PROGRESS), _send_deadline.set(until)
     try:
         yield
     finally:
-        _urgency.reset(priority)
-        _welcome_until.reset(welcome)
+        _priority.reset(priority)
+        _send_deadline.reset(deadline)
 
 
 def is_rate_limit(error: BaseException | None) -> bool:
-    """Whether a call failed because Discord wants to be asked later."""
+    """Whether a call failed because of a rate limit."""
     if isinstance(error, discord.GatewayNotFound):
         return is_rate_limit(error.__cause__)
     return isinstance(error, discord.RateLimited) or (isinstance(error, discord.HTTPException) and error.status == 429)
 
 
 def retry_after_s(error: BaseException) -> float:
-    """How long a failed call is to wait; 0 where nothing was said."""
+    """How long Discord asks to wait after a failed call; 0 where it does not say."""
     if isinstance(error, discord.RateLimited):
         return error.retry_after
     if isinstance(error, discord.HTTPException) and error.status == 429:
@@ -88,15 +88,15 @@ def retry_after_s(error: BaseException) -> float:
 
 
 class Throttle:
-    """How one client's calls go out."""
+    """Delays one client's calls as the rate limits demand."""
 
     def __init__(self) -> None:
         self.limits = RateLimits()
         self._logged_at = 0.0
-        #: Each task has one call under way at most.
+        #: Calls under way by task; a task has one at most.
         self._under_way: dict[asyncio.Task[Any] | None, Priority] = {}
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._turns = itertools.count()
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._sequence = itertools.count()
 
     def connector(self) -> aiohttp.TCPConnector:
         """For `discord.Client(connector=…)`."""
@@ -105,117 +105,117 @@ class Throttle:
     def trace(self) -> aiohttp.TraceConfig:
         """For `discord.Client(http_trace=…)`."""
         trace = aiohttp.TraceConfig()
-        trace.on_request_end.append(self._answered)
-        trace.on_request_exception.append(self._failed)
+        trace.on_request_end.append(self._on_response)
+        trace.on_request_exception.append(self._on_exception)
         return trace
 
     def install(self, http: discord.http.HTTPClient) -> None:
-        """Let this client's calls, and those by webhook and interaction, be asked again after a 429."""
+        """Make this client's calls, and those by webhook and interaction, retry after a 429."""
         request = http.request
 
-        async def patient(route: discord.http.Route, **options: Any) -> Any:
-            return await retry_429(lambda: request(route, **options), _urgency.get(), options.get("files") or ())
+        async def request_with_retries(route: discord.http.Route, **options: Any) -> Any:
+            return await retry_429(lambda: request(route, **options), _priority.get(), options.get("files") or ())
 
-        http.request = patient  # type: ignore[method-assign]
+        http.request = request_with_retries  # type: ignore[method-assign]
         discord.webhook.async_.async_context.set(RetryingWebhookAdapter())  # type: ignore[no-untyped-call]
 
-    # ------------------------------------------------------------------ holding back
+    # ------------------------------------------------------------------ before a call
 
     async def acquire(self, call: ApiCall) -> None:
         """Wait until the call may be sent.
 
         Raises:
-            discord.RateLimited: it would take longer than the call is worth (`HeldBack`: any call).
+            discord.RateLimited: it would have to wait longer than its priority allows.
+            GloballyRateLimited: so would every other call.
         """
         priority = _priority_of(call)
-        while (wait_s := self.limits.wait_s(call, priority)) > 0 or self._full(priority):
-            if wait_s > _left_s(priority):
-                self._next_please()
-                raise self._too_long(call, priority, wait_s)
+        while (wait_s := self.limits.wait_s(call, priority)) > 0 or self._at_capacity(priority):
+            if wait_s > _max_wait_left_s(priority):
+                self._wake_next()
+                raise self._rate_limited(call, priority, wait_s)
             if wait_s > 0:
-                self._next_please()
+                self._wake_next()
                 await asyncio.sleep(wait_s)
             else:
-                await self._turn(priority)
+                await self._wait_for_slot(priority)
         self.limits.record_send(priority)
         self._under_way[asyncio.current_task()] = priority
 
-    def _full(self, priority: Priority) -> bool:
-        """While Discord limits everything, few calls at once.
+    def _at_capacity(self, priority: Priority) -> bool:
+        """Whether as many calls are under way as are allowed after a limit on everything.
 
-        First answers do not wait for others' uploads, nor those for them: however many people ask, what is painted gets
-        out.
+        First answers and all other calls are counted apart, so that neither waits for the other.
         """
         if self.limits.concurrency_window == math.inf:
             return False
         first = priority is Priority.FIRST_ANSWER
-        those = (one for one in self._under_way.values() if (one is Priority.FIRST_ANSWER) is first)
-        return sum(1 for _ in those) >= self.limits.concurrency_window
+        alike = (one for one in self._under_way.values() if (one is Priority.FIRST_ANSWER) is first)
+        return sum(1 for _ in alike) >= self.limits.concurrency_window
 
-    async def _turn(self, priority: Priority) -> None:
-        """Wait for room; the most urgent come first."""
+    async def _wait_for_slot(self, priority: Priority) -> None:
+        """Wait until a call ends; the highest priority is woken first."""
         turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (priority.value, next(self._turns), turn))
+        heapq.heappush(self._waiters, (priority.value, next(self._sequence), turn))
         try:
-            async with asyncio.timeout(_left_s(priority)):
+            async with asyncio.timeout(_max_wait_left_s(priority)):
                 await turn
         except BaseException as error:
             if not turn.cancel():
-                self._next_please()  # it was this one's turn in that very moment
+                self._wake_next()  # woken in this very moment: pass it on
             if isinstance(error, TimeoutError):
-                raise HeldBack(1.0) from None
+                raise GloballyRateLimited(1.0) from None
             raise
 
-    def _next_please(self) -> None:
-        """Let one who waits for room look again."""
-        while self._waiting:
-            turn = heapq.heappop(self._waiting)[2]
+    def _wake_next(self) -> None:
+        """Let the first waiter check again."""
+        while self._waiters:
+            turn = heapq.heappop(self._waiters)[2]
             if not turn.done():
                 turn.set_result(None)
                 return
 
-    def _finished(self) -> None:
-        """The call of this task is no longer under way."""
+    def _call_ended(self) -> None:
+        """Record that the call of this task has ended."""
         if self._under_way.pop(asyncio.current_task(), None) is not None:
-            self._next_please()
-        self._next_please()
+            self._wake_next()
+        self._wake_next()
 
     def release(self) -> None:
-        """A call that was let out did not leave after all."""
-        self._finished()
+        """Give back what `acquire` took: the call was not sent after all."""
+        self._call_ended()
 
-    def held(self, call: ApiCall) -> bool:
-        """Whether Discord has asked to wait since the call was let out."""
-        return self.limits.held_s(call, _priority_of(call)) > 0
+    def is_held(self, call: ApiCall) -> bool:
+        """Whether Discord has limited the call since it was acquired."""
+        return self.limits.hold_s(call, _priority_of(call)) > 0
 
-    # ------------------------------------------------------------------ hearing
+    # ------------------------------------------------------------------ after a call
 
-    async def _answered(self, _session: object, _context: object, params: aiohttp.TraceRequestEndParams) -> None:
+    async def _on_response(self, _session: object, _context: object, params: aiohttp.TraceRequestEndParams) -> None:
         response = params.response
-        call = _call(response.method, response.url.raw_path, params.headers)
+        call = _read_call(response.method, response.url.raw_path, params.headers)
         if call is None:
             return
-        asked_s = await _asked_s(response) if response.status == 429 else None
-        wait_s = self.limits.record_response(call, response.status, response.headers, asked_s, len(self._under_way))
-        self._finished()
+        body_s = await _body_retry_after_s(response) if response.status == 429 else None
+        wait_s = self.limits.record_response(call, response.status, response.headers, body_s, len(self._under_way))
+        self._call_ended()
         if response.status != 429:
             return
         metrics.DISCORD_RATE_LIMITED.inc()
-        self._log(call, response, wait_s)
+        self._log_rate_limit(call, response, wait_s)
         priority = _priority_of(call)
-        if response.headers.get("Via") and wait_s > _left_s(priority):
-            # discord.py would wait for an hour, too, and let nothing else through to this message meanwhile.
-            raise self._too_long(call, priority, wait_s)
+        if response.headers.get("Via") and wait_s > _max_wait_left_s(priority):
+            # discord.py would wait even for an hour, and block all other calls on this message meanwhile.
+            raise self._rate_limited(call, priority, wait_s)
 
-    async def _failed(self, *_: object) -> None:
-        self._finished()
+    async def _on_exception(self, *_: object) -> None:
+        self._call_ended()
 
-    def _too_long(self, call: ApiCall, priority: Priority, wait_s: float) -> discord.RateLimited:
-        wide = self.limits.global_wait_s(call, priority) > _left_s(priority)
-        return HeldBack(wait_s) if wide else discord.RateLimited(wait_s)
+    def _rate_limited(self, call: ApiCall, priority: Priority, wait_s: float) -> discord.RateLimited:
+        is_global = self.limits.global_wait_s(call, priority) > _max_wait_left_s(priority)
+        return GloballyRateLimited(wait_s) if is_global else discord.RateLimited(wait_s)
 
-    def _log(self, call: ApiCall, response: aiohttp.ClientResponse, wait_s: float) -> None:
-        """Not each of them: there may be hundreds."""
+    def _log_rate_limit(self, call: ApiCall, response: aiohttp.ClientResponse, wait_s: float) -> None:
+        """Log at most one of them every `LOG_EVERY_S`: there may be hundreds."""
         if time.monotonic() - self._logged_at < LOG_EVERY_S:
             return
         self._logged_at = time.monotonic()
@@ -227,11 +227,11 @@ class Throttle:
 
 
 class ThrottledConnector(aiohttp.TCPConnector):
-    """Gives a connection to those only who may call."""
+    """Gives a connection only to calls that the throttle allows."""
 
-    def __init__(self, calls: Throttle, **options: Any) -> None:
+    def __init__(self, throttle: Throttle, **options: Any) -> None:
         super().__init__(**options)
-        self._calls = calls
+        self._throttle = throttle
 
     async def connect(
         self,
@@ -239,23 +239,23 @@ class ThrottledConnector(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
     ) -> Connection:
-        """As aiohttp's; what is no call of Discord's REST API (the gateway, pictures) passes.
+        """As aiohttp's; whatever is no call of Discord's REST API (the gateway, pictures) passes at once.
 
         Raises:
-            discord.RateLimited: see `Throttle.let_out`.
-            TooLate: see `as_progress`.
+            discord.RateLimited: see `Throttle.acquire`.
+            DeadlineExceeded: see `as_progress`.
         """
-        call = _call(req.method, req.url.raw_path, req.headers)
+        call = _read_call(req.method, req.url.raw_path, req.headers)
         if call is None:
             return await super().connect(req, traces, timeout)
         while True:
-            await self._calls.acquire(call)
+            await self._throttle.acquire(call)
             connection = await super().connect(req, traces, timeout)
-            late = time.monotonic() > _welcome_until.get()
-            if not late and not self._calls.held(call):
+            late = time.monotonic() > _send_deadline.get()
+            if not late and not self._throttle.is_held(call):
                 return connection
             connection.release()
-            self._calls.release()
+            self._throttle.release()
             if late:
                 raise DeadlineExceeded
 
@@ -266,49 +266,49 @@ class RetryingWebhookAdapter(AsyncWebhookAdapter):
     async def request(
         self, route: Any, session: aiohttp.ClientSession, *, files: Sequence[discord.File] | None = None, **options: Any
     ) -> Any:
-        """As discord.py's, asked again after a 429."""
-        priority = Priority.FIRST_ANSWER if "/interactions/" in route.url else _urgency.get()
+        """As discord.py's, with retries after a 429."""
+        priority = Priority.FIRST_ANSWER if "/interactions/" in route.url else _priority.get()
         request = super().request
         return await retry_429(lambda: request(route, session, files=files, **options), priority, files or ())
 
 
 async def retry_429(attempt: Callable[[], Awaitable[Any]], priority: Priority, files: Sequence[discord.File]) -> Any:
-    """Try again after a 429, as long as the call is worth it.
+    """Repeat `attempt` after a 429, for as long as its priority allows.
 
     Raises:
         discord.HTTPException: any other, or the last 429.
-        discord.RateLimited: it would take too long.
+        discord.RateLimited: it would have to wait too long.
     """
-    until = time.monotonic() + priority.patience_s
+    until = time.monotonic() + priority.max_wait_s
     while True:
-        token = _until.set(until)
+        token = _retry_deadline.set(until)
         try:
             return await attempt()
         except discord.HTTPException as error:
             if error.status != 429:
                 raise
-            # Of Discord's own, discord.py has waited out the last one already; of Cloudflare's, nothing.
+            # discord.py has already waited out Discord's own 429, but not Cloudflare's.
             pause_s = 0.0 if error.response.headers.get("Via") else retry_after_s(error)
             if time.monotonic() + pause_s >= until:
                 raise
         finally:
-            _until.reset(token)
+            _retry_deadline.reset(token)
         for file in files:
             file.reset(seek=True)
         await asyncio.sleep(pause_s)
 
 
-def _left_s(priority: Priority) -> float:
-    until = _until.get()
-    return priority.patience_s if until is None else max(until - time.monotonic(), 0.0)
+def _max_wait_left_s(priority: Priority) -> float:
+    until = _retry_deadline.get()
+    return priority.max_wait_s if until is None else max(until - time.monotonic(), 0.0)
 
 
 def _priority_of(call: ApiCall) -> Priority:
-    return Priority.FIRST_ANSWER if call.path.startswith("/interactions/") else _urgency.get()
+    return Priority.FIRST_ANSWER if call.path.startswith("/interactions/") else _priority.get()
 
 
-def _call(method: str, path: str, headers: Any) -> ApiCall | None:
-    """None for what is not Discord's REST API."""
+def _read_call(method: str, path: str, headers: Any) -> ApiCall | None:
+    """The call of a request; None where it is not to Discord's REST API."""
     base = _base_path()
     if not path.startswith(base):
         return None
@@ -320,8 +320,8 @@ def _base_path() -> str:
     return base[base.find("/", base.find("//") + 2) :]
 
 
-async def _asked_s(response: aiohttp.ClientResponse) -> float | None:
-    """What the body asks for, which is more exact than the header."""
+async def _body_retry_after_s(response: aiohttp.ClientResponse) -> float | None:
+    """`retry_after` of a 429's body, which is more exact than the header."""
     try:
         found = json.loads(await response.read())
         return max(float(found["retry_after"]), 0.0)

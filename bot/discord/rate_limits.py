@@ -1,12 +1,12 @@
-"""How fast Discord may be called: what its 429s hold back, and how many more of them may be risked.
+"""When Discord may be called: what its 429s forbid, and how many more refusals may be risked.
 
 discord.py 2.7.1 waits with the one request that was refused. Others of the same bucket go on, and so do webhooks and
 interactions while Discord has limited everything: each of these is one more refusal. Ten thousand refusals (401, 403,
 and 429 unless its scope is "shared") in ten minutes, and Discord bans the address
 (https://docs.discord.com/developers/topics/rate-limits). So they are counted here, and long before that number the bot
-gives up what it can do without.
+stops sending what is least important.
 
-No I/O and no waiting in here: `bot.discord.http` asks how long, and waits.
+No I/O and no waiting in here: `bot.discord.http` asks how long to wait, and waits.
 """
 
 from __future__ import annotations
@@ -19,49 +19,49 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-#: Discord's window for refusals. They are counted by slices of it.
+#: Discord's window for refusals, and the slices of it by which they are counted.
 WINDOW_S = 600.0
 SLICE_S = 10.0
-#: Refusals within the window from which on progress is no longer shown, …
+#: Refusals within the window from which on progress edits are dropped, …
 NO_PROGRESS_FROM = 300
 #: … everything but first answers is spaced out, …
 SLOW_FROM = 500
 #: … everything but first answers waits, …
 ANSWERS_ONLY_FROM = 1500
-#: … and nothing is sent. Four processes on one address stay below 10,000 then, too.
+#: … and nothing is sent. Even four processes on one address then stay below 10,000.
 NOTHING_FROM = 2400
-#: The largest space between two calls, shortly before all of them wait.
-SLOWEST_S = 1.0
-#: Longest pauses that are waited for in place; whoever has to wait longer is told so instead.
-FIRST_ANSWER_PATIENCE_S = 2.8
-PATIENCE_S = 60.0
-#: Where a 429 does not say for how long (Cloudflare's sometimes do not).
-UNSAID_S = 10.0
-#: On top of what Discord asks for: timers may fire a little early.
+#: The largest spacing between two calls, reached just before `ANSWERS_ONLY_FROM`.
+MAX_SPACING_S = 1.0
+#: Longest time a call may wait in place; longer waits raise `discord.RateLimited` instead.
+FIRST_ANSWER_MAX_WAIT_S = 2.8
+MAX_WAIT_S = 60.0
+#: For a 429 without a usable Retry-After (Cloudflare's sometimes lack it).
+DEFAULT_RETRY_AFTER_S = 10.0
+#: Added to what Discord asks for, because timers may fire a little early.
 MARGIN_S = 0.01
-#: What has been held back for everybody is let out in this order.
-LATER_S = 0.03
-#: Calls under way at once from which on their number is not limited here any more.
-WIDE = 96
+#: After a limit on everything each lower priority is allowed this much later.
+PRIORITY_STAGGER_S = 0.03
+#: From this many calls at once on, the concurrency window is lifted.
+UNLIMITED_FROM = 96
 
 
 class Priority(Enum):
-    """What a call is worth."""
+    """How important a call is."""
 
-    #: To an interaction, within three seconds.
+    #: The first response to an interaction, due within three seconds.
     FIRST_ANSWER = auto()
     USUAL = auto()
-    #: Nobody misses it.
+    #: A progress edit: dropped rather than delayed.
     PROGRESS = auto()
 
     @property
-    def patience_s(self) -> float:
-        """The longest pause that is worth waiting for."""
+    def max_wait_s(self) -> float:
+        """The longest time a call may wait."""
         match self:
             case Priority.FIRST_ANSWER:
-                return FIRST_ANSWER_PATIENCE_S
+                return FIRST_ANSWER_MAX_WAIT_S
             case Priority.USUAL:
-                return PATIENCE_S
+                return MAX_WAIT_S
             case Priority.PROGRESS:
                 return 0.0
 
@@ -77,63 +77,63 @@ class ApiCall:
     as_bot: bool
 
 
-#: What a refusal holds back: a bucket with its major parameter, or one of these two.
-BOT = "everything that carries the bot's token"
-ALL = "everything"
+#: The scope of a hold: a bucket with its major parameter, or one of these two.
+BOT_SCOPE = "everything that carries the bot's token"
+GLOBAL_SCOPE = "everything"
 
 
 class RateLimits:
-    """Holds and counts of one process."""
+    """Holds, refusals and the concurrency window of one process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        #: Seconds on the clock until which something is held back.
+        #: Clock time until which a scope is held.
         self._holds: dict[str, float] = {}
         self._buckets: dict[str, str] = {}
         self._slices: deque[tuple[float, int]] = deque()
         self._refused = 0
-        self._next_at = 0.0
-        #: How many calls may be under way at once. Half of them after a 429 about everything, for whatever is on its
-        #: way then is refused, too; one more for every answer that is none.
+        self._next_send_at = 0.0
+        #: How many calls may be under way at once: halved by a 429 about everything, because all calls under way are
+        #: then refused too; one more for every other response.
         self.concurrency_window = math.inf
 
-    # ------------------------------------------------------------------ asking
+    # ------------------------------------------------------------------ before a call
 
     def wait_s(self, call: ApiCall, priority: Priority) -> float:
         """Seconds until the call may be sent; 0 for now. Ask again when they have passed."""
         if not self._holds and not self._refused:
             return 0.0
-        return max(self.held_s(call, priority), self.global_wait_s(call, priority))
+        return max(self.hold_s(call, priority), self.global_wait_s(call, priority))
 
-    def held_s(self, call: ApiCall, priority: Priority) -> float:
-        """The same for what Discord has asked for, without what we do without of our own accord."""
+    def hold_s(self, call: ApiCall, priority: Priority) -> float:
+        """The part of `wait_s` that Discord has asked for, without our own budget."""
         if not self._holds:
             return 0.0
         now = self._clock()
         return max(self._holds.get(self._key(call), 0.0) - now, self._global_wait_s(call, priority, now), 0.0)
 
     def global_wait_s(self, call: ApiCall, priority: Priority) -> float:
-        """The same for what does not concern this call's bucket alone."""
+        """The part of `wait_s` that is not about this call's bucket alone."""
         now = self._clock()
         return max(self._global_wait_s(call, priority, now), self._budget_wait_s(priority, now), 0.0)
 
     def record_send(self, priority: Priority) -> None:
-        """A call goes out: the next one keeps its distance where that is due."""
+        """Record that a call is sent, for the spacing of the next one."""
         if self._refused >= SLOW_FROM and priority is not Priority.FIRST_ANSWER:
             part = (self.refused - SLOW_FROM) / max(ANSWERS_ONLY_FROM - SLOW_FROM, 1)
-            self._next_at = max(self._clock(), self._next_at) + SLOWEST_S * min(max(part, 0), 1)
+            self._next_send_at = max(self._clock(), self._next_send_at) + MAX_SPACING_S * min(max(part, 0), 1)
 
     @property
     def refused(self) -> int:
-        """Refusals that count, within the last ten minutes."""
+        """Refusals within the last ten minutes that count towards a ban."""
         now = self._clock()
         while self._slices and self._slices[0][0] + SLICE_S + WINDOW_S <= now:
             self._refused -= self._slices.popleft()[1]
         return self._refused
 
     def _global_wait_s(self, call: ApiCall, priority: Priority, now: float) -> float:
-        until = max(self._holds.get(ALL, 0.0), self._holds.get(BOT, 0.0) if call.as_bot else 0.0)
-        return until + LATER_S * (priority.value - 1) - now
+        until = max(self._holds.get(GLOBAL_SCOPE, 0.0), self._holds.get(BOT_SCOPE, 0.0) if call.as_bot else 0.0)
+        return until + PRIORITY_STAGGER_S * (priority.value - 1) - now
 
     def _budget_wait_s(self, priority: Priority, now: float) -> float:
         if not self._refused:
@@ -145,7 +145,7 @@ class RateLimits:
             return self._until_below(NO_PROGRESS_FROM, now)
         if refused >= ANSWERS_ONLY_FROM:
             return self._until_below(ANSWERS_ONLY_FROM, now)
-        return max(self._next_at - now, 0.0) if refused >= SLOW_FROM else 0.0
+        return max(self._next_send_at - now, 0.0) if refused >= SLOW_FROM else 0.0
 
     def _until_below(self, limit: int, now: float) -> float:
         left = self._refused
@@ -157,52 +157,58 @@ class RateLimits:
                 return max(began + SLICE_S + WINDOW_S - now, 0.0)
         return 0.0
 
-    # ------------------------------------------------------------------ hearing
+    # ------------------------------------------------------------------ after a call
 
     def record_response(
-        self, call: ApiCall, status: int, headers: Mapping[str, str], asked_s: float | None = None, under_way: int = 1
+        self,
+        call: ApiCall,
+        status: int,
+        headers: Mapping[str, str],
+        retry_after_s: float | None = None,
+        under_way: int = 1,
     ) -> float:
-        """Take note of an answer; for a 429 the seconds it asks for.
+        """Record a response; returns the seconds a 429 asks to wait, else 0.
 
         Args:
-            call: what was answered.
+            call: the call.
             status: HTTP status.
-            headers: of the answer; the names as Discord writes them, in a mapping that minds no case.
-            asked_s: `retry_after` of the body, which is more exact than the header's whole seconds.
-            under_way: calls that were, with this one.
+            headers: of the response, in a case-insensitive mapping.
+            retry_after_s: `retry_after` of the body, which is more exact than the header's whole seconds.
+            under_way: calls that were under way, this one included.
         """
         bucket = headers.get("X-RateLimit-Bucket")
         if bucket is not None:
-            self._buckets[_template(call.method, call.path)] = bucket
+            self._buckets[_route(call.method, call.path)] = bucket
         if status != 429:
-            self._widen()
+            self._widen_window()
         if status not in {401, 403, 429}:
             return 0.0
         if status != 429 or headers.get("X-RateLimit-Scope") != "shared":
             self._count()
         if status != 429:
             return 0.0
-        if asked_s is None:
-            asked_s = seconds(headers.get("Retry-After"))
-        reach = self._scope(call, headers)
-        self._hold(reach, asked_s + MARGIN_S)
-        if reach in {ALL, BOT}:
+        if retry_after_s is None:
+            retry_after_s = seconds(headers.get("Retry-After"))
+        scope = self._scope(call, headers)
+        self._hold(scope, retry_after_s + MARGIN_S)
+        if scope in {GLOBAL_SCOPE, BOT_SCOPE}:
             self.concurrency_window = max(1.0, min(self.concurrency_window, under_way) / 2)
-        return asked_s
+        return retry_after_s
 
-    def _widen(self) -> None:
-        if self.concurrency_window < WIDE:
+    def _widen_window(self) -> None:
+        if self.concurrency_window < UNLIMITED_FROM:
             self.concurrency_window += 1
         else:
             self.concurrency_window = math.inf
 
     def _scope(self, call: ApiCall, headers: Mapping[str, str]) -> str:
-        """What a 429 is about."""
+        """The scope of a 429."""
         if not headers.get("Via"):
-            return ALL  # Cloudflare's: about this machine
+            return GLOBAL_SCOPE  # Cloudflare's: about this address
         if headers.get("X-RateLimit-Scope") == "global" or headers.get("X-RateLimit-Global"):
-            # Interactions and webhooks are not part of the bot's own limit; a limit that is met there is the address's.
-            return BOT if call.as_bot else ALL
+            # Interactions and webhooks do not count towards the bot's own limit; a global 429
+            # there is about the address.
+            return BOT_SCOPE if call.as_bot else GLOBAL_SCOPE
         return self._key(call)
 
     def _hold(self, key: str, for_s: float) -> None:
@@ -221,16 +227,16 @@ class RateLimits:
             self._slices.append((now, 1))
 
     def _key(self, call: ApiCall) -> str:
-        template = _template(call.method, call.path)
-        return f"{self._buckets.get(template, template)} {_major(call.path)}"
+        route = _route(call.method, call.path)
+        return f"{self._buckets.get(route, route)} {_major(call.path)}"
 
 
 def seconds(retry_after: str | None) -> float:
-    """A Retry-After header; some time where it says nothing that can be read."""
+    """A Retry-After header in seconds; `DEFAULT_RETRY_AFTER_S` where it is missing or unreadable."""
     try:
         return max(float(retry_after or "-"), 0.0)
     except ValueError:
-        return UNSAID_S
+        return DEFAULT_RETRY_AFTER_S
 
 
 _MAJOR = re.compile(r"/(?:channels|guilds)/\d+|/(?:webhooks|interactions)/\d+(?:/[^/]+)?")
@@ -238,13 +244,13 @@ _NUMBER = re.compile(r"(?<=/)\d+(?=/|$)")
 
 
 def _major(path: str) -> str:
-    """The part of a path that has rate limits of its own: a channel, a server, a webhook's token."""
+    """The major parameter of a path, which has rate limits of its own: a channel, a server, a webhook's token."""
     found = _MAJOR.match(path)
     return found[0] if found is not None else ""
 
 
-def _template(method: str, path: str) -> str:
-    """A route, without what its requests differ in."""
+def _route(method: str, path: str) -> str:
+    """The route of a request, with ids replaced."""
     rest = path.removeprefix(_major(path))
-    kind = path.split("/", 2)[1] if path.count("/") else ""
-    return f"{method} {kind}{_NUMBER.sub('…', rest)}"
+    resource = path.split("/", 2)[1] if path.count("/") else ""
+    return f"{method} {resource}{_NUMBER.sub('…', rest)}"

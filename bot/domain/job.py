@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from bot.domain.money import Cost
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import ToldError
 from bot.phrase import Phrase
@@ -144,6 +145,13 @@ class NewJob:
     request: GenerationRequest
     #: The job this one re-rolls or edits.
     parent_id: str | None = None
+    #: The draft that becomes this job; one that became a job before gives that one.
+    draft_id: str | None = None
+
+    @property
+    def cost(self) -> Cost:
+        """What is reserved for it: the worst case."""
+        return self.request.cost
 
 
 @dataclass(frozen=True, slots=True)

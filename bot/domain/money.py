@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
+
+_MICROS = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +15,12 @@ class Cost:
     images: int
     #: US dollars; None where the price is not known.
     usd: Decimal | None = None
+
+    @property
+    def usd_micros(self) -> int | None:
+        """Millionths of a US dollar, rounded up so that a sum never falls short; None where the price is not known."""
+        return None if self.usd is None else int((self.usd * _MICROS).to_integral_value(ROUND_CEILING))
+
+    def share(self, images: int) -> Cost:
+        """What so many of these images cost, all of them costing the same."""
+        return Cost(images, None if self.usd is None else self.usd * images / self.images)

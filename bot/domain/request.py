@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from bot.domain.money import Cost
+
 #: Anything JSON can hold; what travels to fal and into the store.
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
@@ -30,6 +32,11 @@ class GenerationRequest:
     size: tuple[int, int] | None
     #: Worst-case price in USD, or None where unknown.
     cost_usd: Decimal | None
+
+    @property
+    def cost(self) -> Cost:
+        """The worst case: every image that it can yield, at the highest price."""
+        return Cost(self.images, self.cost_usd)
 
     @property
     def seed(self) -> int | None:

@@ -1,18 +1,19 @@
 """fal.ai's queue: submit once, watch many, read the result, cancel, upload, download.
 
-client.py          Fal: one per process, the only door
-origins.py         where fal is, and the one place that adjusts fal_client
-timings.py         every interval, limit and timeout
-http.py            answers read under a cap
-statuses.py        what fal says about a job under way
+client.py          Fal: one per process, everything else goes through it
+submission.py      one POST a request, and what became of it
+status_watcher.py  a request until it is completed: by stream, or by polling
 stream.py          server-sent events
-poller.py          one scheduler for all polled jobs, and what it does in an outage
-status_watcher.py  stream first, polling when it must
-failures.py        fal's refusals as GenerationFailed
-request_list.py    fal's list of requests, as it is written
-request_lookup.py  reading that list without a storm
-results.py         the result JSON as a Result
+poller.py          one scheduler for all polled jobs: token bucket, duration estimates, circuit breaker
+statuses.py        status bodies as InQueueStatus, InProgressStatus, CompletedStatus
+results.py         result bodies as Result
+failures.py        failing responses as GenerationFailed
+request_list.py    parsing fal's list of requests
+request_lookup.py  reading that list, shared by all who ask for it
 uploads.py         pictures into fal's storage, by fal_client
+origins.py         base URLs; the one place that adjusts fal_client
+http.py            responses read up to a size limit
+timings.py         every interval, limit and timeout
 """
 
 from __future__ import annotations

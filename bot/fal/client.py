@@ -1,16 +1,16 @@
-"""`Fal`: the only door to fal.ai."""
+"""`Fal`: everything Easel does at fal.ai."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
-from types import SimpleNamespace, TracebackType
+from functools import partial
+from types import TracebackType
 from typing import Self
 
 import aiohttp
@@ -26,24 +26,25 @@ from bot.errors import (
     ProviderError,
     ProviderUnreachable,
     ResultUnusable,
-    SubmitUnconfirmed,
 )
 from bot.fal.failures import ModelLabel, failure_of
 from bot.fal.http import NETWORK_ERRORS, RESULT_BYTES, STATUS_BYTES, HttpResponse, read_response
-from bot.fal.origins import REQUEST_ID, Origins, fal_client_pointed, resolve
+from bot.fal.origins import Origins, fal_client_pointed, resolve
 from bot.fal.poller import Poller
 from bot.fal.request_lookup import RequestLookup
 from bot.fal.results import read_result
 from bot.fal.status_watcher import StatusWatcher
+from bot.fal.submission import SubmitClient, headers_sent_trace
 from bot.fal.timings import Timings
 from bot.fal.uploads import Uploader
 from bot.media.fetch import BadAddress, BadStatus, DownloadTooLarge, decode_data_uri, get_capped
 from bot.phrase import phrase
+from bot.retry import retry
 
 log = logging.getLogger(__name__)
 
 USER_AGENT = "Easel (self-hosted Discord bot; aiohttp)"
-#: A result of a mere network box in between: fal itself has not spoken.
+#: Statuses of a picture that is no longer stored.
 _GONE_PICTURE = frozenset({403, 404, 410})
 
 
@@ -55,15 +56,15 @@ class Fal:
     ====================================================== =====================================================
     what happened                                          raised
     ====================================================== =====================================================
-    no connection (refused, DNS, TLS, connect timeout),    FalUnreachable: fal can't have it, submit again later
-    or none became free
-    408, 409, 429; 503 with Retry-After; 503 page of an    FalUnreachable (`retry_after_s` where sent): fal turned
-    nginx without x-fal-request-id                         it away before the queue
+    no connection (refused, DNS, TLS, connect timeout),    ProviderUnreachable: fal can't have it, submit again
+    or none became free                                    later
+    408, 409, 429; 503 with Retry-After; 503 page of an    ProviderUnreachable (`retry_after_s` where sent): fal
+    nginx without x-fal-request-id                         refused it in front of the queue
     401, 403, 402                                          KeyRefused, BalanceExhausted
     404, 410                                               ModelGone
     400, 413, 422                                          OptionsRefused, or ContentRefused where it says so
-    any other 3xx or 4xx                                   FalBroken
-    the connection broke or the time ran out after the     AnswerLost: fal may or may not have it
+    any other 3xx or 4xx                                   ProviderError
+    the connection broke or the time ran out after the     SubmitUnconfirmed: fal may or may not have it
     headers had left; 500, 502, 504 and any other 5xx;
     2xx without a readable request id (HTML, cut off)
     ====================================================== =====================================================
@@ -78,7 +79,7 @@ class Fal:
         api_url: base URL of the platform API; None takes fal's where the queue is fal's, and else asks nobody.
         max_streams: status streams open at once; beyond them jobs are polled. 0 polls always.
         store_payloads: False sends `X-Fal-Store-IO: 0` with every submit.
-        pace: intervals and limits.
+        timings: intervals, limits and timeouts.
         jitter: numbers in [0, 1) that spread retries.
     """
 
@@ -92,7 +93,7 @@ class Fal:
         api_url: str | None = None,
         max_streams: int = 1000,
         store_payloads: bool = True,
-        pace: Timings = Timings(),  # noqa: B008 - frozen
+        timings: Timings = Timings(),  # noqa: B008 - frozen
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._key = key
@@ -100,7 +101,7 @@ class Fal:
         self._rest_url, self._cdn_url = rest_url, cdn_url
         self._max_streams = max_streams
         self._store_payloads = store_payloads
-        self._timings = pace
+        self._timings = timings
         self._jitter = jitter
         self._stack = AsyncExitStack()
 
@@ -117,33 +118,34 @@ class Fal:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         tls = ssl.create_default_context()  # honours SSL_CERT_FILE
-        pace = self._timings
-        # Idle connections are dropped early: a POST on one that fal has just closed would be an answer lost.
-        calls = aiohttp.TCPConnector(limit=pace.calls_at_once, ssl=tls, keepalive_timeout=15, ttl_dns_cache=60)
+        timings = self._timings
+        # Idle connections are dropped early: a POST on one that fal has just closed would go unconfirmed.
+        calls = aiohttp.TCPConnector(limit=timings.calls_at_once, ssl=tls, keepalive_timeout=15, ttl_dns_cache=60)
         stack.push_async_callback(calls.close)
         streams = aiohttp.TCPConnector(limit=0, ssl=tls, ttl_dns_cache=60)
         stack.push_async_callback(streams.close)
-        media = aiohttp.TCPConnector(limit=2 * pace.downloads_at_once, ssl=tls, ttl_dns_cache=60)
+        media = aiohttp.TCPConnector(limit=2 * timings.downloads_at_once, ssl=tls, ttl_dns_cache=60)
         stack.push_async_callback(media.close)
         secret = {"Authorization": f"Key {self._key}"}
-        self._submits = await stack.enter_async_context(_session(calls, secret, [_departures()]))
+        submits = await stack.enter_async_context(_session(calls, secret, [headers_sent_trace()]))
+        self._submits = SubmitClient(submits, self._origins, timings)
         self._calls = await stack.enter_async_context(_session(calls, secret))
         self._streams = await stack.enter_async_context(_session(streams, secret))
         self._media = await stack.enter_async_context(_session(media, {"Accept-Encoding": "identity"}))
-        self._downloads = asyncio.Semaphore(pace.downloads_at_once)
+        self._downloads = asyncio.Semaphore(timings.downloads_at_once)
         stack.enter_context(
             fal_client_pointed(queue=self._origins.queue, rest_url=self._rest_url, cdn_url=self._cdn_url)
         )
-        self._uploader = Uploader(self._key, at_once=pace.uploads_at_once, timeout_s=pace.upload_s)
-        self._poller = Poller(self._look, pace, jitter=self._jitter)
+        self._uploader = Uploader(self._key, at_once=timings.uploads_at_once, timeout_s=timings.upload_s)
+        self._poller = Poller(self._get_status, timings, jitter=self._jitter)
         stack.push_async_callback(self._poller.close)
-        self._lists = RequestLookup(lambda url, most: self._once("list", url, most), self._origins.api, pace)
+        self._lists = RequestLookup(partial(self._once, "list"), self._origins.api, timings)
         stack.push_async_callback(self._lists.close)
-        self._watcher = StatusWatcher(self._streams, self._poller, pace, max_streams=self._max_streams)
+        self._watcher = StatusWatcher(self._streams, self._poller, timings, max_streams=self._max_streams)
 
     @property
     def unavailable(self) -> bool:
-        """Whether the last thing heard about jobs under way was useless: no answer, 429, 5xx, a proxy's page."""
+        """Whether the latest status poll was useless: no answer, 429, 5xx, a proxy's page."""
         return self._poller.circuit_breaker.active
 
     # ------------------------------------------------------------------ submit
@@ -158,104 +160,39 @@ class Fal:
         model: ServedModel | None = None,
         webhook_url: str | None = None,
     ) -> FalRequest:
-        """Hand one request to fal with one POST (see the class for what each outcome raises).
+        """Submit one request with one POST (see the class for what each outcome raises).
 
         Args:
             endpoint: `owner/alias` or `owner/alias/path`.
-            start_timeout_s: fal drops the request when painting has not begun by then; more than 1.
+            start_timeout_s: fal drops the request if it has not started by then; more than 1.
             store_payload: False keeps this one's payload out of fal's records.
             model: names the model and its successor in a ModelGone.
             webhook_url: where fal calls back when the request has ended.
 
         Raises:
-            FalUnreachable: it never left; safe to submit again.
-            AnswerLost: fal may have it.
-            PaintingFailed: fal refused it.
+            ProviderUnreachable: it never left; safe to submit again.
+            SubmitUnconfirmed: fal may have it.
+            GenerationFailed: fal refused it.
         """
-        headers = {"Content-Type": "application/json", "X-Fal-Request-Timeout": str(float(start_timeout_s))}
-        if not (store_payload and self._store_payloads):
-            headers["X-Fal-Store-IO"] = "0"
-        body = json.dumps(dict(arguments), separators=(",", ":"), allow_nan=False).encode()
-        url = self._origins.submit_url(endpoint, webhook_url=webhook_url)
-        outcome: metrics.SubmitOutcome = "lost"
-        try:
-            answer = await self._post(url, body, headers)
-            request = self._accepted(
-                answer, endpoint, ModelLabel.of(model) if model else ModelLabel(endpoint, endpoint)
-            )
-            outcome = "accepted"
-        except ProviderUnreachable:
-            outcome = "unreached"
-            raise
-        except GenerationFailed:
-            outcome = "refused"
-            raise
-        finally:
-            metrics.SUBMITS[outcome].inc()
-        return request
-
-    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> HttpResponse:
-        departure = RequestSent()
-        metrics.FAL_CALLS["submit"].inc()
-        try:
-            async with self._submits.post(
-                url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=self._timings.submit_s, sock_connect=self._timings.connect_s),
-                trace_request_ctx=departure,
-            ) as response:
-                return await read_response(response, STATUS_BYTES)
-        except NETWORK_ERRORS as error:
-            if not departure.left:
-                raise ProviderUnreachable("fal.ai could not be reached.") from error
-            raise SubmitUnconfirmed("The connection to fal.ai broke before it answered.") from error
-
-    def _accepted(self, answer: HttpResponse, endpoint: str, served: ModelLabel) -> FalRequest:
-        if answer.ok:
-            return self._request(answer, endpoint)
-        log.info("fal refused a submit", extra={"endpoint": endpoint, "status": answer.status})
-        if answer.status in (408, 409, 429) or _before_the_queue(answer):
-            raise ProviderUnreachable(
-                "fal.ai turned the request away.", answer.retry_after_s(self._timings.retry_after_max_s)
-            )
-        if answer.status >= 500:
-            raise SubmitUnconfirmed(f"fal.ai answered {answer.status} to a submit.", refused=True)
-        if answer.status == 404:
-            served_no_more = failure_of(HttpResponse(410, {}, b""), served)
-            assert served_no_more is not None
-            raise served_no_more
-        raise failure_of(answer, served) or ProviderError()
-
-    def _request(self, answer: HttpResponse, endpoint: str) -> FalRequest:
-        body = answer.object() or {}
-        request_id = body.get("request_id")
-        if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
-            raise SubmitUnconfirmed("fal.ai's answer to a submit could not be read.")
-        ours = self._origins.request(endpoint, request_id)
-
-        def address(name: str, fallback: str) -> str:
-            given = body.get(name)
-            return given if isinstance(given, str) and self._origins.may_see_key(given) else fallback
-
-        return FalRequest(
-            request_id=request_id,
-            status_url=address("status_url", ours.status_url),
-            response_url=address("response_url", ours.response_url),
-            cancel_url=address("cancel_url", ours.cancel_url),
+        return await self._submits.submit(
+            endpoint,
+            arguments,
+            start_timeout_s=start_timeout_s,
+            store_payload=store_payload and self._store_payloads,
+            label=ModelLabel.of(model) if model is not None else ModelLabel(endpoint, endpoint),
+            webhook_url=webhook_url,
         )
 
-    # ------------------------------------------------------------------ a lost answer
+    # ------------------------------------------------------------------ finding a request again
 
     async def find_requests(self, endpoint: str, *, since: datetime, until: datetime) -> list[FoundRequest] | None:
         """What fal has on record for this endpoint and time, oldest first, with payloads where it kept them.
 
-        What has not started painting may be missing still. None where this key may not see the list (401, 403, 404),
-        or where there is none: that answer is remembered for a while.
+        A request that has not started may be missing. None where this key may not see the list (401, 403, 404),
+        or where there is none; that answer is cached for a while.
 
         Raises:
-            FalUnreachable: no usable answer; ask again later.
+            ProviderUnreachable: no usable answer; ask again later.
         """
         return await self._lists.find(endpoint, since=since, until=until)
 
@@ -266,17 +203,17 @@ class Fal:
     # ------------------------------------------------------------------ watch
 
     def wake(self, request_id: str) -> bool:
-        """A callback told that this request has ended: its watcher looks at once, be it streaming or polling.
+        """A callback said that this request has ended: its watcher polls at once, be it streaming or polling.
 
-        An open stream gets a moment to tell it itself, which costs no call. False when nobody watches the request;
-        a watch that begins later then begins with a look.
+        An open stream gets a moment to report the end itself, which costs no call. False when nobody watches the
+        request; a watch that begins later then begins with a poll.
         """
         return self._watcher.wake(request_id)
 
     def watch(
         self, request: FalRequest, *, expected_s: float, age_s: float | None = None
     ) -> AsyncGenerator[Status, None]:
-        """Statuses until Completed: Waiting, Working with new log lines, Completed. Nothing is said twice.
+        """Statuses up to `CompletedStatus`, each only where it differs from the one before.
 
         Over the status stream (one HTTP call a job) where fal offers it and fewer than `max_streams` are open, else by
         polling, first at about `expected_s`. Goes on through outages of any length. Close it (`contextlib.aclosing`)
@@ -284,48 +221,48 @@ class Fal:
 
         Args:
             expected_s: seconds the job should take from now.
-            age_s: since when fal has it, where an earlier process watched it: it is looked at at once.
+            age_s: how long fal has had it, where an earlier process watched it; it is polled at once.
 
         Raises:
-            RequestUnknown: fal does not know the request. KeyRefused: fal does not take the key.
-            FalBroken: fal does not take the question.
+            RequestNotFound: fal does not know the request. KeyRefused: fal does not accept the key.
+            ProviderError: fal refuses the status request.
         """
         self._check_address(request.status_url)
         return self._watcher.watch(request, expected_s=expected_s, age_s=age_s)
 
-    async def _look(self, url: str) -> HttpResponse:
-        """One status GET for the poller: useful answers are a JSON object with 2xx, and definite ends."""
+    async def _get_status(self, url: str) -> HttpResponse:
+        """One status GET for the poller; useful are a 2xx with a JSON object, and definite refusals."""
         answer = await self._once("poll", url, STATUS_BYTES)
-        if answer.truncated and len(answer.body) > STATUS_BYTES:  # the logs have outgrown us; the status has not
+        if answer.truncated and len(answer.body) > STATUS_BYTES:  # ask again without the logs
             answer = await self._once("poll", str(URL(url, encoded=True).update_query(logs="0")), STATUS_BYTES)
         is_end = answer.status in (400, 401, 403, 404, 410, 422) and answer.json() is not None
         if is_end or (answer.ok and answer.object() is not None):
             return answer
-        raise self._useless(answer)
+        raise self._unreachable(answer)
 
     # ------------------------------------------------------------------ result
 
     async def result(self, request: FalRequest, *, model: ServedModel) -> Result:
-        """The result of a completed request, with one GET unless fal stumbles.
+        """The result of a completed request, with one GET unless it has to be retried.
 
         Raises:
-            PaintingFailed: the job's end in fal's words (see `failures`), or ResultUnusable.
-            FalUnreachable: fal can't be heard at the moment; the picture may still be there, ask again later.
+            GenerationFailed: the job's failure (see `failures`), or ResultUnusable.
+            ProviderUnreachable: no usable answer at the moment; the picture may still be there, ask again later.
         """
         self._check_address(request.response_url)
-        served = ModelLabel.of(model)
+        label = ModelLabel.of(model)
         unreadable = 0
-        useless: HttpResponse | None = None
+        last_answer: HttpResponse | None = None
         async for attempt in self._attempts():
             try:
                 answer = await self._once("result", request.response_url, RESULT_BYTES)
             except ProviderUnreachable:
-                if attempt.last:
+                if attempt.is_last:
                     raise
                 continue
-            useless = answer
+            last_answer = answer
             if not answer.ok:
-                if (failure := failure_of(answer, served)) is not None:
+                if (failure := failure_of(answer, label)) is not None:
                     self._log_failure(request, answer, failure)
                     raise failure
                 attempt.wait_at_least(answer.retry_after_s(self._timings.retry_max_s))
@@ -335,24 +272,23 @@ class Fal:
                 return read_result(body, answer.headers)
             if not answer.truncated and (unreadable := unreadable + 1) > 1:
                 break
-        assert useless is not None
-        raise await self._no_result(request, useless)
+        assert last_answer is not None
+        raise await self._no_result(request, last_answer)
 
     async def _no_result(self, request: FalRequest, answer: HttpResponse) -> GenerationFailed | ProviderUnreachable:
-        """What to make of the last answer when all tries heard nothing better."""
+        """What the last answer means once all attempts have got nothing better."""
         log.warning("no usable result", extra={"request": request.request_id, "status": answer.status})
         if answer.ok:
             return ResultUnusable(phrase("answer_unreadable"))
-        if answer.status == 404 and answer.object() is not None:  # a page of a gateway does not know
+        if answer.status == 404 and answer.object() is not None:  # an HTML page would be a gateway's
             return ResultUnusable(phrase("result_gone"))
-        # A JSON 5xx is the model's or fal's own word about this job, if fal is well otherwise; a page of a gateway says
-        # only that fal is away.
+        # A JSON 5xx is about this job, if fal works otherwise; an HTML page of a gateway says only that fal is down.
         if answer.status >= 500 and answer.object() is not None and not await self._is_broken(request):
             return ProviderError()
-        return self._useless(answer)
+        return self._unreachable(answer)
 
     async def _is_broken(self, request: FalRequest) -> bool:
-        """Whether fal answers errors to a request whose status it has told before. Raises FalUnreachable."""
+        """Whether fal answers 5xx even to a status it has given before. Raises ProviderUnreachable."""
         self._check_address(request.status_url)
         return (await self._once("poll", request.status_url, STATUS_BYTES)).status >= 500
 
@@ -365,18 +301,18 @@ class Fal:
     # ------------------------------------------------------------------ cancel
 
     async def cancel(self, request: FalRequest) -> CancelAnswer:
-        """Cancel at fal: one PUT, repeated only while fal can't be heard.
+        """Cancel at fal: one PUT, repeated only while there is no usable answer.
 
         Raises:
-            KeyRefused: fal does not take the key.
-            FalUnreachable: no usable answer.
+            KeyRefused: fal does not accept the key.
+            ProviderUnreachable: no usable answer.
         """
         self._check_address(request.cancel_url)
         async for attempt in self._attempts():
             try:
                 answer = await self._once("cancel", request.cancel_url, STATUS_BYTES)
             except ProviderUnreachable:
-                if attempt.last:
+                if attempt.is_last:
                     raise
                 continue
             if (meaning := _cancel_meaning(answer)) is not None:
@@ -384,8 +320,8 @@ class Fal:
             failure = failure_of(answer, ModelLabel("", "")) if answer.status in (401, 403) else None
             if failure is not None:
                 raise failure
-            if attempt.last:
-                raise self._useless(answer)
+            if attempt.is_last:
+                raise self._unreachable(answer)
             attempt.wait_at_least(answer.retry_after_s(self._timings.retry_max_s))
         raise AssertionError("the last attempt returns or raises")
 
@@ -401,7 +337,7 @@ class Fal:
 
         Raises:
             ResultUnusable: too large, empty, gone, or at an address that is not followed.
-            FalUnreachable: the network or the server failed for all tries.
+            ProviderUnreachable: the network or the server failed for all tries.
         """
         try:
             if picture.url[:5].lower() == "data:":
@@ -424,12 +360,12 @@ class Fal:
             try:
                 body = await get_capped(self._media, address, max_bytes=max_bytes, timeout_s=self._timings.download_s)
             except BadStatus as error:
-                if attempt.last and error.status in _GONE_PICTURE:
+                if attempt.is_last and error.status in _GONE_PICTURE:
                     raise ResultUnusable(phrase("download_gone")) from error
-                if attempt.last:
+                if attempt.is_last:
                     raise ProviderUnreachable("The picture could not be fetched.") from error
             except NETWORK_ERRORS as error:
-                if attempt.last:
+                if attempt.is_last:
                     raise ProviderUnreachable("The picture could not be fetched.") from error
             else:
                 if body:
@@ -438,10 +374,10 @@ class Fal:
 
     # ------------------------------------------------------------------ shared
 
-    async def _once(self, kind: metrics.FalCall, url: str, max_bytes: int) -> HttpResponse:
-        """One call with our key. Raises FalUnreachable when no answer comes."""
-        method = "PUT" if kind == "cancel" else "GET"
-        metrics.FAL_CALLS[kind].inc()
+    async def _once(self, call: metrics.FalCall, url: str, max_bytes: int) -> HttpResponse:
+        """One call with our key. Raises ProviderUnreachable when no answer comes."""
+        method = "PUT" if call == "cancel" else "GET"
+        metrics.FAL_CALLS[call].inc()
         timeout = aiohttp.ClientTimeout(total=self._timings.call_s, sock_connect=self._timings.connect_s)
         try:
             async with self._calls.request(
@@ -451,55 +387,22 @@ class Fal:
         except NETWORK_ERRORS as error:
             raise ProviderUnreachable("fal.ai did not answer.") from error
 
-    async def _attempts(self) -> AsyncGenerator[_Attempt, None]:
-        """The tries of one call with growing pauses between them."""
-        pause_s = self._timings.retry_s
-        for number in range(1, self._timings.tries + 1):
-            attempt = _Attempt(last=number == self._timings.tries)
-            yield attempt
-            if not attempt.last:
-                await asyncio.sleep(max(pause_s * (0.75 + 0.5 * self._jitter()), attempt.pause_s))
-                pause_s = min(2 * pause_s, self._timings.retry_max_s)
+    def _attempts(self) -> retry:
+        """The attempts of one idempotent call, with pauses that double."""
+        timings = self._timings
+        pauses_s = [min(timings.retry_s * 2**number, timings.retry_max_s) for number in range(timings.tries - 1)]
+        return retry(pauses_s, jitter=0.25)
 
-    def _useless(self, answer: HttpResponse) -> ProviderUnreachable:
+    def _unreachable(self, answer: HttpResponse) -> ProviderUnreachable:
         return ProviderUnreachable(
             f"fal.ai gave no usable answer ({answer.status}).", answer.retry_after_s(self._timings.retry_after_max_s)
         )
 
     def _check_address(self, address: str) -> None:
-        """A stored request of another configuration must not lead our key astray."""
+        """Never send our key to the host of a request that was stored under another configuration."""
         if not self._origins.may_see_key(address):
             log.warning("a request belongs to another host than the configured queue")
             raise ProviderError
-
-
-class _Attempt:
-    """One try."""
-
-    def __init__(self, *, last: bool) -> None:
-        self.last = last
-        self.pause_s = 0.0
-
-    def wait_at_least(self, seconds: float | None) -> None:
-        """What the server asked for before the next try."""
-        self.pause_s = seconds or 0.0
-
-
-class RequestSent:
-    """Whether the headers of one POST have been handed to the connection."""
-
-    left = False
-
-
-def _departures() -> aiohttp.TraceConfig:
-    async def leave(
-        session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
-    ) -> None:
-        context.trace_request_ctx.left = True
-
-    config = aiohttp.TraceConfig()
-    config.on_request_headers_sent.append(leave)
-    return config
 
 
 def _session(
@@ -513,14 +416,6 @@ def _session(
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=traces,
     )
-
-
-def _before_the_queue(answer: HttpResponse) -> bool:
-    """Whether a 503 certainly came from in front of fal's queue."""
-    if answer.status != 503:
-        return False
-    is_ingress = "x-fal-request-id" not in answer.headers and b"nginx" in answer.body
-    return is_ingress or "Retry-After" in answer.headers
 
 
 def _cancel_meaning(answer: HttpResponse) -> CancelAnswer | None:

@@ -1,8 +1,8 @@
-"""fal's refusals and failures as the errors a person can read.
+"""fal's refusals and failures as errors of `bot.errors`.
 
 A failed job is COMPLETED like any other; what happened is the HTTP status and body of the result GET. Three shapes
 exist: `{"detail": [{loc, msg, type, ctx, input}]}` from models, `{"detail": "…", "error_type": "…"}` from fal's
-infrastructure (also header X-Fal-Error-Type), and account trouble as 401, 403 and 429. `msg` and `input` may quote the
+infrastructure (also header X-Fal-Error-Type), and account problems as 401, 403 and 429. `msg` and `input` may quote the
 prompt, so neither is ever shown or logged: people are told field names and limits alone.
 """
 
@@ -37,7 +37,7 @@ _BROKEN = frozenset(
     {"downstream_service_error", "downstream_service_unavailable", "internal_server_error", "internal_error"}
 )
 _NO_PICTURE = frozenset({"no_media_generated"})
-#: How partners say it when they answer with a string.
+#: How fal's partners phrase it when they answer with a string.
 _CONTENT_WORDS = (
     "content policy",
     "content_policy",
@@ -54,7 +54,7 @@ _NOT_YET_WORDS = ("still in progress", "not completed", "not ready", "in queue")
 
 @dataclass(frozen=True, slots=True)
 class ModelLabel:
-    """What to call the model when fal no longer serves it."""
+    """How a model is named once fal no longer serves it."""
 
     title: str
     endpoint: str
@@ -66,8 +66,8 @@ class ModelLabel:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """The part of a failing answer that machines read."""
+class ProviderProblem:
+    """What a failing response says, for matching only."""
 
     status: int
     types: frozenset[str]
@@ -77,8 +77,8 @@ class Trouble:
     is_json: bool
 
     @classmethod
-    def of(cls, answer: HttpResponse) -> Trouble:
-        """Read an answer that is no 2xx."""
+    def of(cls, answer: HttpResponse) -> ProviderProblem:
+        """Parse a response that is no 2xx."""
         body = answer.object()
         detail = body.get("detail") if body else None
         entries = tuple(entry for entry in detail if isinstance(entry, dict)) if isinstance(detail, list) else ()
@@ -101,64 +101,64 @@ class Trouble:
         return any(word in self.text for word in words)
 
 
-def failure_of(answer: HttpResponse, served: ModelLabel) -> GenerationFailed | None:
-    """The end that an answer announces, or None where another try may hear something else."""
-    trouble = Trouble.of(answer)
-    return _named(trouble) or _account(trouble) or _gone(trouble, served) or _options(trouble) or _last(trouble)
+def failure_of(answer: HttpResponse, label: ModelLabel) -> GenerationFailed | None:
+    """The failure that a response means, or None where a retry may succeed."""
+    problem = ProviderProblem.of(answer)
+    return _named(problem) or _account(problem) or _gone(problem, label) or _options(problem) or _last(problem)
 
 
-def _named(trouble: Trouble) -> GenerationFailed | None:
-    """Ends that fal names, whatever the status code."""
-    if trouble.types & _CONTENT or (trouble.status in (400, 422) and trouble.says(_CONTENT_WORDS)):
+def _named(problem: ProviderProblem) -> GenerationFailed | None:
+    """Failures that fal names, whatever the status code."""
+    if problem.types & _CONTENT or (problem.status in (400, 422) and problem.says(_CONTENT_WORDS)):
         return ContentRefused()
-    if trouble.status == 499 or trouble.types & _CANCELLED:
+    if problem.status == 499 or problem.types & _CANCELLED:
         return Cancelled()
-    if trouble.types & _TIMED_OUT or (trouble.status == 504 and trouble.is_json):
+    if problem.types & _TIMED_OUT or (problem.status == 504 and problem.is_json):
         return GenerationTimedOut()
-    if trouble.types & _NO_PICTURE:
+    if problem.types & _NO_PICTURE:
         return ResultUnusable(phrase("no_picture_made"))
-    if trouble.status < 500 and trouble.types & _BROKEN:
+    if problem.status < 500 and problem.types & _BROKEN:
         return ProviderError()
     return None
 
 
 def account_failure(answer: HttpResponse) -> KeyRefused | BalanceExhausted | None:
     """What an answer says against our account or key; None where it says nothing of the kind."""
-    return _account(Trouble.of(answer))
+    return _account(ProviderProblem.of(answer))
 
 
-def _account(trouble: Trouble) -> KeyRefused | BalanceExhausted | None:
-    if trouble.status == 402:
+def _account(problem: ProviderProblem) -> KeyRefused | BalanceExhausted | None:
+    if problem.status == 402:
         return BalanceExhausted()
-    # A 403 page of a proxy in between is not fal's word.
-    if trouble.status == 403 and trouble.is_json:
-        return BalanceExhausted() if trouble.says(BALANCE_WORDS) else KeyRefused()
-    return KeyRefused() if trouble.status == 401 else None
+    # A 403 without JSON comes from a proxy in between.
+    if problem.status == 403 and problem.is_json:
+        return BalanceExhausted() if problem.says(BALANCE_WORDS) else KeyRefused()
+    return KeyRefused() if problem.status == 401 else None
 
 
-def _gone(trouble: Trouble, served: ModelLabel) -> GenerationFailed | None:
+def _gone(problem: ProviderProblem, label: ModelLabel) -> GenerationFailed | None:
     """404 `Path /x not found` or `Application … not found` is the model; `{"status": "NOT_FOUND"}` the request."""
-    if trouble.status == 410 or (trouble.status == 404 and trouble.text and "request" not in trouble.text):
-        return ModelGone(served.title, served.endpoint)
+    if problem.status == 410 or (problem.status == 404 and problem.text and "request" not in problem.text):
+        return ModelGone(label.title, label.endpoint)
     return None
 
 
-def _options(trouble: Trouble) -> GenerationFailed | None:
-    if trouble.status == 413:
+def _options(problem: ProviderProblem) -> GenerationFailed | None:
+    if problem.status == 413:
         return OptionsRefused(phrase("refused_pictures_too_large"))
     if (
-        trouble.status not in (400, 422)
-        or not trouble.is_json
-        or (trouble.status == 400 and trouble.says(_NOT_YET_WORDS))
+        problem.status not in (400, 422)
+        or not problem.is_json
+        or (problem.status == 400 and problem.says(_NOT_YET_WORDS))
     ):
         return None
-    return OptionsRefused(*describe(trouble))
+    return OptionsRefused(*describe(problem))
 
 
-def _last(trouble: Trouble) -> GenerationFailed | None:
-    """4xx codes that mean nothing to us end the job; those that pass and 5xx are tried again."""
-    passing = trouble.status in (400, 403, 404, 408, 409, 421, 425, 429) or trouble.status >= 500
-    return None if passing else ProviderError()
+def _last(problem: ProviderProblem) -> GenerationFailed | None:
+    """Unknown 4xx codes end the job; transient ones and 5xx are retried."""
+    transient = problem.status in (400, 403, 404, 408, 409, 421, 425, 429) or problem.status >= 500
+    return None if transient else ProviderError()
 
 
 # ---------------------------------------------------------------------- the details of OptionsRefused
@@ -207,17 +207,17 @@ _MAX_ENTRIES = 4
 _MAX_NUMBER = 10**15
 
 
-def describe(trouble: Trouble) -> tuple[Phrase, ...]:
+def describe(problem: ProviderProblem) -> tuple[Phrase, ...]:
     """Field names and limits, e.g. "`num_inference_steps` must be at most 50"."""
     found: list[Phrase] = []
-    for entry in trouble.entries:
+    for entry in problem.entries:
         if (detail := _detail(entry)) not in found:
             found.append(detail)
     if len(found) > _MAX_ENTRIES:
         return (*found[:_MAX_ENTRIES], phrase("refused_more", count=len(found) - _MAX_ENTRIES))
     if found:
         return tuple(found)
-    if trouble.says(("could not load image", "failed to load image", "could not download", "failed to download")):
+    if problem.says(("could not load image", "failed to load image", "could not download", "failed to download")):
         return (phrase("refused_picture_unreadable"),)
     return (phrase("refused_unknown"),)
 
@@ -232,8 +232,8 @@ def _detail(entry: Mapping[str, Json]) -> Phrase:
     )
     if limits:
         return phrase("refused_limits", option=name, limits=limits)
-    kind = entry.get("type")
-    fault = _FAULTS.get(kind, "not_accepted") if isinstance(kind, str) else "not_accepted"
+    error_type = entry.get("type")
+    fault = _FAULTS.get(error_type, "not_accepted") if isinstance(error_type, str) else "not_accepted"
     return phrase("refused_fault", option=name, fault=Phrase(f"fault_{fault}"))
 
 

@@ -1,4 +1,4 @@
-"""Answers of fal, read under a cap and judged before anybody trusts them."""
+"""HTTP responses of fal, read up to a size limit and parsed with tolerance."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import aiohttp
 
 from bot.domain.request import Json
 
-#: What a status may weigh; its logs grow with every poll.
+#: Limit for a status; its logs grow with every poll.
 STATUS_BYTES = 2 * 1024 * 1024
 #: A result with pictures as data URIs (we never ask for them) is far larger than one with links.
 RESULT_BYTES = 24 * 1024 * 1024
 
-#: What aiohttp raises when the network is at fault.
+#: What aiohttp raises for network failures.
 NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 
 
@@ -29,7 +29,7 @@ class HttpResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    #: The body ended early or passed the cap.
+    #: The body ended early or exceeded the limit.
     truncated: bool = False
 
     @property
@@ -38,7 +38,7 @@ class HttpResponse:
         return 200 <= self.status < 300
 
     def json(self) -> Json:
-        """The body as JSON, or None where it is none (HTML, cut off, empty, or the literal null)."""
+        """The body as JSON, or None where it is none (HTML, truncated, empty, or the literal null)."""
         if self.truncated:
             return None
         try:
@@ -69,15 +69,15 @@ class HttpResponse:
 
 
 async def read_response(response: aiohttp.ClientResponse, max_bytes: int) -> HttpResponse:
-    """The whole answer. A body that ends early or passes the cap is marked torn, so the status is never lost."""
+    """The whole response. A body that ends early or exceeds `max_bytes` is marked `truncated`; the status is kept."""
     body = bytearray()
-    torn = False
+    truncated = False
     try:
         async for chunk in response.content.iter_chunked(64 * 1024):
             body += chunk
             if len(body) > max_bytes:
-                torn = True
+                truncated = True
                 break
     except NETWORK_ERRORS:
-        torn = True
-    return HttpResponse(response.status, response.headers, bytes(body), torn)
+        truncated = True
+    return HttpResponse(response.status, response.headers, bytes(body), truncated)

@@ -1,4 +1,4 @@
-"""Where fal is. The only place that reads fal_client's addresses and the only one that changes them.
+"""fal's base URLs. The only module that reads fal_client's addresses, and the only one that changes them.
 
 fal_client takes `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST` from the environment at import and knows no setting for the
 hosts of uploads, so a configured URL is written over its module constants while a `Fal` is open.
@@ -63,7 +63,7 @@ class Origins:
             return False
         if url.host == queue.host:
             return url.scheme == "https" or (url.scheme == "http" and (queue.scheme == "http" or is_loopback(url.host)))
-        return _is_fals(url)
+        return _is_fal_host(url)
 
 
 def resolve(queue_url: str | None, api_url: str | None = None) -> Origins:
@@ -74,18 +74,18 @@ def resolve(queue_url: str | None, api_url: str | None = None) -> Origins:
     queue = (queue_url or fal_client.client.QUEUE_URL_FORMAT).rstrip("/") + "/"
     if api_url is not None:
         return Origins(queue, api_url.rstrip("/"))
-    return Origins(queue, _API_URL if _is_fals(URL(queue)) else None)
+    return Origins(queue, _API_URL if _is_fal_host(URL(queue)) else None)
 
 
-def _is_fals(url: URL) -> bool:
-    """Whether it is fal's own host, over https."""
+def _is_fal_host(url: URL) -> bool:
+    """Whether it is one of fal's own hosts, over https."""
     host = url.host or ""
     return url.scheme == "https" and any(host == domain or host.endswith(f".{domain}") for domain in _FAL_DOMAINS)
 
 
 @contextmanager
 def fal_client_pointed(*, queue: str, rest_url: str | None, cdn_url: str | None) -> Iterator[None]:
-    """fal_client speaks to the configured hosts inside this context, and to fal's again after it."""
+    """Point fal_client at the configured hosts inside this context, and at its own again after it."""
     module = fal_client.client
     before = (module.QUEUE_URL_FORMAT, module.RUN_URL_FORMAT, module.REST_URL, module.CDN_URL)
     if queue != module.QUEUE_URL_FORMAT:

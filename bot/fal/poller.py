@@ -1,8 +1,9 @@
-"""One scheduler for every polled job: due times in a heap, few requests at once, and one view of an outage.
+"""One scheduler for every polled job: due times in a heap, few requests at once, one circuit breaker for all.
 
-A look that finds a job ended is one that every job needs; looks in vain are what makes polling expensive. So those come
-out of one purse for all jobs. While it is empty, a job is looked at when others of its kind have ended of late, and no
-sooner: with 20,000 jobs under way nearly every look then finds an end.
+A poll that finds a job ended (a hit) is one that every job needs anyway; polls that find it still under way (misses)
+are what makes polling expensive. So misses are paid for out of one token bucket for all jobs. While it is empty, a job
+is polled only when jobs of its class should have ended by now, judged by those that ended recently: with 20,000 jobs
+under way nearly every poll then is a hit.
 """
 
 from __future__ import annotations
@@ -21,19 +22,22 @@ from bot.fal.timings import Timings
 
 log = logging.getLogger(__name__)
 
-#: Before everything that is due.
+#: The due time of what is polled before everything else.
 _FIRST = float("-inf")
-#: Tickets put off in one go; the event loop turns in between.
-_PUT_OFF_AT_ONCE = 200
-_BREATH_S = 0.005
+#: Most tickets postponed in one go, and the pause after them in which the event loop can turn.
+_MAX_POSTPONED = 200
+_YIELD_S = 0.005
+#: How much lateness of the event loop's timers is made up for by polling faster.
 _CATCH_UP_S = 0.02
-#: Looks that may be owed to the purse while they probably find an end.
-_CREDIT = 32.0
-#: How far one end told by a stream, or one look, moves what is known of a kind. A look in vain weighs nine times as
-#: much as one that found an end, so that about nine of ten first looks find one.
-_HEARD, _VAIN, _FOUND = 0.1, 0.018, 0.002
-#: What has become this much sooner than it was is put in order again.
-_MUCH_SOONER = 0.8
+#: How far the budget may be overdrawn by polls that will probably be hits.
+_OVERDRAFT = 32.0
+#: Learning rates of the duration estimate: completion seen on a stream, poll that was too early, poll that found a
+#: completion. 9:1 between the last two makes about 90 % of first polls hits.
+_STREAM_RATE, _MISS_RATE, _HIT_RATE = 0.1, 0.018, 0.002
+#: An estimate below this share of what tickets were scheduled by makes them be rescheduled.
+_RESCHEDULE_BELOW = 0.8
+#: Failures in a row after which the circuit breaker is worth a log line.
+_LOGGED_FAILURES = 3
 
 
 class CircuitBreaker:
@@ -43,115 +47,117 @@ class CircuitBreaker:
     doubles the pause, and the first useful one ends it. So a thousand jobs cost one request every few seconds.
     """
 
-    def __init__(self, pace: Timings, jitter: Callable[[], float] = random.random) -> None:
-        self._timings = pace
+    def __init__(self, timings: Timings, jitter: Callable[[], float] = random.random) -> None:
+        self._timings = timings
         self._jitter = jitter
         self._failures = 0
-        self._stepped_at = float("-inf")
+        self._last_step_at = float("-inf")
+        #: Loop time before which nothing is polled.
         self.not_before = float("-inf")
 
     @property
     def active(self) -> bool:
-        """Whether the last thing heard was useless."""
+        """Whether the latest answer was useless."""
         return self._failures > 0
 
-    def failed(self, *, asked_at: float, now: float, retry_after_s: float | None) -> None:
-        """A request sent at `asked_at` got no useful answer. Those sent before the last pause began are old news."""
+    def record_failure(self, *, sent_at: float, now: float, retry_after_s: float | None) -> None:
+        """A poll sent at `sent_at` got no useful answer. Those sent before the current pause began change nothing."""
         if retry_after_s is not None:
             self.not_before = max(self.not_before, now + retry_after_s)
-        if asked_at < self._stepped_at:
+        if sent_at < self._last_step_at:
             return
         self._failures += 1
-        self._stepped_at = now
-        pause_s = min(self._timings.outage_min_s * 2 ** min(self._failures - 1, 20), self._timings.outage_max_s)
+        self._last_step_at = now
+        pause_s = min(self._timings.breaker_min_s * 2 ** min(self._failures - 1, 20), self._timings.breaker_max_s)
         self.not_before = max(self.not_before, now + pause_s * (0.75 + 0.5 * self._jitter()))
-        if self._failures == 3:
+        if self._failures == _LOGGED_FAILURES:
             log.warning("fal does not answer status requests; asking rarely until it does")
 
-    def ended(self) -> None:
+    def record_success(self) -> None:
         """A useful answer came."""
-        if self._failures >= 3:
+        if self._failures >= _LOGGED_FAILURES:
             log.info("fal answers again")
         self._failures = 0
         self.not_before = float("-inf")
 
 
 class PollBudget:
-    """Looks that may be in vain; filled at a rate that falls when very many jobs share it."""
+    """Token bucket for misses, filled at a rate that falls when very many jobs share it."""
 
-    def __init__(self, pace: Timings, now: float) -> None:
-        self._timings = pace
-        self._looks = pace.misses_saved
-        self._at = now
+    def __init__(self, timings: Timings, now: float) -> None:
+        self._timings = timings
+        self._tokens = timings.misses_saved
+        self._filled_at = now
 
     def take(self) -> None:
-        """One look leaves; it comes back when it found an end."""
-        self._looks -= 1
+        """Pay for one poll."""
+        self._tokens -= 1
 
-    def give_back(self) -> None:
-        """One look was not in vain."""
-        self._looks += 1
+    def refund(self) -> None:
+        """The poll was no miss."""
+        self._tokens += 1
 
     def wait_s(self, now: float, least: float, polled: int) -> float:
-        """Seconds until more than `least` looks are in it."""
+        """Seconds until there are more than `least` tokens (negative: an overdraft), with `polled` jobs polled."""
         rate = self._timings.misses_per_s * min(1.0, self._timings.unbudgeted_polls / max(polled, 1))
-        self._looks = min(self._looks + (now - self._at) * rate, self._timings.misses_saved)
-        self._at = now
-        return max(least - self._looks, 0.0) / rate
+        self._tokens = min(self._tokens + (now - self._filled_at) * rate, self._timings.misses_saved)
+        self._filled_at = now
+        return max(least - self._tokens, 0.0) / rate
 
 
 @dataclass(slots=True)
-class JobClass:
-    """What is known of a polled job: those of one kind take about as long."""
+class PolledJob:
+    """What the poller knows of one job."""
 
-    name: str
+    #: Jobs of one class (one endpoint) take about equally long.
+    job_class: str
     #: Loop time at which fal got the job.
     since: float
-    #: Whether it was looked at although it should have ended.
+    #: Whether it was polled although it should have ended.
     overdue: bool = False
-    #: Whether its last look came out of the purse.
-    paid: bool = False
+    #: Whether its latest poll was paid for out of the budget.
+    budgeted: bool = False
 
 
 class DurationEstimator:
-    """How long jobs of each kind take of late, between fal's getting them and their end being known."""
+    """How long jobs of each class have taken recently, from fal's getting them until their end was known."""
 
     def __init__(self) -> None:
-        self._takes_s: dict[str, float] = {}
-        #: The longest that was told since `is_much_sooner` said so.
+        self._estimate_s: dict[str, float] = {}
+        #: The longest estimate given out since `has_dropped` last said so.
         self._longest_s: dict[str, float] = {}
 
-    def end_of(self, kind: JobClass) -> float | None:
-        """When the job should have ended; None where nothing is known."""
-        takes_s = self._takes_s.get(kind.name)
-        if takes_s is None:
+    def end_of(self, job: PolledJob) -> float | None:
+        """Loop time at which the job should have ended; None for a class of which nothing is known."""
+        estimate_s = self._estimate_s.get(job.job_class)
+        if estimate_s is None:
             return None
-        self._longest_s[kind.name] = max(takes_s, self._longest_s.get(kind.name, 0.0))
-        return kind.since + takes_s
+        self._longest_s[job.job_class] = max(estimate_s, self._longest_s.get(job.job_class, 0.0))
+        return job.since + estimate_s
 
-    def record_streamed_end(self, kind: JobClass, now: float) -> None:
-        """Told in the moment of the end."""
-        took_s = now - kind.since
-        known_s = self._takes_s.get(kind.name, took_s)
-        self._takes_s[kind.name] = known_s + (took_s - known_s) * _HEARD
+    def record_streamed_end(self, job: PolledJob, now: float) -> None:
+        """The job has ended just now."""
+        took_s = now - job.since
+        known_s = self._estimate_s.get(job.job_class, took_s)
+        self._estimate_s[job.job_class] = known_s + (took_s - known_s) * _STREAM_RATE
 
-    def record_polled_end(self, kind: JobClass, now: float) -> None:
-        """A look found it, maybe long after."""
-        took_s = now - kind.since
-        self._takes_s[kind.name] = min(self._takes_s.get(kind.name, took_s), took_s) * (1 - _FOUND)
+    def record_hit(self, job: PolledJob, now: float) -> None:
+        """A poll found the job ended, maybe long ago."""
+        took_s = now - job.since
+        self._estimate_s[job.job_class] = min(self._estimate_s.get(job.job_class, took_s), took_s) * (1 - _HIT_RATE)
 
-    def record_miss(self, kind: JobClass, now: float) -> None:
-        """It has not ended yet."""
-        known_s, age_s = self._takes_s.get(kind.name), now - kind.since
-        if known_s is not None and age_s >= known_s and not kind.overdue:
-            kind.overdue = True
-            self._takes_s[kind.name] = max(known_s, min(known_s * (1 + _VAIN), age_s))
+    def record_miss(self, job: PolledJob, now: float) -> None:
+        """A poll found the job still under way."""
+        known_s, age_s = self._estimate_s.get(job.job_class), now - job.since
+        if known_s is not None and age_s >= known_s and not job.overdue:
+            job.overdue = True
+            self._estimate_s[job.job_class] = max(known_s, min(known_s * (1 + _MISS_RATE), age_s))
 
-    def is_much_sooner(self, kind: JobClass) -> bool:
-        """Whether what `end_of` told is far too late by now; said once."""
-        if self._takes_s.get(kind.name, 0.0) >= self._longest_s.get(kind.name, 0.0) * _MUCH_SOONER:
+    def has_dropped(self, job: PolledJob) -> bool:
+        """Whether the estimate is far below what `end_of` has given out; True once for each drop."""
+        if self._estimate_s.get(job.job_class, 0.0) >= self._longest_s.get(job.job_class, 0.0) * _RESCHEDULE_BELOW:
             return False
-        self._longest_s.pop(kind.name, None)
+        self._longest_s.pop(job.job_class, None)
         return True
 
 
@@ -161,9 +167,9 @@ class _Ticket:
     number: int
     url: str = field(compare=False)
     answer: asyncio.Future[HttpResponse] = field(compare=False)
-    kind: JobClass | None = field(default=None, compare=False)
+    job: PolledJob | None = field(default=None, compare=False)
     failures: int = field(default=0, compare=False)
-    #: A ticket for the same answer that is due earlier took its place.
+    #: A ticket for the same answer with an earlier due time took its place.
     replaced: bool = field(default=False, compare=False)
 
 
@@ -171,186 +177,195 @@ class Poller:
     """Asks for statuses when they are due.
 
     Args:
-        look: one GET; raises FalUnreachable where the answer is of no use.
+        get: one GET; raises ProviderUnreachable where the answer is useless.
     """
 
     def __init__(
         self,
-        look: Callable[[str], Awaitable[HttpResponse]],
-        pace: Timings,
+        get: Callable[[str], Awaitable[HttpResponse]],
+        timings: Timings,
         *,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._look = look
-        self._timings = pace
+        self._get = get
+        self._timings = timings
         self._jitter = jitter
-        self.circuit_breaker = CircuitBreaker(pace, jitter)
+        self.circuit_breaker = CircuitBreaker(timings, jitter)
         self._loop = asyncio.get_running_loop()
         self._heap: list[_Ticket] = []
         #: The tickets in the heap, by address.
-        self._held: dict[str, _Ticket] = {}
+        self._tickets: dict[str, _Ticket] = {}
         self._numbers = count()
-        self._asking: set[asyncio.Task[None]] = set()
+        self._polling: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._next_free = float("-inf")
+        #: Loop time at which `polls_per_s` allows the next poll.
+        self._next_at = float("-inf")
         self._closed = False
-        self._budget = PollBudget(pace, self._loop.time())
+        self._budget = PollBudget(timings, self._loop.time())
         self._durations = DurationEstimator()
 
-    async def ask(
-        self, url: str, *, after_s: float, kind: JobClass | None = None, at_once: bool = False
+    async def poll(
+        self, url: str, *, after_s: float, job: PolledJob | None = None, at_once: bool = False
     ) -> HttpResponse:
-        """The first useful answer to a GET of `url`, asked for in `after_s` seconds at the earliest.
+        """The first useful answer to a GET of `url`, sent in `after_s` seconds at the earliest.
 
         Useless ones (no connection, 429, 5xx, HTML) are asked for again as long as it takes.
 
         Args:
-            kind: what tells how long it takes; without it the look never waits for the purse. Say what became of each
-                (`found_end`, `record_miss`).
+            job: what the duration estimate is about; without it the poll never waits for the budget. Report the
+                outcome of each (`record_polled_end`, `record_miss`).
             at_once: before all others.
         """
         if self._closed:
             raise RuntimeError("the poller is closed")
         due = _FIRST if at_once else self._loop.time() + after_s
-        ticket = _Ticket(due, next(self._numbers), url, self._loop.create_future(), kind)
-        self._put(ticket)
+        ticket = _Ticket(due, next(self._numbers), url, self._loop.create_future(), job)
+        self._push(ticket)
+        self._pump()
         return await ticket.answer
 
-    def record_streamed_end(self, kind: JobClass) -> None:
-        """A job has ended in this moment, and was not looked at for it."""
-        self._durations.record_streamed_end(kind, self._loop.time())
-        self._learned(kind)
+    def record_streamed_end(self, job: PolledJob) -> None:
+        """A job has ended just now, seen on its stream."""
+        self._durations.record_streamed_end(job, self._loop.time())
+        self._reschedule(job)
 
-    def record_polled_end(self, kind: JobClass, *, late: bool = False) -> None:
-        """The look found the end of the job; `late`: of one that may have ended long ago."""
-        if kind.paid:
-            self._budget.give_back()
+    def record_polled_end(self, job: PolledJob, *, late: bool = False) -> None:
+        """The poll found the job ended; `late`: it may have ended long ago, so nothing is learned from it."""
+        if job.budgeted:
+            self._budget.refund()
         if not late:
-            self._durations.record_polled_end(kind, self._loop.time())
-            self._learned(kind)
+            self._durations.record_hit(job, self._loop.time())
+            self._reschedule(job)
 
-    def record_miss(self, kind: JobClass) -> None:
-        """The look told that the job goes on."""
-        self._durations.record_miss(kind, self._loop.time())
-
-    def _learned(self, kind: JobClass) -> None:
-        if not self._durations.is_much_sooner(kind):
-            return
-        for ticket in self._heap:
-            if ticket.kind is not None and ticket.kind.name == kind.name:
-                ticket.due = min(ticket.due, self._durations.end_of(ticket.kind) or ticket.due)
-        heapq.heapify(self._heap)
-        self._pump()
+    def record_miss(self, job: PolledJob) -> None:
+        """The poll found the job still under way."""
+        self._durations.record_miss(job, self._loop.time())
 
     def prioritize(self, url: str) -> bool:
-        """Ask for this URL as soon as possible; False when nobody waits for its turn (it may be being asked)."""
-        held = self._held.get(url)
-        if held is None or held.answer.done():
+        """Poll this URL as soon as possible; False where no ticket waits (its poll may be under way)."""
+        waiting = self._tickets.get(url)
+        if waiting is None or waiting.answer.done():
             return False
-        held.replaced = True
-        self._put(_Ticket(_FIRST, next(self._numbers), url, held.answer, held.kind, held.failures))
+        waiting.replaced = True
+        self._push(_Ticket(_FIRST, next(self._numbers), url, waiting.answer, waiting.job, waiting.failures))
+        self._pump()
         return True
 
     async def close(self) -> None:
-        """Give up everything that is waiting."""
+        """Cancel everything that waits or is under way."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._asking:
+        for task in self._polling:
             task.cancel()
-        await asyncio.gather(*self._asking, return_exceptions=True)
+        await asyncio.gather(*self._polling, return_exceptions=True)
         for ticket in self._heap:
             ticket.answer.cancel()
         self._heap.clear()
-        self._held.clear()
+        self._tickets.clear()
 
-    def _put(self, ticket: _Ticket) -> None:
-        self._hold(ticket)
-        self._pump()
+    # ------------------------------------------------------------------ scheduling
 
-    def _hold(self, ticket: _Ticket) -> None:
+    def _push(self, ticket: _Ticket) -> None:
         heapq.heappush(self._heap, ticket)
-        self._held[ticket.url] = ticket
+        self._tickets[ticket.url] = ticket
 
-    def _take(self) -> _Ticket:
+    def _pop(self) -> _Ticket:
         ticket = heapq.heappop(self._heap)
-        if self._held.get(ticket.url) is ticket:
-            del self._held[ticket.url]
+        if self._tickets.get(ticket.url) is ticket:
+            del self._tickets[ticket.url]
         return ticket
 
+    def _reschedule(self, job: PolledJob) -> None:
+        """Bring the tickets of a class forward when its jobs have become much quicker."""
+        if not self._durations.has_dropped(job):
+            return
+        for ticket in self._heap:
+            if ticket.job is not None and ticket.job.job_class == job.job_class:
+                ticket.due = min(ticket.due, self._durations.end_of(ticket.job) or ticket.due)
+        heapq.heapify(self._heap)
+        self._pump()
+
     def _pump(self) -> None:
-        """Start what is due and may start; wake up for the next."""
+        """Start every poll that is due and allowed; set the timer for the next."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         at_once = 1 if self.circuit_breaker.active else self._timings.polls_at_once
-        put_off = 0
-        while self._heap and len(self._asking) < at_once and not self._closed:
+        postponed = 0
+        while self._heap and len(self._polling) < at_once and not self._closed:
             head = self._heap[0]
-            if head.answer.done() or head.replaced:  # its watcher went away
-                self._take()
+            if head.answer.done() or head.replaced:  # its watcher has left, or an earlier ticket took over
+                self._pop()
                 continue
             now = self._loop.time()
-            start_at = max(head.due, self._next_free, self.circuit_breaker.not_before)
-            if start_at <= now and head.due != _FIRST and head.kind is not None:
-                start_at, ends_at = self._affordable_at(head.kind, now)
-                if ends_at > now and put_off < _PUT_OFF_AT_ONCE:
-                    put_off += 1
+            start_at = max(head.due, self._next_at, self.circuit_breaker.not_before)
+            if start_at <= now and head.due != _FIRST and head.job is not None:
+                start_at, ends_at = self._affordable_at(head.job, now)
+                if ends_at > now and postponed < _MAX_POSTPONED:
+                    postponed += 1
                     head.due = ends_at
                     heapq.heapreplace(self._heap, head)
                     continue
             if start_at > now:
                 self._timer = self._loop.call_at(start_at, self._pump)
                 return
-            # Timers are too coarse for single looks at this rate: what they were late by is caught up.
-            self._next_free = max(self._next_free, now - _CATCH_UP_S) + 1 / self._timings.polls_per_s
-            if head.kind is not None:
-                head.kind.paid = head.due != _FIRST
-                if head.kind.paid:
-                    self._budget.take()
-            task = self._loop.create_task(self._ask(self._take()), name="fal-poll")
-            self._asking.add(task)
-            task.add_done_callback(self._asked)
+            self._start(self._pop(), now)
 
-    def _affordable_at(self, kind: JobClass, now: float) -> tuple[float, float]:
-        """When a look that is due may start, and, where it has to wait, when the job should have ended (else 0)."""
+    def _affordable_at(self, job: PolledJob, now: float) -> tuple[float, float]:
+        """When a due poll may start, and, where it has to wait, when the job should have ended (else 0)."""
         polled = len(self._heap)
         wait_s = self._budget.wait_s(now, 1.0, polled)
         if wait_s == 0:
             return now, 0.0
-        ends_at = self._durations.end_of(kind)
+        ends_at = self._durations.end_of(job)
         if ends_at is None:
             return now + wait_s, 0.0
         if ends_at > now:
-            return now + _BREATH_S, ends_at
-        return now + self._budget.wait_s(now, -_CREDIT, polled), 0.0
+            return now + _YIELD_S, ends_at
+        return now + self._budget.wait_s(now, -_OVERDRAFT, polled), 0.0
 
-    def _asked(self, task: asyncio.Task[None]) -> None:
-        self._asking.discard(task)
+    def _start(self, ticket: _Ticket, now: float) -> None:
+        # Timers are too coarse for single polls at this rate, so their lateness is caught up on.
+        self._next_at = max(self._next_at, now - _CATCH_UP_S) + 1 / self._timings.polls_per_s
+        if ticket.job is not None:
+            ticket.job.budgeted = ticket.due != _FIRST
+            if ticket.job.budgeted:
+                self._budget.take()
+        task = self._loop.create_task(self._poll_once(ticket), name="fal-poll")
+        self._polling.add(task)
+        task.add_done_callback(self._poll_done)
+
+    def _poll_done(self, task: asyncio.Task[None]) -> None:
+        self._polling.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("polling broke", exc_info=error)
         self._pump()
 
-    async def _ask(self, ticket: _Ticket) -> None:
-        asked_at = self._loop.time()
+    async def _poll_once(self, ticket: _Ticket) -> None:
+        sent_at = self._loop.time()
         try:
-            answer = await self._look(ticket.url)
+            answer = await self._get(ticket.url)
         except ProviderUnreachable as error:
-            now = self._loop.time()
-            self.circuit_breaker.failed(asked_at=asked_at, now=now, retry_after_s=error.retry_after_s)
-            if ticket.kind is not None and ticket.kind.paid:
-                self._budget.give_back()
-            ticket.failures += 1
-            pause_s = min(self._timings.outage_min_s * 2 ** min(ticket.failures, 20), self._timings.outage_max_s)
-            ticket.due = now + max(pause_s * (0.5 + 0.5 * self._jitter()), error.retry_after_s or 0.0)
-            self._hold(ticket)  # pumped when this task is done
-        except asyncio.CancelledError:  # closed while asking: nobody waits for ever
+            self._put_back(ticket, sent_at, error)  # pumped when this task is done
+        except asyncio.CancelledError:  # closed: nobody may wait for ever
             ticket.answer.cancel()
             raise
         except Exception as error:
             if not ticket.answer.done():
                 ticket.answer.set_exception(error)
         else:
-            self.circuit_breaker.ended()
+            self.circuit_breaker.record_success()
             if not ticket.answer.done():
                 ticket.answer.set_result(answer)
+
+    def _put_back(self, ticket: _Ticket, sent_at: float, error: ProviderUnreachable) -> None:
+        """Schedule the poll again after a useless answer, with a pause that doubles."""
+        now = self._loop.time()
+        self.circuit_breaker.record_failure(sent_at=sent_at, now=now, retry_after_s=error.retry_after_s)
+        if ticket.job is not None and ticket.job.budgeted:
+            self._budget.refund()
+        ticket.failures += 1
+        pause_s = min(self._timings.breaker_min_s * 2 ** min(ticket.failures, 20), self._timings.breaker_max_s)
+        ticket.due = now + max(pause_s * (0.5 + 0.5 * self._jitter()), error.retry_after_s or 0.0)
+        self._push(ticket)

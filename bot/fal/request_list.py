@@ -1,4 +1,4 @@
-"""fal's list of requests: what stands in it.
+"""fal's list of requests and its entries.
 
 `GET {api_url}/v1/models/requests/by-endpoint` (docs: platform-apis/v1/models/requests/by-endpoint)::
 
@@ -7,7 +7,7 @@
     &expand=payloads          with json_input and json_output, where fal kept them
     &limit=100&cursor=…
 
-    {"items": [{"request_id", "endpoint_id", "started_at", "sent_at",          always there
+    {"items": [{"request_id", "endpoint_id", "started_at", "sent_at",          always listed
                 "ended_at", "status_code", "duration",                         null or missing until it has ended
                 "json_input", "json_output"}],                                 with expand=payloads
      "next_cursor": "…" | null, "has_more": true}
@@ -44,7 +44,7 @@ class ListPage:
 
 
 def read_page(body: bytes, endpoint: str) -> ListPage:
-    """The requests of one page; entries without a usable id are passed over.
+    """The requests of one page; entries without a usable id are skipped.
 
     Raises:
         ValueError: not a list of requests.

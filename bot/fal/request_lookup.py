@@ -1,4 +1,4 @@
-"""Reading fal's list of requests: one reading at a time for each endpoint, shared by everybody who waits for it."""
+"""Reading fal's list of requests: one reading at a time for each endpoint, shared by all who wait for it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ log = logging.getLogger(__name__)
 PAGE_REQUESTS = 100
 #: A page with all its payloads; ours hold links, not pictures.
 PAGE_BYTES = 8 * 1024 * 1024
-#: One reading ends here, and is then known to be incomplete.
-MOST_PAGES = 200
-MOST_BYTES = 64 * 1024 * 1024
+#: Limits of one reading; beyond them it is known to be incomplete.
+MAX_PAGES = 200
+MAX_BYTES = 64 * 1024 * 1024
 
 _FAR_PAST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
-    """What one reading gave."""
+class _ReadList:
+    """The outcome of one reading."""
 
     found: tuple[FoundRequest, ...]
     complete: bool
@@ -42,39 +42,38 @@ class _Reading:
 
     since: datetime
     until: datetime
-    task: asyncio.Task[_Listed | None] | None = None
+    task: asyncio.Task[_ReadList | None] | None = None
 
 
 class RequestLookup:
     """Finds requests by endpoint and time.
 
-    A storm of lost answers asks for the same list many times: all who ask while one reading is under way share the
-    next one.
+    Many unconfirmed submits ask for the same list at once: all who ask while one reading is under way share the next.
 
     Args:
-        get: one GET with our key, at most so many bytes; raises FalUnreachable where no answer comes.
-        api: base URL of the platform API, None where it must not be asked.
+        get: one GET with our key, up to a number of bytes; raises ProviderUnreachable without an answer.
+        api: base URL of the platform API; None where it must not be asked.
     """
 
-    def __init__(self, get: Callable[[str, int], Awaitable[HttpResponse]], api: str | None, pace: Timings) -> None:
+    def __init__(self, get: Callable[[str, int], Awaitable[HttpResponse]], api: str | None, timings: Timings) -> None:
         self._get = get
         self._api = api
-        self._timings = pace
+        self._timings = timings
         self._loop = asyncio.get_running_loop()
-        self._turn = asyncio.Semaphore(2)
+        self._readings = asyncio.Semaphore(2)
         self._next: dict[str, _Reading] = {}
-        self._under_way: set[asyncio.Task[_Listed | None]] = set()
+        self._under_way: set[asyncio.Task[_ReadList | None]] = set()
         self._read_at: dict[str, float] = {}
-        self._endpoint_turns: dict[str, asyncio.Lock] = {}
+        self._endpoint_locks: dict[str, asyncio.Lock] = {}
         self._refused_until = float("-inf")
         self._not_before = float("-inf")
 
     async def find(self, endpoint: str, *, since: datetime, until: datetime) -> list[FoundRequest] | None:
-        """What was sent in that time, oldest first; None where this key may not read the list.
+        """Requests sent in that time, oldest first; None where this key may not read the list.
 
         Raises:
-            FalUnreachable: no usable answer; ask again later.
-            PartOfList: there is more than is read at once.
+            ProviderUnreachable: no usable answer; ask again later.
+            TruncatedList: the list is longer than one reading.
         """
         if self._api is None or self._loop.time() < self._refused_until:
             return None
@@ -83,7 +82,7 @@ class RequestLookup:
             reading = self._next[endpoint] = _Reading(since, until)
             reading.task = self._loop.create_task(self._read(endpoint, reading), name="fal-list")
             self._under_way.add(reading.task)
-            reading.task.add_done_callback(self._ended)
+            reading.task.add_done_callback(self._reading_done)
         reading.since, reading.until = min(since, reading.since), max(until, reading.until)
         assert reading.task is not None
         listed = await asyncio.shield(reading.task)
@@ -95,23 +94,23 @@ class RequestLookup:
         return found
 
     async def close(self) -> None:
-        """Give up what is being read."""
+        """Cancel readings under way."""
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    def _ended(self, task: asyncio.Task[_Listed | None]) -> None:
+    def _reading_done(self, task: asyncio.Task[_ReadList | None]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waited has it; nobody may be left
+            task.exception()  # marked as retrieved: those who waited have it
 
-    async def _read(self, endpoint: str, reading: _Reading) -> _Listed | None:
-        async with self._endpoint_turns.setdefault(endpoint, asyncio.Lock()):
+    async def _read(self, endpoint: str, reading: _Reading) -> _ReadList | None:
+        async with self._endpoint_locks.setdefault(endpoint, asyncio.Lock()):
             earliest = max(self._read_at.get(endpoint, float("-inf")) + self._timings.list_pause_s, self._not_before)
             if (pause_s := earliest - self._loop.time()) > 0:
                 await asyncio.sleep(pause_s)
-            async with self._turn:
-                del self._next[endpoint]  # who asks from now on waits for another
+            async with self._readings:
+                del self._next[endpoint]  # later callers wait for another reading
                 try:
                     return await self._pages(endpoint, reading)
                 except ProviderUnreachable as error:
@@ -120,18 +119,18 @@ class RequestLookup:
                 finally:
                     self._read_at[endpoint] = self._loop.time()
 
-    async def _pages(self, endpoint: str, reading: _Reading) -> _Listed | None:
+    async def _pages(self, endpoint: str, reading: _Reading) -> _ReadList | None:
         found: dict[str, FoundRequest] = {}
         cursor: str | None = None
         cursors: set[str] = set()
-        weight = 0
-        for _ in range(MOST_PAGES):
+        size_bytes = 0
+        for _ in range(MAX_PAGES):
             answer = await self._get(self._url(endpoint, reading, cursor), PAGE_BYTES)
             if not answer.ok:
-                self._note_refusal(endpoint, answer)
+                self._record_refusal(endpoint, answer)
                 return None
             if answer.truncated:
-                raise ProviderUnreachable("fal.ai's list of requests came in pieces.")
+                raise ProviderUnreachable("fal.ai's list of requests was cut off.")
             try:
                 page = await asyncio.to_thread(read_page, answer.body, endpoint)
             except ValueError as error:
@@ -139,28 +138,30 @@ class RequestLookup:
             for one in page.found:
                 if one.endpoint == endpoint:
                     found.setdefault(one.request_id, one)
-            weight += len(answer.body)
+            size_bytes += len(answer.body)
             cursor = page.cursor
-            if cursor is None or cursor in cursors or weight > MOST_BYTES:
+            if cursor is None or cursor in cursors or size_bytes > MAX_BYTES:
                 break
             cursors.add(cursor)
         if cursor is not None:
             log.warning("fal's list of requests is longer than is read", extra={"endpoint": endpoint})
-        return _Listed(tuple(sorted(found.values(), key=lambda one: one.created_at or _FAR_PAST)), cursor is None)
+        return _ReadList(tuple(sorted(found.values(), key=lambda one: one.created_at or _FAR_PAST)), cursor is None)
 
-    def _note_refusal(self, endpoint: str, answer: HttpResponse) -> None:
-        """A definite no. Raises FalUnreachable where it is none."""
+    def _record_refusal(self, endpoint: str, answer: HttpResponse) -> None:
+        """Log a definite refusal. Raises ProviderUnreachable where the answer is not definite."""
         if answer.status in (408, 425, 429) or answer.status >= 500 or answer.status < 400:
             raise ProviderUnreachable(
                 f"fal.ai's list of requests was not given ({answer.status}).",
                 answer.retry_after_s(self._timings.retry_after_max_s),
             )
-        about = {"endpoint": endpoint, "status": answer.status}
+        fields = {"endpoint": endpoint, "status": answer.status}
         if answer.status in (401, 403, 404):
             self._refused_until = self._loop.time() + self._timings.list_refused_s
-            log.warning("fal does not show this key its list of requests; lost answers can't be looked up", extra=about)
+            log.warning(
+                "fal does not show this key its list of requests; unconfirmed submits can't be looked up", extra=fields
+            )
         else:
-            log.warning("fal's list of requests does not take our question", extra=about)
+            log.warning("fal's list of requests refuses the query", extra=fields)
 
     def _url(self, endpoint: str, reading: _Reading, cursor: str | None) -> str:
         query = {

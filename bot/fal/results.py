@@ -11,12 +11,12 @@ from bot.domain.request import Json
 from bot.errors import ResultUnusable
 from bot.phrase import phrase
 
-#: No order yields more; a longer list is not trusted.
+#: No request yields more; a longer list is cut.
 _MAX_PICTURES = 64
 
 
 def read_result(body: Mapping[str, Json], headers: Mapping[str, str]) -> Result:
-    """What fal's answer holds: `images` (Image or File objects), or a single `image`.
+    """Parse a result body: `images` (Image or File objects), or a single `image`.
 
     Raises:
         ResultUnusable: no picture in it.
@@ -46,10 +46,10 @@ def _picture(entry: Json) -> RemotePicture | None:
         entry = {"url": entry}
     if not isinstance(entry, dict) or not isinstance(url := entry.get("url"), str) or not url:
         return None
-    kind = entry.get("content_type")
+    content_type = entry.get("content_type")
     return RemotePicture(
         url=url,
-        content_type=kind if isinstance(kind, str) else None,
+        content_type=content_type if isinstance(content_type, str) else None,
         width=_whole(entry.get("width")),
         height=_whole(entry.get("height")),
     )

@@ -10,18 +10,18 @@ from bot.domain.request import Json
 
 log = logging.getLogger(__name__)
 
-#: Log lines are only searched for progress; nobody needs more of one.
+#: Log lines are only searched for progress, so their beginnings suffice.
 _LINE_CHARACTERS = 300
-#: More lines than any model writes; beyond them repeats are possible, and harmless.
-_REMEMBERED_LINES = 4_000
+#: More lines than any model writes; beyond them repeats are possible, which is harmless.
+_MAX_REMEMBERED_LINES = 4_000
 _UNKNOWN_SEEN: set[str] = set()
 
 
 class StatusReader:
-    """Turns the status bodies of one request into news: nothing is said twice.
+    """Parses the status bodies of one request; repeats are dropped.
 
-    fal's logs are cumulative in polled statuses and incremental on the stream, and after a fallback the two mix; a
-    line is known by its time and text, or by its place where a polled one carries no time.
+    fal's logs are cumulative in polled statuses and incremental on the stream, and after a fallback the two mix. A
+    line is identified by its time and text, or by its index where a polled one carries no time.
     """
 
     __slots__ = ("_last", "_seen")
@@ -30,9 +30,9 @@ class StatusReader:
         self._seen: set[int] | None = None
         self._last: Status | None = None
 
-    def news(self, body: Mapping[str, Json], *, cumulative: bool) -> Status | None:
-        """What this body adds, or None when it repeats the last one."""
-        status, last = self._read(body, cumulative), self._last
+    def read(self, body: Mapping[str, Json], *, cumulative: bool) -> Status | None:
+        """The status with its new log lines, or None where the body repeats the last one."""
+        status, last = self._parse(body, cumulative), self._last
         self._last = status
         if isinstance(status, InQueueStatus):
             return None if status == last else status
@@ -40,7 +40,7 @@ class StatusReader:
             return None if isinstance(last, InProgressStatus) else status
         return status
 
-    def _read(self, body: Mapping[str, Json], cumulative: bool) -> Status:
+    def _parse(self, body: Mapping[str, Json], cumulative: bool) -> Status:
         name = body.get("status")
         if name == "COMPLETED":
             error_type = body.get("error_type") or ("error" if body.get("error") else None)
@@ -49,34 +49,34 @@ class StatusReader:
             position = body.get("queue_position")
             return InQueueStatus(position if isinstance(position, int) and position >= 0 else None)
         if name != "IN_PROGRESS":
-            _note_unknown(name)
+            _log_unknown(name)
         return InProgressStatus(self._new_lines(body.get("logs"), cumulative))
 
     def _new_lines(self, logs: Json, cumulative: bool) -> tuple[str, ...]:
         if not isinstance(logs, list):
             return ()
         lines: list[str] = []
-        for place, entry in enumerate(logs):
+        for index, entry in enumerate(logs):
             message = entry.get("message") if isinstance(entry, dict) else entry
             if not isinstance(message, str):
                 continue
             at = entry.get("timestamp") if isinstance(entry, dict) else None
             line = message[:_LINE_CHARACTERS]
-            if (at is None and not cumulative) or self._is_new(hash((at if at is not None else place, line))):
+            if (at is None and not cumulative) or self._is_new(hash((at if at is not None else index, line))):
                 lines.append(line)
         return tuple(lines)
 
     def _is_new(self, known: int) -> bool:
-        if self._seen is None:  # most jobs never tell a line to a poll
+        if self._seen is None:  # most jobs never need it
             self._seen = set()
         if known in self._seen:
             return False
-        if len(self._seen) < _REMEMBERED_LINES:
+        if len(self._seen) < _MAX_REMEMBERED_LINES:
             self._seen.add(known)
         return True
 
 
-def _note_unknown(name: Json) -> None:
+def _log_unknown(name: Json) -> None:
     shown = str(name)[:40]
     if shown not in _UNKNOWN_SEEN and len(_UNKNOWN_SEEN) < 100:
         _UNKNOWN_SEEN.add(shown)

@@ -9,12 +9,12 @@ from yarl import URL
 
 from bot.domain.request import Json
 
-#: A single event above this is not one of fal's; the stream is given up.
+#: Limit for one event; a stream with a longer one is abandoned.
 MAX_EVENT_BYTES = 2 * 1024 * 1024
 
 
 class NotAStream(Exception):
-    """What comes is no event stream we can use."""
+    """The response is no event stream that can be used."""
 
 
 def stream_url(status_url: str) -> URL:
@@ -29,10 +29,10 @@ def polled_url(status_url: str) -> URL:
 
 
 class EventParser:
-    """Bytes in whatever pieces they arrive → the JSON objects of `data:` fields.
+    """Bytes in arbitrary pieces → the JSON objects of `data:` fields.
 
-    Works on bytes until a line is whole, so a character or a CR LF may be torn anywhere. Comments, other fields and
-    data that is no JSON object are passed over.
+    Works on bytes until a line is complete, so a character or a CR LF may be split anywhere. Comments, other fields
+    and data that is no JSON object are skipped.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
@@ -47,7 +47,7 @@ class EventParser:
         """The events that this piece completes.
 
         Raises:
-            NotAStream: one event passes the cap.
+            NotAStream: one event is longer than the limit.
         """
         if self._after_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]

@@ -1,4 +1,4 @@
-"""Pictures into fal's storage, by fal_client as it is."""
+"""Uploads of pictures to fal's storage, through fal_client."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class Uploader:
 
     fal_client's own fallback (`fal`) sends our key along to a storage host that is not fal's, so there is none. A
     picture that can't be uploaded is not sent as a data URI either: fal keeps payloads for 30 days and advises
-    against it beyond a few KB; the job waits instead (FalUnreachable).
+    against it beyond a few KB; the job waits instead (ProviderUnreachable).
 
     fal_client makes a TLS context for each upload (some 20 ms of the event loop), hence few at once.
     """
 
     def __init__(self, key: str, *, at_once: int, timeout_s: float) -> None:
         self._client = fal_client.AsyncClient(key=key)
-        self._turn = asyncio.Semaphore(at_once)
+        self._slots = asyncio.Semaphore(at_once)
         self._timeout_s = timeout_s
 
     async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
         """The https address of the stored picture.
 
         Raises:
-            KeyRefused, BalanceExhausted, OptionsRefused (too large): fal said no.
-            FalUnreachable: no usable answer within fal_client's own tries.
+            KeyRefused, BalanceExhausted, OptionsRefused (too large): fal refused.
+            ProviderUnreachable: no usable answer within fal_client's own retries.
         """
         try:
-            async with self._turn:
+            async with self._slots:
                 async with asyncio.timeout(self._timeout_s):
                     address = await self._client.upload(
                         body, content_type, file_name, repository="fal_v3", fallback_repository=[]

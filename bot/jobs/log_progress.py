@@ -16,7 +16,7 @@ class LogProgress:
     steps: int | None = None
 
 
-#: Bars of work before the painting: they reach 100 % too early.
+#: Progress bars of preparations (loading weights and such), which reach 100 % too early.
 _PREPARING = re.compile(r"\b(?:load|download|fetch|upload|compil|warm|safetensors|shards?)", re.I)
 #: `  35%|███▌      | 7/20 [00:01<00:02, 5.1it/s]`
 _TQDM = re.compile(r"\d{1,3}%\|[^|]{0,200}\|\s*(\d{1,5})/(\d{1,5})")

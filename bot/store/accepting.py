@@ -10,14 +10,15 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, or_, select
 
 from bot.domain.job import Job, NewJob
-from bot.errors import Overloaded
+from bot.errors import DraftExpired, Overloaded
 from bot.limits import Allowed, Policy, Refused, Usage, capped, decide
 from bot.store.dialect import now_in, upsert
+from bot.store.drafts import lock_drafts, mark_accepted
 from bot.store.fair_queue import FlowStates, Key, flow_of
 from bot.store.outcomes import Accepted, Duplicate
 from bot.store.positions import EXACT_AT_ONCE, EXACT_POSITIONS, PositionEstimator, positions_of, waiting_jobs
 from bot.store.rows import job_columns, job_from, queued_job
-from bot.store.tables import balances, jobs, ledger, pacing
+from bot.store.tables import balances, jobs, ledger, rate_state
 from bot.store.times import day_of, span_us, to_us
 from bot.store.usage import Count, UsageSnapshot, counts_of
 
@@ -66,7 +67,10 @@ class _Batch:
         self._lines = FlowStates(connection, {_key(ask.new) for ask in asks})
         capped = {ask.new.actor.guild_id for ask in asks if ask.policy.guild_concurrent_jobs}
         self._books.read_guilds(connection, [guild for guild in capped if guild is not None])
-        self._by_interaction, self._ids = _known(connection, asks)
+        self._drafts = lock_drafts(connection, {ask.new.draft_id for ask in asks if ask.new.draft_id is not None})
+        self._accepted_drafts: dict[str, str] = {}
+        self._jobs = _known(connection, asks, [draft.job_id for draft in self._drafts.values() if draft.job_id])
+        self._by_interaction = {job.reply.interaction_id: job for job in self._jobs.values()}
         self._waiting = waiting_jobs(connection)
         self._job_rows: list[dict[str, Any]] = []
         self._ledger_rows: list[dict[str, Any]] = []
@@ -91,17 +95,28 @@ class _Batch:
         known = self._by_interaction.get(ask.new.reply.interaction_id)
         if known is not None:
             return Duplicate(known)
-        if ask.new.id in self._ids:
+        if ask.new.draft_id is not None and (answer := self._draft_answer(ask.new.draft_id)) is not None:
+            return answer
+        if ask.new.id in self._jobs:
             return ValueError(f"job id {ask.new.id} is taken")
         usage = self._books.usage(ask.new.actor)
         if self._waiting >= ask.max_waiting:
             left = max(0, ask.policy.images_per_day - usage.images_today) if ask.policy.enabled else None
             return Overloaded(self._waiting, left_today=left)
-        verdict = decide(usage, ask.policy, ask.new.request.images, self._now)
+        verdict = decide(usage, ask.policy, ask.new.cost, self._now)
         if isinstance(verdict, Refused):
             self._cap(ask.new.actor.user_id, usage, ask.policy)
             return verdict
         return self._add(ask.new, ask.policy, verdict)
+
+    def _draft_answer(self, draft_id: str) -> Duplicate | DraftExpired | None:
+        """Why a draft can't become a job now; None when it can."""
+        draft = self._drafts.get(draft_id)
+        if draft is not None and draft.job_id is not None and draft.job_id in self._jobs:
+            return Duplicate(self._jobs[draft.job_id])
+        if draft is None or draft.job_id is not None or draft.expires_us <= self._now_us:
+            return DraftExpired()
+        return None
 
     def _cap(self, user_id: int, usage: Usage, policy: Policy) -> None:
         """Keep the arrival time that a refusal went by, so that its promise of when to come back is kept."""
@@ -111,24 +126,26 @@ class _Batch:
             self._paced.add(user_id)
 
     def _add(self, new: NewJob, policy: Policy, allowed: Allowed) -> Job:
-        actor, images = new.actor, new.request.images
-        self._books.add(actor, images, tat_us=to_us(allowed.tat) if allowed.cost else None, now_us=self._now_us)
+        actor, cost = new.actor, new.cost
+        self._books.add(actor, cost.images, tat_us=to_us(allowed.tat) if allowed.cost else None, now_us=self._now_us)
         if allowed.cost:
             self._paced.add(actor.user_id)
         # A microsecond for each, so that those who come together stay in the order of asking.
         key = _key(new)
         self._own_before[new.id] = key, self._lines.join(key, self._now_us + len(self._job_rows))
         for count in counts_of(actor, self._day):
-            self._touched[count] = self._touched.get(count, 0) + images
-        self._job_rows.append(job_columns(new, self._now_us, flow_id=key[0], fair_cost=images / policy.weight))
+            self._touched[count] = self._touched.get(count, 0) + cost.images
+        self._job_rows.append(job_columns(new, self._now_us, flow_id=key[0], fair_cost=cost.images / policy.weight))
         self._ledger_rows.append(
             {
                 "job_id": new.id,
                 "user_id": actor.user_id,
                 "guild_id": actor.guild_id,
                 "day": self._day,
-                "images": images,
-                "counted": images,
+                "images": cost.images,
+                "counted": cost.images,
+                "usd_micros": cost.usd_micros,
+                "counted_usd_micros": cost.usd_micros,
                 "pace_us": span_us(allowed.cost),
                 "state": "reserved",
                 "reserved_us": self._now_us,
@@ -136,7 +153,10 @@ class _Batch:
         )
         job = queued_job(new, self._now)
         self._by_interaction[new.reply.interaction_id] = job
-        self._ids.add(new.id)
+        self._jobs[new.id] = job
+        if new.draft_id is not None:
+            self._drafts[new.draft_id].job_id = new.id
+            self._accepted_drafts[new.draft_id] = new.id
         self._waiting += 1
         self.allowed[new.id] = allowed
         return job
@@ -147,13 +167,14 @@ class _Batch:
             self._connection.execute(jobs.insert(), self._job_rows)
             self._connection.execute(ledger.insert(), self._ledger_rows)
             self._lines.write()
+        mark_accepted(self._connection, self._accepted_drafts)
         self._write_usage()
 
     def _write_usage(self) -> None:
         gcra_rows = self._books.gcra_rows
         upsert(
             self._connection,
-            pacing,
+            rate_state,
             [
                 {"user_id": user, "tat_us": gcra_rows[user].tat_us, "seen_us": gcra_rows[user].seen_us}
                 for user in sorted(self._paced)
@@ -175,14 +196,14 @@ def _key(new: NewJob) -> Key:
     return flow_of(new.actor.user_id, new.actor.guild_id), new.actor.user_id
 
 
-def _known(connection: Connection, asks: Sequence[AcceptRequest]) -> tuple[dict[int, Job], set[str]]:
-    """Jobs that exist already, by interaction, and the ids in use."""
+def _known(connection: Connection, asks: Sequence[AcceptRequest], job_ids: Sequence[str]) -> dict[str, Job]:
+    """Jobs that exist already, by id: of the same interactions, with an id that is asked for, and these."""
     values = {
         "interactions": [ask.new.reply.interaction_id for ask in asks],
-        "ids": [ask.new.id for ask in asks],
+        "ids": [*(ask.new.id for ask in asks), *job_ids],
     }
     found = [job_from(row) for row in connection.execute(_KNOWN, values).mappings()]
-    return {job.reply.interaction_id: job for job in found}, {job.id for job in found}
+    return {job.id: job for job in found}
 
 
 _KNOWN = select(jobs).where(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import Connection, func, inspect, select, text
 
 from bot.errors import StoreDamaged
 from bot.store.database import Database
@@ -15,7 +15,7 @@ from bot.store.tables import balances, jobs, ledger, metadata
 
 log = logging.getLogger(__name__)
 
-#: Key of `meta`: "1" while a process has the database open, "0" once it closed it in good order.
+#: Key of `kv`: "1" while a process has the database open, "0" once it closed it in good order.
 IN_USE = "in_use"
 #: From here on SQLite no longer loses its way when several connections write and checkpoint a WAL file at once.
 SOUND_SQLITE = (3, 51, 3)
@@ -57,8 +57,15 @@ async def preflight(database: Database) -> None:
     log.info("the last process did not close the database; the file is sound")
 
 
+_IN_USE_BEFORE = text("SELECT value FROM meta WHERE key = :key")
+
+
 def _was_in_use(connection: Connection) -> bool:
-    return inspect(connection).has_table("meta") and read_kv(connection, IN_USE) == "1"
+    tables = inspect(connection).get_table_names()
+    if "kv" in tables:
+        return read_kv(connection, IN_USE) == "1"
+    # Revisions up to 0004.
+    return "meta" in tables and connection.execute(_IN_USE_BEFORE, {"key": IN_USE}).scalar() == "1"
 
 
 def _damage(connection: Connection) -> str | None:

@@ -52,16 +52,17 @@ class JobStore:
     async def accept(
         self, new: NewJob, policy: Policy, *, max_waiting: int, within_s: float | None = None
     ) -> Accepted | Refused | Duplicate:
-        """Check the limits, reserve and queue, in one transaction; the interaction id is the key.
+        """Check the limits, reserve and queue, in one transaction; the interaction id and the draft are the keys.
 
         Args:
             within_s: raise StoreUnusable, and write nothing, when the database has not got to it by then.
 
         Raises:
             Overloaded: `max_waiting` jobs wait already.
+            DraftExpired: there is no such draft any more, nor a job that it became.
             ValueError: the job id is taken.
         """
-        if new.request.images < 1 or policy.weight <= 0:
+        if new.cost.images < 1 or policy.weight <= 0:
             raise ValueError("a job needs at least one image and a weight above 0")
         return await self._writer.run(self._accept_batch, AcceptRequest(new, policy, max_waiting), within_s=within_s)
 

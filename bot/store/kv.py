@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from bot.store.database import Database
 from bot.store.dialect import insert_into, upsert
-from bot.store.tables import meta
+from bot.store.tables import kv
 from bot.store.writer import Writer
 
 
@@ -34,18 +34,18 @@ class KeyValueStore:
 
 def read_kv(connection: Connection, key: str) -> str | None:
     """One value."""
-    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+    return connection.execute(select(kv.c.value).where(kv.c.key == key)).scalar()
 
 
 def write_kv(connection: Connection, key: str, value: str) -> None:
     """Set one value."""
-    upsert(connection, meta, [{"key": key, "value": value}], replace=("value",))
+    upsert(connection, kv, [{"key": key, "value": value}], replace=("value",))
 
 
 def write_kv_default(connection: Connection, key: str, value: str) -> str:
     """Set one value unless there is one; the value that holds now."""
-    connection.execute(insert_into(connection, meta).on_conflict_do_nothing(), [{"key": key, "value": value}])
-    found: str = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()
+    connection.execute(insert_into(connection, kv).on_conflict_do_nothing(), [{"key": key, "value": value}])
+    found: str = connection.execute(select(kv.c.value).where(kv.c.key == key)).scalar_one()
     return found
 
 

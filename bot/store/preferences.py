@@ -15,7 +15,7 @@ from bot.store.database import Database
 from bot.store.dialect import upsert
 from bot.store.outcomes import Preferences
 from bot.store.preferences_cache import PreferencesCache
-from bot.store.tables import guilds, people
+from bot.store.tables import guilds, users
 from bot.store.writer import Writer
 
 #: Discord gives a command three seconds in all.
@@ -61,9 +61,9 @@ class PreferenceStore:
 def _set_user_model(connection: Connection, user_id: int, endpoint: str | None) -> None:
     """Choose or forget."""
     if endpoint is None:
-        connection.execute(delete(people).where(people.c.user_id == user_id))
+        connection.execute(delete(users).where(users.c.user_id == user_id))
     else:
-        upsert(connection, people, [{"user_id": user_id, "model": endpoint}], replace=("model",))
+        upsert(connection, users, [{"user_id": user_id, "model": endpoint}], replace=("model",))
 
 
 def _set_guild(connection: Connection, guild_id: int, column: str, value: str | None) -> None:

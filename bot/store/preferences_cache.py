@@ -16,7 +16,8 @@ from sqlalchemy import Connection, bindparam, select
 from bot.limits import GuildLimits
 from bot.store.database import Database
 from bot.store.outcomes import Preferences
-from bot.store.tables import guilds, people
+from bot.store.tables import guilds
+from bot.store.tables import users as users_table
 
 #: Subjects kept; a few hundred bytes each.
 MOST_KEPT = 20_000
@@ -157,7 +158,7 @@ def choices_of(connection: Connection, subjects: Collection[Subject]) -> dict[Su
     return found
 
 
-_OF_USERS = select(people).where(people.c.user_id.in_(bindparam("users", expanding=True)))
+_OF_USERS = select(users_table).where(users_table.c.user_id.in_(bindparam("users", expanding=True)))
 _OF_GUILDS = select(guilds).where(guilds.c.guild_id.in_(bindparam("guilds", expanding=True)))
 
 __all__ = ["MOST_KEPT", "TRUSTED_S", "PreferencesCache"]

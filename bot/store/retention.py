@@ -12,11 +12,12 @@ from sqlalchemy import Connection, delete, func, select, text, update
 
 from bot.errors import StoreUnusable
 from bot.store.database import Database
+from bot.store.drafts import delete_expired, delete_of_user
 from bot.store.fair_queue import lock_queue
 from bot.store.kv import read_kv, write_kv
 from bot.store.outcomes import Erased
 from bot.store.preferences_cache import PreferencesCache
-from bot.store.tables import balances, fairness, flow_users, flows, jobs, ledger, pacing, people
+from bot.store.tables import balances, fairness, flow_users, flows, jobs, ledger, rate_state, users
 from bot.store.times import WRONG_CLOCK_US, day_of, from_us, to_us
 from bot.store.writer import Writer
 
@@ -27,7 +28,7 @@ _KEEP_ACCOUNTS = timedelta(days=3)
 #: Key of `meta`: "1" while the file may hold copies of deleted content.
 SCRUB_DUE = "scrub_due"
 _VACUUM_FILE = "VACUUM"
-_VACUUM_TABLES = "VACUUM jobs, people, ledger"
+_VACUUM_TABLES = "VACUUM jobs, users, ledger, drafts"
 #: A file of this size is rewritten in well under a second.
 _MOST_BYTES_AT_ONCE = 64 * 1024 * 1024
 _CHECKPOINT_TRIES = 20
@@ -108,14 +109,15 @@ def _erase_user(connection: Connection, user_id: int, now_us: int) -> Erased:
         select(func.count()).select_from(jobs).where(jobs.c.user_id == user_id, jobs.c.ended_us.is_(None))
     ).scalar_one()
     gone = connection.execute(delete(jobs).where(jobs.c.user_id == user_id, jobs.c.ended_us.is_not(None))).rowcount
-    other = connection.execute(delete(people).where(people.c.user_id == user_id)).rowcount
+    other = connection.execute(delete(users).where(users.c.user_id == user_id)).rowcount
+    other += delete_of_user(connection, user_id)
     if not live:
         today = day_of(from_us(now_us))
         connection.execute(update(ledger).where(ledger.c.user_id == user_id, ledger.c.day < today).values(user_id=None))
         connection.execute(
             delete(balances).where(balances.c.scope == "u", balances.c.subject_id == user_id, balances.c.day < today)
         )
-        spent = delete(pacing).where(pacing.c.user_id == user_id, pacing.c.tat_us <= now_us)
+        spent = delete(rate_state).where(rate_state.c.user_id == user_id, rate_state.c.tat_us <= now_us)
         other += connection.execute(spent).rowcount
         lock_queue(connection)
         connection.execute(delete(flow_users).where(flow_users.c.user_id == user_id))
@@ -141,14 +143,14 @@ def _delete_job(connection: Connection, job_id: str) -> bool:
 
 
 def _purge(connection: Connection, before_us: int, now_us: int) -> int:
-    """Delete jobs that ended before a moment, dead tokens, and accounts that no rule looks at any more."""
+    """Delete jobs that ended before a moment, expired drafts, dead tokens, and accounts that no rule looks at."""
     gone = connection.execute(delete(jobs).where(jobs.c.ended_us < before_us)).rowcount
-    if gone:
+    if delete_expired(connection, now_us) or gone:
         write_kv(connection, SCRUB_DUE, "1")
     blank_dead_tokens(connection, now_us)
     _close_accounts(connection, day_of(from_us(now_us) - _KEEP_ACCOUNTS))
     live = select(jobs.c.user_id).where(jobs.c.ended_us.is_(None))
-    connection.execute(delete(pacing).where(pacing.c.tat_us < now_us, pacing.c.user_id.not_in(live)))
+    connection.execute(delete(rate_state).where(rate_state.c.tat_us < now_us, rate_state.c.user_id.not_in(live)))
     _clear_queue(connection)
     return gone
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from bot.errors import StoreOutdated, StoreUnusable
 from bot.store import integrity, schema_version
 from bot.store.database import Database, parse_url
+from bot.store.drafts import DraftStore
 from bot.store.durations import DurationStore
 from bot.store.fair_queue import recount
 from bot.store.jobs import JobStore
@@ -51,6 +52,7 @@ class Store:
         self.usage = UsageStore(database, clock=clock)
         self.preferences = PreferenceStore(database, self._writer, self._preferences_cache)
         self.kv = KeyValueStore(database, self._writer)
+        self.drafts = DraftStore(database, self._writer, clock=clock)
         self.durations = DurationStore(database, self._writer)
         self.retention = Retention(database, self._writer, self._preferences_cache, clock=clock)
 

@@ -118,11 +118,14 @@ ledger = Table(
     #: Images reserved, and images that count now: all while reserved, those painted once settled, none once released.
     Column("images", Integer, nullable=False),
     Column("counted", Integer, nullable=False),
-    #: Pace (time) taken by what counts.
+    #: Time taken from the rate limit by what counts.
     Column("pace_us", BigInteger, nullable=False),
     Column("state", String(8), nullable=False),
     Column("reserved_us", BigInteger, nullable=False),
     Column("resolved_us", BigInteger),
+    #: Millionths of a US dollar reserved, and those that count now, in the same way; NULL where the price is not known.
+    Column("usd_micros", BigInteger),
+    Column("counted_usd_micros", BigInteger),
     CheckConstraint("state IN ('reserved', 'settled', 'released')", name="state"),
     CheckConstraint("counted >= 0 AND counted <= images", name="counted"),
     Index("ix_ledger_user", "user_id", "reserved_us"),
@@ -140,13 +143,13 @@ balances = Table(
     Index("ix_balances_day", "day"),
 )
 
-#: A person's pace.
-pacing = Table(
-    "pacing",
+#: A person's rate of requests: how much of the burst is used.
+rate_state = Table(
+    "rate_state",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("tat_us", BigInteger, nullable=False),
-    #: The latest moment `tat_us` was reckoned at: a clock that was set back is told from a pace that was loosened.
+    #: The latest moment `tat_us` was reckoned at: a clock that was set back is told from a limit that was loosened.
     Column("seen_us", BigInteger, nullable=False, server_default=text("0")),
 )
 
@@ -194,17 +197,17 @@ flow_users = Table(
     ),
 )
 
-#: Odds and ends that outlive a restart.
-meta = Table(
-    "meta",
+#: Single values by key that outlive a restart.
+kv = Table(
+    "kv",
     metadata,
     Column("key", String(64), primary_key=True),
     Column("value", Text, nullable=False),
 )
 
 #: What a person chose.
-people = Table(
-    "people",
+users = Table(
+    "users",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("model", String(200), nullable=False),
@@ -219,7 +222,27 @@ guilds = Table(
     Column("limits_json", Text),
 )
 
-#: How long recent paintings took, a few for each model.
+#: Requests that are not accepted yet.
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("id", String(20), primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("guild_id", BigInteger),
+    #: What it waits for.
+    Column("kind", String(20), nullable=False),
+    #: May hold a prompt; '{}' once the draft is a job.
+    Column("payload_json", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    #: The job it became: a second click gets that one.
+    Column("job_id", String(20)),
+    Index("ix_drafts_user", "user_id"),
+    Index("ix_drafts_expires", "expires_us"),
+)
+
+#: How long recent generations took, a few for each model.
 durations = Table(
     "durations",
     metadata,
@@ -231,15 +254,16 @@ durations = Table(
 
 __all__ = [
     "balances",
+    "drafts",
     "durations",
     "fairness",
     "flow_users",
     "flows",
     "guilds",
     "jobs",
+    "kv",
     "ledger",
-    "meta",
     "metadata",
-    "pacing",
-    "people",
+    "rate_state",
+    "users",
 ]

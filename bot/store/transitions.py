@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Update, bindparam, select
 
 from bot.domain.job import MOVES, TERMINAL, Job, JobState, Reply
+from bot.domain.money import Cost
 from bot.store.dialect import lease_now_us
 from bot.store.fair_queue import FlowStates
 from bot.store.rows import job_from, readable
@@ -103,7 +104,7 @@ class _Batch:
         self._telling_until_us: int | None = None
         self._rows = _read(connection, changes)
         self._changed: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-        self._kept: dict[str, int | None] = {}
+        self._kept: dict[str, Cost | None] = {}
         #: Into and out of the queue, in order: the rows, as they were.
         self._queue: list[tuple[JobState, JobState, dict[str, Any]]] = []
 
@@ -124,7 +125,7 @@ class _Batch:
         if JobState.QUEUED in {change.job.state, change.to}:
             self._queue.append((change.job.state, change.to, row))
         if change.to in TERMINAL:
-            self._kept[row["id"]] = _painted(change) if change.to is JobState.DELIVERED else None
+            self._kept[row["id"]] = _billed(change) if change.to is JobState.DELIVERED else None
         self._set(row["id"], {"state": change.to.value, **self._moment(change.to), **change.columns})
         self._set(row["id"], self._lease(row, change.to))
         self._blank_token(row["id"])
@@ -227,10 +228,11 @@ def _reply(known: Reply, row: Mapping[str, Any]) -> Reply:
     return replace(known, token=token, token_expires_at=expires_at, message_id=row["message_id"])
 
 
-def _painted(move: Transition) -> int:
-    """Images to settle: those fal painted, where the answer is known; never more than reserved."""
+def _billed(move: Transition) -> Cost:
+    """What to settle: the images that fal made, where the answer is known, at their share of the price."""
     result = move.fields.get("result", move.job.result)
-    return move.job.request.images if result is None else max(1, len(result.pictures))
+    reserved = move.job.request.cost
+    return reserved if result is None else reserved.share(min(reserved.images, max(1, len(result.pictures))))
 
 
 def _read(connection: Connection, changes: Sequence[Change]) -> dict[str, dict[str, Any]]:

@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, tuple_
 
 from bot.domain.job import Actor
+from bot.domain.money import Cost
 from bot.limits import Usage
 from bot.store.database import Database
 from bot.store.dialect import insert_into, is_sqlite
 from bot.store.fair_queue import CLAIMED, HELD
-from bot.store.tables import balances, flows, jobs, ledger, pacing
+from bot.store.tables import balances, flows, jobs, ledger, rate_state
 from bot.store.times import day_of, from_us, span_us
 
 #: Scope ('u' person, 'g' server), id, day.
@@ -27,7 +28,7 @@ _REPLAY_US = span_us(timedelta(hours=48))
 
 @dataclass(slots=True)
 class GcraRow:
-    """One row of `pacing`; `tat_us` is 0 for somebody new."""
+    """One row of `rate_state`; `tat_us` is 0 for somebody new."""
 
     tat_us: int = 0
     #: The latest moment `tat_us` was reckoned at.
@@ -106,18 +107,22 @@ class UsageSnapshot:
 
 
 def lock_gcra_rows(connection: Connection, users: Collection[int], *, lock: bool) -> dict[int, GcraRow]:
-    """Rows of `pacing` by person; locked in the order of ids, so that two processes can't lock each other out."""
+    """Rows of `rate_state` by person; locked in the order of ids, so that two processes can't lock each other out."""
     if not users:
         return {}
     if lock and not is_sqlite(connection):
         new = [{"user_id": user, "tat_us": 0} for user in sorted(users)]
-        connection.execute(insert_into(connection, pacing).on_conflict_do_nothing(), new)
-    statement = _PACES.with_for_update() if lock else _PACES
+        connection.execute(insert_into(connection, rate_state).on_conflict_do_nothing(), new)
+    statement = _RATE_STATES.with_for_update() if lock else _RATE_STATES
     rows = connection.execute(statement, {"users": list(users)})
     return {row.user_id: GcraRow(row.tat_us, row.seen_us) for row in rows}
 
 
-_PACES = select(pacing).where(pacing.c.user_id.in_(bindparam("users", expanding=True))).order_by(pacing.c.user_id)
+_RATE_STATES = (
+    select(rate_state)
+    .where(rate_state.c.user_id.in_(bindparam("users", expanding=True)))
+    .order_by(rate_state.c.user_id)
+)
 
 
 def read_counts(connection: Connection, counts: Sequence[Count], *, lock: bool) -> dict[Count, int]:
@@ -179,11 +184,12 @@ _GUILD_WAITING = select(flows.c.flow_id, flows.c.waiting).where(
 # ---------------------------------------------------------------------- resolving
 
 
-def settle_or_release(connection: Connection, kept: Mapping[str, int | None], now_us: int) -> None:
+def settle_or_release(connection: Connection, kept: Mapping[str, Cost | None], now_us: int) -> None:
     """Settle or release reservations; one that is resolved already stays as it is.
 
     Args:
-        kept: images to keep by job id: a number settles (less than reserved: the rest is given back), None releases.
+        kept: by job id, what to keep: a cost settles (fewer images than reserved: the rest is given back), None
+            releases.
     """
     rows = connection.execute(_RESERVED, {"jobs": sorted(kept)}).mappings().all()
     returned_counts: defaultdict[Count, int] = defaultdict(int)
@@ -191,13 +197,14 @@ def settle_or_release(connection: Connection, kept: Mapping[str, int | None], no
     resolved = []
     for row in rows:
         keep = kept[row["job_id"]]
-        counted = min(row["images"], keep or 0)
+        counted = 0 if keep is None else min(row["images"], keep.images)
         pace_us = row["pace_us"] * counted // row["images"]
         resolved.append(
             {
                 "b_job": row["job_id"],
                 "state": "released" if keep is None else "settled",
                 "counted": counted,
+                "counted_usd_micros": _counted_usd_micros(row["usd_micros"], keep),
                 "pace_us": pace_us,
                 "resolved_us": now_us,
             }
@@ -213,11 +220,18 @@ def settle_or_release(connection: Connection, kept: Mapping[str, int | None], no
     _return_counts(connection, returned_counts)
 
 
+def _counted_usd_micros(reserved: int | None, keep: Cost | None) -> int | None:
+    """What is released counts nothing, unless it was never known what it would cost."""
+    if keep is None:
+        return None if reserved is None else 0
+    return keep.usd_micros
+
+
 _RESERVED = select(ledger).where(ledger.c.job_id.in_(bindparam("jobs", expanding=True)), ledger.c.state == "reserved")
 _RESOLVE = (
     ledger.update()
     .where(ledger.c.job_id == bindparam("b_job"), ledger.c.state == "reserved")
-    .values({name: bindparam(name) for name in ("state", "counted", "pace_us", "resolved_us")})
+    .values({name: bindparam(name) for name in ("state", "counted", "counted_usd_micros", "pace_us", "resolved_us")})
 )
 
 
@@ -251,10 +265,10 @@ def _return_rate(connection: Connection, returned_pace: Mapping[int, int], now_u
         tat_us = min(pace.tat_us, max(replayed.get(user, 0), pace.tat_us - returned_pace[user]))
         changes.append({"b_user": user, "tat_us": tat_us})
     if changes:
-        connection.execute(_SET_PACE, changes)
+        connection.execute(_SET_RATE, changes)
 
 
-_SET_PACE = pacing.update().where(pacing.c.user_id == bindparam("b_user")).values(tat_us=bindparam("tat_us"))
+_SET_RATE = rate_state.update().where(rate_state.c.user_id == bindparam("b_user")).values(tat_us=bindparam("tat_us"))
 
 
 def _replay(connection: Connection, users: Sequence[int], now_us: int) -> dict[int, int]:

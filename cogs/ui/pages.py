@@ -10,10 +10,11 @@ import discord
 
 from bot.catalogue import describe_option, price_text
 from bot.catalogue.model import PROMPT_TASKS, Model, Option
-from bot.domain.job import Job, JobState
+from bot.domain.job import LIVE, Job, JobState
 from bot.limits import GuildLimits, Policy, Standing
 from cogs.ui import text
-from cogs.ui.buttons import button, menu, row
+from cogs.ui.actions import Slot
+from cogs.ui.buttons import action_rows, button, menu, row
 from cogs.ui.cards import BLUE, GREY, RED, Card
 from cogs.ui.messages import say
 
@@ -180,6 +181,16 @@ def _cancel_menu(jobs: Sequence[Job], titles: Mapping[str, str]) -> discord.ui.A
         for job in jobs[:MENU_LIMIT]
     ]
     return menu("canceljob", "-", entries, "Cancel one…")
+
+
+def existing_job_page(job: Job, locale: str) -> Card:
+    """What a second click on a draft gets: the way to the job that it became, and the buttons while it is under way."""
+    where = f"{job.actor.guild_id or '@me'}/{job.actor.channel_id}/{job.reply.message_id}"
+    if job.reply.message_id is None:
+        sentence = say(locale, "draft_taken")
+    else:
+        sentence = say(locale, "draft_taken_at", link=f"https://discord.com/channels/{where}")
+    return Card(_words(sentence), *(action_rows(Slot.WAITING, job) if job.state in LIVE else []), colour=BLUE)
 
 
 def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str]) -> str:

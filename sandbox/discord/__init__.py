@@ -1,18 +1,23 @@
 """A Discord on loopback that unmodified discord.py can talk to.
 
-wire          JSON, ids, permission bits, error answers
-world         people, roles, channels, messages as data
-validate      what Discord refuses
-compose       payload → message
-board         messages appear, change, vanish; everybody concerned is told
-interactions  what people do and what the bot answers
-commands      registered commands, to whom they are offered, how they are filled in
-gateway       the WebSocket: identify, resume, replay
-faults        rate limits, slowness, broken answers, counters
-files         attachments
-rest          the API's routes
-page          the API of the browser page
-standin       all of it together, with a Python API for tests
+wire             JSON, ids, permission bits, error answers
+world            people, roles, channels, messages as data
+validate/        what Discord refuses
+compose          payload → message
+messages         messages are created, edited, deleted; gateway, page and waiting tests are told
+interactions     what people do and what the bot answers
+commands         registered commands, to whom they are offered, how they are filled in
+user_actions     what people do in Discord's client
+gateway          the WebSocket: identify, resume, replay
+fault_injection  rate limits, delays, failures, counters
+chaos            rate limits at random, and an account of what the bot did about them
+files            attachments
+rest             the API's routes
+devtools         the page's switches and actions
+page_feed        events for open pages
+page             the API of the browser page
+conditions       waiting until something is true
+server           all of it together, with a Python API for tests
 """
 
 from __future__ import annotations

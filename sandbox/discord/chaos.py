@@ -1,10 +1,10 @@
-"""A storm of rate limits: a share of all answers is 429, of the four kinds that Discord and its edge send.
+"""Rate limit chaos: a share of all answers is 429, of the four kinds that Discord and its edge send.
 
-It keeps the truth about them: what each 429 holds back and until when, which requests came early, and which were
-refused without a fault of the bot's. A request is **early** when the bot had heard of a 429 that still holds it back.
-Which ones it had heard of when it sent the request, a proof's bot says in `HEARD` (numbers, taken from `NUMBER` of the
-answers); whoever does not say so is taken to have heard all. What was on its way before the 429 arrived has **crossed**
-it: refused, too, as Discord would, but nobody's fault.
+It records what each 429 holds back and until when, which requests came too early, and which were refused through no
+fault of the bot. A request is **early** when the bot had received a 429 that still holds it back. Which 429s it had
+received when it sent the request, the bot says in the header `HEARD` (numbers, taken from the header `NUMBER` of the
+answers); without that header it is assumed to have received all. A request that was on its way before the 429 arrived
+has **crossed** it: it is refused too, as by Discord, but counts as nobody's fault.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from sandbox.discord.wire import DiscordError, Obj
 Scope = Literal["user", "shared", "global", "cloudflare"]
 
 NUMBER, HEARD = "X-Easel-Number", "X-Easel-Heard"
-#: Clocks and timers of both sides differ by this at most.
+#: The clocks and timers of both sides differ by at most this.
 TOLERANCE_S = 0.005
-#: What Cloudflare's edge says, to whom it takes for a program and for a browser.
+#: Cloudflare's error pages, for programs and for browsers.
 _EDGE = (
     ("text/plain; charset=UTF-8", "error code: 1015"),
     (
@@ -35,8 +35,8 @@ _EDGE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request, as far as rate limits mind it."""
+class RequestInfo:
+    """What rate limits look at in a request."""
 
     method: str
     route: str
@@ -56,33 +56,33 @@ class _Hold:
     key: str
     as_bot: bool
 
-    def covers(self, asked: Asked) -> bool:
+    def covers(self, request: RequestInfo) -> bool:
         match self.scope:
             case "cloudflare":
                 return True
             case "global":
                 # The bot's own limit does not bind interactions and webhooks; theirs is the address's.
-                return asked.as_bot or not self.as_bot
+                return request.as_bot or not self.as_bot
             case _:
-                return asked.key == self.key
+                return request.key == self.key
 
 
 @dataclass
 class RateLimitChaos:
-    """Switched on by putting it into `Faults.forced`.
+    """Switched on by putting it into `Faults.chaos`.
 
     Attributes:
         share: of the requests that no limit holds back, so many are refused.
-        seed: of its chance.
+        seed: of its random numbers.
         shortest_s, longest_s: how long a 429 asks to wait.
         weights: how often each kind.
         whole: Cloudflare's Retry-After is whole seconds, as it really is; otherwise as short as the others.
         window_s: Discord's window for invalid requests.
-        over: nothing new is refused any more; what holds, holds.
+        over: no new 429 is made; those that hold still do.
     """
 
     share: float = 0.5
-    seed: str = "storm"
+    seed: str = "chaos"
     shortest_s: float = 0.05
     longest_s: float = 0.5
     weights: Mapping[Scope, float] = field(
@@ -123,7 +123,7 @@ class RateLimitChaos:
         """Of the invalid ones, those that the bot caused itself."""
         return self.early.total() + self.denied
 
-    def meet(self, asked: Asked) -> None:
+    def admit(self, request: RequestInfo) -> None:
         """Let a request pass.
 
         Raises:
@@ -132,22 +132,22 @@ class RateLimitChaos:
         now = time.monotonic()
         self.requests += 1
         self._holds = deque(one for one in self._holds if one.until_s > now)
-        holding = [one for one in self._holds if one.until_s > now + TOLERANCE_S and one.covers(asked)]
-        known = [one for one in holding if asked.heard is None or one.number in asked.heard]
+        holding = [one for one in self._holds if one.until_s > now + TOLERANCE_S and one.covers(request)]
+        known = [one for one in holding if request.heard is None or one.number in request.heard]
         if known or holding:
             worst = max(known or holding, key=lambda one: one.until_s)
             (self.early if known else self.crossed)[worst.scope] += 1
             if known and len(self.examples) < 20:
                 left_ms = (worst.until_s - now) * 1000
-                self.examples.append(f"{asked.method} {asked.route}, {left_ms:.0f} ms early ({worst.scope})")
-            raise self._limited(asked, worst.scope, worst.until_s - now)
+                self.examples.append(f"{request.method} {request.route}, {left_ms:.0f} ms early ({worst.scope})")
+            raise self._limited(request, worst.scope, worst.until_s - now)
         if not self.over and self._chance.random() < self.share:
             scope = self._chance.choices(list(self.weights), list(self.weights.values()))[0]
             self.forced[scope] += 1
-            self.routes[f"{asked.method} {asked.route}"] += 1
-            raise self._limited(asked, scope, self._chance.uniform(self.shortest_s, self.longest_s))
+            self.routes[f"{request.method} {request.route}"] += 1
+            raise self._limited(request, scope, self._chance.uniform(self.shortest_s, self.longest_s))
 
-    def denies(self) -> None:
+    def count_denied(self) -> None:
         """A 401 or 403 was answered."""
         self.denied += 1
         self._count()
@@ -159,15 +159,15 @@ class RateLimitChaos:
             self._invalid_at.popleft()
         self.most_invalid_in_window = max(self.most_invalid_in_window, len(self._invalid_at))
 
-    def _limited(self, asked: Asked, scope: Scope, wait_s: float) -> DiscordError:
+    def _limited(self, request: RequestInfo, scope: Scope, wait_s: float) -> DiscordError:
         if scope == "cloudflare" and self.whole:
             wait_s = float(int(wait_s) + 1)
         wait_s = round(wait_s + 0.0005, 3)
         self._number += 1
-        self._holds.append(_Hold(self._number, scope, time.monotonic() + wait_s, asked.key, asked.as_bot))
+        self._holds.append(_Hold(self._number, scope, time.monotonic() + wait_s, request.key, request.as_bot))
         if scope != "shared":
             self._count()
-        error = self._edge(wait_s) if scope == "cloudflare" else limited(scope, wait_s, asked.key.partition(":")[0])
+        error = self._edge(wait_s) if scope == "cloudflare" else limited(scope, wait_s, request.key.partition(":")[0])
         error.headers[NUMBER] = str(self._number)
         return error
 
@@ -194,7 +194,7 @@ def limited(scope: Scope, retry_after_s: float, bucket: str, limit: int = 1) -> 
     return DiscordError(429, 0, message, body=body, headers=headers)
 
 
-def heard(header: str | None) -> frozenset[int] | None:
+def parse_heard(header: str | None) -> frozenset[int] | None:
     """What `HEARD` says."""
     if header is None:
         return None

@@ -24,7 +24,7 @@ class Composer:
         self.world = world
         self.files = files
         self.file_limit_bytes = 10 * 1024 * 1024
-        #: Told of files that came with a Components V2 message but that no component shows: nobody sees them.
+        #: Called with files of a Components V2 message that no component shows, so that nobody sees them.
         self.on_unseen: list[Callable[[Message, list[str]], None]] = []
 
     def check(

@@ -1,4 +1,4 @@
-"""Bad weather for the REST API: rate limits, slowness, broken answers. And what was counted."""
+"""Fault injection for the REST API: rate limits, delays, failures; and counters of what was asked."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RateLimit:
     method: str | None = None
     path: re.Pattern[str] = field(default_factory=lambda: re.compile(""))
     retry_after_s: float | None = None
-    fraction: float = 1.0  # of requests the rule looks at at all
+    fraction: float = 1.0  # share of matching requests that the rule applies to
     _windows: dict[str, tuple[float, int]] = field(default_factory=dict, repr=False)
 
     def applies(self, method: str, path: str) -> bool:
@@ -85,7 +85,7 @@ class PlannedFailure:
 
 
 class Faults:
-    """The current weather."""
+    """The faults that are injected now, and the counters."""
 
     def __init__(self) -> None:
         self.counters = Counters()
@@ -93,9 +93,9 @@ class Faults:
         self.delay_path: re.Pattern[str] = re.compile("")
         self.limits: list[RateLimit] = []
         self.failures: list[PlannedFailure] = []
-        self.storm = False  # the page's switch: a fraction of all answers is 429
-        self.storm_fraction = 0.4
-        self.forced: RateLimitChaos | None = None
+        self.random_429s = False  # the page's switch: a share of all answers is 429
+        self.random_429_share = 0.4
+        self.chaos: RateLimitChaos | None = None
         self.default_limit = 1_000_000
         self._random = random.Random(7)
 
@@ -115,13 +115,13 @@ class Faults:
         return rule
 
     def clear(self) -> None:
-        """Fine weather."""
+        """Stop injecting faults."""
         self.limits.clear()
         self.failures.clear()
         self.delay_s = 0.0
-        self.storm = False
-        if self.forced is not None:
-            self.forced.over = True
+        self.random_429s = False
+        if self.chaos is not None:
+            self.chaos.over = True
 
     def limit(self, method: str, path: str, key: str, bucket: str, now_s: float) -> dict[str, str]:
         """Count a request against the rules; the rate limit headers of its answer.
@@ -130,7 +130,7 @@ class Faults:
             DiscordError: 429 in the scope of the rule that is exhausted.
         """
         limit, remaining, reset_s = self.default_limit, self.default_limit - 1, 1.0
-        if self.storm and not path.endswith("/callback") and self._random.random() < self.storm_fraction:
+        if self.random_429s and not path.endswith("/callback") and self._random.random() < self.random_429_share:
             raise self._limited("user", 0.5 + self._random.random(), bucket, limit=1)
         for rule in self.limits:
             if not rule.applies(method, path):

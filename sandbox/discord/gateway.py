@@ -24,7 +24,7 @@ _PRIVILEGED = (1 << 1) | (1 << 8) | _INTENT_CONTENT
 _REPLAY_LENGTH = 20_000
 
 Drop = Literal["close", "away", "goodbye", "reconnect", "resumable", "invalid", "abort"]
-#: Close codes of those that close; none of them ends the session.
+#: Close codes of the kinds that close; the session can be resumed after each of them.
 _CODES: Mapping[Drop, int] = {"close": 4000, "away": 1001, "goodbye": 1000}
 
 
@@ -85,7 +85,7 @@ class _Link:
         self._queue.put_nowait(None)
 
     def abort(self) -> None:
-        """Cut the cable: no closing handshake."""
+        """Cut the connection without a closing handshake."""
         if self._request.transport is not None:
             self._request.transport.abort()
 
@@ -99,13 +99,13 @@ class Session:
     shard: tuple[int, int]
     identified_s: float
     seq: int = 0
-    #: The last event of its beginning (READY and what belongs to it).
+    #: Number of the last event of its start (READY and the guilds).
     began_seq: int = 0
     link: _Link | None = None
     replay: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=_REPLAY_LENGTH))
 
     def dispatch(self, event: str, data: bytes) -> None:
-        """Number an event, remember it, send it if anybody listens."""
+        """Number an event, keep it for replays, and send it if a client is connected."""
         self.seq += 1
         frame = b'{"op":0,"s":%d,"t":"%s","d":%s}' % (self.seq, event.encode(), data)
         self.replay.append((self.seq, frame))
@@ -113,7 +113,7 @@ class Session:
             self.link.put(frame)
 
     def can_replay(self, seq: int) -> bool:
-        """Whether nothing after `seq` has been forgotten."""
+        """Whether every event after `seq` is still kept."""
         if seq > self.seq:
             return False
         return seq == self.seq or (bool(self.replay) and self.replay[0][0] <= seq + 1)
@@ -230,7 +230,7 @@ class Gateway:
                         await link.socket.close(code=_CODES[how])
 
     async def close(self) -> None:
-        """Say goodbye to every client."""
+        """Close every connection."""
         for session in list(self.sessions.values()):
             if session.link is not None:
                 session.link.abort()

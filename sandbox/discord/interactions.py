@@ -34,7 +34,7 @@ _ALLOWED_CALLBACKS = {
 
 
 class NotAnswered(Exception):
-    """The bot did not do in time what was waited for."""
+    """The bot did not answer in time."""
 
 
 @dataclass(eq=False)
@@ -49,7 +49,7 @@ class InteractionRecord:
     payload: Obj
     created_at: datetime
     started_s: float  # event-loop time
-    created_s: float  # the stand-in's clock
+    created_s: float  # by the fake server's clock
     outside: bool = False  # used as somebody's own app where the bot is not
     name: str = ""
     source: Message | None = None  # the message whose component was used
@@ -122,9 +122,9 @@ class InteractionRecord:
 class Interactions:
     """All interactions of the world."""
 
-    def __init__(self, world: World, board: Messages, gateway: Gateway, clock: Callable[[], float]) -> None:
+    def __init__(self, world: World, message_store: Messages, gateway: Gateway, clock: Callable[[], float]) -> None:
         self.world = world
-        self.message_store = board
+        self.message_store = message_store
         self.gateway = gateway
         self.clock = clock
         self.answer_deadline_s = 3.0
@@ -133,7 +133,7 @@ class Interactions:
         self._by_token: dict[str, InteractionRecord] = {}
         self.failed = 0
         self.on_change: list[Callable[[InteractionRecord], None]] = []
-        board.on_change.append(self._message_changed)
+        message_store.on_change.append(self._message_changed)
 
     # ------------------------------------------------------------------ sending
 
@@ -475,7 +475,7 @@ class Interactions:
             listener(record)
 
     def close(self) -> None:
-        """Cancel what is still ticking."""
+        """Cancel all timers."""
         for record in self.by_id.values():
             if record._timer is not None:
                 record._timer.cancel()

@@ -1,4 +1,4 @@
-"""Where messages appear, change and vanish; tells the gateway, the page and whoever waits."""
+"""Creates, edits and deletes messages, and notifies the gateway, the page and waiting tests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Messages:
         self._nonces: dict[tuple[str, str], tuple[str, float]] = {}
         self._old_edits: dict[str, list[float]] = {}
 
-    # ------------------------------------------------------------------ making
+    # ------------------------------------------------------------------ creating
 
     def post(
         self,
@@ -133,17 +133,17 @@ class Messages:
         self._old_edits[message.channel.id] = [*recent, now_s]
 
     def delete(self, message: Message) -> None:
-        """Gone for everybody, files included."""
+        """Delete it for everybody, files included."""
         message.channel.messages.pop(message.id, None)
         self.messages.pop(message.id, None)
         for file in message.files:
             self.composer.files.forget(file)
         self.announce("delete", message)
 
-    # ------------------------------------------------------------------ telling
+    # ------------------------------------------------------------------ notifying
 
     def announce(self, what: str, message: Message) -> None:
-        """Tell gateway, page and waiters that a message was created, updated or deleted."""
+        """Notify gateway, page and waiting tests that a message was created, updated or deleted."""
         channel = message.channel
         if what == "delete":
             shown: Obj = {"channel_id": channel.id, "message_id": message.id}

@@ -3,126 +3,84 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from sandbox.discord import validate
 from sandbox.discord.commands import NotOffered
+from sandbox.discord.devtools import DevTools
 from sandbox.discord.files import read_json
+from sandbox.discord.interactions import InteractionRecord
+from sandbox.discord.page_feed import PageFeed
+from sandbox.discord.user_actions import UserActions
 from sandbox.discord.wire import PERMISSION_NAMES, ChannelType, DiscordError, Obj, Permission, dumps
-from sandbox.discord.world import Channel, Message, Person
-
-if TYPE_CHECKING:
-    from sandbox.discord.interactions import InteractionRecord
-    from sandbox.discord.server import FakeDiscord
+from sandbox.discord.world import Channel, Message, Person, World
 
 _PAGE = Path(__file__).resolve().parent.parent / "page"
 _SHOWN_MESSAGES = 100
 _NO_STORE = {"Cache-Control": "no-cache"}
 
 
-class _Viewer:
-    """One open page."""
-
-    def __init__(self, person: Person) -> None:
-        self.person = person
-        self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-
 class ChatPage:
-    """Routes under /sandbox/api and the page's own files."""
+    """Routes under /sandbox/api and the page's own files.
 
-    def __init__(self, standin: FakeDiscord) -> None:
-        self._standin = standin
-        self._viewers: set[_Viewer] = set()
-        self._log: list[str] = []
+    Args:
+        world: what is shown.
+        actions: what the person at the page can do in it.
+        devtools: switches and actions of the page's devtools.
+        feed: events for open pages.
+        file_limit_bytes: the largest file that a person may upload, now.
+        bot_online: whether the bot is connected to the gateway, now.
+    """
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        actions: UserActions,
+        devtools: DevTools,
+        feed: PageFeed,
+        file_limit_bytes: Callable[[], int],
+        bot_online: Callable[[], bool],
+    ) -> None:
+        self._world = world
+        self._actions = actions
+        self._devtools = devtools
+        self._feed = feed
+        self._file_limit_bytes = file_limit_bytes
+        self._bot_online = bot_online
 
     def add_routes(self, app: web.Application) -> None:
         """Everything the page calls."""
-        app.router.add_get("/sandbox/api/world", self._guard(self._world))
+        app.router.add_get("/sandbox/api/world", self._guard(self._shown_world))
         app.router.add_get("/sandbox/api/events", self._events)
         app.router.add_post("/sandbox/api/interact", self._guard(self._interact))
         app.router.add_post("/sandbox/api/upload", self._guard(self._upload))
         app.router.add_post("/sandbox/api/message", self._guard(self._say))
         app.router.add_post("/sandbox/api/dismiss", self._guard(self._dismiss))
         app.router.add_post("/sandbox/api/delete", self._guard(self._delete))
-        app.router.add_post("/sandbox/api/trouble", self._guard(self._trouble))
+        app.router.add_post("/sandbox/api/fault", self._guard(self._set_fault))
         app.router.add_get("/", self._file)
         app.router.add_get("/{path:.+}", self._file)
-
-    # ------------------------------------------------------------------ pushing
-
-    def push(self, what: str, shown: Obj, only: str | None = None, channel: Channel | None = None) -> None:
-        """Send an event to every open page it concerns."""
-        if not self._viewers:
-            return
-        packed = dumps({"type": what, **shown})
-        for viewer in self._viewers:
-            if only is not None and viewer.person.id != only:
-                continue
-            if channel is not None and not self._standin.world.person_can_see(viewer.person, channel):
-                continue
-            viewer.queue.put_nowait(packed)
-
-    def commands_changed(self) -> None:
-        """Each person gets the commands they may use."""
-        for viewer in self._viewers:
-            offered = self._standin.commands.offered(viewer.person)
-            viewer.queue.put_nowait(dumps({"type": "commands", "commands": offered}))
-
-    def log(self, line: str) -> None:
-        """A line of the bot's own log."""
-        self._log.append(line)
-        del self._log[:-500]
-        self.push("log", {"line": line})
-
-    async def close(self) -> None:
-        """End every event stream."""
-        for viewer in self._viewers:
-            viewer.queue.put_nowait(None)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         if not _same_origin(request):
             return _answer({"error": "Only the sandbox's own page may listen."}, status=403)
         try:
-            person = self._standin.person(request.query.get("person", ""))
+            person = self._actions.person(request.query.get("person", ""))
         except LookupError as error:
             return _answer({"error": str(error)}, status=404)
-        socket = web.WebSocketResponse(heartbeat=20, compress=False, timeout=2)
-        await socket.prepare(request)
-        viewer = _Viewer(person)
-        self._viewers.add(viewer)
-        for line in self._log[-100:]:
-            viewer.queue.put_nowait(dumps({"type": "log", "line": line}))
-        pump = asyncio.create_task(self._pump(viewer, socket))
-        try:
-            async for frame in socket:
-                if frame.type is WSMsgType.ERROR:
-                    break
-        finally:
-            self._viewers.discard(viewer)
-            pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await pump
-        return socket
-
-    @staticmethod
-    async def _pump(viewer: _Viewer, socket: web.WebSocketResponse) -> None:
-        with contextlib.suppress(ConnectionError):
-            while (packed := await viewer.queue.get()) is not None:
-                await socket.send_str(packed.decode())
-            await socket.close()
+        return await self._feed.stream(person, request)
 
     # ------------------------------------------------------------------ asking
 
     def _guard(
         self, handler: Callable[[web.Request], Awaitable[Obj]]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Errors as `{error}` with a sentence; foreign pages are kept out."""
+        """Errors as `{error}` with a sentence; requests of other origins are refused."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             if not _same_origin(request):
@@ -138,25 +96,25 @@ class ChatPage:
 
         return handle
 
-    async def _world(self, request: web.Request) -> Obj:
-        standin, world = self._standin, self._standin.world
-        person = standin.person(request.query.get("person") or world.ada.id)
+    async def _shown_world(self, request: web.Request) -> Obj:
+        world = self._world
+        person = self._actions.person(request.query.get("person") or world.ada.id)
         channels = [one for one in world.channels.values() if world.person_can_see(person, one)]
         return {
             "person": person.id,
-            "people": [self._shown_person(one) for one in _cast(standin)],
+            "people": [self._shown_person(one) for one in _cast(world)],
             "channels": [self._shown_channel(one, person) for one in channels],
             "guild": {"id": world.guild_id, "name": world.guild_name},
-            "bot": {"id": world.bot.id, "name": world.bot.name, "online": standin.gateway.online},
-            "commands": standin.commands.offered(person),
+            "bot": {"id": world.bot.id, "name": world.bot.name, "online": self._bot_online()},
+            "commands": self._actions.commands.offered(person),
             "messages": {one.id: self._shown_messages(one, person) for one in channels},
-            "troubles": standin.troubles,
-            "uploads_limit_bytes": standin.composer.file_limit_bytes,
+            "faults": self._devtools.describe(),
+            "uploads_limit_bytes": self._file_limit_bytes(),
             "can_delete": True,
         }
 
     def _shown_person(self, person: Person) -> Obj:
-        world = self._standin.world
+        world = self._world
         can = world.permissions(person, world.general)
         return {
             "id": person.id,
@@ -171,7 +129,7 @@ class ChatPage:
         }
 
     def _shown_channel(self, channel: Channel, person: Person) -> Obj:
-        world = self._standin.world
+        world = self._world
         others = [world.people[one].name for one in channel.recipients if one != person.id]
         names = {"dm": world.bot.name, "group": ", ".join([*others, "you"])}
         bot_needs = Permission.VIEW_CHANNEL | Permission.SEND_MESSAGES
@@ -201,7 +159,7 @@ class ChatPage:
 
     async def _interact(self, request: web.Request) -> Obj:
         given = read_json(await request.read())
-        person = self._standin.person(str(given.get("person", "")))
+        person = self._actions.person(str(given.get("person", "")))
         channel = self._visible(person, str(given.get("channel_id", "")))
         acts: dict[str, Callable[[Person, Channel, Obj], Awaitable[InteractionRecord]]] = {
             "command": self._command,
@@ -218,22 +176,22 @@ class ChatPage:
         return {"interaction_id": record.id}
 
     def _visible(self, person: Person, channel_id: str) -> Channel:
-        channel = self._standin.world.channels.get(channel_id)
-        if channel is None or not self._standin.world.person_can_see(person, channel):
+        channel = self._world.channels.get(channel_id)
+        if channel is None or not self._world.person_can_see(person, channel):
             raise LookupError("There is no such channel for this person.")
         return channel
 
     async def _command(self, person: Person, channel: Channel, given: Obj) -> InteractionRecord:
-        command = self._standin.commands.by_id(str(given.get("command_id")))
-        return self._standin.run(person, channel, command, _options(given))
+        command = self._actions.commands.by_id(str(given.get("command_id")))
+        return self._actions.run(person, channel, command, _options(given))
 
     async def _autocomplete(self, person: Person, channel: Channel, given: Obj) -> InteractionRecord:
-        command = self._standin.commands.by_id(str(given.get("command_id")))
-        return self._standin.run(person, channel, command, _options(given), kind=ChannelType.AUTOCOMPLETE)
+        command = self._actions.commands.by_id(str(given.get("command_id")))
+        return self._actions.run(person, channel, command, _options(given), kind=ChannelType.AUTOCOMPLETE)
 
     async def _context_menu(self, person: Person, channel: Channel, given: Obj) -> InteractionRecord:
-        command = self._standin.commands.by_id(str(given.get("command_id")))
-        return self._standin.run(person, channel, command, (), target_id=str(given.get("target_id")))
+        command = self._actions.commands.by_id(str(given.get("command_id")))
+        return self._actions.run(person, channel, command, (), target_id=str(given.get("target_id")))
 
     async def _component(self, person: Person, channel: Channel, given: Obj) -> InteractionRecord:
         message = self._message(person, channel, given)
@@ -241,7 +199,7 @@ class ChatPage:
         component = next((one for one in message.components() if one.get("custom_id") == custom_id), None)
         if component is None:
             raise NotOffered("That component is no longer there.")
-        return self._standin.use_component(person, message, component, given.get("values"))
+        return self._actions.use_component(person, message, component, given.get("values"))
 
     def _message(self, person: Person, channel: Channel, given: Obj) -> Message:
         message = channel.messages.get(str(given.get("message_id")))
@@ -250,29 +208,29 @@ class ChatPage:
         return message
 
     async def _modal(self, person: Person, channel: Channel, given: Obj) -> InteractionRecord:
-        opener = self._standin.interactions.by_id.get(str(given.get("modal_interaction_id")))
+        opener = self._actions.interactions.by_id.get(str(given.get("modal_interaction_id")))
         if opener is None or opener.person.id != person.id or opener.modal is None:
             raise NotOffered("That form is no longer open.")
         values: dict[str, Any] = {}
         for one in given.get("components") or ():
             if one.get("custom_id"):
                 values[str(one["custom_id"])] = one["values"] if "values" in one else one.get("value")
-        return await self._standin.submit_modal(opener, values)
+        return await self._actions.submit_modal(opener, values)
 
     async def _upload(self, request: web.Request) -> Obj:
-        person = self._standin.person(request.query.get("person", ""))
+        person = self._actions.person(request.query.get("person", ""))
         form = await request.post()
         field = form.get("file")
         if not isinstance(field, web.FileField):
             raise NotOffered("Send the file as the multipart field `file`.")
         body = field.file.read()
-        if len(body) > self._standin.composer.file_limit_bytes:
+        if len(body) > self._file_limit_bytes():
             raise DiscordError(413, 40005, "The file is too large for this server.")
-        return self._standin.upload(person, field.filename, body)
+        return self._actions.upload(person, field.filename, body)
 
     async def _say(self, request: web.Request) -> Obj:
         given = read_json(await request.read())
-        person = self._standin.person(str(given.get("person", "")))
+        person = self._actions.person(str(given.get("person", "")))
         channel = self._visible(person, str(given.get("channel_id", "")))
         content = str(given.get("content") or "")
         uploads = [str(one) for one in given.get("uploads") or ()]
@@ -280,38 +238,38 @@ class ChatPage:
             raise NotOffered(f"A message has at most {validate.MAX_CONTENT} characters.")
         if not content.strip() and not uploads:
             raise NotOffered("An empty message cannot be sent.")
-        if not self._standin.world.may_send(person, channel):
+        if not self._world.may_send(person, channel):
             raise NotOffered("You may not write in this channel.")
-        if set(uploads) - set(self._standin.uploads):
+        if set(uploads) - set(self._actions.uploads):
             raise NotOffered("There is no such upload.")
-        return {"message": self._standin.say(person, channel, content, uploads).data}
+        return {"message": self._actions.say(person, channel, content, uploads).data}
 
     async def _dismiss(self, request: web.Request) -> Obj:
         given = read_json(await request.read())
-        person = self._standin.person(str(given.get("person", "")))
+        person = self._actions.person(str(given.get("person", "")))
         channel = self._visible(person, str(given.get("channel_id", "")))
         message = self._message(person, channel, given)
         if message.visible_to != person.id:
             raise NotOffered("Only a message that nobody else sees can be dismissed.")
         message.dismissed = True
-        self.push("message_delete", {"channel_id": channel.id, "message_id": message.id}, person.id)
+        self._feed.push("message_delete", {"channel_id": channel.id, "message_id": message.id}, person.id)
         return {}
 
     async def _delete(self, request: web.Request) -> Obj:
         given = read_json(await request.read())
-        person = self._standin.person(str(given.get("person", "")))
+        person = self._actions.person(str(given.get("person", "")))
         channel = self._visible(person, str(given.get("channel_id", "")))
         message = self._message(person, channel, given)
         if message.ephemeral:
             raise NotOffered("A message that only you see is dismissed, not deleted.")
-        if not self._standin.world.may_delete(person, message):
+        if not self._world.may_delete(person, message):
             raise NotOffered("You may delete your own messages only; others' take Manage Messages.")
-        self._standin.delete_message(message)
+        self._actions.message_store.delete(message)
         return {}
 
-    async def _trouble(self, request: web.Request) -> Obj:
+    async def _set_fault(self, request: web.Request) -> Obj:
         given = read_json(await request.read())
-        return {"troubles": await self._standin.set_trouble(str(given.get("name")), given.get("value"))}
+        return {"faults": await self._devtools.set(str(given.get("name")), given.get("value"))}
 
     # ------------------------------------------------------------------ files of the page
 
@@ -323,9 +281,8 @@ class ChatPage:
         return web.FileResponse(path, headers=_NO_STORE)
 
 
-def _cast(standin: FakeDiscord) -> list[Person]:
+def _cast(world: World) -> list[Person]:
     """The named people; synthetic ones are not for the page."""
-    world = standin.world
     return [world.ada, world.mo, world.nia, world.pat]
 
 

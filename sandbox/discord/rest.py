@@ -27,7 +27,7 @@ Handler = Callable[["RestCall"], Awaitable[object]]
 
 @dataclass
 class RestCall:
-    """One request, taken apart."""
+    """One request: route parameters, payload, uploads."""
 
     request: web.Request
     payload: Obj
@@ -55,7 +55,7 @@ class RejectedCall:
 
     @property
     def faulty(self) -> bool:
-        """Whether the bot did something wrong: messages that vanish and tokens that die are ordinary life."""
+        """Whether the bot did something wrong; deleted messages and expired tokens are normal."""
         return self.status in {400, 403, 413} or self.code == 0
 
     def public(self) -> Obj:
@@ -75,7 +75,7 @@ _LONGEST_SHOWN_TEXT, _MOST_SHOWN_ITEMS = 500, 30
 
 
 def trimmed(value: object) -> object:
-    """JSON short enough to be read: long texts and lists are cut where they stand."""
+    """JSON with long texts and lists shortened, for the page."""
     match value:
         case str() if len(value) > _LONGEST_SHOWN_TEXT:
             return f"{value[:_LONGEST_SHOWN_TEXT]}… ({len(value):,} characters)"
@@ -88,13 +88,13 @@ def trimmed(value: object) -> object:
 
 
 class Rest:
-    """Routes, authentication, weather, error answers."""
+    """Routes, authentication, injected faults, error answers."""
 
     def __init__(
         self,
         *,
         world: World,
-        board: Messages,
+        message_store: Messages,
         interactions: Interactions,
         commands: Commands,
         gateway: Gateway,
@@ -103,7 +103,7 @@ class Rest:
         on_refusal: Callable[[RejectedCall], None],
     ) -> None:
         self.world = world
-        self.message_store = board
+        self.message_store = message_store
         self.interactions = interactions
         self.commands = commands
         self.gateway = gateway
@@ -177,9 +177,9 @@ class Rest:
             if self.faults.delay_s and self.faults.delay_path.search(request.path):
                 await asyncio.sleep(self.faults.delay_s)
             major = "+".join(request.match_info.get(one, "") for one in ("channel", "guild", "application", "token"))
-            if self.faults.forced is not None:
-                said = chaos.heard(request.headers.get(chaos.HEARD))
-                self.faults.forced.meet(chaos.Asked(request.method, route, f"{bucket}:{major}", auth, said))
+            if self.faults.chaos is not None:
+                said = chaos.parse_heard(request.headers.get(chaos.HEARD))
+                self.faults.chaos.admit(chaos.RequestInfo(request.method, route, f"{bucket}:{major}", auth, said))
             if auth and request.headers.get("Authorization") != f"Bot {self.token}":
                 raise wire.unauthorized()
             headers = self.faults.limit(request.method, request.path, f"{bucket}:{major}", bucket, self._clock())
@@ -231,8 +231,8 @@ class Rest:
         counters.errors[error.code] += 1
         if error.status in {401, 403} or (error.status == 429 and error.headers.get("X-RateLimit-Scope") != "shared"):
             counters.invalid_requests += 1
-        if error.status in {401, 403} and self.faults.forced is not None:
-            self.faults.forced.denies()
+        if error.status in {401, 403} and self.faults.chaos is not None:
+            self.faults.chaos.count_denied()
         request = call.request
         if error.status not in {429} and error.status < 500:
             refusal = RejectedCall(
@@ -251,7 +251,7 @@ class Rest:
         return web.Response(status=error.status, body=body, headers=headers)
 
     async def _unknown(self, request: web.Request) -> web.StreamResponse:
-        _log.warning("a route the stand-in does not know: %s %s", request.method, _without_token(request.path))
+        _log.warning("a route the fake Discord does not know: %s %s", request.method, _without_token(request.path))
         self.faults.counters.requests[f"{request.method} (unknown)"] += 1
         return self._error(RestCall(request, {}, []), DiscordError(404, 0, "404: Not Found"), {})
 

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-#: One JSON object as Discord sends it; its shape is Discord's business, not the type checker's.
+#: One JSON object as Discord sends it; its shape is not typed.
 Obj = dict[str, Any]
 
 dumps: Callable[[object], bytes]
 loads: Callable[[bytes | str], Any]
 try:
     import orjson
-except ImportError:  # orjson is a convenience: the stand-in is only slower without it
+except ImportError:  # orjson is a convenience: the fake server is only slower without it
 
     def _dumps(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
@@ -61,7 +61,7 @@ APPLICATION_ID = "1204104999880728576"
 def sandbox_token() -> str:
     """A bot token of the right form that is good for nothing outside the sandbox."""
     head = base64.b64encode(APPLICATION_ID.encode()).decode().rstrip("=")
-    return f"{head}.sandbx.only-the-stand-in-takes-this-one-ever"
+    return f"{head}.sandbx.only-the-sandbox-ever-takes-this-one"
 
 
 class Flag:

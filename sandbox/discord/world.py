@@ -70,7 +70,7 @@ class Role:
 
 @dataclass
 class Person:
-    """Somebody to be (or the bot)."""
+    """A person, or the bot."""
 
     id: str
     username: str
@@ -135,7 +135,7 @@ class StoredFile:
 
 @dataclass
 class Message:
-    """One message: the API object, and what only the stand-in knows about it."""
+    """One message: the API object, and what only this server knows about it."""
 
     data: Obj
     channel: Channel
@@ -200,7 +200,7 @@ def walk(components: Sequence[Obj]) -> Iterable[Obj]:
 
 @dataclass
 class Channel:
-    """A place to talk in."""
+    """A channel of the server, a DM with the bot, or a group the bot is not in."""
 
     id: str
     name: str
@@ -222,7 +222,7 @@ class Channel:
 
 
 class World:
-    """Everything that exists. No I/O, no clock but the one in the ids."""
+    """All people, roles, channels and messages. No I/O; the only clock is the one in the ids."""
 
     def __init__(self) -> None:
         self.snowflakes = Snowflakes()

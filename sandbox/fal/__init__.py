@@ -1,4 +1,4 @@
-"""A stand-in for fal.ai: queue, storage, media and callbacks over plain HTTP on loopback."""
+"""A fake fal.ai: queue, storage, media and callbacks over plain HTTP on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trouble that can be made at run time, from Python or from the sandbox page's drawer."""
+"""Faults that can be injected at run time, from Python or from the page's devtools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OptionKind = Literal["switch", "number"]
 
 
 def _next(label: str, about: str) -> Any:
-    """A trouble for the next N requests; -1 means all of them until set to 0."""
+    """A fault for the next N requests; -1 means all of them until set to 0."""
     return field(default=0, metadata={"label": label, "about": about, "kind": "switch"})
 
 
@@ -28,7 +28,7 @@ def _number(default: float, label: str, about: str) -> Any:
 class InjectedFaults:
     """Everything that can go wrong at fal. Set attributes directly, or by name with `set`.
 
-    Whole-number troubles are for the next N requests and count themselves down; -1 lasts.
+    Whole-number faults are for the next N requests and count themselves down; -1 lasts.
     """
 
     nsfw: int = _next("NSFW picture", "The safety checker flags the next picture and blacks it out.")
@@ -63,11 +63,11 @@ class InjectedFaults:
     job_error_type: str = "runner_disconnected"
     #: Factor of `fal_slow`.
     slow_factor: float = 6.0
-    #: Called after every change, also when a one-shot trouble has used itself up.
+    #: Called after every change, also when a one-shot fault has used itself up.
     on_change: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
     def take(self, name: str) -> bool:
-        """Whether the one-shot trouble `name` strikes now; counts it down."""
+        """Whether the one-shot fault `name` applies now; counts it down."""
         left = getattr(self, name)
         if left > 0:
             setattr(self, name, left - 1)
@@ -75,10 +75,10 @@ class InjectedFaults:
         return bool(left)
 
     def set(self, name: str, value: Json) -> None:
-        """Set a trouble of the drawer by name. True and "on" mean once for one-shot troubles.
+        """Set one of the devtools' faults by name. True and "on" mean once for one-shot faults.
 
         Raises:
-            KeyError: no such trouble.
+            KeyError: no such fault.
             ValueError: the value is of no use for it.
         """
         spec = next((spec for spec in fields(self) if spec.name == name and spec.metadata), None)
@@ -97,7 +97,7 @@ class InjectedFaults:
         self._announce()
 
     def describe(self) -> list[dict[str, Json]]:
-        """Entries for the page's drawer: name, label, about, kind and value."""
+        """Entries for the page's devtools: name, label, about, kind and value."""
         return [
             {
                 "name": spec.name,

@@ -34,14 +34,14 @@ class StoredFile:
 
 
 class FileUnavailable(Exception):
-    """A URL the stand-in will not, or cannot, download."""
+    """A URL that the fake fal will not, or cannot, download."""
 
 
 @dataclass
 class Files:
     """Everything under /files and /storage. Forgets the oldest files beyond `limit_bytes`."""
 
-    troubles: InjectedFaults
+    faults: InjectedFaults
     counters: Counters
     base_url: Callable[[], str]
     authorised: Callable[[web.Request], bool]
@@ -124,7 +124,7 @@ class Files:
             return web.json_response({"detail": "Invalid token"}, status=401)
         try:
             body = await request.read()
-        except ConnectionResetError:  # whoever sent it was killed
+        except ConnectionResetError:  # the sender was killed
             return web.Response(status=400)
         stored = StoredFile(body, request.headers.get("Content-Type", "application/octet-stream"))
         return web.json_response({"access_url": self.keep(stored, request.headers.get("X-Fal-File-Name", ""))})
@@ -179,13 +179,13 @@ class Files:
         if "Authorization" in request.headers:
             self.counters.keys_sent_to_media += 1
             return web.json_response({"detail": "Public files take no credentials"}, status=400)
-        if self.troubles.take("media_error"):
+        if self.faults.take("media_error"):
             return web.Response(status=500, text="Internal Server Error")
-        if stored is None or self.troubles.take("media_missing"):
+        if stored is None or self.faults.take("media_missing"):
             return web.json_response({"detail": "Not found"}, status=404)
-        if self.troubles.take("broken_picture"):
+        if self.faults.take("broken_picture"):
             return web.Response(text="<html><body>502 Bad Gateway</body></html>", content_type="text/html")
-        if self.troubles.take("truncated_picture"):
+        if self.faults.take("truncated_picture"):
             return await _half(request, stored)
         headers = {"Content-Type": stored.content_type, "Cache-Control": "public, max-age=31536000"}
         return web.Response(body=stored.body, headers=headers)

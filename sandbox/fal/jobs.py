@@ -1,4 +1,4 @@
-"""What the stand-in remembers: jobs, what was asked of it, and how often. Ground truth for tests."""
+"""The fake fal's jobs and counters, which tests compare the bot's own records with."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class Job:
 
 @dataclass(slots=True)
 class Counters:
-    """How often what was asked. `requests` counts every HTTP request by kind.
+    """How often each thing was requested. `requests` counts every HTTP request by kind.
 
     Kinds: submit, status, stream, result, cancel, token, upload, media, list, jwks, unknown.
     """

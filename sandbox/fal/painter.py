@@ -1,4 +1,4 @@
-"""Paints the stand-in's pictures: deterministic per model, prompt, seed, index and size."""
+"""Paints the fake fal's pictures: deterministic per model, prompt, seed, index and size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from functools import lru_cache
 from PIL import Image, ImageChops, ImageDraw, ImageOps
 
 from sandbox.fal.art import caption, vector
+from sandbox.fal.art.backgrounds import paint_background
 from sandbox.fal.art.canvas import Canvas
 from sandbox.fal.art.figures import paint_figures
 from sandbox.fal.art.palette import Scene, read
-from sandbox.fal.art.places import paint_place
 from sandbox.fal.art.weather import finished, paint_weather
 from sandbox.fal.plan import Format
 
@@ -24,7 +24,7 @@ _REFERENCE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Commission:
+class PictureSpec:
     """One picture to paint."""
 
     endpoint: str
@@ -43,24 +43,24 @@ class Commission:
     references: tuple[bytes, ...] = ()
 
 
-def paint(commission: Commission) -> bytes:
+def paint(spec: PictureSpec) -> bytes:
     """The encoded picture. Slow (tens of milliseconds): call it from a worker thread."""
-    chance = random.Random(_number(commission))
-    scene = read(commission.prompt, chance)
-    words = caption.Caption(commission.title, commission.prompt, commission.seed)
-    if commission.format == "svg":
-        return vector.draw(commission.width, commission.height, scene, words, chance).encode()
-    size = (commission.width, commission.height)
-    if commission.picture is not None and commission.mask is not None:
-        image = _inpainted(commission.picture, commission.mask, size, scene=scene, words=words, chance=chance)
+    chance = random.Random(_number(spec))
+    scene = read(spec.prompt, chance)
+    words = caption.Caption(spec.title, spec.prompt, spec.seed)
+    if spec.format == "svg":
+        return vector.draw(spec.width, spec.height, scene, words, chance).encode()
+    size = (spec.width, spec.height)
+    if spec.picture is not None and spec.mask is not None:
+        image = _inpainted(spec.picture, spec.mask, size, scene=scene, words=words, chance=chance)
     else:
         image = _composed(size, scene, chance)
-        for reference in commission.references:
+        for reference in spec.references:
             image = _blended(image, reference)
-        if commission.transparent:
+        if spec.transparent:
             image = _cut_out(image, caption.strip_px(words, *size))
         caption.draw(image, words, _accent(scene))
-    return encode(image, commission.format)
+    return encode(image, spec.format)
 
 
 @lru_cache(maxsize=256)
@@ -89,8 +89,8 @@ def encode(picture: Image.Image, format_: Format) -> bytes:
     return out.getvalue()
 
 
-def _number(commission: Commission) -> int:
-    parts = (commission.endpoint, commission.prompt, commission.seed, commission.index)
+def _number(spec: PictureSpec) -> int:
+    parts = (spec.endpoint, spec.prompt, spec.seed, spec.index)
     text = "\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
 
@@ -106,7 +106,7 @@ def _composed(size: tuple[int, int], scene: Scene, chance: random.Random) -> Ima
     scale = min(2.0, _LONGEST_SHEET_PX / max(size))
     sheet = (max(8, round(size[0] * scale)), max(8, round(size[1] * scale)))
     canvas = Canvas(sheet[0], sheet[1], scene.palette, chance, scene.coat)
-    ground = paint_place(canvas, scene)
+    ground = paint_background(canvas, scene)
     # The caption covers the lower edge, so what stands on the ground stands a little higher.
     paint_figures(canvas, scene, ground - canvas.height * 0.06)
     paint_weather(canvas, scene)

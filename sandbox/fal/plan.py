@@ -1,4 +1,4 @@
-"""From arguments to commissions: how many pictures, how large, in which format, from which inputs."""
+"""From a job's arguments to a plan: how many pictures, how large, in which format, from which inputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTENT_TYPES: Mapping[Format, str] = {
 }
 EXTENSIONS: Mapping[Format, str] = {"png": "png", "jpeg": "jpg", "webp": "webp", "svg": "svg"}
 
-#: Words that stand for what a checker would find, so that no trouble need be made by hand.
+#: Words that stand for what a checker would find, so that no fault need be injected by hand.
 NSFW_WORD = "nsfw"
 POLICY_WORD = "forbidden-content"
 

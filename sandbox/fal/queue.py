@@ -1,4 +1,4 @@
-"""The queue behind the HTTP face: waiting, starting under the account's cap, painting, ending."""
+"""The queue behind the HTTP API: waiting, starting under the account's cap, painting, ending."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _QUEUE_S = 0.6
 #: Seconds a refused job takes in its runner.
 _REFUSAL_S = 0.15
-#: Watchers hear about a new place in the queue at most this often.
+#: Watchers hear about a new position in the queue at most this often.
 _POSITIONS_EVERY_S = 0.5
 _LARGE_RESULT_BYTES = 10_000
 _UNSTORED_RESULT_BYTES = 1_000_000
@@ -67,7 +67,7 @@ class Queue:
     """
 
     files: Files
-    troubles: InjectedFaults
+    faults: InjectedFaults
     counters: Counters
     ended: Callable[[Job], None]
     concurrency: int = 0
@@ -131,7 +131,7 @@ class Queue:
         self._forget()
         return job
 
-    def place(self, job: Job) -> int:
+    def position_of(self, job: Job) -> int:
         """How many jobs are ahead of a waiting one."""
         if self._positions_stale:
             self._positions_stale = False
@@ -147,13 +147,13 @@ class Queue:
             return False
         if job.id in self._waiting:
             self._end_cancelled(job)
-        elif not self.troubles.late_cancel:
+        elif not self.faults.late_cancel:
             self._after(0.05 * self.speed, lambda: None if job.done else self._end_cancelled(job))
         return True
 
     def expired(self, job: Job, now: datetime) -> bool:
         """Whether the result of an ended job can no longer be fetched."""
-        if self.troubles.result_expired:
+        if self.faults.result_expired:
             return True
         if job.ended_at is None or job.answer is None:
             return False
@@ -164,7 +164,7 @@ class Queue:
         return (now - job.ended_at).total_seconds() > life_s
 
     def resume(self) -> None:
-        """Start what can start; call it when a trouble or the concurrency has changed."""
+        """Start what can start; call it when a fault or the concurrency has changed."""
         self._start_ready()
 
     async def close(self) -> None:
@@ -188,7 +188,7 @@ class Queue:
     # ------------------------------------------------------------------ waiting
 
     def _start_ready(self) -> None:
-        if self.troubles.stuck_queue:
+        if self.faults.stuck_queue:
             return
         now_s = asyncio.get_running_loop().time() + 1e-4
         while self._waiting and (not self.concurrency or len(self._running) < self.concurrency):
@@ -212,7 +212,7 @@ class Queue:
         self._announcing = None
         for job in self._waiting.values():
             before = job.position
-            if self.place(job) != before or job.watched:
+            if self.position_of(job) != before or job.watched:
                 job.touch()
 
     def _give_up(self, job: Job) -> None:
@@ -251,14 +251,14 @@ class Queue:
         except asyncio.CancelledError:
             raise
         except Exception:
-            _log.exception("stand-in failed to paint", extra={"endpoint": job.model.endpoint})
+            _log.exception("fake fal failed to paint", extra={"endpoint": job.model.endpoint})
             answer, error_type = StoredResponse.of(500, {"detail": "Internal Server Error"}), None
         error = None if error_type is None else str(json.loads(answer.body)["detail"])
         self._end(job, answer, error, error_type)
 
     async def _work(self, job: Job) -> tuple[StoredResponse, str | None]:
         """Do what the model's runner would: validate, download, paint."""
-        if self.troubles.gone_at_result and job.model.endpoint in self.troubles.gone_endpoints:
+        if self.faults.gone_at_result and job.model.endpoint in self.faults.gone_endpoints:
             return _gone(job.model.endpoint), None
         refusal = self._refusal(job)
         if refusal is not None:
@@ -271,17 +271,17 @@ class Queue:
         duration_s = self._duration_s(job, made)
         flagged = self._flagged(job)
         painting = self._paint(job, made, inputs, flagged)
-        if self.troubles.take("job_error"):
+        if self.faults.take("job_error"):
             painting.cancel()
             await asyncio.sleep(duration_s / 2)
-            return _broken(self.troubles.job_error_type), self.troubles.job_error_type
+            return _broken(self.faults.job_error_type), self.faults.job_error_type
         await self._log_progress(job, duration_s)
         pictures = await painting
         job.inference_s = duration_s
         return self._success(job, made, pictures, flagged), None
 
     def _slowness(self) -> float:
-        return self.troubles.slow_factor if self.troubles.fal_slow else 1.0
+        return self.faults.slow_factor if self.faults.fal_slow else 1.0
 
     def _duration_s(self, job: Job, made: plan.Plan) -> float:
         if self.paint_s is not None:
@@ -313,9 +313,9 @@ class Queue:
             return StoredResponse.of(422, {"detail": list(found)}, X_Fal_Billable_Units="0", **_NOT_RETRYABLE)
         prompt = str(job.arguments.get("prompt") or "")
         checked = not job.model.output.has_nsfw_concepts and (
-            plan.NSFW_WORD in prompt.lower() or self.troubles.take("nsfw")
+            plan.NSFW_WORD in prompt.lower() or self.faults.take("nsfw")
         )
-        if checked or plan.POLICY_WORD in prompt.lower() or self.troubles.take("content_policy"):
+        if checked or plan.POLICY_WORD in prompt.lower() or self.faults.take("content_policy"):
             entry = error_detail(["prompt"], _POLICY_MESSAGE, "content_policy_violation", prompt)
             return StoredResponse.of(422, {"detail": [entry]}, **_NOT_RETRYABLE)
         return None
@@ -324,7 +324,7 @@ class Queue:
         if not job.model.output.has_nsfw_concepts or job.arguments.get("enable_safety_checker") is False:
             return False
         prompt = str(job.arguments.get("prompt") or "")
-        return plan.NSFW_WORD in prompt.lower() or self.troubles.take("nsfw")
+        return plan.NSFW_WORD in prompt.lower() or self.faults.take("nsfw")
 
     async def _inputs(self, job: Job) -> dict[str, bytes] | StoredResponse:
         """The bytes of every input picture by the option's path, or the 422 that fal answers."""
@@ -355,8 +355,8 @@ class Queue:
             done: asyncio.Future[list[tuple[bytes, int, int]]] = loop.create_future()
             done.set_result(_cheap(made, black=flagged))
             return done
-        commission = _commission(job.model, made, inputs)
-        return loop.run_in_executor(self._painters, _paint_all, commission, made, flagged)
+        spec = _picture_spec(job.model, made, inputs)
+        return loop.run_in_executor(self._painters, _paint_all, spec, made, flagged)
 
     def _success(
         self, job: Job, made: plan.Plan, pictures: list[tuple[bytes, int, int]], flagged: bool
@@ -370,7 +370,7 @@ class Queue:
         if output.seed:
             content["seed"] = made.seed
         if output.has_nsfw_concepts:
-            if not self.troubles.take("no_flags"):
+            if not self.faults.take("no_flags"):
                 content["has_nsfw_concepts"] = [flagged] * len(images)
             content["prompt"] = made.prompt
         if output.usage:
@@ -479,10 +479,10 @@ def _cheap(made: plan.Plan, *, black: bool) -> list[tuple[bytes, int, int]]:
     return pictures
 
 
-def _commission(model: Model, made: plan.Plan, inputs: Mapping[str, bytes]) -> painter.Commission:
+def _picture_spec(model: Model, made: plan.Plan, inputs: Mapping[str, bytes]) -> painter.PictureSpec:
     picture, mask = inputs.get("image_url"), inputs.get("mask_image_url")
     edited = picture is not None and mask is not None
-    return painter.Commission(
+    return painter.PictureSpec(
         endpoint=model.endpoint,
         title=model.title,
         prompt=made.prompt,
@@ -498,12 +498,12 @@ def _commission(model: Model, made: plan.Plan, inputs: Mapping[str, bytes]) -> p
     )
 
 
-def _paint_all(commission: painter.Commission, made: plan.Plan, flagged: bool) -> list[tuple[bytes, int, int]]:
-    if made.size_of_input and commission.picture is not None:
-        with Image.open(io.BytesIO(commission.picture)) as given:
+def _paint_all(spec: painter.PictureSpec, made: plan.Plan, flagged: bool) -> list[tuple[bytes, int, int]]:
+    if made.size_of_input and spec.picture is not None:
+        with Image.open(io.BytesIO(spec.picture)) as given:
             width, height = given.size
-        commission = replace(commission, width=width, height=height)
-    width, height = commission.width, commission.height
+        spec = replace(spec, width=width, height=height)
+    width, height = spec.width, spec.height
     if flagged:
         return [(painter.black(width, height, made.format), width, height)] * made.count
-    return [(painter.paint(replace(commission, index=index)), width, height) for index in range(made.count)]
+    return [(painter.paint(replace(spec, index=index)), width, height) for index in range(made.count)]

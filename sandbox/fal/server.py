@@ -1,4 +1,4 @@
-"""fal.ai on loopback: the HTTP face of queue, storage, media and platform API under one origin."""
+"""fal.ai on loopback: the HTTP API of queue, storage, media and platform API under one origin."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class FakeFal:
-    """Stands in for queue.fal.run, rest.fal.ai, v3.fal.media and api.fal.ai.
+    """A local server for all of queue.fal.run, rest.fal.ai, v3.fal.media and api.fal.ai.
 
     Args:
         models: the endpoints that exist; without it, the catalogue's.
@@ -67,7 +67,7 @@ class FakeFal:
         paint_s: fixed seconds from acceptance to completion, whatever the model.
         paint: `real` pictures, or `flat` ones that cost next to nothing (for load tests).
 
-    All but `models` may be changed while it runs, through `queue`, `troubles` and `key`.
+    All but `models` may be changed while it runs, through `queue`, `faults` and `key`.
     """
 
     def __init__(
@@ -85,18 +85,18 @@ class FakeFal:
         self.key = key
         self.url = ""
         self.models = {model.endpoint: model for model in (_catalogue() if models is None else models)}
-        self.troubles = InjectedFaults()
+        self.faults = InjectedFaults()
         self.counters = Counters()
         #: Submits taken whose answers got lost.
         self.lost = 0
         #: How answers of `lost_answers` get lost, one after the other: "drop", "half", "gateway", "error".
         self.lost_how: Sequence[str] = ("drop",)
         self.accepted: deque[Accepted] = deque(maxlen=20_000)
-        self.files = Files(self.troubles, self.counters, lambda: self.url, self._authorised)
+        self.files = Files(self.faults, self.counters, lambda: self.url, self._authorised)
         self.callbacks = WebhookSender(self.counters, attempts=webhook_attempts, pause_s=webhook_pause_s)
         self.queue = Queue(
             files=self.files,
-            troubles=self.troubles,
+            faults=self.faults,
             counters=self.counters,
             ended=self.callbacks.send,
             concurrency=concurrency,
@@ -155,12 +155,12 @@ class FakeFal:
         return Counter((self.job(job) if isinstance(job, str) else job).requests)
 
     def describe(self) -> list[dict[str, Json]]:
-        """The page's drawer entries."""
-        return self.troubles.describe()
+        """Entries for the page's devtools."""
+        return self.faults.describe()
 
     def set(self, name: str, value: Json) -> None:
-        """Make or end a trouble by name; see `InjectedFaults.set`."""
-        self.troubles.set(name, value)
+        """Start or stop injecting a fault by name; see `InjectedFaults.set`."""
+        self.faults.set(name, value)
         if self._runner is not None:
             self.queue.resume()
 
@@ -170,30 +170,30 @@ class FakeFal:
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if request.path.startswith(_PUBLIC) and not request.path.startswith("/files/upload"):
             return await handler(request)
-        trouble = self._outage(request)
-        if trouble is not None:
-            return trouble
+        refusal = self._outage(request)
+        if refusal is not None:
+            return refusal
         if not request.path.startswith("/files/") and not self._authorised(request):
             self.counters.unauthorised += 1
             return _json(401, {"detail": "Cannot access application. Authentication is required to access this app."})
         return await handler(request)
 
     def _outage(self, request: web.Request) -> web.Response | None:
-        if self.troubles.fal_down:
+        if self.faults.fal_down:
             self._outages += 1
             return _nginx(503, "503 Service Temporarily Unavailable") if self._outages % 2 else _dropped(request)
-        if self.troubles.take("gateway_error"):
+        if self.faults.take("gateway_error"):
             return _nginx(502, "502 Bad Gateway")
-        if self.troubles.take("rate_limited"):
+        if self.faults.take("rate_limited"):
             headers = {"Retry-After": "1", "X-Fal-Needs-Retry": "1"}
             return _json(429, {"detail": "Too many requests", "error_type": "concurrent_requests_limit"}, headers)
-        if self.troubles.balance_exhausted and request.path.startswith("/storage/"):
+        if self.faults.balance_exhausted and request.path.startswith("/storage/"):
             return _json(403, {"detail": _LOCKED})
         return None
 
     def _authorised(self, request: web.Request) -> bool:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if self.troubles.key_refused or scheme != "Key" or not key:
+        if self.faults.key_refused or scheme != "Key" or not key:
             return False
         return self.key is None or key == self.key
 
@@ -240,8 +240,8 @@ class FakeFal:
         job = self._accept(request, endpoint, arguments)
         if self._answer_is_lost():
             return await self._lost(request, job)
-        if self.troubles.slow_submit_s:
-            await asyncio.sleep(self.troubles.slow_submit_s)
+        if self.faults.slow_submit_s:
+            await asyncio.sleep(self.faults.slow_submit_s)
         content = {"status": "IN_QUEUE", **job.urls(), "logs": None, "metrics": {}, "queue_position": job.position}
         content["gateway_request_id"] = job.gateway_id
         return _json(200, content, {"x-fal-request-id": job.id})
@@ -259,13 +259,13 @@ class FakeFal:
                 return _dropped(request)
 
     def _submit_refusal(self, request: web.Request, endpoint: str) -> web.Response | None:
-        gone = endpoint in self.troubles.gone_endpoints and not self.troubles.gone_at_result
+        gone = endpoint in self.faults.gone_endpoints and not self.faults.gone_at_result
         if endpoint not in self.models or gone:
             path = "/" + "/".join(endpoint.split("/")[2:])
             return _json(404, {"detail": f"Path {path} not found"}, {"X-Fal-Billable-Units": "0"})
-        if self.troubles.balance_exhausted:
+        if self.faults.balance_exhausted:
             return _json(403, {"detail": _LOCKED})
-        if self.troubles.take("server_error"):
+        if self.faults.take("server_error"):
             return _json(500, {"detail": "Internal Server Error", "error_type": "internal_error"})
         longest = request.query.get("fal_max_queue_length", "")
         if longest.isdigit() and self.queue.waiting >= int(longest):
@@ -290,7 +290,7 @@ class FakeFal:
 
     def _answer_is_lost(self) -> bool:
         """Spread `lost_answers` evenly: 0.25 loses exactly every fourth answer."""
-        self._credit_lost += min(1.0, self.troubles.lost_answers)
+        self._credit_lost += min(1.0, self.faults.lost_answers)
         if self._credit_lost < 1.0 - 1e-9:
             return False
         self._credit_lost -= 1.0
@@ -301,12 +301,12 @@ class FakeFal:
 
     def _status(self, request: web.Request, job: Job) -> web.Response:
         if job.status is Status.IN_QUEUE:
-            self.queue.place(job)
+            self.queue.position_of(job)
         text = job.status_json(with_logs=_wants_logs(request))
         return _raw(200 if job.done else 202, text.encode(), {"x-fal-request-id": job.id})
 
     async def _stream(self, request: web.Request, job: Job) -> web.StreamResponse:
-        if self.troubles.no_stream:
+        if self.faults.no_stream:
             return _json(404, {"detail": f"Path {request.path} not found"})
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "x-fal-request-id": job.id}
@@ -329,7 +329,7 @@ class FakeFal:
         sent_lines, last = 0, ""
         while True:
             if job.status is Status.IN_QUEUE:
-                self.queue.place(job)
+                self.queue.position_of(job)
             seen, lines = job.version, len(job.logs)
             event = job.status_json(with_logs=with_logs, since=sent_lines)
             if event != last or (with_logs and lines > sent_lines):
@@ -340,7 +340,7 @@ class FakeFal:
                 return
             while not await job.changed(seen, self.heartbeat_s):
                 await response.write(b": ping\n\n")
-            if self.troubles.take("dropped_streams"):
+            if self.faults.take("dropped_streams"):
                 _dropped(request)
                 raise ConnectionResetError
 
@@ -348,7 +348,7 @@ class FakeFal:
         headers = {"x-fal-request-id": job.id}
         if job.answer is None:
             return _json(400, {"detail": "Request is still in progress"}, headers)
-        if self.troubles.take("result_error"):
+        if self.faults.take("result_error"):
             return _json(503, {"detail": "Service unavailable", "error_type": "runner_connection_error"}, headers)
         if self.queue.expired(job, datetime.now(UTC)):
             return _json(404, _NOT_FOUND, headers)
@@ -368,7 +368,7 @@ class FakeFal:
     async def _list_requests(self, request: web.Request) -> web.Response:
         """As documented: ends newest first, `end` exclusive, nothing that has not started."""
         self.counters.requests["list"] += 1
-        if self.troubles.list_refused:
+        if self.faults.list_refused:
             return _json(403, {"error": {"type": "permission_error", "message": "This key may not list requests."}})
         query = request.query
         endpoints = {one for given in query.getall("endpoint_id", []) for one in given.split(",") if one}
@@ -451,7 +451,7 @@ def _nginx(status: int, title: str) -> web.Response:
 
 
 async def _half(request: web.Request, body: bytes) -> web.StreamResponse:
-    """The beginning of an answer, and then nothing."""
+    """Send the first half of an answer, then close the connection."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.content_length = len(body)
     await response.prepare(request)

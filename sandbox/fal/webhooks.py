@@ -100,7 +100,7 @@ class WebhookSender:
 
 
 def loopback(url: str) -> bool:
-    """Whether `url` stays on this machine; the stand-in calls nobody else."""
+    """Whether `url` stays on this machine; the fake fal calls nobody else."""
     try:
         host = URL(url).host or ""
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

@@ -1,13 +1,14 @@
 // The line at the bottom: chat messages, the command palette, and commands with their options as fields.
 
+import { Autocomplete } from "./autocomplete.js";
 import { byId, el, icon } from "./dom.js";
 import { createField, TYPE } from "./fields.js";
 import { avatar } from "./message.js";
 import { channel, leafByTitle, leaves, state } from "./state.js";
+import { Suggestions } from "./suggestions.js";
+import { UploadTray } from "./tray.js";
 
-const AUTOCOMPLETE_DELAY_MS = 150;
 const MAX_MESSAGE = 2000;
-const ENOUGH_ROOM_PX = 230;
 const NARROW_PX = 560;
 
 export class Composer {
@@ -16,11 +17,6 @@ export class Composer {
     this.send = send;
     this.leaf = null;
     this.fields = [];
-    this.uploads = []; // {file, upload, error}
-    this.suggestions = [];
-    this.active = -1;
-    this.asked = 0;
-    this.waitingFor = null; // {field, interactionId, sequence}
     this.last = null;
     this.#build();
     this.#text();
@@ -30,7 +26,12 @@ export class Composer {
 
   #build() {
     this.form = byId("composer");
-    this.suggest = el("div", { class: "suggest", id: "suggest", role: "listbox", "aria-label": "Suggestions", hidden: true, data: { testid: "suggestions" } });
+    this.autocomplete = new Autocomplete({
+      ask: (field) => this.send.autocomplete(this.leaf, this.#options(field)),
+      choices: (field, choices) => this.#choices(field, choices, field.empty() ? -1 : 0),
+      note: (field, text) => this.suggestions.show([], { owner: field, title: field.option.name, empty: text, active: -1 }),
+    });
+    this.suggestions = new Suggestions(this.form, () => this.autocomplete.cancel());
     this.text = el("textarea", {
       class: "say",
       id: "say",
@@ -50,18 +51,18 @@ export class Composer {
     this.commandHead = el("div", { class: "command-head" });
     this.fieldsNode = el("div", { class: "fields" });
     this.more = el("div", { class: "more-options", role: "group", "aria-label": "Further options" });
-    this.tray = el("div", { class: "tray" });
+    this.tray = new UploadTray();
     this.hint = el("div", { class: "composer-hint", id: "composer-hint" });
     this.box = el(
       "div",
       { class: "composer-box" },
-      this.tray,
+      this.tray.node,
       this.commandHead,
       el("div", { class: "line" }, this.attach, el("div", { class: "line-main" }, this.text, this.fieldsNode), this.slash, this.sendButton),
       this.more,
       this.fileInput,
     );
-    this.form.append(this.suggest, this.box, this.hint);
+    this.form.append(this.suggestions.node, this.box, this.hint);
     this.#listen();
   }
 
@@ -72,18 +73,13 @@ export class Composer {
     });
     this.text.addEventListener("input", () => this.#typedText());
     this.text.addEventListener("keydown", (event) => this.#textKey(event));
-    this.text.addEventListener("blur", () => setTimeout(() => document.activeElement !== this.text && !this.leaf && this.#close(), 150));
+    this.text.addEventListener("blur", () => setTimeout(() => document.activeElement !== this.text && !this.leaf && this.suggestions.close(), 150));
     this.text.addEventListener("focus", () => this.text.value.startsWith("/") && this.#typedText());
     this.attach.addEventListener("click", () => this.fileInput.click());
     this.slash.addEventListener("click", () => this.openPalette());
     this.fileInput.addEventListener("change", () => {
       for (const file of this.fileInput.files) this.takeFile(file);
       this.fileInput.value = "";
-    });
-    this.suggest.addEventListener("pointerdown", (event) => event.preventDefault()); // keep the focus in the field
-    this.suggest.addEventListener("click", (event) => {
-      const item = event.target.closest("[data-index]");
-      if (item) this.#pick(Number(item.dataset.index));
     });
     this.form.addEventListener("paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
@@ -134,7 +130,7 @@ export class Composer {
     this.more.replaceChildren();
     this.commandHead.replaceChildren();
     this.hint.textContent = "";
-    this.#close();
+    this.suggestions.close();
     this.#grow();
   }
 
@@ -155,7 +151,7 @@ export class Composer {
     const text = this.text.value;
     this.#say(text.length > MAX_MESSAGE ? `${text.length - MAX_MESSAGE} characters too many for one message.` : "");
     if (!text.startsWith("/") || text.includes("\n")) {
-      this.#close();
+      this.suggestions.close();
       return;
     }
     const typed = text.slice(1).toLowerCase();
@@ -175,7 +171,7 @@ export class Composer {
       return leaf.description.toLowerCase().includes(typed) ? 2 : 3;
     };
     const found = all.map((leaf) => ({ leaf, rank: rank(leaf) })).filter((item) => item.rank < 3).sort((a, b) => a.rank - b.rank);
-    this.#show(
+    this.suggestions.show(
       found.map(({ leaf }) => ({
         testid: "command-suggestion",
         value: leaf.title,
@@ -188,7 +184,7 @@ export class Composer {
 
   #textKey(event) {
     if (event.isComposing) return;
-    if (this.#suggestKey(event)) return;
+    if (this.suggestions.key(event, { swallowEnter: this.suggestions.owner === this.text })) return;
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.submit();
@@ -297,13 +293,13 @@ export class Composer {
   focused(field) {
     this.#describe(field.option);
     for (const item of this.fields) item.node.classList.toggle("current", item === field);
-    if (this.owner !== field) this.#close();
+    if (this.suggestions.owner !== field) this.suggestions.close();
     if (field.suggests && (field.empty() || !field.picked)) this.#suggestFor(field, true);
   }
 
   blurred(field) {
     field.node.classList.remove("current");
-    setTimeout(() => this.owner === field && document.activeElement !== field.control && this.#close(), 150);
+    setTimeout(() => this.suggestions.owner === field && document.activeElement !== field.control && this.suggestions.close(), 150);
   }
 
   typed(field) {
@@ -318,14 +314,14 @@ export class Composer {
     const at = this.fields.indexOf(field);
     this.fields.splice(at, 1);
     field.node.remove();
-    this.#close();
+    this.suggestions.close();
     this.#offer();
     (this.fields[at - 1] ?? this.fields[0] ?? this.sendButton).focus();
   }
 
   keydown(event, field) {
     if (event.isComposing) return;
-    if (this.#suggestKey(event)) return;
+    if (this.suggestions.key(event, { swallowEnter: this.suggestions.owner === this.text })) return;
     if (event.key === "Enter" && field.option.type !== TYPE.ATTACHMENT && field.option.type !== TYPE.BOOLEAN) {
       event.preventDefault();
       this.submit();
@@ -349,63 +345,16 @@ export class Composer {
   // Suggestions ----------------------------------------------------------------------------------------------------------
 
   #suggestFor(field, atOnce) {
-    clearTimeout(this.timer);
     const own = field.option.autocomplete ? null : field.ownChoices();
     if (own) {
       this.#choices(field, own, field.empty() ? -1 : 0);
       return;
     }
-    const sequence = ++this.asked; // everything asked before is stale from now on
-    this.timer = setTimeout(() => this.#ask(field, sequence), atOnce ? 0 : AUTOCOMPLETE_DELAY_MS);
-  }
-
-  async #ask(field, sequence) {
-    if (!this.fields.includes(field)) return;
-    this.waitingFor = { field, sequence, interactionId: null, early: new Map() };
-    const waiting = this.waitingFor;
-    this.loading = setTimeout(() => {
-      if (this.waitingFor === waiting && document.activeElement === field.control) {
-        this.#show([], { owner: field, title: field.option.name, empty: "Looking…", active: -1 });
-      }
-    }, 350);
-    try {
-      const id = await this.send.autocomplete(this.leaf, this.#options(field));
-      if (this.waitingFor !== waiting) return;
-      waiting.interactionId = id;
-      if (waiting.early.has(id)) this.autocompleted(id, waiting.early.get(id));
-    } catch (error) {
-      if (this.waitingFor === waiting) {
-        clearTimeout(this.loading);
-        this.#show([], { owner: field, title: field.option.name, empty: error.message, active: -1 });
-      }
-    }
-  }
-
-  /** The bot's answer to an autocomplete question. Answers to older questions are dropped. */
-  autocompleted(interactionId, choices) {
-    const waiting = this.waitingFor;
-    if (!waiting || waiting.sequence !== this.asked) return;
-    if (waiting.interactionId === null) {
-      waiting.early.set(interactionId, choices);
-      return;
-    }
-    if (waiting.interactionId !== interactionId) return;
-    clearTimeout(this.loading);
-    this.waitingFor = null;
-    if (document.activeElement !== waiting.field.control) return;
-    this.#choices(waiting.field, choices, waiting.field.empty() ? -1 : 0);
-  }
-
-  autocompleteFailed(interactionId) {
-    const waiting = this.waitingFor;
-    if (!waiting || waiting.interactionId !== interactionId) return;
-    clearTimeout(this.loading);
-    this.waitingFor = null;
-    this.#show([], { owner: waiting.field, title: waiting.field.option.name, empty: "Loading options failed.", active: -1 });
+    this.autocomplete.ask(field, atOnce);
   }
 
   #choices(field, choices, active) {
-    this.#show(
+    this.suggestions.show(
       choices.map((choice) => ({
         testid: "option-suggestion",
         value: choice.value,
@@ -419,91 +368,9 @@ export class Composer {
   #chosen(field, choice) {
     const half = typeof choice.value === "string" && choice.value.endsWith("="); // "key=" goes on to its values
     field.pick(choice);
-    this.#close();
+    this.suggestions.close();
     field.focus();
     if (half) this.#suggestFor(field, true);
-  }
-
-  #show(items, { owner, title, empty, active }) {
-    this.suggestions = items;
-    this.owner = owner;
-    this.active = items.length ? Math.min(active, items.length - 1) : -1;
-    this.suggest.replaceChildren(
-      el("div", { class: "suggest-title", "aria-hidden": "true" }, title),
-      ...(items.length
-        ? items.map((item, index) => el("div", { class: "suggest-item", role: "option", id: `suggest-${index}`, data: { index, testid: item.testid, value: item.value } }, item.node))
-        : [el("div", { class: "suggest-empty", role: "status" }, empty)]),
-    );
-    this.#makeRoom();
-    this.suggest.hidden = false;
-    this.suggest.scrollTop = 0;
-    this.#control()?.setAttribute("aria-expanded", "true");
-    this.#mark();
-  }
-
-  /** Where a keyboard leaves little, only the field being written stays beside its list. */
-  #makeRoom() {
-    const room = () => this.form.getBoundingClientRect().top - byId("chat").getBoundingClientRect().top - 8;
-    if (room() < ENOUGH_ROOM_PX) this.form.classList.add("cramped");
-    this.suggest.style.setProperty("--room", `${Math.round(Math.max(120, room()))}px`);
-  }
-
-  #control() {
-    return this.owner?.control ?? this.owner ?? null;
-  }
-
-  #mark() {
-    const control = this.#control();
-    for (const node of this.suggest.querySelectorAll(".suggest-item")) {
-      const on = Number(node.dataset.index) === this.active;
-      node.setAttribute("aria-selected", String(on));
-      if (on) {
-        node.scrollIntoView({ block: "nearest" });
-        control?.setAttribute("aria-activedescendant", node.id);
-      }
-    }
-    if (this.active === -1) control?.removeAttribute("aria-activedescendant");
-  }
-
-  #close() {
-    clearTimeout(this.timer);
-    clearTimeout(this.loading);
-    const control = this.#control();
-    control?.setAttribute?.("aria-expanded", "false");
-    control?.removeAttribute?.("aria-activedescendant");
-    this.suggest.hidden = true;
-    this.form.classList.remove("cramped");
-    this.suggestions = [];
-    this.owner = null;
-    this.active = -1;
-    this.waitingFor = null;
-    this.asked += 1;
-  }
-
-  /** Keys that belong to the open list. True when the key was used up. */
-  #suggestKey(event) {
-    if (this.suggest.hidden) return false;
-    const count = this.suggestions.length;
-    const steps = { ArrowDown: 1, ArrowUp: -1 };
-    if (steps[event.key] && count) {
-      const from = this.active === -1 && event.key === "ArrowUp" ? 0 : this.active;
-      this.active = (from + steps[event.key] + count) % count;
-      this.#mark();
-    } else if ((event.key === "Enter" || event.key === "Tab") && this.active !== -1 && !event.shiftKey) {
-      this.#pick(this.active);
-    } else if (event.key === "Enter" && this.owner === this.text) {
-      // A command that does not exist is not sent as a message by accident.
-    } else if (event.key === "Escape") {
-      this.#close();
-    } else {
-      return false;
-    }
-    event.preventDefault();
-    return true;
-  }
-
-  #pick(index) {
-    this.suggestions[index]?.pick();
   }
 
   // Sending -----------------------------------------------------------------------------------------------------------------
@@ -536,7 +403,7 @@ export class Composer {
     }
     if (first) {
       first.focus();
-      this.#close();
+      this.suggestions.close();
       const wrong = this.fields.filter((field) => field.error).length;
       this.#say(`Not sent yet: ${wrong === 1 ? "one option needs" : `${wrong} options need`} a look.`, true);
       return;
@@ -556,23 +423,20 @@ export class Composer {
 
   async #submitText() {
     const text = this.text.value.trim();
-    if (!text && !this.uploads.length) return;
+    if (!text && this.tray.empty) return;
     if (text.length > MAX_MESSAGE) return;
-    if (this.uploads.some((item) => !item.upload && !item.error)) {
+    if (this.tray.uploading) {
       this.#say("Still uploading…");
       return;
     }
-    const uploads = this.uploads.filter((item) => item.upload);
+    const uploaded = this.tray.take();
     this.text.value = "";
-    this.uploads = [];
-    this.#drawTray();
     this.#grow();
     try {
-      await this.send.say(text, uploads.map((item) => item.upload.id));
+      await this.send.say(text, uploaded.map((item) => item.upload.id));
     } catch (error) {
       if (!this.text.value) this.text.value = text;
-      this.uploads = uploads;
-      this.#drawTray();
+      this.tray.putBack(uploaded);
       this.#grow();
       this.#say(error.message, true);
     }
@@ -591,32 +455,7 @@ export class Composer {
       else this.#say("This command takes no file.", true);
       return;
     }
-    const item = { file, upload: null, error: null };
-    this.uploads.push(item);
-    this.#drawTray();
-    state.session.upload(file).then(
-      (upload) => (item.upload = upload),
-      (error) => (item.error = error.message),
-    ).finally(() => this.#drawTray());
-  }
-
-  #drawTray() {
-    this.tray.replaceChildren(
-      ...this.uploads.map((item) =>
-        el(
-          "div",
-          { class: `tray-item${item.error ? " wrong" : ""}` },
-          icon("file"),
-          el("span", { class: "clip" }, item.error ?? `${item.file.name}${item.upload ? "" : " · uploading…"}`),
-          el("button", { class: "icon-button small", type: "button", "aria-label": `Remove ${item.file.name}`, on: { click: () => this.#untray(item) } }, icon("close")),
-        ),
-      ),
-    );
-  }
-
-  #untray(item) {
-    this.uploads = this.uploads.filter((other) => other !== item);
-    this.#drawTray();
+    this.tray.add(file);
   }
 }
 

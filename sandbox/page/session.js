@@ -1,4 +1,4 @@
-// The page's link to the stand-in: one world, one WebSocket, requests. It knows nothing of the screen.
+// The page's link to the fake Discord: one world, one WebSocket, requests. It knows nothing of the screen.
 
 const API = "/sandbox/api";
 const FIRST_RETRY_MS = 250;
@@ -73,7 +73,7 @@ export class Session {
       this.early = null;
       for (const event of early) this.handlers.event(event);
     } catch (error) {
-      if (!this.closed) this.handlers.trouble?.(error.message);
+      if (!this.closed) this.handlers.error?.(error.message);
       socket.close();
     }
   }
@@ -107,8 +107,8 @@ export class Session {
     return post("/delete", { person: this.person, channel_id: channelId, message_id: messageId });
   }
 
-  trouble(name, value) {
-    return post("/trouble", { name, value });
+  fault(name, value) {
+    return post("/fault", { name, value });
   }
 
   upload(file) {

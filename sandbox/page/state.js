@@ -17,7 +17,7 @@ export const state = {
   unread: new Set(),
   link: "lost",
   /** the last channel shown, to find its like when somebody else looks */
-  place: null,
+  lastChannel: null,
 };
 
 export function uiOf(messageId) {

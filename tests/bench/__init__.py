@@ -1,1 +1,1 @@
-"""Measurements of Easel against a naive bot, both over the same stand-ins: `make bench`."""
+"""Measurements of Easel against a naive bot, both over the same fake servers: `make bench`."""

@@ -49,10 +49,10 @@ SCENARIOS = (
 
 @contextlib.asynccontextmanager
 async def bot_over_crowd(module: str, folder: Path) -> AsyncIterator[tuple[Crowd, psutil.Process, Path]]:
-    """Stand-ins and one bot, ready to be asked."""
+    """Fake servers and one bot, ready to be asked."""
     lag_file = folder / f"{module}.lag"
-    async with process("tests.bench.crowd", {}) as standins:
-        crowd = Crowd(standins)
+    async with process("tests.bench.crowd", {}) as fakes:
+        crowd = Crowd(fakes)
         urls = await crowd.hear()
         database_url = f"sqlite:///{folder / (module + '.db')}"
         environ = environment(urls, database_url, BENCH_LAG_FILE=str(lag_file))

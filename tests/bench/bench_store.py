@@ -2,7 +2,7 @@
 
 - A steady load of 250 accepts and 1,000 moves a second, once with group commit as it is and once with a transaction for
   every call, in the same process.
-- Claims, places and acceptances beside a flood of 10,000 waiting jobs of one person.
+- Claims, positions and acceptances beside a flood of 10,000 waiting jobs of one person.
 - A process that takes over 20,000 jobs of one that died.
 
 Prints figures; asserts nothing. A database given by URL must be empty; what is made there stays.
@@ -163,7 +163,7 @@ async def flood(url: str, jobs: int, others: int) -> None:
         "accept": lambda: store.jobs.accept(new_job(user=900), WIDE, max_waiting=10**6),
         "ahead of the last one": lambda: store.positions.of(last[:1]),
         "ahead of the last 500": lambda: store.positions.of(last),
-        "place of the last one": lambda: store.positions.queue_status(last[0]),
+        "position of the last one": lambda: store.positions.queue_status(last[0]),
     }
     for name, call in calls.items():
         took_ms = []

@@ -1,4 +1,4 @@
-"""The bench's child processes: bots, and stand-ins that take one order a line."""
+"""The bench's child processes: bots, and fake servers that take one command a line."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 
 
 class Crowd:
-    """The stand-ins in their process."""
+    """The fake servers in their process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def tell(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Send one order and wait for its answer."""
+    async def tell(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Send one command and wait for its answer."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.write(json.dumps(command).encode() + b"\n")
         return await self.hear()
 
     async def hear(self) -> dict[str, Any]:
-        """The next line from the stand-ins."""
+        """The next line from the fake servers."""
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         if not line:
-            raise SystemExit("the stand-ins ended early")
+            raise SystemExit("the fake servers ended early")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -52,7 +52,7 @@ async def process(module: str, environ: dict[str, str]) -> AsyncIterator[asyncio
 
 
 def environment(urls: dict[str, Any], database_url: str, **more: str) -> dict[str, str]:
-    """A bot between these stand-ins, without limits."""
+    """A bot between these fake servers, without limits."""
     return {
         "DISCORD_TOKEN": urls["token"],
         "FAL_KEY": "bench:bench",

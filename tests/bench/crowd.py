@@ -35,7 +35,7 @@ def quantile(values: Sequence[float], share: float) -> float | None:
 
 
 class Crowd:
-    """The two stand-ins and what is measured on them."""
+    """The two fake servers and what is measured on them."""
 
     def __init__(self) -> None:
         self.fal = FakeFal(paint="flat")
@@ -60,12 +60,12 @@ class Crowd:
         await self.discord.stop()
         await self.fal.stop()
 
-    async def answer(self, order: dict[str, Any]) -> dict[str, Any]:
+    async def answer(self, command: dict[str, Any]) -> dict[str, Any]:
         """Wait for the bot (`{"ready": …}`) or run one crowd."""
-        if "ready" in order:
-            await self.discord.wait_for(self._bot_is_there, timeout_s=order["ready"])
+        if "ready" in command:
+            await self.discord.wait_for(self._bot_is_there, timeout_s=command["ready"])
             return {"ready": True}
-        return await self.run(**order)
+        return await self.run(**command)
 
     def _bot_is_there(self) -> bool:
         return self.discord.gateway.online and any(

@@ -1,4 +1,4 @@
-"""fal on loopback in a process of its own, so that its work is not in the way of Discord's stand-in.
+"""fal on loopback in a process of its own, so that its work does not slow the fake Discord down.
 
 Reads one JSON object a line from stdin, writes one a line to stdout; `do` names what to do:
 
@@ -17,12 +17,12 @@ from bot.cli.process import loop_factory
 from sandbox.fal import FakeFal
 from tests.bench.crowd import say
 
-#: As many as a bench may want, and a few more.
+#: More jobs than any bench submits.
 _KEPT = 200_000
 
 
 class Fal:
-    """The stand-in, and what is asked about it."""
+    """The fake fal, and what is asked about it."""
 
     def __init__(self) -> None:
         self._fal = FakeFal(paint="flat")
@@ -33,8 +33,8 @@ class Fal:
         say({"fal_url": await self._fal.start()})
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
-            order = json.loads(line)
-            say(getattr(self, order.pop("do"))(**order))
+            command = json.loads(line)
+            say(getattr(self, command.pop("do"))(**command))
         await self._fal.stop()
 
     def paint(self, seconds: float) -> dict[str, Any]:

@@ -21,12 +21,12 @@ from tests.bench.crowd import Crowd, quantile
 
 #: Paintings that end within a tenth of a second.
 _ENDS_AT_ONCE = 50
-#: As many as the bench may want, and a few more.
+#: More jobs than the bench submits.
 _KEPT = 200_000
 
 
 class Flight(Crowd):
-    """The stand-ins, and a fal that never finishes by itself."""
+    """The fake servers, with a fal that never finishes by itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,12 +39,12 @@ class Flight(Crowd):
         self._finished: list[Job] = []
         self._looks: dict[str, int] = {}
 
-    async def answer(self, order: dict[str, Any]) -> dict[str, Any]:
+    async def answer(self, command: dict[str, Any]) -> dict[str, Any]:
         """Do what `do` says."""
-        if "do" not in order:
-            return await super().answer(order)
-        name = order.pop("do")
-        answer: dict[str, Any] = await getattr(self, name)(**order)
+        if "do" not in command:
+            return await super().answer(command)
+        name = command.pop("do")
+        answer: dict[str, Any] = await getattr(self, name)(**command)
         return answer
 
     async def _hold(self, job: Job, _duration_s: float) -> None:
@@ -120,7 +120,7 @@ class Flight(Crowd):
         }
 
     async def calls(self) -> dict[str, Any]:
-        """Counters of the fal stand-in; pictures are fetched from it, too."""
+        """Counters of the fake fal; pictures are fetched from it, too."""
         return dict(self.fal.counters.requests)
 
 

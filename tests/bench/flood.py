@@ -1,4 +1,4 @@
-"""Discord on loopback, and people who ask at a steady rate or all at once, whatever the bot makes of it.
+"""Discord on loopback, and people who ask at a steady rate or all at once, however fast the bot answers.
 
 Reads one JSON object a line from stdin, writes one a line to stdout; `do` names what to do:
 
@@ -24,7 +24,7 @@ _PEOPLE = 1000
 
 
 class Flood:
-    """The stand-in, and what is measured on it."""
+    """The fake Discord, and what is measured on it."""
 
     def __init__(self) -> None:
         self._discord = FakeDiscord()
@@ -39,8 +39,8 @@ class Flood:
         say({"api_url": discord.api_url, "gateway_url": discord.gateway_url, "token": discord.token})
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
-            order = json.loads(line)
-            answer: dict[str, Any] = await getattr(self, order.pop("do"))(**order)
+            command = json.loads(line)
+            answer: dict[str, Any] = await getattr(self, command.pop("do"))(**command)
             say(answer)
         await discord.stop()
 

@@ -45,8 +45,8 @@ async def in_flight(
     first_lag, second_lag = folder / "first.lag", folder / "second.lag"
     figures: dict[str, Any] = {"jobs": jobs}
     safe = {"BENCH_TLS_FILE": str(folder / "fal.pem")} if tls else {}
-    async with process("tests.bench.flight", safe) as standins:
-        crowd = Crowd(standins)
+    async with process("tests.bench.flight", safe) as fakes:
+        crowd = Crowd(fakes)
         urls = await crowd.hear()
         environ = environment(urls, f"sqlite:///{database}", EASEL_LIMITS__MAX_WAITING_JOBS="100000")
         if callbacks:

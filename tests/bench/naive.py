@@ -1,4 +1,4 @@
-"""The bot everybody writes first: defer, subscribe, download, follow up. The baseline of every ratio."""
+"""A naive bot (defer, subscribe, download, follow up), the baseline of every ratio."""
 
 from __future__ import annotations
 

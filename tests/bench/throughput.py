@@ -1,6 +1,6 @@
 """Many requests in a short time: how long the first answers take while painting falls behind, and that it catches up.
 
-Discord with the people, fal, and the bot run in three processes; on two cores the stand-ins share one with whatever
+Discord with the people, fal, and the bot run in three processes; on two cores the fake servers share one with whatever
 else the machine does. Every request is durable before its answer, as always.
 """
 

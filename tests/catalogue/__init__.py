@@ -1,0 +1,1 @@
+"""Tests of the models and their options: parsing, prices, fal's arguments."""

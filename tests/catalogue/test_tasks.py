@@ -24,6 +24,7 @@ from bot.catalogue import (
 )
 from bot.errors import InvalidOption, ModelUnavailable, SettingsInvalid, UnknownModel
 from tests.catalogue.promptless import ENLARGER, PICTURE, catalogue_with
+from tests.english import english, raises_saying
 
 
 @pytest.fixture
@@ -57,14 +58,14 @@ def test_a_model_is_found_for_its_task_only(enlarging: Catalogue, enlarger: Mode
     assert enlarging.search("enlarg", tasks=PROMPT_TASKS) == []
     assert enlarging.search("enlrger", tasks=PROMPT_TASKS) == []
     assert enlarger not in enlarging.offered(PROMPT_TASKS)
-    with pytest.raises(ModelUnavailable, match="not made for this command"):
+    with raises_saying(ModelUnavailable, match="not made for this command"):
         enlarging.get("enlarger", PROMPT_TASKS)
 
 
 def test_a_misspelt_name_is_met_with_models_of_the_task(enlarging: Catalogue) -> None:
     with pytest.raises(UnknownModel) as caught:
         enlarging.get("enlarge-r", PROMPT_TASKS)
-    assert "enlarger" not in str(caught.value)
+    assert "enlarger" not in english(caught.value)
 
 
 def test_a_task_nobody_knows_is_refused_with_those_there_are(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_such_a_request_is_stored_and_repeated_as_it_was(enlarger: Model) -> Non
 
 @pytest.mark.parametrize("words", ["a fox", 7])
 def test_words_for_such_a_model_are_refused_rather_than_lost(enlarger: Model, words: object) -> None:
-    with pytest.raises(InvalidOption, match="no option `prompt`"):
+    with raises_saying(InvalidOption, match="no option `prompt`"):
         parse(enlarger, {"prompt": words, "image": PICTURE})
 
 
@@ -112,7 +113,7 @@ def test_an_empty_prompt_is_none(enlarger: Model, nothing: object) -> None:
 
 
 def test_without_its_picture_it_says_what_is_missing(enlarger: Model) -> None:
-    with pytest.raises(InvalidOption, match="needs `image`"):
+    with raises_saying(InvalidOption, match="needs `image`"):
         parse(enlarger, {})
 
 

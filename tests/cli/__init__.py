@@ -1,0 +1,1 @@
+"""Tests of the longer commands of `python -m bot`."""

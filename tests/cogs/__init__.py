@@ -1,0 +1,1 @@
+"""Tests of the commands, over real interactions' payloads and a real store."""

@@ -1,4 +1,4 @@
-"""What leaves for Discord, and when it no longer may."""
+"""What is sent to Discord, and when it no longer may be."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bot.discord import http
 
 
 @pytest.mark.parametrize(("hangs_s", "arrives"), [(0.0, True), (0.3, False)])
-async def test_an_edit_does_not_leave_after_the_time_until_which_it_was_welcome(
+async def test_an_edit_is_not_sent_after_its_deadline(
     monkeypatch: pytest.MonkeyPatch, hangs_s: float, arrives: bool
 ) -> None:
-    """The process hangs after the last look at the time, while it waits for a connection."""
+    """The process hangs after the last check of the time, while it waits for a connection."""
     arrived: list[str] = []
 
     async def note(request: web.Request) -> web.Response:
@@ -34,10 +34,10 @@ async def test_an_edit_does_not_leave_after_the_time_until_which_it_was_welcome(
     monkeypatch.setattr(aiohttp.TCPConnector, "connect", hanging)
     application = web.Application()
     application.router.add_patch("/api/v10/webhooks/1/2/messages/@original", note)
-    out = http.Throttle()
+    throttle = http.Throttle()
     async with (
         TestServer(application) as server,
-        aiohttp.ClientSession(connector=out.connector(), trace_configs=[out.trace()]) as session,
+        aiohttp.ClientSession(connector=throttle.connector(), trace_configs=[throttle.trace()]) as session,
     ):
         url = server.make_url("/api/v10/webhooks/1/2/messages/@original")
         with http.as_progress(until=time.monotonic() + 0.2):
@@ -47,5 +47,5 @@ async def test_an_edit_does_not_leave_after_the_time_until_which_it_was_welcome(
                 with pytest.raises(http.DeadlineExceeded):
                     await session.patch(url)
         assert len(arrived) == arrives
-        (await session.patch(url)).release()  # any other call still goes out
+        (await session.patch(url)).release()  # any other call still goes throttle
         assert len(arrived) == arrives + 1

@@ -1,4 +1,4 @@
-"""What a 429 holds back, and what is done without when many have come. The clock is the test's."""
+"""What a 429 forbids, and what is dropped when many have come. The clock is the test's."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ OTHER_POST = ApiCall("POST", "/channels/8/messages", as_bot=True)
 USUAL = Priority.USUAL
 
 
-class _Hands:
-    """A clock that is moved by hand."""
+class ManualClock:
+    """A clock that the test moves."""
 
     now = 1000.0
 
@@ -25,8 +25,8 @@ class _Hands:
         return self.now
 
 
-def a_pacing() -> tuple[RateLimits, _Hands]:
-    clock = _Hands()
+def a_rate_limit() -> tuple[RateLimits, ManualClock]:
+    clock = ManualClock()
     return RateLimits(clock), clock
 
 
@@ -42,8 +42,8 @@ def of(scope: str, bucket: str = "b") -> CIMultiDict[str]:
 EDGE = CIMultiDict({"Retry-After": "2"})
 
 
-def held(paces: RateLimits) -> set[ApiCall]:
-    return {one for one in (EDIT, OTHER_EDIT, ANSWER, POST, OTHER_POST) if paces.wait_s(one, USUAL) > 0}
+def held(limits: RateLimits) -> set[ApiCall]:
+    return {one for one in (EDIT, OTHER_EDIT, ANSWER, POST, OTHER_POST) if limits.wait_s(one, USUAL) > 0}
 
 
 @pytest.mark.parametrize(
@@ -57,92 +57,98 @@ def held(paces: RateLimits) -> set[ApiCall]:
         (POST, EDGE, {EDIT, OTHER_EDIT, ANSWER, POST, OTHER_POST}),
     ],
 )
-def test_a_429_holds_back_what_it_is_about_and_nothing_else(
+def test_a_429_holds_its_scope_and_nothing_else(
     call: ApiCall, headers: CIMultiDict[str], expected: set[ApiCall]
 ) -> None:
-    paces, clock = a_pacing()
-    paces.record_response(call, 429, headers, 1.5)
-    assert held(paces) == expected
+    limits, clock = a_rate_limit()
+    limits.record_response(call, 429, headers, 1.5)
+    assert held(limits) == expected
     clock.now += 1.6
-    assert held(paces) == set()
+    assert held(limits) == set()
 
 
 def test_routes_of_one_bucket_wait_together() -> None:
-    paces, _ = a_pacing()
+    limits, _ = a_rate_limit()
     remove = ApiCall("DELETE", "/channels/7/messages/9", as_bot=True)
     for call in (POST, remove):
-        paces.record_response(call, 200, of("user", "the same"))
-    paces.record_response(POST, 429, of("user", "the same"), 1.0)
-    assert paces.wait_s(remove, USUAL) > 0
-    assert paces.wait_s(ApiCall("DELETE", "/channels/8/messages/9", as_bot=True), USUAL) == 0
+        limits.record_response(call, 200, of("user", "the same"))
+    limits.record_response(POST, 429, of("user", "the same"), 1.0)
+    assert limits.wait_s(remove, USUAL) > 0
+    assert limits.wait_s(ApiCall("DELETE", "/channels/8/messages/9", as_bot=True), USUAL) == 0
 
 
 @pytest.mark.parametrize(
-    ("header", "expected_s"), [("3", 3.0), ("0.25", 0.25), (None, rate_limits.UNSAID_S), ("soon", rate_limits.UNSAID_S)]
+    ("header", "expected_s"),
+    [
+        ("3", 3.0),
+        ("0.25", 0.25),
+        (None, rate_limits.DEFAULT_RETRY_AFTER_S),
+        ("soon", rate_limits.DEFAULT_RETRY_AFTER_S),
+    ],
 )
-def test_cloudflares_header_is_heeded_and_its_absence_is_not_taken_for_no_wait(
+def test_cloudflares_header_is_obeyed_and_its_absence_is_not_taken_for_no_wait(
     header: str | None, expected_s: float
 ) -> None:
-    paces, _ = a_pacing()
+    limits, _ = a_rate_limit()
     headers = CIMultiDict({} if header is None else {"Retry-After": header})
-    assert paces.record_response(EDIT, 429, headers) == expected_s
-    assert expected_s <= paces.wait_s(POST, USUAL) <= expected_s + 0.1
+    assert limits.record_response(EDIT, 429, headers) == expected_s
+    assert expected_s <= limits.wait_s(POST, USUAL) <= expected_s + 0.1
 
 
 def test_shared_limits_do_not_count_and_the_others_count_for_ten_minutes() -> None:
-    paces, clock = a_pacing()
-    paces.record_response(POST, 429, of("shared"), 0.1)
-    assert paces.refused == 0
+    limits, clock = a_rate_limit()
+    limits.record_response(POST, 429, of("shared"), 0.1)
+    assert limits.refused == 0
     for status, headers in ((401, {}), (403, {}), (429, of("user")), (429, EDGE)):
-        paces.record_response(POST, status, headers, 0.1)
-    assert paces.refused == 4
+        limits.record_response(POST, status, headers, 0.1)
+    assert limits.refused == 4
     clock.now += rate_limits.WINDOW_S - 1
-    assert paces.refused == 4
+    assert limits.refused == 4
     clock.now += rate_limits.SLICE_S + 2
-    assert paces.refused == 0
+    assert limits.refused == 0
 
 
-def refuse(paces: RateLimits, times: int) -> None:
+def refuse(limits: RateLimits, times: int) -> None:
     for _ in range(times):
-        paces.record_response(POST, 403, {})
+        limits.record_response(POST, 403, {})
 
 
-def test_progress_is_given_up_first_then_everything_is_spaced_then_only_answers_go_then_nothing() -> None:
-    paces, clock = a_pacing()
+def test_progress_is_dropped_first_then_everything_is_spaced_then_only_answers_go_then_nothing() -> None:
+    limits, clock = a_rate_limit()
 
     def waits() -> list[bool]:
-        return [paces.wait_s(EDIT, one) > 0 for one in (Priority.PROGRESS, USUAL, Priority.FIRST_ANSWER)]
+        return [limits.wait_s(EDIT, one) > 0 for one in (Priority.PROGRESS, USUAL, Priority.FIRST_ANSWER)]
 
-    refuse(paces, rate_limits.NO_PROGRESS_FROM - 1)
+    refuse(limits, rate_limits.NO_PROGRESS_FROM - 1)
     assert waits() == [False, False, False]
-    refuse(paces, 1)
+    refuse(limits, 1)
     assert waits() == [True, False, False]
 
-    refuse(paces, rate_limits.SLOW_FROM + 500 - rate_limits.NO_PROGRESS_FROM)
-    paces.record_send(USUAL)
-    assert 0.4 < paces.wait_s(EDIT, USUAL) < 0.6
+    refuse(limits, rate_limits.SLOW_FROM + 500 - rate_limits.NO_PROGRESS_FROM)
+    limits.record_send(USUAL)
+    assert 0.4 < limits.wait_s(EDIT, USUAL) < 0.6
     clock.now += 0.6
     assert waits() == [True, False, False]
 
-    refuse(paces, rate_limits.ANSWERS_ONLY_FROM - paces.refused)
+    refuse(limits, rate_limits.ANSWERS_ONLY_FROM - limits.refused)
     assert waits() == [True, True, False]
-    refuse(paces, rate_limits.NOTHING_FROM - paces.refused)
+    refuse(limits, rate_limits.NOTHING_FROM - limits.refused)
     assert waits() == [True, True, True]
 
-    clock.now += paces.wait_s(EDIT, Priority.PROGRESS)
+    clock.now += limits.wait_s(EDIT, Priority.PROGRESS)
     assert waits() == [False, False, False]
 
 
 def test_whatever_is_refused_there_are_never_more_refusals_in_ten_minutes_than_the_bound() -> None:
     """Every call is refused; first answers and others are wanted all the time, for an hour."""
-    paces, clock = a_pacing()
+    limits, clock = a_rate_limit()
     times: list[float] = []
     end = clock.now + 3600
     while clock.now < end:
         for priority in (Priority.FIRST_ANSWER, USUAL, Priority.PROGRESS):
-            if paces.wait_s(EDIT, priority) == 0:
-                paces.record_send(priority)
-                paces.record_response(EDIT, 403, {})
+            if limits.wait_s(EDIT, priority) == 0:
+                limits.record_send(priority)
+                limits.record_response(EDIT, 403, {})
                 times.append(clock.now)
         clock.now += 0.1
     most = max(sum(1 for other in times[i : i + 3000] if other < one + 600) for i, one in enumerate(times))
@@ -150,14 +156,14 @@ def test_whatever_is_refused_there_are_never_more_refusals_in_ten_minutes_than_t
 
 
 def test_fewer_calls_at_once_after_a_limit_on_everything_and_as_many_as_before_when_it_is_over() -> None:
-    paces, _ = a_pacing()
-    paces.record_response(POST, 429, of("user"), 0.1, under_way=40)
-    assert paces.concurrency_window > rate_limits.WIDE
-    paces.record_response(POST, 429, of("global"), 0.1, under_way=40)
-    assert paces.concurrency_window == 20
+    limits, _ = a_rate_limit()
+    limits.record_response(POST, 429, of("user"), 0.1, under_way=40)
+    assert limits.concurrency_window > rate_limits.UNLIMITED_FROM
+    limits.record_response(POST, 429, of("global"), 0.1, under_way=40)
+    assert limits.concurrency_window == 20
     for _ in range(8):
-        paces.record_response(POST, 429, EDGE, 0.1, under_way=40)
-    assert paces.concurrency_window == 1
-    for _ in range(rate_limits.WIDE):
-        paces.record_response(POST, 200, {})
-    assert paces.concurrency_window > rate_limits.WIDE
+        limits.record_response(POST, 429, EDGE, 0.1, under_way=40)
+    assert limits.concurrency_window == 1
+    for _ in range(rate_limits.UNLIMITED_FROM):
+        limits.record_response(POST, 200, {})
+    assert limits.concurrency_window > rate_limits.UNLIMITED_FROM

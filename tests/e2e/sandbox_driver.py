@@ -1,4 +1,4 @@
-"""The whole bot between both stand-ins, in this process or as a child, and shorthands for what people do."""
+"""The whole bot between both fake servers, in this process or as a child, and shorthands for what people do."""
 
 from __future__ import annotations
 
@@ -39,16 +39,18 @@ GENEROUS = LimitSettings(
     default=Tier(images_per_hour=10_000, burst_images=1000, images_per_day=10_000, concurrent_jobs=50),
     guild_images_per_day=100_000,
 )
-#: fal's retries and looks, a hundred times as fast.
-HASTY = Timings(poll_min_s=0.01, outage_min_s=0.01, outage_max_s=0.05, retry_s=0.01, retry_max_s=0.05, first_poll_s=0.2)
+#: fal's retries and polls, a hundred times as fast.
+HASTY = Timings(
+    poll_min_s=0.01, breaker_min_s=0.01, breaker_max_s=0.05, retry_s=0.01, retry_max_s=0.05, first_poll_s=0.2
+)
 PROMPT = "a lighthouse in a storm"
 
 
 class SandboxDriver:
-    """Both stand-ins and the database's address."""
+    """Both fake servers and the database's address."""
 
-    def __init__(self, standin: FakeDiscord, fal: FakeFal, database_url: str) -> None:
-        self.standin = standin
+    def __init__(self, fake: FakeDiscord, fal: FakeFal, database_url: str) -> None:
+        self.discord = fake
         self.fal = fal
         self.database_url = database_url
         #: Discord's codes that a test provokes on purpose.
@@ -60,15 +62,15 @@ class SandboxDriver:
         self, person: Any = "ada", channel: Any = "general", *, own_app: bool = False, **options: Any
     ) -> InteractionRecord:
         """`/imagine`, waited for until the first answer."""
-        record = await self.standin.command(person, channel, "imagine", {"prompt": PROMPT, **options}, own_app=own_app)
+        record = await self.discord.command(person, channel, "imagine", {"prompt": PROMPT, **options}, own_app=own_app)
         return await record.answered(PATIENCE_S)
 
     async def run(self, person: Any, channel: Any, name: str, options: Any = None) -> InteractionRecord:
-        record = await self.standin.command(person, channel, name, options)
+        record = await self.discord.command(person, channel, name, options)
         return await record.answered(PATIENCE_S)
 
     async def press(self, person: Any, message: Message, which: str) -> InteractionRecord:
-        record = await self.standin.press(person, message, which)
+        record = await self.discord.press(person, message, which)
         return await record.answered(PATIENCE_S)
 
     async def paint(self, person: Any = "ada", channel: Any = "general", **options: Any) -> Message:
@@ -85,7 +87,7 @@ class SandboxDriver:
         return message
 
     async def until(self, predicate: Callable[[], Any]) -> Any:
-        """Wait for either stand-in to get there."""
+        """Wait for either fake server to get there."""
         async with asyncio.timeout(PATIENCE_S):
             while not (value := predicate()):
                 await asyncio.sleep(0.005)
@@ -94,8 +96,8 @@ class SandboxDriver:
     # ------------------------------------------------------------------ what is on record
 
     def actor(self, person: Any = "ada", channel: Any = "general") -> Actor:
-        who = self.standin.person(person)
-        where = self.standin.channel(channel, who)
+        who = self.discord.person(person)
+        where = self.discord.channel(channel, who)
         return Actor(int(who.id), int(where.id), None if where.guild_id is None else int(where.guild_id))
 
     @asynccontextmanager
@@ -125,7 +127,7 @@ class SandboxDriver:
     async def jobs(self, person: Any = "ada") -> list[Job]:
         """Somebody's jobs, newest first."""
         async with self.store() as store:
-            return await store.jobs.of_user(int(self.standin.person(person).id), live_only=False, limit=1000)
+            return await store.jobs.of_user(int(self.discord.person(person).id), live_only=False, limit=1000)
 
     async def state(self, record: InteractionRecord, wanted: JobState, *, notified: bool | None = None) -> Job:
         """The interaction's job, once it stands there."""
@@ -144,7 +146,7 @@ class SandboxDriver:
         """Messages there that show a picture of this prompt."""
         return [
             one
-            for one in self.standin.messages(self.standin.channel(channel, self.standin.person(person)))
+            for one in self.discord.messages(self.discord.channel(channel, self.discord.person(person)))
             if one.files and prompt in one.text()
         ]
 
@@ -155,13 +157,13 @@ class SandboxDriver:
 
     def check_refusals(self) -> None:
         """Discord refused nothing that the bot sent, but for what was provoked."""
-        unexpected = [one for one in self.standin.refusals if one.code not in self.expected]
+        unexpected = [one for one in self.discord.refusals if one.code not in self.expected]
         assert unexpected == [], "Discord refused a payload"
-        assert not self.standin.unseen_files
+        assert not self.discord.unseen_files
 
 
-class Easel:
-    """Holds what fal paints at half, until it is let go."""
+class PausedPainting:
+    """Pauses every picture that fal paints at half, until it is let go."""
 
     def __init__(self, fal: FakeFal) -> None:
         self._fal = fal
@@ -177,7 +179,7 @@ class Easel:
         self._gates[prompt].set()
 
     def free(self) -> None:
-        """Hold nothing any more."""
+        """Let everything go, now and later."""
         vars(self._fal.queue).pop("_log_progress", None)
         for gate in self._gates.values():
             gate.set()
@@ -195,11 +197,11 @@ def a_picture(width: int = 64, height: int = 64, kind: str = "PNG", *, noise: bo
 # ---------------------------------------------------------------------- in this process
 
 
-def settings(standin: FakeDiscord, fal: FakeFal, database_url: str, /, **sections: Mapping[str, Any]) -> Settings:
+def settings(fake: FakeDiscord, fal: FakeFal, database_url: str, /, **sections: Mapping[str, Any]) -> Settings:
     """Without limits that a test does not ask for; `sections` change single values, unchecked."""
     made = {
         "discord": DiscordSettings(
-            token=SecretStr(standin.token), api_url=standin.api_url, gateway_url=standin.gateway_url
+            token=SecretStr(fake.token), api_url=fake.api_url, gateway_url=fake.gateway_url
         ).model_copy(update={"progress_interval_s": 0.1, "progress_edits_per_s": 1000}),
         "fal": FalSettings(
             key=SecretStr("a:b"),
@@ -216,21 +218,21 @@ def settings(standin: FakeDiscord, fal: FakeFal, database_url: str, /, **section
 
 
 @asynccontextmanager
-async def a_place(
-    folder: Path, *, pace: Timings = HASTY, **sections: Mapping[str, Any]
+async def in_process_bot(
+    folder: Path, *, timings: Timings = HASTY, **sections: Mapping[str, Any]
 ) -> AsyncIterator[SandboxDriver]:
     """The bot in this process. Afterwards nothing may have been refused or painted twice."""
-    standin, fal = FakeDiscord(), FakeFal(speed=0.01)
-    await standin.start()
+    fake, fal = FakeDiscord(), FakeFal(speed=0.01)
+    await fake.start()
     await fal.start()
-    sandbox = SandboxDriver(standin, fal, f"sqlite:///{folder / 'easel.db'}")
+    sandbox = SandboxDriver(fake, fal, f"sqlite:///{folder / 'easel.db'}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
         patch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", None)
-        patch.setattr("bot.app.Fal", partial(Fal, pace=pace))
-        bot = asyncio.create_task(run(settings(standin, fal, sandbox.database_url, **sections)))
+        patch.setattr("bot.app.Fal", partial(Fal, timings=timings))
+        bot = asyncio.create_task(run(settings(fake, fal, sandbox.database_url, **sections)))
         try:
-            ready = asyncio.create_task(standin.wait_ready(PATIENCE_S, commands=COMMANDS))
+            ready = asyncio.create_task(fake.wait_ready(PATIENCE_S, commands=COMMANDS))
             await asyncio.wait({bot, ready}, return_when=asyncio.FIRST_COMPLETED)
             await ready
             yield sandbox
@@ -244,7 +246,7 @@ async def a_place(
             bot.cancel()
             with suppress(asyncio.CancelledError):
                 await bot
-            await standin.stop()
+            await fake.stop()
             await fal.stop()
 
 
@@ -252,10 +254,10 @@ async def a_place(
 
 
 class Child:
-    """`python -m bot run` between the stand-ins of a place; killed by its own id only."""
+    """`python -m bot run` between the fake servers of a driver; killed by its own id only."""
 
     def __init__(self, sandbox: SandboxDriver, folder: Path, **variables: str) -> None:
-        self._place = sandbox
+        self._sandbox = sandbox
         self._folder = folder
         self._variables = variables
         self._process: asyncio.subprocess.Process | None = None
@@ -264,7 +266,7 @@ class Child:
 
     async def start(self) -> None:
         """Wait until it is ready."""
-        standin, url = self._place.standin, self._place.fal.url
+        fake, url = self._sandbox.discord, self._sandbox.fal.url
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
         process = self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot", "run"),
@@ -272,11 +274,11 @@ class Child:
             env={
                 **kept,
                 "PYTHONPATH": str(ROOT),
-                "DISCORD_TOKEN": standin.token,
+                "DISCORD_TOKEN": fake.token,
                 "FAL_KEY": "a:b",
-                "EASEL_DATABASE_URL": self._place.database_url,
-                "EASEL_DISCORD__API_URL": standin.api_url,
-                "EASEL_DISCORD__GATEWAY_URL": standin.gateway_url,
+                "EASEL_DATABASE_URL": self._sandbox.database_url,
+                "EASEL_DISCORD__API_URL": fake.api_url,
+                "EASEL_DISCORD__GATEWAY_URL": fake.gateway_url,
                 "EASEL_FAL__QUEUE_URL": url,
                 "EASEL_FAL__REST_URL": url,
                 "EASEL_FAL__CDN_URL": url,
@@ -287,7 +289,7 @@ class Child:
             stderr=asyncio.subprocess.STDOUT,
         )
         self._drain = asyncio.create_task(self._read(process))
-        await self._place.until(lambda: "ready" in self.log or process.returncode is not None)
+        await self._sandbox.until(lambda: "ready" in self.log or process.returncode is not None)
         assert process.returncode is None, self.log
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
@@ -306,23 +308,23 @@ class Child:
             code = await process.wait()
             if self._drain is not None:
                 await self._drain
-        await self._place.until(lambda: not self._place.standin.gateway.online)
+        await self._sandbox.until(lambda: not self._sandbox.discord.gateway.online)
         self.log = ""
         return code
 
 
 @asynccontextmanager
-async def a_childs_place(folder: Path, **variables: str) -> AsyncIterator[tuple[SandboxDriver, Child]]:
-    """Stand-ins in this process, the bot as a child (not started yet)."""
-    standin, fal = FakeDiscord(), FakeFal(speed=0.01)
-    await standin.start()
+async def child_bot(folder: Path, **variables: str) -> AsyncIterator[tuple[SandboxDriver, Child]]:
+    """Fake servers in this process, the bot as a child (not started yet)."""
+    fake, fal = FakeDiscord(), FakeFal(speed=0.01)
+    await fake.start()
     await fal.start()
-    sandbox = SandboxDriver(standin, fal, f"sqlite:///{folder / 'easel.db'}")
+    sandbox = SandboxDriver(fake, fal, f"sqlite:///{folder / 'easel.db'}")
     child = Child(sandbox, folder, **variables)
     try:
         yield sandbox, child
         sandbox.check_refusals()
     finally:
         await child.end(signal.SIGKILL)
-        await standin.stop()
+        await fake.stop()
         await fal.stop()

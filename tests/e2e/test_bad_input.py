@@ -15,7 +15,7 @@ import pytest_asyncio
 from PIL import Image
 
 from sandbox.discord import Message
-from tests.e2e.sandbox_driver import SandboxDriver, a_picture, a_place
+from tests.e2e.sandbox_driver import SandboxDriver, a_picture, in_process_bot
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,7 +24,7 @@ INPAINT = "z-image-inpaint"
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SandboxDriver]:
-    async with a_place(tmp_path_factory.mktemp("bot")) as made:
+    async with in_process_bot(tmp_path_factory.mktemp("bot")) as made:
         yield made
 
 
@@ -152,12 +152,12 @@ async def test_a_prompt_as_long_as_the_model_takes_is_painted_and_shown_shortene
 
 
 async def test_a_picture_for_a_model_that_takes_none_is_refused(sandbox: SandboxDriver) -> None:
-    upload = sandbox.standin.upload("ada", "cat.png", a_picture())
+    upload = sandbox.discord.upload("ada", "cat.png", a_picture())
     assert "image" in await refused(sandbox, model="flux-schnell", image=upload)
 
 
 async def test_a_file_that_says_itself_that_it_is_no_picture_is_refused(sandbox: SandboxDriver) -> None:
-    upload = sandbox.standin.upload("ada", "notes.txt", b"hello")
+    upload = sandbox.discord.upload("ada", "notes.txt", b"hello")
     said = await refused(sandbox, model="omnigen-v2", image=upload)
     assert "it is not a picture" in said
 
@@ -176,7 +176,7 @@ async def test_a_file_that_says_itself_that_it_is_no_picture_is_refused(sandbox:
     ids=["text", "empty", "torn header", "cut off", "html", "gif", "svg"],
 )
 async def test_a_file_that_lies_about_being_a_picture_costs_nothing(sandbox: SandboxDriver, body: bytes) -> None:
-    upload = sandbox.standin.upload("ada", "cat.png", body)
+    upload = sandbox.discord.upload("ada", "cat.png", body)
     assert upload["content_type"] == "image/png"
     said = await failed(sandbox, model="omnigen-v2", image=upload)
     assert "`image`" in said or "picture" in said
@@ -205,22 +205,22 @@ def a_bomb() -> bytes:
 async def test_a_small_file_that_decodes_to_hundreds_of_megabytes_is_refused_by_its_announced_size(
     sandbox: SandboxDriver,
 ) -> None:
-    upload = sandbox.standin.upload("ada", "bomb.png", a_bomb())
+    upload = sandbox.discord.upload("ada", "bomb.png", a_bomb())
     upload["width"] = upload["height"] = BOMB_SIDE_PX
     said = await refused(sandbox, model="omnigen-v2", image=upload)
     assert "14000×14000 is too large" in said
 
 
 async def test_nor_is_it_decoded_when_discord_announces_no_size(sandbox: SandboxDriver) -> None:
-    upload = sandbox.standin.upload("ada", "bomb.png", a_bomb())
+    upload = sandbox.discord.upload("ada", "bomb.png", a_bomb())
     assert "width" not in upload
     said = await failed(sandbox, model="omnigen-v2", image=upload)
     assert "`image`" in said
 
 
 async def test_a_mask_of_another_shape_is_refused_with_both_sizes(sandbox: SandboxDriver) -> None:
-    image = sandbox.standin.upload("ada", "cat.png", a_picture(96, 64))
-    mask = sandbox.standin.upload("ada", "mask.png", a_picture(64, 64))
+    image = sandbox.discord.upload("ada", "cat.png", a_picture(96, 64))
+    mask = sandbox.discord.upload("ada", "mask.png", a_picture(64, 64))
     said = await failed(sandbox, model=INPAINT, image=image, mask=mask)
     assert "`mask`" in said
     assert "64×64" in said
@@ -228,8 +228,8 @@ async def test_a_mask_of_another_shape_is_refused_with_both_sizes(sandbox: Sandb
 
 
 async def test_a_mask_of_the_same_shape_is_brought_to_size(sandbox: SandboxDriver) -> None:
-    image = sandbox.standin.upload("ada", "cat.png", a_picture(96, 64))
-    mask = sandbox.standin.upload("ada", "mask.png", a_picture(48, 32))
+    image = sandbox.discord.upload("ada", "cat.png", a_picture(96, 64))
+    mask = sandbox.discord.upload("ada", "mask.png", a_picture(48, 32))
     await sandbox.paint(model=INPAINT, image=image, mask=mask)
     url = str(sandbox.fal.accepted[-1].arguments["mask_image_url"])
     assert Image.open(io.BytesIO(sandbox.fal.files.read(url))).size == (96, 64)
@@ -237,17 +237,17 @@ async def test_a_mask_of_the_same_shape_is_brought_to_size(sandbox: SandboxDrive
 
 @pytest.mark.parametrize(("given", "missing"), [("image", "mask"), ("mask", "image")])
 async def test_inpainting_needs_a_picture_and_a_mask(sandbox: SandboxDriver, given: str, missing: str) -> None:
-    upload = sandbox.standin.upload("ada", "cat.png", a_picture())
+    upload = sandbox.discord.upload("ada", "cat.png", a_picture())
     assert f"`{missing}`" in await refused(sandbox, model=INPAINT, **{given: upload})
 
 
 async def test_a_link_that_discord_has_let_die_is_a_sentence(sandbox: SandboxDriver) -> None:
-    upload = sandbox.standin.upload("ada", "cat.png", a_picture())
+    upload = sandbox.discord.upload("ada", "cat.png", a_picture())
     upload["url"] = upload["url"].replace("hm=", "hm=0")
     assert "attach it again" in await failed(sandbox, model="omnigen-v2", image=upload)
 
 
-# ---------------------------------------------------------------------- places
+# ---------------------------------------------------------------------- channels
 
 
 async def test_where_the_bot_may_not_post_it_says_what_it_needs(sandbox: SandboxDriver) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.e2e.sandbox_driver import Child, SandboxDriver, a_childs_place
+from tests.e2e.sandbox_driver import Child, SandboxDriver, child_bot
 
 
 def a_free_port() -> int:
@@ -20,9 +20,9 @@ def a_free_port() -> int:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[tuple[SandboxDriver, str]]:
+async def running(tmp_path: Path) -> AsyncIterator[tuple[SandboxDriver, str]]:
     url = f"http://127.0.0.1:{a_free_port()}"
-    async with a_childs_place(tmp_path, EASEL_WEB__PORT=url.rsplit(":", 1)[1], EASEL_WEB__PUBLIC_URL=url) as (
+    async with child_bot(tmp_path, EASEL_WEB__PORT=url.rsplit(":", 1)[1], EASEL_WEB__PUBLIC_URL=url) as (
         sandbox,
         child,
     ):
@@ -34,8 +34,8 @@ async def started(child: Child) -> None:
     await child.start()
 
 
-async def test_a_picture_costs_three_calls_where_fal_calls_back(house: tuple[SandboxDriver, str]) -> None:
-    sandbox, url = house
+async def test_a_picture_costs_three_calls_where_fal_calls_back(running: tuple[SandboxDriver, str]) -> None:
+    sandbox, url = running
     record = await sandbox.imagine(prompt="a lighthouse that is called about")
     await sandbox.picture(record)
     (job,) = sandbox.at_fal("a lighthouse that is called about")
@@ -47,8 +47,8 @@ async def test_a_picture_costs_three_calls_where_fal_calls_back(house: tuple[San
         assert (await answer.json())["parts"]["store"] is True
 
 
-async def test_a_stranger_is_refused_without_a_word(house: tuple[SandboxDriver, str]) -> None:
-    _, url = house
+async def test_a_stranger_is_refused_without_a_word(running: tuple[SandboxDriver, str]) -> None:
+    _, url = running
     async with aiohttp.ClientSession() as session:
         answers = []
         for path in ("/fal/somejob00001/1/00", "/fal/", "/fal/x"):

@@ -1,4 +1,4 @@
-"""Every command, button and modal over real sockets: the whole bot between both stand-ins."""
+"""Every command, button and modal over real sockets: the whole bot between both fake servers."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ UNKNOWN_INTERACTION = 10062
 
 
 class SandboxDriver:
-    """Both stand-ins and shorthands for what people do."""
+    """Both fake servers and shorthands for what people do."""
 
-    def __init__(self, standin: FakeDiscord, fal: FakeFal) -> None:
-        self.standin = standin
+    def __init__(self, fake: FakeDiscord, fal: FakeFal) -> None:
+        self.discord = fake
         self.fal = fal
 
     async def paint(self, person: str = "ada", channel: str = "general", **options: Any) -> Message:
@@ -42,11 +42,11 @@ class SandboxDriver:
         return await self.run(person, channel, "imagine", {"prompt": "a lighthouse in a storm", **options})
 
     async def run(self, person: str, channel: str, name: str, options: Any = None, **more: Any) -> InteractionRecord:
-        record = await self.standin.command(person, channel, name, options, **more)
+        record = await self.discord.command(person, channel, name, options, **more)
         return await record.answered()
 
     async def press(self, person: str, message: Message, which: str, values: Any = None) -> InteractionRecord:
-        record = await self.standin.press(person, message, which, values)
+        record = await self.discord.press(person, message, which, values)
         return await record.answered()
 
     async def picture(self, record: InteractionRecord) -> Message:
@@ -55,39 +55,39 @@ class SandboxDriver:
         return record.message
 
     async def until(self, predicate: Any) -> Any:
-        return await self.standin.wait_for(predicate, timeout_s=8)
+        return await self.discord.wait_for(predicate, timeout_s=8)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SandboxDriver]:
     base, gateway = discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
-    standin, fal = FakeDiscord(), FakeFal(speed=0.01)
-    await standin.start()
+    fake, fal = FakeDiscord(), FakeFal(speed=0.01)
+    await fake.start()
     url = await fal.start()
-    bot = asyncio.create_task(run(_settings(standin, url, tmp_path_factory.mktemp("bot"))))
+    bot = asyncio.create_task(run(_settings(fake, url, tmp_path_factory.mktemp("bot"))))
     try:
-        ready = asyncio.create_task(standin.wait_ready(commands=COMMANDS))
+        ready = asyncio.create_task(fake.wait_ready(commands=COMMANDS))
         await asyncio.wait({bot, ready}, return_when=asyncio.FIRST_COMPLETED)
         await ready
-        yield SandboxDriver(standin, fal)
-        assert [one for one in standin.refusals if one.code != UNKNOWN_INTERACTION] == [], "Discord refused a payload"
+        yield SandboxDriver(fake, fal)
+        assert [one for one in fake.refusals if one.code != UNKNOWN_INTERACTION] == [], "Discord refused a payload"
     finally:
         bot.cancel()
         with suppress(asyncio.CancelledError):
             await bot
-        await standin.stop()
+        await fake.stop()
         await fal.stop()
         discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = base, gateway
 
 
-def _settings(standin: FakeDiscord, fal_url: str, folder: Path) -> Settings:
+def _settings(fake: FakeDiscord, fal_url: str, folder: Path) -> Settings:
     generous = Tier(images_per_hour=10_000, burst_images=1000, images_per_day=10_000, concurrent_jobs=50)
     return Settings(
         database_url=f"sqlite:///{folder / 'easel.db'}",
         discord=DiscordSettings(
-            token=SecretStr(standin.token),
-            api_url=standin.api_url,
-            gateway_url=standin.gateway_url,
+            token=SecretStr(fake.token),
+            api_url=fake.api_url,
+            gateway_url=fake.gateway_url,
             progress_interval_s=1,
         ),
         fal=FalSettings(key=SecretStr("a:b"), queue_url=fal_url, rest_url=fal_url, cdn_url=fal_url, max_in_flight=0),
@@ -96,10 +96,10 @@ def _settings(standin: FakeDiscord, fal_url: str, folder: Path) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _fine_weather(sandbox: SandboxDriver) -> Iterator[None]:
+def _clear_faults(sandbox: SandboxDriver) -> Iterator[None]:
     yield
-    sandbox.standin.clear_faults()
-    sandbox.fal.troubles.clear()
+    sandbox.discord.clear_faults()
+    sandbox.fal.faults.clear()
 
 
 def a_png(width: int = 64, height: int = 64) -> bytes:
@@ -117,7 +117,7 @@ async def test_a_prompt_becomes_a_picture_with_its_facts_and_buttons(sandbox: Sa
     assert "seed `7`" in message.text()
     assert "FLUX.1" in message.text()
     assert list(message.buttons()) == ["Again", "Edit prompt", "Details", "Delete"]
-    assert sandbox.standin.read(message)[0][:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0")
+    assert sandbox.discord.read(message)[0][:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0")
 
 
 @pytest.mark.parametrize(
@@ -181,14 +181,14 @@ async def test_unusual_prompts_are_painted_and_shown_harmlessly(sandbox: Sandbox
 
 async def test_a_file_that_is_no_picture_is_refused_before_anything_is_spent(sandbox: SandboxDriver) -> None:
     before = len(sandbox.fal.accepted)
-    upload = sandbox.standin.upload("ada", "notes.txt", b"hello")
+    upload = sandbox.discord.upload("ada", "notes.txt", b"hello")
     record = await sandbox.imagine(model="omnigen-v2", image=upload)
     assert "it is not a picture" in record.message.text()
     assert len(sandbox.fal.accepted) == before
 
 
 async def test_an_attached_picture_is_used(sandbox: SandboxDriver) -> None:
-    upload = sandbox.standin.upload("ada", "cat.png", a_png())
+    upload = sandbox.discord.upload("ada", "cat.png", a_png())
     message = await sandbox.paint(model="omnigen-v2", image=upload)
     assert message.files
 
@@ -196,7 +196,7 @@ async def test_an_attached_picture_is_used(sandbox: SandboxDriver) -> None:
 async def test_a_replayed_event_paints_once(sandbox: SandboxDriver) -> None:
     before = len(sandbox.fal.accepted)
     record = await sandbox.imagine()
-    sandbox.standin.deliver_twice(record)
+    sandbox.discord.deliver_twice(record)
     await sandbox.picture(record)
     await sandbox.paint()
     assert len(sandbox.fal.accepted) == before + 2
@@ -204,21 +204,21 @@ async def test_a_replayed_event_paints_once(sandbox: SandboxDriver) -> None:
 
 async def test_an_answer_that_never_arrives_spends_nothing(sandbox: SandboxDriver) -> None:
     before = len(sandbox.fal.accepted)
-    sandbox.standin.fail_next("POST", r"/callback", 404, code=UNKNOWN_INTERACTION)
-    await sandbox.standin.command("ada", "general", "imagine", {"prompt": "nobody waits for this"})
+    sandbox.discord.fail_next("POST", r"/callback", 404, code=UNKNOWN_INTERACTION)
+    await sandbox.discord.command("ada", "general", "imagine", {"prompt": "nobody waits for this"})
     await sandbox.until(
-        lambda: sandbox.standin.counters.errors[UNKNOWN_INTERACTION] or sandbox.standin.counters.statuses[404]
+        lambda: sandbox.discord.counters.errors[UNKNOWN_INTERACTION] or sandbox.discord.counters.statuses[404]
     )
     await sandbox.paint()
     assert len(sandbox.fal.accepted) == before + 1
 
 
 async def test_completions_come_from_the_chosen_model(sandbox: SandboxDriver) -> None:
-    models = await sandbox.standin.autocomplete("ada", "general", "imagine", "model", {"model": "post"})
+    models = await sandbox.discord.autocomplete("ada", "general", "imagine", "model", {"model": "post"})
     assert models
-    sizes = await sandbox.standin.autocomplete("ada", "general", "imagine", "size", {"model": "imagen4"})
+    sizes = await sandbox.discord.autocomplete("ada", "general", "imagine", "size", {"model": "imagen4"})
     assert "16:9" in [choice["value"] for choice in sizes]
-    options = await sandbox.standin.autocomplete("ada", "general", "imagine", "options", {"options": "accel"})
+    options = await sandbox.discord.autocomplete("ada", "general", "imagine", "options", {"options": "accel"})
     assert options[0]["value"] == "acceleration="
 
 
@@ -230,7 +230,7 @@ async def test_again_paints_the_same_words_with_another_seed_for_anybody(sandbox
     again = await sandbox.picture(await sandbox.press("nia", first, "Again"))
     assert "a lighthouse in a storm" in again.text()
     assert "seed `7`" not in again.text()
-    assert f"<@{sandbox.standin.person('nia').id}>" in again.text()
+    assert f"<@{sandbox.discord.person('nia').id}>" in again.text()
     assert first.files
 
 
@@ -239,7 +239,7 @@ async def test_edit_comes_filled_and_paints_the_new_words(sandbox: SandboxDriver
     opened = await sandbox.press("ada", first, "Edit prompt")
     assert "a lighthouse in a storm" in str(opened.modal)
     assert "boats" in str(opened.modal)
-    record = await sandbox.standin.submit_modal(opened, {"Prompt": "a windmill\nat noon"})
+    record = await sandbox.discord.submit_modal(opened, {"Prompt": "a windmill\nat noon"})
     await record.answered()
     assert "a windmill\nat noon" in (await sandbox.picture(record)).text()
 
@@ -254,7 +254,7 @@ async def test_details_hold_the_line_to_paste(sandbox: SandboxDriver) -> None:
 async def test_details_of_a_long_prompt_bring_a_file(sandbox: SandboxDriver) -> None:
     first = await sandbox.paint(prompt="word " * 790)
     shown = (await sandbox.press("ada", first, "Details")).message
-    assert sandbox.standin.read(shown)[0].count(b"word") >= 790
+    assert sandbox.discord.read(shown)[0].count(b"word") >= 790
 
 
 async def test_only_the_requester_or_a_moderator_deletes(sandbox: SandboxDriver) -> None:
@@ -273,7 +273,7 @@ async def test_a_picture_can_be_deleted_where_the_bot_is_no_member(sandbox: Sand
 
 
 async def test_a_failure_says_why_and_can_be_tried_again(sandbox: SandboxDriver) -> None:
-    sandbox.fal.troubles.set("job_error", True)
+    sandbox.fal.faults.set("job_error", True)
     record = await sandbox.imagine()
     await sandbox.until(lambda: "Again" in record.message.buttons())
     assert "quota was not used" in record.message.text()
@@ -284,7 +284,7 @@ async def test_a_failure_says_why_and_can_be_tried_again(sandbox: SandboxDriver)
 
 
 async def test_a_waiting_picture_is_cancelled_by_its_owner_only(sandbox: SandboxDriver) -> None:
-    sandbox.fal.troubles.set("stuck_queue", True)
+    sandbox.fal.faults.set("stuck_queue", True)
     record = await sandbox.imagine()
     assert list(record.message.buttons()) == ["Cancel", "Why am I waiting?"]
     refused = await sandbox.press("nia", record.message, "Cancel")
@@ -296,14 +296,14 @@ async def test_a_waiting_picture_is_cancelled_by_its_owner_only(sandbox: Sandbox
 
 
 async def test_cancel_names_the_only_one_and_asks_among_several(sandbox: SandboxDriver) -> None:
-    sandbox.fal.troubles.set("stuck_queue", True)
+    sandbox.fal.faults.set("stuck_queue", True)
     first, second = await sandbox.imagine("pat"), await sandbox.imagine("pat", prompt="a windmill")
     question = await sandbox.run("pat", "general", "cancel")
     menu = next(part for part in question.message.components() if part["type"] == 3)
     chosen = next(option for option in menu["options"] if "windmill" in option["label"])
     await sandbox.press("pat", question.message, menu["custom_id"], [chosen["value"]])
     await sandbox.until(lambda: "ancelled" in second.message.text())
-    offered = await sandbox.standin.autocomplete("pat", "general", "cancel", "job")
+    offered = await sandbox.discord.autocomplete("pat", "general", "cancel", "job")
     assert len(offered) == 1
     answer = await sandbox.run("pat", "general", "cancel")
     await sandbox.until(lambda: "ancelled" in first.message.text())
@@ -325,7 +325,7 @@ async def test_models_are_browsed_made_the_default_and_painted_with(sandbox: San
     await sandbox.press("nia", page, "Use as my default")
     assert page.buttons()["Your default"]["disabled"]
     opened = await sandbox.press("nia", page, "Paint with this")
-    record = await sandbox.standin.submit_modal(opened, {"Prompt": "a quince", "size": "square"})
+    record = await sandbox.discord.submit_modal(opened, {"Prompt": "a quince", "size": "square"})
     await record.answered()
     assert "Qwen" in (await sandbox.picture(record)).text()
     assert "Qwen" in (await sandbox.paint("nia")).text()
@@ -334,14 +334,14 @@ async def test_models_are_browsed_made_the_default_and_painted_with(sandbox: San
 async def test_compose_takes_long_prompts_of_several_lines(sandbox: SandboxDriver) -> None:
     opened = await sandbox.run("ada", "general", "compose")
     prompt = "first line\nsecond line " + "and more " * 300
-    record = await sandbox.standin.submit_modal(opened, {"Prompt": prompt, "options": "seed=3"})
+    record = await sandbox.discord.submit_modal(opened, {"Prompt": prompt, "options": "seed=3"})
     await record.answered()
     assert "seed `3`" in (await sandbox.picture(record)).text()
 
 
 async def test_a_bad_option_in_a_form_is_a_sentence(sandbox: SandboxDriver) -> None:
     opened = await sandbox.run("ada", "general", "compose")
-    record = await sandbox.standin.submit_modal(opened, {"Prompt": "a fox", "options": "steps=99"})
+    record = await sandbox.discord.submit_modal(opened, {"Prompt": "a fox", "options": "steps=99"})
     await record.answered()
     assert "whole number from 1 to 12" in record.message.text()
 
@@ -355,7 +355,7 @@ async def test_help_leads_on(sandbox: SandboxDriver) -> None:
 
 
 async def test_usage_shows_what_is_under_way(sandbox: SandboxDriver) -> None:
-    sandbox.fal.troubles.set("stuck_queue", True)
+    sandbox.fal.faults.set("stuck_queue", True)
     record = await sandbox.imagine("nia", prompt="a very slow snail")
     shown = (await sandbox.run("nia", "general", "usage")).message.text()
     assert "a very slow snail" in shown
@@ -392,7 +392,7 @@ async def test_a_servers_default_model_is_used(sandbox: SandboxDriver) -> None:
 
 async def test_a_persons_data_is_deleted_with_what_is_under_way(sandbox: SandboxDriver) -> None:
     old = await sandbox.paint("pat")
-    sandbox.fal.troubles.set("stuck_queue", True)
+    sandbox.fal.faults.set("stuck_queue", True)
     live = await sandbox.imagine("pat")
     page = (await sandbox.run("pat", "general", "privacy")).message
     question = (await sandbox.press("pat", page, "Delete my data")).message

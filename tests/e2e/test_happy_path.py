@@ -1,4 +1,4 @@
-"""The whole road in a real browser: `python -m bot sandbox`, type, complete, send, watch, look, again, delete."""
+"""From a command to a picture in a real browser: `python -m bot sandbox`, type, complete, send, look, again, delete."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ async def the_browser(chromium_path: str) -> AsyncIterator[Browser]:
 async def open_page(browser: Browser, url: str, size: dict[str, int]) -> tuple[Page, list[str]]:
     """The page with everything that went wrong on it so far."""
     page = await browser.new_page(viewport={"width": size["width"], "height": size["height"]}, has_touch=size is PHONE)
-    trouble: list[str] = []
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     await page.goto(url)
     await expect(page.locator("body")).to_have_attribute("data-ready", "true")
-    return page, trouble
+    return page, errors
 
 
 async def imagine(page: Page, prompt: str, **options: str) -> None:
@@ -112,7 +112,7 @@ def button(within: Locator | Page, label: str) -> Locator:
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 async def test_from_the_first_key_to_the_last_button(chromium_path: str, tmp_path: Path, size: dict[str, int]) -> None:
     async with the_sandbox(tmp_path) as url, the_browser(chromium_path) as browser:
-        page, trouble = await open_page(browser, url, size)
+        page, errors = await open_page(browser, url, size)
 
         await imagine(page, "a red lighthouse in a storm", model="schnell", size="16:9")
         first = message_with(page, "a red lighthouse in a storm").first
@@ -149,13 +149,13 @@ async def test_from_the_first_key_to_the_last_button(chromium_path: str, tmp_pat
         overflow_px = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert overflow_px <= 0
         assert await page.get_by_test_id("refused-panel").count() == 0
-        assert trouble == []
+        assert errors == []
 
 
 async def test_three_models_then_the_limit_says_why_and_when(chromium_path: str, tmp_path: Path) -> None:
     limits = {"EASEL_LIMITS__DEFAULT__BURST_IMAGES": "3", "EASEL_LIMITS__DEFAULT__IMAGES_PER_HOUR": "30"}
     async with the_sandbox(tmp_path, **limits) as url, the_browser(chromium_path) as browser:
-        page, trouble = await open_page(browser, url, DESKTOP)
+        page, errors = await open_page(browser, url, DESKTOP)
         for number, model in enumerate(("schnell", "turbo", "ideogram v2")):
             await imagine(page, f"a teapot number {number}", model=model)
             picture = message_with(page, f"a teapot number {number}").get_by_test_id("picture")
@@ -166,18 +166,18 @@ async def test_three_models_then_the_limit_says_why_and_when(chromium_path: str,
         said = await refusal.inner_text()
         assert "quota" in said.lower() or "spent" in said.lower(), said
         assert re.search(r"in \d+|in a", said), said
-        assert trouble == []
+        assert errors == []
 
 
 async def test_a_restart_while_it_paints_loses_nothing(chromium_path: str, tmp_path: Path) -> None:
     async with the_sandbox(tmp_path) as url, the_browser(chromium_path) as browser:
-        page, trouble = await open_page(browser, url, DESKTOP)
+        page, errors = await open_page(browser, url, DESKTOP)
         await imagine(page, "a castle that outlives a restart", model="HiDream-I1 full")
         message = message_with(page, "a castle that outlives a restart")
         await expect(button(message, "Cancel")).to_be_visible()
-        await page.get_by_test_id("drawer-toggle").click()
-        await page.get_by_test_id("trouble-bot_restart").click()
+        await page.get_by_test_id("devtools-toggle").click()
+        await page.get_by_test_id("fault-bot_restart").click()
         await expect(page.get_by_test_id("bot-badge")).to_have_attribute("data-online", "false", timeout=10_000)
         await expect(message.get_by_test_id("picture")).to_be_visible(timeout=60_000)
         assert await message_with(page, "a castle that outlives a restart").count() == 1
-        assert trouble == []
+        assert errors == []

@@ -17,14 +17,14 @@ from bot.domain.job import JobState
 from bot.settings import LimitSettings, Tier
 from sandbox.discord import Message
 from sandbox.discord.world import PATRON_ROLE_ID
-from tests.e2e.sandbox_driver import Easel, SandboxDriver, a_place
+from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver, in_process_bot
 
 WHEN = re.compile(r"<t:(\d+):R>")
 GENEROUS = {"images_per_hour": 10_000, "burst_images": 1000, "images_per_day": 10_000, "concurrent_jobs": 50}
 
 
 def limits(**changes: Any) -> dict[str, Any]:
-    """Sections for `a_place`: generous but for what is named."""
+    """Sections for `in_process_bot`: generous but for what is named."""
     server = changes.pop("guild_images_per_day", 100_000)
     made = LimitSettings(
         default=Tier(**{**GENEROUS, **changes}),
@@ -36,7 +36,7 @@ def limits(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SandboxDriver]:
-    async with a_place(tmp_path, **request.param) as made:
+    async with in_process_bot(tmp_path, **request.param) as made:
         yield made
 
 
@@ -74,7 +74,7 @@ async def test_too_fast_says_what_is_left_and_when_it_goes_on(sandbox: SandboxDr
 
 @under(images_per_day=3)
 async def test_the_day_ends_with_the_count_and_a_failure_gives_it_back(sandbox: SandboxDriver) -> None:
-    sandbox.fal.troubles.set("content_policy", True)
+    sandbox.fal.faults.set("content_policy", True)
     await sandbox.ended(await sandbox.imagine(count=3))
     assert await sandbox.counted() == (0, 0)
     await sandbox.paint(count=2)
@@ -89,7 +89,7 @@ async def test_the_day_ends_with_the_count_and_a_failure_gives_it_back(sandbox: 
 
 @under(concurrent_jobs=1)
 async def test_one_at_a_time_until_it_is_done_or_cancelled(sandbox: SandboxDriver) -> None:
-    easel = Easel(sandbox.fal)
+    paused = PausedPainting(sandbox.fal)
     first = await sandbox.imagine()
     await sandbox.painting()
     message = (await sandbox.imagine()).message
@@ -97,7 +97,7 @@ async def test_one_at_a_time_until_it_is_done_or_cancelled(sandbox: SandboxDrive
     assert "already have 1 request under way" in message.text()
     await sandbox.press("ada", first.message, "Cancel")
     await sandbox.ended(first)
-    easel.free()
+    paused.free()
     await sandbox.paint()
     assert await sandbox.counted() == (1, 1)
 
@@ -121,7 +121,7 @@ async def test_a_servers_own_limits_hold_at_once_and_leave_no_trace_when_they_ar
     said = await refusal(sandbox, "nia")
     assert 50 < (moments(said)[0] - datetime.now(UTC)).total_seconds() / 60 <= 61
     await sandbox.run("mo", "general", "settings limits", {"reset": True})
-    # 10,000 an hour and 1,000 at once: the hour that the strict pace took counts for six minutes at most.
+    # 10,000 an hour and 1,000 at once: the hour that the strict rate took counts for six minutes at most.
     later = await refusal(sandbox, "nia")
     assert (moments(later)[0] - datetime.now(UTC)).total_seconds() <= 2
     await sandbox.until(lambda: datetime.now(UTC) >= moments(later)[0])
@@ -133,7 +133,7 @@ async def test_a_server_bounds_the_requests_under_way_in_it_and_says_so(sandbox:
     shown = (await sandbox.run("mo", "general", "settings limits", {"server_concurrent": 1})).message.text()
     assert "1 request at the same time for the whole server" in shown
     assert "Set by this server: requests at the same time for the whole server." in shown
-    easel = Easel(sandbox.fal)
+    paused = PausedPainting(sandbox.fal)
     first = await sandbox.imagine("nia", prompt="first")
     message = (await sandbox.imagine("ada", prompt="second")).message
     assert message.ephemeral
@@ -142,7 +142,7 @@ async def test_a_server_bounds_the_requests_under_way_in_it_and_says_so(sandbox:
     assert "This server has as many requests under way as it may" in left
     assert "**0 pictures** right now." in left
     elsewhere = await sandbox.imagine("ada", "dm", prompt="elsewhere")
-    easel.free()
+    paused.free()
     await sandbox.picture(first)
     await sandbox.picture(elsewhere)
     await sandbox.state(first, JobState.DELIVERED)
@@ -159,15 +159,15 @@ async def test_a_server_bounds_the_requests_under_way_in_it_and_says_so(sandbox:
 )
 async def test_forty_people_at_once_are_not_starved_by_one_who_floods(sandbox: SandboxDriver) -> None:
     sandbox.fal.queue.paint = "flat"
-    easel = Easel(sandbox.fal)
+    paused = PausedPainting(sandbox.fal)
     flood = [await sandbox.imagine("nia", prompt=f"flood {number}", count=4) for number in range(8)]
     taken = [record for record in flood if not record.message.ephemeral]
     assert len(taken) == 3
-    people = sandbox.standin.world.add_people(40)
-    asked = [await sandbox.standin.command(one, "general", "imagine", {"prompt": f"of {one.name}"}) for one in people]
+    people = sandbox.discord.world.add_people(40)
+    asked = [await sandbox.discord.command(one, "general", "imagine", {"prompt": f"of {one.name}"}) for one in people]
     for record in asked:
         assert (await record.answered(30)).state == "answered"
-    easel.free()
+    paused.free()
     for record, person in zip(asked, people, strict=True):
         await sandbox.picture(record)
         assert len(sandbox.at_fal(f"of {person.name}")) == 1
@@ -187,13 +187,13 @@ def edited(message: Message, times: int) -> bool:
 
 @pytest.mark.parametrize("sandbox", [{"discord": {"progress_interval_s": 0.3}}], indirect=True, ids=[""])
 async def test_edits_keep_their_distance_and_happen_only_when_something_changed(sandbox: SandboxDriver) -> None:
-    easel = Easel(sandbox.fal)
+    paused = PausedPainting(sandbox.fal)
     record = await sandbox.imagine()
     job = await sandbox.painting()
-    sandbox.fal.troubles.set("stuck_queue", True)
+    sandbox.fal.faults.set("stuck_queue", True)
     waiting = await sandbox.imagine(prompt="stays where it is")
     texts: dict[str, list[str]] = {record.message.id: [], waiting.message.id: []}
-    sandbox.standin.board.on_change.append(lambda message: texts[message.id].append(message.text()))
+    sandbox.discord.message_store.on_change.append(lambda message: texts[message.id].append(message.text()))
     for step in range(210, 330):
         job.log(f" {step // 4}%|█████     | {step}/400 [00:01<00:01,  2.00it/s]", job.created_at)
         await sandbox.until(partial(edited, record.message, (step - 200) // 30))
@@ -202,17 +202,17 @@ async def test_edits_keep_their_distance_and_happen_only_when_something_changed(
     assert all(after - before >= 0.29 for before, after in pairwise(edits))
     for shown in texts.values():
         assert all(before != after for before, after in pairwise(shown))
-    easel.finish()
+    paused.finish()
     await sandbox.picture(record)
 
 
 @pytest.mark.parametrize("sandbox", [{"discord": {"progress_interval_s": 0.05}}], indirect=True, ids=[""])
 async def test_a_model_with_logs_shows_steps_and_one_without_shows_the_time_it_learned(sandbox: SandboxDriver) -> None:
-    easel = Easel(sandbox.fal)
+    paused = PausedPainting(sandbox.fal)
     record = await sandbox.imagine()
     await sandbox.until(lambda: "Step 2 of 4" in record.message.text())
     assert "50 %" in record.message.text()
-    easel.finish()
+    paused.finish()
     await sandbox.picture(record)
 
     async def silent(_job: Any, _duration_s: float) -> None:

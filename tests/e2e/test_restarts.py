@@ -11,7 +11,7 @@ import pytest
 from bot.domain.job import JobState
 from sandbox.discord import InteractionRecord
 from sandbox.fal.jobs import Status
-from tests.e2e.sandbox_driver import Child, Easel, SandboxDriver, a_childs_place
+from tests.e2e.sandbox_driver import Child, PausedPainting, SandboxDriver, child_bot
 
 INVALID_TOKEN = 50027
 UNKNOWN_MESSAGE = 10008
@@ -20,17 +20,17 @@ ENDS = pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["ki
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[tuple[SandboxDriver, Child, Easel]]:
-    async with a_childs_place(
+async def running(tmp_path: Path) -> AsyncIterator[tuple[SandboxDriver, Child, PausedPainting]]:
+    async with child_bot(
         tmp_path,
         EASEL_FAL__MAX_IN_FLIGHT="2",
         EASEL_DISCORD__PROGRESS_INTERVAL_S="60",
         EASEL_LIMITS__DEFAULT__CONCURRENT_JOBS="9",
     ) as (sandbox, child):
         sandbox.fal.queue.concurrency = 1
-        easel = Easel(sandbox.fal)
+        paused = PausedPainting(sandbox.fal)
         await child.start()
-        yield sandbox, child, easel
+        yield sandbox, child, paused
 
 
 def check_single(sandbox: SandboxDriver, record: InteractionRecord, prompt: str) -> None:
@@ -42,13 +42,15 @@ def check_single(sandbox: SandboxDriver, record: InteractionRecord, prompt: str)
 
 
 @ENDS
-async def test_every_job_goes_on_where_it_stood(house: tuple[SandboxDriver, Child, Easel], end: signal.Signals) -> None:
-    sandbox, child, easel = house
-    sandbox.standin.slow_rest(FOREVER_S, "/webhooks/")  # answers go out, edits hang
+async def test_every_job_goes_on_where_it_stood(
+    running: tuple[SandboxDriver, Child, PausedPainting], end: signal.Signals
+) -> None:
+    sandbox, child, paused = running
+    sandbox.discord.slow_rest(FOREVER_S, "/webhooks/")  # answers go out, edits hang
     done = await sandbox.imagine(prompt="finished, but not delivered")
-    easel.finish("finished, but not delivered")
+    paused.finish("finished, but not delivered")
     await sandbox.state(done, JobState.FINISHED)
-    sandbox.fal.troubles.set("content_policy", True)
+    sandbox.fal.faults.set("content_policy", True)
     refused = await sandbox.imagine(prompt="refused, but not told")
     await sandbox.state(refused, JobState.FAILED, notified=False)
     painting = await sandbox.imagine(prompt="being painted")
@@ -63,13 +65,13 @@ async def test_every_job_goes_on_where_it_stood(house: tuple[SandboxDriver, Chil
 
     code = await child.end(end)
     assert code == (0 if end is signal.SIGTERM else -signal.SIGKILL)
-    sandbox.standin.clear_faults()
+    sandbox.discord.clear_faults()
     await child.start()
 
     # Buttons of cards that the earlier process made.
     await sandbox.press("ada", unwanted.message, "Cancel")
     assert "nothing was charged" in (await sandbox.ended(unwanted)).text()
-    easel.free()
+    paused.free()
     for record, prompt in (
         (done, "finished, but not delivered"),
         (painting, "being painted"),
@@ -92,26 +94,28 @@ async def test_every_job_goes_on_where_it_stood(house: tuple[SandboxDriver, Chil
     await sandbox.until(lambda: painting.message.id not in painting.message.channel.messages)
 
 
-async def test_what_was_done_but_never_confirmed_is_not_done_again(house: tuple[SandboxDriver, Child, Easel]) -> None:
-    sandbox, child, easel = house
+async def test_what_was_done_but_never_confirmed_is_not_done_again(
+    running: tuple[SandboxDriver, Child, PausedPainting],
+) -> None:
+    sandbox, child, paused = running
     sandbox.expected |= {INVALID_TOKEN, UNKNOWN_MESSAGE}
     edited = await sandbox.imagine("ada", prompt="an edit")
     await sandbox.painting("an edit")
     posted = await sandbox.imagine("nia", prompt="a post")
     await sandbox.state(posted, JobState.RUNNING)
-    sandbox.standin.kill_token(posted)
-    sandbox.standin.delete_message(posted.message)
-    sandbox.standin.fail_next("PATCH", "/webhooks/", drop=True, after=True, times=1000)
-    sandbox.standin.fail_next("POST", "/messages$", drop=True, after=True, times=1000)
-    easel.free()
+    sandbox.discord.kill_token(posted)
+    sandbox.discord.delete_message(posted.message)
+    sandbox.discord.fail_next("PATCH", "/webhooks/", drop=True, after=True, times=1000)
+    sandbox.discord.fail_next("POST", "/messages$", drop=True, after=True, times=1000)
+    paused.free()
     await sandbox.until(lambda: sandbox.pictures("an edit") and sandbox.pictures("a post"))
-    sandbox.fal.troubles.slow_submit_s = FOREVER_S
+    sandbox.fal.faults.slow_submit_s = FOREVER_S
     submitted = await sandbox.imagine("pat", prompt="a submit")
     await sandbox.until(lambda: sandbox.at_fal("a submit"))
 
     await child.end(signal.SIGKILL)
-    sandbox.standin.clear_faults()
-    sandbox.fal.troubles.clear()
+    sandbox.discord.clear_faults()
+    sandbox.fal.faults.clear()
     await child.start()
 
     await sandbox.state(edited, JobState.DELIVERED)
@@ -124,9 +128,9 @@ async def test_what_was_done_but_never_confirmed_is_not_done_again(house: tuple[
 
 
 async def test_a_request_that_fal_forgot_meanwhile_ends_with_a_sentence_and_holds_nobody_up(
-    house: tuple[SandboxDriver, Child, Easel],
+    running: tuple[SandboxDriver, Child, PausedPainting],
 ) -> None:
-    sandbox, child, easel = house
+    sandbox, child, paused = running
     lost = await sandbox.imagine(prompt="forgotten")
     await sandbox.painting("forgotten")
     await child.end(signal.SIGKILL)
@@ -139,18 +143,20 @@ async def test_a_request_that_fal_forgot_meanwhile_ends_with_a_sentence_and_hold
     failed = await sandbox.state(lost, JobState.FAILED, notified=True)
     assert failed.failure is not None
     assert failed.failure.code == "request_unknown"
-    easel.free()
+    paused.free()
     await sandbox.picture(await sandbox.press("ada", lost.message, "Again"))
 
 
-async def test_a_submit_under_way_is_brought_to_its_end_by_a_stop(house: tuple[SandboxDriver, Child, Easel]) -> None:
-    sandbox, child, easel = house
-    sandbox.fal.troubles.slow_submit_s = 1.0
+async def test_a_submit_under_way_is_brought_to_its_end_by_a_stop(
+    running: tuple[SandboxDriver, Child, PausedPainting],
+) -> None:
+    sandbox, child, paused = running
+    sandbox.fal.faults.slow_submit_s = 1.0
     record = await sandbox.imagine()
     await sandbox.until(sandbox.at_fal)
     assert await child.end(signal.SIGTERM) == 0
     await sandbox.state(record, JobState.RUNNING)
-    easel.free()
+    paused.free()
     await child.start()
     await sandbox.picture(record)
     check_single(sandbox, record, "a lighthouse in a storm")

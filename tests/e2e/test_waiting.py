@@ -1,4 +1,4 @@
-"""Waiting as people meet it: the place that is shown, the reason that is given, and a restart in between."""
+"""Waiting as people see it: the position shown, the reason given, and a restart in between."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from bot.domain.job import JobState
 from sandbox.discord import InteractionRecord
-from tests.e2e.sandbox_driver import GENEROUS, Child, Easel, SandboxDriver, a_childs_place, a_place
+from tests.e2e.sandbox_driver import GENEROUS, Child, PausedPainting, SandboxDriver, child_bot, in_process_bot
 
 WHY = "Why am I waiting?"
 RESTARTED = "I was restarted; your picture is safe and goes on."
@@ -23,7 +23,7 @@ RESTARTED = "I was restarted; your picture is safe and goes on."
 
 @pytest.fixture
 async def sandbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SandboxDriver]:
-    async with a_place(tmp_path, **request.param) as made:
+    async with in_process_bot(tmp_path, **request.param) as made:
         yield made
 
 
@@ -40,7 +40,7 @@ async def reason(sandbox: SandboxDriver, record: InteractionRecord, person: str 
 
 @under(max_in_flight=1)
 async def test_a_full_queue_shows_the_place_and_says_why(sandbox: SandboxDriver) -> None:
-    easel = Easel(sandbox.fal)
+    paused = PausedPainting(sandbox.fal)
     first = await sandbox.imagine("nia", prompt="first")
     await sandbox.painting("first")
     others = [await sandbox.imagine("nia", prompt=f"other {number}") for number in range(2)]
@@ -58,7 +58,7 @@ async def test_a_full_queue_shows_the_place_and_says_why(sandbox: SandboxDriver)
     assert "yours" not in await reason(sandbox, mine, "pat")
 
     for prompt in ("first", "other 0", "other 1", "mine"):
-        easel.finish(prompt)
+        paused.finish(prompt)
     for record in (first, *others, mine):
         await sandbox.picture(record)
     assert WHY not in mine.message.buttons()
@@ -66,7 +66,7 @@ async def test_a_full_queue_shows_the_place_and_says_why(sandbox: SandboxDriver)
 
 @under(max_in_flight=10, guild_jobs_in_flight=1)
 async def test_a_server_at_its_cap_waits_while_others_go_on_and_the_card_says_so(sandbox: SandboxDriver) -> None:
-    easel = Easel(sandbox.fal)
+    paused = PausedPainting(sandbox.fal)
     first = await sandbox.imagine("nia", prompt="first")
     await sandbox.painting("first")
     second = await sandbox.imagine("ada", prompt="second")
@@ -74,31 +74,31 @@ async def test_a_server_at_its_cap_waits_while_others_go_on_and_the_card_says_so
     assert "1 request of this server is at fal.ai, the most at once for it." in await reason(sandbox, second)
 
     elsewhere = await sandbox.imagine("ada", "dm", prompt="elsewhere")
-    easel.finish("elsewhere")
+    paused.finish("elsewhere")
     await sandbox.picture(elsewhere)
     assert not sandbox.at_fal("second")
 
-    easel.free()
+    paused.free()
     await sandbox.picture(first)
     await sandbox.picture(second)
 
 
 @under(max_in_flight=10, user_jobs_in_flight=1)
 async def test_a_person_at_their_cap_is_told_that_it_is_their_own(sandbox: SandboxDriver) -> None:
-    easel = Easel(sandbox.fal)
+    paused = PausedPainting(sandbox.fal)
     await sandbox.imagine("ada", prompt="first")
     await sandbox.painting("first")
     second = await sandbox.imagine("ada", prompt="second")
     await sandbox.until(lambda: "one of yours" in second.message.text())
     assert "1 request of yours is at fal.ai, the most at once for one person." in await reason(sandbox, second)
-    easel.free()
+    paused.free()
     await sandbox.picture(second)
 
 
 @under(max_in_flight=10)
 async def test_where_fal_is_what_one_waits_for_that_is_said(sandbox: SandboxDriver) -> None:
     sandbox.fal.queue.concurrency = 1
-    easel = Easel(sandbox.fal)
+    paused = PausedPainting(sandbox.fal)
     await sandbox.imagine(prompt="first")
     await sandbox.painting("first")
     await sandbox.imagine(prompt="second")
@@ -107,7 +107,7 @@ async def test_where_fal_is_what_one_waits_for_that_is_said(sandbox: SandboxDriv
     await sandbox.until(lambda: "Waiting at fal.ai: 1 request before yours." in third.message.text())
     said = await reason(sandbox, third)
     assert "It has left my queue: fal.ai has it, with 1 request before it." in said
-    easel.free()
+    paused.free()
     await sandbox.picture(third)
     press = await sandbox.press("ada", third.message, "Details")
     assert press.message.ephemeral
@@ -115,7 +115,7 @@ async def test_where_fal_is_what_one_waits_for_that_is_said(sandbox: SandboxDriv
 
 @under(max_in_flight=1, limits={"max_waiting_jobs": 2})
 async def test_too_many_are_turned_away_at_once_with_what_is_left_and_when_to_come_back(sandbox: SandboxDriver) -> None:
-    easel = Easel(sandbox.fal)
+    paused = PausedPainting(sandbox.fal)
     records = [await sandbox.imagine(prompt="first")]
     await sandbox.painting("first")
     records += [await sandbox.imagine(prompt=f"waiting {number}") for number in range(2)]
@@ -129,7 +129,7 @@ async def test_too_many_are_turned_away_at_once_with_what_is_left_and_when_to_co
     assert 20 < datetime.fromtimestamp(int(moment), UTC).timestamp() - datetime.now(UTC).timestamp() < 60
     assert not sandbox.at_fal("too much")
     assert await sandbox.counted("nia") == (0, 3)
-    easel.free()
+    paused.free()
     for record in records:
         await sandbox.picture(record)
     await sandbox.paint("nia", prompt="later")
@@ -139,16 +139,16 @@ async def test_too_many_are_turned_away_at_once_with_what_is_left_and_when_to_co
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[tuple[SandboxDriver, Child, Easel]]:
-    async with a_childs_place(
+async def running(tmp_path: Path) -> AsyncIterator[tuple[SandboxDriver, Child, PausedPainting]]:
+    async with child_bot(
         tmp_path,
         EASEL_FAL__MAX_IN_FLIGHT="1",
         EASEL_DISCORD__PROGRESS_INTERVAL_S="1",
         EASEL_LIMITS__DEFAULT__CONCURRENT_JOBS="9",
     ) as (sandbox, child):
-        easel = Easel(sandbox.fal)
+        paused = PausedPainting(sandbox.fal)
         await child.start()
-        yield sandbox, child, easel
+        yield sandbox, child, paused
 
 
 def long_ago(sandbox: SandboxDriver, seconds: int) -> None:
@@ -156,15 +156,15 @@ def long_ago(sandbox: SandboxDriver, seconds: int) -> None:
     with sqlite3.connect(sandbox.database_url.removeprefix("sqlite:///")) as connection:
         for column in ("created_us", "submitted_us", "started_us"):
             connection.execute(f"UPDATE jobs SET {column} = {column} - {seconds * 1_000_000}")
-        connection.execute("DELETE FROM meta WHERE key = 'alive_at'")
+        connection.execute("DELETE FROM kv WHERE key = 'alive_at'")
     connection.close()
 
 
 @pytest.mark.parametrize("long", [True, False], ids=["long", "short"])
 async def test_a_restart_is_mentioned_where_it_took_long_and_only_there(
-    house: tuple[SandboxDriver, Child, Easel], long: bool
+    running: tuple[SandboxDriver, Child, PausedPainting], long: bool
 ) -> None:
-    sandbox, child, easel = house
+    sandbox, child, paused = running
     painting = await sandbox.imagine(prompt="being painted")
     await sandbox.painting("being painted")
     waiting = await sandbox.imagine(prompt="waiting")
@@ -183,16 +183,16 @@ async def test_a_restart_is_mentioned_where_it_took_long_and_only_there(
         assert RESTARTED not in before[record.id]
         assert (RESTARTED in record.message.text()) is long
     assert "restarted a moment ago" in await reason(sandbox, waiting)
-    easel.free()
+    paused.free()
     for record in (painting, waiting):
         assert RESTARTED not in (await sandbox.picture(record)).text()
 
 
 async def test_what_is_asked_for_during_a_stop_is_taken_said_so_and_painted_after_it(
-    house: tuple[SandboxDriver, Child, Easel],
+    running: tuple[SandboxDriver, Child, PausedPainting],
 ) -> None:
-    sandbox, child, easel = house
-    sandbox.fal.troubles.slow_submit_s = 2.5
+    sandbox, child, paused = running
+    sandbox.fal.faults.slow_submit_s = 2.5
     first = await sandbox.imagine(prompt="first")
     await sandbox.until(lambda: sandbox.at_fal("first"))
     ending = asyncio.create_task(child.end(signal.SIGTERM))
@@ -206,8 +206,8 @@ async def test_what_is_asked_for_during_a_stop_is_taken_said_so_and_painted_afte
     assert "nothing was charged" in (await sandbox.ended(unwanted)).text()
 
     assert await ending == 0
-    sandbox.fal.troubles.clear()
-    easel.free()
+    sandbox.fal.faults.clear()
+    paused.free()
     await child.start()
     for record, prompt in ((first, "first"), (late, "late")):
         await sandbox.picture(record)

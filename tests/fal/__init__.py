@@ -1,0 +1,1 @@
+"""Tests of fal's client against a scripted fal on loopback."""

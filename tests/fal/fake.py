@@ -27,8 +27,8 @@ FAST = replace(
     poll_max_s=0.05,
     poll_queued_max_s=0.05,
     polls_per_s=10_000,
-    outage_min_s=0.01,
-    outage_max_s=0.05,
+    breaker_min_s=0.01,
+    breaker_max_s=0.05,
     streams_per_s=10_000,
     retry_s=0.005,
     retry_max_s=0.02,
@@ -220,7 +220,7 @@ class FakeFal:
         """How many requests came (of these kinds)."""
         return sum(not kinds or one.kind in kinds for one in self.seen)
 
-    async def heard(self, count: int) -> None:
+    async def received(self, count: int) -> None:
         """Wait until that many requests have come."""
         async with asyncio.timeout(20):
             while len(self.seen) < count:
@@ -236,10 +236,10 @@ class FakeFal:
         base = f"{self.url}/owner/alias/requests/r{number}"
         return FalRequest(f"r{number}", f"{base}/status", base, f"{base}/cancel")
 
-    def fal(self, *, pace: Timings = FAST, max_streams: int = 100, **more: Any) -> Fal:
+    def fal(self, *, timings: Timings = FAST, max_streams: int = 100, **more: Any) -> Fal:
         """A client of this server."""
         here = {"queue_url": self.url, "rest_url": self.url, "cdn_url": self.url, "api_url": self.url}
-        return Fal(**{"key": KEY, "pace": pace, "max_streams": max_streams, **here, **more})
+        return Fal(**{"key": KEY, "timings": timings, "max_streams": max_streams, **here, **more})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         kind = _kind(request)

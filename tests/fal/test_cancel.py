@@ -30,9 +30,9 @@ async def test_a_cancel_is_one_put_without_a_body(fake: FakeFal, fal: Fal, case:
     assert "Content-Type" not in seen.headers
 
 
-@pytest.mark.parametrize("stumble", ["502", "429", "dropped"])
-async def test_a_stumble_is_outlived(fake: FakeFal, fal: Fal, stumble: str) -> None:
-    fake.enqueue("cancel", {"502": html(502), "429": says({}, 429, Retry_After="0"), "dropped": drops}[stumble])
+@pytest.mark.parametrize("failure", ["502", "429", "dropped"])
+async def test_a_transient_failure_is_retried(fake: FakeFal, fal: Fal, failure: str) -> None:
+    fake.enqueue("cancel", {"502": html(502), "429": says({}, 429, Retry_After="0"), "dropped": drops}[failure])
 
     assert await fal.cancel(fake.request()) is CancelAnswer.REMOVED_OR_REQUESTED
 
@@ -47,7 +47,7 @@ ENDS: dict[str, tuple[Reply, type[EaselError]]] = {
 
 
 @pytest.mark.parametrize("case", ENDS)
-async def test_a_cancel_that_is_not_heard_says_so(fake: FakeFal, fal: Fal, case: str) -> None:
+async def test_a_cancel_without_a_usable_answer_raises(fake: FakeFal, fal: Fal, case: str) -> None:
     reply, error = ENDS[case]
     fake.always("cancel", reply)
 

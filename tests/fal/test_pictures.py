@@ -45,7 +45,7 @@ PASSING: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("case", PASSING)
-async def test_what_passes_is_outlived(fake: FakeFal, fal: Fal, case: str) -> None:
+async def test_transient_failures_are_retried(fake: FakeFal, fal: Fal, case: str) -> None:
     fake.enqueue("media", PASSING[case], PASSING[case])
 
     assert await fal.download(at(fake), max_bytes=1000) == b"picture"
@@ -64,7 +64,7 @@ LASTING: dict[str, type[EaselError]] = {
 
 
 @pytest.mark.parametrize("case", LASTING)
-async def test_what_lasts_is_said(fake: FakeFal, fal: Fal, case: str) -> None:
+async def test_lasting_failures_raise(fake: FakeFal, fal: Fal, case: str) -> None:
     fake.always("media", PASSING[case])
 
     with pytest.raises(LASTING[case]):
@@ -74,7 +74,7 @@ async def test_what_lasts_is_said(fake: FakeFal, fal: Fal, case: str) -> None:
 async def test_a_server_that_trickles_is_left_in_time(fake: FakeFal) -> None:
     fake.always("media", hangs)
 
-    async with fake.fal(pace=replace(FAST, download_s=0.05, tries=2)) as fal:
+    async with fake.fal(timings=replace(FAST, download_s=0.05, tries=2)) as fal:
         with pytest.raises(ProviderUnreachable):
             await fal.download(at(fake), max_bytes=1000)
 
@@ -189,7 +189,7 @@ async def test_only_a_few_pictures_are_fetched_at_once(fake: FakeFal) -> None:
         return web.Response(body=b"picture")
 
     fake.always("media", slow)
-    async with fake.fal(pace=replace(FAST, downloads_at_once=3)) as fal:
+    async with fake.fal(timings=replace(FAST, downloads_at_once=3)) as fal:
         await asyncio.gather(*(fal.download(at(fake, f"{n}.png"), max_bytes=1000) for n in range(40)))
 
     assert fake.most_at_once["media"] == 3
@@ -217,7 +217,7 @@ async def test_uploads_share_one_token_and_take_turns(fake: FakeFal) -> None:
         return web.json_response({"access_url": f"{fake.url}/media/stored.png"})
 
     fake.always("upload", slow)
-    async with fake.fal(pace=replace(FAST, uploads_at_once=2)) as fal:
+    async with fake.fal(timings=replace(FAST, uploads_at_once=2)) as fal:
         await asyncio.gather(*(fal.upload(b"pixels", "image/png", f"{n}.png") for n in range(6)))
 
     assert fake.calls("token") == 1
@@ -256,7 +256,7 @@ async def test_a_failed_upload_never_falls_back_to_the_storage_that_sees_the_key
 async def test_a_hanging_storage_is_left_in_time(fake: FakeFal) -> None:
     fake.always("upload", hangs)
 
-    async with fake.fal(pace=replace(FAST, upload_s=0.3)) as fal:
+    async with fake.fal(timings=replace(FAST, upload_s=0.3)) as fal:
         with pytest.raises(ProviderUnreachable):
             await fal.upload(b"pixels", "image/png", "mask.png")
 
@@ -264,7 +264,7 @@ async def test_a_hanging_storage_is_left_in_time(fake: FakeFal) -> None:
 # ---------------------------------------------------------------------- where fal is
 
 
-async def test_fal_client_is_pointed_elsewhere_only_while_the_house_is_open(fake: FakeFal) -> None:
+async def test_fal_client_is_pointed_elsewhere_only_while_the_client_is_open(fake: FakeFal) -> None:
     module = fal_client.client
     names = ("QUEUE_URL_FORMAT", "RUN_URL_FORMAT", "REST_URL", "CDN_URL")
     before = [getattr(module, name) for name in names]

@@ -82,7 +82,7 @@ async def test_a_cursor_that_runs_in_circles_ends_the_reading(fake: FakeFal, fal
 
 
 async def test_endless_pages_are_cut(fake: FakeFal, fal: Fal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.fal.request_lookup.MOST_PAGES", 5)
+    monkeypatch.setattr("bot.fal.request_lookup.MAX_PAGES", 5)
 
     async def endless(request: web.Request) -> web.StreamResponse:
         number = int(request.query.get("cursor", "0"))
@@ -95,7 +95,7 @@ async def test_endless_pages_are_cut(fake: FakeFal, fal: Fal, monkeypatch: pytes
 
 
 async def test_heavy_pages_are_cut(fake: FakeFal, fal: Fal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.fal.request_lookup.MOST_BYTES", 100)
+    monkeypatch.setattr("bot.fal.request_lookup.MAX_BYTES", 100)
     fake.enqueue("list", page(item(1), cursor="a"), page(item(2)))
     with pytest.raises(TruncatedList) as part:
         await found_by(fal)
@@ -123,7 +123,7 @@ async def test_a_key_that_may_not_see_the_list_is_told_once(
 
 
 async def test_a_refusal_is_not_for_ever(fake: FakeFal) -> None:
-    async with fake.fal(pace=replace(FAST, list_refused_s=0.0)) as fal:
+    async with fake.fal(timings=replace(FAST, list_refused_s=0.0)) as fal:
         fake.enqueue("list", says({}, 403), page(item(1)))
         assert await fal.find_requests(ENDPOINT, since=SINCE, until=UNTIL) is None
         assert len(await found_by(fal)) == 1
@@ -153,7 +153,7 @@ async def test_no_usable_answer_is_told_to_the_caller_who_may_ask_again(fake: Fa
     assert len(await found_by(fal)) == 1
 
 
-async def test_a_storm_of_questions_is_few_readings(fake: FakeFal, fal: Fal) -> None:
+async def test_many_lookups_at_once_share_few_readings(fake: FakeFal, fal: Fal) -> None:
     async def slowly(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.02)
         return await page(*(item(number) for number in range(50)))(request)
@@ -175,7 +175,7 @@ async def test_closing_leaves_nobody_waiting(fake: FakeFal) -> None:
     fake.always("list", hangs)
     async with fake.fal() as fal:
         asking = asyncio.create_task(fal.find_requests(ENDPOINT, since=SINCE, until=UNTIL))
-        await fake.heard(1)
+        await fake.received(1)
     async with asyncio.timeout(5):
         await asyncio.gather(asking, return_exceptions=True)
 

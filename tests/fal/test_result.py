@@ -199,7 +199,7 @@ async def test_every_failure_is_mapped_and_quotes_nothing(
 
 
 @pytest.mark.parametrize("case", SEVERAL_TRIES)
-async def test_a_stumble_is_outlived(fake: FakeFal, fal: Fal, case: str) -> None:
+async def test_a_transient_failure_is_retried(fake: FakeFal, fal: Fal, case: str) -> None:
     fake.enqueue("result", FAILURES[case][0])
 
     assert (await fal.result(fake.request(), model=model())).seed == 7
@@ -275,7 +275,7 @@ async def test_a_hanging_fal_is_unreachable(fake: FakeFal) -> None:
     from tests.fal.fake import hangs
 
     fake.always("result", hangs)
-    async with fake.fal(pace=replace(FAST, call_s=0.05, tries=2)) as fal:
+    async with fake.fal(timings=replace(FAST, call_s=0.05, tries=2)) as fal:
         with pytest.raises(ProviderUnreachable):
             await fal.result(fake.request(), model=model())
 

@@ -79,7 +79,7 @@ LOST: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("case", LOST)
-async def test_an_answer_that_leaves_it_open_is_lost_after_exactly_one_post(fake: FakeFal, fal: Fal, case: str) -> None:
+async def test_an_ambiguous_answer_is_unconfirmed_after_exactly_one_post(fake: FakeFal, fal: Fal, case: str) -> None:
     fake.always("submit", LOST[case])
 
     with pytest.raises(SubmitUnconfirmed):
@@ -91,7 +91,7 @@ async def test_an_answer_that_leaves_it_open_is_lost_after_exactly_one_post(fake
 async def test_a_server_that_takes_the_request_and_hangs_got_one_post(fake: FakeFal) -> None:
     fake.always("submit", hangs)
 
-    async with fake.fal(pace=replace(FAST, submit_s=0.3)) as fal:
+    async with fake.fal(timings=replace(FAST, submit_s=0.3)) as fal:
         with pytest.raises(SubmitUnconfirmed):
             await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
@@ -112,24 +112,24 @@ async def test_nobody_listening_means_it_never_left() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        async with Fal(key=KEY, queue_url=url, pace=FAST) as fal:
+        async with Fal(key=KEY, queue_url=url, timings=FAST) as fal:
             with pytest.raises(ProviderUnreachable):
                 await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
 
 async def test_a_server_that_speaks_no_tls_means_it_never_left(fake: FakeFal) -> None:
-    async with Fal(key=KEY, queue_url=fake.url.replace("http:", "https:"), pace=FAST) as fal:
+    async with Fal(key=KEY, queue_url=fake.url.replace("http:", "https:"), timings=FAST) as fal:
         with pytest.raises(ProviderUnreachable):
             await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
     assert fake.calls() == 0
 
 
-async def test_waiting_in_vain_for_a_free_connection_means_it_never_left(fake: FakeFal) -> None:
+async def test_running_out_of_time_for_a_free_connection_means_it_never_left(fake: FakeFal) -> None:
     fake.always("submit", hangs)
-    async with fake.fal(pace=replace(FAST, calls_at_once=1, submit_s=0.3)) as fal:
+    async with fake.fal(timings=replace(FAST, calls_at_once=1, submit_s=0.3)) as fal:
         first = asyncio.create_task(fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60))
-        await fake.heard(1)
+        await fake.received(1)
         second = asyncio.create_task(fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60))
         outcomes = await asyncio.gather(first, second, return_exceptions=True)
 
@@ -222,7 +222,7 @@ async def test_addresses_on_a_strangers_host_are_replaced_by_the_documented_ones
 async def test_cancelling_the_task_leaves_one_post_behind(fake: FakeFal, fal: Fal) -> None:
     fake.always("submit", hangs)
     task = asyncio.create_task(fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60))
-    await fake.heard(1)
+    await fake.received(1)
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -259,7 +259,7 @@ async def test_the_callback_address_is_sent_encoded_exactly_once(fake: FakeFal, 
     assert raws == [f"/owner/alias?fal_webhook={quote_plus(webhook_url)}"]
 
 
-async def test_every_submit_and_what_became_of_it_is_counted(fake: FakeFal, fal: Fal) -> None:
+async def test_every_submit_is_counted_by_its_outcome(fake: FakeFal, fal: Fal) -> None:
     def counted() -> dict[str, float]:
         return {
             name: metrics.REGISTRY.get_sample_value("easel_submits_total", {"outcome": name}) or 0.0

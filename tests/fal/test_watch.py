@@ -53,9 +53,9 @@ async def test_a_streamed_job_costs_four_calls_from_submit_to_picture(fake: Fake
     assert fake.kinds() == ["submit", "stream", "result", "media"]
 
 
-async def test_a_stream_tells_place_lines_and_end_once_each(fake: FakeFal, fal: Fal) -> None:
+async def test_a_stream_reports_position_lines_and_end_once_each(fake: FakeFal, fal: Fal) -> None:
     first, second = line("10%|█ | 1/10 [", "t1"), line("20%|██ | 2/10 [", "t2")
-    told = [
+    sent = [
         QUEUED,
         QUEUED,
         {**QUEUED, "queue_position": 0},
@@ -66,7 +66,7 @@ async def test_a_stream_tells_place_lines_and_end_once_each(fake: FakeFal, fal: 
         {"status": "IN_PROGRESS", "logs": [second]},
         COMPLETED,
     ]
-    fake.always("stream", streams(*map(event, told)))
+    fake.always("stream", streams(*map(event, sent)))
 
     assert await watched(fal, fake.request()) == [
         InQueueStatus(2),
@@ -82,7 +82,7 @@ async def test_a_stream_tells_place_lines_and_end_once_each(fake: FakeFal, fal: 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-async def test_a_stream_torn_anywhere_is_put_together(fake: FakeFal, fal: Fal, newline: str, size: int) -> None:
+async def test_a_stream_split_anywhere_is_put_together(fake: FakeFal, fal: Fal, newline: str, size: int) -> None:
     text = newline.join(
         [
             "\ufeff: heartbeat",
@@ -109,7 +109,7 @@ async def test_a_stream_torn_anywhere_is_put_together(fake: FakeFal, fal: Fal, n
     assert fake.calls() == 1
 
 
-async def test_an_end_without_its_empty_line_still_counts(fake: FakeFal, fal: Fal) -> None:
+async def test_a_last_event_without_its_empty_line_still_counts(fake: FakeFal, fal: Fal) -> None:
     fake.always("stream", streams(event(QUEUED), json.dumps(COMPLETED).join(("data: ", "")).encode()))
 
     assert await watched(fal, fake.request()) == [InQueueStatus(2), CompletedStatus()]
@@ -177,7 +177,9 @@ BROKEN: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-async def test_a_broken_stream_is_asked_about_at_once_and_the_job_goes_on(fake: FakeFal, fal: Fal, case: str) -> None:
+async def test_after_a_broken_stream_the_status_is_polled_at_once_and_the_job_goes_on(
+    fake: FakeFal, fal: Fal, case: str
+) -> None:
     fake.always("stream", BROKEN[case])
     fake.enqueue("status", says(WORKING), says(WORKING))
 
@@ -196,11 +198,11 @@ async def test_a_stream_without_a_byte_is_given_up(fake: FakeFal) -> None:
 
     fake.always("stream", streams(event(QUEUED), then=silent))
 
-    async with fake.fal(pace=replace(FAST, stream_idle_s=0.05)) as fal:
+    async with fake.fal(timings=replace(FAST, stream_idle_s=0.05)) as fal:
         assert await watched(fal, fake.request(), 1000) == [InQueueStatus(2), CompletedStatus()]
 
 
-async def test_heartbeats_alone_are_not_believed_for_ever(fake: FakeFal) -> None:
+async def test_after_heartbeats_alone_the_status_is_polled(fake: FakeFal) -> None:
     async def heartbeats(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
@@ -210,15 +212,15 @@ async def test_heartbeats_alone_are_not_believed_for_ever(fake: FakeFal) -> None
 
     fake.always("stream", heartbeats)
 
-    async with fake.fal(pace=replace(FAST, stream_quiet_s=0.05)) as fal:
+    async with fake.fal(timings=replace(FAST, stream_quiet_s=0.05)) as fal:
         assert await watched(fal, fake.request(), 1000) == [CompletedStatus()]
 
 
-async def test_a_stream_that_served_well_is_opened_again_and_again(fake: FakeFal) -> None:
+async def test_a_stream_that_was_useful_is_opened_again_and_again(fake: FakeFal) -> None:
     fake.enqueue("stream", *[streams(event({**QUEUED, "queue_position": place})) for place in (5, 4, 3, 2)])
     fake.enqueue("status", *bodies(*[{**QUEUED, "queue_position": place} for place in (4, 3, 2, 1)]))
 
-    async with fake.fal(pace=replace(FAST, stream_fair_s=0)) as fal:
+    async with fake.fal(timings=replace(FAST, stream_useful_s=0)) as fal:
         statuses = await watched(fal, fake.request())
 
     assert statuses == [
@@ -250,7 +252,7 @@ async def test_a_server_without_streams_is_asked_for_one_once(fake: FakeFal, fal
     assert fake.calls("stream") == 1
 
 
-async def test_a_404_for_the_stream_is_believed_the_second_time(fake: FakeFal, fal: Fal) -> None:
+async def test_the_second_404_for_streams_counts(fake: FakeFal, fal: Fal) -> None:
     fake.always("stream", says({"detail": "Path /status/stream not found"}, 404))
 
     for number in range(5):
@@ -276,7 +278,7 @@ async def test_a_request_too_young_for_the_stream_does_not_end_streams(fake: Fak
 async def test_streams_found_missing_are_tried_again_later(fake: FakeFal) -> None:
     fake.enqueue("stream", says({}, 405))
 
-    async with fake.fal(pace=replace(FAST, stream_missing_s=0)) as fal:
+    async with fake.fal(timings=replace(FAST, stream_missing_s=0)) as fal:
         await watched(fal, fake.request(1))
         await watched(fal, fake.request(2))
 
@@ -307,12 +309,12 @@ async def test_beyond_max_streams_jobs_are_polled(fake: FakeFal) -> None:
         release.set()
 
 
-async def test_lines_told_on_the_stream_are_not_repeated_by_polls(fake: FakeFal) -> None:
+async def test_lines_from_the_stream_are_not_repeated_by_polls(fake: FakeFal) -> None:
     old, new = line("1/4 [", "t1"), line("2/4 [", "t2")
     fake.always("stream", streams(event({"status": "IN_PROGRESS", "logs": [old]})))
     fake.enqueue("status", says({"status": "IN_PROGRESS", "logs": [old, new]}), says(COMPLETED))
 
-    async with fake.fal(pace=replace(FAST, stream_tries=1)) as fal:
+    async with fake.fal(timings=replace(FAST, stream_tries=1)) as fal:
         assert await watched(fal, fake.request()) == [
             InProgressStatus(("1/4 [",)),
             InProgressStatus(("2/4 [",)),
@@ -332,7 +334,7 @@ async def test_a_polled_job_of_known_duration_costs_four_calls(fake: FakeFal) ->
         return web.json_response(COMPLETED if loop.time() >= started_at + takes_s else WORKING)
 
     fake.always("status", status)
-    async with fake.fal(max_streams=0, pace=replace(FAST, first_poll_s=10)) as fal:
+    async with fake.fal(max_streams=0, timings=replace(FAST, first_poll_s=10)) as fal:
         request = await fal.submit("owner/alias", {"prompt": "x"}, start_timeout_s=60)
         started_at = loop.time()
         await watched(fal, request, takes_s)
@@ -342,7 +344,7 @@ async def test_a_polled_job_of_known_duration_costs_four_calls(fake: FakeFal) ->
     assert fake.kinds() == ["submit", "status", "result", "media"]
 
 
-async def test_polled_logs_are_cumulative_and_told_once(fake: FakeFal) -> None:
+async def test_polled_logs_are_cumulative_and_yielded_once(fake: FakeFal) -> None:
     logs = [line("1/4 ["), line("1/4 ["), line("2/4 [")]
     fake.enqueue("status", *bodies(*({"status": "IN_PROGRESS", "logs": logs[:count]} for count in (0, 1, 2, 2, 3))))
 
@@ -366,7 +368,7 @@ async def test_status_codes_200_and_202_mean_what_the_body_says(fake: FakeFal) -
         assert await watched(fal, fake.request()) == [InQueueStatus(2), InProgressStatus(), CompletedStatus()]
 
 
-async def test_logs_that_outgrew_us_are_left_out(fake: FakeFal) -> None:
+async def test_logs_that_are_too_large_are_left_out(fake: FakeFal) -> None:
     async def status(request: web.Request) -> web.StreamResponse:
         logs = [line("x" * 1000, str(number)) for number in range(3000)] if request.query["logs"] == "1" else None
         return web.json_response({**COMPLETED, "logs": logs})
@@ -387,7 +389,7 @@ async def test_two_hundred_polled_jobs_share_few_requests(fake: FakeFal) -> None
         return web.json_response(COMPLETED if polls[request.path] == 3 else WORKING)
 
     fake.always("status", status)
-    async with fake.fal(max_streams=0, pace=replace(FAST, polls_at_once=8)) as fal:
+    async with fake.fal(max_streams=0, timings=replace(FAST, polls_at_once=8)) as fal:
         ends = await asyncio.gather(*(watched(fal, fake.request(number)) for number in range(200)))
 
     assert all(end == [InProgressStatus(), CompletedStatus()] for end in ends)
@@ -426,7 +428,7 @@ USELESS: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("case", USELESS)
-async def test_useless_answers_are_outlived(fake: FakeFal, case: str) -> None:
+async def test_useless_answers_are_retried(fake: FakeFal, case: str) -> None:
     fake.enqueue("status", *[USELESS[case]] * 6)
 
     async with fake.fal(max_streams=0) as fal:
@@ -444,12 +446,12 @@ async def test_in_an_outage_a_thousand_jobs_ask_one_at_a_time(fake: FakeFal) -> 
         return await (html(502) if down else says(COMPLETED))(request)
 
     fake.always("status", status)
-    async with fake.fal(max_streams=0, pace=replace(FAST, polls_at_once=16)) as fal:
+    async with fake.fal(max_streams=0, timings=replace(FAST, polls_at_once=16)) as fal:
         watches = [asyncio.create_task(watched(fal, fake.request(number))) for number in range(1000)]
-        await fake.heard(16 + 10)
+        await fake.received(16 + 10)
         after_first_wave = fake.most_at_once.copy()
         fake.most_at_once.clear()
-        await fake.heard(16 + 20)
+        await fake.received(16 + 20)
         in_outage = fake.most_at_once["status"]
         down = False
         ends = await asyncio.gather(*watches)
@@ -468,13 +470,13 @@ async def test_retry_after_holds_every_poll_back(fake: FakeFal) -> None:
         return await (says({}, 429, Retry_After="0.2") if len(asked_at) == 1 else says(COMPLETED))(request)
 
     fake.always("status", status)
-    async with fake.fal(max_streams=0, pace=replace(FAST, polls_at_once=1)) as fal:
+    async with fake.fal(max_streams=0, timings=replace(FAST, polls_at_once=1)) as fal:
         await asyncio.gather(*(watched(fal, fake.request(number)) for number in range(5)))
 
     assert min(asked_at[1:]) - asked_at[0] >= 0.19
 
 
-async def test_an_unknown_request_ends_the_watch_when_heard_three_times(fake: FakeFal, fal: Fal) -> None:
+async def test_an_unknown_request_ends_the_watch_when_answered_three_times(fake: FakeFal, fal: Fal) -> None:
     unknown = says({"status": "NOT_FOUND"}, 404)
     fake.always("stream", unknown).always("status", unknown)
 
@@ -484,7 +486,7 @@ async def test_an_unknown_request_ends_the_watch_when_heard_three_times(fake: Fa
     assert fake.kinds() == ["stream", "status", "status", "status"]
 
 
-async def test_a_404_in_passing_is_forgiven(fake: FakeFal, fal: Fal) -> None:
+async def test_a_single_404_is_ignored(fake: FakeFal, fal: Fal) -> None:
     unknown = says({"status": "NOT_FOUND"}, 404)
     fake.always("stream", unknown)
     fake.enqueue("status", unknown, unknown, says(WORKING), unknown, unknown)
@@ -507,7 +509,7 @@ async def test_the_key_is_not_sent_to_a_strangers_host(fake: FakeFal, fal: Fal) 
         await watched(fal, stranger)
 
 
-async def test_leaving_the_house_ends_its_watches(fake: FakeFal) -> None:
+async def test_closing_the_client_ends_its_watches(fake: FakeFal) -> None:
     fake.always("status", says(WORKING))
     async with fake.fal(max_streams=0) as fal:
         watch = asyncio.create_task(watched(fal, fake.request(), expected_s=1000))
@@ -517,17 +519,17 @@ async def test_leaving_the_house_ends_its_watches(fake: FakeFal) -> None:
         await watch
 
 
-async def test_leaving_the_house_ends_watches_that_are_just_asking(fake: FakeFal) -> None:
+async def test_closing_the_client_ends_watches_that_are_just_polling(fake: FakeFal) -> None:
     fake.always("status", hangs)
     async with fake.fal(max_streams=0) as fal:
         watch = asyncio.create_task(watched(fal, fake.request()))
-        await fake.heard(1)
+        await fake.received(1)
 
     with pytest.raises(asyncio.CancelledError):
         await watch
 
 
-async def test_a_closed_house_takes_no_more_watches(fake: FakeFal) -> None:
+async def test_a_closed_client_takes_no_more_watches(fake: FakeFal) -> None:
     async with fake.fal(max_streams=0) as fal:
         pass
 

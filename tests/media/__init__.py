@@ -1,0 +1,1 @@
+"""Tests of pictures as bytes: download, inspection, fitting to Discord's limits."""

@@ -154,13 +154,13 @@ async def test_an_expired_attachment_is_said(host: Host, attachments: Attachment
 
 @pytest.mark.usefixtures("hasty")
 async def test_a_broken_connection_and_a_servers_error_are_tried_again(host: Host, attachments: Attachments) -> None:
-    async def stumble(request: web.Request) -> web.StreamResponse:
+    async def fail_once(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
         if host.calls == 1:
             request.transport.abort()
         return web.Response(status=503) if host.calls == 2 else web.Response(body=picture(8, 8).body)
 
-    host.reply = stumble
+    host.reply = fail_once
     await attachments.fetch(f"{host.url}/x.png", option="image")
     assert host.calls == 3
 

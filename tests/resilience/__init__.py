@@ -1,1 +1,1 @@
-"""Proofs that nothing is lost, doubled or charged wrongly, with the bot killed wherever it stands."""
+"""Resilience proofs: nothing is lost, doubled or charged wrongly, wherever the bot is killed or cut off."""

@@ -1,4 +1,4 @@
-"""`python -m tests.resilience`: the proofs, as long as you like."""
+"""`python -m tests.resilience`: run the resilience proofs for any length of time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.store.makers import Clock
 
 @dataclass(frozen=True)
 class ProofOptions:
-    """What every proof may use."""
+    """What every proof is given: fork server, folder, PostgreSQL server, options."""
 
     forks: Forks
     folder: Path
@@ -73,47 +73,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _prove(options: argparse.Namespace, folder: Path, server: Postgres) -> bool:
     proofs = [PROOFS[options.proof]] if options.proof != "soak" else list(PROOFS.values())
     async with fork_server() as forks:
-        stage = ProofOptions(forks, folder, server, options)
-        return all([await proof(stage) for proof in proofs])
+        environment = ProofOptions(forks, folder, server, options)
+        return all([await proof(environment) for proof in proofs])
 
 
-async def _points(stage: ProofOptions) -> bool:
+async def _points(environment: ProofOptions) -> bool:
     """Every boundary of every story, once, in every shape."""
     total, count, began_s = Verdict(), 0, time.monotonic()
     turn = asyncio.Semaphore(POINTS_AT_ONCE)
 
     async def run(shape: tuple[Kind, int], story: str, how: How, share: tuple[int, int]) -> tuple[Path, Points]:
         kind, processes = shape
-        place = stage.folder / f"{kind} {processes} {story} {how} {share[0]}".replace(" ", "-")
-        server = stage.server if kind == "postgresql" else None
+        folder = environment.folder / f"{kind} {processes} {story} {how} {share[0]}".replace(" ", "-")
+        server = environment.server if kind == "postgresql" else None
         async with turn:
             if story == START:
-                return place, await start_points(stage.forks, place, server=server, share=share, quiet=QUIET)
+                return folder, await start_points(environment.forks, folder, server=server, share=share, quiet=QUIET)
             quiet = QUIET if processes == 1 else QUIET_SHARED
-            return place, await crash_points(
-                stage.forks, place, story, how, server=server, processes=processes, quiet=quiet
+            return folder, await crash_points(
+                environment.forks, folder, story, how, server=server, processes=processes, quiet=quiet
             )
 
-    stories = getattr(stage.options, "story", None) or [START, *STORIES]
+    stories = getattr(environment.options, "story", None) or [START, *STORIES]
     wanted = [
         run(shape, story, how, (share, shares))
-        for shape, story, how in itertools.product(stage.options.on, stories, get_args(How))
+        for shape, story, how in itertools.product(environment.options.on, stories, get_args(How))
         if (story != START or (how == "kill" and shape[1] == 1)) and (how != "hang" or shape[1] > 1)
         for shares in (START_SHARES if story == START else 1,)
         for share in range(shares)
     ]
     for done in asyncio.as_completed(wanted):
-        place, points = await done
+        folder, points = await done
         print(points, flush=True)
         total, count = total + points.verdict, count + len(points.met)
-        _tidy(place, points.verdict)
+        _tidy(folder, points.verdict)
     print(f"crash points: {count}, all that showed, in {time.monotonic() - began_s:.0f} s; {total}\n", flush=True)
     return not total.faults
 
 
-async def _kills(stage: ProofOptions) -> bool:
+async def _kills(environment: ProofOptions) -> bool:
     """Random kills, until so many are done or time is up."""
-    options = stage.options
+    options = environment.options
     total, kills, number, began_s = Verdict(), 0, options.first, time.monotonic()
     print(
         f"random kills: seed {options.seed}, rounds from {options.first}, at most {options.kills} kills and "
@@ -122,20 +122,20 @@ async def _kills(stage: ProofOptions) -> bool:
     )
     done: Counter[tuple[Kind, int]] = Counter()
     async for one in rounds(
-        stage.forks,
-        stage.folder,
+        environment.forks,
+        environment.folder,
         seed=options.seed,
         kills=options.kills,
         minutes=options.minutes,
         first=options.first,
         worlds=options.worlds,
-        server=stage.server,
+        server=environment.server,
         shapes=options.on,
     ):
         print(one, flush=True)
         total, kills, number = total + one.verdict, kills + one.kills, number + 1
         done[one.kind, one.processes] += one.kills
-        _tidy(stage.folder / f"round-{one.seed.rpartition('/')[2]}", one.verdict)
+        _tidy(environment.folder / f"round-{one.seed.rpartition('/')[2]}", one.verdict)
     minutes = (time.monotonic() - began_s) / 60
     spread = ", ".join(f"{count} on {kind} with {processes} at once" for (kind, processes), count in done.items())
     print(
@@ -146,23 +146,23 @@ async def _kills(stage: ProofOptions) -> bool:
     return not total.faults
 
 
-async def _limits(stage: ProofOptions) -> bool:
+async def _limits(environment: ProofOptions) -> bool:
     """Four processes on PostgreSQL, one on SQLite: a tenth of the minutes each."""
     found = []
-    for url, processes in ((await stage.server.copy(), 4), (f"sqlite:///{stage.folder}/limits.db", 1)):
-        hammer = partial(limits_exact.run, url, processes=processes, seconds=stage.options.minutes * 6)
-        one = await asyncio.to_thread(hammer, seed=stage.options.seed, every_s=3.0)
+    for url, processes in ((await environment.server.copy(), 4), (f"sqlite:///{environment.folder}/limits.db", 1)):
+        hammer = partial(limits_exact.run, url, processes=processes, seconds=environment.options.minutes * 6)
+        one = await asyncio.to_thread(hammer, seed=environment.options.seed, every_s=3.0)
         found.append(await limits_exact.count(url, one))
         print(f"limits, {processes} processes on {url.partition(':')[0]}: {one} (bound: 0)\n", flush=True)
     return not any(one.over for one in found)
 
 
-async def _fairness(stage: ProofOptions) -> bool:
+async def _fairness(environment: ProofOptions) -> bool:
     """The whole flood, on both databases."""
     worse: list[list[str]] = []
-    for url in (f"sqlite:///{stage.folder}/flood.db", await stage.server.copy()):
+    for url in (f"sqlite:///{environment.folder}/flood.db", await environment.server.copy()):
         store = await Store.open(url, clock=Clock())
-        quiet = await Store.open(f"sqlite:///{stage.folder}/quiet-{len(worse)}.db", clock=Clock())
+        quiet = await Store.open(f"sqlite:///{environment.folder}/quiet-{len(worse)}.db", clock=Clock())
         with_flood, without = await test_fairness.both(store, quiet)
         await store.close()
         await quiet.close()
@@ -177,33 +177,35 @@ async def _fairness(stage: ProofOptions) -> bool:
     return not any(worse)
 
 
-async def _gateway(stage: ProofOptions) -> bool:
+async def _gateway(environment: ProofOptions) -> bool:
     """Five thousand drops, or a tenth of the minutes."""
-    options = stage.options
-    one = await drops(stage.forks, stage.folder / "drops", seed=options.seed, count=5000, minutes=options.minutes / 10)
+    options = environment.options
+    one = await drops(
+        environment.forks, environment.folder / "drops", seed=options.seed, count=5000, minutes=options.minutes / 10
+    )
     print(f"gateway: {one}\n", flush=True)
     return not one.verdict.faults
 
 
-async def _outages(stage: ProofOptions) -> bool:
+async def _outages(environment: ProofOptions) -> bool:
     """Every outage for 15 seconds, a minute and two."""
     faultless = True
     for lasting_s in (15.0, 60.0, 120.0):
-        place, kinds = stage.folder / f"outages-{lasting_s:.0f}", [*DISTURB, *DISTURB_SERVER]
-        seed, server = stage.options.seed, stage.server
-        async for one in outages(stage.forks, place, kinds, seed, lasting_s=lasting_s, at_once=8, server=server):
+        folder, kinds = environment.folder / f"outages-{lasting_s:.0f}", [*DISTURB, *DISTURB_SERVER]
+        seed, server = environment.options.seed, environment.server
+        async for one in outages(environment.forks, folder, kinds, seed, lasting_s=lasting_s, at_once=8, server=server):
             print(one, f"FAULTS: {', '.join(one.faults)}\n" if one.faults else "", flush=True)
             faultless = faultless and not one.faults
     return faultless
 
 
-async def _lost(stage: ProofOptions) -> bool:
+async def _lost(environment: ProofOptions) -> bool:
     """Ten thousand submits, or a tenth of the minutes; then some of which only callbacks tell."""
-    options, found = stage.options, []
+    options, found = environment.options, []
     for by, count in (("list", 10_000), ("callback", 1000)):
         one = await losses(
-            stage.forks,
-            stage.folder / f"lost-{by}",
+            environment.forks,
+            environment.folder / f"lost-{by}",
             seed=options.seed,
             count=count,
             by=by,  # type: ignore[arg-type]
@@ -214,21 +216,21 @@ async def _lost(stage: ProofOptions) -> bool:
     return all(one.faultless for one in found)
 
 
-async def _ratelimits(stage: ProofOptions) -> bool:
+async def _ratelimits(environment: ProofOptions) -> bool:
     """A thirtieth of the minutes with waits of up to two seconds, Cloudflare's whole ones; then with tight bounds."""
-    options, found = stage.options, []
+    options, found = environment.options, []
     for name, tight in (("ratelimits", False), ("ratelimits-tight", True)):
-        storm = RateLimitChaos(seed=options.seed, longest_s=0.5 if tight else 2.0, whole=not tight)
+        chaos = RateLimitChaos(seed=options.seed, longest_s=0.5 if tight else 2.0, whole=not tight)
         seconds = options.minutes * (0.2 if tight else 2)
-        place = stage.folder / name
+        folder = environment.folder / name
         one = await limited(
-            stage.forks,
-            place,
+            environment.forks,
+            folder,
             seed=options.seed,
             seconds=seconds,
-            storm=storm,
+            chaos=chaos,
             tight=tight,
-            drain_s=max(DRAIN_S, seconds),  # in the storm, still
+            drain_s=max(DRAIN_S, seconds),  # the chaos goes on meanwhile
         )
         print(f"rate limits{', three seconds for ten minutes' if tight else ''}: {one}\n", flush=True)
         found.append(one)
@@ -248,9 +250,9 @@ PROOFS: Mapping[str, Proof] = {
 }
 
 
-def _tidy(place: Path, verdict: Verdict) -> None:
+def _tidy(folder: Path, verdict: Verdict) -> None:
     if not verdict.faults:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _shape(text: str) -> tuple[Kind, int]:
@@ -265,7 +267,7 @@ def _shape(text: str) -> tuple[Kind, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.resilience",
-        description="Kill the real bot, between stand-ins of Discord and fal, and count what was lost, posted twice, "
+        description="Kill the real bot, between a fake Discord and a fake fal, and count what was lost, posted twice, "
         "submitted twice or charged wrongly. Everything happens on this machine. Exit code 1 when anything was.",
         epilog="A seed repeats the plan of a run (who asks what, when to kill), not how the machine interleaves it.",
     )

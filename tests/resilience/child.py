@@ -1,4 +1,4 @@
-"""What happens in a forked child: the bot as it is, with its boundaries numbered, or with one guard taken away.
+"""What happens in a forked child: the bot as it is, with its boundaries numbered, or with one safeguard mutated away.
 
 Nothing here is known to the bot. A *boundary* is a moment before or after something that outlives the process: a COMMIT
 of the store, an HTTP request to Discord or fal. The child counts them once it is told to and kills itself at the
@@ -47,8 +47,8 @@ from tests.resilience import mutations
 #: fal's retries and looks, many times as fast.
 HASTY = Timings(
     poll_min_s=0.02,
-    outage_min_s=0.02,
-    outage_max_s=0.1,
+    breaker_min_s=0.02,
+    breaker_max_s=0.1,
     retry_s=0.02,
     retry_max_s=0.1,
     first_poll_s=0.2,
@@ -123,34 +123,34 @@ class Boundaries:
         return self._how == "lose"
 
     def say(self, said: dict[str, Any]) -> None:
-        """To the proof."""
+        """Send to the proof."""
         self._talk.sendall(json.dumps(said).encode() + b"\n")
 
 
-def live(order: dict[str, Any], talk: socket.socket) -> int:
-    """Be one run of the bot; its exit code."""
-    _renew(order["log"])
+def live(spec: dict[str, Any], talk: socket.socket) -> int:
+    """Run the bot once; returns its exit code."""
+    _renew(spec["log"])
     boundaries = Boundaries(talk)
     _number_commits(boundaries)
     _number_requests(boundaries)
-    _say_what_was_heard()
-    _change(order.get("changed", {}))
-    for guard in order.get("without", ()):
-        mutations.WITHOUT[guard]()
-    if order.get("arm"):
-        boundaries.arm(**order["arm"])
+    _report_received_429s()
+    _change(spec.get("changed", {}))
+    for mutation in spec.get("without", ()):
+        mutations.WITHOUT[mutation]()
+    if spec.get("arm"):
+        boundaries.arm(**spec["arm"])
     vars(ssl)["create_default_context"] = lambda *_, **__: _TLS
-    vars(app)["Fal"] = partial(Fal, pace=Timings(**order["pace"]) if "pace" in order else HASTY)
+    vars(app)["Fal"] = partial(Fal, timings=Timings(**spec["timings"]) if "timings" in spec else HASTY)
     _let_clocks_step()
-    job_timings = _values(order.get("job_timings", {})) | mutations.JOB_TIMINGS
+    job_timings = _values(spec.get("job_timings", {})) | mutations.JOB_TIMINGS
     vars(app)["Runner"] = partial(Runner, timings=JobTimings(**job_timings))
-    discord_timings = DiscordTimings(**_values(order.get("discord_timings", {})))
+    discord_timings = DiscordTimings(**_values(spec.get("discord_timings", {})))
     vars(app)["Services"] = partial(Services, discord_timings=discord_timings)
     _tell_session(boundaries)
 
     async def run() -> int:
         asyncio.get_running_loop().add_reader(talk, _listen, boundaries, talk, bytearray())
-        return await app.run(settings(order["settings"]))
+        return await app.run(settings(spec["settings"]))
 
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -161,7 +161,7 @@ def live(order: dict[str, Any], talk: socket.socket) -> int:
 
 
 def settings(given: dict[str, Any]) -> Settings:
-    """As given; values out of bounds are welcome, names that this bot does not have are passed over."""
+    """Settings as given, unvalidated; names that this version of the bot does not have are ignored."""
     made = Settings(database_url=given["database_url"])
     limits = dict(given["limits"])
     limits["default"] = _section(Tier(), limits.get("default", {}))
@@ -182,7 +182,7 @@ def _section(usual: BaseModel, given: dict[str, Any]) -> BaseModel:
 
 
 def _renew(log: str) -> None:
-    """What a fresh process has of its own."""
+    """Give the child its own log, random seed and signals, as a fresh process has."""
     random.seed()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -225,7 +225,7 @@ def _values(given: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Stepped(datetime):
-    """The machine's clock, as far as it is wrong."""
+    """A clock that is ahead of the machine's by a number of seconds."""
 
     off = timedelta(0)
 
@@ -300,7 +300,7 @@ def _number_requests(boundaries: Boundaries) -> None:
     vars_of(httpx.AsyncClient)["send"] = numbered_httpx
 
 
-def _say_what_was_heard() -> None:
+def _report_received_429s() -> None:
     """Number each 429 that has come with every request to Discord, so that who could not know of it is not blamed."""
     heard: deque[str] = deque(maxlen=400)
     start, send = aiohttp.ClientResponse.start, aiohttp.ClientRequest.send

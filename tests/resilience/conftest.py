@@ -14,7 +14,7 @@ from tests.store.conftest import postgres, postgres_url, url
 __all__ = ["forks", "postgres", "postgres_url", "url"]
 
 
-#: A child that connects while the stand-ins' loop ends: asyncio has accepted the connection and then drops it unclosed.
+#: A child connects while the fake servers' loop ends: asyncio has accepted the connection and drops it unclosed.
 _DROPPED = "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
 
 

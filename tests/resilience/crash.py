@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.resilience.known_boundaries import shows
 from tests.resilience.world import Ask, Boundary, Child, Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
 
@@ -114,7 +113,7 @@ async def crash_points(
                 await world.kill()
                 await world.start()
             points.note(child.reached)
-            if until is not None and shows(await world.verdict(), until):
+            if until is not None and (await world.verdict()).shows(until):
                 break
         await world.kill_all()
         points.verdict = await world.verdict()
@@ -166,19 +165,19 @@ async def _start(world: World, aim: dict[str, Any], telling_s: float) -> Child:
 async def _leave_all_states(world: World) -> None:
     """A bot that is killed while one job is finished, failed, running, submitting (and at fal) and queued each."""
     await world.start()
-    world.standin.slow_rest(3600.0, "/webhooks/")  # answers go out, results hang
+    world.discord.slow_rest(3600.0, "/webhooks/")  # answers go out, results hang
     for kind, state in (("plain", "finished"), ("refused", "failed")):
         await _stands(world, await world.ask(kind), state)
     world.hold()
     await _stands(world, await world.ask("two"), "running")
-    world.fal.troubles.slow_submit_s = 3600.0
+    world.fal.faults.slow_submit_s = 3600.0
     taken = len(world.fal.accepted)
     await _stands(world, await world.ask("plain"), "submitting")
     await world.until(lambda: len(world.fal.accepted) > taken)
     await _stands(world, await world.ask("plain"), "queued")
     await world.kill()
-    world.standin.clear_faults()
-    world.fal.troubles.clear()
+    world.discord.clear_faults()
+    world.fal.faults.clear()
     world.let_go()
 
 
@@ -259,7 +258,7 @@ def _just(kind: str) -> Story:
 
 async def _replayed(world: World) -> Ask:
     ask = await world.ask("plain")
-    world.standin.deliver_twice(ask.record)
+    world.discord.deliver_twice(ask.record)
     return ask
 
 

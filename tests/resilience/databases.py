@@ -1,4 +1,4 @@
-"""What a world keeps its rows in: an SQLite file of its own, or a fresh database on a real PostgreSQL server."""
+"""The database of a proof's world: an SQLite file of its own, or a fresh database on a real PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Kind = Literal["sqlite", "postgresql"]
 
 
 class Rows(Protocol):
-    """A database, seen beside the bot."""
+    """A database, read beside the bot."""
 
     url: str
 
@@ -51,7 +51,7 @@ class File:
             return []
 
     async def drop(self) -> None:
-        """It goes with its folder."""
+        """Nothing to do: the file is removed with its folder."""
 
 
 class Server:

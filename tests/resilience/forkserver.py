@@ -4,7 +4,7 @@
 
 It talks JSON lines: requests on its standard input, news on its standard output.
 
-    → {"fork": {…order for tests.resilience.child…}}     ← {"forked": pid}
+    → {"fork": {…spec for tests.resilience.child…}}     ← {"forked": pid}
     → {"to": pid, "say": {…}}                       ← {"from": pid, "said": {…}}
     → {"signal": pid, "number": 9}                  ← {"ended": pid, "code": -9}
 
@@ -72,7 +72,7 @@ class Server:
                         self._tell({"from": key.data, "said": json.loads(line)})
 
     def end_children(self) -> None:
-        """Nobody is left who wants them."""
+        """Kill all children that are left."""
         for pid in list(self._children):
             os.kill(pid, signal.SIGKILL)
             self._bury(pid)
@@ -87,7 +87,7 @@ class Server:
             with contextlib.suppress(OSError):  # it is dying
                 self._children[request["to"]].sendall(json.dumps(request["say"]).encode() + b"\n")
 
-    def _fork(self, order: dict[str, Any]) -> int:
+    def _fork(self, spec: dict[str, Any]) -> int:
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
@@ -97,7 +97,7 @@ class Server:
                 self._let_go()
                 from tests.resilience import child
 
-                code = child.live(order, theirs)
+                code = child.live(spec, theirs)
             finally:
                 os._exit(code)
         theirs.close()
@@ -140,7 +140,7 @@ def _received(ours: Any) -> bytes:
 def main() -> None:
     """Import, then serve."""
     news = os.dup(1)
-    os.dup2(2, 1)  # what anybody prints must not come between the news
+    os.dup2(2, 1)  # prints must not mix with the JSON lines
     for name in PRELOADED:
         importlib.import_module(name)
     gc.collect()
@@ -154,6 +154,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asked; then our input ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent; then our standard input ends
     main()
     sys.exit(0)

@@ -23,7 +23,7 @@ INVALID_EVERY = 200
 #: After so many the server closes as if all were well (1000); discord.py comes back a little later then.
 GOODBYE_EVERY = 125
 #: Questions and presses a second, while connected or not.
-WISHES_PER_S = 25.0
+ACTIONS_PER_S = 25.0
 #: Events before the one that the client named, which come once more with a RESUME.
 OVERLAP = 6
 #: The longest a connection holds.
@@ -33,7 +33,7 @@ DRAIN_S = 60.0
 
 @dataclass
 class Drops:
-    """One world's share."""
+    """What one world went through, and the verdict."""
 
     seed: str
     drops: int = 0
@@ -52,7 +52,7 @@ class Drops:
         return (
             f"seed {self.seed}: {self.drops} drops ({kinds}) in {self.took_s:.0f} s, {self.resumes} resumes, "
             f"{self.identifies} identifies, {self.overlapping} events replayed although they had been received, "
-            f"{self.unheard} wishes while nobody was connected; {self.verdict}"
+            f"{self.unheard} actions while nobody was connected; {self.verdict}"
         )
 
 
@@ -70,7 +70,7 @@ async def drops(
     """Break the connection `count` times while people go on; let everything finish; judge."""
     chance, done, began_s = random.Random(seed), Drops(seed), time.monotonic()
     async with a_world(forks, folder, server=server, without=without, paint_s=0.05) as world:
-        gateway = world.standin.gateway
+        gateway = world.discord.gateway
         gateway.overlap = OVERLAP
         await world.start()
         people = asyncio.create_task(_people(world, chance, done), name="people")
@@ -88,7 +88,7 @@ async def drops(
                 await people
         gateway.overlap = 0
         await world.drained(drain_s)
-        # What is run twice is run at once.
+        # A replayed event that is run twice is run immediately.
         await asyncio.sleep(0.3)
         await world.kill()
         done.verdict = await world.verdict()
@@ -106,18 +106,18 @@ def _next(number: int, chance: random.Random) -> Drop:
 
 async def _drop(world: World, how: Drop) -> None:
     """Break it, and wait until the bot is there again."""
-    gateway = world.standin.gateway
+    gateway = world.discord.gateway
     before = gateway.resumes + len(gateway.identifies)
-    await world.standin.drop_gateway(how)
+    await world.discord.drop_gateway(how)
     await world.until(lambda: gateway.online and gateway.resumes + len(gateway.identifies) > before)
 
 
 async def _people(world: World, chance: random.Random, done: Drops) -> None:
     while True:
-        await asyncio.sleep(chance.expovariate(WISHES_PER_S))
-        if not world.standin.gateway.sessions:
-            continue  # between two sessions; nobody would ever hear of it
-        done.unheard += not world.standin.gateway.online
+        await asyncio.sleep(chance.expovariate(ACTIONS_PER_S))
+        if not world.discord.gateway.sessions:
+            continue  # between two sessions; no event is sent or replayed
+        done.unheard += not world.discord.gateway.online
         what = chance.random()
         if what < 0.15:
             if (ask := _some(world, chance, "Cancel")) is not None:

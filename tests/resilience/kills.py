@@ -42,7 +42,7 @@ KINDS = {"plain": 10, "two": 3, "refused": 2, "seedless": 2, "input": 1}
 
 @dataclass
 class Round:
-    """One world's share of the kills."""
+    """The kills of one world, and the verdict."""
 
     seed: str
     kind: Kind = "sqlite"
@@ -141,7 +141,7 @@ async def _one_life(world: World, slot: int, chance: random.Random, done: Round,
 
 
 async def _hang(world: World, child: Child, chance: random.Random, done: Round) -> None:
-    """It does nothing until its lease has run out, and then knows nothing of that."""
+    """Stop the process (SIGSTOP) until its lease has run out, then let it go on."""
     child.signal(signal.SIGSTOP)
     done.hangs += 1
     await asyncio.sleep(world.lease_s * chance.uniform(1.1, 2.2))
@@ -161,7 +161,7 @@ async def _stop(world: World, slot: int, done: Round) -> None:
 
 
 async def _people(world: World, chance: random.Random, done: Round, replays: float) -> None:
-    """Somebody always wants something."""
+    """People who ask, cancel and press Again all the time."""
     while True:
         await asyncio.sleep(chance.expovariate(ASKS_PER_S if len(world.fleet) == 1 else SHARED_ASKS_PER_S))
         if not world.online:
@@ -179,7 +179,7 @@ async def _people(world: World, chance: random.Random, done: Round, replays: flo
         else:
             ask = await world.ask(chance.choices(list(KINDS), list(KINDS.values()))[0])
             if chance.random() < replays:
-                world.standin.deliver_twice(ask.record)
+                world.discord.deliver_twice(ask.record)
                 done.replayed += 1
 
 

@@ -1,6 +1,6 @@
 """Processes that hammer `JobStore.accept` while killed and with clocks that jump; what they got in is counted after.
 
-`python -m tests.resilience.limits_exact URL SECONDS [GUARD REMOVED]` runs it alone, for as long as you like.
+`python -m tests.resilience.limits_exact URL SECONDS [SAFEGUARD REMOVED]` runs it alone, for for any length of time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bot.store.tables import jobs, ledger
 from bot.store.usage import UsageSnapshot, UsageStore
 from tests.store.makers import new_job, policy
 
-PACE = policy(interval=timedelta(milliseconds=25), burst_images=9)
+RATE = policy(interval=timedelta(milliseconds=25), burst_images=9)
 #: So slow that an hour gained by a clock shows in what was admitted in all.
 SLOW = policy(interval=timedelta(seconds=20), burst_images=9)
 DAY = policy(interval=timedelta(microseconds=1), images_per_day=250)
@@ -39,7 +39,7 @@ GUILD_CONCURRENT = policy(interval=timedelta(microseconds=1), guild_concurrent_j
 
 #: Person and server with the limit that holds for them.
 PEOPLE: Sequence[tuple[int, int | None, Policy]] = (
-    *((user, None, PACE) for user in range(1, 5)),
+    *((user, None, RATE) for user in range(1, 5)),
     *((user, None, SLOW) for user in range(5, 7)),
     *((user, 20, DAY) for user in range(11, 14)),
     *((user, 30, GUILD_DAY) for user in range(21, 25)),
@@ -97,7 +97,7 @@ def early_decision() -> None:
 
 
 def no_memory_of_moments() -> None:
-    """A clock that was set back looks like a pace that was loosened."""
+    """A clock that was set back looks like a rate that was raised."""
     usage_of = UsageSnapshot.usage
     setattr(UsageSnapshot, "usage", lambda self, actor: replace(usage_of(self, actor), seen=None))  # noqa: B010 - past its type
 
@@ -107,7 +107,7 @@ def own_clock() -> None:
     vars(accepting)["now_in"] = lambda _connection, clock: clock()
 
 
-#: Guards a negative control takes away.
+#: Safeguards that a negative control takes away.
 WITHOUT: Mapping[str, Callable[[], None]] = {
     "": lambda: None,
     "row locks": no_row_locks,
@@ -118,7 +118,7 @@ WITHOUT: Mapping[str, Callable[[], None]] = {
 
 
 def child(url: str, seed: str, without: str, tally: Any) -> None:
-    """Ask for ever; dies when it is killed."""
+    """Ask until killed."""
     dice = random.Random(seed)
     jumping_clock(dice)
     WITHOUT[without]()
@@ -177,7 +177,7 @@ class Run:
     admitted: int = 0
     kills: int = 0
     seconds: float = 0.0
-    #: Fullest window of the pace rule, in images of burst, and the bound.
+    #: Fullest window of the rate rule, in images of burst, and the bound.
     fullest: float = 0.0
     over: list[str] = field(default_factory=list)
 
@@ -185,7 +185,7 @@ class Run:
         return (
             f"seed {self.seed}: {self.attempts} attempts in {self.seconds:.0f} s, {self.kills} kills, "
             f"{self.admitted} admitted ({self.acknowledged} acknowledged); fullest window holds {self.fullest:.2f} of "
-            f"{PACE.burst_images} images of burst; {len(self.over)} over-admissions {self.over[:3]}"
+            f"{RATE.burst_images} images of burst; {len(self.over)} over-admissions {self.over[:3]}"
         )
 
 
@@ -242,20 +242,20 @@ def _count(connection: Connection, found: Run) -> None:
     rows = connection.execute(select(ledger).order_by(ledger.c.reserved_us)).all()
     found.admitted = len(rows)
     limits = {user: limit for user, _, limit in PEOPLE}
-    pace: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    admitted: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     days: defaultdict[tuple[str, int, int], int] = defaultdict(int)
     for row in rows:
-        pace[row.user_id].append((row.reserved_us, row.counted))
+        admitted[row.user_id].append((row.reserved_us, row.counted))
         days["person", row.user_id, row.day] += row.counted
         days["server", row.guild_id or 0, row.day] += row.counted
-    for user, limit in ((user, limit) for user, limit in limits.items() if limit in (PACE, SLOW)):
-        full = fullest_window(pace[user], limit.interval)
+    for user, limit in ((user, limit) for user, limit in limits.items() if limit in (RATE, SLOW)):
+        full = fullest_window(admitted[user], limit.interval)
         found.fullest = max(found.fullest, full)
         earned = limit.burst_images + found.seconds / limit.interval.total_seconds()
-        if connection.dialect.name == "postgresql" and sum(images for _, images in pace[user]) > earned:
-            found.over.append(f"pace of {user} in all: {sum(images for _, images in pace[user])} of {earned:.0f}")
+        if connection.dialect.name == "postgresql" and sum(images for _, images in admitted[user]) > earned:
+            found.over.append(f"rate of {user} in all: {sum(images for _, images in admitted[user])} of {earned:.0f}")
         if full > limit.burst_images:
-            found.over.append(f"pace of {user}: {full:.2f}")
+            found.over.append(f"rate of {user}: {full:.2f}")
     for (scope, subject, day), images in days.items():
         bound = DAY.images_per_day if scope == "person" and limits[subject] is DAY else None
         bound = GUILD_DAY.guild_images_per_day if scope == "server" and subject == 30 else bound

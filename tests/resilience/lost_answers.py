@@ -1,7 +1,7 @@
 """Lost answers: a fifth of all submits is taken by fal, and the answer never arrives.
 
-Every picture that fal takes must belong to exactly one job, or to a job that owns up to a possible double. The hard
-ones are orders that nothing tells apart: no seed, the same words, at the same time.
+Every picture that fal takes must belong to exactly one job, or to a job that is flagged as a possible double. The hard
+ones are requests that nothing tells apart: no seed, the same words, at the same time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HOW = ("drop", "half", "drop", "gateway", "drop", "error")
 ONE_IN = 1000
 #: Questions under way at once.
 AT_ONCE = 60
-#: What is asked for, by weight; `same` is always the same order.
+#: What is asked for, by weight; `same` is always the same request.
 KINDS = {"plain": 6, "same": 2, "seedless": 1, "two": 1}
 SAME = "the same harbour at the same dusk"
 #: How long a request is looked for before it is sent once more.
@@ -53,7 +53,7 @@ class Losses:
 
     @property
     def doubles(self) -> int:
-        """Submits that fal got twice, owned up to or not."""
+        """Submits that fal got twice, flagged or not."""
         return self.verdict.flagged_doubles + len(self.verdict.doubled_submits)
 
     @property
@@ -91,7 +91,7 @@ async def losses(
             world.settings["web"] = {"port": port, "public_url": f"http://127.0.0.1:{port}"}
             world.settings["fal"]["store_payloads"] = False
         world.fal.queue.keep_jobs = 2 * count
-        world.fal.troubles.lost_answers = LOST
+        world.fal.faults.lost_answers = LOST
         world.fal.lost_how = HOW if by == "list" else HOW[:1]
         await world.start()
         kinds = chance.choices(list(KINDS), list(KINDS.values()), k=count)
@@ -115,7 +115,7 @@ async def _ask(world: World, kind: str) -> None:
     if kind != "same":
         await world.ask(kind)
         return
-    record = await world.standin.command("mo", "general", "imagine", {"prompt": SAME, "model": "recraft-v2"})
+    record = await world.discord.command("mo", "general", "imagine", {"prompt": SAME, "model": "recraft-v2"})
     world._note(Ask(kind, SAME, record))
 
 
@@ -130,5 +130,5 @@ def _account(world: World, done: Losses) -> None:
     at_fal = [one.request_id for one in world.fal.accepted]
     done.shared = tuple(request_id for request_id in at_fal if holders[request_id] > 1)
     nobodys = [request_id for request_id in at_fal if not holders[request_id]]
-    # A job that was sent twice owns up to it: the first request is the one it could not find.
+    # A job that was sent twice is flagged: the first request is the one it could not find.
     done.unaccounted = tuple(nobodys[done.verdict.flagged :])

@@ -1,4 +1,4 @@
-"""Guards of the bot that a negative control takes away, in its own child only."""
+"""Mutations for negative controls: each takes one safeguard of the bot away, in one child only."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def pacing() -> None:
         return 0.0
 
     setattr(RateLimits, "wait_s", now)  # noqa: B010 - past its type
-    setattr(RateLimits, "held_s", now)  # noqa: B010 - past its type
+    setattr(RateLimits, "hold_s", now)  # noqa: B010 - past its type
 
 
 def patience() -> None:
@@ -223,7 +223,7 @@ def refusals_counted() -> None:
     setattr(RateLimits, "_count", lambda _: None)  # noqa: B010 - past its type
 
 
-#: By the name a proof's order uses.
+#: By the name of the safeguard that is missing then.
 WITHOUT: Mapping[str, Callable[[], None]] = {
     "interaction key": interaction_key,
     "first answer names the job": named_answer,

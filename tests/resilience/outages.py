@@ -97,8 +97,8 @@ class Outage:
 
 
 @dataclass
-class Scene:
-    """What an outage may lay hands on."""
+class OutageSetup:
+    """What an outage can break."""
 
     world: World
     discord: TcpProxy
@@ -108,44 +108,44 @@ class Scene:
     server: Postgres | None
 
 
-Disturb = Callable[[Scene], Coroutine[Any, Any, None]]
+Disturb = Callable[[OutageSetup], Coroutine[Any, Any, None]]
 
 
 # ---------------------------------------------------------------------- the outages; each lasts `lasting_s`
 
 
-def _cables(which: str, state: State) -> Disturb:
-    async def disturb(scene: Scene) -> None:
-        cables = {"discord": [scene.discord], "fal": [scene.fal], "both": [scene.discord, scene.fal]}[which]
-        await asyncio.gather(*(proxy.become(state) for proxy in cables))
-        await asyncio.sleep(scene.lasting_s)
-        await asyncio.gather(*(proxy.become("sound") for proxy in cables))
+def _proxies(which: str, state: State) -> Disturb:
+    async def disturb(setup: OutageSetup) -> None:
+        proxies = {"discord": [setup.discord], "fal": [setup.fal], "both": [setup.discord, setup.fal]}[which]
+        await asyncio.gather(*(proxy.become(state) for proxy in proxies))
+        await asyncio.sleep(setup.lasting_s)
+        await asyncio.gather(*(proxy.become("sound") for proxy in proxies))
 
     return disturb
 
 
-async def _results(scene: Scene) -> None:
-    """fal takes orders and paints; whoever asks for a result meets a gateway's page."""
-    fal = scene.world.fal
+async def _results(setup: OutageSetup) -> None:
+    """fal takes requests and paints; every request for a result gets a gateway's error page."""
+    fal = setup.world.fal
 
     def result(job: Any) -> web.Response:
         return web.Response(status=(500, 404, 502)[job.requests["result"] % 3], text="<html>nginx</html>")
 
     vars(fal)["_result"] = result
-    await asyncio.sleep(scene.lasting_s)
+    await asyncio.sleep(setup.lasting_s)
     vars(fal).pop("_result")
 
 
-async def _locked(scene: Scene) -> None:
+async def _locked(setup: OutageSetup) -> None:
     """Somebody else writes, and writes, and writes; now and then the bot gets a moment."""
-    database = scene.world.database
+    database = setup.world.database
     assert isinstance(database, File)
-    path, until_s = database.path, time.monotonic() + scene.lasting_s
+    path, until_s = database.path, time.monotonic() + setup.lasting_s
     held_s = 7.0  # SQLite waits five seconds for a lock
     while time.monotonic() < until_s:
         await asyncio.to_thread(_hold, path, held_s)
         await asyncio.sleep(0.05)
-        held_s = scene.chance.choice((2.0, 7.0))
+        held_s = setup.chance.choice((2.0, 7.0))
 
 
 def _hold(path: Path, seconds: float) -> None:
@@ -158,73 +158,73 @@ def _hold(path: Path, seconds: float) -> None:
         connection.close()
 
 
-async def _full(scene: Scene) -> None:
+async def _full(setup: OutageSetup) -> None:
     """No file of the bot can grow: every write beyond a page fails, as on a full disk; the log's too."""
-    assert scene.world.child is not None
-    pid = scene.world.child.pid
+    assert setup.world.child is not None
+    pid = setup.world.child.pid
     usual = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, usual[1]))
-    await asyncio.sleep(scene.lasting_s)
+    await asyncio.sleep(setup.lasting_s)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, usual)
 
 
-async def _server_away(scene: Scene) -> None:
+async def _server_away(setup: OutageSetup) -> None:
     """PostgreSQL ends every connection of the bot and takes no new one."""
-    assert scene.server is not None
-    name = make_url(scene.world.database.url).database
-    ours = scene.world.rows("SELECT pg_backend_pid()")[0][0]
+    assert setup.server is not None
+    name = make_url(setup.world.database.url).database
+    ours = setup.world.rows("SELECT pg_backend_pid()")[0][0]
     end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> {ours}"
-    await scene.server._run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", end)
-    await asyncio.sleep(scene.lasting_s)
-    await scene.server._run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await setup.server._run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", end)
+    await asyncio.sleep(setup.lasting_s)
+    await setup.server._run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
-async def _connections_end(scene: Scene) -> None:
+async def _connections_end(setup: OutageSetup) -> None:
     """PostgreSQL ends every connection of the bot again and again, in the middle of whatever it is doing."""
-    assert scene.server is not None
-    name = make_url(scene.world.database.url).database
-    ours = scene.world.rows("SELECT pg_backend_pid()")[0][0]
+    assert setup.server is not None
+    name = make_url(setup.world.database.url).database
+    ours = setup.world.rows("SELECT pg_backend_pid()")[0][0]
     end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> {ours}"
-    until_s = time.monotonic() + scene.lasting_s
+    until_s = time.monotonic() + setup.lasting_s
     while time.monotonic() < until_s:
-        await scene.server._run(end)
-        await asyncio.sleep(scene.chance.uniform(0.02, 0.3))
+        await setup.server._run(end)
+        await asyncio.sleep(setup.chance.uniform(0.02, 0.3))
 
 
-async def _tables_locked(scene: Scene) -> None:
+async def _tables_locked(setup: OutageSetup) -> None:
     """Somebody else holds PostgreSQL's tables, as a migration or a backup gone wrong does; now and then not."""
-    assert scene.server is not None
-    name, until_s = make_url(scene.world.database.url).database or "", time.monotonic() + scene.lasting_s
+    assert setup.server is not None
+    name, until_s = make_url(setup.world.database.url).database or "", time.monotonic() + setup.lasting_s
     while (left_s := until_s - time.monotonic()) > 0:
-        held_s = min(scene.chance.choice((2.0, 8.0)), left_s)
+        held_s = min(setup.chance.choice((2.0, 8.0)), left_s)
         lock = f"DO $$ BEGIN LOCK TABLE jobs, ledger; PERFORM pg_sleep({held_s}); END $$"
-        await scene.server._run(lock, database=name)
+        await setup.server._run(lock, database=name)
         await asyncio.sleep(0.05)
 
 
 def _clock(*steps_s: float) -> Disturb:
     """The bot's clock steps; some answers to submits get lost, or are on their way while it does."""
 
-    async def disturb(scene: Scene) -> None:
-        assert scene.world.child is not None
-        troubles = scene.world.fal.troubles
-        troubles.lost_answers, troubles.slow_submit_s = 0.3, SLOW_S
+    async def disturb(setup: OutageSetup) -> None:
+        assert setup.world.child is not None
+        faults = setup.world.fal.faults
+        faults.lost_answers, faults.slow_submit_s = 0.3, SLOW_S
         for _ in range(3):
-            await scene.world.ask()
+            await setup.world.ask()
         await asyncio.sleep(SLOW_S * 0.6)  # they are being handed over
         for step_s in steps_s:
-            scene.world.child.step(step_s)
-            await asyncio.sleep(scene.lasting_s / len(steps_s))
-        troubles.lost_answers, troubles.slow_submit_s = 0.0, 0.0
+            setup.world.child.step(step_s)
+            await asyncio.sleep(setup.lasting_s / len(steps_s))
+        faults.lost_answers, faults.slow_submit_s = 0.0, 0.0
 
     return disturb
 
 
 DISTURB: Mapping[str, Disturb] = {
-    **{f"discord {state}": _cables("discord", state) for state in ("refused", "unavailable", "silent")},
-    **{f"fal {state}": _cables("fal", state) for state in ("refused", "unavailable", "broken", "silent", "frayed")},
+    **{f"discord {state}": _proxies("discord", state) for state in ("refused", "unavailable", "silent")},
+    **{f"fal {state}": _proxies("fal", state) for state in ("refused", "unavailable", "broken", "silent", "frayed")},
     "fal without results": _results,
-    "both refused": _cables("both", "refused"),
+    "both refused": _proxies("both", "refused"),
     "database locked": _locked,
     "disk full": _full,
     "clock an hour ahead": _clock(HOUR_S),
@@ -262,14 +262,14 @@ async def outage(
     found = Outage(kind, seed, lasting_s)
     disturb = DISTURB.get(kind) or DISTURB_SERVER[kind]
     on_server = server if kind in DISTURB_SERVER else None
-    async with _a_scene(forks, folder, chance=chance, lasting_s=lasting_s, server=on_server, without=without) as scene:
-        world = scene.world
+    async with _a_scene(forks, folder, chance=chance, lasting_s=lasting_s, server=on_server, without=without) as setup:
+        world = setup.world
         await world.start()
         await _jobs_before(world, chance)
         before = len(world.asks)
         people = asyncio.create_task(_people(world, chance), name="people")
         try:
-            disturbing = asyncio.create_task(disturb(scene))
+            disturbing = asyncio.create_task(disturb(setup))
             await asyncio.sleep(BEGUN_S)
             world.let_go()
             await asyncio.wait({disturbing}, timeout=lasting_s * 0.95 - BEGUN_S)
@@ -297,28 +297,28 @@ async def _a_scene(
     lasting_s: float,
     server: Postgres | None,
     without: Sequence[str],
-) -> AsyncIterator[Scene]:
-    """A world whose stand-ins are reached through cables, and a bot with its usual patience."""
+) -> AsyncIterator[OutageSetup]:
+    """A world whose fake servers are reached through proxies, and a bot with its usual patience."""
     async with AsyncExitStack() as stack:
         world = await stack.enter_async_context(a_world(forks, folder, server=server, without=without, paint_s=PAINT_S))
-        cables = [TcpProxy(world.standin.base_url), TcpProxy(world.fal.url)]
-        for proxy in cables:
+        discord, fal = TcpProxy(world.discord.base_url), TcpProxy(world.fal.url)
+        for proxy in (discord, fal):
             await proxy.start()
             stack.push_async_callback(proxy.stop)
         stack.push_async_callback(world.kill_all)
-        standin, discord, fal = world.standin, cables[0], cables[1]
-        standin.base_url = standin.files.base_url = discord.url
-        standin.gateway.url = standin.gateway_url
+        fake = world.discord
+        fake.base_url = fake.files.base_url = discord.url
+        fake.gateway.url = fake.gateway_url
         world.fal.url = fal.url
         world.changed, world.job_timings, world.discord_timings = {}, {}, {}
-        world.pace = {}
-        standin.interactions.answer_deadline_s = ANSWER_S
+        world.timings = {}
+        fake.interactions.answer_deadline_s = ANSWER_S
         world.lease_s = LEASE_S
         world.settings = {
             "discord": {"progress_interval_s": 0.4},
             "fal": {"max_in_flight": IN_FLIGHT, "reconcile_s": LOST_S},
         }
-        yield Scene(world, discord, fal, chance, lasting_s, server)
+        yield OutageSetup(world, discord, fal, chance, lasting_s, server)
 
 
 async def _jobs_before(world: World, chance: random.Random) -> None:
@@ -352,7 +352,7 @@ async def _people(world: World, chance: random.Random) -> None:
 async def _ask_elsewhere(world: World, number: int) -> None:
     """Where the bot is no member: only the interaction's token leads there."""
     prompt = f"picture number {number} of another server"
-    record = await world.standin.command("pat", "elsewhere", "imagine", {"prompt": prompt}, own_app=True)
+    record = await world.discord.command("pat", "elsewhere", "imagine", {"prompt": prompt}, own_app=True)
     world._note(Ask("elsewhere", prompt, record))
 
 
@@ -398,8 +398,8 @@ async def outages(
 
     async def one(kind: str) -> Outage:
         async with turn:
-            place = folder / kind.replace(" ", "-")
-            return await outage(forks, place, kind, seed, lasting_s=lasting_s, server=server, without=without)
+            own = folder / kind.replace(" ", "-")
+            return await outage(forks, own, kind, seed, lasting_s=lasting_s, server=server, without=without)
 
     for done in asyncio.as_completed([one(kind) for kind in kinds]):
         yield await done

@@ -1,4 +1,4 @@
-"""A cable in front of a stand-in, which can be cut, go silent, or end at a gateway that is alone."""
+"""A TCP proxy in front of a fake server, which can refuse, go silent, or answer 503 like a lone gateway."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ANSWERS: Mapping[State, bytes] = {
 
 
 class TcpProxy:
-    """A port of its own that leads to the stand-in at `url`."""
+    """A port of its own that leads to the fake server at `url`."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)

@@ -4,7 +4,7 @@ Everything that was promised must be delivered once. No request may come before 
 one of a bucket holds that bucket back, a global one everything that carries the bot's token (or, met by a webhook,
 everything), Cloudflare's everything. And next to no request may be invalid by the bot's own fault.
 
-"Invalid" are 401, 403 and 429 without scope shared. Half of all answers are refused by the stand-in at random, which
+"Invalid" are 401, 403 and 429 without scope shared. The fake Discord refuses half of all requests at random, which
 nobody can avoid, and what was on its way when a 429 came can't be called back. So the share that is bound to 1 % is of
 what the bot could have known: early requests, 401 and 403. The sum of all invalid ones is bound, too: within any ten
 minutes it must stay far below the 10,000 at which Discord bans an address.
@@ -29,7 +29,7 @@ from tests.resilience.world import Ask, Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
 
 #: Questions, presses and completions a second.
-WISHES_PER_S = 10.0
+ACTIONS_PER_S = 10.0
 #: Of all requests.
 MOST_OWN_FAULTS = 0.01
 #: Discord bans at 10,000.
@@ -43,7 +43,7 @@ TIGHT: dict[str, Any] = {
     "bot.discord.rate_limits:SLOW_FROM": 12,
     "bot.discord.rate_limits:ANSWERS_ONLY_FROM": 24,
     "bot.discord.rate_limits:NOTHING_FROM": 32,
-    "bot.discord.rate_limits:SLOWEST_S": 0.1,
+    "bot.discord.rate_limits:MAX_SPACING_S": 0.1,
 }
 TIGHT_WINDOW_S = 3.0
 #: Then nothing is sent any more, but for what is under way already.
@@ -55,7 +55,7 @@ class Limited:
     """What became of it."""
 
     seed: str
-    storm: RateLimitChaos
+    chaos: RateLimitChaos
     identifies: int = 0
     starts: int = 0
     completions: int = 0
@@ -74,33 +74,33 @@ class Limited:
     @property
     def own_share(self) -> float:
         """Invalid requests by the bot's own fault, of all requests."""
-        return self.storm.own_faults / max(self.storm.requests, 1)
+        return self.chaos.own_faults / max(self.chaos.requests, 1)
 
     @property
     def faults(self) -> dict[str, object]:
         """What is wrong, by kind; empty when all is well."""
         found: dict[str, object] = {
             **self.verdict.faults,
-            "early": self.storm.examples if self.storm.early.total() else None,
+            "early": self.chaos.examples if self.chaos.early.total() else None,
             "own share": self.own_share if self.own_share >= MOST_OWN_FAULTS else None,
-            "invalid": self.storm.most_invalid_in_window if self.storm.most_invalid_in_window > self.most else None,
+            "invalid": self.chaos.most_invalid_in_window if self.chaos.most_invalid_in_window > self.most else None,
             "identifies": self.identifies if self.identifies > self.starts else None,
             "undone": self.undone,
         }
         return {name: one for name, one in found.items() if one}
 
     def __str__(self) -> str:
-        storm = self.storm
+        chaos = self.chaos
         lines = [
-            f"seed {self.seed}: {storm.requests} requests in {self.took_s:.0f} s, refused at random "
-            f"{storm.forced.total()} ({_by(storm.forced)}), on their way when a limit came {storm.crossed.total()}; "
-            f"{storm.early.total()} early ({_by(storm.early)}; bound: 0), {storm.denied} times 401 or 403, own invalid "
-            f"requests {self.own_share:.2%} (bound: {MOST_OWN_FAULTS:.0%}), {storm.most_invalid_in_window} invalid of "
-            f"all kinds within {storm.window_s:g} s (bound: {self.most}, ban at 10,000 in 600 s); {self.identifies} "
+            f"seed {self.seed}: {chaos.requests} requests in {self.took_s:.0f} s, refused at random "
+            f"{chaos.forced.total()} ({_by(chaos.forced)}), on their way when a limit came {chaos.crossed.total()}; "
+            f"{chaos.early.total()} early ({_by(chaos.early)}; bound: 0), {chaos.denied} times 401 or 403, own invalid "
+            f"requests {self.own_share:.2%} (bound: {MOST_OWN_FAULTS:.0%}), {chaos.most_invalid_in_window} invalid of "
+            f"all kinds within {chaos.window_s:g} s (bound: {self.most}, ban at 10,000 in 600 s); {self.identifies} "
             f"identifies in {self.starts} starts; {self.completed} of {self.completions} completions answered, "
             f"{self.deletes} deletes, {len(self.undone)} acknowledged and not done (bound: 0); {self.edits} edits; "
             f"{self.verdict}",
-            *(f"  early: {one}" for one in storm.examples[:12]),
+            *(f"  early: {one}" for one in chaos.examples[:12]),
             *(f"  not done: {one}" for one in self.undone[:12]),
         ]
         return "\n".join(lines)
@@ -116,23 +116,23 @@ async def limited(
     *,
     seed: str,
     seconds: float,
-    storm: RateLimitChaos | None = None,
+    chaos: RateLimitChaos | None = None,
     tight: bool = False,
     server: Postgres | None = None,
     without: Sequence[str] = (),
     drain_s: float = DRAIN_S,
 ) -> Limited:
-    """Start the bot in the storm, let people go on for so long, wait for what is under way (in the storm), judge."""
+    """Start the bot under rate limit chaos, let people go on for so long, wait for what is under way, judge."""
     chance, began_s = random.Random(seed), time.monotonic()
-    storm = storm or RateLimitChaos(seed=seed, whole=False)
-    done = Limited(seed, storm)
+    chaos = chaos or RateLimitChaos(seed=seed, whole=False)
+    done = Limited(seed, chaos)
     async with a_world(forks, folder, server=server, without=without, paint_s=0.4) as world:
-        world.standin.rate_limit_chaos(storm)
+        world.discord.rate_limit_chaos(chaos)
         world.settings["discord"] = {"progress_interval_s": 0.3}
         # Not shorter than an answer may take: nothing is spent before it is out.
         world.job_timings["response_wait_s"] = 60.0
         if tight:
-            storm.window_s = TIGHT_WINDOW_S
+            chaos.window_s = TIGHT_WINDOW_S
             done.most = MOST_TIGHT
             world.changed = world.changed | TIGHT
         await world.start()
@@ -142,30 +142,30 @@ async def limited(
         await people.finish()
         await world.kill()
         done.verdict = await world.verdict()
-        done.identifies, done.starts = len(world.standin.gateway.identifies), world.starts
-        done.edits = world.standin.counters.route("PATCH", "/messages/")
+        done.identifies, done.starts = len(world.discord.gateway.identifies), world.starts
+        done.edits = world.discord.counters.route("PATCH", "/messages/")
     done.took_s = time.monotonic() - began_s
     return done
 
 
 async def refused_results(forks: Forks, folder: Path, *, seed: str, count: int, without: Sequence[str] = ()) -> Limited:
-    """Cards go out in fine weather; then Cloudflare refuses most requests while all the results are delivered."""
+    """Cards are sent without any fault; then Cloudflare refuses most requests while all the results are delivered."""
     began_s = time.monotonic()
-    storm = RateLimitChaos(share=0.0, seed=seed, longest_s=0.1, weights={"cloudflare": 1}, whole=False)
-    done = Limited(seed, storm)
+    chaos = RateLimitChaos(share=0.0, seed=seed, longest_s=0.1, weights={"cloudflare": 1}, whole=False)
+    done = Limited(seed, chaos)
     async with a_world(forks, folder, without=without) as world:
-        world.standin.rate_limit_chaos(storm)
+        world.discord.rate_limit_chaos(chaos)
         await world.start()
         world.hold()
         for _ in range(count):
             await world.ask()
         await world.until(lambda: all(ask.seen for ask in world.asks) and len(world.fal.accepted) == count)
-        storm.share = 0.7
+        chaos.share = 0.7
         world.let_go()
         await world.drained()
         await world.kill()
         done.verdict = await world.verdict()
-        done.identifies, done.starts = len(world.standin.gateway.identifies), world.starts
+        done.identifies, done.starts = len(world.discord.gateway.identifies), world.starts
     done.took_s = time.monotonic() - began_s
     return done
 
@@ -182,10 +182,10 @@ class _People:
         """For so long."""
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
-            await asyncio.sleep(self._chance.expovariate(WISHES_PER_S))
-            await self._wish()
+            await asyncio.sleep(self._chance.expovariate(ACTIONS_PER_S))
+            await self._act()
 
-    async def _wish(self) -> None:
+    async def _act(self) -> None:
         world, what = self._world, self._chance.random()
         if what < 0.1:
             if (ask := _some(world, self._chance, "Cancel")) is not None:
@@ -207,7 +207,7 @@ class _People:
         if ask is None or ask.deleted:
             return
         with suppress(NotOffered, NotAnswered, LookupError):
-            record = await self._world.standin.press(ask.record.person, ask.record, "Delete")
+            record = await self._world.discord.press(ask.record.person, ask.record, "Delete")
             ask.deleted = True
             self._done.deletes += 1
             self._deletes.append((ask, record))
@@ -215,7 +215,7 @@ class _People:
     async def _complete(self) -> None:
         self._done.completions += 1
         with suppress(NotAnswered):
-            await self._world.standin.autocomplete("ada", "general", "imagine", "model", {"prompt": "x"})
+            await self._world.discord.autocomplete("ada", "general", "imagine", "model", {"prompt": "x"})
             self._done.completed += 1
 
     async def finish(self) -> None:

@@ -1,4 +1,4 @@
-"""The proofs can fail: with one guard taken out of the bot, the very same run finds what that guard prevents."""
+"""The proofs can fail: with one safeguard of the bot mutated away, the very same run finds what it prevents."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import pytest
 
 from tests.resilience.crash import How, crash_points
 from tests.resilience.kills import one_round
-from tests.resilience.known_boundaries import shows
 from tests.resilience.world import Forks
 
-#: A kill strikes where it wants, so one round may miss the unguarded moment: at most so many are tried.
+#: A kill strikes where it wants, so one round may miss the unprotected moment: at most so many are tried.
 ROUNDS = 8
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest.mark.parametrize(
-    ("guard", "run", "fault"),
+    ("mutation", "run", "fault"),
     [
         ("interaction key", ("replayed", "kill"), "doubled_submits"),
         ("delivery record", ("plain", "kill"), "ledger_off"),
@@ -29,17 +28,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
         ("first answer", ("plain", "kill"), "uninvited"),
     ],
 )
-async def test_crash_points_show_a_missing_guard(
-    guard: str, run: tuple[str, How], fault: str, forks: Forks, tmp_path: Path
+async def test_crash_points_find_the_mutation(
+    mutation: str, run: tuple[str, How], fault: str, forks: Forks, tmp_path: Path
 ) -> None:
     story, how = run
-    points = await crash_points(forks, tmp_path, story, how, without=[guard], until=fault, telling_s=2.0)
+    points = await crash_points(forks, tmp_path, story, how, without=[mutation], until=fault, telling_s=2.0)
     print(points)
-    assert shows(points.verdict, fault)
+    assert points.verdict.shows(fault)
 
 
 @pytest.mark.parametrize(
-    ("guard", "fault"),
+    ("mutation", "fault"),
     [
         ("interaction key", "doubled_submits"),
         ("delivery record", "ledger_off"),
@@ -47,11 +46,11 @@ async def test_crash_points_show_a_missing_guard(
         ("reconciliation", "flagged_doubles"),
     ],
 )
-async def test_random_kills_show_a_missing_guard(guard: str, fault: str, forks: Forks, tmp_path: Path) -> None:
+async def test_random_kills_find_the_mutation(mutation: str, fault: str, forks: Forks, tmp_path: Path) -> None:
     for number in range(ROUNDS):
-        place, seed = tmp_path / str(number), f"without {guard}/{number}"
-        done = await one_round(forks, place, seed, 20, without=[guard], drain_s=2.0, replays=0.5)
+        folder, seed = tmp_path / str(number), f"without {mutation}/{number}"
+        done = await one_round(forks, folder, seed, 20, without=[mutation], drain_s=2.0, replays=0.5)
         print(done)
-        if shows(done.verdict, fault):
+        if done.verdict.shows(fault):
             return
-    pytest.fail(f"{ROUNDS} rounds without the guard showed nothing of the kind {fault}")
+    pytest.fail(f"{ROUNDS} rounds without the mutation showed nothing of the kind {fault}")

@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 
 from tests.resilience.crash import START, STORIES, How, Points, crash_points, start_points
-from tests.resilience.known_boundaries import unexpected
 from tests.resilience.world import Forks, Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -81,7 +80,7 @@ async def test_every_boundary_is_survived(
     if (story, how) == ("plain", "kill"):
         assert {name for name, _ in points.met} >= ALWAYS
     assert points.verdict.flagged_doubles == 0
-    assert unexpected(points.verdict) == {}
+    assert points.verdict.faults == {}
 
 
 async def test_every_kind_of_boundary_was_met(all_points: Mapping[tuple[str, How], asyncio.Task[Points]]) -> None:

@@ -18,7 +18,7 @@ FLOOD = 10_000
 FLOODER = 1
 GUILD = 50
 OTHERS = 100
-#: Before the real bot, between the stand-ins.
+#: Before the real bot, between the fake servers.
 REAL_FLOOD = 60
 
 #: Person, server, jobs.

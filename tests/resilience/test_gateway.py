@@ -13,7 +13,6 @@ from bot.discord.identify_budget import IdentifyHistory
 from bot.discord.session import IDENTIFY_HISTORY_KEY
 from bot.store import Store
 from tests.resilience.gateway import drops
-from tests.resilience.known_boundaries import shows, unexpected
 from tests.resilience.world import Forks, a_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -34,17 +33,17 @@ async def test_five_hundred_drops_lose_nothing_and_run_nothing_twice(forks: Fork
     # Only a session that Discord has ended is begun anew (once more when that breaks before its READY).
     assert done.identifies <= 1 + 2 * done.kinds["invalid"]
     assert done.verdict.answered > 50
-    assert unexpected(done.verdict) == {}
+    assert done.verdict.faults == {}
 
 
 async def test_every_identify_is_on_record_and_none_is_made_where_few_are_left(forks: Forks, tmp_path: Path) -> None:
     async with a_world(forks, tmp_path) as world:
-        gateway = world.standin.gateway
+        gateway = world.discord.gateway
         await world.start()
-        await world.standin.drop_gateway("invalid")
+        await world.discord.drop_gateway("invalid")
         await world.until(lambda: gateway.online and len(gateway.identifies) == 2)
         gateway.identify_limit = 20
-        await world.standin.drop_gateway("invalid")
+        await world.discord.drop_gateway("invalid")
         text = await asyncio.to_thread(_until_it_says, world.log, "no session with Discord yet")
         assert text, "it never said why nothing is heard of it"
         assert len(gateway.identifies) == 2
@@ -65,11 +64,11 @@ def _until_it_says(log: Path, words: str) -> bool:
 
 async def test_without_the_interaction_key_replays_run_twice(forks: Forks, tmp_path: Path) -> None:
     for number in range(ROUNDS):
-        place, seed = tmp_path / str(number), f"without the key/{number}"
+        folder, seed = tmp_path / str(number), f"without the key/{number}"
         done = await drops(
-            forks, place, seed=seed, count=25, without=["interaction key", "first answer names the job"], drain_s=1.0
+            forks, folder, seed=seed, count=25, without=["interaction key", "first answer names the job"], drain_s=1.0
         )
         print(done)
-        if shows(done.verdict, "doubled_submits"):
+        if done.verdict.shows("doubled_submits"):
             return
     pytest.fail("replays without the interaction key were harmless")

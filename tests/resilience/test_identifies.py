@@ -28,7 +28,7 @@ async def a_loop(world: World, free: int) -> list[float]:
     for _ in range(KILLS):
         await world.start()
         await world.kill()
-    return [after - before for before, after in pairwise(world.standin.gateway.identifies)]
+    return [after - before for before, after in pairwise(world.discord.gateway.identifies)]
 
 
 async def test_a_process_killed_after_every_start_slows_down_and_loses_nothing(forks: Forks, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ async def test_nobody_identifies_while_discord_leaves_hardly_any_and_then_it_goe
     forks: Forks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with a_world(forks, tmp_path) as world:
-        gateway = world.standin.gateway
+        gateway = world.discord.gateway
         left = {"total": 1000, "remaining": 20, "reset_after": 600, "max_concurrency": 1}
 
         def limit() -> dict[str, Any]:

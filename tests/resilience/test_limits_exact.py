@@ -49,10 +49,10 @@ async def test_deciding_before_the_transaction_admits_too_much(url: str) -> None
 
 
 @pytest.mark.slow
-async def test_taking_a_clock_set_back_for_a_looser_pace_admits_too_much(tmp_path: Path) -> None:
+async def test_taking_a_clock_set_back_for_a_higher_rate_admits_too_much(tmp_path: Path) -> None:
     found = await hammered(f"sqlite:///{tmp_path}/easel.db", seconds=5, without="memory of moments", every_s=9)
 
-    assert all(over.startswith("pace of") for over in found.over)
+    assert all(over.startswith("rate of") for over in found.over)
     assert found.over
 
 
@@ -63,7 +63,7 @@ async def test_going_by_the_clocks_of_the_machines_admits_too_much(postgres_url:
         found = await hammered(postgres_url, seconds=5, without="the server's clock", every_s=9)
         if any("in all" in over for over in found.over):
             return
-    raise AssertionError("nothing was admitted beyond the pace")
+    raise AssertionError("nothing was admitted beyond the rate")
 
 
 def test_the_fullest_window_is_found() -> None:

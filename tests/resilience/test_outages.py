@@ -54,17 +54,17 @@ CONTROLS = (
 )
 
 
-async def test_outages_show_a_missing_guard(forks: Forks, tmp_path: Path) -> None:
-    async def look(guard: str, kind: str, fault: str) -> str | None:
+async def test_outages_find_the_mutation(forks: Forks, tmp_path: Path) -> None:
+    async def look(mutation: str, kind: str, fault: str) -> str | None:
         for number in range(TRIES):
-            place = tmp_path / f"{guard}-{number}".replace(" ", "-")
+            folder = tmp_path / f"{mutation}-{number}".replace(" ", "-")
             done = await outage(
-                forks, place, kind, f"without {guard}/{number}", lasting_s=4.0, without=[guard], recovery_s=12.0
+                forks, folder, kind, f"without {mutation}/{number}", lasting_s=4.0, without=[mutation], recovery_s=12.0
             )
             print(done)
             if fault in done.faults:
                 return None
-        return f"{TRIES} times {kind} without {guard} showed nothing {fault}"
+        return f"{TRIES} times {kind} without {mutation} showed nothing {fault}"
 
     missing = await asyncio.gather(*(look(*control) for control in CONTROLS))
     assert [one for one in missing if one is not None] == []

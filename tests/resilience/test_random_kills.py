@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.resilience.kills import Round, rounds
-from tests.resilience.known_boundaries import unexpected
 from tests.resilience.world import Forks, Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -26,4 +25,4 @@ async def test_three_hundred_kills_lose_and_double_nothing(forks: Forks, tmp_pat
     print(f"{sum(one.kills for one in done)} kills in all; {total}")
     assert sum(one.kills for one in done) == KILLS
     assert total.answered > 100
-    assert unexpected(total) == {}
+    assert total.faults == {}

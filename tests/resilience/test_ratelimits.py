@@ -20,18 +20,18 @@ async def test_a_storm_of_rate_limits_costs_nothing(forks: Forks, tmp_path: Path
     done = await limited(forks, tmp_path, seed=secrets.token_hex(4), seconds=5.0)
     print(done)
     assert done.faults == {}
-    assert all(done.storm.forced[kind] for kind in done.storm.weights)
-    assert done.storm.forced.total() > 30
+    assert all(done.chaos.forced[kind] for kind in done.chaos.weights)
+    assert done.chaos.forced.total() > 30
     assert done.verdict.answered > 10
     assert done.identifies == 1
 
 
 async def test_without_pacing_requests_come_early(forks: Forks, tmp_path: Path) -> None:
     for number in range(ROUNDS):
-        place, seed = tmp_path / str(number), f"without pacing/{number}"
-        done = await limited(forks, place, seed=seed, seconds=1.5, without=["pacing"], drain_s=0.5)
+        folder, seed = tmp_path / str(number), f"without pacing/{number}"
+        done = await limited(forks, folder, seed=seed, seconds=1.5, without=["pacing"], drain_s=0.5)
         print(done)
-        if done.storm.early.total():
+        if done.chaos.early.total():
             assert "early" in done.faults
             return
     pytest.fail("without pacing nothing came early")
@@ -46,8 +46,8 @@ async def test_results_that_cloudflare_refuses_again_and_again_arrive(forks: For
 
 async def test_without_patience_they_are_lost(forks: Forks, tmp_path: Path) -> None:
     for number in range(ROUNDS):
-        place, seed = tmp_path / str(number), f"without patience/{number}"
-        done = await refused_results(forks, place, seed=seed, count=12, without=["patience"])
+        folder, seed = tmp_path / str(number), f"without patience/{number}"
+        done = await refused_results(forks, folder, seed=seed, count=12, without=["patience"])
         print(done)
         if done.verdict.lost:
             return

@@ -161,7 +161,7 @@ async def test_a_post_whose_answer_was_lost_is_not_posted_again(world: World, fo
     ask = await _killed_at(world, f"after {POST}", posted_anew=True)
     assert (_state(world), _pictures(ask)) == ("finished", 1)
     if forgotten:  # the next start comes after the few minutes for which Discord knows a nonce
-        world.standin.board._nonces.clear()
+        world.discord.message_store._nonces.clear()
         world.discord_timings["nonce_life_s"] = 0.0
     await _recovered(world)
     assert (_state(world), len(world.fal.accepted), _pictures(ask)) == ("delivered", 1, 1)

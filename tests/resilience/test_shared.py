@@ -11,7 +11,6 @@ import pytest
 
 from tests.resilience.crash import Points, crash_points
 from tests.resilience.kills import SHAPES, Round, one_round, rounds
-from tests.resilience.known_boundaries import shows, unexpected
 from tests.resilience.world import Forks, Verdict, World, a_world
 from tests.store.conftest import Postgres
 
@@ -41,7 +40,7 @@ async def test_kills_of_one_and_of_four_processes_lose_and_double_nothing(
     assert sum(one.kills for one in done) == KILLS
     assert {one.processes for one in done} == {1, 4}
     assert total.answered > 30
-    assert unexpected(total) == {}
+    assert total.faults == {}
 
 
 async def test_boundaries_are_survived_whoever_takes_over(forks: Forks, postgres: Postgres, tmp_path: Path) -> None:
@@ -55,7 +54,7 @@ async def test_boundaries_are_survived_whoever_takes_over(forks: Forks, postgres
     for points in found:
         print(points)
         assert points.met
-        assert unexpected(points.verdict) == {}
+        assert points.verdict.faults == {}
         assert points.verdict.flagged_doubles == 0
 
 
@@ -70,7 +69,7 @@ async def test_whoever_hangs_until_others_have_its_jobs_does_no_harm_afterwards(
     for points in found:
         print(share, points)
         assert points.met
-        assert unexpected(points.verdict) == {}
+        assert points.verdict.faults == {}
 
 
 async def cancelled_elsewhere(world: World, *, patience_s: float) -> int:
@@ -123,7 +122,7 @@ async def test_without_mending_an_edit_of_a_process_that_hung_hides_the_picture(
         telling_s=6.0,
     )
     print(points)
-    assert shows(points.verdict, "untold")
+    assert points.verdict.shows("untold")
 
 
 async def test_without_asking_about_answers_elsewhere_uninvited_pictures_come(
@@ -140,7 +139,7 @@ async def test_without_asking_about_answers_elsewhere_uninvited_pictures_come(
         telling_s=5.0,
     )
     print(points)
-    assert shows(points.verdict, "uninvited")
+    assert points.verdict.shows("uninvited")
 
 
 async def test_without_the_interaction_key_four_processes_paint_what_reached_them_all(
@@ -159,6 +158,6 @@ async def test_without_the_interaction_key_four_processes_paint_what_reached_the
             replays=0.5,
         )
         print(done)
-        if shows(done.verdict, "doubled_submits"):
+        if done.verdict.shows("doubled_submits"):
             return
     pytest.fail(f"{ROUNDS} rounds showed nothing")

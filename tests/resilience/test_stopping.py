@@ -23,7 +23,7 @@ async def test_a_stop_is_quick_and_what_was_finished_meanwhile_is_delivered(
     jobs: int, forks: Forks, tmp_path: Path
 ) -> None:
     async with a_world(forks, tmp_path) as world:
-        world.fal.troubles.stuck_queue = True
+        world.fal.faults.stuck_queue = True
         await world.start()
         for number in range(jobs):
             await world.ask()
@@ -38,7 +38,7 @@ async def test_a_stop_is_quick_and_what_was_finished_meanwhile_is_delivered(
         assert await world.gone(within_s=STOP_S) == 0
         stopped_s = time.monotonic() - began_s
 
-        world.fal.troubles.stuck_queue = False
+        world.fal.faults.stuck_queue = False
         world.fal.queue.resume()
         await world.until(lambda: world.fal.counters.finished == jobs)
         began_s = time.monotonic()
@@ -82,13 +82,13 @@ async def test_a_stop_while_fal_is_away_gives_nothing_up(forks: Forks, tmp_path:
         world.job_timings["provider_pauses_s"] = [60.0] * 15
         world.job_timings["unreachable_pauses_s"] = [30.0] * 5
         await world.start()
-        world.fal.troubles.rate_limited = -1  # turned away before the queue: certain that fal has nothing
+        world.fal.faults.rate_limited = -1  # turned away before the queue: certain that fal has nothing
         asks = [await world.ask(kind) for kind in ("plain", "two", "input", "seedless") * 5]
         await world.until(lambda: all(ask.seen for ask in asks))
         assert world.child is not None
         world.child.signal(signal.SIGTERM)
         assert await world.gone(within_s=STOP_S) == 0
-        world.fal.troubles.clear()
+        world.fal.faults.clear()
         await world.start()
         assert await world.drained()
         await world.kill()

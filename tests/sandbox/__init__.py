@@ -1,0 +1,1 @@
+"""Tests of the sandbox: the fake Discord, the fake fal, the supervisor."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from bot.domain.job import Actor, JobState
 from bot.store import Duplicate, Erased, Store
-from bot.store.tables import balances, flow_users, flows, jobs, ledger, pacing
+from bot.store.tables import balances, flow_users, flows, jobs, ledger, rate_state
 from tests.store.makers import FAILURE, NOON, WIDE, Clock, accepted, delivered, moved, new_job, result, running
 
 HERE = Actor(1, 70, 50)
@@ -24,7 +24,8 @@ def bytes_on_disk(folder: Path) -> bytes:
 
 def rows(connection: Connection) -> list[int]:
     return [
-        connection.execute(select(func.count()).select_from(t)).scalar_one() for t in (jobs, ledger, balances, pacing)
+        connection.execute(select(func.count()).select_from(t)).scalar_one()
+        for t in (jobs, ledger, balances, rate_state)
     ]
 
 

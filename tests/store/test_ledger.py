@@ -6,16 +6,19 @@ import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from random import Random
 
 import pytest
+from sqlalchemy import select
 
 from bot.domain.job import MOVES, Actor, Job, JobState
 from bot.limits import Policy, Refused, Usage, decide
 from bot.store import Accepted, Store
+from bot.store.tables import ledger
 from bot.store.times import day_of, from_us, to_us
 from tests.store.conftest import OpenStore
-from tests.store.makers import FAILURE, Clock, new_job, policy, result
+from tests.store.makers import FAILURE, Clock, delivered, moved, new_job, policy, result, running
 
 USERS = (1, 2, 3)
 GUILDS = (50, 51, None)
@@ -107,7 +110,7 @@ async def ask(store: Store, clock: Clock, book: Book, jobs: dict[str, Job], chan
     outcomes: Counter[str] = Counter()
     answers = await asyncio.gather(*(store.jobs.accept(new, LIMITS, max_waiting=999) for new in asks))
     for new, answer in zip(asks, answers, strict=True):
-        verdict = decide(book.usage(new.actor, clock), LIMITS, new.request.images, clock())
+        verdict = decide(book.usage(new.actor, clock), LIMITS, new.cost, clock())
         if isinstance(verdict, Refused):
             assert answer == verdict
             outcomes["refused"] += 1
@@ -208,3 +211,33 @@ async def test_no_window_of_time_holds_more_pictures_than_the_pace_allows(
         for at_us, count in kept[first:]:
             images += count
             assert images <= bound(limits, timedelta(microseconds=at_us - kept[first][0]))
+
+
+async def money(store: Store) -> list[tuple[str, int | None, int | None]]:
+    """State, micro-dollars reserved, and those that count, of each reservation."""
+    columns = select(ledger.c.state, ledger.c.usd_micros, ledger.c.counted_usd_micros).order_by(ledger.c.job_id)
+    return await store._database.read(lambda connection: [tuple(row) for row in connection.execute(columns)])
+
+
+async def test_a_reservation_holds_its_worst_price_and_settles_the_share_that_was_made(store: Store) -> None:
+    price = Decimal("0.1500004")
+    await delivered(store, new_job(images=3, cost_usd=price), pictures=2)
+
+    assert await money(store) == [("settled", 150_001, 100_001)]
+
+
+async def test_a_released_reservation_counts_no_money(store: Store) -> None:
+    job = await running(store, new_job(images=3, cost_usd=Decimal("0.15")))
+    assert await money(store) == [("reserved", 150_000, 150_000)]
+
+    await moved(store, job, JobState.FAILED)
+
+    assert await money(store) == [("released", 150_000, 0)]
+
+
+async def test_a_price_that_is_not_known_stays_unknown(store: Store) -> None:
+    await delivered(store, new_job(images=2))
+    job = await running(store)
+    await moved(store, job, JobState.FAILED)
+
+    assert await money(store) == [("settled", None, None), ("released", None, None)]

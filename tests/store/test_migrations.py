@@ -6,17 +6,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 
 from bot.domain.job import JobState
 from bot.errors import StoreUnusable
 from bot.store import Store, schema_version
 from bot.store.database import Database, parse_url
-from bot.store.tables import metadata
+from bot.store.tables import ledger, metadata
 from tests.store.conftest import migrated
 from tests.store.makers import Clock, accepted
 
@@ -67,7 +68,8 @@ LEFT_BEHIND = {
         "UPDATE fairness SET virtual_time = 7.5",
     ),
     "0003": ("INSERT INTO meta VALUES ('of', 'revision 3')",),
-    "0004": (),
+    "0004": ("INSERT INTO meta VALUES ('in_use', '1')",),
+    "0005": (),
 }
 
 
@@ -121,6 +123,10 @@ async def test_a_database_of_every_earlier_revision_comes_forward_with_its_conte
         assert await store.leases.adopt() == []
     assert await store.kv.get("of") == ("revision 3" if revision >= "0003" else None)
     assert await store.check() == []
+    used = await store.usage.of(job.actor)
+    assert used.tat == datetime(2026, 5, 4, 12, 0, 1, tzinfo=UTC)
+    money = select(ledger.c.usd_micros, ledger.c.counted_usd_micros)
+    assert await store._database.read(lambda connection: set(connection.execute(money).all())) == {(None, None)}
     await store.close()
 
 

@@ -267,5 +267,5 @@ async def test_writes_that_fail_leave_no_transaction_open(file_store: Store, tmp
 
     other = sqlite3.connect(tmp_path / "easel.db", isolation_level=None, timeout=0)
     other.execute("BEGIN IMMEDIATE")
-    assert other.execute("SELECT count(*) FROM meta WHERE key = 'a'").fetchone() == (0,)
+    assert other.execute("SELECT count(*) FROM kv WHERE key = 'a'").fetchone() == (0,)
     other.close()

@@ -1,1 +1,1 @@
-"""The pictures that the stand-in for fal paints."""
+"""Drawing the fake fal's pictures: from the words of a prompt to a scene, its background, figures and weather."""

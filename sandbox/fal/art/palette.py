@@ -243,7 +243,7 @@ _TRANSLATED: Mapping[str, str] = {
     **dict.fromkeys("☕", "coffee"),
 }
 _ABSTRACT = ("waves", "mosaic", "tiles", "flow", "blobs")
-_PLACES = ("hills", "mountains", "sea", "forest", "meadow", "desert", "city")
+_LANDSCAPES = ("hills", "mountains", "sea", "forest", "meadow", "desert", "city")
 _MOODS_OF_GROUND: Mapping[str, tuple[str, ...]] = {
     "sea": ("sea", "sunset", "dawn", "night"),
     "forest": ("forest", "autumn", "dawn", "day"),
@@ -266,7 +266,7 @@ def read(prompt: str, chance: random.Random) -> Scene:
     mood = _first(words, known, _LIGHT_WORDS) or _first(words, known, _MOOD_WORDS)
     subjects = tuple(name for name, listed in _SUBJECT_WORDS.items() if known & set(listed.split()))[:2]
     if ground is None:
-        ground = chance.choice(_PLACES if subjects or mood else (*_PLACES, *_ABSTRACT))
+        ground = chance.choice(_LANDSCAPES if subjects or mood else (*_LANDSCAPES, *_ABSTRACT))
         if mood == "space":
             ground = "space"
     if mood is None:

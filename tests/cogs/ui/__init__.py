@@ -1,0 +1,1 @@
+"""Tests of cards, buttons and texts, which are pure functions."""

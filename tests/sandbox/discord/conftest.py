@@ -37,7 +37,7 @@ class SmallBot(discord.Client):
 
 
 @pytest.fixture
-async def standin() -> AsyncIterator[FakeDiscord]:
+async def fake_discord() -> AsyncIterator[FakeDiscord]:
     one = FakeDiscord()
     await one.start()
     yield one
@@ -45,23 +45,23 @@ async def standin() -> AsyncIterator[FakeDiscord]:
 
 
 @pytest.fixture
-def pointed(standin: FakeDiscord) -> Iterator[None]:
-    """discord.py speaks to the stand-in while the test runs."""
+def pointed(fake_discord: FakeDiscord) -> Iterator[None]:
+    """discord.py speaks to the fake server while the test runs."""
     base, gateway = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
-    Route.BASE = standin.api_url
-    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(standin.gateway_url)
+    Route.BASE = fake_discord.api_url
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(fake_discord.gateway_url)
     yield
     Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = base, gateway
 
 
 @pytest.fixture
-async def run_bot(standin: FakeDiscord, pointed: None) -> AsyncIterator[RunBot]:
+async def run_bot(fake_discord: FakeDiscord, pointed: None) -> AsyncIterator[RunBot]:
     """Start a SmallBot and wait until it is ready; it is closed after the test."""
     running: list[tuple[SmallBot, asyncio.Task[None]]] = []
 
     async def start(setup: Setup, intents: discord.Intents | None = None) -> SmallBot:
         bot = SmallBot(setup, intents or discord.Intents.default())
-        task = asyncio.create_task(bot.start(standin.token))
+        task = asyncio.create_task(bot.start(fake_discord.token))
         running.append((bot, task))
         ready = asyncio.create_task(bot.wait_until_ready())
         await asyncio.wait({task, ready}, timeout=10, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""The stand-in driven by unmodified discord.py over real sockets."""
+"""The fake Discord driven by unmodified discord.py over real sockets."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def commands(bot: SmallBot) -> None:
     async def silent(interaction: discord.Interaction) -> None: ...
 
 
-async def test_a_deferred_command_ends_in_a_card_with_a_picture(standin: FakeDiscord, run_bot: RunBot) -> None:
+async def test_a_deferred_command_ends_in_a_card_with_a_picture(fake_discord: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
 
-    record = await standin.command("ada", "general", "paint", {"prompt": "a fox", "count": 2})
+    record = await fake_discord.command("ada", "general", "paint", {"prompt": "a fox", "count": 2})
     message = await record.pictures()
 
     assert message.data["flags"] == 1 << 15
@@ -98,37 +98,37 @@ async def test_a_deferred_command_ends_in_a_card_with_a_picture(standin: FakeDis
     assert (media["width"], media["height"], media["content_type"]) == (8, 6, "image/png")
     assert gallery["items"][0]["description"] == "an orange field"
     assert message.data["attachments"] == []  # Discord lists only what no component shows
-    assert standin.read(message) == [a_png()]
+    assert fake_discord.read(message) == [a_png()]
     assert record.first_answer_s is not None
     assert record.picture_s is not None
     assert record.first_answer_s <= record.picture_s
-    assert not standin.refusals
+    assert not fake_discord.refusals
 
 
-async def test_an_upload_reaches_the_bot_with_its_size(standin: FakeDiscord, run_bot: RunBot) -> None:
+async def test_an_upload_reaches_the_bot_with_its_size(fake_discord: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
-    upload = standin.upload("ada", "my cat.png", a_png(20, 10))
+    upload = fake_discord.upload("ada", "my cat.png", a_png(20, 10))
 
-    record = await standin.command("ada", "general", "paint", {"prompt": "a fox", "picture": upload})
+    record = await fake_discord.command("ada", "general", "paint", {"prompt": "a fox", "picture": upload})
     message = await record.pictures()
 
     assert message.text() == f"a fox from 20x10 {len(a_png(20, 10))} None 1"
 
 
-async def test_autocomplete_answers_for_what_is_typed(standin: FakeDiscord, run_bot: RunBot) -> None:
+async def test_autocomplete_answers_for_what_is_typed(fake_discord: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
 
-    found = await standin.autocomplete("ada", "general", "paint", "model", {"model": "re"})
+    found = await fake_discord.autocomplete("ada", "general", "paint", "model", {"model": "re"})
 
     assert found == [{"name": "recraft", "value": "recraft"}]
 
 
-async def test_a_button_updates_its_message(standin: FakeDiscord, run_bot: RunBot) -> None:
+async def test_a_button_updates_its_message(fake_discord: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
-    record = await standin.command("ada", "general", "paint", {"prompt": "a fox"})
+    record = await fake_discord.command("ada", "general", "paint", {"prompt": "a fox"})
     message = await record.pictures()
 
-    pressed = await standin.press("mo", message, "Again")
+    pressed = await fake_discord.press("mo", message, "Again")
     await pressed.shown()
 
     assert message.text() == "Pressed"
@@ -136,64 +136,66 @@ async def test_a_button_updates_its_message(standin: FakeDiscord, run_bot: RunBo
     assert message.data["edited_timestamp"] is not None
 
 
-async def test_a_modal_comes_filled_and_goes_back(standin: FakeDiscord, run_bot: RunBot) -> None:
+async def test_a_modal_comes_filled_and_goes_back(fake_discord: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
-    opened = await (await standin.command("nia", "general", "ask")).answered()
+    opened = await (await fake_discord.command("nia", "general", "ask")).answered()
     assert opened.modal is not None
     assert opened.modal["title"] == "Edit prompt"
 
-    kept = await (await standin.submit_modal(opened)).shown()
-    opened = await (await standin.command("nia", "general", "ask")).answered()
-    changed = await (await standin.submit_modal(opened, {"Prompt": "a dog"})).shown()
+    kept = await (await fake_discord.submit_modal(opened)).shown()
+    opened = await (await fake_discord.command("nia", "general", "ask")).answered()
+    changed = await (await fake_discord.submit_modal(opened, {"Prompt": "a dog"})).shown()
 
     assert (kept.content, changed.content) == ("You wrote a cat", "You wrote a dog")
 
 
-async def test_an_ephemeral_answer_is_seen_by_its_person_only(standin: FakeDiscord, run_bot: RunBot) -> None:
+async def test_an_ephemeral_answer_is_seen_by_its_person_only(fake_discord: FakeDiscord, run_bot: RunBot) -> None:
     await run_bot(commands)
 
-    record = await standin.command("ada", "general", "say", {"text": "hush", "hidden": True})
+    record = await fake_discord.command("ada", "general", "say", {"text": "hush", "hidden": True})
     await record.until(lambda one: len(one.messages) == 2)
 
-    assert [one.content for one in standin.messages("general", "ada")] == ["hush", "again: hush"]
-    assert standin.messages("general", "mo") == []
+    assert [one.content for one in fake_discord.messages("general", "ada")] == ["hush", "again: hush"]
+    assert fake_discord.messages("general", "mo") == []
 
 
 async def test_silence_fails_after_the_deadline_and_later_answers_are_unknown(
-    standin: FakeDiscord, run_bot: RunBot
+    fake_discord: FakeDiscord, run_bot: RunBot
 ) -> None:
-    standin.interactions.answer_deadline_s = 0.05
+    fake_discord.interactions.answer_deadline_s = 0.05
     await run_bot(commands)
 
-    record = await (await standin.command("ada", "general", "silent")).answered()
+    record = await (await fake_discord.command("ada", "general", "silent")).answered()
 
     assert (record.state, record.failed_reason) == ("failed", "The application did not respond")
 
 
-async def test_what_discord_would_not_offer_is_refused_to_the_person(standin: FakeDiscord, run_bot: RunBot) -> None:
+async def test_what_discord_would_not_offer_is_refused_to_the_person(
+    fake_discord: FakeDiscord, run_bot: RunBot
+) -> None:
     await run_bot(commands)
 
     with pytest.raises(NotOffered, match="prompt is required"):
-        await standin.command("ada", "general", "paint", {})
+        await fake_discord.command("ada", "general", "paint", {})
     with pytest.raises(NotOffered, match="from 1 to 4"):
-        await standin.command("ada", "general", "paint", {"prompt": "x", "count": 5})
+        await fake_discord.command("ada", "general", "paint", {"prompt": "x", "count": 5})
     with pytest.raises(NotOffered, match="not registered"):
-        await standin.command("ada", "general", "nothing")
+        await fake_discord.command("ada", "general", "nothing")
 
 
-async def test_nothing_is_lost_when_the_gateway_drops(standin: FakeDiscord, run_bot: RunBot) -> None:
+async def test_nothing_is_lost_when_the_gateway_drops(fake_discord: FakeDiscord, run_bot: RunBot) -> None:
     bot = await run_bot(commands)
     records = []
     ways: tuple[Drop, ...] = ("close", "abort", "reconnect")
     for how in ways:
-        dropped = asyncio.create_task(standin.drop_gateway(how))
+        dropped = asyncio.create_task(fake_discord.drop_gateway(how))
         await asyncio.sleep(0)
-        records += [await standin.command("ada", "general", "say", {"text": f"{how} {n}"}) for n in range(3)]
+        records += [await fake_discord.command("ada", "general", "say", {"text": f"{how} {n}"}) for n in range(3)]
         await dropped
         for record in records:
             await record.shown(8)
 
     assert all(one.state == "answered" for one in records)
-    assert len(standin.gateway.identifies) == 1
-    assert standin.gateway.resumes == 3
+    assert len(fake_discord.gateway.identifies) == 1
+    assert fake_discord.gateway.resumes == 3
     assert bot.is_ready()

@@ -49,10 +49,10 @@ class Beats:
 
 
 async def test_discord_py_never_finds_itself_behind(
-    standin: FakeDiscord, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fake_discord: FakeDiscord, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     beats = Beats(monkeypatch)
-    standin.gateway.heartbeat_interval_ms = 400
+    fake_discord.gateway.heartbeat_interval_ms = 400
 
     with caplog.at_level(logging.WARNING, logger="discord"):
         bot = await run_bot(lambda _bot: None)
@@ -63,11 +63,11 @@ async def test_discord_py_never_finds_itself_behind(
 
 
 async def test_an_acknowledgement_without_a_round_trip_would_make_it_warn(
-    standin: FakeDiscord, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fake_discord: FakeDiscord, run_bot: RunBot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     beats = Beats(monkeypatch)
-    standin.gateway.heartbeat_interval_ms = 400
-    standin.gateway.ack_delay_s = 0
+    fake_discord.gateway.heartbeat_interval_ms = 400
+    fake_discord.gateway.ack_delay_s = 0
 
     with caplog.at_level(logging.WARNING, logger="discord"):
         await run_bot(lambda _bot: None)

@@ -19,29 +19,29 @@ from tests.sandbox.discord.test_happy_path import a_png, commands
 class Browser:
     """One open page."""
 
-    def __init__(self, standin: FakeDiscord, session: aiohttp.ClientSession, who: str) -> None:
-        self.standin = standin
+    def __init__(self, fake_discord: FakeDiscord, session: aiohttp.ClientSession, who: str) -> None:
+        self.fake_discord = fake_discord
         self.session = session
-        self.person = standin.person(who)
+        self.person = fake_discord.person(who)
         self.socket: aiohttp.ClientWebSocketResponse | None = None
 
     async def open(self) -> Browser:
-        url = f"{self.standin.base_url}/sandbox/api/events?person={self.person.id}"
+        url = f"{self.fake_discord.base_url}/sandbox/api/events?person={self.person.id}"
         self.socket = await self.session.ws_connect(url)
         return self
 
     async def world(self) -> Any:
-        url = f"{self.standin.base_url}/sandbox/api/world?person={self.person.id}"
+        url = f"{self.fake_discord.base_url}/sandbox/api/world?person={self.person.id}"
         async with self.session.get(url) as answer:
             assert answer.headers["Content-Type"] == "application/json"
             return await answer.json()
 
     async def post(self, path: str, **more: Any) -> tuple[int, Any]:
-        async with self.session.post(f"{self.standin.base_url}/sandbox/api/{path}", **more) as answer:
+        async with self.session.post(f"{self.fake_discord.base_url}/sandbox/api/{path}", **more) as answer:
             return answer.status, await answer.json()
 
     async def interact(self, channel: str, **more: Any) -> str:
-        where = self.standin.channel(channel, self.person).id
+        where = self.fake_discord.channel(channel, self.person).id
         status, body = await self.post("interact", json={"person": self.person.id, "channel_id": where, **more})
         assert status == 200, body
         return str(body["interaction_id"])
@@ -60,9 +60,9 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield one
 
 
-async def test_the_world_is_what_the_person_sees(standin: FakeDiscord, session: aiohttp.ClientSession) -> None:
-    nia, ada = Browser(standin, session, "nia"), Browser(standin, session, "ada")
-    standin.say("ada", "dm", "between us")
+async def test_the_world_is_what_the_person_sees(fake_discord: FakeDiscord, session: aiohttp.ClientSession) -> None:
+    nia, ada = Browser(fake_discord, session, "nia"), Browser(fake_discord, session, "ada")
+    fake_discord.say("ada", "dm", "between us")
 
     hers, other = await nia.world(), await ada.world()
 
@@ -77,18 +77,18 @@ async def test_the_world_is_what_the_person_sees(standin: FakeDiscord, session: 
     assert {one["name"]: one["nsfw"] for one in hers["channels"]}["after-dark"]
     assert "between us" not in str(hers)
     assert "between us" in str(other)
-    assert hers["bot"] == {"id": standin.world.bot.id, "name": "Easel", "online": False}
-    assert {"rate_limit", "gateway_drop"} <= {one["name"] for one in hers["troubles"]}
+    assert hers["bot"] == {"id": fake_discord.world.bot.id, "name": "Easel", "online": False}
+    assert {"rate_limit", "gateway_drop"} <= {one["name"] for one in hers["faults"]}
 
 
 async def test_a_command_goes_its_way_through_the_page(
-    standin: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
 ) -> None:
     await run_bot(commands)
-    ada = await Browser(standin, session, "ada").open()
-    mo = await Browser(standin, session, "mo").open()
+    ada = await Browser(fake_discord, session, "ada").open()
+    mo = await Browser(fake_discord, session, "mo").open()
     command = next(one for one in (await ada.world())["commands"] if one["name"] == "paint")
-    assert command["allowed"][standin.world.general.id]
+    assert command["allowed"][fake_discord.world.general.id]
 
     typing = [{"name": "model", "type": 3, "value": "fl", "focused": True}]
     asked = await ada.interact("general", kind="autocomplete", command_id=command["id"], options=typing)
@@ -120,12 +120,12 @@ async def test_a_command_goes_its_way_through_the_page(
 
 
 async def test_a_modal_is_shown_to_its_person_and_sent_back(
-    standin: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
 ) -> None:
     await run_bot(commands)
-    nia = await Browser(standin, session, "nia").open()
-    mo = await Browser(standin, session, "mo").open()
-    ask = standin.commands.find("ask")["id"]
+    nia = await Browser(fake_discord, session, "nia").open()
+    mo = await Browser(fake_discord, session, "mo").open()
+    ask = fake_discord.commands.find("ask")["id"]
 
     number = await nia.interact("general", kind="command", command_id=ask, options=[])
     event = await nia.event("modal")
@@ -137,21 +137,21 @@ async def test_a_modal_is_shown_to_its_person_and_sent_back(
     assert (answer["content"], answer["flags"]) == ("You wrote a hen", 64)
     assert answer["interaction_metadata"]["triggering_interaction_metadata"]["name"] == "ask"
 
-    gone = {"person": nia.person.id, "channel_id": standin.world.general.id, "message_id": answer["id"]}
+    gone = {"person": nia.person.id, "channel_id": fake_discord.world.general.id, "message_id": answer["id"]}
     assert (await nia.post("dismiss", json=gone))[0] == 200
     assert (await nia.event("message_delete"))["message_id"] == answer["id"]
-    assert (await nia.world())["messages"][standin.world.general.id] == []
-    standin.say("nia", "general", "the end")
+    assert (await nia.world())["messages"][fake_discord.world.general.id] == []
+    fake_discord.say("nia", "general", "the end")
     assert (await mo.event("message_create", "modal"))["message"]["content"] == "the end"
 
 
 async def test_own_messages_are_deleted_and_others_by_a_moderator_only(
-    standin: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
 ) -> None:
     bot = await run_bot(commands)
-    nia, mo = Browser(standin, session, "nia"), await Browser(standin, session, "mo").open()
-    hers, mine = standin.say("nia", "general", "by Nia"), standin.say("mo", "general", "by Mo")
-    private = standin.say("mo", "dm", "to the bot")
+    nia, mo = Browser(fake_discord, session, "nia"), await Browser(fake_discord, session, "mo").open()
+    hers, mine = fake_discord.say("nia", "general", "by Nia"), fake_discord.say("mo", "general", "by Mo")
+    private = fake_discord.say("mo", "dm", "to the bot")
     deleted: list[int] = []
 
     async def on_raw_message_delete(event: discord.RawMessageDeleteEvent) -> None:
@@ -170,7 +170,7 @@ async def test_own_messages_are_deleted_and_others_by_a_moderator_only(
     assert (await mo.event("message_delete"))["message_id"] == hers.id
     assert await delete(mo, hers) == (400, {"error": "That message is gone."})
     assert await delete(mo, mine) == await delete(mo, private) == (200, {})
-    await standin.wait_for(lambda: standin.messages("general") == [])
+    await fake_discord.wait_for(lambda: fake_discord.messages("general") == [])
     async with asyncio.timeout(5):
         while len(deleted) < 3:
             await asyncio.sleep(0.01)
@@ -178,16 +178,18 @@ async def test_own_messages_are_deleted_and_others_by_a_moderator_only(
 
 
 async def test_a_moderator_deletes_the_bots_message_but_nobody_a_private_one(
-    standin: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
 ) -> None:
     await run_bot(commands)
-    mo = Browser(standin, session, "mo")
-    open_one = (await (await standin.command("nia", "general", "say", {"text": "hello", "hidden": False})).shown()).id
-    hidden = (await (await standin.command("mo", "general", "say", {"text": "hush", "hidden": True})).shown()).id
-    inside = (await (await standin.command("mo", "dm", "say", {"text": "hello", "hidden": False})).shown()).id
+    mo = Browser(fake_discord, session, "mo")
+    open_one = (
+        await (await fake_discord.command("nia", "general", "say", {"text": "hello", "hidden": False})).shown()
+    ).id
+    hidden = (await (await fake_discord.command("mo", "general", "say", {"text": "hush", "hidden": True})).shown()).id
+    inside = (await (await fake_discord.command("mo", "dm", "say", {"text": "hello", "hidden": False})).shown()).id
 
     async def delete(channel: str, message_id: str) -> tuple[int, Any]:
-        where = standin.channel(channel, mo.person).id
+        where = fake_discord.channel(channel, mo.person).id
         return await mo.post("delete", json={"person": mo.person.id, "channel_id": where, "message_id": message_id})
 
     assert await delete("general", open_one) == (200, {})
@@ -196,10 +198,10 @@ async def test_a_moderator_deletes_the_bots_message_but_nobody_a_private_one(
 
 
 async def test_channels_say_who_may_write_there_and_where_they_are(
-    standin: FakeDiscord, session: aiohttp.ClientSession
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession
 ) -> None:
-    ada = Browser(standin, session, "ada")
-    standin.world.after_dark.overwrites[standin.world.guild_id] = (0, 0, Permission.SEND_MESSAGES)
+    ada = Browser(fake_discord, session, "ada")
+    fake_discord.world.after_dark.overwrites[fake_discord.world.guild_id] = (0, 0, Permission.SEND_MESSAGES)
 
     channels = {one["name"]: one for one in (await ada.world())["channels"]}
 
@@ -220,7 +222,9 @@ async def test_channels_say_who_may_write_there_and_where_they_are(
     assert await ada.post("message", json=where) == (400, {"error": "You may not write in this channel."})
 
 
-async def test_what_goes_wrong_is_pushed(standin: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot) -> None:
+async def test_what_goes_wrong_is_pushed(
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
+) -> None:
     def setup(bot: SmallBot) -> None:
         @bot.tree.command(description="x")
         async def wrong(interaction: discord.Interaction) -> None:
@@ -229,11 +233,11 @@ async def test_what_goes_wrong_is_pushed(standin: FakeDiscord, session: aiohttp.
             except discord.HTTPException:
                 return
 
-    standin.interactions.answer_deadline_s = 0.3
+    fake_discord.interactions.answer_deadline_s = 0.3
     await run_bot(setup)
-    ada = await Browser(standin, session, "ada").open()
+    ada = await Browser(fake_discord, session, "ada").open()
 
-    number = await ada.interact("general", kind="command", command_id=standin.commands.find("wrong")["id"])
+    number = await ada.interact("general", kind="command", command_id=fake_discord.commands.find("wrong")["id"])
     refused = await ada.event("refused")
     failed = await ada.event("failed")
 
@@ -244,49 +248,49 @@ async def test_what_goes_wrong_is_pushed(standin: FakeDiscord, session: aiohttp.
     assert failed["reason"] == "The application did not respond"
 
 
-async def test_the_page_is_told_in_a_sentence(standin: FakeDiscord, session: aiohttp.ClientSession) -> None:
-    nia = Browser(standin, session, "nia")
-    general = {"person": nia.person.id, "channel_id": standin.world.general.id}
+async def test_the_page_is_told_in_a_sentence(fake_discord: FakeDiscord, session: aiohttp.ClientSession) -> None:
+    nia = Browser(fake_discord, session, "nia")
+    general = {"person": nia.person.id, "channel_id": fake_discord.world.general.id}
 
     assert await nia.post("message", json=general | {"content": " "}) == (
         400,
         {"error": "An empty message cannot be sent."},
     )
-    assert (await nia.post("message", json=general | {"channel_id": standin.world.elsewhere.id}))[0] == 404
+    assert (await nia.post("message", json=general | {"channel_id": fake_discord.world.elsewhere.id}))[0] == 404
     assert (await nia.post("interact", json=general | {"kind": "dance"}))[0] == 400
     assert (await nia.post("interact", json=general | {"kind": "command", "command_id": "1"}))[0] == 400
-    assert (await nia.post("trouble", json={"name": "weather", "value": 1}))[0] == 404
+    assert (await nia.post("fault", json={"name": "weather", "value": 1}))[0] == 404
     assert (await nia.post("message", json=general, headers={"Origin": "https://example.org"}))[0] == 403
     assert (await nia.post("message", json=general, headers={"Sec-Fetch-Site": "cross-site"}))[0] == 403
     assert (await nia.post("message", json=general | {"content": "hello"}))[1]["message"]["content"] == "hello"
 
 
-async def test_troubles_are_switched_and_shown_to_everybody(
-    standin: FakeDiscord, session: aiohttp.ClientSession
+async def test_faults_are_switched_and_shown_to_everybody(
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession
 ) -> None:
     done: list[object] = []
 
     async def act(value: object) -> None:
         done.append(value)
 
-    standin.add_action("bot_restart", "Restart", "Ends it.", act)
-    mo = await Browser(standin, session, "mo").open()
+    fake_discord.devtools.add_action("bot_restart", "Restart", "Ends it.", act)
+    mo = await Browser(fake_discord, session, "mo").open()
 
-    status, body = await mo.post("trouble", json={"name": "rate_limit", "value": True})
-    shown = {one["name"]: one["value"] for one in (await mo.event("troubles"))["troubles"]}
-    await mo.post("trouble", json={"name": "bot_restart", "value": True})
+    status, body = await mo.post("fault", json={"name": "rate_limit", "value": True})
+    shown = {one["name"]: one["value"] for one in (await mo.event("faults"))["faults"]}
+    await mo.post("fault", json={"name": "bot_restart", "value": True})
 
     assert status == 200
-    assert {one["name"]: one["value"] for one in body["troubles"]}["rate_limit"] is True
+    assert {one["name"]: one["value"] for one in body["faults"]}["rate_limit"] is True
     assert shown["rate_limit"] is True
     assert done == [True]
 
 
-async def test_files_outside_the_page_are_not_served(standin: FakeDiscord, session: aiohttp.ClientSession) -> None:
-    async with session.get(f"{standin.base_url}/..%2frun.py") as answer:
+async def test_files_outside_the_page_are_not_served(fake_discord: FakeDiscord, session: aiohttp.ClientSession) -> None:
+    async with session.get(f"{fake_discord.base_url}/..%2frun.py") as answer:
         assert answer.status == 404
-    async with session.get(f"{standin.base_url}/nothing.js") as answer:
+    async with session.get(f"{fake_discord.base_url}/nothing.js") as answer:
         assert answer.status == 404
-    async with session.get(standin.base_url) as answer:
+    async with session.get(fake_discord.base_url) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/html"

@@ -1,4 +1,4 @@
-"""The supervisor: ports, the child process, and the whole road with the real bot."""
+"""The supervisor: ports, the child process, and a picture by the real bot."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def test_the_real_bot_paints_in_the_sandbox_and_survives_a_restart(tmp_pat
         await sandbox.ready()
         record = await sandbox.discord.command("ada", "general", "imagine", {"prompt": "a fox"})
         message = await record.pictures()
-        await sandbox.discord.set_trouble("bot_restart", True)
+        await sandbox.discord.devtools.set("bot_restart", True)
         await sandbox.discord.wait_for(lambda: sandbox.child.starts == 2 and sandbox.discord.gateway.online, 30)
         again = await sandbox.discord.press("ada", message, "Again")
         await again.answered()

@@ -1,4 +1,4 @@
-"""The stand-in, and the two clients that drive it: the unmodified fal_client and plain aiohttp."""
+"""The fake fal, and the two clients that drive it: the unmodified fal_client and plain aiohttp."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY = "key-id:key-secret"
 SCHNELL = "fal-ai/flux-1/schnell"
 INPAINT = "fal-ai/z-image/turbo/inpaint"
 
-StartStandIn = Callable[..., Awaitable[FakeFal]]
+StartFakeFal = Callable[..., Awaitable[FakeFal]]
 
 
 @pytest.fixture(scope="session")
@@ -30,24 +30,24 @@ def models() -> tuple[Model, ...]:
 
 
 @pytest.fixture
-async def start(models: tuple[Model, ...]) -> AsyncIterator[StartStandIn]:
-    """Starts stand-ins that are stopped afterwards; fast and cheap unless told otherwise."""
+async def start(models: tuple[Model, ...]) -> AsyncIterator[StartFakeFal]:
+    """Starts servers that are stopped afterwards; fast and cheap unless told otherwise."""
     started: list[FakeFal] = []
 
     async def begin(**options: object) -> FakeFal:
         chosen: dict[str, object] = {"models": models, "key": KEY, "speed": 0.001, "paint": "flat", **options}
-        standin = FakeFal(**chosen)  # type: ignore[arg-type]
-        await standin.start()
-        started.append(standin)
-        return standin
+        fake_fal = FakeFal(**chosen)  # type: ignore[arg-type]
+        await fake_fal.start()
+        started.append(fake_fal)
+        return fake_fal
 
     yield begin
-    for standin in started:
-        await standin.stop()
+    for fake_fal in started:
+        await fake_fal.stop()
 
 
 @pytest.fixture
-async def standin(start: StartStandIn) -> FakeFal:
+async def fake_fal(start: StartFakeFal) -> FakeFal:
     return await start()
 
 
@@ -65,11 +65,11 @@ async def anyone() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def fal(standin: FakeFal, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[fal_client.AsyncClient]:
-    """The unmodified client, pointed at the stand-in by its module constants."""
-    monkeypatch.setattr(fal_module, "QUEUE_URL_FORMAT", standin.url + "/")
-    monkeypatch.setattr(fal_module, "REST_URL", standin.url)
-    monkeypatch.setattr(fal_module, "CDN_URL", standin.url)
+async def fal(fake_fal: FakeFal, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[fal_client.AsyncClient]:
+    """The unmodified client, pointed at the fake fal by its module constants."""
+    monkeypatch.setattr(fal_module, "QUEUE_URL_FORMAT", fake_fal.url + "/")
+    monkeypatch.setattr(fal_module, "REST_URL", fake_fal.url)
+    monkeypatch.setattr(fal_module, "CDN_URL", fake_fal.url)
     monkeypatch.setattr(fal_module, "BASE_DELAY", 0.001)
     client = fal_client.AsyncClient(key=KEY)
     yield client
@@ -77,17 +77,17 @@ async def fal(standin: FakeFal, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def submit(
-    http: aiohttp.ClientSession, standin: FakeFal, endpoint: str = SCHNELL, /, *, query: str = "", **arguments: Json
+    http: aiohttp.ClientSession, fake_fal: FakeFal, endpoint: str = SCHNELL, /, *, query: str = "", **arguments: Json
 ) -> dict[str, Any]:
     """One accepted request's answer."""
-    return await send(http, standin, endpoint, arguments, query=query)
+    return await send(http, fake_fal, endpoint, arguments, query=query)
 
 
 async def send(
-    http: aiohttp.ClientSession, standin: FakeFal, endpoint: str, arguments: dict[str, Json], *, query: str = ""
+    http: aiohttp.ClientSession, fake_fal: FakeFal, endpoint: str, arguments: dict[str, Json], *, query: str = ""
 ) -> dict[str, Any]:
     """The same with the arguments in one piece."""
-    async with http.post(f"{standin.url}/{endpoint}{query}", json={"prompt": "a cat", **arguments}) as response:
+    async with http.post(f"{fake_fal.url}/{endpoint}{query}", json={"prompt": "a cat", **arguments}) as response:
         assert response.status == 200
         answer: dict[str, Any] = await response.json()
         return answer

@@ -14,11 +14,11 @@ from bot.catalogue.model import Model, OptionKind
 from bot.domain.request import Json
 from sandbox.fal import FakeFal, durations
 from sandbox.fal.art import caption
-from sandbox.fal.painter import Commission, black, flat, paint
+from sandbox.fal.painter import PictureSpec, black, flat, paint
 from sandbox.fal.plan import Format, billable_units, plan, size_px
-from tests.sandbox.fal.conftest import StartStandIn, finish, png, send, submit
+from tests.sandbox.fal.conftest import StartFakeFal, finish, png, send, submit
 
-CAT = Commission("fal-ai/flux-1/schnell", "FLUX.1 schnell", "a cat by the sea", 7, 0, 400, 300, "png")
+CAT = PictureSpec("fal-ai/flux-1/schnell", "FLUX.1 schnell", "a cat by the sea", 7, 0, 400, 300, "png")
 
 
 def opened(body: bytes) -> Image.Image:
@@ -46,7 +46,7 @@ def test_the_same_order_paints_the_same_bytes() -> None:
     ],
     ids=["prompt", "seed", "index", "model"],
 )
-def test_another_prompt_seed_index_or_model_paints_another_picture(other: Commission) -> None:
+def test_another_prompt_seed_index_or_model_paints_another_picture(other: PictureSpec) -> None:
     assert apart(paint(CAT), paint(other)) > 2
 
 
@@ -157,19 +157,19 @@ def required(model: Model) -> dict[str, Json]:
 
 
 async def test_all_models_give_pictures_of_their_own_shape(
-    start: StartStandIn, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession, models: tuple[Model, ...]
+    start: StartFakeFal, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession, models: tuple[Model, ...]
 ) -> None:
-    standin = await start(paint="real")
+    fake_fal = await start(paint="real")
     assert len(models) == 18
     for model in models:
         arguments = required(model)
-        result = await finish(http, await send(http, standin, model.endpoint, arguments))
+        result = await finish(http, await send(http, fake_fal, model.endpoint, arguments))
         content = await result.json()
         assert result.status == 200, model.endpoint
-        await check(standin, anyone, model, content)
+        await check(fake_fal, anyone, model, content)
 
 
-async def check(standin: FakeFal, anyone: aiohttp.ClientSession, model: Model, content: dict[str, Json]) -> None:
+async def check(fake_fal: FakeFal, anyone: aiohttp.ClientSession, model: Model, content: dict[str, Json]) -> None:
     output, images = model.output, content["images"]
     assert isinstance(images, list)
     image = images[0]
@@ -194,10 +194,10 @@ async def check(standin: FakeFal, anyone: aiohttp.ClientSession, model: Model, c
 
 
 async def test_recraft_draws_vectors_in_vector_styles(
-    standin: FakeFal, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
+    fake_fal: FakeFal, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
 ) -> None:
     endpoint = "fal-ai/recraft/v2/text-to-image"
-    result = await finish(http, await submit(http, standin, endpoint, style="vector_illustration"))
+    result = await finish(http, await submit(http, fake_fal, endpoint, style="vector_illustration"))
     image = (await result.json())["images"][0]
     async with anyone.get(image["url"]) as response:
         assert response.headers["Content-Type"] == "image/svg+xml"

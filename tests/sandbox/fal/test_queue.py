@@ -12,7 +12,7 @@ import pytest
 
 from bot.domain.request import Json
 from sandbox.fal import FakeFal
-from tests.sandbox.fal.conftest import SCHNELL, StartStandIn, finish, submit
+from tests.sandbox.fal.conftest import SCHNELL, StartFakeFal, finish, submit
 
 
 async def events(response: aiohttp.ClientResponse) -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ async def events(response: aiohttp.ClientResponse) -> list[dict[str, Any]]:
     return [json.loads(line[5:]) for line in text.splitlines() if line.startswith("data:")]
 
 
-async def test_the_unmodified_client_gets_a_picture(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
+async def test_the_unmodified_client_gets_a_picture(fake_fal: FakeFal, fal: fal_client.AsyncClient) -> None:
     handle = await fal.submit(SCHNELL, arguments={"prompt": "a cat", "seed": 7})
     seen = [type(event) async for event in handle.iter_events(with_logs=True, interval=0.001)]
     result = await handle.get()
@@ -30,9 +30,9 @@ async def test_the_unmodified_client_gets_a_picture(standin: FakeFal, fal: fal_c
     assert (result["images"][0]["width"], result["images"][0]["height"]) == (1024, 768)
 
 
-async def test_submit_answers_with_urls_of_owner_and_alias_only(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    answer = await submit(http, standin, "fal-ai/bytedance/seedream/v4/text-to-image")
-    base = f"{standin.url}/fal-ai/bytedance/requests/{answer['request_id']}"
+async def test_submit_answers_with_urls_of_owner_and_alias_only(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    answer = await submit(http, fake_fal, "fal-ai/bytedance/seedream/v4/text-to-image")
+    base = f"{fake_fal.url}/fal-ai/bytedance/requests/{answer['request_id']}"
     assert answer["status"] == "IN_QUEUE"
     assert answer["queue_position"] == 0
     assert answer["response_url"] == base
@@ -41,21 +41,21 @@ async def test_submit_answers_with_urls_of_owner_and_alias_only(standin: FakeFal
     assert answer["gateway_request_id"] != answer["request_id"]
 
 
-async def test_a_handle_rebuilt_from_the_id_is_the_same(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
+async def test_a_handle_rebuilt_from_the_id_is_the_same(fake_fal: FakeFal, fal: fal_client.AsyncClient) -> None:
     handle = await fal.submit(SCHNELL, arguments={"prompt": "a cat"})
     rebuilt = await fal.get_handle(SCHNELL, handle.request_id)
     assert (rebuilt.status_url, rebuilt.response_url) == (handle.status_url, handle.response_url)
 
 
 async def test_statuses_are_202_until_completed_and_logs_are_null_unless_asked_for(
-    standin: FakeFal, http: aiohttp.ClientSession
+    fake_fal: FakeFal, http: aiohttp.ClientSession
 ) -> None:
-    standin.set("stuck_queue", True)
-    answer = await submit(http, standin)
+    fake_fal.set("stuck_queue", True)
+    answer = await submit(http, fake_fal)
     async with http.get(answer["status_url"]) as response:
         waiting = await response.json()
         assert response.status == 202
-    standin.set("stuck_queue", False)
+    fake_fal.set("stuck_queue", False)
     await finish(http, answer)
     async with http.get(answer["status_url"]) as response:
         ended = await response.json()
@@ -69,11 +69,11 @@ async def test_statuses_are_202_until_completed_and_logs_are_null_unless_asked_f
     assert len(with_logs["logs"]) == 5
 
 
-async def test_the_stream_tells_each_log_line_once_and_closes(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    standin.set("stuck_queue", True)
-    answer = await submit(http, standin, num_inference_steps=12)
+async def test_the_stream_tells_each_log_line_once_and_closes(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    fake_fal.set("stuck_queue", True)
+    answer = await submit(http, fake_fal, num_inference_steps=12)
     async with http.get(answer["status_url"] + "/stream?logs=1") as response:
-        standin.set("stuck_queue", False)
+        fake_fal.set("stuck_queue", False)
         told = await events(response)
     lines = [line["message"] for event in told for line in event["logs"] or []]
     assert response.content_type == "text/event-stream"
@@ -82,8 +82,8 @@ async def test_the_stream_tells_each_log_line_once_and_closes(standin: FakeFal, 
     assert re.fullmatch(r" 50%\|█████     \| 6/12 \[00:00<00:00, +[\d.]+it/s\]", lines[2])
 
 
-async def test_polled_logs_are_cumulative(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    answer = await submit(http, standin)
+async def test_polled_logs_are_cumulative(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    answer = await submit(http, fake_fal)
     await finish(http, answer)
     sizes = []
     for _ in range(2):
@@ -92,60 +92,60 @@ async def test_polled_logs_are_cumulative(standin: FakeFal, http: aiohttp.Client
     assert sizes == [5, 5]
 
 
-async def test_partner_models_log_nothing(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    answer = await submit(http, standin, "fal-ai/imagen4/preview")
+async def test_partner_models_log_nothing(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    answer = await submit(http, fake_fal, "fal-ai/imagen4/preview")
     await finish(http, answer)
     async with http.get(answer["status_url"] + "?logs=1") as response:
         assert (await response.json())["logs"] == []
 
 
-async def test_a_silent_stream_sends_heartbeats(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    standin.heartbeat_s = 0.01
-    standin.set("stuck_queue", True)
-    answer = await submit(http, standin)
+async def test_a_silent_stream_sends_heartbeats(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    fake_fal.heartbeat_s = 0.01
+    fake_fal.set("stuck_queue", True)
+    answer = await submit(http, fake_fal)
     async with http.get(answer["status_url"] + "/stream") as response:
         assert (await response.content.readline()).startswith(b"data:")
         await response.content.readline()
         assert await response.content.readline() == b": ping\n"
 
 
-async def test_jobs_beyond_the_account_cap_wait_and_move_up(start: StartStandIn, http: aiohttp.ClientSession) -> None:
-    standin = await start(concurrency=2, paint_s=30)
-    answers = [await submit(http, standin, seed=number) for number in range(5)]
+async def test_jobs_beyond_the_account_cap_wait_and_move_up(start: StartFakeFal, http: aiohttp.ClientSession) -> None:
+    fake_fal = await start(concurrency=2, paint_s=30)
+    answers = [await submit(http, fake_fal, seed=number) for number in range(5)]
     await asyncio.sleep(0)
-    assert (standin.queue.running, standin.queue.waiting) == (2, 3)
+    assert (fake_fal.queue.running, fake_fal.queue.waiting) == (2, 3)
     async with http.get(answers[4]["status_url"]) as response:
         assert (await response.json())["queue_position"] == 2
     async with http.put(answers[2]["cancel_url"]):
         pass
     async with http.get(answers[4]["status_url"]) as response:
         assert (await response.json())["queue_position"] == 1
-    standin.queue.concurrency = 0
-    standin.queue.resume()
-    assert (standin.queue.running, standin.queue.waiting) == (4, 0)
+    fake_fal.queue.concurrency = 0
+    fake_fal.queue.resume()
+    assert (fake_fal.queue.running, fake_fal.queue.waiting) == (4, 0)
 
 
 async def test_a_waiting_job_hears_on_its_stream_that_it_moved_up(
-    start: StartStandIn, http: aiohttp.ClientSession
+    start: StartFakeFal, http: aiohttp.ClientSession
 ) -> None:
-    standin = await start(concurrency=1, paint_s=0.05)
-    answers = [await submit(http, standin, seed=number) for number in range(3)]
+    fake_fal = await start(concurrency=1, paint_s=0.05)
+    answers = [await submit(http, fake_fal, seed=number) for number in range(3)]
     async with http.get(answers[2]["status_url"] + "/stream") as response:
         told = await events(response)
     assert [event["status"] for event in told][-1] == "COMPLETED"
     assert told[0]["queue_position"] == 1
 
 
-async def test_the_result_before_completion_is_400(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    standin.set("stuck_queue", True)
-    answer = await submit(http, standin)
+async def test_the_result_before_completion_is_400(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    fake_fal.set("stuck_queue", True)
+    answer = await submit(http, fake_fal)
     async with http.get(answer["response_url"]) as response:
         assert response.status == 400
         assert await response.json() == {"detail": "Request is still in progress"}
 
 
-async def test_a_job_that_does_not_start_in_time_is_given_up(standin: FakeFal, fal: fal_client.AsyncClient) -> None:
-    standin.set("stuck_queue", True)
+async def test_a_job_that_does_not_start_in_time_is_given_up(fake_fal: FakeFal, fal: fal_client.AsyncClient) -> None:
+    fake_fal.set("stuck_queue", True)
     handle = await fal.submit(SCHNELL, arguments={"prompt": "a cat"}, start_timeout=1.01)
     last = [event async for event in handle.iter_events(interval=0.05)][-1]
     with pytest.raises(fal_client.client.FalClientHTTPError) as caught:
@@ -156,9 +156,9 @@ async def test_a_job_that_does_not_start_in_time_is_given_up(standin: FakeFal, f
     assert caught.value.response_headers["x-fal-request-timeout-type"] == "user"
 
 
-async def test_cancelling_a_waiting_job_removes_it_at_once(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    standin.set("stuck_queue", True)
-    answer = await submit(http, standin)
+async def test_cancelling_a_waiting_job_removes_it_at_once(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    fake_fal.set("stuck_queue", True)
+    answer = await submit(http, fake_fal)
     async with http.put(answer["cancel_url"]) as response:
         assert (response.status, await response.json()) == (202, {"status": "CANCELLATION_REQUESTED"})
     async with http.get(answer["status_url"]) as response:
@@ -167,84 +167,84 @@ async def test_cancelling_a_waiting_job_removes_it_at_once(standin: FakeFal, htt
         assert response.status == 499
         assert response.headers["X-Fal-Billable-Units"] == "0"
     assert (status["status"], status["error_type"]) == ("COMPLETED", "client_cancelled")
-    assert standin.queue.waiting == 0
+    assert fake_fal.queue.waiting == 0
 
 
-async def test_cancelling_what_is_being_painted_stops_it_soon(start: StartStandIn, http: aiohttp.ClientSession) -> None:
-    standin = await start(paint_s=60)
-    answer = await submit(http, standin)
+async def test_cancelling_what_is_being_painted_stops_it_soon(start: StartFakeFal, http: aiohttp.ClientSession) -> None:
+    fake_fal = await start(paint_s=60)
+    answer = await submit(http, fake_fal)
     await asyncio.sleep(0.01)
     async with http.put(answer["cancel_url"]) as response:
         assert response.status == 202
     assert (await finish(http, answer)).status == 499
-    assert standin.queue.running == 0
+    assert fake_fal.queue.running == 0
 
 
-async def test_cancelling_too_late_is_said(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    answer = await submit(http, standin)
+async def test_cancelling_too_late_is_said(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    answer = await submit(http, fake_fal)
     await finish(http, answer)
     async with http.put(answer["cancel_url"]) as response:
         assert (response.status, await response.json()) == (400, {"status": "ALREADY_COMPLETED"})
-    async with http.put(f"{standin.url}/fal-ai/flux-1/requests/nobody/cancel") as response:
+    async with http.put(f"{fake_fal.url}/fal-ai/flux-1/requests/nobody/cancel") as response:
         assert (response.status, await response.json()) == (404, {"status": "NOT_FOUND"})
 
 
-async def test_a_late_cancel_lets_the_painting_finish(start: StartStandIn, http: aiohttp.ClientSession) -> None:
-    standin = await start(paint_s=0.1)
-    standin.set("late_cancel", True)
-    answer = await submit(http, standin)
+async def test_a_late_cancel_lets_the_painting_finish(start: StartFakeFal, http: aiohttp.ClientSession) -> None:
+    fake_fal = await start(paint_s=0.1)
+    fake_fal.set("late_cancel", True)
+    answer = await submit(http, fake_fal)
     await asyncio.sleep(0.01)
     async with http.put(answer["cancel_url"]) as response:
         assert response.status == 202
     assert (await finish(http, answer)).status == 200
 
 
-async def test_unknown_requests_and_endpoints_are_404(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    async with http.get(f"{standin.url}/fal-ai/flux-1/requests/nobody/status") as response:
+async def test_unknown_requests_and_endpoints_are_404(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    async with http.get(f"{fake_fal.url}/fal-ai/flux-1/requests/nobody/status") as response:
         assert (response.status, await response.json()) == (404, {"status": "NOT_FOUND"})
-    async with http.post(f"{standin.url}/fal-ai/flux-1/nothing", json={}) as response:
+    async with http.post(f"{fake_fal.url}/fal-ai/flux-1/nothing", json={}) as response:
         assert (response.status, await response.json()) == (404, {"detail": "Path /nothing not found"})
 
 
-async def test_a_job_is_not_found_under_another_app(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    answer = await submit(http, standin)
+async def test_a_job_is_not_found_under_another_app(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    answer = await submit(http, fake_fal)
     async with http.get(answer["status_url"].replace("flux-1", "qwen-image")) as response:
         assert response.status == 404
 
 
 async def test_the_full_endpoint_form_and_response_are_served_too(
-    standin: FakeFal, http: aiohttp.ClientSession
+    fake_fal: FakeFal, http: aiohttp.ClientSession
 ) -> None:
-    answer = await submit(http, standin)
+    answer = await submit(http, fake_fal)
     await finish(http, answer)
-    async with http.get(f"{standin.url}/{SCHNELL}/requests/{answer['request_id']}/response") as response:
+    async with http.get(f"{fake_fal.url}/{SCHNELL}/requests/{answer['request_id']}/response") as response:
         assert response.status == 200
 
 
-async def test_the_result_says_what_is_billed(standin: FakeFal, http: aiohttp.ClientSession) -> None:
+async def test_the_result_says_what_is_billed(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
     size: Json = {"width": 1500, "height": 1000}
-    result = await finish(http, await submit(http, standin, num_images=3, image_size=size))
+    result = await finish(http, await submit(http, fake_fal, num_images=3, image_size=size))
     assert result.headers["X-Fal-Billable-Units"] == "6"
     assert len((await result.json())["images"]) == 3
 
 
-async def test_large_or_unstored_results_expire(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    standin.queue.result_life_s = -1
-    kept = await finish(http, await submit(http, standin))
+async def test_large_or_unstored_results_expire(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    fake_fal.queue.result_life_s = -1
+    kept = await finish(http, await submit(http, fake_fal))
     async with http.post(
-        f"{standin.url}/{SCHNELL}", json={"prompt": "a cat"}, headers={"X-Fal-Store-IO": "0"}
+        f"{fake_fal.url}/{SCHNELL}", json={"prompt": "a cat"}, headers={"X-Fal-Store-IO": "0"}
     ) as response:
         unstored = await finish(http, await response.json())
     assert (kept.status, unstored.status) == (200, 404)
 
 
-async def test_requests_can_be_listed_with_what_was_sent(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    first = await submit(http, standin, seed=1)
+async def test_requests_can_be_listed_with_what_was_sent(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    first = await submit(http, fake_fal, seed=1)
     await finish(http, first)
-    second = await submit(http, standin, seed=2)
+    second = await submit(http, fake_fal, seed=2)
     await finish(http, second)
-    await finish(http, await submit(http, standin, "fal-ai/qwen-image"))
-    url = f"{standin.url}/v1/models/requests/by-endpoint?endpoint_id={SCHNELL}&expand=payloads&limit=1"
+    await finish(http, await submit(http, fake_fal, "fal-ai/qwen-image"))
+    url = f"{fake_fal.url}/v1/models/requests/by-endpoint?endpoint_id={SCHNELL}&expand=payloads&limit=1"
     async with http.get(url) as response:
         page = await response.json()
     async with http.get(f"{url}&cursor={page['next_cursor']}") as response:
@@ -256,13 +256,13 @@ async def test_requests_can_be_listed_with_what_was_sent(standin: FakeFal, http:
     assert not rest["has_more"]
 
 
-async def test_requests_that_have_not_started_are_not_listed(start: StartStandIn, http: aiohttp.ClientSession) -> None:
-    standin = await start(paint_s=30.0, concurrency=1)
-    answers = [await submit(http, standin, seed=number) for number in range(2)]
+async def test_requests_that_have_not_started_are_not_listed(start: StartFakeFal, http: aiohttp.ClientSession) -> None:
+    fake_fal = await start(paint_s=30.0, concurrency=1)
+    answers = [await submit(http, fake_fal, seed=number) for number in range(2)]
     async with http.get(answers[0]["status_url"] + "/stream") as stream:
         while b"IN_PROGRESS" not in await stream.content.readline():
             pass
-    async with http.get(f"{standin.url}/v1/models/requests/by-endpoint?endpoint_id={SCHNELL}") as response:
+    async with http.get(f"{fake_fal.url}/v1/models/requests/by-endpoint?endpoint_id={SCHNELL}") as response:
         items = (await response.json())["items"]
     assert [item["request_id"] for item in items] == [answers[0]["request_id"]]
     assert items[0]["ended_at"] is None
@@ -270,35 +270,35 @@ async def test_requests_that_have_not_started_are_not_listed(start: StartStandIn
 
 
 async def test_every_call_is_counted_per_job(
-    standin: FakeFal, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
+    fake_fal: FakeFal, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
 ) -> None:
-    answer = await submit(http, standin, seed=5)
+    answer = await submit(http, fake_fal, seed=5)
     result = await (await finish(http, answer)).json()
     async with anyone.get(result["images"][0]["url"]) as response:
         assert response.content_type == "image/png"
         await response.read()
-    asked = standin.requests_of(answer["request_id"])
+    asked = fake_fal.requests_of(answer["request_id"])
     assert asked == {"submit": 1, "stream": 1, "result": 1, "media": 1}
-    assert standin.counters.calls == 4
-    assert standin.accepted[0].arguments == {"prompt": "a cat", "seed": 5}
-    assert standin.accepted[0].request_id == answer["request_id"]
+    assert fake_fal.counters.calls == 4
+    assert fake_fal.accepted[0].arguments == {"prompt": "a cat", "seed": 5}
+    assert fake_fal.accepted[0].request_id == answer["request_id"]
 
 
-async def test_arguments_the_model_does_not_know_are_noticed(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    answer = await submit(http, standin, sharpness=3)
-    assert standin.job(answer["request_id"]).unknown_arguments == ("sharpness",)
+async def test_arguments_the_model_does_not_know_are_noticed(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    answer = await submit(http, fake_fal, sharpness=3)
+    assert fake_fal.job(answer["request_id"]).unknown_arguments == ("sharpness",)
     assert (await finish(http, answer)).status == 200
 
 
-async def test_hundreds_of_watched_jobs_are_cheap(start: StartStandIn) -> None:
-    standin = await start(paint_s=0.2)
+async def test_hundreds_of_watched_jobs_are_cheap(start: StartFakeFal) -> None:
+    fake_fal = await start(paint_s=0.2)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(headers={"Authorization": "Key key-id:key-secret"}, connector=connector) as http:
         began_s = time.process_time()
-        answers = await asyncio.gather(*(submit(http, standin, seed=number) for number in range(300)))
+        answers = await asyncio.gather(*(submit(http, fake_fal, seed=number) for number in range(300)))
         results = await asyncio.gather(*(finish(http, answer) for answer in answers))
         spent_s = time.process_time() - began_s
     assert {result.status for result in results} == {200}
-    assert standin.counters.duplicates == 0
+    assert fake_fal.counters.duplicates == 0
     # Client and server together; some 2 ms a job on an idle machine.
     assert spent_s / 300 < 0.02

@@ -12,7 +12,7 @@ from PIL import Image
 from yarl import URL
 
 from sandbox.fal import FakeFal
-from tests.sandbox.fal.conftest import INPAINT, StartStandIn, finish, png, submit
+from tests.sandbox.fal.conftest import INPAINT, StartFakeFal, finish, png, submit
 
 OMNIGEN = "fal-ai/omnigen-v2"
 
@@ -23,19 +23,19 @@ async def picture(anyone: aiohttp.ClientSession, result: aiohttp.ClientResponse,
 
 
 async def test_an_upload_by_the_client_is_public_and_unchanged(
-    standin: FakeFal, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession
+    fake_fal: FakeFal, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession
 ) -> None:
     url = await fal.upload(b"\x89PNG-bytes", "image/png", "cat photo.png", repository="fal_v3", fallback_repository=[])
     async with anyone.get(url) as response:
         assert await response.read() == b"\x89PNG-bytes"
         assert response.content_type == "image/png"
-    assert url.startswith(f"{standin.url}/files/b/")
+    assert url.startswith(f"{fake_fal.url}/files/b/")
     assert url.endswith("catphoto.png")
-    assert dict(standin.counters.requests) == {"token": 1, "upload": 1, "media": 1}
+    assert dict(fake_fal.counters.requests) == {"token": 1, "upload": 1, "media": 1}
 
 
 async def test_a_large_upload_goes_in_parts(
-    standin: FakeFal, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    fake_fal: FakeFal, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fal_client.client.MULTIPART_THRESHOLD", 10)
     monkeypatch.setattr("fal_client.client.MULTIPART_CHUNK_SIZE", 7)
@@ -45,25 +45,25 @@ async def test_a_large_upload_goes_in_parts(
 
 
 async def test_the_old_upload_way_works_and_its_key_leak_is_noticed(
-    standin: FakeFal, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession
+    fake_fal: FakeFal, fal: fal_client.AsyncClient, anyone: aiohttp.ClientSession
 ) -> None:
     url = await fal.upload(b"old", "image/png", "old.png", repository="fal", fallback_repository=[])
     async with anyone.get(url) as response:
         assert await response.read() == b"old"
-    assert standin.counters.keys_sent_to_media == 1
+    assert fake_fal.counters.keys_sent_to_media == 1
 
 
 async def test_an_upload_that_breaks_off_is_no_error_of_ours(
-    standin: FakeFal, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+    fake_fal: FakeFal, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with http.post(f"{standin.url}/storage/auth/token?storage_type=fal-cdn-v3") as response:
+    async with http.post(f"{fake_fal.url}/storage/auth/token?storage_type=fal-cdn-v3") as response:
         token = (await response.json())["token"]
-    address = URL(standin.url)
+    address = URL(fake_fal.url)
     reading, writing = await asyncio.open_connection(address.host, address.port)
     head = f"POST /files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\nhalf"
     writing.write(head.encode())
     async with asyncio.timeout(10):
-        while not standin.counters.requests["upload"]:
+        while not fake_fal.counters.requests["upload"]:
             await asyncio.sleep(0.01)
     writing.transport.abort()
     with suppress(ConnectionError):
@@ -72,25 +72,25 @@ async def test_an_upload_that_breaks_off_is_no_error_of_ours(
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_uploads_need_a_token(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    async with http.post(f"{standin.url}/files/upload", data=b"x") as response:
+async def test_uploads_need_a_token(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    async with http.post(f"{fake_fal.url}/files/upload", data=b"x") as response:
         assert response.status == 401
 
 
-async def test_public_files_refuse_credentials(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    result = await (await finish(http, await submit(http, standin))).json()
+async def test_public_files_refuse_credentials(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    result = await (await finish(http, await submit(http, fake_fal))).json()
     async with http.get(result["images"][0]["url"]) as response:
         assert response.status == 400
-    assert standin.counters.keys_sent_to_media == 1
+    assert fake_fal.counters.keys_sent_to_media == 1
 
 
 async def test_the_oldest_files_go_when_there_are_too_many(
-    start: StartStandIn, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
+    start: StartFakeFal, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
 ) -> None:
-    standin = await start(paint="real")
-    standin.files.limit_bytes = 1
+    fake_fal = await start(paint="real")
+    fake_fal.files.limit_bytes = 1
     urls = [
-        (await (await finish(http, await submit(http, standin, seed=n))).json())["images"][0]["url"] for n in (1, 2)
+        (await (await finish(http, await submit(http, fake_fal, seed=n))).json())["images"][0]["url"] for n in (1, 2)
     ]
     statuses = []
     for url in urls:
@@ -99,17 +99,17 @@ async def test_the_oldest_files_go_when_there_are_too_many(
     assert statuses == [404, 200]
 
 
-async def test_sync_mode_returns_the_picture_inside_the_answer(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    result = await (await finish(http, await submit(http, standin, sync_mode=True))).json()
+async def test_sync_mode_returns_the_picture_inside_the_answer(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    result = await (await finish(http, await submit(http, fake_fal, sync_mode=True))).json()
     head, _, payload = result["images"][0]["url"].partition(",")
     assert head == "data:image/png;base64"
     assert Image.open(io.BytesIO(base64.b64decode(payload))).size == (1024, 768)
 
 
 async def test_inpainting_keeps_what_is_outside_the_mask(
-    start: StartStandIn, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
+    start: StartFakeFal, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
 ) -> None:
-    standin = await start(paint="real")
+    fake_fal = await start(paint="real")
     mask = Image.new("L", (320, 240), 0)
     mask.paste(255, (80, 60, 240, 200))
     out = io.BytesIO()
@@ -119,7 +119,7 @@ async def test_inpainting_keeps_what_is_outside_the_mask(
         http,
         await submit(
             http,
-            standin,
+            fake_fal,
             INPAINT,
             image_url=given,
             mask_image_url="data:image/png;base64," + base64.b64encode(out.getvalue()).decode(),
@@ -133,13 +133,13 @@ async def test_inpainting_keeps_what_is_outside_the_mask(
 
 
 async def test_an_edit_shows_the_given_picture_through(
-    start: StartStandIn, fal: fal_client.AsyncClient, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
+    start: StartFakeFal, fal: fal_client.AsyncClient, http: aiohttp.ClientSession, anyone: aiohttp.ClientSession
 ) -> None:
-    standin = await start(paint="real")
-    plain = await picture(anyone, await finish(http, await submit(http, standin, OMNIGEN, seed=3)))
+    fake_fal = await start(paint="real")
+    plain = await picture(anyone, await finish(http, await submit(http, fake_fal, OMNIGEN, seed=3)))
     red = "data:image/png;base64," + base64.b64encode(png((255, 0, 0))).decode()
     edited = await picture(
-        anyone, await finish(http, await submit(http, standin, OMNIGEN, seed=3, input_image_urls=[red]))
+        anyone, await finish(http, await submit(http, fake_fal, OMNIGEN, seed=3, input_image_urls=[red]))
     )
     reddened = [
         image.crop((0, 0, 1024, 600)).resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)) for image in (plain, edited)
@@ -149,20 +149,20 @@ async def test_an_edit_shows_the_given_picture_through(
 
 
 async def test_pictures_are_downloaded_from_own_storage_only(
-    standin: FakeFal, fal: fal_client.AsyncClient, http: aiohttp.ClientSession
+    fake_fal: FakeFal, fal: fal_client.AsyncClient, http: aiohttp.ClientSession
 ) -> None:
     own = await fal.upload(png((1, 2, 3)), "image/png", "a.png")
     stranger = "http://127.0.0.1:9/cat.png"
-    good = await finish(http, await submit(http, standin, OMNIGEN, input_image_urls=[own]))
-    bad = await finish(http, await submit(http, standin, OMNIGEN, input_image_urls=[own, stranger]))
+    good = await finish(http, await submit(http, fake_fal, OMNIGEN, input_image_urls=[own]))
+    bad = await finish(http, await submit(http, fake_fal, OMNIGEN, input_image_urls=[own, stranger]))
     entry = (await bad.json())["detail"][0]
     assert (good.status, bad.status) == (200, 422)
     assert (entry["type"], entry["loc"]) == ("file_download_error", ["body", "input_image_urls", 1])
 
 
 async def test_what_is_no_picture_is_refused(
-    standin: FakeFal, fal: fal_client.AsyncClient, http: aiohttp.ClientSession
+    fake_fal: FakeFal, fal: fal_client.AsyncClient, http: aiohttp.ClientSession
 ) -> None:
     url = await fal.upload(b"not a picture", "image/png", "a.png")
-    result = await finish(http, await submit(http, standin, OMNIGEN, input_image_urls=[url]))
+    result = await finish(http, await submit(http, fake_fal, OMNIGEN, input_image_urls=[url]))
     assert (await result.json())["detail"][0]["type"] == "image_load_error"

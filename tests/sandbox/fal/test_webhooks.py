@@ -14,7 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from sandbox.fal import FakeFal
-from tests.sandbox.fal.conftest import StartStandIn, finish, submit
+from tests.sandbox.fal.conftest import StartFakeFal, finish, submit
 
 Received = asyncio.Queue[tuple[Mapping[str, str], bytes]]
 Listen = Callable[..., Awaitable[tuple[str, Received]]]
@@ -51,8 +51,8 @@ async def one(received: Received) -> tuple[Mapping[str, str], bytes]:
         return await received.get()
 
 
-async def verified(http: aiohttp.ClientSession, standin: FakeFal, headers: Mapping[str, str], body: bytes) -> None:
-    async with http.get(f"{standin.url}/.well-known/jwks.json") as response:
+async def verified(http: aiohttp.ClientSession, fake_fal: FakeFal, headers: Mapping[str, str], body: bytes) -> None:
+    async with http.get(f"{fake_fal.url}/.well-known/jwks.json") as response:
         encoded = (await response.json())["keys"][0]["x"]
     stamp = headers["X-Fal-Webhook-Timestamp"]
     assert abs(time.time() - int(stamp)) < 300
@@ -66,11 +66,11 @@ async def verified(http: aiohttp.ClientSession, standin: FakeFal, headers: Mappi
     key.verify(bytes.fromhex(headers["X-Fal-Webhook-Signature"]), "\n".join(parts).encode())
 
 
-async def test_a_finished_job_calls_back_signed(standin: FakeFal, http: aiohttp.ClientSession, listen: Listen) -> None:
+async def test_a_finished_job_calls_back_signed(fake_fal: FakeFal, http: aiohttp.ClientSession, listen: Listen) -> None:
     url, received = await listen()
-    answer = await submit(http, standin, query=f"?fal_webhook={quote(url, safe='')}")
+    answer = await submit(http, fake_fal, query=f"?fal_webhook={quote(url, safe='')}")
     headers, body = await one(received)
-    await verified(http, standin, headers, body)
+    await verified(http, fake_fal, headers, body)
     content = json.loads(body)
     assert (content["request_id"], content["status"]) == (answer["request_id"], "OK")
     assert content["gateway_request_id"] == answer["gateway_request_id"]
@@ -78,39 +78,39 @@ async def test_a_finished_job_calls_back_signed(standin: FakeFal, http: aiohttp.
 
 
 async def test_a_failed_job_calls_back_with_its_detail(
-    standin: FakeFal, http: aiohttp.ClientSession, listen: Listen
+    fake_fal: FakeFal, http: aiohttp.ClientSession, listen: Listen
 ) -> None:
     url, received = await listen()
-    await submit(http, standin, query=f"?fal_webhook={quote(url, safe='')}", num_images=0)
+    await submit(http, fake_fal, query=f"?fal_webhook={quote(url, safe='')}", num_images=0)
     content = json.loads((await one(received))[1])
     assert (content["status"], content["error"]) == ("ERROR", "Invalid status code: 422")
     assert content["payload"]["detail"][0]["type"] == "greater_than_equal"
 
 
 async def test_a_callback_is_repeated_until_it_is_taken(
-    start: StartStandIn, http: aiohttp.ClientSession, listen: Listen
+    start: StartFakeFal, http: aiohttp.ClientSession, listen: Listen
 ) -> None:
-    standin = await start(webhook_pause_s=0.001)
+    fake_fal = await start(webhook_pause_s=0.001)
     url, received = await listen(500, 503)
-    await submit(http, standin, query=f"?fal_webhook={quote(url, safe='')}")
+    await submit(http, fake_fal, query=f"?fal_webhook={quote(url, safe='')}")
     bodies = {(await one(received))[1] for _ in range(3)}
     assert len(bodies) == 1
 
 
-async def test_a_redirect_ends_the_callback(start: StartStandIn, http: aiohttp.ClientSession, listen: Listen) -> None:
-    standin = await start(webhook_pause_s=0.001)
+async def test_a_redirect_ends_the_callback(start: StartFakeFal, http: aiohttp.ClientSession, listen: Listen) -> None:
+    fake_fal = await start(webhook_pause_s=0.001)
     url, received = await listen(302)
-    await submit(http, standin, query=f"?fal_webhook={quote(url, safe='')}")
+    await submit(http, fake_fal, query=f"?fal_webhook={quote(url, safe='')}")
     await one(received)
     async with asyncio.timeout(10):
-        while not standin.counters.webhooks_failed:
+        while not fake_fal.counters.webhooks_failed:
             await asyncio.sleep(0.005)
     assert received.empty()
 
 
-async def test_nobody_outside_this_machine_is_called(standin: FakeFal, http: aiohttp.ClientSession) -> None:
-    await finish(http, await submit(http, standin, query="?fal_webhook=https%3A%2F%2Fexample.org%2Ffal"))
+async def test_nobody_outside_this_machine_is_called(fake_fal: FakeFal, http: aiohttp.ClientSession) -> None:
+    await finish(http, await submit(http, fake_fal, query="?fal_webhook=https%3A%2F%2Fexample.org%2Ffal"))
     async with asyncio.timeout(10):
-        while not standin.counters.webhooks_failed:
+        while not fake_fal.counters.webhooks_failed:
             await asyncio.sleep(0.005)
-    assert standin.counters.webhooks_delivered == 0
+    assert fake_fal.counters.webhooks_delivered == 0

@@ -25,6 +25,7 @@ permission_attach_files = Attach Files
 not_yours_cancel = Only the person who asked for this picture can cancel it.
 not_yours_delete = Only the person who asked for this picture can delete it, or somebody with Manage Messages.
 not_yours_repeat = Only the person who asked for this picture can repeat it, because it starts from a file of theirs.
+draft_expired = That request waited too long and is gone, so this button can't work. Start afresh with `/imagine`. { nothing_spent }
 job_unknown = I no longer have the record of this picture, so this button can't work. Start afresh with `/imagine`.
 overloaded = { $waiting ->
         [one] { $waiting } request is

@@ -9,9 +9,9 @@ from sandbox.fal.art.canvas import Canvas, Point, around
 from sandbox.fal.art.palette import Colour, Scene, mix, shade
 
 
-def paint_place(canvas: Canvas, scene: Scene) -> float:
+def paint_background(canvas: Canvas, scene: Scene) -> float:
     """Paint the whole background; returns the height at which a subject stands (its feet)."""
-    return _PLACES[scene.ground](canvas, scene)
+    return _BACKGROUNDS[scene.ground](canvas, scene)
 
 
 def sky(canvas: Canvas, scene: Scene, horizon: float) -> Point:
@@ -557,7 +557,7 @@ def _blobs(canvas: Canvas, scene: Scene) -> float:
     return height * 0.86
 
 
-_PLACES: Mapping[str, Callable[[Canvas, Scene], float]] = {
+_BACKGROUNDS: Mapping[str, Callable[[Canvas, Scene], float]] = {
     "hills": _hills,
     "mountains": _mountains,
     "sea": _sea,

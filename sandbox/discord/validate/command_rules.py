@@ -1,0 +1,167 @@
+"""Registered commands, and the choices that autocomplete answers with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sandbox.discord.validate.limits import MAX_CHOICES, MAX_COMMAND_TEXT
+from sandbox.discord.validate.problems import Path, Problems, code_points, refusing
+from sandbox.discord.wire import DiscordError, Obj
+
+_COMMAND_NAME = re.compile(r"[-_'\w\u0900-\u097F\u0E00-\u0E7F]{1,32}")
+
+
+@refusing
+def choices(payload: Obj, *, kind: int, at: Path = ("data",)) -> None:
+    """The `data` of a type 8 callback for an option of type `kind` (3 string, 4 integer, 10 number)."""
+    problems = Problems()
+    listed = problems.array((*at, "choices"), payload.get("choices"), MAX_CHOICES)
+    for index, one in enumerate(listed):
+        _choice(problems, (*at, "choices", index), one, kind)
+    problems.raise_if_any()
+
+
+def _choice(problems: Problems, at: Path, one: Obj, kind: int) -> None:
+    problems.text((*at, "name"), one.get("name"), 100, shortest=1, required=True)
+    value = one.get("value")
+    if kind == 3:
+        problems.text((*at, "value"), value, 100, required=True)
+    elif isinstance(value, bool) or not isinstance(value, int if kind == 4 else (int, float)):
+        problems.add((*at, "value"), "NUMBER_TYPE_COERCE", f'Value "{value}" is not a number.')
+
+
+@refusing
+def commands(listed: object) -> None:
+    """A bulk overwrite."""
+    problems = Problems()
+    seen: set[tuple[object, object]] = set()
+    counts = {1: 0, 2: 0, 3: 0}
+    for index, command in enumerate(problems.array((), listed, 130)):
+        _command(problems, (index,), command)
+        key = (command.get("name"), command.get("type") or 1)
+        counts[command.get("type") or 1] = counts.get(command.get("type") or 1, 0) + 1
+        if key in seen:
+            problems.add(
+                (index, "name"), "APPLICATION_COMMANDS_DUPLICATE_NAME", "Application command names must be unique"
+            )
+        seen.add(key)
+    problems.raise_if_any()
+    if counts[1] > 100 or counts[2] > 15 or counts[3] > 15:
+        raise DiscordError(400, 30032, "Maximum number of application commands reached (100)")
+
+
+@refusing
+def command(payload: Obj, *, partial: bool = False) -> None:
+    """One command to be created, or (partial) changed."""
+    problems = Problems()
+    _command(problems, (), payload, partial=partial)
+    problems.raise_if_any()
+
+
+def _command(problems: Problems, at: Path, payload: Obj, *, partial: bool = False) -> None:
+    kind = payload.get("type") or 1
+    problems.choice((*at, "type"), kind, (1, 2, 3, 4))
+    if kind == 1:
+        if not partial or "name" in payload:
+            _command_name(problems, (*at, "name"), payload.get("name"))
+        if not partial or "description" in payload:
+            problems.text((*at, "description"), payload.get("description"), 100, shortest=1, required=True)
+    else:
+        problems.text((*at, "name"), payload.get("name"), 32, shortest=1, required=not partial)
+        if payload.get("description"):
+            problems.add(
+                (*at, "description"),
+                "APPLICATION_COMMANDS_DESCRIPTION_NOT_ALLOWED",
+                "Context menu commands cannot have a description",
+            )
+    _localizations(problems, at, payload)
+    _options(problems, (*at, "options"), payload.get("options"), depth=0)
+    for key, allowed in (("contexts", (0, 1, 2)), ("integration_types", (0, 1))):
+        for index, one in enumerate(problems.array((*at, key), payload.get(key), 3)):
+            problems.choice((*at, key, index), one, allowed)
+    if command_text(payload) > MAX_COMMAND_TEXT:
+        problems.add((*at,), "APPLICATION_COMMAND_TOO_LARGE", f"Command exceeds maximum size ({MAX_COMMAND_TEXT})")
+
+
+def _localizations(problems: Problems, at: Path, payload: Obj) -> None:
+    for key, longest in (("name_localizations", 32), ("description_localizations", 100)):
+        for locale, text in (payload.get(key) or {}).items():
+            problems.text((*at, key, locale), text, longest, shortest=1)
+
+
+def _command_name(problems: Problems, path: Path, name: object) -> None:
+    text = problems.text(path, name, 32, shortest=1, required=True)
+    if text is not None and (not _COMMAND_NAME.fullmatch(text) or text != text.lower()):
+        problems.add(path, "APPLICATION_COMMAND_INVALID_NAME", "Command name is invalid")
+
+
+def _options(problems: Problems, path: Path, listed: object, *, depth: int) -> None:
+    names: set[object] = set()
+    optional_seen = False
+    for index, option in enumerate(problems.array(path, listed, MAX_CHOICES)):
+        at = (*path, index)
+        if not isinstance(option, dict):
+            problems.add(at, "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
+            continue
+        _option(problems, at, option, depth=depth)
+        if option.get("name") in names:
+            problems.add((*at, "name"), "APPLICATION_COMMAND_OPTIONS_NAME_INVALID", "Option names must be unique")
+        names.add(option.get("name"))
+        if option.get("required") and optional_seen:
+            problems.add(
+                at,
+                "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID",
+                "Required options must be placed before non-required options",
+            )
+        optional_seen = optional_seen or (option.get("type") not in {1, 2} and not option.get("required"))
+
+
+def _option(problems: Problems, at: Path, option: Obj, *, depth: int) -> None:
+    kind = problems.integer((*at, "type"), option.get("type"), 1, 11, required=True)
+    _command_name(problems, (*at, "name"), option.get("name"))
+    problems.text((*at, "description"), option.get("description"), 100, shortest=1, required=True)
+    _localizations(problems, at, option)
+    if kind in {1, 2}:
+        if depth > (1 if kind == 1 else 0):
+            problems.add(
+                at, "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", "Sub-command groups can be nested one level deep"
+            )
+        _options(problems, (*at, "options"), option.get("options"), depth=depth + 1)
+        return
+    listed = problems.array((*at, "choices"), option.get("choices"), MAX_CHOICES)
+    for index, one in enumerate(listed):
+        _choice(problems, (*at, "choices", index), one, kind or 3)
+    if option.get("autocomplete") and listed:
+        problems.add(
+            (*at, "autocomplete"),
+            "APPLICATION_COMMAND_OPTIONS_AUTOCOMPLETE_INVALID",
+            "Autocomplete and choices are mutually exclusive",
+        )
+    if option.get("autocomplete") and kind not in {3, 4, 10}:
+        problems.add(
+            (*at, "autocomplete"), "APPLICATION_COMMAND_OPTIONS_AUTOCOMPLETE_INVALID", "This type has no autocomplete"
+        )
+    problems.integer((*at, "min_length"), option.get("min_length"), 0, 6000)
+    problems.integer((*at, "max_length"), option.get("max_length"), 1, 6000)
+
+
+def command_text(payload: Obj) -> int:
+    """Characters that count towards a command's 8,000: names, descriptions and choice values.
+
+    With localizations, the longest of each field counts.
+    """
+    return sum(_texts(payload))
+
+
+def _texts(node: Obj) -> Iterator[int]:
+    for key in ("name", "description"):
+        lengths = [code_points(str(node.get(key) or ""))]
+        lengths += [code_points(str(text)) for text in (node.get(f"{key}_localizations") or {}).values()]
+        yield max(lengths)
+    for one in node.get("choices") or ():
+        yield code_points(str(one.get("name", "")))
+        if isinstance(one.get("value"), str):
+            yield code_points(one["value"])
+    for option in node.get("options") or ():
+        yield from _texts(option)

@@ -1,0 +1,127 @@
+"""Pictures that are flagged, too large or not what they say: withheld, veiled, or made to fit."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sandbox.discord import Message
+from sandbox.fal.files import StoredFile
+from sandbox.fal.jobs import Job, StoredResponse
+from tests.e2e.faults.outcomes import TOO_LARGE, every_result, failure, single
+from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver, a_picture
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+# ---------------------------------------------------------------------- flagged
+
+
+async def test_a_flagged_picture_is_withheld_in_an_ordinary_channel(sandbox: SandboxDriver) -> None:
+    sandbox.fal.faults.set("nsfw", True)
+    said, _ = await failure(sandbox)
+    assert "The safety checker flagged this picture" in said
+
+
+async def test_a_picture_without_the_flag_it_should_have_is_withheld(sandbox: SandboxDriver) -> None:
+    sandbox.fal.faults.set("no_flags", True)
+    said, _ = await failure(sandbox)
+    assert "The model did not say whether this picture is safe" in said
+
+
+async def test_a_flagged_picture_hides_behind_a_spoiler_in_an_age_restricted_channel(sandbox: SandboxDriver) -> None:
+    sandbox.fal.faults.set("nsfw", True)
+    message = await single(sandbox, await sandbox.imagine(channel="after-dark"))
+    assert spoilers(message) == [True]
+    assert message.files[0].filename.startswith("SPOILER_")
+
+
+@pytest.mark.parametrize(("channel", "shown"), [("general", [False, False]), ("after-dark", [True, False, False])])
+async def test_of_several_pictures_only_the_flagged_one_is_treated_so(
+    sandbox: SandboxDriver, channel: str, shown: list[bool]
+) -> None:
+    success = sandbox.fal.queue._success
+
+    def first_flagged(job: Job, made: Any, pictures: Any, flagged: bool) -> StoredResponse:
+        answer = success(job, made, pictures, flagged)
+        return StoredResponse(200, answer.body.replace(b"[false,false,false]", b"[true,false,false]"), answer.headers)
+
+    vars(sandbox.fal.queue)["_success"] = first_flagged
+    message = await single(sandbox, await sandbox.imagine(channel=channel, count=3))
+    assert spoilers(message) == shown
+    assert ("1 picture was flagged by the safety checker and kept back" in message.text()) is (channel == "general")
+
+
+def spoilers(message: Message) -> list[bool]:
+    gallery = next(part for part in message.components() if part["type"] == 12)
+    return [item["spoiler"] for item in gallery["items"]]
+
+
+# ---------------------------------------------------------------------- large, or of another format
+
+
+@pytest.mark.parametrize("claimed", ["image/png", "application/octet-stream", "text/html"])
+async def test_a_picture_is_what_its_bytes_say(sandbox: SandboxDriver, claimed: str) -> None:
+    made = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(made, "WEBP")
+    every_result(sandbox, made.getvalue(), claimed)
+    message = await single(sandbox, await sandbox.imagine())
+    assert message.files[0].filename.endswith(".webp")
+    assert sandbox.discord.read(message) == [made.getvalue()]
+
+
+async def test_a_picture_of_60_mb_is_made_to_fit(sandbox: SandboxDriver) -> None:
+    made = io.BytesIO()
+    Image.effect_noise((4500, 4500), 80).convert("RGB").save(made, "PNG", compress_level=0)
+    assert len(made.getvalue()) > 60_000_000
+    every_result(sandbox, made.getvalue(), "image/png")
+    message = await single(sandbox, await sandbox.imagine())
+    (body,) = sandbox.discord.read(message)
+    assert 1_000_000 < len(body) <= sandbox.discord.composer.file_limit_bytes
+
+
+async def test_pictures_that_fit_are_posted_as_they_are(sandbox: SandboxDriver) -> None:
+    message = await single(sandbox, await sandbox.imagine(count=2))
+    painted = [sandbox.fal.files.read(url) for url in urls(sandbox.at_fal()[0])]
+    assert sandbox.discord.read(message) == painted
+
+
+def urls(job: Job) -> list[str]:
+    assert job.answer is not None
+    return [str(image["url"]) for image in json.loads(job.answer.body)["images"]]
+
+
+@pytest.mark.parametrize("count", [1, 4])
+async def test_pictures_above_the_channels_limit_are_made_to_fit(sandbox: SandboxDriver, count: int) -> None:
+    limit_bytes = 200_000
+    url = sandbox.fal.files.keep(StoredFile(a_picture(700, 500, noise=True), "image/png"), "0.png")
+    content = {"images": [{"url": url}] * count, "has_nsfw_concepts": [False] * count, "seed": 3}
+    vars(sandbox.fal.queue)["_refusal"] = lambda job: StoredResponse.of(200, content)  # type: ignore[arg-type]
+    sandbox.discord.composer.file_limit_bytes = limit_bytes
+    try:
+        message = await single(sandbox, await sandbox.imagine(count=count))
+    finally:
+        sandbox.discord.composer.file_limit_bytes = 10 * 1024 * 1024
+    bodies = sandbox.discord.read(message)
+    assert len(bodies) == count
+    assert all(0 < len(body) <= limit_bytes for body in bodies)
+
+
+async def test_a_limit_that_shrank_meanwhile_is_found_out(sandbox: SandboxDriver, paused: PausedPainting) -> None:
+    sandbox.expected.add(TOO_LARGE)
+    url = sandbox.fal.files.keep(StoredFile(a_picture(700, 500, noise=True), "image/png"), "0.png")
+    content = {"images": [{"url": url}], "has_nsfw_concepts": [False], "seed": 3}
+    record = await sandbox.imagine()
+    await sandbox.painting()
+    vars(sandbox.fal.queue)["_success"] = lambda *_: StoredResponse.of(200, content)  # type: ignore[arg-type]
+    sandbox.discord.composer.file_limit_bytes = 200_000
+    try:
+        paused.finish()
+        message = await single(sandbox, record)
+    finally:
+        sandbox.discord.composer.file_limit_bytes = 10 * 1024 * 1024
+    assert len(sandbox.discord.read(message)[0]) <= 200_000

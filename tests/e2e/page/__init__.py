@@ -1,0 +1,1 @@
+"""Tests of the sandbox's page in a real browser over a fake API."""
