@@ -26,7 +26,7 @@ Build = Callable[..., Awaitable[RunnerFixture]]
 
 
 #: Everything that is waited for, sooner.
-HASTY = replace(PATIENT, cancel_poll_s=0.2, response_elsewhere_s=0.3, quiet_s=0.4, lease_s=5.0)
+HASTY = replace(PATIENT, cancel_poll_s=0.2, response_elsewhere_s=0.3, quiet_s=0.4)
 
 
 @pytest_asyncio.fixture
