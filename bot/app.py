@@ -31,7 +31,7 @@ from bot.supervisor import Supervisor
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from bot.web import Callback
+    from bot.web import FalCallback
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ async def _start_web(
     async def health() -> Mapping[str, bool]:
         return {"discord": bot.is_ready(), "store": await store_answers(store.kv)}
 
-    async def on_callback(callback: Callback) -> None:
+    async def on_callback(callback: FalCallback) -> None:
         await runner.on_webhook(callback.job_id, callback.attempt, callback.request_id)
 
     receiver = None

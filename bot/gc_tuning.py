@@ -1,10 +1,9 @@
-"""Giving memory back to the system.
+"""Returning memory to the operating system.
 
-Where thousands of jobs end within seconds, each leaves some 10 kB behind: messages and views that point at each other,
-which only the garbage collector frees, and free room between what others still use, which glibc keeps until it is
-asked for it. The collector would look at every object of every job under way to find them, half a second for 20,000
-jobs; so those are set aside (`gc.freeze`) while there are many. What is set aside and no longer referred to is freed
-as ever.
+When thousands of jobs end within seconds, each leaves some 10 kB behind: reference cycles of messages and views, which
+only the garbage collector frees, and fragmented free memory, which glibc keeps until `malloc_trim`. The collector would
+visit every object of every job under way to find the cycles, half a second for 20,000 jobs; so those objects are frozen
+(`gc.freeze`) while there are many. Frozen objects are still freed by reference counting.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
-#: How often it is looked at, and how many jobs must have ended since the last time.
-EVERY_S = 1.0
-WORTHWHILE_JOBS = 200
-#: Jobs under way are set aside whenever so many more have come.
-MANY_JOBS = 1000
+#: How often the counts are checked, and how many jobs must have ended since the last collection.
+CHECK_EVERY_S = 1.0
+COLLECT_AFTER_JOBS = 200
+#: Objects are frozen whenever this many more jobs are under way than at the last time.
+FREEZE_EVERY_JOBS = 1000
 
 
-class Jobs(Protocol):
-    """What the runner tells."""
+class JobCounts(Protocol):
+    """What the runner counts."""
 
     @property
     def jobs_ended(self) -> int:
@@ -32,29 +31,29 @@ class Jobs(Protocol):
 
     @property
     def jobs_alive(self) -> int:
-        """Worked on now."""
+        """Under way now."""
 
 
-async def trim_forever(jobs: Jobs) -> None:
-    """Collect and give back while many jobs end."""
-    trim, before, aside = _trim(), jobs.jobs_ended, 0
+async def trim_forever(jobs: JobCounts) -> None:
+    """Collect garbage and trim the heap while many jobs end."""
+    malloc_trim, collected_at, frozen_at = _malloc_trim(), jobs.jobs_ended, 0
     while True:
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(CHECK_EVERY_S)
         alive, ended = jobs.jobs_alive, jobs.jobs_ended
-        if alive >= aside + MANY_JOBS:
+        if alive >= frozen_at + FREEZE_EVERY_JOBS:
             gc.freeze()
-            aside = alive
-        elif aside and alive < MANY_JOBS // 2:
+            frozen_at = alive
+        elif frozen_at and alive < FREEZE_EVERY_JOBS // 2:
             gc.unfreeze()
-            aside = 0
-        if ended - before >= WORTHWHILE_JOBS:
-            before = ended
+            frozen_at = 0
+        if ended - collected_at >= COLLECT_AFTER_JOBS:
+            collected_at = ended
             gc.collect()
-            if trim is not None:
-                await asyncio.to_thread(trim, 0)
+            if malloc_trim is not None:
+                await asyncio.to_thread(malloc_trim, 0)
 
 
-def _trim() -> Callable[[int], int] | None:
+def _malloc_trim() -> Callable[[int], int] | None:
     """Glibc's malloc_trim; None where the C library has no such call."""
     if sys.platform != "linux":
         return None

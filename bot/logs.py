@@ -1,8 +1,7 @@
 """Logging: one line an event, secrets removed from every one of them.
 
-Easel's own lines carry ids and numbers, never prompts. Redaction can remove what looks like a
-secret, but no pattern knows a prompt: that is why discord.py's DEBUG lines, which hold whole
-payloads, are refused whatever the level.
+Easel's own lines carry ids and numbers, never prompts. Redaction removes what looks like a secret, but no pattern
+recognises a prompt: so discord.py's DEBUG lines, which hold whole payloads, are dropped whatever the level.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from typing import Protocol, TextIO
 
 REMOVED = "[removed]"
 
-#: What any LogRecord has; everything else came with `extra=`.
+#: Attributes of every LogRecord; all others came with `extra=`.
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
-#: Chatty at INFO about every single call, with URLs.
+#: They log every call with its URL at INFO, so they start at WARNING.
 _QUIET = ("aiohttp.access", "alembic", "asyncio", "fal_client", "httpcore", "httpx", "PIL", "sqlalchemy")
 
 #: Each pattern keeps its group `keep` and loses the rest.
@@ -46,7 +45,7 @@ class LogOptions(Protocol):
 
     @property
     def level(self) -> str:
-        """Least level of our own lines."""
+        """Lowest level of our own lines."""
 
     @property
     def format(self) -> str:
@@ -61,7 +60,7 @@ def configure(options: LogOptions, *, secrets: Iterable[str] = (), stream: TextI
         stream: stderr, unless told otherwise.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.addFilter(fit_to_log)
+    handler.addFilter(is_loggable)
     redact = Redaction(secrets)
     handler.setFormatter(JsonLines(redact) if options.format == "json" else TextLines(redact))
     root = logging.getLogger()
@@ -76,21 +75,21 @@ def configure(options: LogOptions, *, secrets: Iterable[str] = (), stream: TextI
     logging.captureWarnings(True)
 
 
-def fit_to_log(record: logging.LogRecord) -> bool:
+def is_loggable(record: logging.LogRecord) -> bool:
     """Whether a record may be written at all."""
     library = record.name.partition(".")[0]
     if library not in ("bot", "cogs", "__main__") and record.levelno < logging.INFO:
         return False  # payloads and prompts, even if somebody lowered that logger's level
     if record.name == "discord.client" and str(record.msg).startswith("Attempting a reconnect") and record.exc_info:
-        # Connections break every day; whose fault it was fits into one line.
+        # Connections break every day: one line with the error's type, no traceback.
         record.error = type(record.exc_info[1]).__name__
         record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
-    # Easel never speaks in voice channels, so the missing voice libraries are no news.
+    # Easel uses no voice channels, so the missing voice libraries are not worth a warning.
     return not (record.name == "discord.client" and "voice will NOT be supported" in str(record.msg))
 
 
 class Redaction:
-    """Takes secrets out of finished text, tracebacks included."""
+    """Removes secrets from formatted text, tracebacks included."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         exact = sorted({secret for secret in secrets if len(secret) >= 6}, key=len, reverse=True)

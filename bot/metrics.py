@@ -1,8 +1,8 @@
 """Counters, gauges and histograms for Prometheus, in a registry of their own.
 
-Imported by anyone, imports nothing of ours. Counting costs about a microsecond; everything else is done when somebody
-scrapes `/metrics`. Units stand in the names, labels are few and closed sets, and nothing names a person, a server, a
-prompt or a request. Every process counts for itself.
+Counting costs about a microsecond; everything else is done when somebody scrapes `/metrics`. Names end in their unit,
+labels are few and take values from closed sets, and nothing identifies a person, a server, a prompt or a request. Every
+process counts for itself.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _each(counter: Counter, values: tuple[str, ...]) -> Mapping[str, Counter]:
 
 # ---------------------------------------------------------------------- jobs
 
-JOBS_ACCEPTED = _counter("jobs_accepted", "Jobs accepted, durably on record.")
+JOBS_ACCEPTED = _counter("jobs_accepted", "Jobs accepted and stored.")
 #: By the code of the refusal, as in `bot.errors`.
 JOBS_REFUSED = _by("jobs_refused", "Jobs refused, by code.", "code")
 JOBS_DELIVERED = _counter("jobs_delivered", "Jobs whose pictures were posted.")
@@ -57,22 +57,22 @@ LEASES_LOST = _counter("leases_lost", "Jobs another process took over while this
 
 # ---------------------------------------------------------------------- fal
 
-#: `accepted`; `refused` with a definite no; `unreached`: it never left; `lost`: fal may or may not have it.
-SubmitOutcome = Literal["accepted", "refused", "unreached", "lost"]
+#: `accepted`; `refused` for good; `unreachable`: it was never sent; `unconfirmed`: fal may or may not have it.
+SubmitOutcome = Literal["accepted", "refused", "unreachable", "unconfirmed"]
 SUBMITS: Mapping[str, Counter] = _each(
-    _by("submits", "POSTs of a job to fal, by what became of them.", "outcome"), get_args(SubmitOutcome)
+    _by("submits", "POSTs of a job to fal, by outcome.", "outcome"), get_args(SubmitOutcome)
 )
 POSSIBLE_DOUBLES = _counter("possible_doubles", "Jobs submitted again although fal may have had them already.")
 
 FalCall = Literal["submit", "stream", "poll", "result", "media", "cancel", "list", "upload"]
 FAL_CALLS: Mapping[str, Counter] = _each(
-    _by("fal_calls", "HTTP calls to fal, repeats included, by kind.", "kind"), get_args(FalCall)
+    _by("fal_calls", "HTTP calls to fal, retries included, by call.", "call"), get_args(FalCall)
 )
 
-#: `accepted` and handed on; `repeated`: heard before; `unhandled`: genuine, but handing it on failed; `refused`.
+#: `accepted` and handled; `repeated`: a replay; `unhandled`: verified, but the handler failed; `refused`.
 CallbackOutcome = Literal["accepted", "repeated", "unhandled", "refused"]
 CALLBACKS: Mapping[str, Counter] = _each(
-    _by("callbacks", "Callbacks received, by what became of them.", "outcome"), get_args(CallbackOutcome)
+    _by("callbacks", "Callbacks received, by outcome.", "outcome"), get_args(CallbackOutcome)
 )
 
 # ---------------------------------------------------------------------- Discord
@@ -81,11 +81,11 @@ DISCORD_EDITS = _counter("discord_edits", "Messages edited on Discord.")
 DISCORD_POSTS = _counter("discord_posts", "Messages posted on Discord.")
 DISCORD_RATE_LIMITED = _counter("discord_rate_limited", "Answers 429 from Discord.")
 
-# ---------------------------------------------------------------------- how long people wait
+# ---------------------------------------------------------------------- waiting times
 
-FIRST_ANSWER_SECONDS = Histogram(
-    "easel_first_answer_seconds",
-    "From a command's arrival to the first answer; Discord gives up after 3 s.",
+INITIAL_RESPONSE_SECONDS = Histogram(
+    "easel_initial_response_seconds",
+    "From a command's arrival to the initial response; Discord gives up after 3 s.",
     buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 5),
     registry=REGISTRY,
 )

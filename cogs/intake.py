@@ -140,7 +140,7 @@ async def accepted(
             await runner.unanswered(taken.job.id)
         # Cut off by our own stop: the next start asks Discord whether the card is there.
         raise
-    metrics.FIRST_ANSWER_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
+    metrics.INITIAL_RESPONSE_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
     await runner.answered(taken.job.id, taken.message_id)
 
 

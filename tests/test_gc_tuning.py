@@ -44,8 +44,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         made.append(pad)
         return 1
 
-    monkeypatch.setattr(gc_tuning, "EVERY_S", 0.01)
-    monkeypatch.setattr(gc_tuning, "_trim", lambda: trim)
+    monkeypatch.setattr(gc_tuning, "CHECK_EVERY_S", 0.01)
+    monkeypatch.setattr(gc_tuning, "_malloc_trim", lambda: trim)
     gc.disable()
     yield made
     gc.enable()
@@ -66,26 +66,26 @@ async def watched(jobs: Jobs, *steps: tuple[int, int]) -> None:
 
 async def test_memory_is_given_back_while_many_jobs_end(calls: list[int]) -> None:
     left = weakref.ref(Cycle())
-    await watched(Jobs(), (gc_tuning.WORTHWHILE_JOBS, 10), (2 * gc_tuning.WORTHWHILE_JOBS, 10))
+    await watched(Jobs(), (gc_tuning.COLLECT_AFTER_JOBS, 10), (2 * gc_tuning.COLLECT_AFTER_JOBS, 10))
     assert len(calls) == 2
     assert left() is None
 
 
 async def test_an_idle_bot_gives_nothing_back(calls: list[int]) -> None:
-    await watched(Jobs(), (gc_tuning.WORTHWHILE_JOBS - 1, 10))
+    await watched(Jobs(), (gc_tuning.COLLECT_AFTER_JOBS - 1, 10))
     assert calls == []
 
 
 async def test_where_the_c_library_can_not_give_back_garbage_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gc_tuning, "_trim", lambda: None)
+    monkeypatch.setattr(gc_tuning, "_malloc_trim", lambda: None)
     left = weakref.ref(Cycle())
-    await watched(Jobs(), (gc_tuning.WORTHWHILE_JOBS, 10))
+    await watched(Jobs(), (gc_tuning.COLLECT_AFTER_JOBS, 10))
     assert left() is None
 
 
 async def test_many_jobs_are_set_aside_until_they_have_ended() -> None:
     jobs, none = Jobs(), gc.get_freeze_count()
-    await watched(jobs, (0, gc_tuning.MANY_JOBS))
+    await watched(jobs, (0, gc_tuning.FREEZE_EVERY_JOBS))
     assert gc.get_freeze_count() > none
-    await watched(jobs, (0, gc_tuning.MANY_JOBS), (0, gc_tuning.MANY_JOBS // 2 - 1))
+    await watched(jobs, (0, gc_tuning.FREEZE_EVERY_JOBS), (0, gc_tuning.FREEZE_EVERY_JOBS // 2 - 1))
     assert gc.get_freeze_count() == 0

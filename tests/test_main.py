@@ -318,7 +318,7 @@ def test_a_backup_under_an_impossible_name_ends_with_a_sentence(
 def test_a_backup_into_a_folder_that_becomes_read_only_meanwhile_ends_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("bot.cli.db.may_write", lambda _: True)
+    monkeypatch.setattr("bot.store.files.may_write", lambda _: True)
     with somebody_else() as folder:
         monkeypatch.chdir(folder)
         easel("db", "upgrade")

@@ -32,8 +32,8 @@ async def test_prometheus_can_read_the_figures() -> None:
     assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert families["easel_jobs_accepted"].type == "counter"
-    kinds = {sample.labels["kind"] for sample in families["easel_fal_calls"].samples}
-    assert kinds == {"submit", "stream", "poll", "result", "media", "cancel", "list", "upload"}
+    calls = {sample.labels["call"] for sample in families["easel_fal_calls"].samples}
+    assert calls == {"submit", "stream", "poll", "result", "media", "cancel", "list", "upload"}
     assert (sys.platform != "linux") or families["process_resident_memory_bytes"].samples[0].value > 1e6
 
 
@@ -47,7 +47,7 @@ def test_names_carry_our_prefix_and_their_units_and_labels_name_nobody() -> None
         assert family.documentation.endswith(".")
         if family.type == "histogram":
             assert family.name.endswith("_seconds")
-        assert {name for sample in family.samples for name in sample.labels} <= {"code", "outcome", "kind", "le"}
+        assert {name for sample in family.samples for name in sample.labels} <= {"code", "outcome", "call", "le"}
         assert not any(sample.name.endswith("_created") for sample in family.samples)
 
 

@@ -1,6 +1,6 @@
-"""`python -m bot check --health`: ask a running bot how it is.
+"""`python -m bot check --health`: ask a running bot's /health.
 
-Docker asks every half minute, so this imports next to nothing.
+Docker does so every half minute, so this imports next to nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bot.errors import SettingsInvalid
 if TYPE_CHECKING:
     from bot.settings import WebSettings
 
-ANSWER_WITHIN_S = 5
+TIMEOUT_S = 5
 
 
 def url_of(web: WebSettings) -> str:
@@ -40,8 +40,8 @@ def ask(url: str, write: Callable[[str], None]) -> int:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingsInvalid(f"{url} is no URL; write for example http://127.0.0.1:8080/health.")
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=ANSWER_WITHIN_S)
+    connection_type = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = connection_type(parts.hostname, parts.port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", parts.path or "/health")
         answer = connection.getresponse()

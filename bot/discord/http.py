@@ -2,7 +2,7 @@
 
 discord.py 2.7.1 repeats a 429 five times and then gives up; one that comes from Cloudflare instead of Discord (no `Via`
 header) it gives up at once. A refused call had no effect, so it may always be repeated. Here that is done once for
-every kind of call: first answers, presses, autocompletes, edits, results, deletes, the login and the commands.
+every kind of call: initial responses, presses, autocompletes, edits, results, deletes, the login and the commands.
 
 Three places, all of them options that discord.py offers, but for the two `request` methods:
 
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Connections to Discord. Deliveries use at most a part (see cogs.delivery), so that first answers always find one.
+#: Connections to Discord. Deliveries use at most a part (see cogs.delivery), so that initial responses always find one.
 MAX_CONNECTIONS = 96
 #: Least time between two log lines about rate limits.
 LOG_EVERY_S = 10.0
 
-_priority: ContextVar[Priority] = ContextVar("priority", default=Priority.USUAL)
+_priority: ContextVar[Priority] = ContextVar("priority", default=Priority.NORMAL)
 #: Monotonic time until which a call may be retried.
 _retry_deadline: ContextVar[float | None] = ContextVar("retry_deadline", default=None)
 #: Monotonic time after which a call must not be sent any more.
@@ -144,12 +144,12 @@ class Throttle:
     def _at_capacity(self, priority: Priority) -> bool:
         """Whether as many calls are under way as are allowed after a limit on everything.
 
-        First answers and all other calls are counted apart, so that neither waits for the other.
+        Initial responses and all other calls are counted apart, so that neither waits for the other.
         """
         if self.limits.concurrency_window == math.inf:
             return False
-        first = priority is Priority.FIRST_ANSWER
-        alike = (one for one in self._under_way.values() if (one is Priority.FIRST_ANSWER) is first)
+        first = priority is Priority.INITIAL_RESPONSE
+        alike = (one for one in self._under_way.values() if (one is Priority.INITIAL_RESPONSE) is first)
         return sum(1 for _ in alike) >= self.limits.concurrency_window
 
     async def _wait_for_slot(self, priority: Priority) -> None:
@@ -267,7 +267,7 @@ class RetryingWebhookAdapter(AsyncWebhookAdapter):
         self, route: Any, session: aiohttp.ClientSession, *, files: Sequence[discord.File] | None = None, **options: Any
     ) -> Any:
         """As discord.py's, with retries after a 429."""
-        priority = Priority.FIRST_ANSWER if "/interactions/" in route.url else _priority.get()
+        priority = Priority.INITIAL_RESPONSE if "/interactions/" in route.url else _priority.get()
         request = super().request
         return await retry_429(lambda: request(route, session, files=files, **options), priority, files or ())
 
@@ -304,7 +304,7 @@ def _max_wait_left_s(priority: Priority) -> float:
 
 
 def _priority_of(call: ApiCall) -> Priority:
-    return Priority.FIRST_ANSWER if call.path.startswith("/interactions/") else _priority.get()
+    return Priority.INITIAL_RESPONSE if call.path.startswith("/interactions/") else _priority.get()
 
 
 def _read_call(method: str, path: str, headers: Any) -> ApiCall | None:

@@ -24,16 +24,16 @@ WINDOW_S = 600.0
 SLICE_S = 10.0
 #: Refusals within the window from which on progress edits are dropped, …
 NO_PROGRESS_FROM = 300
-#: … everything but first answers is spaced out, …
+#: … everything but initial responses is spaced out, …
 SLOW_FROM = 500
-#: … everything but first answers waits, …
-ANSWERS_ONLY_FROM = 1500
+#: … everything but initial responses waits, …
+RESPONSES_ONLY_FROM = 1500
 #: … and nothing is sent. Even four processes on one address then stay below 10,000.
 NOTHING_FROM = 2400
-#: The largest spacing between two calls, reached just before `ANSWERS_ONLY_FROM`.
+#: The largest spacing between two calls, reached just before `RESPONSES_ONLY_FROM`.
 MAX_SPACING_S = 1.0
 #: Longest time a call may wait in place; longer waits raise `discord.RateLimited` instead.
-FIRST_ANSWER_MAX_WAIT_S = 2.8
+INITIAL_RESPONSE_MAX_WAIT_S = 2.8
 MAX_WAIT_S = 60.0
 #: For a 429 without a usable Retry-After (Cloudflare's sometimes lack it).
 DEFAULT_RETRY_AFTER_S = 10.0
@@ -49,8 +49,8 @@ class Priority(Enum):
     """How important a call is."""
 
     #: The first response to an interaction, due within three seconds.
-    FIRST_ANSWER = auto()
-    USUAL = auto()
+    INITIAL_RESPONSE = auto()
+    NORMAL = auto()
     #: A progress edit: dropped rather than delayed.
     PROGRESS = auto()
 
@@ -58,9 +58,9 @@ class Priority(Enum):
     def max_wait_s(self) -> float:
         """The longest time a call may wait."""
         match self:
-            case Priority.FIRST_ANSWER:
-                return FIRST_ANSWER_MAX_WAIT_S
-            case Priority.USUAL:
+            case Priority.INITIAL_RESPONSE:
+                return INITIAL_RESPONSE_MAX_WAIT_S
+            case Priority.NORMAL:
                 return MAX_WAIT_S
             case Priority.PROGRESS:
                 return 0.0
@@ -119,8 +119,8 @@ class RateLimits:
 
     def record_send(self, priority: Priority) -> None:
         """Record that a call is sent, for the spacing of the next one."""
-        if self._refused >= SLOW_FROM and priority is not Priority.FIRST_ANSWER:
-            part = (self.refused - SLOW_FROM) / max(ANSWERS_ONLY_FROM - SLOW_FROM, 1)
+        if self._refused >= SLOW_FROM and priority is not Priority.INITIAL_RESPONSE:
+            part = (self.refused - SLOW_FROM) / max(RESPONSES_ONLY_FROM - SLOW_FROM, 1)
             self._next_send_at = max(self._clock(), self._next_send_at) + MAX_SPACING_S * min(max(part, 0), 1)
 
     @property
@@ -139,12 +139,12 @@ class RateLimits:
         if not self._refused:
             return 0.0
         refused = self.refused
-        if priority is Priority.FIRST_ANSWER:
+        if priority is Priority.INITIAL_RESPONSE:
             return self._until_below(NOTHING_FROM, now)
         if priority is Priority.PROGRESS and refused >= NO_PROGRESS_FROM:
             return self._until_below(NO_PROGRESS_FROM, now)
-        if refused >= ANSWERS_ONLY_FROM:
-            return self._until_below(ANSWERS_ONLY_FROM, now)
+        if refused >= RESPONSES_ONLY_FROM:
+            return self._until_below(RESPONSES_ONLY_FROM, now)
         return max(self._next_send_at - now, 0.0) if refused >= SLOW_FROM else 0.0
 
     def _until_below(self, limit: int, now: float) -> float:

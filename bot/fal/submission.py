@@ -50,12 +50,12 @@ class SubmitClient:
             headers["X-Fal-Store-IO"] = "0"
         body = json.dumps(dict(arguments), separators=(",", ":"), allow_nan=False).encode()
         url = self._origins.submit_url(endpoint, webhook_url=webhook_url)
-        outcome: metrics.SubmitOutcome = "lost"
+        outcome: metrics.SubmitOutcome = "unconfirmed"
         try:
             request = self._accepted(await self._post(url, body, headers), endpoint, label)
             outcome = "accepted"
         except ProviderUnreachable:
-            outcome = "unreached"
+            outcome = "unreachable"
             raise
         except GenerationFailed:
             outcome = "refused"

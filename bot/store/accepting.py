@@ -1,4 +1,4 @@
-"""Accepting jobs: many at once, in one transaction, with one statement for each thing there is to know or write."""
+"""Accepting jobs: many at once, in one transaction, with one statement for each table that is read or written."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class AcceptBatch:
         self._clock = clock
         self._estimator = PositionEstimator()
 
-    def batch(self, connection: Connection, asks: Sequence[AcceptRequest]) -> Sequence[Answer | Exception]:
-        """Answer all asks, in order of arrival, each seeing the effects of those before it."""
+    def batch(self, connection: Connection, requests: Sequence[AcceptRequest]) -> Sequence[Answer | Exception]:
+        """Answer all requests, in order of arrival, each seeing the effects of those before it."""
         now = now_in(connection, self._clock)
-        round_ = _Batch(connection, asks, now)
-        answers = [round_.answer(ask) for ask in asks]
-        round_.write()
-        ahead = round_.positions(self._estimator)
+        batch = _Batch(connection, requests, now)
+        answers = [batch.answer(request) for request in requests]
+        batch.write()
+        ahead = batch.positions(self._estimator)
         return [
-            Accepted(answer, round_.allowed[answer.id], ahead.get(answer.id, 0)) if isinstance(answer, Job) else answer
+            Accepted(answer, batch.allowed[answer.id], ahead.get(answer.id, 0)) if isinstance(answer, Job) else answer
             for answer in answers
         ]
 
@@ -57,25 +57,26 @@ class AcceptBatch:
 class _Batch:
     """One batch under way."""
 
-    def __init__(self, connection: Connection, asks: Sequence[AcceptRequest], now: datetime) -> None:
+    def __init__(self, connection: Connection, requests: Sequence[AcceptRequest], now: datetime) -> None:
         self._connection = connection
         self._now = now
         self._now_us = to_us(now)
         self._day = day_of(now)
         # The locks come first: what is read below must be what the process before us committed.
-        self._books = UsageSnapshot(connection, [ask.new.actor for ask in asks], self._day, lock=True)
-        self._lines = FlowStates(connection, {_key(ask.new) for ask in asks})
-        capped = {ask.new.actor.guild_id for ask in asks if ask.policy.guild_concurrent_jobs}
-        self._books.read_guilds(connection, [guild for guild in capped if guild is not None])
-        self._drafts = lock_drafts(connection, {ask.new.draft_id for ask in asks if ask.new.draft_id is not None})
+        self._usage = UsageSnapshot(connection, [request.new.actor for request in requests], self._day, lock=True)
+        self._flow_states = FlowStates(connection, {_key(request.new) for request in requests})
+        capped = {request.new.actor.guild_id for request in requests if request.policy.guild_concurrent_jobs}
+        self._usage.read_guilds(connection, [guild for guild in capped if guild is not None])
+        draft_ids = {request.new.draft_id for request in requests}
+        self._drafts = lock_drafts(connection, [draft_id for draft_id in draft_ids if draft_id is not None])
         self._accepted_drafts: dict[str, str] = {}
-        self._jobs = _known(connection, asks, [draft.job_id for draft in self._drafts.values() if draft.job_id])
+        self._jobs = _known(connection, requests, [draft.job_id for draft in self._drafts.values() if draft.job_id])
         self._by_interaction = {job.reply.interaction_id: job for job in self._jobs.values()}
         self._waiting = waiting_jobs(connection)
         self._job_rows: list[dict[str, Any]] = []
         self._ledger_rows: list[dict[str, Any]] = []
         self._touched: dict[Count, int] = {}
-        self._paced: set[int] = set()
+        self._rate_changed: set[int] = set()
         self.allowed: dict[str, Allowed] = {}
         self._own_before: dict[str, tuple[Key, int]] = {}
 
@@ -84,30 +85,30 @@ class _Batch:
         if self._waiting <= 1:  # mostly nobody else waits
             return dict.fromkeys(self.allowed, 0)
         if self._waiting > EXACT_POSITIONS:
-            # A rush: what is worked out here, everybody's first answer waits for.
+            # Under load an estimate: every first answer waits for this.
             found = estimator.ahead(self._connection, self._own_before, waiting=self._waiting, least=0)
         else:
-            found = positions_of(self._connection, self.allowed, EXACT_AT_ONCE, self._lines.time)
+            found = positions_of(self._connection, self.allowed, EXACT_AT_ONCE, self._flow_states.time)
         return {job_id: ahead.all for job_id, ahead in found.items()}
 
-    def answer(self, ask: AcceptRequest) -> Job | Refused | Duplicate | Exception:
-        """Decide one ask; a Job means accepted."""
-        known = self._by_interaction.get(ask.new.reply.interaction_id)
+    def answer(self, request: AcceptRequest) -> Job | Refused | Duplicate | Exception:
+        """Decide one request; a Job means accepted."""
+        known = self._by_interaction.get(request.new.reply.interaction_id)
         if known is not None:
             return Duplicate(known)
-        if ask.new.draft_id is not None and (answer := self._draft_answer(ask.new.draft_id)) is not None:
+        if request.new.draft_id is not None and (answer := self._draft_answer(request.new.draft_id)) is not None:
             return answer
-        if ask.new.id in self._jobs:
-            return ValueError(f"job id {ask.new.id} is taken")
-        usage = self._books.usage(ask.new.actor)
-        if self._waiting >= ask.max_waiting:
-            left = max(0, ask.policy.images_per_day - usage.images_today) if ask.policy.enabled else None
+        if request.new.id in self._jobs:
+            return ValueError(f"job id {request.new.id} is taken")
+        usage = self._usage.usage(request.new.actor)
+        if self._waiting >= request.max_waiting:
+            left = max(0, request.policy.images_per_day - usage.images_today) if request.policy.enabled else None
             return Overloaded(self._waiting, left_today=left)
-        verdict = decide(usage, ask.policy, ask.new.cost, self._now)
+        verdict = decide(usage, request.policy, request.new.cost, self._now)
         if isinstance(verdict, Refused):
-            self._cap(ask.new.actor.user_id, usage, ask.policy)
+            self._cap(request.new.actor.user_id, usage, request.policy)
             return verdict
-        return self._add(ask.new, ask.policy, verdict)
+        return self._add(request.new, request.policy, verdict)
 
     def _draft_answer(self, draft_id: str) -> Duplicate | DraftExpired | None:
         """Why a draft can't become a job now; None when it can."""
@@ -119,20 +120,20 @@ class _Batch:
         return None
 
     def _cap(self, user_id: int, usage: Usage, policy: Policy) -> None:
-        """Keep the arrival time that a refusal went by, so that its promise of when to come back is kept."""
+        """Store the arrival time that a refusal was decided by: the retry time that was shown must stay true."""
         after = capped(usage, policy, self._now)
         if policy.enabled and after.tat is not None and after.tat != usage.tat:
-            self._books.gcra_rows[user_id].set(to_us(after.tat), self._now_us)
-            self._paced.add(user_id)
+            self._usage.gcra_rows[user_id].set(to_us(after.tat), self._now_us)
+            self._rate_changed.add(user_id)
 
     def _add(self, new: NewJob, policy: Policy, allowed: Allowed) -> Job:
         actor, cost = new.actor, new.cost
-        self._books.add(actor, cost.images, tat_us=to_us(allowed.tat) if allowed.cost else None, now_us=self._now_us)
+        self._usage.add(actor, cost.images, tat_us=to_us(allowed.tat) if allowed.cost else None, now_us=self._now_us)
         if allowed.cost:
-            self._paced.add(actor.user_id)
-        # A microsecond for each, so that those who come together stay in the order of asking.
+            self._rate_changed.add(actor.user_id)
+        # A microsecond for each, so that jobs of one batch keep their order.
         key = _key(new)
-        self._own_before[new.id] = key, self._lines.join(key, self._now_us + len(self._job_rows))
+        self._own_before[new.id] = key, self._flow_states.join(key, self._now_us + len(self._job_rows))
         for count in counts_of(actor, self._day):
             self._touched[count] = self._touched.get(count, 0) + cost.images
         self._job_rows.append(job_columns(new, self._now_us, flow_id=key[0], fair_cost=cost.images / policy.weight))
@@ -166,18 +167,18 @@ class _Batch:
         if self._job_rows:
             self._connection.execute(jobs.insert(), self._job_rows)
             self._connection.execute(ledger.insert(), self._ledger_rows)
-            self._lines.write()
+            self._flow_states.write()
         mark_accepted(self._connection, self._accepted_drafts)
         self._write_usage()
 
     def _write_usage(self) -> None:
-        gcra_rows = self._books.gcra_rows
+        gcra_rows = self._usage.gcra_rows
         upsert(
             self._connection,
             rate_state,
             [
                 {"user_id": user, "tat_us": gcra_rows[user].tat_us, "seen_us": gcra_rows[user].seen_us}
-                for user in sorted(self._paced)
+                for user in sorted(self._rate_changed)
             ],
             replace=("tat_us", "seen_us"),
         )
@@ -185,7 +186,7 @@ class _Batch:
             self._connection,
             balances,
             [
-                {"scope": scope, "subject_id": subject, "day": day, "images": self._books.counts[scope, subject, day]}
+                {"scope": scope, "subject_id": subject, "day": day, "images": self._usage.counts[scope, subject, day]}
                 for scope, subject, day in sorted(self._touched)
             ],
             replace=("images",),
@@ -196,11 +197,11 @@ def _key(new: NewJob) -> Key:
     return flow_of(new.actor.user_id, new.actor.guild_id), new.actor.user_id
 
 
-def _known(connection: Connection, asks: Sequence[AcceptRequest], job_ids: Sequence[str]) -> dict[str, Job]:
+def _known(connection: Connection, requests: Sequence[AcceptRequest], job_ids: Sequence[str]) -> dict[str, Job]:
     """Jobs that exist already, by id: of the same interactions, with an id that is asked for, and these."""
     values = {
-        "interactions": [ask.new.reply.interaction_id for ask in asks],
-        "ids": [*(ask.new.id for ask in asks), *job_ids],
+        "interactions": [request.new.reply.interaction_id for request in requests],
+        "ids": [*(request.new.id for request in requests), *job_ids],
     }
     found = [job_from(row) for row in connection.execute(_KNOWN, values).mappings()]
     return {job.id: job for job in found}

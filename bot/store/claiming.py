@@ -45,38 +45,38 @@ class ClaimBatch:
         self._process = process
         self._clock = clock
 
-    def batch(self, connection: Connection, asks: Sequence[ClaimRequest]) -> Sequence[Claimed]:
-        """Hand the next jobs out, the first caller served first."""
-        return [self._claim(connection, ask) for ask in asks]
+    def batch(self, connection: Connection, requests: Sequence[ClaimRequest]) -> Sequence[Claimed]:
+        """Hand out the next jobs, the first caller first."""
+        return [self._claim(connection, request) for request in requests]
 
-    def _claim(self, connection: Connection, ask: ClaimRequest) -> Claimed:
-        if ask.limit < 1:
+    def _claim(self, connection: Connection, request: ClaimRequest) -> Claimed:
+        if request.limit < 1:
             return Claimed([])
         time = lock_queue(connection)
-        most = ask.limit
-        if ask.in_flight:
-            most = min(most, ask.in_flight - connection.execute(_ALL_AT_FAL).scalar_one())
+        most = request.limit
+        if request.in_flight:
+            most = min(most, request.in_flight - connection.execute(_ALL_AT_FAL).scalar_one())
             if most < 1:
                 return Claimed([])
         now_us = to_us(self._clock())
         without: set[str] = set()
         held_up = False
         while True:
-            order = DequeueOrder(connection, time=time, most=most, caps=_caps(connection, ask), without=without)
+            order = DequeueOrder(connection, time=time, most=most, caps=_caps(connection, request), without=without)
             ids: list[str] = []
-            while len(ids) < most and (turn := order.next()) is not None:
-                ids.append(turn.id)
+            while len(ids) < most and (entry := order.next()) is not None:
+                ids.append(entry.id)
             if not ids:
                 return Claimed([], held_up)
             rows = [_as_claimed(row, now_us) for row in connection.execute(_ROWS, {"ids": ids}).mappings()]
             taken = {job.id: job for job in readable(rows)}
             if len(taken) == len(ids):
                 break
-            # Dealt again without those nobody can take now, so that they cost nobody a turn.
+            # Once more without those that are locked, so that they do not count against anybody's share.
             without.update(set(ids) - taken.keys())
             held_up = held_up or len(rows) < len(ids)
         order.write()
-        until_us = lease_now_us(connection, self._clock) + int(ask.lease_s * 1e6)
+        until_us = lease_now_us(connection, self._clock) + int(request.lease_s * 1e6)
         connection.execute(_TAKE, {"b_ids": ids, "b_owner": self._process, "b_until": until_us})
         return Claimed([taken[id_] for id_ in ids], held_up)
 
@@ -91,28 +91,28 @@ def _as_claimed(row: Row, now_us: int) -> Row:
     return {**row, **changes}
 
 
-def _caps(connection: Connection, ask: ClaimRequest) -> Uncapped:
-    return _CapState(connection, ask) if ask.guild_in_flight or ask.user_in_flight else Uncapped()
+def _caps(connection: Connection, request: ClaimRequest) -> Uncapped:
+    return _CapState(connection, request) if request.guild_in_flight or request.user_in_flight else Uncapped()
 
 
 class _CapState(Uncapped):
     """At fal now, for servers (not for people outside of them) and for people (wherever they asked)."""
 
-    def __init__(self, connection: Connection, ask: ClaimRequest) -> None:
-        self._ask = ask
+    def __init__(self, connection: Connection, request: ClaimRequest) -> None:
+        self._request = request
         self._flows: Counter[int] = Counter()
         self._users: Counter[int] = Counter()
-        if ask.guild_in_flight:
+        if request.guild_in_flight:
             # A server's flow has its id.
             self._flows.update(dict(connection.execute(_GUILDS_AT_FAL).all()))
-        if ask.user_in_flight:
+        if request.user_in_flight:
             self._users.update(dict(connection.execute(_USERS_AT_FAL).all()))
 
     def flow_full(self, flow_id: int) -> bool:
-        return flow_id > 0 and 0 < self._ask.guild_in_flight <= self._flows[flow_id]
+        return flow_id > 0 and 0 < self._request.guild_in_flight <= self._flows[flow_id]
 
     def user_full(self, user_id: int) -> bool:
-        return 0 < self._ask.user_in_flight <= self._users[user_id]
+        return 0 < self._request.user_in_flight <= self._users[user_id]
 
     def full(self) -> ReachedCaps:
         """Everybody who is at a cap."""

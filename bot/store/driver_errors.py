@@ -1,4 +1,4 @@
-"""Errors of the drivers, told as sentences for the operator.
+"""Errors of the drivers as sentences for the operator.
 
 Never quotes a statement's values: they may be a prompt.
 """

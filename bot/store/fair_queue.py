@@ -1,9 +1,9 @@
-"""Whose turn it is: start-time fair queueing on two levels, server then person, in rows that outlive a restart.
+"""Which job is next: start-time fair queueing on two levels, server then person, in rows that outlive a restart.
 
 A flow (a server, or a person outside of servers) that has jobs waiting carries a start tag; the lowest one is served
 next, and serving a job moves the tag on by the job's pictures. A flow that had nothing waiting joins at the virtual
-time, the start tag served last. Within a flow the people in it take turns in the same way, a job costing its pictures
-over the person's weight; a person's own jobs go in order of asking. Between equal tags whoever has waited longer is
+time, the start tag served last. Within a flow the people in it are served in the same way, a job costing its pictures
+over the person's weight; a person's own jobs go in order of acceptance. Between equal tags whoever has waited longer is
 first. All of it is worked out here, not in SQL, so that every database gives the same order.
 """
 
@@ -44,8 +44,8 @@ def flow_of(user_id: int, guild_id: int | None) -> int:
 def lock_queue(connection: Connection) -> float:
     """Keep other processes (PostgreSQL) from changing the queue until this transaction ends; the virtual time.
 
-    It comes after the locks on rows of `jobs`, `pacing` and `balances`; whoever has it takes jobs only if nobody else
-    holds them.
+    It comes after the locks on rows of `jobs`, `rate_state` and `balances`, and before those on rows of `drafts`;
+    whoever has it takes jobs only if nobody else holds them.
     """
     found: float = connection.execute(_LOCK).scalar_one()
     return found
@@ -103,8 +103,8 @@ class FlowStates:
 
     def leave(self, key: Key) -> None:
         """One job ended that was never claimed; it has cost nothing."""
-        for line in self._states(key):
-            line.waiting = max(0, line.waiting - 1)
+        for state in self._states(key):
+            state.waiting = max(0, state.waiting - 1)
 
     def put_back(self, key: Key, images: int, cost: float) -> None:
         """A claimed job waits again, where it stood: what its claim cost is given back."""
@@ -124,12 +124,12 @@ class FlowStates:
             [
                 {
                     "flow_id": flow,
-                    "tag": line.tag,
-                    "since_us": line.since_us,
-                    "waiting": line.waiting,
-                    "virtual_time": line.virtual_time,
+                    "tag": state.tag,
+                    "since_us": state.since_us,
+                    "waiting": state.waiting,
+                    "virtual_time": state.virtual_time,
                 }
-                for flow, line in sorted((flow, self._flows[flow]) for flow in {flow for flow, _ in self._touched})
+                for flow, state in sorted((flow, self._flows[flow]) for flow in {flow for flow, _ in self._touched})
             ],
             replace=("tag", "since_us", "waiting"),
         )
@@ -140,11 +140,11 @@ class FlowStates:
                 {
                     "flow_id": key[0],
                     "user_id": key[1],
-                    "tag": line.tag,
-                    "since_us": line.since_us,
-                    "waiting": line.waiting,
+                    "tag": state.tag,
+                    "since_us": state.since_us,
+                    "waiting": state.waiting,
                 }
-                for key, line in ((key, self._users[key]) for key in sorted(self._touched))
+                for key, state in ((key, self._users[key]) for key in sorted(self._touched))
             ],
             replace=("tag", "since_us", "waiting"),
         )
@@ -161,7 +161,7 @@ _USERS = select(flow_users).where(
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """A job whose turn it is."""
+    """A waiting job, as the order sees it."""
 
     seq: int
     id: str
@@ -171,7 +171,7 @@ class QueueEntry:
 
 
 class CapCheck(Protocol):
-    """Who may not have more jobs under way. Nobody gets below a cap again while an `DequeueOrder` is followed."""
+    """Who may not have more jobs under way. Nobody gets below a cap again while a `DequeueOrder` is followed."""
 
     def flow_full(self, flow_id: int) -> bool:
         """Whether the server has as many as it may."""
@@ -223,10 +223,10 @@ class _Flow:
 
 
 class DequeueOrder:
-    """Deals the waiting jobs out, next one first, in memory; `write` makes it true.
+    """The waiting jobs in the order of service, worked out in memory; `write` records those that were taken.
 
-    Reads only flows, people and jobs whose turn may come within about `most` turns: neither the length of the queue
-    nor the number of those who wait makes it slower.
+    Reads only the flows, people and jobs that can be among about the next `most`: neither the length of the queue nor
+    the number of those who wait makes it slower.
     """
 
     def __init__(
@@ -243,7 +243,7 @@ class DequeueOrder:
         self._time = self.virtual_time = time
 
     def next(self) -> QueueEntry | None:
-        """The next job; None when nobody who may has one."""
+        """The next job; None when nobody below their caps has one."""
         while True:
             if self._more and (not self._heap or self._heap[0] > self._edge):
                 self._read_flows()
@@ -252,16 +252,16 @@ class DequeueOrder:
                 return None
             tag, since_us, flow_id = heappop(self._heap)
             flow = self._flows[flow_id]
-            turn = None if self._caps.flow_full(flow_id) else self._next_in(flow_id, flow)
-            if turn is None:
+            entry = None if self._caps.flow_full(flow_id) else self._next_in(flow_id, flow)
+            if entry is None:
                 continue
             self.virtual_time = max(self.virtual_time, tag)
             # From the virtual time on: who was held up by a cap does not make up for it at the others' cost.
-            flow.tag = self.virtual_time + turn.images
+            flow.tag = self.virtual_time + entry.images
             flow.taken += 1
             heappush(self._heap, (flow.tag, since_us, flow_id))
-            self._caps.took(turn.key)
-            return turn
+            self._caps.took(entry.key)
+            return entry
 
     def _next_in(self, flow_id: int, flow: _Flow) -> QueueEntry | None:
         while True:
@@ -272,21 +272,21 @@ class DequeueOrder:
                 return None
             tag, since_us, user_id = heappop(flow.heap)
             person = flow.people[user_id]
-            turn = None if self._caps.user_full(user_id) else self._next_of((flow_id, user_id), person)
-            if turn is None:
+            entry = None if self._caps.user_full(user_id) else self._next_of((flow_id, user_id), person)
+            if entry is None:
                 continue
             flow.virtual_time = max(flow.virtual_time, tag)
-            person.tag = flow.virtual_time + turn.cost
+            person.tag = flow.virtual_time + entry.cost
             person.taken += 1
             heappush(flow.heap, (person.tag, since_us, user_id))
-            return turn
+            return entry
 
     def _next_of(self, key: Key, person: _Person) -> QueueEntry | None:
         while True:
             while person.ready:
-                turn = person.ready.popleft()
-                if turn.id not in self._without:
-                    return turn
+                entry = person.ready.popleft()
+                if entry.id not in self._without:
+                    return entry
             if not person.more:
                 return None
             self._read_jobs([key], self._most)
@@ -350,8 +350,8 @@ class DequeueOrder:
 
     def _read_jobs(self, keys: Sequence[Key], most: int) -> None:
         counts = dict.fromkeys(keys, 0)
-        places = [(*key, self._flows[key[0]].people[key[1]].last_seq) for key in keys]
-        for row in self._union("jobs", places, ("flow", "user", "seq"), most):
+        after = [(*key, self._flows[key[0]].people[key[1]].last_seq) for key in keys]
+        for row in self._union("jobs", after, ("flow", "user", "seq"), most):
             key = (row.flow_id, row.user_id)
             person = self._flows[row.flow_id].people[row.user_id]
             person.ready.append(QueueEntry(row.seq, row.id, key, row.images, row.fair_cost))
@@ -361,7 +361,7 @@ class DequeueOrder:
             self._flows[key[0]].people[key[1]].more = count == most
 
     def _share_of(self, many: int) -> int:
-        """How many to read of each of `many`, so that mostly no second look is needed."""
+        """How many to read of each of `many`, so that mostly no second read is needed."""
         return min(self._most, 1 + -(-2 * self._most // many))
 
     def _union(
@@ -431,7 +431,7 @@ _SET_TIME = fairness.update().values(virtual_time=bindparam("b_time"))
 
 
 def recount(connection: Connection) -> None:
-    """Make the counts of those who wait what the queue says, where anything else has meddled with it."""
+    """Correct the counts of waiting jobs where they differ from the queue, e.g. after somebody edited the database."""
     lock_queue(connection)
     if not miscounted(connection):
         return

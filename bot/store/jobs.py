@@ -31,9 +31,9 @@ from bot.store.transitions import (
 )
 from bot.store.writer import Writer
 
-#: Rows read and decoded between two breaths of the event loop.
+#: Rows read and decoded before the event loop gets to do something else.
 _PAGE = 500
-#: How often, and how long apart, a claim looks again whose only candidates were just being written to.
+#: How often, and how long apart, a claim is repeated whose only candidates were just being written to.
 _CLAIM_TRIES = 10
 _CLAIM_PAUSE_S = 0.01
 
@@ -83,9 +83,9 @@ class JobStore:
             guild_in_flight: most of them of one server, 0 for any number; others go before who has as many.
             user_in_flight: the same for one person.
         """
-        ask = ClaimRequest(limit, lease_s, guild_in_flight, user_in_flight, in_flight)
+        request = ClaimRequest(limit, lease_s, guild_in_flight, user_in_flight, in_flight)
         for last in (*(False,) * _CLAIM_TRIES, True):
-            claimed = await self._writer.run(self._claim_batch, ask)
+            claimed = await self._writer.run(self._claim_batch, request)
             if claimed.jobs or last or not claimed.held_up:
                 return claimed.jobs
             await asyncio.sleep(_CLAIM_PAUSE_S)

@@ -1,4 +1,4 @@
-"""Leases: which process cares for a job. What a process that died held is taken over when its lease has run out.
+"""Leases: which process works on a job. What a process that died held is taken over when its lease has run out.
 
 On PostgreSQL leases go by the database server's clock, so that no machine's clock can make a lease run out early. An
 SQLite file belongs to one process at a time, so that whatever another one held is free at once.
@@ -59,10 +59,11 @@ class LeaseStore:
     async def keep(self, lease_s: float) -> frozenset[str]:
         """Extend the lease of every job this process holds, where it would run out sooner, and name them all.
 
-        On SQLite nobody looks at the time, so nothing is written.
+        On SQLite leases do not expire, so nothing is written.
 
-        A job that is missing was adopted by another process, put back, or is over and told: stop caring for it. One
-        that nobody here cares for (a claim whose answer got lost) is an orphan: hand it to `adopt`.
+        A job that is missing was adopted by another process, put back, or is over and its owner
+        notified: stop working on it. One that nothing here works on (a claim whose answer got lost) is an orphan: hand
+        it to `adopt`.
         """
         rest: KeepRequest | None = None if self._database.is_sqlite else KeepRequest(lease_s)
         while rest is not None:
@@ -70,11 +71,11 @@ class LeaseStore:
         return await self._database.read(self._batch.held)
 
     async def adopt(self, *, lease_s: float = 30, limit: int = 500, orphans: Collection[str] = ()) -> list[Job]:
-        """Take over up to `limit` jobs that nobody cares for any more, under a new fence; call until it finds none.
+        """Take over up to `limit` jobs that no process works on any more, under a new fence; call until it finds none.
 
-        Jobs under way (SUBMITTING, RUNNING, FINISHED) first, then jobs that ended without the person being told. On
-        PostgreSQL those whose lease has run out by the server's clock; on SQLite, where no second process can be,
-        all that are not ours. Attempts are unchanged.
+        Jobs under way (SUBMITTING, RUNNING, FINISHED) first, then jobs that ended without a notification. On PostgreSQL
+        those whose lease has run out by the server's clock; on SQLite, where no second process can be, all that are
+        not ours. Attempts are unchanged.
 
         Args:
             orphans: ids of jobs under our own lease to take as well.
@@ -108,34 +109,34 @@ class LeaseBatch:
         """Those of them that are under way and cancelled."""
         return list(connection.execute(_UNWANTED, {"me": self._process}).scalars())
 
-    def keep(self, connection: Connection, asks: Sequence[KeepRequest]) -> Sequence[KeepRequest | None]:
-        """Extend leases of this process, a page of them; what to ask next, None when all are."""
-        return [self._keep(connection, ask) for ask in asks]
+    def keep(self, connection: Connection, requests: Sequence[KeepRequest]) -> Sequence[KeepRequest | None]:
+        """Extend leases of this process, a page of them; the next page to ask for, None after the last."""
+        return [self._keep(connection, request) for request in requests]
 
-    def _keep(self, connection: Connection, ask: KeepRequest) -> KeepRequest | None:
-        until_us = ask.until_us or lease_now_us(connection, self._clock) + int(ask.lease_s * 1e6)
+    def _keep(self, connection: Connection, request: KeepRequest) -> KeepRequest | None:
+        until_us = request.until_us or lease_now_us(connection, self._clock) + int(request.lease_s * 1e6)
         values = {"me": self._process, "until": until_us, "most": _PAGE}
         counts = [len(connection.execute(statement, values).scalars().all()) for statement in _EXTEND]
-        return KeepRequest(ask.lease_s, until_us) if max(counts) == _PAGE else None
+        return KeepRequest(request.lease_s, until_us) if max(counts) == _PAGE else None
 
-    def release(self, connection: Connection, asks: Sequence[None]) -> Sequence[None]:
+    def release(self, connection: Connection, requests: Sequence[None]) -> Sequence[None]:
         """Let all leases of this process run out now."""
         for statement in _RELEASE:
             connection.execute(statement, {"me": self._process})
-        return asks
+        return requests
 
-    def adopt(self, connection: Connection, asks: Sequence[AdoptRequest]) -> Sequence[list[Job]]:
-        """Take over what nobody cares for any more, oldest first: jobs under way, then ends nobody was told about."""
-        return [self._adopt(connection, ask) for ask in asks]
+    def adopt(self, connection: Connection, requests: Sequence[AdoptRequest]) -> Sequence[list[Job]]:
+        """Take over what no process works on, oldest first: jobs under way, then ended ones without a notification."""
+        return [self._adopt(connection, request) for request in requests]
 
-    def _adopt(self, connection: Connection, ask: AdoptRequest) -> list[Job]:
+    def _adopt(self, connection: Connection, request: AdoptRequest) -> list[Job]:
         now_us = lease_now_us(connection, self._clock)
-        values = {"me": self._process, "now": now_us, "orphans": list(ask.orphans)}
+        values = {"me": self._process, "now": now_us, "orphans": list(request.orphans)}
         adopted: list[Job] = []
         for statement in _FREE["sqlite" if is_sqlite(connection) else "other"]:
-            adopted += _page(connection, statement, values, ask.limit - len(adopted))
+            adopted += _page(connection, statement, values, request.limit - len(adopted))
         if adopted:
-            until_us = now_us + int(ask.lease_s * 1e6)
+            until_us = now_us + int(request.lease_s * 1e6)
             mine = {"b_ids": [job.id for job in adopted], "b_owner": self._process, "b_until": until_us}
             connection.execute(_ADOPT, mine)
         return adopted

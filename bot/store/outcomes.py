@@ -93,5 +93,5 @@ class Erased:
     jobs: int
     #: Jobs still under way, which were left: cancel them and erase again.
     live_jobs: int
-    #: Rows of preferences and pacing.
+    #: Rows of preferences, drafts and rate state.
     other: int

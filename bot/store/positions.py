@@ -20,13 +20,13 @@ from bot.store.fair_queue import AT_FAL, QUEUED, DequeueOrder, Key, Uncapped
 from bot.store.outcomes import QueueStatus, ReachedCaps
 from bot.store.tables import fairness, flow_users, flows, jobs
 
-#: Places up to here are exact; those beyond are estimates.
+#: Positions up to here are exact; those beyond are estimates.
 EXACT_POSITIONS = 500
-#: Of these many turns the place told with an acceptance is exact.
+#: Up to here the position that comes with an acceptance is exact.
 EXACT_AT_ONCE = 32
 
-#: How long an estimate goes by who waited when it was last looked.
-CROWD_S = 1.0
+#: How long the populations that an estimate rests on are good for.
+POPULATION_S = 1.0
 #: Above this many, whole lists are read and filtered here.
 _MOST_IDS = 500
 #: Up to this many, each job's own queue is counted by itself.
@@ -47,9 +47,6 @@ def waiting_jobs(connection: Connection) -> int:
 _WAITING = select(func.count()).select_from(jobs).where(QUEUED)
 
 
-# ---------------------------------------------------------------------- places
-
-
 @dataclass(frozen=True, slots=True)
 class Position:
     """How many jobs come before one: in all, and of the same flow."""
@@ -64,7 +61,7 @@ def positions_of(
     """How many jobs will be claimed before each of these; only queued ones are in the answer.
 
     Exact for the first `exact` jobs (`EXACT_POSITIONS`), as if nobody met a cap and nobody came or left. Beyond that an
-    estimate, never below `exact`: as if all jobs cost the same and all who wait took turns from the start.
+    estimate, never below `exact`: as if all jobs cost the same and all tags were equal at the start.
     """
     wanted = set(ids)
     if not wanted:
@@ -74,16 +71,16 @@ def positions_of(
     order = DequeueOrder(connection, time=time, most=min(exact, 32), caps=Uncapped())
     found: dict[str, Position] = {}
     before: Counter[int] = Counter()
-    for place in range(exact):
-        turn = order.next()
-        if turn is None:
+    for position in range(exact):
+        entry = order.next()
+        if entry is None:
             return found
-        if turn.id in wanted:
-            found[turn.id] = Position(place, before[turn.key[0]])
-            wanted.discard(turn.id)
+        if entry.id in wanted:
+            found[entry.id] = Position(position, before[entry.key[0]])
+            wanted.discard(entry.id)
             if not wanted:
                 return found
-        before[turn.key[0]] += 1
+        before[entry.key[0]] += 1
     return found | _estimates(connection, wanted, exact)
 
 
@@ -93,7 +90,7 @@ def _estimates(connection: Connection, wanted: Collection[str], least: int) -> d
 
 
 class PositionEstimator:
-    """Who waits, for estimates; read once and good for `CROWD_S`, as nobody can tell the difference in a long queue."""
+    """Estimates positions from who waits; read at most every `POPULATION_S`: a long queue changes little meanwhile."""
 
     def __init__(self) -> None:
         self._flows: tuple[Population, float] | None = None
@@ -127,11 +124,11 @@ class PositionEstimator:
 
 
 def _fresh(read: tuple[object, float] | None, now_s: float) -> bool:
-    return read is not None and now_s - read[1] < CROWD_S
+    return read is not None and now_s - read[1] < POPULATION_S
 
 
 class Population:
-    """Who waits with how many jobs, all taking turns, those who came first beginning."""
+    """Who waits with how many jobs, served round robin, those who came first beginning."""
 
     def __init__(self, members: Iterable[Sequence[Any]]) -> None:
         """From rows of (member, waiting, tag, since)."""
@@ -220,20 +217,20 @@ class PositionRequest:
     user_in_flight: int
 
 
-def queue_status(connection: Connection, ask: PositionRequest) -> QueueStatus | None:
+def queue_status(connection: Connection, request: PositionRequest) -> QueueStatus | None:
     """Why a job waits; None when it does not."""
-    row = connection.execute(_OWN_FEW.add_columns(jobs.c.guild_id), {"ids": [ask.job_id]}).first()
-    ahead = positions_of(connection, [ask.job_id]).get(ask.job_id)
+    row = connection.execute(_OWN_FEW.add_columns(jobs.c.guild_id), {"ids": [request.job_id]}).first()
+    ahead = positions_of(connection, [request.job_id]).get(request.job_id)
     if row is None or ahead is None:
         return None
     flying = connection.execute(_FLYING, {"user": row.user_id, "guild": row.guild_id}).one()
     own, guild = flying.own or 0, flying.guild or 0
     capped_by: Literal["global", "guild", "user"] | None = None
-    if ask.user_in_flight and own >= ask.user_in_flight:
+    if request.user_in_flight and own >= request.user_in_flight:
         capped_by = "user"
-    elif ask.guild_in_flight and row.guild_id is not None and guild >= ask.guild_in_flight:
+    elif request.guild_in_flight and row.guild_id is not None and guild >= request.guild_in_flight:
         capped_by = "guild"
-    elif ask.in_flight and flying.all_ >= ask.in_flight:
+    elif request.in_flight and flying.all_ >= request.in_flight:
         capped_by = "global"
     return QueueStatus(
         ahead=ahead.all,
@@ -272,8 +269,8 @@ class PositionStore:
         self, job_id: str, *, in_flight: int = 0, guild_in_flight: int = 0, user_in_flight: int = 0
     ) -> QueueStatus | None:
         """Why a job waits, given the caps in force (0: none); None when it does not wait."""
-        ask = PositionRequest(job_id, in_flight, guild_in_flight, user_in_flight)
-        return await self._database.read(partial(queue_status, ask=ask))
+        request = PositionRequest(job_id, in_flight, guild_in_flight, user_in_flight)
+        return await self._database.read(partial(queue_status, request=request))
 
     async def reached_caps(self, guild_in_flight: int, user_in_flight: int) -> ReachedCaps:
         """Who has as many jobs at fal as these caps allow (0: any number)."""

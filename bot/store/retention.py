@@ -46,7 +46,7 @@ class Retention:
         self._clock = clock
 
     async def erase_user(self, user_id: int) -> Erased:
-        """Really delete somebody's jobs, prompts, preferences and pace. Cancel their live jobs first: those stay."""
+        """Really delete somebody's jobs, drafts, preferences and rate. Cancel their live jobs first: those stay."""
         with self._preferences_cache.changing(("u", user_id)):
             erased = await self._writer.apply(partial(_erase_user, user_id=user_id, now_us=to_us(self._clock())))
         if erased.jobs or erased.other:
@@ -100,10 +100,10 @@ class Retention:
 def _erase_user(connection: Connection, user_id: int, now_us: int) -> Erased:
     """Delete everything that is somebody's; the servers' day counts stay, without a name.
 
-    What they used up today stays for as long as it counts: otherwise erasing would be a way to paint without limit. The
+    What they used up today stays for as long as it counts: otherwise erasing would be a way around the limits. The
     next `purge` after that removes it.
 
-    While a job is under way it stays, and so do its owner's accounts: what fal is painting is still to be settled.
+    While a job is under way it stays, and so do its owner's accounts: it is still to be settled.
     """
     live = connection.execute(
         select(func.count()).select_from(jobs).where(jobs.c.user_id == user_id, jobs.c.ended_us.is_(None))
@@ -156,7 +156,7 @@ def _purge(connection: Connection, before_us: int, now_us: int) -> int:
 
 
 def _clear_queue(connection: Connection) -> None:
-    """Forget the turns of flows where nothing waits, once they would join where a newcomer does."""
+    """Delete flows where nothing waits, once their tag gives them no other start than a new flow's."""
     lock_queue(connection)
     time = select(fairness.c.virtual_time).scalar_subquery()
     connection.execute(delete(flows).where(flows.c.waiting == 0, flows.c.tag <= time))

@@ -130,7 +130,7 @@ class Store:
     async def _note_end(self) -> None:
         try:
             await self.kv.set(integrity.IN_USE, "0")
-        except StoreUnusable as error:  # the next start takes a closer look at the file; nothing else depends on it
+        except StoreUnusable as error:  # the next start checks the file; nothing else depends on it
             log.warning("the database can't be closed in good order", extra={"reason": error.sentence})
 
     async def check(self) -> list[str]:

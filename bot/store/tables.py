@@ -66,7 +66,7 @@ jobs = Table(
     Column("order_json", Text),
     #: What of the reply never changes.
     Column("reply_json", Text, nullable=False),
-    #: Interaction token; '' once expired, or once the job ended and the person was told.
+    #: Interaction token; '' once expired, or once the job ended and its owner was notified.
     Column("token", Text, nullable=False),
     Column("token_expires_us", BigInteger, nullable=False),
     Column("message_id", BigInteger),
@@ -76,7 +76,7 @@ jobs = Table(
     Column("failure_json", Text),
     Column("told", SmallInteger, nullable=False),
     Column("cancel_requested", SmallInteger, nullable=False),
-    #: What the job costs its owner's place in the queue: images over weight.
+    #: What the job adds to its owner's tag in the queue: images over weight.
     Column("fair_cost", Double, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("submitted_us", BigInteger),
@@ -84,9 +84,9 @@ jobs = Table(
     Column("finished_us", BigInteger),
     #: Set exactly in the terminal states.
     Column("ended_us", BigInteger),
-    #: Whose turn it takes: the server, or minus the person's id outside of servers.
+    #: Its flow in the queue: the server, or minus the person's id outside of servers.
     Column("flow_id", BigInteger, nullable=False, server_default=text("0")),
-    #: Process that cares for the job; from claim to end, and after an end without a picture until the person is told.
+    #: Process that works on the job; from claim to end, and after an end without a picture until its owner is notified.
     Column("lease_owner", String(40)),
     #: Until when nobody else may take the job; by the database server's clock on PostgreSQL.
     Column("lease_until_us", BigInteger, nullable=False, server_default=text("0")),
@@ -115,7 +115,7 @@ ledger = Table(
     Column("user_id", BigInteger),
     Column("guild_id", BigInteger),
     Column("day", Integer, nullable=False),
-    #: Images reserved, and images that count now: all while reserved, those painted once settled, none once released.
+    #: Images reserved, and images that count now: all while reserved, those made once settled, none once released.
     Column("images", Integer, nullable=False),
     Column("counted", Integer, nullable=False),
     #: Time taken from the rate limit by what counts.

@@ -57,8 +57,8 @@ class MarkSubmitting:
 
 Change = Transition | Annotate | Resubmit | MarkSubmitting
 
-#: Time for the process that ended a job to tell the person, before another one does.
-TELLING_LEASE_S = 12.0
+#: Time for the process that ended a job to notify its owner, before another one does.
+NOTIFY_LEASE_S = 12.0
 
 
 def check_move(job: Job, to: JobState) -> None:
@@ -85,10 +85,10 @@ class TransitionBatch:
 
     def batch(self, connection: Connection, changes: Sequence[Change]) -> Sequence[Job | None]:
         """Apply all changes in order of arrival, each seeing those before it."""
-        round_ = _Batch(connection, changes, self._process, self._clock)
-        applied = [round_.apply(change) for change in changes]
-        round_.write()
-        return [round_.job(change) if took else None for change, took in zip(changes, applied, strict=True)]
+        batch = _Batch(connection, changes, self._process, self._clock)
+        applied = [batch.apply(change) for change in changes]
+        batch.write()
+        return [batch.job(change) if took else None for change, took in zip(changes, applied, strict=True)]
 
 
 class _Batch:
@@ -101,7 +101,7 @@ class _Batch:
         self._process = process
         self._clock = clock
         self._now_us = to_us(clock())
-        self._telling_until_us: int | None = None
+        self._notify_until_us: int | None = None
         self._rows = _read(connection, changes)
         self._changed: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self._kept: dict[str, Cost | None] = {}
@@ -132,11 +132,11 @@ class _Batch:
         return True
 
     def _lease(self, row: Mapping[str, Any], to: JobState) -> Mapping[str, object]:
-        """Whoever ends a job holds it until the person was told; nobody holds what waits or is over."""
+        """Whoever ends a job holds it until its owner was notified; nobody holds what waits or is over."""
         if to in TERMINAL and not row["told"]:
-            if self._telling_until_us is None:
-                self._telling_until_us = lease_now_us(self._connection, self._clock) + int(TELLING_LEASE_S * 1e6)
-            return {"lease_owner": self._process, "lease_until_us": self._telling_until_us}
+            if self._notify_until_us is None:
+                self._notify_until_us = lease_now_us(self._connection, self._clock) + int(NOTIFY_LEASE_S * 1e6)
+            return {"lease_owner": self._process, "lease_until_us": self._notify_until_us}
         return _FREE if to in TERMINAL or to is JobState.QUEUED else {}
 
     def _note(self, change: Annotate) -> bool:
@@ -156,7 +156,7 @@ class _Batch:
 
     def _moment(self, to: JobState) -> dict[str, object]:
         if to in TERMINAL:
-            # Somebody who has the picture has been told.
+            # The picture is the notification.
             return {"ended_us": self._now_us, **({"told": 1} if to is JobState.DELIVERED else {})}
         return {"finished_us": self._now_us} if to is JobState.FINISHED else {}
 
@@ -182,16 +182,16 @@ class _Batch:
             self._change_queue()
 
     def _change_queue(self) -> None:
-        lines = FlowStates(self._connection, {(row["flow_id"], row["user_id"]) for _, _, row in self._queue})
+        flow_states = FlowStates(self._connection, {(row["flow_id"], row["user_id"]) for _, _, row in self._queue})
         for before, after, row in self._queue:
             key = (row["flow_id"], row["user_id"])
             if before is JobState.QUEUED:
-                lines.leave(key)
+                flow_states.leave(key)
             elif before is JobState.SUBMITTING:
-                lines.put_back(key, row["images"], row["fair_cost"])
+                flow_states.put_back(key, row["images"], row["fair_cost"])
             elif after is JobState.QUEUED:
-                lines.join(key, self._now_us)
-        lines.write()
+                flow_states.join(key, self._now_us)
+        flow_states.write()
 
     def job(self, change: Change) -> Job:
         """The job after the whole batch."""

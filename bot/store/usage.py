@@ -1,4 +1,4 @@
-"""Pace and counts of the people and servers one transaction concerns: read once, kept up in memory, written once."""
+"""Rate and counts of the people and servers one transaction concerns: read once, kept up in memory, written once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bot.store.times import day_of, from_us, span_us
 #: Scope ('u' person, 'g' server), id, day.
 Count = tuple[str, int, int]
 
-#: How far back reservations can still weigh on the pace when one of them is given back.
+#: How far back reservations can still count in the GCRA when one of them is given back.
 _REPLAY_US = span_us(timedelta(hours=48))
 
 
@@ -84,19 +84,19 @@ class UsageSnapshot:
 
     def usage(self, actor: Actor) -> Usage:
         """As of now, what was added since reading included."""
-        pace = self.gcra_rows.get(actor.user_id)
+        gcra = self.gcra_rows.get(actor.user_id)
         return Usage(
-            tat=from_us(pace.tat_us) if pace is not None and pace.tat_us else None,
+            tat=from_us(gcra.tat_us) if gcra is not None and gcra.tat_us else None,
             images_today=self.counts.get(("u", actor.user_id, self._day), 0),
             guild_images_today=0 if actor.guild_id is None else self.counts.get(("g", actor.guild_id, self._day), 0),
             active_jobs=self.active[actor.user_id],
             in_guild=actor.guild_id is not None,
             guild_active_jobs=0 if actor.guild_id is None else self.guild_active.get(actor.guild_id, 0),
-            seen=from_us(pace.seen_us) if pace is not None and pace.seen_us else None,
+            seen=from_us(gcra.seen_us) if gcra is not None and gcra.seen_us else None,
         )
 
     def add(self, actor: Actor, images: int, *, tat_us: int | None, now_us: int) -> None:
-        """Count one accepted job; `tat_us` None leaves the pace alone."""
+        """Count one accepted job; `tat_us` None leaves the rate alone."""
         if tat_us is not None:
             self.gcra_rows.setdefault(actor.user_id, GcraRow()).set(tat_us, now_us)
         for count in counts_of(actor, self._day):
@@ -193,7 +193,7 @@ def settle_or_release(connection: Connection, kept: Mapping[str, Cost | None], n
     """
     rows = connection.execute(_RESERVED, {"jobs": sorted(kept)}).mappings().all()
     returned_counts: defaultdict[Count, int] = defaultdict(int)
-    returned_pace: defaultdict[int, int] = defaultdict(int)
+    returned_us: defaultdict[int, int] = defaultdict(int)
     resolved = []
     for row in rows:
         keep = kept[row["job_id"]]
@@ -211,12 +211,12 @@ def settle_or_release(connection: Connection, kept: Mapping[str, Cost | None], n
         )
         if row["user_id"] is not None:
             returned_counts["u", row["user_id"], row["day"]] += row["images"] - counted
-            returned_pace[row["user_id"]] += row["pace_us"] - pace_us
+            returned_us[row["user_id"]] += row["pace_us"] - pace_us
         if row["guild_id"] is not None:
             returned_counts["g", row["guild_id"], row["day"]] += row["images"] - counted
     if resolved:
         connection.execute(_RESOLVE, resolved)
-    _return_rate(connection, returned_pace, now_us)
+    _return_rate(connection, returned_us, now_us)
     _return_counts(connection, returned_counts)
 
 
@@ -256,13 +256,13 @@ _LESS = (
 )
 
 
-def _return_rate(connection: Connection, returned_pace: Mapping[int, int], now_us: int) -> None:
-    users = sorted(user for user, pace_us in returned_pace.items() if pace_us)
+def _return_rate(connection: Connection, returned_us: Mapping[int, int], now_us: int) -> None:
+    users = sorted(user for user, pace_us in returned_us.items() if pace_us)
     gcra_rows = lock_gcra_rows(connection, users, lock=True)
     replayed = _replay(connection, users, now_us)
     changes = []
-    for user, pace in gcra_rows.items():
-        tat_us = min(pace.tat_us, max(replayed.get(user, 0), pace.tat_us - returned_pace[user]))
+    for user, gcra in gcra_rows.items():
+        tat_us = min(gcra.tat_us, max(replayed.get(user, 0), gcra.tat_us - returned_us[user]))
         changes.append({"b_user": user, "tat_us": tat_us})
     if changes:
         connection.execute(_SET_RATE, changes)

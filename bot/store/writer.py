@@ -26,7 +26,7 @@ Batch = Callable[[Connection, Sequence[Q]], Sequence[R | Exception]]
 
 #: Bounds how long the event loop is busy preparing one transaction (some 20 ms).
 _MOST_IN_ONE_TRANSACTION = 128
-#: Share of a caller's patience that a transaction gets beyond it.
+#: Share of a caller's time that a transaction that has just begun gets beyond it.
 _MOMENT = 0.25
 
 
@@ -177,7 +177,7 @@ class Writer:
             member.began_s = now_s if member.began_s is None else member.began_s
 
         def work(connection: Connection) -> list[Any]:
-            # Looked at here: it may have taken long to get a transaction.
+            # Checked here: it may have taken long to get a transaction.
             chosen = [position for position, member in enumerate(members) if not member.withdrawn]
             kinds: dict[Batch[Any, Any], list[int]] = {}
             for position in chosen:

@@ -63,7 +63,7 @@ _HEADERS = ("Request-Id", "User-Id", "Timestamp", "Signature")
 
 
 @dataclass(frozen=True, slots=True)
-class Callback:
+class FalCallback:
     """A verified callback: the request of this attempt has ended."""
 
     job_id: str
@@ -76,7 +76,7 @@ class Callback:
 
 
 #: Acts on a callback; may be called more than once for a request. Raising makes fal call again.
-CallbackHandler = Callable[[Callback], Awaitable[None]]
+CallbackHandler = Callable[[FalCallback], Awaitable[None]]
 
 
 def url_signature(key: bytes, job_id: str, attempt: int | str) -> str:
@@ -151,7 +151,7 @@ class Verifier:
         self._keys = keys
         self._clock = clock
 
-    async def verify(self, delivery: CallbackRequest) -> Callback | RefusalReason:
+    async def verify(self, delivery: CallbackRequest) -> FalCallback | RefusalReason:
         """The callback, or why it is refused. All checks are made whatever the first ones find.
 
         Keys are fetched only where address and timestamp are right, so a stranger's forgeries cost no call.
@@ -200,7 +200,7 @@ def _is_signed_by(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bo
     return True
 
 
-def _read(delivery: CallbackRequest, now: datetime) -> Callback:
+def _read(delivery: CallbackRequest, now: datetime) -> FalCallback:
     """Parse the signed body. One that is no JSON object still says that the request has ended."""
     try:
         content = orjson.loads(delivery.body)
@@ -211,7 +211,7 @@ def _read(delivery: CallbackRequest, now: datetime) -> Callback:
     request_id = _id(content.get("request_id")) or delivery.request_id
     status: Status = "OK" if content.get("status") == "OK" else "ERROR"
     gateway_id = _id(content.get("gateway_request_id"))
-    return Callback(delivery.job_id, int(delivery.attempt), request_id, gateway_id, status, now)
+    return FalCallback(delivery.job_id, int(delivery.attempt), request_id, gateway_id, status, now)
 
 
 def _id(value: object) -> str | None:
@@ -333,14 +333,14 @@ class CallbackReceiver:
         if not readable:
             verdict = "body"
         outcome: metrics.CallbackOutcome = "refused"
-        if isinstance(verdict, Callback):
+        if isinstance(verdict, FalCallback):
             outcome = await self._dispatch(delivery, verdict)
         else:
             self._count_refusal(verdict)
         metrics.CALLBACKS[outcome].inc()
         return outcome
 
-    async def _dispatch(self, delivery: CallbackRequest, callback: Callback) -> metrics.CallbackOutcome:
+    async def _dispatch(self, delivery: CallbackRequest, callback: FalCallback) -> metrics.CallbackOutcome:
         earlier = self._replays.find(delivery)
         handling = earlier
         if handling is None:
@@ -367,14 +367,14 @@ class CallbackReceiver:
             self._reading_bytes -= len(body)
         return bytes(body)
 
-    def _start(self, callback: Callback) -> asyncio.Task[bool]:
+    def _start(self, callback: FalCallback) -> asyncio.Task[bool]:
         """Run the handler in a task of its own, so that a disconnect of the caller does not cancel it."""
         task = asyncio.get_running_loop().create_task(self._handle(callback), name="fal-callback")
         self._handling.add(task)
         task.add_done_callback(self._handling.discard)
         return task
 
-    async def _handle(self, callback: Callback) -> bool:
+    async def _handle(self, callback: FalCallback) -> bool:
         fields = {"job": callback.job_id, "attempt": callback.attempt, "request": callback.request_id}
         try:
             async with asyncio.timeout(self._handler_timeout_s):

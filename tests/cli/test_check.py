@@ -324,7 +324,7 @@ async def test_a_broken_model_file_is_a_fault(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("version", "warned"), [((3, 40, 1), True), ((3, 51, 2), True), ((3, 51, 3), False)])
 def test_an_sqlite_with_the_log_fault_is_warned_of(version: tuple[int, ...], warned: bool) -> None:
-    assert (machine.sqlite_version(version) is not None) == warned
+    assert (machine.outdated_sqlite(version) is not None) == warned
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ OTHER_EDIT = ApiCall("PATCH", "/webhooks/1/bbb/messages/@original", as_bot=False
 ANSWER = ApiCall("POST", "/interactions/5/ccc/callback", as_bot=False)
 POST = ApiCall("POST", "/channels/7/messages", as_bot=True)
 OTHER_POST = ApiCall("POST", "/channels/8/messages", as_bot=True)
-USUAL = Priority.USUAL
+NORMAL = Priority.NORMAL
 
 
 class ManualClock:
@@ -43,7 +43,7 @@ EDGE = CIMultiDict({"Retry-After": "2"})
 
 
 def held(limits: RateLimits) -> set[ApiCall]:
-    return {one for one in (EDIT, OTHER_EDIT, ANSWER, POST, OTHER_POST) if limits.wait_s(one, USUAL) > 0}
+    return {one for one in (EDIT, OTHER_EDIT, ANSWER, POST, OTHER_POST) if limits.wait_s(one, NORMAL) > 0}
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_routes_of_one_bucket_wait_together() -> None:
     for call in (POST, remove):
         limits.record_response(call, 200, of("user", "the same"))
     limits.record_response(POST, 429, of("user", "the same"), 1.0)
-    assert limits.wait_s(remove, USUAL) > 0
-    assert limits.wait_s(ApiCall("DELETE", "/channels/8/messages/9", as_bot=True), USUAL) == 0
+    assert limits.wait_s(remove, NORMAL) > 0
+    assert limits.wait_s(ApiCall("DELETE", "/channels/8/messages/9", as_bot=True), NORMAL) == 0
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_cloudflares_header_is_obeyed_and_its_absence_is_not_taken_for_no_wait(
     limits, _ = a_rate_limit()
     headers = CIMultiDict({} if header is None else {"Retry-After": header})
     assert limits.record_response(EDIT, 429, headers) == expected_s
-    assert expected_s <= limits.wait_s(POST, USUAL) <= expected_s + 0.1
+    assert expected_s <= limits.wait_s(POST, NORMAL) <= expected_s + 0.1
 
 
 def test_shared_limits_do_not_count_and_the_others_count_for_ten_minutes() -> None:
@@ -117,7 +117,7 @@ def test_progress_is_dropped_first_then_everything_is_spaced_then_only_answers_g
     limits, clock = a_rate_limit()
 
     def waits() -> list[bool]:
-        return [limits.wait_s(EDIT, one) > 0 for one in (Priority.PROGRESS, USUAL, Priority.FIRST_ANSWER)]
+        return [limits.wait_s(EDIT, one) > 0 for one in (Priority.PROGRESS, NORMAL, Priority.INITIAL_RESPONSE)]
 
     refuse(limits, rate_limits.NO_PROGRESS_FROM - 1)
     assert waits() == [False, False, False]
@@ -125,12 +125,12 @@ def test_progress_is_dropped_first_then_everything_is_spaced_then_only_answers_g
     assert waits() == [True, False, False]
 
     refuse(limits, rate_limits.SLOW_FROM + 500 - rate_limits.NO_PROGRESS_FROM)
-    limits.record_send(USUAL)
-    assert 0.4 < limits.wait_s(EDIT, USUAL) < 0.6
+    limits.record_send(NORMAL)
+    assert 0.4 < limits.wait_s(EDIT, NORMAL) < 0.6
     clock.now += 0.6
     assert waits() == [True, False, False]
 
-    refuse(limits, rate_limits.ANSWERS_ONLY_FROM - limits.refused)
+    refuse(limits, rate_limits.RESPONSES_ONLY_FROM - limits.refused)
     assert waits() == [True, True, False]
     refuse(limits, rate_limits.NOTHING_FROM - limits.refused)
     assert waits() == [True, True, True]
@@ -140,19 +140,19 @@ def test_progress_is_dropped_first_then_everything_is_spaced_then_only_answers_g
 
 
 def test_whatever_is_refused_there_are_never_more_refusals_in_ten_minutes_than_the_bound() -> None:
-    """Every call is refused; first answers and others are wanted all the time, for an hour."""
+    """Every call is refused; initial responses and others are wanted all the time, for an hour."""
     limits, clock = a_rate_limit()
     times: list[float] = []
     end = clock.now + 3600
     while clock.now < end:
-        for priority in (Priority.FIRST_ANSWER, USUAL, Priority.PROGRESS):
+        for priority in (Priority.INITIAL_RESPONSE, NORMAL, Priority.PROGRESS):
             if limits.wait_s(EDIT, priority) == 0:
                 limits.record_send(priority)
                 limits.record_response(EDIT, 403, {})
                 times.append(clock.now)
         clock.now += 0.1
     most = max(sum(1 for other in times[i : i + 3000] if other < one + 600) for i, one in enumerate(times))
-    assert rate_limits.ANSWERS_ONLY_FROM < most <= rate_limits.NOTHING_FROM
+    assert rate_limits.RESPONSES_ONLY_FROM < most <= rate_limits.NOTHING_FROM
 
 
 def test_fewer_calls_at_once_after_a_limit_on_everything_and_as_many_as_before_when_it_is_over() -> None:

@@ -275,15 +275,15 @@ async def test_every_submit_is_counted_by_its_outcome(fake: FakeFal, fal: Fal) -
     assert {name: count - before[name] for name, count in counted().items()} == {
         "accepted": 1,
         "refused": 1,
-        "unreached": 1,
-        "lost": 3,
+        "unreachable": 1,
+        "unconfirmed": 3,
     }
 
 
 async def test_fal_calls_are_counted_by_kind(fake: FakeFal, fal: Fal) -> None:
     def counted() -> dict[str, float]:
         return {
-            kind: metrics.REGISTRY.get_sample_value("easel_fal_calls_total", {"kind": kind}) or 0.0
+            kind: metrics.REGISTRY.get_sample_value("easel_fal_calls_total", {"call": kind}) or 0.0
             for kind in metrics.FAL_CALLS
         }
 

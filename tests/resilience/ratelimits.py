@@ -41,7 +41,7 @@ TIGHT: dict[str, Any] = {
     "bot.discord.rate_limits:SLICE_S": 0.1,
     "bot.discord.rate_limits:NO_PROGRESS_FROM": 8,
     "bot.discord.rate_limits:SLOW_FROM": 12,
-    "bot.discord.rate_limits:ANSWERS_ONLY_FROM": 24,
+    "bot.discord.rate_limits:RESPONSES_ONLY_FROM": 24,
     "bot.discord.rate_limits:NOTHING_FROM": 32,
     "bot.discord.rate_limits:MAX_SPACING_S": 0.1,
 }

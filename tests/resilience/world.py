@@ -52,7 +52,7 @@ RECONCILE_S = 1.0
 LEASE_S = 3.0
 #: Changes that go with it, and with Discord's deadline for the first answer.
 SHARED: dict[str, Any] = {
-    "bot.store.transitions:TELLING_LEASE_S": LEASE_S,
+    "bot.store.transitions:NOTIFY_LEASE_S": LEASE_S,
 }
 SHARED_JOBS: dict[str, Any] = {
     "response_elsewhere_s": 2.5,

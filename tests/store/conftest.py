@@ -50,8 +50,8 @@ class Postgres:
 
     async def copy(self) -> str:
         """A new migrated database: its URL."""
-        turn = self._template.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        async with turn:  # PostgreSQL copies a database for one at a time
+        lock = self._template.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with lock:  # PostgreSQL copies a database for one at a time
             if not self._has_template:
                 await self._run(f"CREATE DATABASE {_TEMPLATE}")
                 await migrated(self.url(_TEMPLATE), schema_version.HEAD)

@@ -281,7 +281,7 @@ async def test_a_job_that_ends_makes_room_for_another(store: Store) -> None:
     assert isinstance(await store.jobs.accept(new_job(), limits, max_waiting=9), Accepted)
 
 
-async def test_after_a_strict_pace_is_loosened_a_refusal_keeps_its_promise(store: Store, clock: Clock) -> None:
+async def test_after_a_strict_limit_is_loosened_a_refusals_retry_time_stays_true(store: Store, clock: Clock) -> None:
     strict = policy(interval=timedelta(hours=1), burst_images=1)
     loose = policy(interval=timedelta(minutes=2), burst_images=8)
     assert isinstance(await store.jobs.accept(new_job(), strict, max_waiting=10), Accepted)
@@ -302,8 +302,8 @@ async def test_a_servers_unfinished_jobs_are_bounded_together_waiting_and_under_
     assert isinstance(refused, Refused)
     assert (refused.rule, refused.bound) == ("guild_concurrent", 3)
     assert (await store.usage.of(Actor(9, 70, 50))).guild_active_jobs == 3
-    for place in (new_job(user=9, guild=51), new_job(user=9, guild=None)):
-        assert isinstance(await store.jobs.accept(place, limits, max_waiting=99), Accepted)
+    for other in (new_job(user=9, guild=51), new_job(user=9, guild=None)):
+        assert isinstance(await store.jobs.accept(other, limits, max_waiting=99), Accepted)
     await moved(store, claimed, JobState.FAILED)
     assert isinstance(await store.jobs.accept(new_job(user=9), limits, max_waiting=99), Accepted)
     await moved(store, jobs[2], JobState.CANCELLED)

@@ -49,7 +49,7 @@ async def test_everything_of_a_person_goes_and_the_servers_count_stays(store: St
     assert await store.retention.erase_user(1) == Erased(0, 0, 0)
 
 
-async def test_a_persons_turns_in_the_queue_go_too(store: Store) -> None:
+async def test_a_persons_state_in_the_queue_goes_too(store: Store) -> None:
     await delivered(store, new_job())
     await delivered(store, new_job(guild=None))
     theirs = (
@@ -183,6 +183,6 @@ async def test_retention_removes_what_ended_long_ago_and_nothing_else(store: Sto
     await moved(store, slow, JobState.FAILED)
     clock.tick(days=91)
     assert await store.retention.purge(clock() - timedelta(days=90)) == 2
-    # Accounts older than any rule looks back are gone with their jobs.
+    # Accounts older than any rule reaches back are gone with their jobs.
     assert await store._database.read(rows) == [0, 0, 0, 0]
     assert await store.check() == []

@@ -21,7 +21,7 @@ from tests.store.makers import FAILURE, REQUEST, WIDE, Clock, accepted, moved, n
 
 
 @dataclass
-class Line:
+class ModelFlow:
     tag: float = 0.0
     since: int = 0
 
@@ -32,8 +32,8 @@ class Model:
 
     time: float = 0.0
     times: dict[int, float] = field(default_factory=dict)
-    flows: dict[int, Line] = field(default_factory=dict)
-    users: dict[tuple[int, int], Line] = field(default_factory=dict)
+    flows: dict[int, ModelFlow] = field(default_factory=dict)
+    users: dict[tuple[int, int], ModelFlow] = field(default_factory=dict)
     #: Flow, person, images, weight, in order of asking.
     waiting: dict[str, tuple[int, int, int, float]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Model:
         actor = job.actor
         flow = -actor.user_id if actor.guild_id is None else actor.guild_id
         key = (flow, actor.user_id)
-        lines = self.flows.setdefault(flow, Line()), self.users.setdefault(key, Line())
+        lines = self.flows.setdefault(flow, ModelFlow()), self.users.setdefault(key, ModelFlow())
         if not self.has(flow):
             lines[0].tag, lines[0].since = max(lines[0].tag, self.time), now
         if not self.has(flow, actor.user_id):
@@ -83,7 +83,7 @@ WEIGHTS = (1.0, 1.0, 3.0, 0.3)
 
 
 class Story:
-    """Things that happen to a queue, told to the store and to the model alike."""
+    """Things that happen to a queue, done to the store and to the model alike."""
 
     def __init__(self, store: Store, clock: Clock, seed: int) -> None:
         self.store = store
@@ -124,7 +124,7 @@ class Story:
 
     async def look(self) -> None:
         order = self.model.order()
-        assert await self.store.positions.of(list(self.jobs)) == {name: place for place, name in enumerate(order)}
+        assert await self.store.positions.of(list(self.jobs)) == {name: position for position, name in enumerate(order)}
 
     async def step(self) -> None:
         self.clock.tick(milliseconds=self.random.choice((0, 1, 1)))
@@ -153,7 +153,7 @@ async def test_every_database_gives_the_order_of_the_plain_model(
     assert await story.store.check() == []
 
 
-# ---------------------------------------------------------------------- who takes turns with whom
+# ---------------------------------------------------------------------- who is served in turn
 
 
 async def owners(store: Store, count: int, **caps: int) -> list[tuple[int | None, int]]:
@@ -215,12 +215,12 @@ async def test_shares_follow_the_weights_within_one_job_at_every_moment(store: S
 
 async def test_a_person_who_comes_and_goes_gains_nothing_over_one_who_stays(store: Store) -> None:
     await ask(store, 40, user=1, guild=50)
-    turns = Counter[int]()
+    claims = Counter[int]()
     for _ in range(20):
         await ask(store, 1, user=2, guild=50)
-        turns.update(user for _, user in await owners(store, 2))
+        claims.update(user for _, user in await owners(store, 2))
 
-    assert turns == {1: 20, 2: 20}
+    assert claims == {1: 20, 2: 20}
 
 
 # ---------------------------------------------------------------------- caps on what is under way
@@ -350,7 +350,7 @@ async def test_caps_are_exact_for_processes_that_claim_at_once(
         await one.close()
 
 
-# ---------------------------------------------------------------------- places
+# ---------------------------------------------------------------------- positions
 
 
 async def test_why_a_job_waits(store: Store) -> None:
@@ -362,9 +362,9 @@ async def test_why_a_job_waits(store: Store) -> None:
     mine = await ask(store, 3, user=1, guild=50)
 
     order = [job.id for job in (await claimed_in_mind(store))]
-    place = await store.positions.queue_status(mine[2].id)
+    position = await store.positions.queue_status(mine[2].id)
 
-    assert place == QueueStatus(
+    assert position == QueueStatus(
         ahead=order.index(mine[2].id),
         waiting=6,
         in_flight=3,
@@ -380,9 +380,9 @@ async def test_why_a_job_waits(store: Store) -> None:
         ({"user_in_flight": 4, "guild_in_flight": 3, "in_flight": 3}, "global"),
         ({"user_in_flight": 4, "guild_in_flight": 3, "in_flight": 4}, None),
     ):
-        place = await store.positions.queue_status(mine[2].id, **caps)
-        assert place is not None
-        assert place.capped_by == expected
+        position = await store.positions.queue_status(mine[2].id, **caps)
+        assert position is not None
+        assert position.capped_by == expected
     assert await store.positions.queue_status(under_way[0].id) is None
     assert await store.positions.queue_status("nosuchjob") is None
 
@@ -405,7 +405,7 @@ async def claimed_in_mind(store: Store) -> list[Job]:
     return taken
 
 
-async def test_beyond_the_exact_places_there_are_estimates_that_come_near(
+async def test_beyond_the_exact_positions_there_are_estimates_that_come_near(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = []
@@ -419,20 +419,20 @@ async def test_beyond_the_exact_places_there_are_estimates_that_come_near(
     for most_ids, few in ((500, 100), (500, 1), (1, 1)):
         monkeypatch.setattr(positions, "_MOST_IDS", most_ids)
         monkeypatch.setattr(positions, "_FEW", few)
-        told = await store.positions.of(names)
+        shown = await store.positions.of(names)
 
-        assert told.keys() == truth.keys()
-        for name, place in truth.items():
-            assert told[name] == place if place < 5 else 5 <= told[name] < 70
-            assert abs(told[name] - place) <= 15
+        assert shown.keys() == truth.keys()
+        for name, position in truth.items():
+            assert shown[name] == position if position < 5 else 5 <= shown[name] < 70
+            assert abs(shown[name] - position) <= 15
 
 
-async def test_counts_that_somebody_meddled_with_are_named_and_mended_by_the_next_start(open_store: OpenStore) -> None:
+async def test_counts_that_somebody_edited_are_named_and_mended_by_the_next_start(open_store: OpenStore) -> None:
     store = await open_store()
     jobs = await ask(store, 3, user=1, guild=50)
     await ask(store, 1, user=2, guild=60)
-    meddle = text(f"UPDATE jobs SET state = 'cancelled', ended_us = 1, told = 1 WHERE id = '{jobs[0].id}'")
-    await store._database.write(lambda connection: connection.execute(meddle))
+    edit = text(f"UPDATE jobs SET state = 'cancelled', ended_us = 1, told = 1 WHERE id = '{jobs[0].id}'")
+    await store._database.write(lambda connection: connection.execute(edit))
     gone = text("DELETE FROM flows WHERE flow_id = 60")
     await store._database.write(lambda connection: connection.execute(gone))
     assert any("queue's counts differ" in problem for problem in await store.check())
@@ -444,7 +444,7 @@ async def test_counts_that_somebody_meddled_with_are_named_and_mended_by_the_nex
     assert len(await store.jobs.claim(9)) == 3
 
 
-async def test_turns_of_those_who_left_are_forgotten(store: Store, clock: Clock) -> None:
+async def test_flows_where_nothing_waits_any_more_are_deleted(store: Store, clock: Clock) -> None:
     await ask(store, 1, user=1, guild=50)
     await ask(store, 2, user=2, guild=60)
     await store.jobs.claim(3)
@@ -454,7 +454,7 @@ async def test_turns_of_those_who_left_are_forgotten(store: Store, clock: Clock)
 
     left = await store._database.read(lambda connection: list(connection.execute(rows).scalars()))
 
-    # The one whose last turn lies ahead of the virtual time still has to wait for it.
+    # The one whose tag lies ahead of the virtual time still has to wait for it.
     assert left == [60, 60]
 
 
@@ -483,7 +483,7 @@ async def test_processes_that_change_the_queue_at_once_keep_its_counts(postgres_
 
 
 @pytest.mark.postgres
-async def test_a_job_that_is_just_being_cancelled_is_passed_over_and_costs_nobody_a_turn(
+async def test_a_job_that_is_just_being_cancelled_is_passed_over_and_counts_against_nobody(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores = [await Store.open(postgres_url, clock=Clock()) for _ in range(2)]

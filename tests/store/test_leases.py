@@ -90,7 +90,7 @@ async def test_what_a_dead_process_left_is_adopted_under_a_new_fence(store: Stor
         assert await second.jobs.get(done.id) == done
 
 
-async def test_ends_nobody_was_told_about_are_adopted_too(store: Store, url: str, clock: Clock) -> None:
+async def test_ends_without_a_notification_are_adopted_too(store: Store, url: str, clock: Clock) -> None:
     untold = await moved(store, await running(store), JobState.FAILED, failure=FAILURE)
     await delivered(store)
     assert await store.leases.keep(30) == {untold.id}
@@ -253,7 +253,7 @@ async def test_processes_that_adopt_at_once_take_different_jobs(postgres_url: st
 
 
 @pytest.mark.postgres
-async def test_whoever_ends_a_job_tells_the_person_and_nobody_else_does(postgres_url: str) -> None:
+async def test_whoever_ends_a_job_notifies_its_owner_and_nobody_else_does(postgres_url: str) -> None:
     first, second, third = [await Store.open(postgres_url, clock=Clock()) for _ in range(3)]
     job = await running(first)
 

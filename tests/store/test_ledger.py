@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass
-class Book:
+class ModelLedger:
     """What must be true, computed afresh from everything that ever happened."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -78,31 +78,31 @@ async def test_counts_are_exact_after_any_history_and_across_restarts(
     open_store: OpenStore, clock: Clock, seed: int
 ) -> None:
     chance = Random(seed)
-    book = Book()
+    model = ModelLedger()
     jobs: dict[str, Job] = {}
     store = await open_store()
     outcomes: Counter[str] = Counter()
     for step in range(50):
         match chance.choices(("ask", "claim", "move", "wait", "restart"), (7, 4, 6, 3, 1))[0]:
             case "ask":
-                outcomes += await ask(store, clock, book, jobs, chance)
+                outcomes += await ask(store, clock, model, jobs, chance)
             case "claim":
                 jobs.update({job.id: job for job in await store.jobs.claim(chance.randrange(1, 5))})
             case "move":
-                await move(store, book, jobs, chance)
+                await move(store, model, jobs, chance)
             case "wait":
                 clock.tick(seconds=chance.choice((1, 40, 400, 4000, 30_000)))
             case "restart":
                 await store.close()
                 store = await open_store()
         if step % 10 == 9:
-            await agree(store, clock, book)
-    await agree(store, clock, book)
+            await agree(store, clock, model)
+    await agree(store, clock, model)
     assert outcomes["accepted"] > 10
     assert outcomes["refused"] > 0
 
 
-async def ask(store: Store, clock: Clock, book: Book, jobs: dict[str, Job], chance: Random) -> Counter[str]:
+async def ask(store: Store, clock: Clock, model: ModelLedger, jobs: dict[str, Job], chance: Random) -> Counter[str]:
     """Several people ask at once; each answer must be the one the model gives, in order."""
     asks = [
         new_job(user=chance.choice(USERS), guild=chance.choice(GUILDS), images=chance.randrange(1, 4)) for _ in range(7)
@@ -110,7 +110,7 @@ async def ask(store: Store, clock: Clock, book: Book, jobs: dict[str, Job], chan
     outcomes: Counter[str] = Counter()
     answers = await asyncio.gather(*(store.jobs.accept(new, LIMITS, max_waiting=999) for new in asks))
     for new, answer in zip(asks, answers, strict=True):
-        verdict = decide(book.usage(new.actor, clock), LIMITS, new.cost, clock())
+        verdict = decide(model.usage(new.actor, clock), LIMITS, new.cost, clock())
         if isinstance(verdict, Refused):
             assert answer == verdict
             outcomes["refused"] += 1
@@ -118,11 +118,11 @@ async def ask(store: Store, clock: Clock, book: Book, jobs: dict[str, Job], chan
         assert isinstance(answer, Accepted)
         outcomes["accepted"] += 1
         jobs[new.id] = answer.job
-        book.entries[new.id] = Entry(new.actor.user_id, new.actor.guild_id, to_us(clock()), new.request.images)
+        model.entries[new.id] = Entry(new.actor.user_id, new.actor.guild_id, to_us(clock()), new.request.images)
     return outcomes
 
 
-async def move(store: Store, book: Book, jobs: dict[str, Job], chance: Random) -> None:
+async def move(store: Store, model: ModelLedger, jobs: dict[str, Job], chance: Random) -> None:
     """Several jobs move on at once, some by two callers at odds."""
     picked = chance.sample(sorted(jobs.values(), key=lambda job: job.id), min(4, len(jobs)))
     moves = []
@@ -134,10 +134,10 @@ async def move(store: Store, book: Book, jobs: dict[str, Job], chance: Random) -
                 moves.append((job, to, result(chance.randrange(1, job.request.images + 1))))
     answers = await asyncio.gather(
         *(
-            store.jobs.transition(job, to, result=painted)
+            store.jobs.transition(job, to, result=made)
             if to is JobState.FINISHED
             else store.jobs.transition(job, to, failure=FAILURE if to is JobState.FAILED else None)
-            for job, to, painted in moves
+            for job, to, made in moves
         )
     )
     took: defaultdict[str, int] = defaultdict(int)
@@ -148,18 +148,18 @@ async def move(store: Store, book: Book, jobs: dict[str, Job], chance: Random) -
         jobs[after.id] = after
         if after.state in {JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED}:
             del jobs[after.id]
-            entry = book.entries[after.id]
+            entry = model.entries[after.id]
             entry.live = False
             delivered = after.state is JobState.DELIVERED
             entry.images = len(after.result.pictures) if delivered and after.result is not None else 0
     assert all(count == 1 for count in took.values())
 
 
-async def agree(store: Store, clock: Clock, book: Book) -> None:
+async def agree(store: Store, clock: Clock, model: ModelLedger) -> None:
     for user in USERS:
         for guild in GUILDS:
             actor = Actor(user, 70, guild)
-            actual, expected = await store.usage.of(actor), book.usage(actor, clock)
+            actual, expected = await store.usage.of(actor), model.usage(actor, clock)
             assert same(actual, expected, clock), (actor, actual, expected)
     assert await store.check() == []
 
@@ -182,12 +182,12 @@ async def test_a_wrong_balance_is_found_by_check(store: Store) -> None:
 
 
 def bound(limits: Policy, window: timedelta) -> int:
-    """Most images the pace can admit in any window."""
+    """Most images the rate can admit in any window."""
     return limits.burst_images + window // limits.interval
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_no_window_of_time_holds_more_pictures_than_the_pace_allows(
+async def test_no_window_of_time_holds_more_pictures_than_the_rate_allows(
     store: Store, clock: Clock, seed: int
 ) -> None:
     """Failures, releases and waiting in any order; what counts in the end never exceeds the bound."""

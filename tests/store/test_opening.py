@@ -45,10 +45,10 @@ def test_urls_are_taken_with_and_without_a_driver(given: str, driver: str, datab
 
 
 def test_the_way_libpq_asks_for_tls_is_understood() -> None:
-    url, place = parse_url("postgres://u:secret@db:5433/easel?sslmode=require")
+    url, label = parse_url("postgres://u:secret@db:5433/easel?sslmode=require")
 
     assert dict(url.query) == {"ssl": "require"}
-    assert place == "easel at db:5433"
+    assert label == "easel at db:5433"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ async def test_two_busy_people_take_turns(store: Store) -> None:
     assert await claimed_users(store, 12) == [1, 2] * 6
 
 
-async def test_a_job_of_many_pictures_costs_as_many_turns(store: Store) -> None:
+async def test_a_job_of_many_pictures_is_served_once_for_as_many(store: Store) -> None:
     for _ in range(3):
         await accepted(store, new_job(user=1, images=4))
     for _ in range(12):
@@ -92,7 +92,7 @@ async def test_jobs_that_were_never_claimed_do_not_push_their_owner_back(store: 
     assert await claimed_users(store, 2) == [1, 2]
 
 
-async def test_a_job_put_back_keeps_its_place(store: Store) -> None:
+async def test_a_job_put_back_keeps_its_position(store: Store) -> None:
     first = await accepted(store, new_job(user=1))
     await accepted(store, new_job(user=2))
     (claimed,) = await store.jobs.claim(1)
@@ -104,18 +104,18 @@ async def test_a_job_put_back_keeps_its_place(store: Store) -> None:
     assert (again.id, again.fence, again.attempts) == (first.id, 2, 2)
 
 
-async def test_places_say_exactly_who_is_claimed_before(store: Store) -> None:
+async def test_positions_say_exactly_who_is_claimed_before(store: Store) -> None:
     ids = [(await accepted(store, new_job(user=n * n % 7, images=1 + n % 3))).id for n in range(30)]
 
-    places = await store.positions.of(ids)
+    positions = await store.positions.of(ids)
 
     order = [job.id for job in await store.jobs.claim(30)]
-    assert places == {job_id: place for place, job_id in enumerate(order)}
+    assert positions == {job_id: place for place, job_id in enumerate(order)}
     assert await store.positions.of(ids) == {}
     assert await store.positions.of([]) == {}
 
 
-async def test_places_are_known_for_more_jobs_than_fit_one_statement(
+async def test_positions_are_known_for_more_jobs_than_fit_one_statement(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.store.positions._MOST_IDS", 3)
@@ -125,7 +125,7 @@ async def test_places_are_known_for_more_jobs_than_fit_one_statement(
     assert await store.positions.of(ids[1:]) == {job_id: n for n, job_id in enumerate(ids) if n}
 
 
-async def test_everybody_accepted_together_is_told_their_own_place(store: Store) -> None:
+async def test_everybody_accepted_together_gets_their_own_position(store: Store) -> None:
     answers = await asyncio.gather(*(store.jobs.accept(new_job(user=n), policy(), max_waiting=99) for n in range(9)))
 
     assert [getattr(answer, "ahead", None) for answer in answers] == list(range(9))

@@ -56,7 +56,7 @@ async def test_choices_outlive_a_restart(open_store: OpenStore) -> None:
     assert await again.kv.get("tree_hash") == "abc"
 
 
-async def test_the_median_of_the_last_fifty_paintings_is_remembered(store: Store) -> None:
+async def test_the_median_duration_of_the_last_fifty_generations_is_kept(store: Store) -> None:
     for _ in range(60):
         await store.durations.record("slow", 100.0)
     await asyncio.gather(*(store.durations.record("slow", seconds) for seconds in [1.0] * 24 + [3.0] * 2 + [9.0] * 24))
@@ -66,7 +66,7 @@ async def test_the_median_of_the_last_fifty_paintings_is_remembered(store: Store
 
 
 @pytest.mark.parametrize("value", ["", "x" * 10_000, "ü\n🎨"])
-async def test_odds_and_ends_come_back_as_they_were(store: Store, value: str) -> None:
+async def test_values_by_key_come_back_as_they_were(store: Store, value: str) -> None:
     await store.kv.set("key", "before")
     await store.kv.set("key", value)
 

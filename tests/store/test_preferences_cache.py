@@ -66,7 +66,7 @@ async def test_an_erased_person_has_chosen_nothing(store: Store) -> None:
     assert (await store.preferences.get(1, None)).user_model is None
 
 
-async def test_a_crowd_is_read_together(store: Store, reads: list[object]) -> None:
+async def test_many_are_read_together(store: Store, reads: list[object]) -> None:
     await asyncio.gather(*(store.preferences.get(user, 50) for user in range(400)))
 
     assert len(reads) <= 4
@@ -74,16 +74,17 @@ async def test_a_crowd_is_read_together(store: Store, reads: list[object]) -> No
 
 async def test_what_was_read_while_it_changed_is_not_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The read began before the change and ends after it: its answer is old, and must be nobody else's."""
-    read, goes_on = store._database.read, asyncio.Event()
+    read, began, goes_on = store._database.read, asyncio.Event(), asyncio.Event()
 
     async def slow(work: Callable[[Any], Any]) -> Any:
         found = await read(work)
+        began.set()
         await goes_on.wait()
         return found
 
     monkeypatch.setattr(store._database, "read", slow)
     early = asyncio.create_task(store.preferences.get(1, None))
-    await asyncio.sleep(0.05)
+    await began.wait()
     await store.preferences.set_user_model(1, "new")
     goes_on.set()
 

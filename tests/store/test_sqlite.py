@@ -131,7 +131,7 @@ async def test_no_error_repeats_what_a_statement_held(tmp_path: Path) -> None:
 
 
 LEFT_OPEN = """
-import asyncio, sys
+import asyncio, atexit, sys, threading
 from sqlalchemy import text
 from bot.store.database import Database, parse_url
 kept = []
@@ -140,11 +140,13 @@ async def main():
     kept.append(base)
     await base.write(lambda connection: connection.execute(text("CREATE TABLE t (n INTEGER)")))
     def slow(connection):
-        import time
         connection.execute(text("INSERT INTO t VALUES (7)"))
-        time.sleep(0.3)
+        began.set()
+        ending.wait(20)
     asyncio.create_task(base.write(slow))
-    await asyncio.sleep(0.1)
+    await asyncio.to_thread(began.wait, 20)
+began, ending = threading.Event(), threading.Event()
+atexit.register(ending.set)
 asyncio.run(main())
 print("over")
 """

@@ -209,7 +209,7 @@ async def test_a_failure_of_yesterday_gives_yesterday_back_and_not_today(store: 
     assert await store.check() == []
 
 
-async def test_pace_that_time_has_paid_back_already_is_not_given_back_again(store: Store, clock: Clock) -> None:
+async def test_rate_that_time_has_given_back_already_is_not_given_back_again(store: Store, clock: Clock) -> None:
     limits = policy(burst_images=2, interval=timedelta(minutes=1))
     failing = await accepted(store, new_job(images=2), limits)
     clock.tick(minutes=10)  # rested again
@@ -222,21 +222,21 @@ async def test_pace_that_time_has_paid_back_already_is_not_given_back_again(stor
     assert refused.retry_at == clock() + timedelta(minutes=1)
 
 
-async def test_the_token_is_forgotten_once_the_end_was_told(store: Store) -> None:
+async def test_the_token_is_forgotten_once_the_end_was_notified(store: Store) -> None:
     job = await running(store)
     failed = await moved(store, job, JobState.FAILED, failure=FAILURE)
     assert failed.reply.token
     assert [untold.id for untold in await store.jobs.unnotified()] == [job.id]
 
-    told = await store.jobs.annotate(job.id, notified=True)
+    noted = await store.jobs.annotate(job.id, notified=True)
 
-    assert told is not None
-    assert (told.notified, told.reply.token) == (True, "")
-    assert await store.jobs.get(job.id) == told
+    assert noted is not None
+    assert (noted.notified, noted.reply.token) == (True, "")
+    assert await store.jobs.get(job.id) == noted
     assert await store.jobs.unnotified() == []
 
 
-async def test_an_end_that_is_told_with_it_forgets_the_token_at_once(store: Store) -> None:
+async def test_an_end_that_is_notified_with_it_forgets_the_token_at_once(store: Store) -> None:
     assert (await delivered(store)).reply.token == ""
     job = await moved(store, await running(store), JobState.CANCELLED, notified=True)
     assert (job.notified, job.reply.token) == (True, "")

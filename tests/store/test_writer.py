@@ -230,6 +230,7 @@ async def test_a_job_that_a_locked_database_does_not_take_in_time_is_not_taken_l
     assert await file_store.jobs.get(hasty.id) is None
 
 
+@pytest.mark.timing
 async def test_a_transaction_that_has_just_begun_is_not_undone_for_a_caller_whose_time_is_up(
     file_store: Store, tmp_path: Path
 ) -> None:
@@ -250,7 +251,7 @@ async def test_a_transaction_that_has_just_begun_is_not_undone_for_a_caller_whos
         await asyncio.sleep(0.01)
     second = asyncio.create_task(file_store._writer.run(slow, "second", within_s=2.0))
     await asyncio.sleep(1.75)
-    go.set()  # the second one's turn comes shortly before its time is up
+    go.set()  # the second one begins shortly before its time is up
     assert await second == "second"
     assert await first == "first"
     assert tries == ["first", "second"]

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bot.settings import WebSettings
 from bot.web import callbacks as module
 from bot.web import start
-from bot.web.callbacks import Callback, CallbackReceiver, CallbackRequest, Replays, callback_url
+from bot.web.callbacks import CallbackReceiver, CallbackRequest, FalCallback, Replays, callback_url
 from bot.web.jwks import JwksCache
 from tests.web.signing import JOB, KEY, NOW, Clock, Published, body_of, headers_of, path_of, signed
 
@@ -27,7 +27,7 @@ class Receiver:
     callbacks: CallbackReceiver
     runner: web.AppRunner
     http: aiohttp.ClientSession
-    handled: list[Callback] = field(default_factory=list)
+    handled: list[FalCallback] = field(default_factory=list)
     troubles: list[BaseException] = field(default_factory=list)
     hold: asyncio.Event | None = None
 
@@ -36,7 +36,7 @@ class Receiver:
         host, port = self.runner.addresses[0][:2]
         return host, port
 
-    async def record(self, callback: Callback) -> None:
+    async def record(self, callback: FalCallback) -> None:
         self.handled.append(callback)
         if self.hold is not None:
             await self.hold.wait()
@@ -59,7 +59,7 @@ class Receiver:
 async def receiver(published: Published, clock: Clock) -> AsyncIterator[Receiver]:
     handled: list[Receiver] = []
 
-    async def record(callback: Callback) -> None:
+    async def record(callback: FalCallback) -> None:
         await handled[0].record(callback)
 
     keys = JwksCache(published.url, monotonic=clock.monotonic)
@@ -80,7 +80,7 @@ async def _health() -> dict[str, bool]:
 async def test_a_genuine_callback_is_accepted(receiver: Receiver, fals_key: Ed25519PrivateKey) -> None:
     status, _, body = await receiver.send(signed(fals_key, attempt=2))
     assert (status, body) == (200, b"")
-    assert receiver.handled == [Callback(JOB, 2, "req-1", "gw-req-1", "OK", NOW)]
+    assert receiver.handled == [FalCallback(JOB, 2, "req-1", "gw-req-1", "OK", NOW)]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ async def test_stopping_waits_for_no_slow_body_and_no_hanging_handler(
 ) -> None:
     handling = asyncio.Event()
 
-    async def hang(_: Callback) -> None:
+    async def hang(_: FalCallback) -> None:
         handling.set()
         await asyncio.Event().wait()
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bot.settings import WebSettings
 from bot.web import callbacks as module
 from bot.web import start
-from bot.web.callbacks import MAX_BODY_BYTES, Callback, CallbackReceiver, CallbackRequest, url_signature
+from bot.web.callbacks import MAX_BODY_BYTES, CallbackReceiver, CallbackRequest, FalCallback, url_signature
 from bot.web.jwks import JwksCache
 from tests.web.signing import KEY, NOW, Clock, Published, body_of, headers_of, path_of, resigned, signed
 
@@ -151,10 +151,10 @@ class Forger:
 
 
 @asynccontextmanager
-async def a_receiver(published: Published, clock: Clock) -> AsyncIterator[tuple[CallbackReceiver, list[Callback]]]:
-    handled: list[Callback] = []
+async def a_receiver(published: Published, clock: Clock) -> AsyncIterator[tuple[CallbackReceiver, list[FalCallback]]]:
+    handled: list[FalCallback] = []
 
-    async def record(callback: Callback) -> None:
+    async def record(callback: FalCallback) -> None:
         handled.append(callback)
 
     keys = JwksCache(published.url, monotonic=clock.monotonic)
@@ -172,7 +172,7 @@ def genuine(fals_key: Ed25519PrivateKey, count: int = 60) -> list[CallbackReques
     ]
 
 
-async def attack(callbacks: CallbackReceiver, handled: list[Callback], forger: Forger, most: int) -> int:
+async def attack(callbacks: CallbackReceiver, handled: list[FalCallback], forger: Forger, most: int) -> int:
     """How many of that many got through."""
     for delivery in forger.sent:
         assert await callbacks.process(delivery) == "accepted"

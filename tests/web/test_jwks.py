@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bot.web.callbacks import Callback, Verifier
+from bot.web.callbacks import FalCallback, Verifier
 from bot.web.jwks import MAX_AGE_S, MAX_BYTES, MAX_KEYS, REFRESH_AFTER_S, JwksCache, read_keys
 from tests.web.signing import KEY, Clock, Published, jwk, signed
 
@@ -71,11 +71,11 @@ async def test_a_rotation_is_noticed_by_the_first_callback_after_it(
     keys: JwksCache, published: Published, clock: Clock, fals_key: Ed25519PrivateKey
 ) -> None:
     verifier = Verifier(KEY, keys, clock=clock)
-    assert isinstance(await verifier.verify(signed(fals_key)), Callback)
+    assert isinstance(await verifier.verify(signed(fals_key)), FalCallback)
     clock.pass_s(60)
     other = Ed25519PrivateKey.generate()
     published.publish(other)
-    assert isinstance(await verifier.verify(signed(other, at=clock.now)), Callback)
+    assert isinstance(await verifier.verify(signed(other, at=clock.now)), FalCallback)
     assert await verifier.verify(signed(fals_key, at=clock.now)) == "signature"
 
 
@@ -89,7 +89,7 @@ async def test_no_flood_of_forgeries_makes_us_ask_more_often(
         assert set(await asyncio.gather(*forged)) == {"signature"}
         clock.pass_s(15)
     assert published.asked <= 11
-    assert isinstance(await verifier.verify(signed(fals_key, at=clock.now)), Callback)
+    assert isinstance(await verifier.verify(signed(fals_key, at=clock.now)), FalCallback)
 
 
 async def test_forgeries_without_a_good_address_make_us_ask_nobody(
@@ -112,7 +112,7 @@ async def test_an_outage_at_the_first_callback_is_got_over(
     published.publish(fals_key)
     assert await verifier.verify(signed(fals_key)) == "signature"  # too early to ask again
     clock.pass_s(31)
-    assert isinstance(await verifier.verify(signed(fals_key)), Callback)
+    assert isinstance(await verifier.verify(signed(fals_key)), FalCallback)
     assert published.asked == 2
 
 

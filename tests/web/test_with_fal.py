@@ -17,7 +17,7 @@ from bot.errors import SubmitUnconfirmed
 from bot.fal import CompletedStatus, Fal, Status
 from bot.jobs.request_match import matches
 from bot.settings import WebSettings
-from bot.web import Callback, CallbackReceiver, callback_url, start
+from bot.web import CallbackReceiver, FalCallback, callback_url, start
 from sandbox.fal import FakeFal
 from tests.web.signing import JOB, KEY
 
@@ -34,10 +34,10 @@ class WebFixture:
     fal: Fal
     runner: web.AppRunner
     callbacks: CallbackReceiver
-    handled: list[Callback] = field(default_factory=list)
+    handled: list[FalCallback] = field(default_factory=list)
     troubles: list[BaseException] = field(default_factory=list)
 
-    async def record(self, callback: Callback) -> None:
+    async def record(self, callback: FalCallback) -> None:
         if self.troubles:
             raise self.troubles.pop()
         self.handled.append(callback)
@@ -57,7 +57,7 @@ class WebFixture:
 async def fixture() -> AsyncIterator[WebFixture]:
     houses: list[WebFixture] = []
 
-    async def record(callback: Callback) -> None:
+    async def record(callback: FalCallback) -> None:
         await houses[0].record(callback)
 
     async with FakeFal(paint="flat", paint_s=0.05, webhook_pause_s=0.01) as fake_fal:

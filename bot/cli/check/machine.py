@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from bot.catalogue import Catalogue
 from bot.cli.check.findings import Finding, fault, ok, warning
-from bot.cli.db import may_write, sqlite_file
 from bot.cli.models import offered_models
 from bot.errors import EaselError, OperatorError, SettingsInvalid, StoreOutdated
 from bot.settings import Settings
 from bot.store import Store
+from bot.store.files import SOUND_SQLITE, may_write, sqlite_file, sqlite_version
 
-#: The corruption fix of SQLite's write-ahead log.
-_SOUND_SQLITE = (3, 51, 3)
 _LOW_SPACE_BYTES = 500 * 1024 * 1024
 
 
@@ -85,7 +82,7 @@ async def database(url: str) -> AsyncIterator[Finding]:
         async for finding in _contents(url):
             yield finding
     if file is not None:
-        for maybe in (sqlite_version(sqlite3.sqlite_version_info), _space(file)):
+        for maybe in (outdated_sqlite(sqlite_version()), _space(file)):
             if maybe is not None:
                 yield maybe
 
@@ -129,9 +126,9 @@ def _nearest_folder(file: Path) -> Path:
     return next(folder for folder in file.parents if folder.is_dir())
 
 
-def sqlite_version(version: tuple[int, ...]) -> Finding | None:
+def outdated_sqlite(version: tuple[int, ...]) -> Finding | None:
     """A warning for versions with the corruption fault of the write-ahead log."""
-    if version >= _SOUND_SQLITE:
+    if version >= SOUND_SQLITE:
         return None
     return warning(
         f"SQLite {'.'.join(map(str, version))}: before 3.51.3, two programs writing at once can damage a database",
