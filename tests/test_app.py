@@ -140,6 +140,6 @@ async def test_health_says_that_the_store_answers_and_that_it_does_not(tmp_path:
     finally:
         await store.close()
 
-    away = create_autospec(KeyValueStore, instance=True)
-    away.get.side_effect = StoreUnusable("The database is gone.")
-    assert not await store_answers(away)
+    failing_kv = create_autospec(KeyValueStore, instance=True)
+    failing_kv.get.side_effect = StoreUnusable("The database is gone.")
+    assert not await store_answers(failing_kv)

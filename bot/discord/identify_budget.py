@@ -16,7 +16,7 @@ from typing import Any
 
 DAY = timedelta(hours=24)
 #: Identifies a day without a pause; then one every `CROWDED_PAUSE_S`, which keeps a day below 1,000.
-FREE_STARTS_A_DAY = 500
+FREE_IDENTIFIES_A_DAY = 500
 CROWDED_PAUSE_S = 180.0
 #: Crashes in a row (not kills from outside) without a pause, and the pauses after further ones.
 FREE_CRASHES = 3
@@ -57,7 +57,7 @@ class IdentifyHistory:
     #: None: no crash is known, or its time is not.
     last_crash_at: datetime | None = None
 
-    def with_start(self, now: datetime) -> IdentifyHistory:
+    def with_identify(self, now: datetime) -> IdentifyHistory:
         """Add one identify; drop those older than a day, and those from a clock that was wrong."""
         recent = tuple(moment for moment in self.at if now - DAY < moment <= now)
         return replace(self, at=(*recent, now))
@@ -68,7 +68,7 @@ class IdentifyHistory:
         in_a_row = last is not None and timedelta(0) <= now - last <= CRASH_WINDOW
         return replace(self, crashes_in_a_row=self.crashes_in_a_row + 1 if in_a_row else 1, last_crash_at=now)
 
-    def went_well(self) -> IdentifyHistory:
+    def ended_well(self) -> IdentifyHistory:
         """The run ended when it was asked to."""
         return replace(self, crashes_in_a_row=0, last_crash_at=None)
 
@@ -111,7 +111,7 @@ def _pauses(history: IdentifyHistory, limit: SessionStartLimit | None, now: date
         found.append(Pause(max(limit.reset_after_s, LEAST_PAUSE_S), left))
     today = [moment for moment in history.at if now - DAY < moment <= now]
     since_s = (now - max(today)).total_seconds() if today else DAY.total_seconds()
-    if len(today) >= FREE_STARTS_A_DAY and since_s < CROWDED_PAUSE_S:
+    if len(today) >= FREE_IDENTIFIES_A_DAY and since_s < CROWDED_PAUSE_S:
         many = f"{len(today)} starts in 24 hours; at 1,000 Discord resets the token"
         found.append(Pause(CROWDED_PAUSE_S - since_s, many))
     if history.crashes_in_a_row >= FREE_CRASHES:

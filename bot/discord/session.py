@@ -17,7 +17,7 @@ from bot.discord.client import EaselBot
 from bot.discord.http import is_rate_limit, retry_after_s
 from bot.discord.identify_budget import IdentifyHistory, SessionStartLimit, pause_before_identify
 from bot.errors import DiscordRefused, StoreUnusable
-from bot.retry import Attempt, repeat_last, retry
+from bot.retry import Attempt, Sleep, repeat_last, retry
 from bot.store.kv import KeyValueStore
 
 log = logging.getLogger(__name__)
@@ -43,12 +43,16 @@ class DiscordSession:
 
     Args:
         clock: aware UTC now.
+        sleep: for the pauses between attempts.
     """
 
-    def __init__(self, bot: EaselBot, kv: KeyValueStore, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, bot: EaselBot, kv: KeyValueStore, clock: Callable[[], datetime], *, sleep: Sleep = asyncio.sleep
+    ) -> None:
         self._bot = bot
         self._kv = kv
         self._clock = clock
+        self._sleep = sleep
 
     async def login(self, token: str) -> None:
         """Log in and register the commands; waits for as long as Discord is merely out of reach.
@@ -57,7 +61,7 @@ class DiscordSession:
             DiscordRefused: Discord does not accept the token.
             discord.HTTPException: Discord refused the login for another reason (4xx, but no rate limit).
         """
-        async for attempt in retry(repeat_last(LOGIN_PAUSES_S)):
+        async for attempt in retry(repeat_last(LOGIN_PAUSES_S), sleep=self._sleep):
             try:
                 await self._bot.login(token)
             except discord.LoginFailure as error:
@@ -78,7 +82,7 @@ class DiscordSession:
         """
         await self._wait_until_identify_is_safe()
         self._bot.before_identify = self._before_identify
-        async for attempt in retry(repeat_last(LOGIN_PAUSES_S)):
+        async for attempt in retry(repeat_last(LOGIN_PAUSES_S), sleep=self._sleep):
             try:
                 await self._bot.connect(reconnect=True)
             except discord.PrivilegedIntentsRequired as error:
@@ -102,7 +106,7 @@ class DiscordSession:
         """Store how this run ended. A database that is gone is logged, so that it hides no error that ended the run."""
         try:
             history = await self._history()
-            await self._save(history.crashed(self._clock()) if crashed else history.went_well())
+            await self._save(history.crashed(self._clock()) if crashed else history.ended_well())
         except StoreUnusable:
             log.warning("the end of this run is not on record")
 
@@ -111,7 +115,7 @@ class DiscordSession:
         try:
             if not initial:  # `run` has waited before the first one
                 await self._wait_until_identify_is_safe()
-            await self._save((await self._history()).with_start(self._clock()))
+            await self._save((await self._history()).with_identify(self._clock()))
         except StoreUnusable:
             log.warning("this identify is not on record")
 
@@ -123,11 +127,11 @@ class DiscordSession:
                 "no session with Discord yet: commands have to wait, pictures under way go on",
                 extra={"pause_s": round(wait.seconds, 1), "reason": wait.reason},
             )
-            await asyncio.sleep(wait.seconds)
+            await self._sleep(wait.seconds)
 
     async def _session_start_limit(self) -> SessionStartLimit | None:
         """Discord's own count; None when Discord can't say. A rate limit is waited out rather than guessed around."""
-        async for attempt in retry(repeat_last(LOGIN_PAUSES_S)):
+        async for attempt in retry(repeat_last(LOGIN_PAUSES_S), sleep=self._sleep):
             try:
                 _, _, limit = await self._bot.http.get_bot_gateway()
             except (discord.DiscordException, KeyError, *_NETWORK_ERRORS) as error:

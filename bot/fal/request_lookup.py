@@ -101,8 +101,9 @@ class RequestLookup:
 
     def _reading_done(self, task: asyncio.Task[_ReadList | None]) -> None:
         self._under_way.discard(task)
-        if not task.cancelled():
-            task.exception()  # marked as retrieved: those who waited have it
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, ProviderUnreachable):  # its callers may all have left
+            log.error("reading fal's list of requests broke", exc_info=error)
 
     async def _read(self, endpoint: str, reading: _Reading) -> _ReadList | None:
         async with self._endpoint_locks.setdefault(endpoint, asyncio.Lock()):

@@ -63,7 +63,7 @@ async def get_capped(
     A redirect from elsewhere to loopback is not followed, so no outside page can make us read our own machine.
 
     Raises:
-        TooLarge, BadAddress, BadStatus: as they say.
+        DownloadTooLarge, BadAddress, BadStatus: as they say.
         aiohttp.ClientError, TimeoutError, OSError: the network's own.
     """
     timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(10.0, timeout_s))
@@ -108,7 +108,7 @@ def decode_data_uri(address: str, *, max_bytes: int) -> bytes:
     """The bytes inside a `data:` URI.
 
     Raises:
-        TooLarge: more than `max_bytes` once decoded.
+        DownloadTooLarge: more than `max_bytes` once decoded.
         BadAddress: not a data URI that can be read.
     """
     head = _DATA_HEAD.match(address[:512])

@@ -50,11 +50,12 @@ _PHRASES: Mapping[str, str] = {
 def explain(detail: ErrorDetails, sources: Sequence[LocatesValues]) -> str:
     """One validation error as a sentence. A secret's value, or the database's URL, is never shown."""
     path = tuple(str(part) for part in detail["loc"] if part != "[key]")  # a wrong key is named like its value
-    source, place = next(
-        ((source, place) for source in sources if (place := source.where(path)) is not None), (sources[0], str(path))
+    source, location = next(
+        ((source, location) for source in sources if (location := source.where(path)) is not None),
+        (sources[0], str(path)),
     )
     if detail["type"] == "extra_forbidden":
-        return f"{place}: there is no such setting.{source.similar(path)}"
+        return f"{location}: there is no such setting.{source.similar(path)}"
     context = detail.get("ctx", {})
     if detail["type"] == "value_error":
         allowed = str(context.get("error", detail["msg"]))
@@ -65,7 +66,7 @@ def explain(detail: ErrorDetails, sources: Sequence[LocatesValues]) -> str:
     field = field_at(path)
     secret = field is None or without_none(field.annotation) is SecretStr or path[-1] == "database_url"
     shown = "this value" if secret else repr(detail["input"])[:80]
-    return f"{place}: it can't be {shown}. It takes {allowed}."
+    return f"{location}: it can't be {shown}. It takes {allowed}."
 
 
 def did_you_mean(path: SettingPath, show: Callable[[SettingPath], str]) -> str:

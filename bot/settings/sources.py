@@ -120,7 +120,7 @@ class _Source(PydanticBaseSettingsSource):
 class _Variables(_Source, EnvSettingsSource):
     """Names and texts. Added to the library: the secrets' usual names, blank counts as not set, no unknown names."""
 
-    place = "in the environment"
+    location = "in the environment"
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
         texts = {name: text.strip() for name, text in super()._load_env_vars().items() if text and text.strip()}
@@ -142,7 +142,7 @@ class _Variables(_Source, EnvSettingsSource):
             path = tuple(name.removeprefix("EASEL_").lower().split("__"))
             # Only the first part: what is wrong further down reaches validation, which refuses it.
             if _is_easel_variable(name) and field_at(path[:1]) is None:
-                yield f"{name} {self.place}: there is no such setting.{did_you_mean(path, variable_name)}"
+                yield f"{name} {self.location}: there is no such setting.{did_you_mean(path, variable_name)}"
 
     def where(self, path: SettingPath) -> str | None:
         names = (variable_name(path[:end]) for end in range(len(path), 0, -1))
@@ -150,7 +150,7 @@ class _Variables(_Source, EnvSettingsSource):
         if name is None or not self._holds(path):
             return None
         usual = next((usual for usual, secret in ALIASES.items() if secret == path), name)
-        return f"{usual if self.env_vars.get(usual.lower()) == self.env_vars[name.lower()] else name} {self.place}"
+        return f"{usual if self.env_vars.get(usual.lower()) == self.env_vars[name.lower()] else name} {self.location}"
 
     def similar(self, path: SettingPath) -> str:
         return did_you_mean(path, variable_name if variable_name(path).lower() in self.env_vars else ".".join)
@@ -172,7 +172,7 @@ class _Environment(_Variables, _EnvironmentMapping):
 
 
 class _Dotenv(_Variables, DotEnvSettingsSource):
-    place = "in .env"
+    location = "in .env"
 
     def __init__(self, file: Path) -> None:
         super().__init__(Settings, env_file=file)
@@ -186,7 +186,7 @@ class _Dotenv(_Variables, DotEnvSettingsSource):
 class _SecretFiles(_Variables, NestedSecretsSettingsSource):
     """Files named like the variables, as Docker and Kubernetes mount secrets. Other files are not opened."""
 
-    place = "in the secrets folder"
+    location = "in the secrets folder"
 
     def __init__(self, folder: Path) -> None:
         NestedSecretsSettingsSource.__init__(self, Settings, folder)  # type: ignore[arg-type]  # it takes a class too

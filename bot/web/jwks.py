@@ -94,6 +94,7 @@ class JwksCache:
             return None
         self._last_fetch_at = self._monotonic()
         self._fetching = asyncio.get_running_loop().create_task(self._fetch(), name="fal-callback-keys")
+        self._fetching.add_done_callback(_log_unexpected)
         return self._fetching
 
     async def _fetch(self) -> None:
@@ -121,6 +122,11 @@ class JwksCache:
                 if len(body) > MAX_BYTES:
                     raise ValueError("larger than any key set")
             return bytes(body)
+
+
+def _log_unexpected(fetch: asyncio.Task[None]) -> None:
+    if not fetch.cancelled() and (error := fetch.exception()) is not None:
+        log.error("fetching fal's callback keys broke", exc_info=error)
 
 
 def read_keys(body: bytes) -> tuple[Ed25519PublicKey, ...]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from tests.bench.children import Crowd, environment, process
+from tests.bench.children import FakeServers, environment, process
 from tests.bench.in_flight import in_flight
 from tests.bench.start import peak_memory_mb, starts
 from tests.bench.throughput import RUSHES, rush
@@ -48,26 +48,26 @@ SCENARIOS = (
 
 
 @contextlib.asynccontextmanager
-async def bot_over_crowd(module: str, folder: Path) -> AsyncIterator[tuple[Crowd, psutil.Process, Path]]:
+async def bot_over_crowd(module: str, folder: Path) -> AsyncIterator[tuple[FakeServers, psutil.Process, Path]]:
     """Fake servers and one bot, ready to be asked."""
     lag_file = folder / f"{module}.lag"
     async with process("tests.bench.crowd", {}) as fakes:
-        crowd = Crowd(fakes)
-        urls = await crowd.hear()
+        servers = FakeServers(fakes)
+        urls = await servers.read()
         database_url = f"sqlite:///{folder / (module + '.db')}"
         environ = environment(urls, database_url, BENCH_LAG_FILE=str(lag_file))
         async with process(module, environ) as bot:
-            await crowd.tell({"ready": READY_S})
-            yield crowd, psutil.Process(bot.pid), lag_file
+            await servers.request({"ready": READY_S})
+            yield servers, psutil.Process(bot.pid), lag_file
 
 
 async def measure(module: str, scenario: Scenario, folder: Path) -> dict[str, Any]:
     """One scenario on one bot, freshly started."""
-    async with bot_over_crowd(module, folder) as (crowd, bot, lag_file):
-        await crowd.tell({"people": 2, "over_s": 0, "fal_s": 0.1, "wait_s": 20})  # connections and caches
+    async with bot_over_crowd(module, folder) as (servers, bot, lag_file):
+        await servers.request({"people": 2, "over_s": 0, "fal_s": 0.1, "wait_s": 20})  # connections and caches
         bot.send_signal(signal.SIGUSR1)
         before = bot.cpu_times()
-        figures = await crowd.tell(
+        figures = await servers.request(
             {"people": scenario.people, "over_s": scenario.over_s, "fal_s": scenario.fal_s, "wait_s": scenario.wait_s}
         )
         after = bot.cpu_times()

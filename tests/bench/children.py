@@ -11,19 +11,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 
-class Crowd:
+class FakeServers:
     """The fake servers in their process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def tell(self, command: dict[str, Any]) -> dict[str, Any]:
+    async def request(self, command: dict[str, Any]) -> dict[str, Any]:
         """Send one command and wait for its answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
-        return await self.hear()
+        return await self.read()
 
-    async def hear(self) -> dict[str, Any]:
+    async def read(self) -> dict[str, Any]:
         """The next line from the fake servers."""
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()

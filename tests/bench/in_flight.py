@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from tests.bench.children import Crowd, environment, process
+from tests.bench.children import FakeServers, environment, process
 from tests.bench.start import peak_memory_mb
 
 _READY_S = 60
@@ -46,8 +46,8 @@ async def in_flight(
     figures: dict[str, Any] = {"jobs": jobs}
     safe = {"BENCH_TLS_FILE": str(folder / "fal.pem")} if tls else {}
     async with process("tests.bench.flight", safe) as fakes:
-        crowd = Crowd(fakes)
-        urls = await crowd.hear()
+        servers = FakeServers(fakes)
+        urls = await servers.read()
         environ = environment(urls, f"sqlite:///{database}", EASEL_LIMITS__MAX_WAITING_JOBS="100000")
         if callbacks:
             port = _free_port()
@@ -55,34 +55,34 @@ async def in_flight(
         if tls:
             environ["SSL_CERT_FILE"] = safe["BENCH_TLS_FILE"]
         async with process(_BOT, {**environ, "BENCH_LAG_FILE": str(first_lag)}) as first:
-            await crowd.tell({"ready": _READY_S})
-            asked = await crowd.tell({"do": "ask", "people": jobs, "rate": rate})
+            await servers.request({"ready": _READY_S})
+            asked = await servers.request({"do": "ask", "people": jobs, "rate": rate})
             figures |= {f"asked_{name}": value for name, value in asked.items()}
             _say("asked", memory_peak_mb=peak_memory_mb(psutil.Process(first.pid)), **asked)
             first.send_signal(signal.SIGUSR1)
             figures |= await _at_rest(psutil.Process(first.pid), rest_s)
             figures["loop_block_max_ms"] = json.loads(first_lag.read_text())["max_ms"]
-            figures["in_flight"] = (await crowd.tell({"do": "flight"}))["held"]
+            figures["in_flight"] = (await servers.request({"do": "flight"}))["held"]
             figures["memory_peak_mb"] = peak_memory_mb(psutil.Process(first.pid))
-            _say("at rest", **figures, calls=await crowd.tell({"do": "calls"}))
+            _say("at rest", **figures, calls=await servers.request({"do": "calls"}))
             first.kill()
             await first.wait()
-        await crowd.tell({"do": "finish", "count": meanwhile})
-        await crowd.tell({"do": "mark"})
+        await servers.request({"do": "finish", "count": meanwhile})
+        await servers.request({"do": "mark"})
         began_s = time.monotonic()
         async with process(_BOT, {**environ, "BENCH_LAG_FILE": str(second_lag)}) as second:
-            figures |= await _taken_up(crowd, database, figures["in_flight"] - meanwhile, began_s)
-            posted = await crowd.tell({"do": "posted", "wait_s": 60})
+            figures |= await _taken_up(servers, database, figures["in_flight"] - meanwhile, began_s)
+            posted = await servers.request({"do": "posted", "wait_s": 60})
             figures |= {f"meanwhile_{name}": posted[name] for name in ("posted", "missing")}
             figures["after_kill_loop_block_max_ms"] = json.loads(second_lag.read_text())["max_ms"]
             figures["after_kill_memory_peak_mb"] = peak_memory_mb(psutil.Process(second.pid))
-            _say("taken up", **figures, calls=await crowd.tell({"do": "calls"}))
-            await crowd.tell({"do": "finish", "count": 0})
-            posted = await crowd.tell({"do": "posted", "wait_s": 120 + jobs / 20})
+            _say("taken up", **figures, calls=await servers.request({"do": "calls"}))
+            await servers.request({"do": "finish", "count": 0})
+            posted = await servers.request({"do": "posted", "wait_s": 120 + jobs / 20})
             figures |= posted
             figures["memory_peak_at_the_end_mb"] = peak_memory_mb(psutil.Process(second.pid))
             figures["loop_block_max_at_the_end_ms"] = json.loads(second_lag.read_text())["max_ms"]
-            calls = await crowd.tell({"do": "calls"})
+            calls = await servers.request({"do": "calls"})
             figures |= {f"calls_{kind}": count / figures["in_flight"] for kind, count in sorted(calls.items())}
             figures["fal_calls_per_job"] = sum(calls.values()) / figures["in_flight"]
     return figures
@@ -108,12 +108,12 @@ async def _at_rest(bot: psutil.Process, seconds: float) -> dict[str, Any]:
     return {"rest_cpu_percent": 100 * spent_s / (time.monotonic() - began_s)}
 
 
-async def _taken_up(crowd: Crowd, database: Path, held: int, began_s: float) -> dict[str, Any]:
+async def _taken_up(servers: FakeServers, database: Path, held: int, began_s: float) -> dict[str, Any]:
     """Seconds from the start of the process until it owned all, and had looked at half and at all."""
     before = _owners(database)
     figures: dict[str, Any] = {"owned_after_s": None, "half_looked_at_after_s": None, "looked_at_after_s": None}
     while time.monotonic() - began_s < _LOOK_S and figures["looked_at_after_s"] is None:
-        flight = await crowd.tell({"do": "flight"})
+        flight = await servers.request({"do": "flight"})
         now_s = time.monotonic() - began_s
         if figures["owned_after_s"] is None and not before & _owners(database):
             figures["owned_after_s"] = now_s

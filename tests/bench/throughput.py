@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from tests.bench.children import Crowd, environment, process
+from tests.bench.children import FakeServers, environment, process
 from tests.bench.start import peak_memory_mb
 
 _READY_S = 60
@@ -50,26 +50,26 @@ async def rush(folder: Path, one: Rush, **environ: str) -> dict[str, Any]:
     """Measure one; `environ` goes to the bot."""
     lag_file = folder / "bot.lag"
     async with process("tests.bench.fal", {}) as fal_process, process("tests.bench.flood", {}) as discord_process:
-        fal, discord = Crowd(fal_process), Crowd(discord_process)
-        urls = {**await fal.hear(), **await discord.hear()}
+        fal, discord = FakeServers(fal_process), FakeServers(discord_process)
+        urls = {**await fal.read(), **await discord.read()}
         settings = environment(urls, f"sqlite:///{folder / 'bot.db'}", BENCH_LAG_FILE=str(lag_file), **environ)
         async with process(_BOT, settings) as child:
             bot = psutil.Process(child.pid)
-            await discord.tell({"do": "ready", "wait_s": _READY_S})
-            await fal.tell({"do": "paint", "seconds": 0.1})
-            await discord.tell({"do": "flood", "requests": 2, "rate": 0})  # connections and caches
-            await discord.tell({"do": "pictures", "wait_s": 20})
-            await fal.tell({"do": "paint", "seconds": one.fal_s})
+            await discord.request({"do": "ready", "wait_s": _READY_S})
+            await fal.request({"do": "paint", "seconds": 0.1})
+            await discord.request({"do": "flood", "requests": 2, "rate": 0})  # connections and caches
+            await discord.request({"do": "pictures", "wait_s": 20})
+            await fal.request({"do": "paint", "seconds": one.fal_s})
             child.send_signal(signal.SIGUSR1)
             idle_s = cpu_s(bot)
-            figures = await discord.tell({"do": "flood", "requests": one.requests, "rate": one.rate})
+            figures = await discord.request({"do": "flood", "requests": one.requests, "rate": one.rate})
             figures["bot_cpu_meanwhile_s"] = cpu_s(bot) - idle_s
             figures["loop_block_max_ms"] = json.loads(lag_file.read_text())["max_ms"]
             patience_s = 60 + one.requests / _PICTURES_A_S
-            figures |= await discord.tell({"do": "pictures", "wait_s": patience_s})
+            figures |= await discord.request({"do": "pictures", "wait_s": patience_s})
             figures["bot_cpu_per_picture_ms"] = 1000 * (cpu_s(bot) - idle_s) / one.requests
             figures["memory_peak_mb"] = peak_memory_mb(bot)
-            seen = await fal.tell({"do": "seen"})
+            seen = await fal.request({"do": "seen"})
             figures |= {"submitted_twice": seen["duplicates"], "fal_jobs": seen["jobs"] - 2}
     return figures
 

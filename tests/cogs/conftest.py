@@ -100,13 +100,20 @@ class CogFixture:
         offered = cast("Any", interaction.response.autocomplete).call_args.args[0]
         return [(choice.name, choice.value) for choice in offered]
 
-    async def click(self, view: Any, custom_id: str, values: tuple[str, ...] = (), **where: Any) -> Any:
-        """Somebody uses a button (or a menu) of a card in a message; returns the interaction."""
+    async def click(
+        self,
+        view: Any,
+        custom_id: str,
+        values: tuple[str, ...] = (),
+        message: dict[str, Any] | None = None,
+        **where: Any,
+    ) -> Any:
+        """Somebody uses a button (or a menu) of a card; returns the interaction. `message`: its extra fields."""
         kind = 3 if values else 2
         interaction = self.interaction(
             kind=3,
             data={"component_type": kind, "custom_id": custom_id, "values": list(values)},
-            message=_message(view.to_components()),
+            message={**_message(view.to_components()), **(message or {})},
             **where,
         )
         views = self.bot._connection._view_store

@@ -1,4 +1,4 @@
-"""When a start may identify."""
+"""When the bot may identify."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.discord.identify_budget import (
     CRASH_PAUSES_S,
     CROWDED_PAUSE_S,
     FREE_CRASHES,
-    FREE_STARTS_A_DAY,
+    FREE_IDENTIFIES_A_DAY,
     IdentifyHistory,
     Pause,
     SessionStartLimit,
@@ -21,33 +21,33 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PLENTY = SessionStartLimit(remaining=999, reset_after_s=3600)
 
 
-def test_an_ordinary_start_need_not_wait() -> None:
+def test_an_ordinary_start_identifies_at_once() -> None:
     assert pause_before_identify(IdentifyHistory(), PLENTY, NOW) is None
-    assert pause_before_identify(IdentifyHistory().with_start(NOW), PLENTY, NOW) is None
+    assert pause_before_identify(IdentifyHistory().with_identify(NOW), PLENTY, NOW) is None
 
 
-def test_a_low_limit_of_discord_is_waited_out() -> None:
+def test_a_low_limit_of_discord_is_waited_for() -> None:
     low = SessionStartLimit(remaining=3, reset_after_s=1234)
-    pause = pause_before_identify(IdentifyHistory().with_start(NOW), low, NOW)
+    pause = pause_before_identify(IdentifyHistory().with_identify(NOW), low, NOW)
     assert pause is not None
     assert pause.seconds == 1234
 
 
 def test_a_restart_loop_never_reaches_a_thousand_identifies_a_day() -> None:
-    starts, now, identifies = IdentifyHistory(), NOW, 0
+    history, now, identifies = IdentifyHistory(), NOW, 0
     while now < NOW + timedelta(hours=24):
-        pause = pause_before_identify(starts, None, now)
+        pause = pause_before_identify(history, None, now)
         now += timedelta(seconds=pause.seconds if pause else 0)
-        starts = starts.with_start(now)
+        history = history.with_identify(now)
         now += timedelta(seconds=1)  # killed a second after it identified
         identifies += 1
-    assert FREE_STARTS_A_DAY < identifies < 1000
+    assert FREE_IDENTIFIES_A_DAY < identifies < 1000
 
 
 def test_a_loop_that_is_killed_while_it_pauses_comes_through_and_costs_nothing() -> None:
-    starts, now = IdentifyHistory(tuple(NOW for _ in range(FREE_STARTS_A_DAY))), NOW
+    history, now = IdentifyHistory(tuple(NOW for _ in range(FREE_IDENTIFIES_A_DAY))), NOW
     for _ in range(20):
-        pause = pause_before_identify(starts, PLENTY, now)
+        pause = pause_before_identify(history, PLENTY, now)
         if pause is None:
             break
         now += timedelta(seconds=30)  # the supervisor's patience
@@ -55,64 +55,66 @@ def test_a_loop_that_is_killed_while_it_pauses_comes_through_and_costs_nothing()
 
 
 def test_pauses_between_crashes_count_from_the_identify_before() -> None:
-    starts = IdentifyHistory((NOW,), crashes_in_a_row=FREE_CRASHES + 2)
-    pause = pause_before_identify(starts, PLENTY, NOW + timedelta(seconds=10))
+    history = IdentifyHistory((NOW,), crashes_in_a_row=FREE_CRASHES + 2)
+    pause = pause_before_identify(history, PLENTY, NOW + timedelta(seconds=10))
     assert pause is not None
     assert pause.seconds == CRASH_PAUSES_S[2] - 10
-    assert pause_before_identify(starts, PLENTY, NOW + timedelta(hours=1)) is None
+    assert pause_before_identify(history, PLENTY, NOW + timedelta(hours=1)) is None
 
 
 def test_crashes_in_a_row_wait_longer_and_longer() -> None:
-    starts = IdentifyHistory().with_start(NOW)
+    history = IdentifyHistory().with_identify(NOW)
     pauses: list[Pause | None] = []
     for _ in range(FREE_CRASHES + len(CRASH_PAUSES_S) + 2):
-        pauses.append(pause_before_identify(starts, PLENTY, NOW))
-        starts = starts.crashed(NOW)
+        pauses.append(pause_before_identify(history, PLENTY, NOW))
+        history = history.crashed(NOW)
     waited = [pause.seconds if pause else 0 for pause in pauses]
     assert waited == [*([0] * FREE_CRASHES), *CRASH_PAUSES_S, CRASH_PAUSES_S[-1], CRASH_PAUSES_S[-1]]
 
 
-def test_a_run_that_went_well_forgives_earlier_crashes() -> None:
-    starts = IdentifyHistory(crashes_in_a_row=9).went_well()
-    assert pause_before_identify(starts.with_start(NOW), PLENTY, NOW) is None
+def test_a_run_that_ended_well_resets_earlier_crashes() -> None:
+    history = IdentifyHistory(crashes_in_a_row=9).ended_well()
+    assert pause_before_identify(history.with_identify(NOW), PLENTY, NOW) is None
 
 
 def test_crashes_months_apart_are_not_in_a_row() -> None:
-    starts, now = IdentifyHistory(), NOW
+    history, now = IdentifyHistory(), NOW
     for _ in range(2 * FREE_CRASHES):
         now += timedelta(days=60)
-        starts = starts.with_start(now).crashed(now + timedelta(seconds=5))
-        assert pause_before_identify(starts, PLENTY, now + timedelta(seconds=6)) is None
-    assert starts.crashes_in_a_row == 1
+        history = history.with_identify(now).crashed(now + timedelta(seconds=5))
+        assert pause_before_identify(history, PLENTY, now + timedelta(seconds=6)) is None
+    assert history.crashes_in_a_row == 1
 
 
 def test_the_longest_pauses_do_not_break_a_row_of_crashes() -> None:
-    starts = IdentifyHistory().with_start(NOW).crashed(NOW)
-    starts = starts.crashed(NOW + timedelta(seconds=CRASH_PAUSES_S[-1] + 600))
-    assert starts.crashes_in_a_row == 2
+    history = IdentifyHistory().with_identify(NOW).crashed(NOW)
+    history = history.crashed(NOW + timedelta(seconds=CRASH_PAUSES_S[-1] + 600))
+    assert history.crashes_in_a_row == 2
 
 
 def test_a_record_of_before_crash_times_were_kept_is_still_read() -> None:
-    starts = IdentifyHistory.from_text('{"at": [1794916800.0], "row": 5}')
-    assert starts.crashes_in_a_row == 5
-    assert starts.crashed(NOW).crashes_in_a_row == 1
+    history = IdentifyHistory.from_text('{"at": [1794916800.0], "row": 5}')
+    assert history.crashes_in_a_row == 5
+    assert history.crashed(NOW).crashes_in_a_row == 1
 
 
 def test_the_longest_reason_counts() -> None:
-    starts = IdentifyHistory(tuple(NOW - timedelta(minutes=1) for _ in range(FREE_STARTS_A_DAY)), crashes_in_a_row=3)
-    pause = pause_before_identify(starts, PLENTY, NOW)
+    history = IdentifyHistory(
+        tuple(NOW - timedelta(minutes=1) for _ in range(FREE_IDENTIFIES_A_DAY)), crashes_in_a_row=3
+    )
+    pause = pause_before_identify(history, PLENTY, NOW)
     assert pause is not None
     assert pause.seconds == CROWDED_PAUSE_S - 60
 
 
-def test_old_starts_and_starts_from_the_future_are_forgotten() -> None:
-    starts = IdentifyHistory((NOW - timedelta(hours=25), NOW + timedelta(hours=1))).with_start(NOW)
-    assert starts.at == (NOW,)
+def test_old_identifies_and_those_from_the_future_are_dropped() -> None:
+    history = IdentifyHistory((NOW - timedelta(hours=25), NOW + timedelta(hours=1))).with_identify(NOW)
+    assert history.at == (NOW,)
 
 
 def test_the_record_survives_the_store() -> None:
-    starts = IdentifyHistory().with_start(NOW).crashed(NOW)
-    assert IdentifyHistory.from_text(starts.to_text()) == starts
+    history = IdentifyHistory().with_identify(NOW).crashed(NOW)
+    assert IdentifyHistory.from_text(history.to_text()) == history
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"at": [1e300]}', '{"at": "x"}', '{"row": "many"}'])

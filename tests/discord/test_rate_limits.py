@@ -42,7 +42,7 @@ def of(scope: str, bucket: str = "b") -> CIMultiDict[str]:
 EDGE = CIMultiDict({"Retry-After": "2"})
 
 
-def held(limits: RateLimits) -> set[ApiCall]:
+def limited(limits: RateLimits) -> set[ApiCall]:
     return {one for one in (EDIT, OTHER_EDIT, ANSWER, POST, OTHER_POST) if limits.wait_s(one, NORMAL) > 0}
 
 
@@ -62,9 +62,9 @@ def test_a_429_holds_its_scope_and_nothing_else(
 ) -> None:
     limits, clock = a_rate_limit()
     limits.record_response(call, 429, headers, 1.5)
-    assert held(limits) == expected
+    assert limited(limits) == expected
     clock.now += 1.6
-    assert held(limits) == set()
+    assert limited(limits) == set()
 
 
 def test_routes_of_one_bucket_wait_together() -> None:

@@ -39,7 +39,7 @@ PASSING: dict[str, Reply] = {
     "500": html(500),
     "503": html(503),
     "dropped": drops,
-    "torn": tears(b"pic", 7, content_type="image/png"),
+    "truncated": tears(b"pic", 7, content_type="image/png"),
     "empty": sends(b""),
 }
 
@@ -58,7 +58,7 @@ LASTING: dict[str, type[EaselError]] = {
     "500": ProviderUnreachable,
     "503": ProviderUnreachable,
     "dropped": ProviderUnreachable,
-    "torn": ProviderUnreachable,
+    "truncated": ProviderUnreachable,
     "empty": ResultUnusable,
 }
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 from aiohttp import web
@@ -178,6 +179,19 @@ async def test_closing_leaves_nobody_waiting(fake: FakeFal) -> None:
         await fake.received(1)
     async with asyncio.timeout(5):
         await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_a_reading_that_breaks_is_logged_though_its_caller_has_left(
+    fake: FakeFal, fal: Fal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bot.fal.request_lookup.read_page", Mock(side_effect=RuntimeError("a bug of ours")))
+    fake.always("list", page())
+    asking = asyncio.create_task(fal.find_requests(ENDPOINT, since=SINCE, until=UNTIL))
+    await asyncio.sleep(0)
+    asking.cancel()
+    async with asyncio.timeout(5):
+        while "reading fal's list of requests broke" not in caplog.text:
+            await asyncio.sleep(0.005)
 
 
 async def test_the_key_of_a_stand_in_is_not_sent_to_fal(fake: FakeFal) -> None:

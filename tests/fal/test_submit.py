@@ -74,7 +74,7 @@ LOST: dict[str, Reply] = {
     "empty request id": says({"request_id": ""}),
     "request id that is a path": says({"request_id": "../../evil"}),
     "a list": says(["r1"]),
-    "torn 200": tears(b'{"request_id": "r1", "status_ur', 500),
+    "truncated 200": tears(b'{"request_id": "r1", "status_ur', 500),
 }
 
 

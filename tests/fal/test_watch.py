@@ -288,11 +288,11 @@ async def test_streams_found_missing_are_tried_again_later(fake: FakeFal) -> Non
 async def test_beyond_max_streams_jobs_are_polled(fake: FakeFal) -> None:
     release = asyncio.Event()
 
-    async def held(_: web.Request) -> web.StreamResponse:
+    async def stays_open(_: web.Request) -> web.StreamResponse:
         await release.wait()
         return web.Response()
 
-    fake.always("stream", streams(event(QUEUED), then=held))
+    fake.always("stream", streams(event(QUEUED), then=stays_open))
     fake.always("status", says(COMPLETED))
 
     async with fake.fal(max_streams=3) as fal:

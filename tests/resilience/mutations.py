@@ -40,7 +40,7 @@ def interaction_key() -> None:
 
 
 def named_answer() -> None:
-    """Whoever finds an interaction answered takes the answer for their own."""
+    """A process that finds an interaction answered takes the answer for its own."""
 
     async def believing(*_: Any) -> None:
         return None
@@ -49,7 +49,7 @@ def named_answer() -> None:
 
 
 def delivery_record() -> None:
-    """What was posted is not written down."""
+    """A delivery is not recorded."""
     transition = JobStore.transition
 
     async def careless(self: JobStore, job: Job, to: JobState, **changes: Any) -> Job | None:
@@ -93,7 +93,7 @@ def reconciliation() -> None:
 
 
 def first_answer() -> None:
-    """Whatever was accepted is painted, whether the person ever saw an answer or not."""
+    """Every accepted job is painted, even if the person never saw an answer."""
 
     attach = Runner.attach
 
@@ -108,7 +108,7 @@ def first_answer() -> None:
 
 
 def answers_elsewhere() -> None:
-    """What another process accepted is painted at once, whether that one still answers or has died before."""
+    """A job that another process accepted is painted at once, without waiting for that one's answer."""
 
     async def believed(*_: Any, **__: Any) -> bool:
         return True
@@ -116,8 +116,8 @@ def answers_elsewhere() -> None:
     setattr(InitialResponses, "_was_sent_elsewhere", believed)  # noqa: B010 - past its type
 
 
-def wishes() -> None:
-    """Nobody looks whether a job was cancelled at another process."""
+def cancel_requests() -> None:
+    """No process polls for cancel requests made at another one."""
 
     async def deaf(*_: Any, **__: Any) -> None:
         await asyncio.Event().wait()
@@ -125,8 +125,8 @@ def wishes() -> None:
     setattr(Canceller, "poll_cancel_requests", deaf)  # noqa: B010 - past its type
 
 
-def store_patience() -> None:
-    """What the database does not take at once is given up."""
+def store_retries() -> None:
+    """A call that the database refuses is not retried."""
 
     async def once(_: RunnerContext, work: Callable[[], Any]) -> Any:
         return await work()
@@ -135,17 +135,17 @@ def store_patience() -> None:
 
 
 def outage_retries() -> None:
-    """What fal does not answer at once is given up."""
+    """A call that fal does not answer is not retried."""
     JOB_TIMINGS.update(unreachable_pauses_s=(), provider_pauses_s=())
 
 
-def outage_known() -> None:
+def outage_detection() -> None:
     """Jobs that fal answers with errors are failed one after another, however many there are."""
     JOB_TIMINGS.update(outage_jobs=1_000_000, blind_s=float("inf"))
 
 
-def steady_time() -> None:
-    """How long fal has had a job is read off a clock that may be set."""
+def monotonic_age() -> None:
+    """How long fal has had a job is measured with a clock that may be set."""
 
     def age_s(self: RunnerContext, job: Job) -> float:
         return max((self.clock() - (job.submitted_at or job.created_at)).total_seconds(), 0)
@@ -154,8 +154,8 @@ def steady_time() -> None:
     JOB_TIMINGS["least_watch_s"] = 0.0
 
 
-def mending() -> None:
-    """What an edit of a process that hung has hidden stays hidden."""
+def message_repair() -> None:
+    """A result hidden by a late edit of a process that hung is not repaired."""
 
     async def careless(*_: Any) -> None:
         return None
@@ -163,13 +163,13 @@ def mending() -> None:
     setattr(ResultDeliverer, "repair", careless)  # noqa: B010 - past its type
 
 
-def wide_look() -> None:
-    """Lost requests are looked for at the time at which our clock says that they were sent."""
+def wide_time_window() -> None:
+    """Lost requests are searched for only around the time that our clock says they were sent at."""
     JOB_TIMINGS["wrong_clock"] = JobTimings().clock_difference
 
 
 def answer_in_time() -> None:
-    """A person who asks waits for the database as long as it takes."""
+    """A request waits for the database without a deadline."""
     run = Writer.run
 
     async def patient(self: Writer, batch: Any, request: Any, *, within_s: float | None = None) -> Any:
@@ -178,7 +178,7 @@ def answer_in_time() -> None:
     setattr(Writer, "run", patient)  # noqa: B010 - past its type
 
 
-def pacing() -> None:
+def rate_limit_waits() -> None:
     """One request's 429 holds back nothing but what discord.py holds back."""
 
     def now(*_: Any) -> float:
@@ -188,8 +188,8 @@ def pacing() -> None:
     setattr(RateLimits, "hold_s", now)  # noqa: B010 - past its type
 
 
-def patience() -> None:
-    """Discord's 429 is taken for a no, as discord.py does."""
+def retries_of_429() -> None:
+    """A 429 of Discord is taken for a refusal, as discord.py does."""
 
     async def once(attempt: Callable[[], Any], *_: Any) -> Any:
         return await attempt()
@@ -233,15 +233,15 @@ WITHOUT: Mapping[str, Callable[[], None]] = {
     "reconciliation": reconciliation,
     "first answer": first_answer,
     "answers elsewhere": answers_elsewhere,
-    "wishes": wishes,
-    "store patience": store_patience,
+    "cancel requests": cancel_requests,
+    "store retries": store_retries,
     "outage retries": outage_retries,
-    "outage known": outage_known,
+    "outage detection": outage_detection,
     "answer in time": answer_in_time,
-    "steady time": steady_time,
-    "mending": mending,
-    "wide look": wide_look,
-    "pacing": pacing,
-    "patience": patience,
+    "monotonic age": monotonic_age,
+    "message repair": message_repair,
+    "wide time window": wide_time_window,
+    "rate limit waits": rate_limit_waits,
+    "429 retries": retries_of_429,
     "refusals counted": refusals_counted,
 }

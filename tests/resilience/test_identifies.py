@@ -22,7 +22,7 @@ SENTENCE = "no session with Discord yet: commands have to wait, pictures under w
 async def a_loop(world: World, free: int) -> list[float]:
     """Killed right after each identify; seconds between them."""
     world.changed |= {
-        "bot.discord.identify_budget:FREE_STARTS_A_DAY": free,
+        "bot.discord.identify_budget:FREE_IDENTIFIES_A_DAY": free,
         "bot.discord.identify_budget:CROWDED_PAUSE_S": PAUSE_S,
     }
     for _ in range(KILLS):

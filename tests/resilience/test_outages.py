@@ -45,11 +45,11 @@ async def test_a_database_server_that_goes_away_loses_and_doubles_nothing(
 
 
 CONTROLS = (
-    ("store patience", "disk full", "lost"),
+    ("store retries", "disk full", "lost"),
     ("outage retries", "fal refused", "lost"),
-    ("outage known", "fal broken", "lost"),
-    ("steady time", "clock an hour ahead", "lost"),
-    ("wide look", "clock an hour ahead", "painted again"),
+    ("outage detection", "fal broken", "lost"),
+    ("monotonic age", "clock an hour ahead", "lost"),
+    ("wide time window", "clock an hour ahead", "painted again"),
     ("answer in time", "database locked", "speechless"),
 )
 

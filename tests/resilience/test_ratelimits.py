@@ -28,13 +28,13 @@ async def test_a_storm_of_rate_limits_costs_nothing(forks: Forks, tmp_path: Path
 
 async def test_without_pacing_requests_come_early(forks: Forks, tmp_path: Path) -> None:
     for number in range(ROUNDS):
-        folder, seed = tmp_path / str(number), f"without pacing/{number}"
-        done = await limited(forks, folder, seed=seed, seconds=1.5, without=["pacing"], drain_s=0.5)
+        folder, seed = tmp_path / str(number), f"without rate limit waits/{number}"
+        done = await limited(forks, folder, seed=seed, seconds=1.5, without=["rate limit waits"], drain_s=0.5)
         print(done)
         if done.chaos.early.total():
             assert "early" in done.faults
             return
-    pytest.fail("without pacing nothing came early")
+    pytest.fail("without rate limit waits nothing came early")
 
 
 async def test_results_that_cloudflare_refuses_again_and_again_arrive(forks: Forks, tmp_path: Path) -> None:
@@ -46,9 +46,9 @@ async def test_results_that_cloudflare_refuses_again_and_again_arrive(forks: For
 
 async def test_without_patience_they_are_lost(forks: Forks, tmp_path: Path) -> None:
     for number in range(ROUNDS):
-        folder, seed = tmp_path / str(number), f"without patience/{number}"
-        done = await refused_results(forks, folder, seed=seed, count=12, without=["patience"])
+        folder, seed = tmp_path / str(number), f"without 429 retries/{number}"
+        done = await refused_results(forks, folder, seed=seed, count=12, without=["429 retries"])
         print(done)
         if done.verdict.lost:
             return
-    pytest.fail("without patience nothing was lost")
+    pytest.fail("without retries nothing was lost")

@@ -99,14 +99,14 @@ async def test_a_cancel_stops_what_another_process_paints(forks: Forks, postgres
 # ---------------------------------------------------------------------- controls
 
 
-async def test_without_looking_for_wishes_a_cancel_elsewhere_is_not_heard(
+async def test_without_polling_for_cancel_requests_a_cancel_elsewhere_has_no_effect(
     forks: Forks, postgres: Postgres, tmp_path: Path
 ) -> None:
-    async with a_world(forks, tmp_path, server=postgres, processes=2, without=["wishes"]) as world:
+    async with a_world(forks, tmp_path, server=postgres, processes=2, without=["cancel requests"]) as world:
         assert await cancelled_elsewhere(world, patience_s=2) < 4
 
 
-async def test_without_mending_an_edit_of_a_process_that_hung_hides_the_picture(
+async def test_without_repair_an_edit_of_a_process_that_hung_hides_the_picture(
     forks: Forks, postgres: Postgres, tmp_path: Path
 ) -> None:
     points = await crash_points(
@@ -117,7 +117,7 @@ async def test_without_mending_an_edit_of_a_process_that_hung_hides_the_picture(
         server=postgres,
         processes=2,
         only=EDIT,
-        without=["mending"],
+        without=["message repair"],
         until="untold",
         telling_s=6.0,
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from unittest.mock import Mock
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,15 +15,15 @@ from tests.web.signing import KEY, Clock, Published, jwk, signed
 
 @pytest.fixture
 async def keys(published: Published, clock: Clock) -> AsyncIterator[JwksCache]:
-    ring = JwksCache(published.url, min_fetch_interval_s=30.0, monotonic=clock.monotonic)
-    yield ring
-    await ring.close()
+    cache = JwksCache(published.url, min_fetch_interval_s=30.0, monotonic=clock.monotonic)
+    yield cache
+    await cache.close()
 
 
-async def settled(ring: JwksCache) -> None:
+async def settled(cache: JwksCache) -> None:
     """The background fetch, if there is one, is over."""
-    if ring._fetching is not None:
-        await asyncio.wait((ring._fetching,))
+    if cache._fetching is not None:
+        await asyncio.wait((cache._fetching,))
 
 
 async def test_nothing_is_fetched_before_it_is_needed_and_then_once(
@@ -101,6 +102,18 @@ async def test_forgeries_without_a_good_address_make_us_ask_nobody(
         clock.pass_s(60)
         assert await verifier.verify(signed(forger, at=clock.now, secret=b"some other secret key")) == "address"
     assert published.asked == 0
+
+
+async def test_a_fetch_that_breaks_in_the_background_is_logged(
+    keys: JwksCache, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await keys.known()
+    clock.pass_s(REFRESH_AFTER_S + 1)
+    monkeypatch.setattr("bot.web.jwks.read_keys", Mock(side_effect=RuntimeError("a bug of ours")))
+    known = await keys.known()
+    await settled(keys)
+    assert known
+    assert "fetching fal's callback keys broke" in caplog.text
 
 
 async def test_an_outage_at_the_first_callback_is_got_over(

@@ -119,9 +119,9 @@ def install_link(application_id: str) -> str:
     return f"https://discord.com/oauth2/authorize?{query}"
 
 
-def missing_permissions(held: int) -> list[str]:
+def missing_permissions(granted: int) -> list[str]:
     """What the bot still needs, in the words of Discord's settings."""
-    permissions = discord.Permissions(held)
+    permissions = discord.Permissions(granted)
     if permissions.administrator:
         return []
     return [_label(name) for name, needed in NEEDED_PERMISSIONS if needed and not getattr(permissions, name)]
