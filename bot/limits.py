@@ -115,8 +115,8 @@ class Allowed:
     tat: datetime
     #: Images left for the person today after this request; None without limits.
     left_today: int | None
-    #: Time taken from the pace, given back when the job fails.
-    cost: timedelta = timedelta(0)
+    #: Time taken from the rate limit, given back when the job fails.
+    span: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def refused(usage: Usage, images: int, policy: Policy = POLICY, now: datetime = 
 
 
 def test_somebody_rested_may_use_the_whole_burst() -> None:
-    assert decide(FRESH, POLICY, Cost(4), NOW) == Allowed(tat=NOW + 4 * MINUTE, left_today=16, cost=4 * MINUTE)
+    assert decide(FRESH, POLICY, Cost(4), NOW) == Allowed(tat=NOW + 4 * MINUTE, left_today=16, span=4 * MINUTE)
 
 
 def test_the_pace_comes_back_image_by_image() -> None:

@@ -55,7 +55,7 @@ class AcceptBatch:
 
 
 class _Batch:
-    """One batch under way."""
+    """One batch while it is decided and written."""
 
     def __init__(self, connection: Connection, requests: Sequence[AcceptRequest], now: datetime) -> None:
         self._connection = connection
@@ -128,8 +128,8 @@ class _Batch:
 
     def _add(self, new: NewJob, policy: Policy, allowed: Allowed) -> Job:
         actor, cost = new.actor, new.cost
-        self._usage.add(actor, cost.images, tat_us=to_us(allowed.tat) if allowed.cost else None, now_us=self._now_us)
-        if allowed.cost:
+        self._usage.add(actor, cost.images, tat_us=to_us(allowed.tat) if allowed.span else None, now_us=self._now_us)
+        if allowed.span:
             self._rate_changed.add(actor.user_id)
         # A microsecond for each, so that jobs of one batch keep their order.
         key = _key(new)
@@ -147,7 +147,7 @@ class _Batch:
                 "counted": cost.images,
                 "usd_micros": cost.usd_micros,
                 "counted_usd_micros": cost.usd_micros,
-                "pace_us": span_us(allowed.cost),
+                "pace_us": span_us(allowed.span),
                 "state": "reserved",
                 "reserved_us": self._now_us,
             }

@@ -72,8 +72,8 @@ class FlowState:
             self.since_us = now_us
         self.waiting += 1
 
-    def put_back(self, time: float, cost: float) -> None:
-        self.tag = max(time, self.tag - cost)
+    def put_back(self, time: float, fair_cost: float) -> None:
+        self.tag = max(time, self.tag - fair_cost)
         self.waiting += 1
 
 
@@ -106,11 +106,11 @@ class FlowStates:
         for state in self._states(key):
             state.waiting = max(0, state.waiting - 1)
 
-    def put_back(self, key: Key, images: int, cost: float) -> None:
+    def put_back(self, key: Key, images: int, fair_cost: float) -> None:
         """A claimed job waits again, where it stood: what its claim cost is given back."""
         flow, user = self._states(key)
         flow.put_back(self.time, images)
-        user.put_back(flow.virtual_time, cost)
+        user.put_back(flow.virtual_time, fair_cost)
 
     def _states(self, key: Key) -> tuple[FlowState, FlowState]:
         self._touched.add(key)
@@ -167,7 +167,8 @@ class QueueEntry:
     id: str
     key: Key
     images: int
-    cost: float
+    #: Images over the person's weight.
+    fair_cost: float
 
 
 class CapCheck(Protocol):
@@ -276,7 +277,7 @@ class DequeueOrder:
             if entry is None:
                 continue
             flow.virtual_time = max(flow.virtual_time, tag)
-            person.tag = flow.virtual_time + entry.cost
+            person.tag = flow.virtual_time + entry.fair_cost
             person.taken += 1
             heappush(flow.heap, (person.tag, since_us, user_id))
             return entry

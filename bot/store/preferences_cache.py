@@ -66,7 +66,7 @@ class PreferencesCache:
 
     @contextmanager
     def changing(self, *subjects: Subject) -> Iterator[None]:
-        """Around a write. One whose caller was cancelled may still come to pass: its subject is not kept any more."""
+        """Around a write. A cancelled caller's write may still happen later, so its subject is not cached any more."""
         self._changing.update(subjects)
         self._forget(subjects)
         try:
@@ -97,7 +97,7 @@ class PreferencesCache:
     # ------------------------------------------------------------------ reading
 
     async def _choice(self, subject: Subject) -> Choice:
-        """As kept; else share a read with everybody who asks while another one runs."""
+        """From the cache; else from a read that is shared with everybody who asks while another one runs."""
         kept = self._kept.get(subject)
         if kept is not None and (self._trusted_s is None or time.monotonic() - kept[1] < self._trusted_s):
             self._kept.move_to_end(subject)
@@ -106,7 +106,7 @@ class PreferencesCache:
         if wanted is None:
             wanted = self._wanted[subject] = asyncio.get_running_loop().create_future()
         if self._reader is None:
-            self._reader = asyncio.create_task(self._read_wanted(), name="store-choices")
+            self._reader = asyncio.create_task(self._read_wanted(), name="store-preferences")
         return await asyncio.shield(wanted)
 
     async def _read_wanted(self) -> None:

@@ -110,7 +110,6 @@ def _erase_user(connection: Connection, user_id: int, now_us: int) -> Erased:
     ).scalar_one()
     gone = connection.execute(delete(jobs).where(jobs.c.user_id == user_id, jobs.c.ended_us.is_not(None))).rowcount
     other = connection.execute(delete(users).where(users.c.user_id == user_id)).rowcount
-    other += delete_of_user(connection, user_id)
     if not live:
         today = day_of(from_us(now_us))
         connection.execute(update(ledger).where(ledger.c.user_id == user_id, ledger.c.day < today).values(user_id=None))
@@ -122,6 +121,8 @@ def _erase_user(connection: Connection, user_id: int, now_us: int) -> Erased:
         lock_queue(connection)
         connection.execute(delete(flow_users).where(flow_users.c.user_id == user_id))
         connection.execute(delete(flows).where(flows.c.flow_id == -user_id))
+    # Last, as in an acceptance, which locks rows of drafts after the queue.
+    other += delete_of_user(connection, user_id)
     if gone or other:
         write_kv(connection, SCRUB_DUE, "1")
     return Erased(jobs=gone, live_jobs=live, other=other)
@@ -145,13 +146,13 @@ def _delete_job(connection: Connection, job_id: str) -> bool:
 def _purge(connection: Connection, before_us: int, now_us: int) -> int:
     """Delete jobs that ended before a moment, expired drafts, dead tokens, and accounts that no rule looks at."""
     gone = connection.execute(delete(jobs).where(jobs.c.ended_us < before_us)).rowcount
-    if delete_expired(connection, now_us) or gone:
-        write_kv(connection, SCRUB_DUE, "1")
     blank_dead_tokens(connection, now_us)
     _close_accounts(connection, day_of(from_us(now_us) - _KEEP_ACCOUNTS))
     live = select(jobs.c.user_id).where(jobs.c.ended_us.is_(None))
     connection.execute(delete(rate_state).where(rate_state.c.tat_us < now_us, rate_state.c.user_id.not_in(live)))
     _clear_queue(connection)
+    if delete_expired(connection, now_us) or gone:
+        write_kv(connection, SCRUB_DUE, "1")
     return gone
 
 

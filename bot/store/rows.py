@@ -71,7 +71,7 @@ def queued_job(new: NewJob, now: datetime) -> Job:
 
 
 def job_from(row: Row) -> Job:
-    """The whole job. Where its content was deleted, the order is an empty shell."""
+    """The whole job. Where its content was deleted, the request is empty but for model and count."""
     return Job(
         id=row["id"],
         state=JobState(row["state"]),
@@ -96,7 +96,7 @@ def job_from(row: Row) -> Job:
 
 
 def readable(rows: Iterable[Row]) -> list[Job]:
-    """The jobs among rows that make sense to us; what a newer version wrote is left to it, with one line in the log."""
+    """The jobs that this version can read; what only a newer one understands is left alone, with a line in the log."""
     found = []
     for row in rows:
         try:

@@ -149,7 +149,7 @@ rate_state = Table(
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("tat_us", BigInteger, nullable=False),
-    #: The latest moment `tat_us` was reckoned at: a clock that was set back is told from a limit that was loosened.
+    #: The latest moment `tat_us` was computed at: a clock that was set back is told from a limit that was loosened.
     Column("seen_us", BigInteger, nullable=False, server_default=text("0")),
 )
 

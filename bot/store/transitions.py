@@ -1,4 +1,4 @@
-"""Moving jobs on, and noting facts about them: many at once, compare-and-set on (id, state, fence)."""
+"""Transitions and annotations of jobs: many at once, compare-and-set on (id, state, fence)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def check_move(job: Job, to: JobState) -> None:
 
 
 def check_submitting(job: Job) -> None:
-    """Raise ValueError for a job that is not being handed over."""
+    """Raise ValueError for a job that is not SUBMITTING."""
     if job.state is not JobState.SUBMITTING:
         raise ValueError(f"a job that is {job.state} can't be sent")
 
@@ -92,7 +92,7 @@ class TransitionBatch:
 
 
 class _Batch:
-    """One batch under way."""
+    """One batch while it is applied and written."""
 
     def __init__(
         self, connection: Connection, changes: Sequence[Change], process: str, clock: Callable[[], datetime]
@@ -236,7 +236,7 @@ def _billed(move: Transition) -> Cost:
 
 
 def _read(connection: Connection, changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
-    """The rows concerned: whole where a note must return the job, otherwise without the long texts."""
+    """The rows concerned: whole where an annotation must return the job, otherwise without the long texts."""
     noted = {change.job_id for change in changes if isinstance(change, Annotate)}
     moved = {change.job.id for change in changes if not isinstance(change, Annotate)} - noted
     rows: dict[str, dict[str, Any]] = {}

@@ -31,11 +31,11 @@ class GcraRow:
     """One row of `rate_state`; `tat_us` is 0 for somebody new."""
 
     tat_us: int = 0
-    #: The latest moment `tat_us` was reckoned at.
+    #: The latest moment `tat_us` was computed at.
     seen_us: int = 0
 
     def set(self, tat_us: int, now_us: int) -> None:
-        """Reckoned anew."""
+        """Keep a newly computed arrival time."""
         self.tat_us = tat_us
         self.seen_us = max(self.seen_us, now_us)
 
@@ -83,7 +83,7 @@ class UsageSnapshot:
         self.guild_active.update(_read_guilds(connection, guilds))
 
     def usage(self, actor: Actor) -> Usage:
-        """As of now, what was added since reading included."""
+        """As of now, with what was added since it was read."""
         gcra = self.gcra_rows.get(actor.user_id)
         return Usage(
             tat=from_us(gcra.tat_us) if gcra is not None and gcra.tat_us else None,
@@ -221,7 +221,7 @@ def settle_or_release(connection: Connection, kept: Mapping[str, Cost | None], n
 
 
 def _counted_usd_micros(reserved: int | None, keep: Cost | None) -> int | None:
-    """What is released counts nothing, unless it was never known what it would cost."""
+    """Nothing for a release, the settled price otherwise; None where the price is not known."""
     if keep is None:
         return None if reserved is None else 0
     return keep.usd_micros

@@ -46,14 +46,14 @@ class _PendingWrite:
     deadline_extended: bool = False
 
     def withdraw(self) -> None:
-        """Give it up, unless that is too late."""
+        """Answer that it was not written, unless COMMIT has begun."""
         if not self.committing and not self.done.done():
             self.withdrawn = True
             self.done.set_exception(StoreUnusable("The database does not answer in time. Nothing was written."))
 
 
 class _Withdrawn(Exception):
-    """Somebody gave up what has just been done in a transaction: undo all of it."""
+    """A request was withdrawn while its transaction ran: roll the whole transaction back."""
 
 
 class Writer:
@@ -202,7 +202,7 @@ def _one_by_one(connection: Connection, works: Sequence[Callable[[Connection], A
 
 
 def _withdraw_late(loop: asyncio.AbstractEventLoop, waiting: _PendingWrite, within_s: float) -> None:
-    """Its time is up. A transaction that has only just begun gets a moment: all of it would have to be undone."""
+    """Withdraw a request at its deadline; one whose transaction has only just begun gets a moment longer, once."""
     young_s = within_s * _MOMENT
     if waiting.began_s is not None and loop.time() - waiting.began_s < young_s and not waiting.deadline_extended:
         waiting.deadline_extended = True
@@ -212,7 +212,7 @@ def _withdraw_late(loop: asyncio.AbstractEventLoop, waiting: _PendingWrite, with
 
 
 def _may_be_one_member(error: StoreUnusable) -> bool:
-    """Whether the database refused a statement's content, so that the others may pass alone."""
+    """Whether the database refused one request's values, so that the others may succeed alone."""
     cause = error.__cause__
     return (
         isinstance(cause, DBAPIError) and not isinstance(cause, OperationalError) and not cause.connection_invalidated
