@@ -149,7 +149,7 @@ class DiscordDelivery:
         shown, files = [], []
         for index, (picture, spoiler) in enumerate(zip(ready.pictures, ready.spoilers, strict=True)):
             name = cards.file_name(job.id, index, picture.extension, spoiler)
-            alt = cards.alt_text(job.request, index, self._model(job))
+            alt = cards.alt_text(job.request, index, self._model(job), locale=job.reply.locale)
             shown.append(cards.Shown(name, alt, spoiler, (picture.width, picture.height)))
             files.append(discord.File(io.BytesIO(picture.body), filename=name, description=alt, spoiler=spoiler))
         return cards.result_card(job, self._model(job), shown, withheld=ready.withheld), files

@@ -12,6 +12,7 @@ import discord
 from bot import metrics
 from bot.domain.job import Job, JobState
 from cogs.ui import cards
+from cogs.ui.messages import say
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
@@ -128,9 +129,8 @@ class Routes:
     async def _send_dm(self, letter: Letter) -> int | None:
         """To the person themselves, where the bot was shut out of the channel."""
         job, (view, files) = letter.job, letter.content()
-        view.add_item(
-            discord.ui.TextDisplay(f"-# I can no longer post in <#{job.actor.channel_id}>, so it comes here.")
-        )
+        moved = say(job.reply.locale, "posted_elsewhere", channel=f"<#{job.actor.channel_id}>")
+        view.add_item(discord.ui.TextDisplay(f"-# {moved}"))
         channel = await self._bot.create_dm(discord.Object(job.actor.user_id))
         message = await channel.send(view=view, files=files, nonce=nonce(job))
         return message.id

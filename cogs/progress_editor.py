@@ -141,14 +141,14 @@ class ProgressEditor:
         event = message.event
         if message.editing is not None or isinstance(event.progress, Delivering) or not self._may_edit(event.job):
             return False
-        return cards.progress_text(event.progress) != message.shown
+        return _text(event) != message.shown
 
     async def _edit_one(self, message: _ProgressMessage) -> None:
         """One edit; the next one comes later if Discord made us wait."""
         event, began, refused = message.event, time.monotonic(), False
         try:
             await self._edit_in_time(event)
-            message.shown = cards.progress_text(event.progress)
+            message.shown = _text(event)
         except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
             log.debug("progress edit failed", extra={"job": event.job.id, "error": type(error).__name__})
             refused = http.is_rate_limit(error) or isinstance(error, (discord.NotFound, discord.Forbidden))
@@ -179,3 +179,8 @@ class ProgressEditor:
         finally:
             if sent and time.monotonic() > until_s + self._timings.hung_s:
                 self._on_late_edit(event.job.id)
+
+
+def _text(event: ProgressEvent) -> str:
+    """What its person would read."""
+    return cards.progress_text(event.progress, event.job.reply.locale)
