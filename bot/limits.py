@@ -388,24 +388,28 @@ def _says_pace(refused: Refused) -> Phrase:
 
 def _says_user_day(refused: Refused) -> Phrase:
     images, left, bound = refused.images, refused.left, refused.bound
+    most = left or bound
     if bound == 0:
         return phrase("limit_user_day_zero")
     if refused.retry_at is not None:
         return phrase("limit_user_day", images=images, left=left, bound=bound, at=refused.retry_at)
     if refused.next_at is not None:
-        return phrase("limit_user_day_never_now", images=images, left=left, bound=bound, at=refused.next_at)
-    return phrase("limit_user_day_never", images=images, left=left, bound=bound, most=left or bound)
+        at = refused.next_at
+        return phrase("limit_user_day_never_now", images=images, left=left, bound=bound, most=most, at=at)
+    return phrase("limit_user_day_never", images=images, left=left, bound=bound, most=most)
 
 
 def _says_guild_day(refused: Refused) -> Phrase:
     images, left, bound, own = refused.images, refused.left, refused.bound, refused.left_today
+    most = left or bound
     if bound == 0:
         return phrase("limit_guild_day_zero")
     if refused.retry_at is not None:
         return phrase("limit_guild_day", images=images, left=left, bound=bound, at=refused.retry_at, own=own)
     if refused.next_at is not None:
-        return phrase("limit_guild_day_never_now", images=images, left=left, bound=bound, at=refused.next_at, own=own)
-    return phrase("limit_guild_day_never", images=images, left=left, bound=bound, most=left or bound, own=own)
+        at = refused.next_at
+        return phrase("limit_guild_day_never_now", images=images, left=left, bound=bound, most=most, at=at, own=own)
+    return phrase("limit_guild_day_never", images=images, left=left, bound=bound, most=most, own=own)
 
 
 def _says_concurrent(refused: Refused) -> Phrase:

@@ -13,10 +13,11 @@ from bot import catalogue
 from bot.catalogue.model import PROMPT_TASKS
 from cogs.defaults import default_of, offered
 from cogs.intake import ask
-from cogs.interaction_data import Interaction, picture_url, services_of
+from cogs.interaction_data import Interaction, locale_of, picture_url, services_of
 from cogs.ui import modals
 from cogs.ui.actions import Click, action
 from cogs.ui.completion import choices, model_choices
+from cogs.ui.messages.commands import described, localized
 
 if TYPE_CHECKING:
     from bot.catalogue.model import Model
@@ -29,23 +30,10 @@ class Imagine(commands.Cog, name="imagine"):
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
 
-    @app_commands.command()
+    @app_commands.command(description=localized("command_imagine"))
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    @app_commands.describe(
-        prompt="What should be painted? For several lines use /compose",
-        model="Which model paints; /models says what each is good at",
-        size="A preset, a ratio such as 16:9, or width x height such as 1280x720",
-        count="How many pictures",
-        seed="The same seed and options give the same picture again",
-        negative_prompt="What should not be in the picture",
-        style="A style of the chosen model",
-        steps="More steps: slower, often finer",
-        guidance="How closely the prompt is followed",
-        image="A picture to start from or to refer to",
-        mask="White where the picture may change",
-        options="Anything else the model takes, as name=value pairs: acceleration=high",
-    )
+    @described("imagine")
     async def imagine(  # noqa: PLR0917 - Discord fills them by name
         self,
         interaction: Interaction,
@@ -79,17 +67,17 @@ class Imagine(commands.Cog, name="imagine"):
         raw = {name: value for name, value in typed.items() if value is not None}
         await ask(interaction, self._services, model, raw)
 
-    @app_commands.command()
+    @app_commands.command(description=localized("command_compose"))
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    @app_commands.describe(model="Which model paints; yours or the server's default if left out")
+    @described("compose")
     async def compose(self, interaction: Interaction, model: str | None = None) -> None:
         """Write a long prompt of several lines in a window of its own."""
         if model:
             chosen = self._services.catalogue.get(model, PROMPT_TASKS)
         else:
             chosen = await default_of(interaction, self._services)
-        await interaction.response.send_modal(modals.compose(chosen))
+        await interaction.response.send_modal(modals.compose(chosen, locale=locale_of(interaction)))
 
     # ------------------------------------------------------------------ completion while typing
 
@@ -116,11 +104,11 @@ class Imagine(commands.Cog, name="imagine"):
         return named if named is not None else await default_of(interaction, self._services)
 
 
-@action("compose", "Write a prompt", style=discord.ButtonStyle.primary)
+@action("compose", style=discord.ButtonStyle.primary)
 async def open_compose_modal(interaction: Interaction, click: Click) -> None:
     """An empty modal for the person's default model."""
     model = await default_of(interaction, services_of(interaction))
-    await interaction.response.send_modal(modals.compose(model))
+    await interaction.response.send_modal(modals.compose(model, locale=locale_of(interaction)))
 
 
 @modals.on_submit("compose")

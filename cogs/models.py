@@ -11,10 +11,11 @@ from discord.ext import commands
 
 from bot.catalogue.model import PROMPT_TASKS
 from cogs.defaults import default_of
-from cogs.interaction_data import Interaction, services_of
+from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.ui import modals, pages
 from cogs.ui.actions import Click, Subject, action
 from cogs.ui.completion import model_choices
+from cogs.ui.messages.commands import described, localized
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
@@ -26,18 +27,18 @@ class ModelsCog(commands.Cog, name="models"):
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
 
-    @app_commands.command()
+    @app_commands.command(description=localized("command_models"))
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    @app_commands.describe(name="Which one; all of them if left out")
+    @described("models")
     async def models(self, interaction: Interaction, name: str | None = None) -> None:
         """What each model is good at, how fast it is, what it costs, and its options."""
         catalogue = self._services.catalogue
-        default = await default_of(interaction, self._services)
+        default, locale = await default_of(interaction, self._services), locale_of(interaction)
         if name:
-            page = pages.model_page(catalogue.models, catalogue.get(name), default)
+            page = pages.model_page(catalogue.models, catalogue.get(name), default, locale=locale)
         else:
-            page = pages.models_page(catalogue.models, default)
+            page = pages.models_page(catalogue.models, default, locale=locale)
         await interaction.response.send_message(view=page, ephemeral=True)
 
     @models.autocomplete("name")
@@ -45,11 +46,12 @@ class ModelsCog(commands.Cog, name="models"):
         return model_choices(self._services.catalogue.search(typed))
 
 
-@action("models", "Browse models")
+@action("models")
 async def browse_models(interaction: Interaction, click: Click) -> None:
     """The list of models, privately."""
     services = services_of(interaction)
-    page = pages.models_page(services.catalogue.models, await default_of(interaction, services))
+    default = await default_of(interaction, services)
+    page = pages.models_page(services.catalogue.models, default, locale=locale_of(interaction))
     await interaction.response.send_message(view=page, ephemeral=True)
 
 
@@ -58,24 +60,26 @@ async def show_chosen_model(interaction: Interaction, click: Click) -> None:
     """Turn the card into the page of the model chosen from its menu."""
     services = services_of(interaction)
     model = services.catalogue.get(click.choice)
-    page = pages.model_page(services.catalogue.models, model, await default_of(interaction, services))
+    default = await default_of(interaction, services)
+    page = pages.model_page(services.catalogue.models, model, default, locale=locale_of(interaction))
     await interaction.response.edit_message(view=page)
 
 
-@action("paint", "Paint with this", style=discord.ButtonStyle.primary, subject=Subject.MODEL)
+@action("paint", style=discord.ButtonStyle.primary, subject=Subject.MODEL)
 async def open_compose_modal(interaction: Interaction, click: Click) -> None:
     """An empty modal for the model of the page."""
     model = services_of(interaction).catalogue.get(click.subject, PROMPT_TASKS)
-    await interaction.response.send_modal(modals.compose(model))
+    await interaction.response.send_modal(modals.compose(model, locale=locale_of(interaction)))
 
 
-@action("mydefault", "Use as my default", subject=Subject.MODEL)
+@action("mydefault", subject=Subject.MODEL)
 async def make_default(interaction: Interaction, click: Click) -> None:
     """Make the model of the page the person's default, and show that on it."""
     services = services_of(interaction)
     model = services.catalogue.get(click.subject, PROMPT_TASKS)
     await services.store.preferences.set_user_model(interaction.user.id, model.endpoint)
-    await interaction.response.edit_message(view=pages.model_page(services.catalogue.models, model, model))
+    page = pages.model_page(services.catalogue.models, model, model, locale=locale_of(interaction))
+    await interaction.response.edit_message(view=page)
 
 
 async def setup(bot: EaselBot) -> None:

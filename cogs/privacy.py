@@ -9,10 +9,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cogs.interaction_data import Interaction, services_of
+from bot.phrase import Phrase, phrase
+from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.ui import pages
 from cogs.ui.actions import Click, action
-from cogs.ui.text import count
+from cogs.ui.messages import say
+from cogs.ui.messages.commands import localized
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
@@ -28,37 +30,40 @@ class PrivacyCog(commands.Cog, name="privacy"):
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
 
-    @app_commands.command()
+    @app_commands.command(description=localized("command_privacy"))
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def privacy(self, interaction: Interaction) -> None:
         """What is stored about you, where it goes, how long, and how to delete it."""
         settings = self._services.settings
-        page = pages.privacy_page(settings.privacy.keep_days, settings.fal.store_payloads)
+        page = pages.privacy_page(
+            settings.privacy.keep_days, settings.fal.store_payloads, locale=locale_of(interaction)
+        )
         await interaction.response.send_message(view=page, ephemeral=True)
 
 
-@action("eraseask", "Delete my data", style=discord.ButtonStyle.danger)
+@action("eraseask", style=discord.ButtonStyle.danger)
 async def ask_whether_to_erase(interaction: Interaction, click: Click) -> None:
     """Ask before anything is deleted."""
-    await interaction.response.send_message(view=pages.erase_question(), ephemeral=True)
+    await interaction.response.send_message(view=pages.erase_question(locale=locale_of(interaction)), ephemeral=True)
 
 
-@action("erase", "Yes, delete everything", style=discord.ButtonStyle.danger)
+@action("erase", style=discord.ButtonStyle.danger)
 async def erase(interaction: Interaction, click: Click) -> None:
     """Delete everything stored about the person who asks."""
     await interaction.response.defer()
-    sentence = await _erase_all(services_of(interaction), interaction.user.id)
+    done = await _erase_all(services_of(interaction), interaction.user.id)
+    sentence = " ".join(say(locale_of(interaction), one) for one in done)
     await interaction.edit_original_response(view=pages.plain_page(sentence))
 
 
-@action("erasenot", "Keep it")
+@action("erasenot")
 async def dismiss_erase(interaction: Interaction, click: Click) -> None:
     """Delete nothing."""
-    await interaction.response.edit_message(view=pages.plain_page("Nothing was deleted."))
+    await interaction.response.edit_message(view=pages.plain_page(say(locale_of(interaction), "erase_dismissed")))
 
 
-async def _erase_all(services: Services, user_id: int) -> str:
+async def _erase_all(services: Services, user_id: int) -> list[Phrase]:
     """Cancel what is under way, delete the rest; tried again while a job is just being handed to fal."""
     jobs = cancelled = left = 0
     for pause_s in ERASE_PAUSES_S:
@@ -68,7 +73,10 @@ async def _erase_all(services: Services, user_id: int) -> str:
         jobs, left = jobs + erased.jobs, erased.live_jobs
         if left == 0:
             break
-    return _erased_sentence(jobs, cancelled, left=left)
+    done = [phrase("erased", requests=jobs)]
+    done += [phrase("erased_cancelled", pictures=cancelled)] if cancelled else []
+    done += [phrase("erased_left", requests=left)] if left else []
+    return done
 
 
 async def _cancel_all(services: Services, user_id: int) -> int:
@@ -77,19 +85,6 @@ async def _cancel_all(services: Services, user_id: int) -> int:
         outcome = await services.runner.cancel(job.id, patience_s=0)
         cancelled += outcome.cancelled
     return cancelled
-
-
-def _erased_sentence(jobs: int, cancelled: int, *, left: int) -> str:
-    stopped = (
-        f" {count(cancelled, 'picture')} under way {'was' if cancelled == 1 else 'were'} cancelled."
-        if cancelled
-        else ""
-    )
-    if left:
-        stopped += (
-            f" {count(left, 'request')} can't be stopped just now; please press Delete my data again in a minute."
-        )
-    return f"Deleted: {count(jobs, 'request')} with prompts, and your settings.{stopped}"
 
 
 async def setup(bot: EaselBot) -> None:

@@ -16,7 +16,7 @@ from bot.catalogue.kinds import parse_value
 from bot.errors import BadPicture, NotYours
 from bot.phrase import phrase
 from cogs import intake, interaction_data
-from cogs.interaction_data import Interaction, services_of
+from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.job_lookup import find_job
 from cogs.ui import cards, modals
 from cogs.ui.actions import ENDED, Click, Slot, Subject, action
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 @action(
     "again",
-    "Again",
     style=discord.ButtonStyle.primary,
     subject=Subject.JOB,
     slots=(Slot.RESULT, Slot.TRANSIENT_FAILURE, Slot.CANCELLED),
@@ -46,11 +45,11 @@ async def paint_again(interaction: Interaction, click: Click) -> None:
     await _place(interaction, model, request, job)
 
 
-@action("edit", "Edit prompt", subject=Subject.JOB, slots=ENDED, rank=20, suits=lambda job: bool(job.request.prompt))
+@action("edit", subject=Subject.JOB, slots=ENDED, rank=20, suits=lambda job: bool(job.request.prompt))
 async def open_edit_modal(interaction: Interaction, click: Click) -> None:
     """Show the prompt in a modal, to be changed."""
     job, model = await _repeatable(interaction, click.job_id)
-    await interaction.response.send_modal(modals.edit(job, model))
+    await interaction.response.send_modal(modals.edit(job, model, locale=locale_of(interaction)))
 
 
 @modals.on_submit("edit")
@@ -62,7 +61,6 @@ async def paint_edited(interaction: Interaction, form: modals.Submitted) -> None
 
 @action(
     "details",
-    "Details",
     subject=Subject.JOB,
     slots=(Slot.RESULT, Slot.TRANSIENT_FAILURE, Slot.LASTING_FAILURE),
     rank=30,
@@ -71,7 +69,7 @@ async def show_details(interaction: Interaction, click: Click) -> None:
     """Every value, privately, for anybody."""
     services = services_of(interaction)
     job = await find_job(services, click.job_id)
-    shown = cards.details(job, services.catalogue.known(job.request.endpoint))
+    shown = cards.details(job, services.catalogue.known(job.request.endpoint), locale=locale_of(interaction))
     if shown.attachment is None:
         await interaction.response.send_message(view=shown.card, ephemeral=True)
         return
@@ -79,7 +77,7 @@ async def show_details(interaction: Interaction, click: Click) -> None:
     await interaction.response.send_message(view=shown.card, file=file, ephemeral=True)
 
 
-@action("delete", "Delete", style=discord.ButtonStyle.danger, subject=Subject.JOB, slots=ENDED, rank=100)
+@action("delete", style=discord.ButtonStyle.danger, subject=Subject.JOB, slots=ENDED, rank=100)
 async def delete_message(interaction: Interaction, click: Click) -> None:
     """Delete the message, and the content of the job; for the requester and moderators."""
     store = services_of(interaction).store

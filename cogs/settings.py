@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from discord import app_commands
 from discord.app_commands import Choice
@@ -12,12 +12,14 @@ from discord.ext import commands
 from bot.catalogue.model import PROMPT_TASKS
 from bot.errors import Refusal
 from bot.limits import GuildLimits, policy_for
-from bot.phrase import phrase
+from bot.phrase import Phrase, phrase
 from cogs import interaction_data
 from cogs.defaults import default_model, offered
-from cogs.interaction_data import Interaction
+from cogs.interaction_data import Interaction, locale_of
 from cogs.ui import pages
 from cogs.ui.completion import model_choices
+from cogs.ui.messages import say
+from cogs.ui.messages.commands import described, localized
 from cogs.ui.text import escape
 
 if TYPE_CHECKING:
@@ -28,47 +30,42 @@ AtOnce = app_commands.Range[int, 1, 1000]
 Together = app_commands.Range[int, 0, 100_000]
 PerDay = app_commands.Range[int, 0, 1_000_000]
 
+#: Whose default is set.
+MINE, SERVER = "mine", "this server"
 #: Typed as a model's name: no default of one's own.
 RESET = "reset"
 
 
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-class SettingsCog(
-    commands.GroupCog, group_name="settings", group_description="Your default model; the server's limits"
-):
+class SettingsCog(commands.GroupCog, group_name="settings", group_description=localized("command_settings")):
     """Defaults and limits."""
 
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
 
-    @app_commands.command()
-    @app_commands.describe(
-        model="The model that paints when none is named; `reset` goes back to the usual one",
-        whose="Your own default, or everybody's in this server (needs Manage Server)",
+    @app_commands.command(description=localized("command_settings_model"))
+    @described("settings_model")
+    @app_commands.choices(
+        whose=[
+            Choice(name=localized("choice_mine"), value=MINE),
+            Choice(name=localized("choice_this_server"), value=SERVER),
+        ]
     )
-    async def model(self, interaction: Interaction, model: str, whose: Literal["mine", "this server"] = "mine") -> None:
+    async def model(self, interaction: Interaction, model: str, whose: str = MINE) -> None:
         """Choose the model that paints when none is named."""
         chosen = None if model.strip().lower() == RESET else self._services.catalogue.get(model, PROMPT_TASKS)
         endpoint = chosen.endpoint if chosen is not None else None
-        if whose == "mine":
+        title = {"model": escape(chosen.title)} if chosen is not None else {}
+        if whose == MINE:
             await self._services.store.preferences.set_user_model(interaction.user.id, endpoint)
         else:
             await self._services.store.preferences.set_guild_model(_managed_guild(interaction), endpoint)
-        owner = "Your" if whose == "mine" else "This server's"
-        now = f"is now **{escape(chosen.title)}**" if chosen is not None else "is the usual one again"
-        await interaction.response.send_message(f"{owner} default model {now}.", ephemeral=True)
+        done = Phrase(f"default_{'mine' if whose == MINE else 'server'}{'_reset' if chosen is None else ''}", title)
+        await interaction.response.send_message(say(locale_of(interaction), done), ephemeral=True)
 
-    @app_commands.command()
-    @app_commands.describe(
-        images_per_hour="Pictures an hour for each person",
-        burst="Pictures a rested person may ask for at once",
-        images_per_day="Pictures a day for each person",
-        concurrent="Requests a person may have under way at the same time",
-        server_images_per_day="Pictures a day for the whole server",
-        server_concurrent="Requests the whole server may have under way at the same time; 0: any number",
-        reset="Give up this server's own values first",
-    )
+    @app_commands.command(description=localized("command_settings_limits"))
+    @described("settings_limits")
     async def limits(  # noqa: PLR0917 - Discord fills them by name
         self,
         interaction: Interaction,
@@ -103,7 +100,7 @@ class SettingsCog(
         limits = replace(held, **changes)  # type: ignore[arg-type]  # Discord has checked the kinds
         await self._services.store.preferences.set_guild_limits(guild_id, limits if limits.to_json() else None)
 
-    @app_commands.command()
+    @app_commands.command(description=localized("command_settings_show"))
     async def show(self, interaction: Interaction) -> None:
         """The default model and the limits that hold for you here."""
         await self._show(interaction)
@@ -115,16 +112,17 @@ class SettingsCog(
         model = default_model(services.catalogue, preferences, services.settings.models.default)
         mine = offered(services.catalogue, preferences.user_model)
         servers = offered(services.catalogue, preferences.guild_model)
-        origin = "your" if mine is not None else "the server's" if servers is not None else "the usual"
         shown = pages.SettingsView(
             model=model,
-            origin=origin,
+            origin="your" if mine is not None else "server" if servers is not None else "usual",
             guild_model=servers,
             policy=policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids),
             overrides=preferences.guild_limits,
             in_guild=actor.guild_id is not None,
         )
-        await interaction.response.send_message(view=pages.settings_page(shown), ephemeral=True)
+        await interaction.response.send_message(
+            view=pages.settings_page(shown, locale=locale_of(interaction)), ephemeral=True
+        )
 
     @model.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[Choice[str]]:

@@ -19,6 +19,7 @@ from cogs.ui import pages
 from cogs.ui.actions import Click, Slot, Subject, action
 from cogs.ui.completion import job_choices
 from cogs.ui.messages import say
+from cogs.ui.messages.commands import described, localized
 from cogs.ui.queue_status import waiting_page
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def show_usage(interaction: Interaction, services: Services) -> None:
     left = standing(await services.store.usage.of(actor), policy, services.clock())
     jobs = await services.store.jobs.of_user(actor.user_id, live_only=True)
     ahead = await services.store.positions.of([job.id for job in jobs]) if jobs else {}
-    page = pages.usage_page(left, jobs, ahead, model_titles(services))
+    page = pages.usage_page(left, jobs, ahead, model_titles(services), locale=locale_of(interaction))
     await interaction.response.send_message(view=page, ephemeral=True)
 
 
@@ -51,17 +52,17 @@ class UsageCog(commands.Cog, name="usage"):
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
 
-    @app_commands.command()
+    @app_commands.command(description=localized("command_usage"))
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def usage(self, interaction: Interaction) -> None:
         """What you have left, when it returns, and what of yours is under way."""
         await show_usage(interaction, self._services)
 
-    @app_commands.command()
+    @app_commands.command(description=localized("command_cancel"))
     @app_commands.allowed_installs(guilds=True, users=True)
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
-    @app_commands.describe(job="Which one; if left out, your only one or a list to choose from")
+    @described("cancel")
     async def cancel(self, interaction: Interaction, job: str | None = None) -> None:
         """Stop a picture of yours that is waiting or being painted."""
         if job is not None:
@@ -69,11 +70,11 @@ class UsageCog(commands.Cog, name="usage"):
             return
         jobs = await self._services.store.jobs.of_user(interaction.user.id, live_only=True)
         if not jobs:
-            await interaction.response.send_message("Nothing of yours is under way.", ephemeral=True)
+            await interaction.response.send_message(say(locale_of(interaction), "cancel_nothing"), ephemeral=True)
         elif len(jobs) == 1:
             await self._cancel(interaction, jobs[0].id)
         else:
-            page = pages.cancel_page(jobs, model_titles(self._services))
+            page = pages.cancel_page(jobs, model_titles(self._services), locale=locale_of(interaction))
             await interaction.response.send_message(view=page, ephemeral=True)
 
     async def _own(self, interaction: Interaction, job_id: str) -> str:
@@ -95,16 +96,16 @@ class UsageCog(commands.Cog, name="usage"):
     @cancel.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
         jobs = await self._services.store.jobs.of_user(interaction.user.id, live_only=True)
-        return job_choices([job for job in jobs if job.state in LIVE], typed)
+        return job_choices([job for job in jobs if job.state in LIVE], typed, locale=locale_of(interaction))
 
 
-@action("usage", "What I have left")
+@action("usage")
 async def show_own_usage(interaction: Interaction, click: Click) -> None:
     """The same as /usage."""
     await show_usage(interaction, services_of(interaction))
 
 
-@action("cancel", "Cancel", subject=Subject.JOB, slots=(Slot.PROGRESS, Slot.WAITING), rank=10)
+@action("cancel", subject=Subject.JOB, slots=(Slot.PROGRESS, Slot.WAITING), rank=10)
 async def cancel_job(interaction: Interaction, click: Click) -> None:
     """Cancel; the job's own card says so when it worked, else the person is told privately."""
     services = services_of(interaction)
@@ -128,7 +129,7 @@ async def cancel_chosen_job(interaction: Interaction, click: Click) -> None:
     await interaction.edit_original_response(view=pages.plain_page(say(locale_of(interaction), outcome.phrase)))
 
 
-@action("why", "Why am I waiting?", subject=Subject.JOB, slots=(Slot.WAITING,), rank=20)
+@action("why", subject=Subject.JOB, slots=(Slot.WAITING,), rank=20)
 async def explain_wait(interaction: Interaction, click: Click) -> None:
     """What the job waits for, privately, for anybody."""
     services = services_of(interaction)
@@ -136,8 +137,9 @@ async def explain_wait(interaction: Interaction, click: Click) -> None:
     if why is None:
         raise JobUnknown
     actor = why.job.actor
+    own = interaction.user.id == actor.user_id
     weight = policy_for(services.settings.limits, None, actor.role_ids).weight
-    page = waiting_page(why, own=interaction.user.id == actor.user_id, weight=weight)
+    page = waiting_page(why, own=own, weight=weight, locale=locale_of(interaction))
     await interaction.response.send_message(view=page, ephemeral=True)
 
 

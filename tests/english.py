@@ -15,12 +15,15 @@ from bot.errors import ToldError
 from bot.phrase import Phrase
 from cogs.ui.messages import say
 
+#: In which people read everything here.
+LOCALE = "en-US"
+
 Told = TypeVar("Told", bound=ToldError)
 
 
 def english(what: ToldError | Failure | CancelOutcome | Phrase) -> str:
     """The sentence."""
-    return say("en-US", what if isinstance(what, Phrase) else what.phrase)
+    return say(LOCALE, what if isinstance(what, Phrase) else what.phrase)
 
 
 @contextmanager

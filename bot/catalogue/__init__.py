@@ -20,7 +20,7 @@ from bot.catalogue.model import (
     Task,
 )
 from bot.catalogue.parse import parse, with_prompt, with_seed
-from bot.catalogue.prices import price_text, usd_text
+from bot.catalogue.prices import is_well_known, known_prices, price_text, usd_text
 from bot.catalogue.registry import Catalogue
 from bot.catalogue.serialization import request_from_json, request_to_json
 
@@ -40,6 +40,8 @@ __all__ = [
     "arguments",
     "describe_option",
     "input_pictures",
+    "is_well_known",
+    "known_prices",
     "load",
     "option_completions",
     "parse",

@@ -63,14 +63,22 @@ def usd_text(usd: Decimal) -> str:
     return f"${usd:.2f}" if len(exact.partition(".")[2]) < 2 else f"${exact}"
 
 
+def known_prices(price: Price) -> list[Decimal]:
+    """Every price in USD that a unit can have, depending on options, from the lowest; empty where none is known."""
+    by_option = price.by_option[1].values() if price.by_option else ()
+    return sorted({*by_option, *([price.usd] if price.usd is not None else [])})
+
+
+def is_well_known(price: Price) -> bool:
+    """Whether the price can be named without an "about"."""
+    return price.confidence in {"high", "medium"}
+
+
 def price_text(model: Model) -> str:
-    """The price in words, e.g. `$0.003 per megapixel`; `about` where it is not well known."""
-    price = model.price
-    known = sorted(
-        {*(price.by_option[1].values() if price.by_option else ()), *([price.usd] if price.usd is not None else [])}
-    )
+    """The price for the operator's console, e.g. `$0.003 per megapixel`; `about` where it is not well known."""
+    known = known_prices(model.price)
     if not known:
         return "price unknown"
-    about = "" if price.confidence in {"high", "medium"} else "about "
+    about = "" if is_well_known(model.price) else "about "
     amount = usd_text(known[0]) if len(known) == 1 else f"{usd_text(known[0])} to {usd_text(known[-1])}"
-    return f"{about}{amount} per {price.unit}"
+    return f"{about}{amount} per {model.price.unit}"

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 #: Loaded in this order; nothing in `bot` imports them.
 COGS = (
     "cogs.errors",
+    "cogs.translations",
     "cogs.components",
     "cogs.imagine",
     "cogs.results",
@@ -137,7 +138,10 @@ class EaselBot(commands.Bot):
 
     async def _register_commands(self) -> None:
         """PUT the command tree unless Discord still has exactly what we registered last."""
-        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        translator, known = self.tree.translator, self.tree.get_commands()
+        payload: list[dict[str, Any]] = [command.to_dict(self.tree) for command in known]
+        if translator is not None:
+            payload = [await command.get_translated_payload(self.tree, translator) for command in known]
         key = f"commands:{self.application_id}"
         digest = _digest(payload)
         registered = await self.tree.fetch_commands()

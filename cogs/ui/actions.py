@@ -1,12 +1,12 @@
 """Actions: what a button or a menu does, as one entry that the cog which carries it out registers.
 
-    @action("again", "Again", subject=Subject.JOB, slots=(Slot.RESULT,))
+    @action("again", subject=Subject.JOB, slots=(Slot.RESULT,))
     async def paint_again(interaction: Interaction, click: Click) -> None: ...
 
-That is all a new button needs: the cards show what is registered for their slot (`cogs.ui.buttons`), and
-`cogs.components` routes a click to the handler. Nothing is kept between the card and the click but the custom_id,
-`easel:<verb>:<subject>`, so a click is understood after restarts, by whatever process receives it. Verbs are in
-messages already posted: never change or reuse one.
+That, and its label as the message `action_again` (`cogs.ui.messages`), is all a new button needs: the cards show what
+is registered for their slot (`cogs.ui.buttons`), and `cogs.components` routes a click to the handler. Nothing is kept
+between the card and the click but the custom_id, `easel:<verb>:<subject>`, so a click is understood after restarts, by
+whatever process receives it. Verbs are in messages already posted: never change or reuse one.
 
 Importing the module of a cog registers its actions.
 """
@@ -99,8 +99,6 @@ class Action:
 
     verb: str
     handler: Handler = field(repr=False)
-    #: What the button says; menus have none.
-    label: str = ""
     style: discord.ButtonStyle = discord.ButtonStyle.secondary
     subject: Subject = Subject.NOTHING
     #: The cards about a job on which the button stands.
@@ -148,7 +146,6 @@ ACTIONS: Final = ActionRegistry()
 
 def action(
     verb: str,
-    label: str = "",
     *,
     style: discord.ButtonStyle = discord.ButtonStyle.secondary,
     subject: Subject = Subject.NOTHING,
@@ -159,7 +156,7 @@ def action(
     """Register the decorated function as the handler of an action; see `Action` for the arguments."""
 
     def register(handler: Handler) -> Handler:
-        ACTIONS.add(Action(verb, handler, label, style, subject, slots, rank, suits))
+        ACTIONS.add(Action(verb, handler, style, subject, slots, rank, suits))
         return handler
 
     return register

@@ -8,24 +8,34 @@ from typing import Any
 import discord
 
 from bot.domain.job import Job
+from bot.phrase import Phrase
 from cogs.ui.actions import ACTIONS, NOTHING, Action, Slot, Subject, custom_id, picture_subject
+from cogs.ui.messages import say
 
 #: Discord's limit for one row.
 ROW_LIMIT = 5
 
 
 def button(
-    verb: str, subject: str = NOTHING, *, label: str | None = None, disabled: bool = False
+    verb: str, subject: str = NOTHING, *, locale: str, label: str | None = None, disabled: bool = False
 ) -> discord.ui.Button[Any]:
-    """The button of an action.
+    """The button of an action; without `label` it says the message `action_<verb>`.
 
     Raises:
         LookupError: no imported cog registers such an action.
     """
     action = _registered(verb)
     return discord.ui.Button(
-        label=label or action.label, style=action.style, custom_id=custom_id(verb, subject), disabled=disabled
+        label=label or label_of(verb, locale),
+        style=action.style,
+        custom_id=custom_id(verb, subject),
+        disabled=disabled,
     )
+
+
+def label_of(verb: str, locale: str) -> str:
+    """What the button of an action says."""
+    return say(locale, Phrase(f"action_{verb}"))
 
 
 def row(*buttons: discord.ui.Button[Any]) -> discord.ui.ActionRow[Any]:
@@ -46,11 +56,14 @@ def action_rows(slot: Slot, job: Job, *, pictures: int = 0, disabled: bool = Fal
 
 def _buttons(action: Action, job: Job, pictures: int, *, disabled: bool) -> Iterator[discord.ui.Button[Any]]:
     if action.subject is not Subject.PICTURE:
-        yield button(action.verb, job.id, disabled=disabled)
+        yield button(action.verb, job.id, locale=job.reply.locale, disabled=disabled)
         return
+    locale = job.reply.locale
+    label = label_of(action.verb, locale)
     for index in range(pictures):
-        label = f"{action.label} {index + 1}" if pictures > 1 else action.label
-        yield button(action.verb, picture_subject(job.id, index), label=label, disabled=disabled)
+        numbered = say(locale, "action_numbered", action=label, number=index + 1) if pictures > 1 else label
+        subject = picture_subject(job.id, index)
+        yield button(action.verb, subject, locale=locale, label=numbered, disabled=disabled)
 
 
 def menu(

@@ -15,7 +15,7 @@ from typing import Any, assert_never
 
 import discord
 
-from bot.catalogue.model import COMMON_ALIASES, Model, Option, OptionKind, Output, Price, Task
+from bot.catalogue.model import COMMON_ALIASES, Model, Option, OptionKind, Output, Price
 from bot.domain.events import (
     ConfirmingSubmit,
     Delivering,
@@ -29,7 +29,7 @@ from bot.domain.events import (
 from bot.domain.job import Failure, Job
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import ModelGone
-from bot.phrase import Phrase
+from bot.phrase import Phrase, phrase
 from cogs.ui import text
 from cogs.ui.actions import Slot, custom_id, job_named_by
 from cogs.ui.buttons import action_rows
@@ -109,27 +109,19 @@ def _walk(components: Iterable[object]) -> Iterator[object]:
         yield from _walk(getattr(component, "children", ()))
 
 
-def alt_text(request: GenerationRequest, index: int, model: Model | None = None) -> str:
+def alt_text(request: GenerationRequest, index: int, model: Model | None = None, *, locale: str) -> str:
     """What a screen reader says for picture `index` (0-based)."""
-    which = f"Picture {index + 1} of {request.images}," if request.images > 1 else "A picture"
-    if not request.prompt:
-        made = _MADE[model.task] if model is not None else "made"
-        return f"{which} {made} by {model.title if model is not None else request.endpoint}"[:ALT_LIMIT]
-    prompt = text.plain(request.prompt, 900) or "an unreadable prompt"
-    return f"{which} painted from the prompt: {prompt}"[:ALT_LIMIT]
-
-
-#: What was done to get a picture without a prompt.
-_MADE = {
-    Task.TEXT_TO_IMAGE: "painted",
-    Task.EDIT: "edited",
-    Task.INPAINT: "painted anew in a part",
-    Task.REFRAME: "extended to another shape",
-    Task.UPSCALE: "enlarged",
-    Task.CUT_OUT: "cut out",
-    Task.DESCRIBE: "described",
-    Task.VIDEO: "set in motion",
-}
+    number, count = index + 1, request.images
+    if request.prompt:
+        prompt = text.plain(request.prompt, 900) or phrase("alt_unreadable")
+        one = phrase("alt_painted", prompt=prompt)
+        shown = phrase("alt_painted_of", number=number, count=count, prompt=prompt) if count > 1 else one
+    else:
+        made = Phrase(f"made_{model.task.replace('-', '_')}" if model is not None else "made")
+        by = model.title if model is not None else request.endpoint
+        one = phrase("alt_made", made=made, model=by)
+        shown = phrase("alt_made_of", number=number, count=count, made=made, model=by) if count > 1 else one
+    return say(locale, shown)[:ALT_LIMIT]
 
 
 # ---------------------------------------------------------------------- a job's life
@@ -142,8 +134,9 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
         resumed: a restart took so long that people will have noticed.
     """
     cancelling = job.cancel_requested or isinstance(progress, Delivering)
-    status = "Cancelling…" if job.cancel_requested else progress_text(progress)
-    notes = [_small("I was restarted; your picture is safe and goes on.")] if resumed else []
+    locale = job.reply.locale
+    status = say(locale, "cancelling") if job.cancel_requested else progress_text(progress, locale)
+    notes = [_small(say(locale, "resumed"))] if resumed else []
     waits = (
         isinstance(progress, Queued | ProviderQueued | ProviderUnavailable | ConfirmingSubmit | Restarting)
         and not cancelling
@@ -157,62 +150,57 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
     )
 
 
-def progress_text(progress: Progress) -> str:
+def progress_text(progress: Progress, locale: str) -> str:
     """Where the job stands, in one or two short lines."""
+    return _painting_text(progress, locale) if isinstance(progress, InProgress) else say(locale, _waits_for(progress))
+
+
+def _waits_for(
+    progress: Queued | ProviderQueued | Delivering | ProviderUnavailable | ConfirmingSubmit | Restarting,
+) -> Phrase:
     match progress:
+        case Queued(capped_by="user"):
+            return phrase("progress_capped_user")
+        case Queued(capped_by="guild"):
+            return phrase("progress_capped_guild")
         case Queued():
-            return _waiting_text(progress)
+            return phrase("progress_ahead", ahead=progress.ahead) if progress.ahead else phrase("progress_next")
         case ProviderQueued(ahead=None):
-            return "Handed to fal.ai, waiting for it to start."
+            return phrase("progress_handed")
         case ProviderQueued(ahead=0):
-            return "Next in line at fal.ai."
+            return phrase("progress_next_at_fal")
         case ProviderQueued():
-            ahead = progress.ahead or 0
-            return f"Waiting at fal.ai: {text.count(ahead, 'request')} before yours."
-        case InProgress():
-            return _painting_text(progress)
+            return phrase("progress_ahead_at_fal", ahead=progress.ahead or 0)
         case Delivering():
-            return "Painted. Bringing it here…"
+            return phrase("progress_delivering")
         case ProviderUnavailable():
-            return "fal.ai does not answer just now. I keep asking; nothing is lost."
+            return phrase("fal_away")
         case ConfirmingSubmit():
-            when = text.when(progress.until)
-            return f"fal.ai's answer got lost on the way. I look for it there, and send it again {when} at the latest."
+            return phrase("progress_confirming", until=progress.until)
         case Restarting():
-            return "I am being restarted. Your picture is safe: it starts as soon as I am back."
+            return phrase("progress_restarting")
         case _:
             assert_never(progress)
 
 
-def _waiting_text(progress: Queued) -> str:
-    match progress.capped_by:
-        case "user":
-            return "Waiting until one of yours is painted."
-        case "guild":
-            return "Waiting until another one of this server is painted."
-        case None if progress.ahead:
-            return f"Waiting: {text.count(progress.ahead, 'request')} before yours."
-        case _:
-            return "Next in line."
-
-
-def _painting_text(progress: InProgress) -> str:
+def _painting_text(progress: InProgress, locale: str) -> str:
     knows = progress.left_s is not None and progress.fraction != 0
-    left = f" · {text.time_left(progress.left_s)}" if knows and progress.left_s is not None else ""
+    left = f" · {say(locale, text.time_left(progress.left_s))}" if knows and progress.left_s is not None else ""
     if progress.fraction is None:
-        return f"Painting…{left}"
+        return say(locale, "progress_painting") + left
     percent = min(100, max(0, int(progress.fraction * 100)))
-    line = f"Painting {text.bar(progress.fraction)} {percent} %"
+    line = say(locale, "progress_bar", bar=text.bar(progress.fraction), percent=percent)
     if progress.step is not None and progress.steps:
-        return f"{line}\nStep {progress.step} of {progress.steps}{left}"
+        return f"{line}\n{say(locale, 'progress_step', step=progress.step, steps=progress.steps)}{left}"
     return line + left
 
 
 def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, withheld: int = 0) -> Card:
     """The pictures with the facts about them. `withheld` were kept back by the safety checker."""
-    notes = [_small(_withheld_text(withheld))] if withheld else []
+    locale = job.reply.locale
+    notes = [_small(say(locale, "pictures_withheld", count=withheld))] if withheld else []
     if any(shown.spoiler for shown in pictures):
-        notes.append(_small("Flagged by the safety checker: behind a spoiler, and often painted black by fal.ai."))
+        notes.append(_small(say(locale, "flagged")))
     return Card(
         *_prompt(job),
         _gallery(pictures),
@@ -220,11 +208,6 @@ def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, wit
         *action_rows(Slot.RESULT, job, pictures=len(pictures)),
         colour=GREEN,
     )
-
-
-def _withheld_text(withheld: int) -> str:
-    are = "was" if withheld == 1 else "were"
-    return f"{text.count(withheld, 'picture')} {are} flagged by the safety checker and kept back."
 
 
 def _gallery(pictures: Sequence[Shown]) -> discord.ui.MediaGallery[Any]:
@@ -290,15 +273,16 @@ def unknown_model(endpoint: str) -> Model:
 
 def facts(job: Job, model: Model | None, pictures: Sequence[Shown] = ()) -> list[str]:
     """Model, seed, size, time and price: whatever of it is known."""
+    locale = job.reply.locale
     known = [_name(job, model), *_seed(job), *(_size(job) or _posted_size(pictures))]
     took_s = painting_s(job)
     if took_s is not None:
-        known.append(text.duration(took_s))
+        known.append(say(locale, text.duration(took_s)))
     cost = cost_usd(job, model)
     if cost is not None:
-        known.append(text.money(cost))
+        known.append(say(locale, text.money(cost)))
     if job.parent_id is not None:
-        known.append(f"for <@{job.actor.user_id}>")
+        known.append(say(locale, "for_person", person=f"<@{job.actor.user_id}>"))
     return known
 
 
@@ -341,79 +325,81 @@ class Details:
 DETAILS_FILE = "details.txt"
 
 
-def details(job: Job, model: Model | None) -> Details:
+def details(job: Job, model: Model | None, *, locale: str) -> Details:
     """Every parameter in blocks that a phone copies with one long press, and a line to paste."""
-    listing = parameter_listing(job)
+    listing = parameter_listing(job, locale=locale)
     # What works without a prompt has no place in /imagine.
     line = command_line(job, model) if job.request.prompt else ""
     fits = len(listing) + len(line) <= TEXT_LIMIT - 800
-    parts: list[discord.ui.Item[Any]] = [_words(_details_head(job, model))]
+    parts: list[discord.ui.Item[Any]] = [_words(_details_head(job, model, locale))]
     if fits:
         parts.append(_words(text.code_block(listing)))
-        parts += [_words("To paint it again, paste:\n" + text.code_block(line))] if line else []
+        parts += [_words(say(locale, "details_paste") + "\n" + text.code_block(line))] if line else []
         return Details(Card(*parts, colour=BLUE))
     short = text.shorten(line or listing, 1500)
     parts += [
-        _words("The prompt is long; everything is in this file:"),
+        _words(say(locale, "details_long")),
         discord.ui.File(f"attachment://{DETAILS_FILE}"),
-        _words("The beginning:\n" + text.code_block(short)),
+        _words(say(locale, "details_beginning") + "\n" + text.code_block(short)),
     ]
     return Details(Card(*parts, colour=BLUE), f"{listing}\n\n{line}\n")
 
 
-def _details_head(job: Job, model: Model | None) -> str:
+def _details_head(job: Job, model: Model | None, locale: str) -> str:
     link = f"[{_name(job, model)}](<https://fal.ai/models/{job.request.endpoint}>)"
     cost = cost_usd(job, model)
     took_s = painting_s(job)
+    unpriced = phrase("details_price_unknown")
+    person = f"<@{job.actor.user_id}>"
     lines = [
-        f"**{link}**",
-        f"Price: {text.money(cost) if cost is not None else 'unknown'}",
-        f"Time at fal.ai: {text.duration(took_s)}" if took_s is not None else "",
-        "Pictures have to be attached again." if _has_pictures(job, model) else "",
-        _tokens_text(job),
-        f"Asked for by <@{job.actor.user_id}> {text.when(job.created_at)}",
-        _small(f"Job {job.id}"),
+        phrase("details_price", price=text.money(cost)) if cost is not None else unpriced,
+        phrase("details_time", duration=text.duration(took_s)) if took_s is not None else None,
+        phrase("details_attach_again") if _has_pictures(job, model) else None,
+        _tokens(job),
+        phrase("details_asked", person=person, at=job.created_at),
     ]
-    return "\n".join(line for line in lines if line)
+    said = [say(locale, line) for line in lines if line is not None]
+    return "\n".join([f"**{link}**", *said, _small(say(locale, "details_job", id=job.id))])
 
 
-def _tokens_text(job: Job) -> str:
+def _tokens(job: Job) -> Phrase | None:
     """What OpenAI counted, for the models it bills."""
     tokens = (job.result.usage or {}).get("total_tokens") if job.result is not None else None
-    return f"OpenAI tokens: {tokens:,}" if isinstance(tokens, int) else ""
+    return phrase("details_tokens", tokens=tokens) if isinstance(tokens, int) else None
 
 
 def _has_pictures(job: Job, model: Model | None) -> bool:
     return model is not None and any(_is_attached(model.option(name)) for name in job.request.given)
 
 
-def parameter_listing(job: Job) -> str:
+def parameter_listing(job: Job, *, locale: str) -> str:
     """`name: value` lines; values nobody chose are marked."""
+    attached, default = say(locale, "details_attached"), say(locale, "details_default")
     seed = seed_of(job)
     lines = [f"prompt: {job.request.prompt}"] if job.request.prompt else []
     lines.append(f"model: {job.request.endpoint}")
     for name, value in job.request.options.items():
         if name == "prompt" or value is None:
             continue
-        shown = seed if name == "seed" and seed is not None else _without_links(value)
+        shown = seed if name == "seed" and seed is not None else _without_links(value, attached)
         if shown in ("", []):
             continue
-        default = "" if name in job.request.given or name == "seed" else "  (default)"
-        lines.append(f"{name}: {plain_value(shown)}{default}")
+        mark = "" if name in job.request.given or name == "seed" else f"  {default}"
+        lines.append(f"{name}: {plain_value(shown)}{mark}")
     if "seed" not in job.request.options and seed is not None:
         lines.append(f"seed: {seed}")
     return "\n".join(lines)
 
 
-def _without_links(value: Json) -> Json:
-    """Anybody may read the details; a person's own attachment is for nobody else."""
+def _without_links(value: Json, attached: str) -> Json:
+    """Anybody may read the details; a person's own attachment is for nobody else, and shown as `attached`."""
     match value:
         case str() if value.startswith(ATTACHED_AT):
-            return "an attached picture"
+            return attached
         case list():
-            return [_without_links(item) for item in value]
+            return [_without_links(item, attached) for item in value]
         case dict():
-            return {name: _without_links(item) for name, item in value.items()}
+            return {name: _without_links(item, attached) for name, item in value.items()}
         case _:
             return value
 
@@ -494,7 +480,8 @@ def _words(content: str) -> discord.ui.TextDisplay[Any]:
 
 def _prompt(job: Job, limit: int = 600, max_lines: int = 6) -> list[discord.ui.TextDisplay[Any]]:
     """The prompt as it is shown on a card; nothing where a picture alone was asked about."""
-    return [_words(text.safe(job.request.prompt, limit, max_lines))] if job.request.prompt else []
+    shown = text.safe(job.request.prompt, limit, max_lines) or say(job.reply.locale, "nothing_visible")
+    return [_words(shown)] if job.request.prompt else []
 
 
 def _small(*parts: str) -> str:
@@ -509,7 +496,7 @@ def _name(job: Job, model: Model | None) -> str:
 
 def _seed(job: Job) -> list[str]:
     seed = seed_of(job)
-    return [f"seed `{seed}`"] if seed is not None else []
+    return [say(job.reply.locale, "seed", seed=str(seed))] if seed is not None else []
 
 
 def _size(job: Job) -> list[str]:

@@ -8,7 +8,9 @@ from discord.app_commands import Choice
 
 from bot.catalogue.model import Model
 from bot.domain.job import Job
+from bot.phrase import Phrase
 from cogs.ui import text
+from cogs.ui.messages import say
 
 MOST = 25
 LENGTH = 100
@@ -27,8 +29,13 @@ def model_choices(models: Sequence[Model]) -> list[Choice[str]]:
     return choices((f"{model.title} · {model.summary}", model.key) for model in models)
 
 
-def job_choices(jobs: Sequence[Job], typed: str) -> list[Choice[str]]:
+def job_choices(jobs: Sequence[Job], typed: str, *, locale: str) -> list[Choice[str]]:
     """A person's own jobs by prompt, newest first."""
     wanted = typed.casefold()
-    labelled = ((f"{text.plain(job.request.prompt, 80) or job.id} ({job.state.value})", job.id) for job in jobs)
+    labelled = ((_job_label(job, locale), job.id) for job in jobs)
     return choices((label, job_id) for label, job_id in labelled if wanted in label.casefold() or wanted in job_id)
+
+
+def _job_label(job: Job, locale: str) -> str:
+    named = text.plain(job.request.prompt, 80) or job.id
+    return say(locale, Phrase(f"job_{job.state.value}", {"job": named}))

@@ -19,6 +19,7 @@ from bot.catalogue.model import Model, OptionKind
 from bot.domain.job import Job
 from cogs.ui import text
 from cogs.ui.actions import check_unclaimed
+from cogs.ui.messages import say
 
 #: The most a modal's text field takes.
 FIELD_LIMIT = 4000
@@ -81,33 +82,26 @@ def _example(model: Model) -> str:
     return " ".join(pairs[:2])
 
 
-def compose(model: Model) -> Form:
+def compose(model: Model, *, locale: str) -> Form:
     """An empty form for `model`: the prompt at full length, and the options people change most."""
-    fields = [_prompt()]
+    fields = [_prompt("", locale)]
     if model.option("negative_prompt") is not None:
-        fields.append(_negative(""))
+        fields.append(_negative("", locale))
     if model.size_option is not None:
-        fields.append(
-            _line("size", "Size (optional)", "landscape, 16:9 or 1280x720", "A preset, a ratio or width x height.")
-        )
-    fields.append(
-        _line(
-            "options",
-            "More options (optional)",
-            _example(model),
-            f"As name=value pairs; /models name:{model.key} lists them.",
-        )
-    )
-    return Form(f"Paint with {model.title}", "compose", model.key, *fields)
+        example, hint = say(locale, "form_size_example"), say(locale, "form_size_hint")
+        fields.append(_line("size", say(locale, "form_size"), example, hint))
+    hint = say(locale, "form_options_hint", model=model.key)
+    fields.append(_line("options", say(locale, "form_options"), _example(model), hint))
+    return Form(say(locale, "form_compose", model=model.title), "compose", model.key, *fields)
 
 
-def edit(job: Job, model: Model) -> Form:
+def edit(job: Job, model: Model, *, locale: str) -> Form:
     """The job's prompt, to be changed and painted anew."""
-    fields = [_prompt(job.request.prompt)]
+    fields = [_prompt(job.request.prompt, locale)]
     if model.option("negative_prompt") is not None:
         negative = job.request.options.get("negative_prompt")
-        fields.append(_negative(negative if isinstance(negative, str) else ""))
-    return Form("Edit the prompt", "edit", job.id, *fields)
+        fields.append(_negative(negative if isinstance(negative, str) else "", locale))
+    return Form(say(locale, "form_edit"), "edit", job.id, *fields)
 
 
 def submitted(interaction_data: Mapping[str, Any]) -> Submitted | None:
@@ -130,13 +124,13 @@ def _values(components: Any) -> Iterator[tuple[str, str]]:
             yield component["custom_id"], str(component["value"]).strip()
 
 
-def _prompt(default: str = "") -> discord.ui.Label[Any]:
+def _prompt(default: str, locale: str) -> discord.ui.Label[Any]:
     return discord.ui.Label(
-        text="Prompt",
+        text=say(locale, "form_prompt"),
         component=discord.ui.TextInput(
             custom_id="prompt",
             style=discord.TextStyle.paragraph,
-            placeholder="What should be painted?",
+            placeholder=say(locale, "form_prompt_hint"),
             default=default[:FIELD_LIMIT] or None,
             min_length=1,
             max_length=FIELD_LIMIT,
@@ -144,10 +138,10 @@ def _prompt(default: str = "") -> discord.ui.Label[Any]:
     )
 
 
-def _negative(default: str) -> discord.ui.Label[Any]:
+def _negative(default: str, locale: str) -> discord.ui.Label[Any]:
     return discord.ui.Label(
-        text="Negative prompt (optional)",
-        description="What should not be in the picture.",
+        text=say(locale, "form_negative"),
+        description=say(locale, "form_negative_hint"),
         component=discord.ui.TextInput(
             custom_id="negative_prompt",
             style=discord.TextStyle.paragraph,
@@ -160,7 +154,7 @@ def _negative(default: str) -> discord.ui.Label[Any]:
 
 def _line(name: str, label: str, placeholder: str, description: str) -> discord.ui.Label[Any]:
     return discord.ui.Label(
-        text=label,
+        text=text.plain(label, 45),
         description=text.plain(description, 100),
         component=discord.ui.TextInput(custom_id=name, placeholder=placeholder, required=False, max_length=1000),
     )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import discord
 
-from bot.catalogue import describe_option, price_text
+from bot.catalogue import describe_option, is_well_known, known_prices
 from bot.catalogue.model import PROMPT_TASKS, Model, Option
 from bot.domain.job import LIVE, Job, JobState
 from bot.limits import GuildLimits, Policy, Standing
+from bot.phrase import Phrase, phrase
 from cogs.ui import text
 from cogs.ui.actions import Slot
 from cogs.ui.buttons import action_rows, button, menu, row
@@ -33,53 +34,68 @@ def _words(content: str) -> discord.ui.TextDisplay[Any]:
 # ---------------------------------------------------------------------- models
 
 
-def models_page(models: Sequence[Model], default: Model) -> Card:
+def models_page(models: Sequence[Model], default: Model, *, locale: str) -> Card:
     """The list of models; choosing one shows its page."""
-    lines = [
-        f"**{text.count(len(models), 'model')}**. Yours here is **{_title(default)}**. Choose one to read about it."
-    ]
+    lines = [say(locale, "models_count", count=len(models), default=_title(default))]
     if len(models) > MENU_LIMIT * MOST_MENUS:
-        lines.append("The rest is found by typing: `/models` and a few letters.")
-    return Card(_words("\n".join(lines)), *_model_menus(models, None), colour=BLUE)
+        lines.append(say(locale, "models_rest"))
+    return Card(_words("\n".join(lines)), *_model_menus(models, None, locale), colour=BLUE)
 
 
-def model_page(models: Sequence[Model], model: Model, default: Model) -> Card:
+def model_page(models: Sequence[Model], model: Model, default: Model, *, locale: str) -> Card:
     """One model: what it is good at, how fast, what it costs, and every option."""
     head = [
         f"### {_title(model)}",
         text.escape(model.summary),
-        f"About {text.duration(model.typical_s).replace('.0 s', ' s')} a picture · {price_text(model)}",
+        say(locale, "model_facts", duration=_typical(model.typical_s), price=price(model)),
     ]
     if model.retired is not None:
-        head.append(f"Note: {text.escape(text.plain(model.retired.note, 300))}")
+        head.append(say(locale, "model_note", note=text.escape(text.plain(model.retired.note, 300))))
     head.append(f"-# `{model.key}` · [{model.endpoint}](<https://fal.ai/models/{model.endpoint}>)")
     is_default = model.endpoint == default.endpoint
-    label = "Your default" if is_default else None
-    use = row(button("paint", model.key), button("mydefault", model.key, label=label, disabled=is_default))
+    label = say(locale, "action_mydefault.chosen") if is_default else None
+    use = row(
+        button("paint", model.key, locale=locale),
+        button("mydefault", model.key, locale=locale, label=label, disabled=is_default),
+    )
     return Card(
         _words("\n".join(head)),
-        _words(option_list(model)),
+        _words(option_list(model, locale=locale)),
         *([use] if model.task in PROMPT_TASKS else []),
-        *_model_menus(models, model),
+        *_model_menus(models, model, locale),
         colour=BLUE,
     )
 
 
-def option_list(model: Model, budget: int = OPTIONS_BUDGET) -> str:
+def _typical(seconds: float) -> Phrase:
+    return text.whole_duration(seconds) if float(seconds).is_integer() else text.duration(seconds)
+
+
+def price(model: Model) -> Phrase:
+    """What a picture costs, as far as known."""
+    known = known_prices(model.price)
+    if not known:
+        return phrase("price_unknown")
+    about = "" if is_well_known(model.price) else "_about"
+    if len(known) == 1:
+        return Phrase(f"price_per_{model.price.unit}{about}", {"usd": known[0]})
+    return Phrase(f"price_per_{model.price.unit}_range{about}", {"least": known[0], "most": known[-1]})
+
+
+def option_list(model: Model, budget: int = OPTIONS_BUDGET, *, locale: str) -> str:
     """Every offered option with its range, as many as fit."""
-    lines = ["**Options**"]
+    lines = [say(locale, "model_options")]
     options = [option for option in model.offered if option.name != "prompt"]
     for index, option in enumerate(options):
-        described = say("en-US", describe_option(option)).replace("`", "")
+        described = say(locale, describe_option(option)).replace("`", "")
         line = f"`{_option_name(model, option)}`: {text.shorten(described, 260)}"
         rest = len(options) - index
         if sum(map(len, lines)) + len(line) > budget:
-            lines.append(
-                f"… and {rest} more: " + text.shorten(", ".join(f"`{left.label}`" for left in options[index:]), 500)
-            )
+            names = text.shorten(", ".join(f"`{left.label}`" for left in options[index:]), 500)
+            lines.append(say(locale, "model_options_more", count=rest, options=names))
             break
         lines.append(line)
-    return "\n".join(lines) if options else "It takes a prompt and nothing else."
+    return "\n".join(lines) if options else say(locale, "model_no_options")
 
 
 def _option_name(model: Model, option: Option) -> str:
@@ -88,19 +104,22 @@ def _option_name(model: Model, option: Option) -> str:
     return option.name if shared else option.label
 
 
-def _model_menus(models: Sequence[Model], shown: Model | None) -> list[discord.ui.ActionRow[Any]]:
+def _model_menus(models: Sequence[Model], shown: Model | None, locale: str) -> list[discord.ui.ActionRow[Any]]:
     pages = [models[start : start + MENU_LIMIT] for start in range(0, len(models), MENU_LIMIT)][:MOST_MENUS]
     return [
         menu(
             "model",
             str(number),
             [_model_entry(model, shown) for model in page],
-            "Choose a model"
-            if len(pages) == 1
-            else f"{text.plain(page[0].title, 40)} to {text.plain(page[-1].title, 40)}",
+            say(locale, "models_choose") if len(pages) == 1 else _menu_range(page, locale),
         )
         for number, page in enumerate(pages)
     ]
+
+
+def _menu_range(page: Sequence[Model], locale: str) -> str:
+    first, last = text.plain(page[0].title, 40), text.plain(page[-1].title, 40)
+    return say(locale, "models_choose_range", first=first, last=last)
 
 
 def _model_entry(model: Model, shown: Model | None) -> discord.SelectOption:
@@ -120,7 +139,12 @@ def _title(model: Model) -> str:
 
 
 def usage_page(
-    standing: Standing | None, jobs: Sequence[Job], ahead: Mapping[str, int], titles: Mapping[str, str]
+    standing: Standing | None,
+    jobs: Sequence[Job],
+    ahead: Mapping[str, int],
+    titles: Mapping[str, str],
+    *,
+    locale: str,
 ) -> Card:
     """What somebody has left, when it returns, and what they have under way.
 
@@ -128,59 +152,51 @@ def usage_page(
         ahead: jobs before each QUEUED one.
         titles: names of models by endpoint.
     """
-    parts: list[discord.ui.Item[Any]] = [_words("### What you have left\n" + standing_text(standing))]
+    left = standing_text(standing, locale=locale)
+    parts: list[discord.ui.Item[Any]] = [_words(f"### {say(locale, 'usage_title')}\n{left}")]
     if not jobs:
-        parts.append(_words("Nothing of yours is being painted right now."))
-        return Card(*parts, row(button("compose"), button("models")), colour=BLUE)
-    lines = [_job_line(job, ahead, titles) for job in jobs[:10]]
-    parts.append(_words("**Under way**\n" + "\n".join(lines)))
-    parts.append(_cancel_menu(jobs, titles))
+        parts.append(_words(say(locale, "usage_nothing")))
+        return Card(*parts, row(button("compose", locale=locale), button("models", locale=locale)), colour=BLUE)
+    lines = [_job_line(job, ahead, titles, locale) for job in jobs[:10]]
+    parts.append(_words("\n".join([say(locale, "usage_under_way"), *lines])))
+    parts.append(_cancel_menu(jobs, titles, locale))
     return Card(*parts, colour=BLUE)
 
 
-def standing_text(standing: Standing | None) -> str:
-    """The limits as sentences."""
+def standing_text(standing: Standing | None, *, locale: str) -> str:
+    """What is left, as sentences."""
+    return "\n".join(say(locale, line) for line in _standing(standing))
+
+
+def _standing(standing: Standing | None) -> Iterator[Phrase]:
     if standing is None:
-        return "There are no limits here."
-    lines = [f"**{text.count(standing.images_now, 'picture')}** right now."]
+        yield phrase("usage_unlimited")
+        return
+    yield phrase("usage_now", pictures=standing.images_now)
     if standing.burst_full_at is not None:
-        lines.append(
-            f"Pace: {text.count(standing.burst_left, 'picture')} at once for now; "
-            f"all of them back {text.when(standing.burst_full_at)}."
-        )
-    lines.append(
-        f"Today: {text.count(standing.left_today, 'picture')}; "
-        f"the count starts again {text.when(standing.day_ends_at)}."
-    )
+        yield phrase("usage_burst", pictures=standing.burst_left, full_at=standing.burst_full_at)
+    yield phrase("usage_today", pictures=standing.left_today, at=standing.day_ends_at)
     if standing.guild_left_today is not None:
-        lines.append(f"This whole server today: {text.count(standing.guild_left_today, 'picture')}.")
+        yield phrase("usage_guild_today", pictures=standing.guild_left_today)
     if standing.free_jobs == 0:
-        lines.append("You have as many requests under way as you may; the next can start when one is done.")
+        yield phrase("usage_no_free_jobs")
     elif standing.guild_free_jobs == 0:
-        lines.append("This server has as many requests under way as it may; the next can start when any is done.")
-    return "\n".join(lines)
+        yield phrase("usage_no_free_jobs_guild")
 
 
-def cancel_page(jobs: Sequence[Job], titles: Mapping[str, str]) -> Card:
+def cancel_page(jobs: Sequence[Job], titles: Mapping[str, str], *, locale: str) -> Card:
     """Which of several jobs should be stopped?"""
-    return Card(
-        _words(f"You have {text.count(len(jobs), 'request')} under way. Which one should stop?"),
-        _cancel_menu(jobs, titles),
-    )
+    return Card(_words(say(locale, "cancel_which", count=len(jobs))), _cancel_menu(jobs, titles, locale))
 
 
-def _cancel_menu(jobs: Sequence[Job], titles: Mapping[str, str]) -> discord.ui.ActionRow[Any]:
-    entries = [
-        discord.SelectOption(
-            label=text.plain(job.request.prompt, 100) or job.id,
-            value=job.id,
-            description=text.plain(
-                f"{titles.get(job.request.endpoint, job.request.endpoint)}, {_stage(job.state)}", 100
-            ),
-        )
-        for job in jobs[:MENU_LIMIT]
-    ]
-    return menu("canceljob", "-", entries, "Cancel one…")
+def _cancel_menu(jobs: Sequence[Job], titles: Mapping[str, str], locale: str) -> discord.ui.ActionRow[Any]:
+    entries = []
+    for job in jobs[:MENU_LIMIT]:
+        title = titles.get(job.request.endpoint, job.request.endpoint)
+        description = text.plain(f"{title}, {say(locale, _stage(job.state))}", 100)
+        label = text.plain(job.request.prompt, 100) or job.id
+        entries.append(discord.SelectOption(label=label, value=job.id, description=description))
+    return menu("canceljob", "-", entries, say(locale, "cancel_one"))
 
 
 def existing_job_page(job: Job, locale: str) -> Card:
@@ -193,26 +209,26 @@ def existing_job_page(job: Job, locale: str) -> Card:
     return Card(_words(sentence), *(action_rows(Slot.WAITING, job) if job.state in LIVE else []), colour=BLUE)
 
 
-def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str]) -> str:
+def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str], locale: str) -> str:
     before = ahead.get(job.id)
-    stage = _stage(job.state)
-    if job.state is JobState.QUEUED and before is not None:
-        stage = "next in line" if before == 0 else f"{text.count(before, 'request')} before it"
+    queued = job.state is JobState.QUEUED and before is not None
+    stage = say(locale, phrase("usage_ahead", ahead=before) if queued else _stage(job.state))
     title = text.escape(titles.get(job.request.endpoint, job.request.endpoint))
-    prompt = text.safe(job.request.prompt, limit=70, max_lines=1) if job.request.prompt else text.code(job.id)
-    return f"{prompt}\n-# {title} · {stage} · {text.when(job.created_at)}"
+    prompt = text.safe(job.request.prompt, limit=70, max_lines=1) or say(locale, "nothing_visible")
+    asked = say(locale, "at_moment", at=job.created_at)
+    return f"{prompt if job.request.prompt else text.code(job.id)}\n-# {title} · {stage} · {asked}"
 
 
-def _stage(state: JobState) -> str:
+def _stage(state: JobState) -> Phrase:
     match state:
         case JobState.HELD | JobState.QUEUED:
-            return "waiting"
+            return phrase("stage_waiting")
         case JobState.SUBMITTING | JobState.RUNNING:
-            return "at fal.ai"
+            return phrase("stage_at_fal")
         case JobState.FINISHED:
-            return "painted, on its way"
+            return phrase("stage_painted")
         case _:
-            return "ended"
+            return phrase("stage_ended")
 
 
 # ---------------------------------------------------------------------- settings
@@ -223,113 +239,80 @@ class SettingsView:
     """What `/settings show` shows."""
 
     model: Model
-    #: Where the model comes from: `yours`, `the server's` or `the operator's`.
-    origin: str
+    #: Whose choice the model is; the operator's is the usual one.
+    origin: Literal["your", "server", "usual"]
     guild_model: Model | None
     policy: Policy
     overrides: GuildLimits | None
     in_guild: bool
 
 
-def settings_page(shown: SettingsView) -> Card:
+def settings_page(shown: SettingsView, *, locale: str) -> Card:
     """The settings that hold for somebody here, and how to change them."""
-    parts = [
-        f"### Settings\nModel: **{_title(shown.model)}** ({shown.origin} default)\n-# Change it with `/settings model`."
-    ]
+    model = say(locale, Phrase(f"settings_model_{shown.origin}", {"model": _title(shown.model)}))
+    parts = [f"### {say(locale, 'settings_title')}\n{model}\n-# {say(locale, 'settings_change_model')}"]
     if shown.in_guild and shown.guild_model is not None:
-        parts.append(f"This server's default: **{_title(shown.guild_model)}**")
-    parts.append(f"**Limits for you here**\n{policy_text(shown.policy)}")
+        parts.append(say(locale, "settings_guild_model", model=_title(shown.guild_model)))
+    parts.append(f"{say(locale, 'settings_limits')}\n{policy_text(shown.policy, locale=locale)}")
     if shown.overrides is not None and shown.overrides.to_json():
-        names = text.join_words([LIMIT_NAMES[name] for name in shown.overrides.to_json()])
-        parts.append(f"Set by this server: {names}.")
+        names = tuple(Phrase(f"limit_name_{name}") for name in shown.overrides.to_json())
+        parts.append(say(locale, "settings_overrides", names=names))
     if shown.in_guild:
-        parts.append("-# Managers of the server change them with `/settings limits`.")
+        parts.append(f"-# {say(locale, 'settings_change_limits')}")
     return Card(*(_words(part) for part in parts), colour=BLUE)
 
 
-LIMIT_NAMES = {
-    "images_per_hour": "pictures an hour",
-    "burst_images": "pictures at once",
-    "images_per_day": "pictures a day",
-    "concurrent_jobs": "requests at the same time",
-    "guild_images_per_day": "pictures a day for the whole server",
-    "guild_concurrent_jobs": "requests at the same time for the whole server",
-}
-
-
-def policy_text(policy: Policy) -> str:
+def policy_text(policy: Policy, *, locale: str) -> str:
     """The limits, one a line."""
+    return "\n".join(say(locale, line) for line in _limits(policy))
+
+
+def _limits(policy: Policy) -> Iterator[Phrase]:
     if not policy.enabled:
-        return "None."
-    per_hour = 3600 / policy.interval.total_seconds()
-    together = policy.guild_concurrent_jobs
-    return "\n".join([
-        f"{per_hour:g} pictures an hour, {policy.burst_images} at once",
-        f"{text.count(policy.images_per_day, 'picture')} a day",
-        f"{text.count(policy.concurrent_jobs, 'request')} at the same time",
-        f"{text.count(policy.guild_images_per_day, 'picture')} a day for the whole server",
-        *([f"{text.count(together, 'request')} at the same time for the whole server"] if together else []),
-    ])  # fmt: skip
+        yield phrase("settings_no_limits")
+        return
+    per_hour = float(f"{3600 / policy.interval.total_seconds():g}")
+    yield phrase("settings_rate", per_hour=per_hour, burst=policy.burst_images)
+    yield phrase("settings_images_per_day", pictures=policy.images_per_day)
+    yield phrase("settings_concurrent_jobs", requests=policy.concurrent_jobs)
+    yield phrase("settings_guild_images_per_day", pictures=policy.guild_images_per_day)
+    if policy.guild_concurrent_jobs:
+        yield phrase("settings_guild_concurrent_jobs", requests=policy.guild_concurrent_jobs)
 
 
 # ---------------------------------------------------------------------- help and privacy
 
 
-#: What follows `/imagine prompt:`.
-EXAMPLES = (
-    "a lighthouse in a storm, oil painting",
-    "a fox asleep in a teacup size:16:9 count:2",
-    "a paper city at dawn seed:7",
-)
-
-
-def help_page(default: Model) -> Card:
+def help_page(default: Model, *, locale: str) -> Card:
     """Short: what to type, three examples, where to go from here."""
+    examples = (say(locale, "help_example_one"), say(locale, "help_example_two"), say(locale, "help_example_three"))
+    blocks = [text.code_block(f"/imagine prompt:{example}") for example in examples]
     return Card(
-        _words(
-            "### Paint with words\n"
-            f"Type `/imagine` and say what you want to see. **{_title(default)}** paints unless you name a model."
-        ),
-        _words("Three to try:\n" + "\n".join(text.code_block(f"/imagine prompt:{example}") for example in EXAMPLES)),
-        _words(
-            "Under every picture: **Again** paints it with a new seed, **Edit prompt** lets you change the words, "
-            "**Details** shows every value to copy, **Delete** takes it away.\n"
-            "`/usage` what you have left · `/cancel` stop one · `/settings` your default model · `/privacy` your data"
-        ),
-        row(button("compose"), button("models"), button("usage")),
+        _words(f"### {say(locale, 'help_title')}\n{say(locale, 'help_start', model=_title(default))}"),
+        _words("\n".join([say(locale, "help_try"), *blocks])),
+        _words(f"{say(locale, 'help_buttons')}\n{say(locale, 'help_commands')}"),
+        row(button("compose", locale=locale), button("models", locale=locale), button("usage", locale=locale)),
         colour=BLUE,
     )
 
 
-def privacy_page(keep_days: int, store_payloads: bool) -> Card:
+def privacy_page(keep_days: int, store_payloads: bool, *, locale: str) -> Card:
     """What is stored, where it goes, how long, and how to have it deleted."""
-    fal_keeps = "may keep it up to 30 days" if store_payloads else "is told not to keep it"
-    return Card(
-        _words(
-            "### Your data\n"
-            "**Kept here:** your Discord id, the channel, your prompts and options, the times, what you used up, "
-            "links to the results, the price, and your default model. Not the pictures themselves.\n"
-            "**Sent to fal.ai,** which runs the models: the prompt, the options and the pictures you attach; "
-            f"never who you are. fal.ai {fal_keeps}, and finished pictures stay on its servers for a time.\n"
-            f"**How long:** requests are deleted after {text.count(keep_days, 'day')}, "
-            "your default model when you reset it.\n"
-            "**Deleting:** the button removes your requests, prompts and settings for good and cancels what is "
-            "under way. Only how much you used up today is kept, for as long as it counts. Pictures already posted "
-            "stay in Discord until you press Delete under them."
-        ),
-        row(button("eraseask")),
-        colour=BLUE,
+    lines = (
+        f"### {say(locale, 'privacy_title')}",
+        say(locale, "privacy_kept"),
+        say(locale, "privacy_sent_kept") if store_payloads else say(locale, "privacy_sent"),
+        say(locale, "privacy_how_long", days=keep_days),
+        say(locale, "privacy_deleting"),
     )
+    return Card(_words("\n".join(lines)), row(button("eraseask", locale=locale)), colour=BLUE)
 
 
-def erase_question() -> Card:
+def erase_question(*, locale: str) -> Card:
     """Are you sure?"""
     return Card(
-        _words(
-            "Delete everything stored about you here? What is being painted is cancelled. "
-            "Under your old pictures only Delete will still work. This can't be undone."
-        ),
-        row(button("erase"), button("erasenot")),
+        _words(say(locale, "erase_question")),
+        row(button("erase", locale=locale), button("erasenot", locale=locale)),
         colour=RED,
     )
 

@@ -1,15 +1,18 @@
-"""Words, numbers and other people's text, made fit to be shown. Pure."""
+"""Numbers as phrases, and other people's text made fit to be shown. Pure."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+
+from bot.phrase import Phrase, phrase
 
 #: At most this many combining marks on one letter survive (Hebrew and Vietnamese need up to three).
 MAX_MARKS = 3
+
+#: Smaller amounts are not told apart.
+LEAST_USD = Decimal("0.0001")
 
 _ELLIPSIS = "…"
 _ZERO_WIDTH_SPACE = "\u200b"
@@ -90,10 +93,10 @@ def _disarm_line(match: re.Match[str]) -> str:
 def safe(text: str, limit: int = 600, max_lines: int = 6) -> str:
     """A person's text, to be shown in a card: cleaned, shortened to `limit` visible characters, disarmed.
 
-    Escaping at most doubles the length (a link's `://` grows to six). Never empty.
+    Escaping at most doubles the length (a link's `://` grows to six). Empty where nothing of it can be seen.
     """
     # Cut before cleaning too: what is beyond can only matter where nearly everything is dropped.
-    return escape(_fewer_lines(shorten(clean(text[: limit * 6]), limit), max_lines)) or "(nothing visible)"
+    return escape(_fewer_lines(shorten(clean(text[: limit * 6]), limit), max_lines))
 
 
 def _fewer_lines(text: str, max_lines: int) -> str:
@@ -127,62 +130,43 @@ def bar(fraction: float, cells: int = 12) -> str:
     return "▰" * filled + "▱" * (cells - filled)
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float) -> Phrase:
     """`0.8 s` (never less than `0.1 s`), `12 s`, `2 min 5 s`, `1 h 3 min`."""
-    if seconds < 9.95:
-        return f"{max(0.1, seconds):.1f} s"
+    return phrase("duration_tenths", seconds=round(max(0.1, seconds), 1)) if seconds < 9.95 else whole_duration(seconds)
+
+
+def whole_duration(seconds: float) -> Phrase:
+    """`2 s`, `12 s`, `2 min 5 s`, `1 h 3 min`."""
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        minutes, rest = divmod(whole, 60)
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, rest = divmod(whole // 60, 60)
-    return f"{hours} h {rest} min" if rest else f"{hours} h"
+        return phrase("duration_seconds", seconds=whole)
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        with_seconds = phrase("duration_minutes_seconds", minutes=minutes, seconds=rest)
+        return with_seconds if rest else phrase("duration_minutes", minutes=minutes)
+    hours, rest = divmod(minutes, 60)
+    with_minutes = phrase("duration_hours_minutes", hours=hours, minutes=rest)
+    return with_minutes if rest else phrase("duration_hours", hours=hours)
 
 
-def time_left(seconds: float) -> str:
+def time_left(seconds: float) -> Phrase:
     """A guess, so rounded: `about 5 s left`, `almost done`."""
     if seconds < 1.5:
-        return "almost done"
+        return phrase("almost_done")
     step = 1 if seconds < 10 else 5 if seconds < 60 else 15
-    return f"about {duration(max(step, round(seconds / step) * step)).replace('.0 s', ' s')} left"
+    return phrase("time_left", duration=whole_duration(max(step, round(seconds / step) * step)))
 
 
-def rough(seconds: float) -> str:
+def rough(seconds: float) -> Phrase:
     """A guess: `a few seconds`, `30 s`, `4 min`, `2 h 30 min`."""
     if seconds < 8:
-        return "a few seconds"
+        return phrase("a_few_seconds")
     step = next(step for bound, step in ((60, 10), (600, 60), (7200, 300), (float("inf"), 1800)) if seconds < bound)
-    return duration(max(step, round(seconds / step) * step))
+    return whole_duration(max(step, round(seconds / step) * step))
 
 
-def money(usd: Decimal) -> str:
+def money(usd: Decimal) -> Phrase:
     """`$0.003`, `$0.04`, `$1.20`; four decimals at most."""
-    if 0 < usd < Decimal("0.0001"):
-        return "under $0.0001"
-    rounded = usd.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN)
-    whole, _, cents = f"{rounded:f}".partition(".")
-    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """`1 picture`, `2 pictures`, `1,204 pictures`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def when(moment: datetime) -> str:
-    """A moment as Discord shows it in the reader's own time zone, relative: "in 5 minutes"."""
-    return f"<t:{int(moment.timestamp())}:R>"
-
-
-def clock_time(moment: datetime) -> str:
-    """A moment as Discord shows it in the reader's own time zone: "14:05"."""
-    return f"<t:{int(moment.timestamp())}:t>"
-
-
-def join_words(words: Sequence[str], last: str = "and") -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+    if 0 < usd < LEAST_USD:
+        return phrase("usd_under", amount=LEAST_USD)
+    return phrase("usd", amount=usd.quantize(LEAST_USD, rounding=ROUND_HALF_EVEN))

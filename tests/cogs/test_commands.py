@@ -17,6 +17,7 @@ from tests.cogs.conftest import CogFixture, with_limits, with_services
 from tests.cogs.interactions import GUILD, said
 from tests.cogs.test_errors import http_error
 from tests.cogs.values import MODEL, check_card, custom_ids, payload, shown_text
+from tests.english import LOCALE
 
 OTHER = 12
 MODERATOR = discord.Permissions(manage_messages=True, send_messages=True, view_channel=True, attach_files=True).value
@@ -162,9 +163,8 @@ async def test_an_answer_that_came_too_late_starts_nothing(fixture: CogFixture) 
     assert fixture.runner.answers == []
 
 
-async def test_an_answer_lost_on_the_way_starts_nothing(fixture: CogFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_lost_on_the_way_starts_nothing(fixture: CogFixture) -> None:
     """Discord can't be asked for as long as the token lives."""
-    monkeypatch.setattr("cogs.intake.LOOK_PAUSES_S", (0.0, 0.0))
     await failing_imagine(fixture, OSError("reset"))
     assert len(fixture.runner.lost) == 1
 
@@ -514,5 +514,5 @@ async def test_a_persons_data_is_deleted_after_a_question(fixture: CogFixture, e
 
 async def test_keeping_the_data_keeps_it(fixture: CogFixture) -> None:
     job = await fixture.a_delivered_job()
-    await fixture.click(pages.erase_question(), "easel:erasenot:-")
+    await fixture.click(pages.erase_question(locale=LOCALE), "easel:erasenot:-")
     assert await fixture.store.jobs.get(job.id) is not None

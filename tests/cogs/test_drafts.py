@@ -28,7 +28,7 @@ def confirm(monkeypatch: pytest.MonkeyPatch) -> None:
     """A button that takes a draft up."""
     monkeypatch.setattr(ACTIONS, "_actions", dict(ACTIONS._actions))
 
-    @action("confirm", "Paint it", subject=Subject.DRAFT)
+    @action("confirm", subject=Subject.DRAFT)
     async def take_up(interaction: discord.Interaction[Any], click: Click) -> None:
         services = services_of(interaction)
         await drafts.accept(interaction, services, await drafts.find(services, click.subject))

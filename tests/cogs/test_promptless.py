@@ -21,6 +21,7 @@ from tests.catalogue.promptless import ENLARGER, PICTURE, catalogue_with
 from tests.cogs.conftest import CogFixture, with_services
 from tests.cogs.interactions import said
 from tests.cogs.values import PostedMessage, a_job, check_card, custom_ids, shown_text
+from tests.english import LOCALE
 
 
 @pytest.fixture
@@ -90,13 +91,15 @@ def test_no_card_of_such_a_job_has_a_line_for_the_prompt(enlarger: Model) -> Non
 
 def test_the_alt_text_says_what_was_done(enlarger: Model) -> None:
     request = a_promptless_job(enlarger).request
-    assert cards.alt_text(request, 0, enlarger) == "A picture enlarged by Enlarger"
-    assert cards.alt_text(replace(request, images=3), 1, enlarger) == "Picture 2 of 3, enlarged by Enlarger"
-    assert cards.alt_text(request, 0) == "A picture made by fal-ai/enlarger"
+    assert cards.alt_text(request, 0, enlarger, locale=LOCALE) == "A picture enlarged by Enlarger"
+    assert (
+        cards.alt_text(replace(request, images=3), 1, enlarger, locale=LOCALE) == "Picture 2 of 3, enlarged by Enlarger"
+    )
+    assert cards.alt_text(request, 0, locale=LOCALE) == "A picture made by fal-ai/enlarger"
 
 
 def test_the_details_have_nothing_to_paste(enlarger: Model) -> None:
-    shown = shown_text(cards.details(a_promptless_job(enlarger), enlarger).card)
+    shown = shown_text(cards.details(a_promptless_job(enlarger), enlarger, locale=LOCALE).card)
     assert "image_url: an attached picture" in shown
     assert "prompt" not in shown
     assert "/imagine" not in shown
@@ -104,10 +107,10 @@ def test_the_details_have_nothing_to_paste(enlarger: Model) -> None:
 
 def test_lists_name_such_a_job_by_its_id(enlarger: Model) -> None:
     job = a_promptless_job(enlarger)
-    ((label, value),) = [(choice.name, choice.value) for choice in completion.job_choices([job], "")]
+    ((label, value),) = [(choice.name, choice.value) for choice in completion.job_choices([job], "", locale=LOCALE)]
     assert label.startswith(job.id)
     assert value == job.id
-    page = pages.usage_page(None, [job], {job.id: 0}, {enlarger.endpoint: enlarger.title})
+    page = pages.usage_page(None, [job], {job.id: 0}, {enlarger.endpoint: enlarger.title}, locale=LOCALE)
     check_card(page)
     assert f"`{job.id}`" in shown_text(page)
 

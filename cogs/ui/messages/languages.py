@@ -97,13 +97,14 @@ class Language:
 
     def __init__(self, locale: str, source: str) -> None:
         self.locale = locale
-        self.sources: Mapping[str, str] = dict(_entries(source))
+        self.sources = dict(_entries(source))
         self._bundle: FluentBundle | None = None
 
-    def format(self, code: str, arguments: Mapping[str, Any]) -> str | None:
-        """The message, or one of its attributes (`code.attribute`; the message itself where it has none of that name).
+    def format(self, code: str, arguments: Mapping[str, Any], *, exactly: bool = False) -> str | None:
+        """The message, or one of its attributes (`code.attribute`); None when there is none.
 
-        None when there is no such message here.
+        Args:
+            exactly: without it, the message itself stands in for an attribute that it does not have.
         """
         name, _, attribute = code.partition(".")
         if name not in self.sources:
@@ -111,7 +112,8 @@ class Language:
         bundle = self._bundle = self._bundle or FluentBundle([self.locale], FUNCTIONS, use_isolating=False)
         self._parse(bundle, name)
         message = bundle.get_message(name)
-        pattern = message.attributes.get(attribute, message.value)
+        instead = None if attribute and exactly else message.value
+        pattern = message.attributes.get(attribute, instead)
         if pattern is None:
             return None
         text, errors = bundle.format_pattern(pattern, dict(arguments))

@@ -21,9 +21,11 @@ from cogs.ui.actions import (
     custom_id,
     job_named_by,
 )
+from cogs.ui.messages import ENGLISH, bundled
 from tests.cogs.conftest import CogFixture
 from tests.cogs.interactions import a_client, an_interaction, said
 from tests.cogs.values import MODEL, PostedMessage, a_job, check_card, custom_ids, parts, payload
+from tests.english import LOCALE
 
 #: Every custom_id that was ever given to Discord; they are in messages already posted, so each has to work for ever.
 POSTED = (
@@ -111,6 +113,8 @@ async def test_a_modal_of_a_newer_release_is_answered_with_a_sentence(fixture: C
 def registry(monkeypatch: pytest.MonkeyPatch) -> ActionRegistry:
     """The real one; what a test adds is taken out afterwards."""
     monkeypatch.setattr(ACTIONS, "_actions", dict(ACTIONS._actions))
+    for verb, label in (("frame", "Frame it"), ("crop", "Crop"), ("explode", "Explode")):
+        monkeypatch.setitem(bundled().language(ENGLISH).sources, f"action_{verb}", f"action_{verb} = {label}")
     return ACTIONS
 
 
@@ -119,7 +123,7 @@ async def test_one_entry_puts_a_button_on_results_and_has_its_clicks(
 ) -> None:
     clicks: list[Click] = []
 
-    @action("frame", "Frame it", subject=Subject.JOB, slots=(Slot.RESULT,), rank=40)
+    @action("frame", subject=Subject.JOB, slots=(Slot.RESULT,), rank=40)
     async def frame(interaction: discord.Interaction[Any], click: Click) -> None:
         clicks.append(click)
 
@@ -135,7 +139,7 @@ async def test_an_action_on_pictures_gets_a_button_for_each_and_hears_which(
 ) -> None:
     clicks: list[Click] = []
 
-    @action("crop", "Crop", subject=Subject.PICTURE, slots=(Slot.RESULT,))
+    @action("crop", subject=Subject.PICTURE, slots=(Slot.RESULT,))
     async def crop(interaction: discord.Interaction[Any], click: Click) -> None:
         clicks.append(click)
 
@@ -178,13 +182,13 @@ def test_a_verb_that_could_not_be_read_back_is_a_mistake(registry: ActionRegistr
 
 def test_a_button_that_nobody_registered_is_a_mistake() -> None:
     with pytest.raises(LookupError, match="explode"):
-        buttons.button("explode")
+        buttons.button("explode", locale=LOCALE)
 
 
 async def test_an_unexpected_error_under_a_button_reaches_the_person_with_a_code(
     fixture: CogFixture, registry: ActionRegistry
 ) -> None:
-    @action("explode", "Explode", subject=Subject.JOB, slots=(Slot.RESULT,))
+    @action("explode", subject=Subject.JOB, slots=(Slot.RESULT,))
     async def breaks(interaction: discord.Interaction[Any], click: Click) -> None:
         raise ZeroDivisionError
 
@@ -211,7 +215,7 @@ async def test_nothing_stays_in_memory_after_a_card_or_a_modal_was_sent(monkeypa
             response = await interaction.response.send_message(view=cards.progress_card(a_job(), MODEL, Queued(0)))
             assert response.message_id == 888
         else:
-            await interaction.response.send_modal(modals.compose(MODEL))
+            await interaction.response.send_modal(modals.compose(MODEL, locale=LOCALE))
     store = client._connection._view_store
     assert not store._views
     assert not store._synced_message_views

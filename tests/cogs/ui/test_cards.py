@@ -24,6 +24,7 @@ from bot.phrase import phrase
 from cogs.ui import cards
 from cogs.ui.actions import CUSTOM_ID
 from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, payload, shown_text
+from tests.english import LOCALE
 
 PICTURES = [cards.Shown(f"easel-{index}.png", "alt " * 256, spoiler=index == 0) for index in range(10)]
 FAILURE = Failure("fal_broken", phrase("fal_broken"))
@@ -37,7 +38,7 @@ def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: s
         cards.result_card(job, MODEL, PICTURES, withheld=2),
         cards.failure_card(job, MODEL, replace(FAILURE, incident="7F3A-91")),
         cards.cancelled_card(job, MODEL, phrase("cancelled_early")),
-        cards.details(job, MODEL).card,
+        cards.details(job, MODEL, locale=LOCALE).card,
     ):
         check_card(card)
         assert "@everyone" not in shown_text(cards.result_card(job, MODEL, PICTURES))
@@ -45,7 +46,7 @@ def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: s
 
 @pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
 def test_alt_texts_fit(prompt: str) -> None:
-    alt = cards.alt_text(a_request(prompt), 0)
+    alt = cards.alt_text(a_request(prompt), 0, locale=LOCALE)
     assert alt.startswith("A picture painted from the prompt: ")
     assert len(alt) <= 1024
     assert "\n" not in alt
@@ -53,7 +54,7 @@ def test_alt_texts_fit(prompt: str) -> None:
 
 def test_alt_texts_count_pictures() -> None:
     request = replace(a_request("a fox"), images=4)
-    assert cards.alt_text(request, 2) == "Picture 3 of 4, painted from the prompt: a fox"
+    assert cards.alt_text(request, 2, locale=LOCALE) == "Picture 3 of 4, painted from the prompt: a fox"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_alt_texts_count_pictures() -> None:
     ],
 )
 def test_progress_is_said_in_plain_words(progress: Progress, said: str) -> None:
-    assert cards.progress_text(progress) == said
+    assert cards.progress_text(progress, locale=LOCALE) == said
     assert said in shown_text(cards.progress_card(a_job(), MODEL, progress))
 
 
@@ -140,7 +141,7 @@ def test_details_hold_every_value_and_a_line_to_paste() -> None:
     request = a_request(
         "a fox\nat dawn", num_inference_steps=8, acceleration="high", image_size={"width": 640, "height": 480}
     )
-    shown = shown_text(cards.details(a_job(request=request), MODEL).card)
+    shown = shown_text(cards.details(a_job(request=request), MODEL, locale=LOCALE).card)
     assert "num_inference_steps: 8\n" in shown
     assert "seed: 7" in shown
     line = "/imagine prompt:a fox at dawn model:flux-schnell steps:8 size:640x480 seed:7 options:acceleration=high"
@@ -148,11 +149,11 @@ def test_details_hold_every_value_and_a_line_to_paste() -> None:
 
 
 def test_details_mark_what_nobody_chose() -> None:
-    assert "image_size: landscape_4_3  (default)" in shown_text(cards.details(a_job(), MODEL).card)
+    assert "image_size: landscape_4_3  (default)" in shown_text(cards.details(a_job(), MODEL, locale=LOCALE).card)
 
 
 def test_details_of_a_long_prompt_come_as_a_file() -> None:
-    shown = cards.details(a_job("word " * 790), MODEL)
+    shown = cards.details(a_job("word " * 790), MODEL, locale=LOCALE)
     assert shown.attachment is not None
     assert shown.attachment.count("word") >= 1580
     assert "attachment://details.txt" in str(payload(shown.card))

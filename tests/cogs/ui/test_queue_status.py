@@ -11,6 +11,7 @@ from bot.jobs.queue_status import ConcurrencyCaps, ProviderLoad, WaitReason, at_
 from bot.store import QueueStatus
 from cogs.ui.queue_status import waiting_page
 from tests.cogs.values import a_job, check_card, shown_text
+from tests.english import LOCALE
 
 PLACE = QueueStatus(
     ahead=4, waiting=9, in_flight=10, own_in_flight=1, guild_in_flight=3, own_ahead=0, guild_ahead=2, capped_by="global"
@@ -24,7 +25,7 @@ def why(state: JobState = JobState.QUEUED, **changes: Any) -> WaitReason:
 
 
 def said(reason: WaitReason, *, own: bool = True, weight: float = 1.0) -> str:
-    page = waiting_page(reason, own=own, weight=weight)
+    page = waiting_page(reason, own=own, weight=weight, locale=LOCALE)
     check_card(page)
     return shown_text(page)
 

@@ -1,0 +1,167 @@
+# Pages about no single job: models, limits, settings, help, privacy; and the windows to type in.
+
+## Models
+
+models_count = **{ $count ->
+        [one] { $count } model
+       *[other] { $count } models
+    }**. Yours here is **{ $default }**. Choose one to read about it.
+models_rest = The rest is found by typing: `/models` and a few letters.
+models_choose = Choose a model
+models_choose_range = { $first } to { $last }
+model_facts = About { $duration } a picture · { $price }
+model_note = Note: { $note }
+model_options = **Options**
+model_options_more = … and { $count } more: { $options }
+model_no_options = It takes a prompt and nothing else.
+price_unknown = price unknown
+price_per_image = { MONEY($usd) } per image
+price_per_image_about = about { MONEY($usd) } per image
+price_per_image_range = { MONEY($least) } to { MONEY($most) } per image
+price_per_image_range_about = about { MONEY($least) } to { MONEY($most) } per image
+price_per_megapixel = { MONEY($usd) } per megapixel
+price_per_megapixel_about = about { MONEY($usd) } per megapixel
+price_per_megapixel_range = { MONEY($least) } to { MONEY($most) } per megapixel
+price_per_megapixel_range_about = about { MONEY($least) } to { MONEY($most) } per megapixel
+
+## Usage
+
+usage_title = What you have left
+usage_unlimited = There are no limits here.
+usage_now = **{ $pictures ->
+        [one] { $pictures } picture
+       *[other] { $pictures } pictures
+    }** right now.
+usage_burst = Pace: { $pictures ->
+        [one] { $pictures } picture
+       *[other] { $pictures } pictures
+    } at once for now; all of them back { $full_at }.
+usage_today = Today: { $pictures ->
+        [one] { $pictures } picture
+       *[other] { $pictures } pictures
+    }; the count starts again { $at }.
+usage_guild_today = This whole server today: { $pictures ->
+        [one] { $pictures } picture
+       *[other] { $pictures } pictures
+    }.
+usage_no_free_jobs = You have as many requests under way as you may; the next can start when one is done.
+usage_no_free_jobs_guild = This server has as many requests under way as it may; the next can start when any is done.
+usage_nothing = Nothing of yours is being painted right now.
+usage_under_way = **Under way**
+usage_ahead = { $ahead ->
+        [0] next in line
+        [one] { $ahead } request before it
+       *[other] { $ahead } requests before it
+    }
+stage_waiting = waiting
+stage_at_fal = at fal.ai
+stage_painted = painted, on its way
+stage_ended = ended
+cancel_nothing = Nothing of yours is under way.
+cancel_which = You have { $count ->
+        [one] { $count } request
+       *[other] { $count } requests
+    } under way. Which one should stop?
+cancel_one = Cancel one…
+
+# A job in the list that /cancel offers while typing, with its state.
+job_held = { $job } (held)
+job_queued = { $job } (queued)
+job_submitting = { $job } (submitting)
+job_running = { $job } (running)
+job_finished = { $job } (finished)
+job_delivered = { $job } (delivered)
+job_failed = { $job } (failed)
+job_cancelled = { $job } (cancelled)
+
+## Settings
+
+settings_title = Settings
+settings_model_your = Model: **{ $model }** (your default)
+settings_model_server = Model: **{ $model }** (the server's default)
+settings_model_usual = Model: **{ $model }** (the usual default)
+settings_change_model = Change it with `/settings model`.
+settings_guild_model = This server's default: **{ $model }**
+settings_limits = **Limits for you here**
+settings_overrides = Set by this server: { AND($names) }.
+settings_change_limits = Managers of the server change them with `/settings limits`.
+settings_no_limits = None.
+settings_rate = { $per_hour } pictures an hour, { $burst } at once
+settings_images_per_day = { $pictures ->
+        [one] { $pictures } picture
+       *[other] { $pictures } pictures
+    } a day
+settings_concurrent_jobs = { $requests ->
+        [one] { $requests } request
+       *[other] { $requests } requests
+    } at the same time
+settings_guild_images_per_day = { $pictures ->
+        [one] { $pictures } picture
+       *[other] { $pictures } pictures
+    } a day for the whole server
+settings_guild_concurrent_jobs = { $requests ->
+        [one] { $requests } request
+       *[other] { $requests } requests
+    } at the same time for the whole server
+limit_name_images_per_hour = pictures an hour
+limit_name_burst_images = pictures at once
+limit_name_images_per_day = pictures a day
+limit_name_concurrent_jobs = requests at the same time
+limit_name_guild_images_per_day = pictures a day for the whole server
+limit_name_guild_concurrent_jobs = requests at the same time for the whole server
+default_mine = Your default model is now **{ $model }**.
+default_mine_reset = Your default model is the usual one again.
+default_server = This server's default model is now **{ $model }**.
+default_server_reset = This server's default model is the usual one again.
+
+## Help
+
+help_title = Paint with words
+help_start = Type `/imagine` and say what you want to see. **{ $model }** paints unless you name a model.
+help_try = Three to try:
+# What follows `/imagine prompt:`; the names of options stay as they are.
+help_example_one = a lighthouse in a storm, oil painting
+help_example_two = a fox asleep in a teacup size:16:9 count:2
+help_example_three = a paper city at dawn seed:7
+help_buttons = Under every picture: **Again** paints it with a new seed, **Edit prompt** lets you change the words, **Details** shows every value to copy, **Delete** takes it away.
+help_commands = `/usage` what you have left · `/cancel` stop one · `/settings` your default model · `/privacy` your data
+
+## Privacy
+
+privacy_title = Your data
+privacy_kept = **Kept here:** your Discord id, the channel, your prompts and options, the times, what you used up, links to the results, the price, and your default model. Not the pictures themselves.
+privacy_sent = **Sent to fal.ai,** which runs the models: the prompt, the options and the pictures you attach; never who you are. fal.ai is told not to keep it, and finished pictures stay on its servers for a time.
+privacy_sent_kept = **Sent to fal.ai,** which runs the models: the prompt, the options and the pictures you attach; never who you are. fal.ai may keep it up to 30 days, and finished pictures stay on its servers for a time.
+privacy_how_long = **How long:** requests are deleted after { $days ->
+        [one] { $days } day
+       *[other] { $days } days
+    }, your default model when you reset it.
+privacy_deleting = **Deleting:** the button removes your requests, prompts and settings for good and cancels what is under way. Only how much you used up today is kept, for as long as it counts. Pictures already posted stay in Discord until you press Delete under them.
+erase_question = Delete everything stored about you here? What is being painted is cancelled. Under your old pictures only Delete will still work. This can't be undone.
+erase_dismissed = Nothing was deleted.
+erased = Deleted: { $requests ->
+        [one] { $requests } request
+       *[other] { $requests } requests
+    } with prompts, and your settings.
+erased_cancelled = { $pictures ->
+        [one] { $pictures } picture under way was
+       *[other] { $pictures } pictures under way were
+    } cancelled.
+erased_left = { $requests ->
+        [one] { $requests } request
+       *[other] { $requests } requests
+    } can't be stopped just now; please press Delete my data again in a minute.
+
+## Windows to type in; labels have at most 45 characters, the smaller text 100
+
+form_compose = Paint with { $model }
+form_edit = Edit the prompt
+form_prompt = Prompt
+form_prompt_hint = What should be painted?
+form_negative = Negative prompt (optional)
+form_negative_hint = What should not be in the picture.
+form_size = Size (optional)
+form_size_example = landscape, 16:9 or 1280x720
+form_size_hint = A preset, a ratio or width x height.
+form_options = More options (optional)
+form_options_hint = As name=value pairs; /models name:{ $model } lists them.
