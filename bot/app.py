@@ -19,12 +19,14 @@ from bot.discord.session import DiscordSession
 from bot.errors import ModelUnavailable, SettingsInvalid, StoreUnusable, TokenMissing, UnknownModel
 from bot.fal import Fal
 from bot.gc_tuning import trim_forever
+from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
 from bot.media import Attachments
 from bot.services import Services
 from bot.settings import FalSettings, Settings, WebSettings
 from bot.store import Store
 from bot.store.kv import KeyValueStore
+from bot.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -69,6 +71,8 @@ async def run(settings: Settings) -> int:
         fal = await stack.enter_async_context(_fal(settings.fal, key.get_secret_value()))
         inputs = await stack.enter_async_context(Attachments(extra_origins=_sandbox_origins(settings)))
         callbacks = await _callback_addresses(settings.web, store)
+        supervisor = Supervisor()
+        stack.push_async_callback(supervisor.close)
         runner = Runner(
             store=store,
             fal=fal,
@@ -76,18 +80,19 @@ async def run(settings: Settings) -> int:
             settings=settings.fal,
             max_waiting=settings.limits.max_waiting_jobs,
             tick_s=settings.discord.progress_interval_s,
-            clock=utcnow,
+            clocks=Clocks(utcnow),
             inputs=inputs,
+            supervisor=supervisor,
             callback_url=callbacks.url if callbacks is not None else None,
         )
-        bot = EaselBot(Services(settings, store, catalogue, runner, utcnow))
+        bot = EaselBot(Services(settings, store, catalogue, runner, utcnow, supervisor))
         stack.push_async_callback(bot.close)
         if settings.web.port is not None:
             server = await _start_web(settings, bot, store, runner, callbacks)
             stack.push_async_callback(server.cleanup)
         stack.push_async_callback(runner.stop)
         session = DiscordSession(bot, store.kv, utcnow)
-        await _serve(session, runner, store, settings, token.get_secret_value())
+        await _serve(session, bot.services, token.get_secret_value())
     log.info("stopped")
     return 0
 
@@ -198,38 +203,47 @@ async def store_answers(kv: KeyValueStore) -> bool:
 # ---------------------------------------------------------------------- the life of the process
 
 
-async def _serve(session: DiscordSession, runner: Runner, store: Store, settings: Settings, token: str) -> None:
-    """Log in, then keep the parts running until a signal or the first of them ends."""
-    stop = asyncio.Event()
+async def _serve(session: DiscordSession, services: Services, token: str) -> None:
+    """Log in, then keep the parts running until a signal comes or one of them ends."""
+    stop, supervisor, runner = asyncio.Event(), services.supervisor, services.runner
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    parts: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait(), name="stop-signal")]
+    signalled = asyncio.create_task(stop.wait(), name="stop-signal")
+    login = asyncio.create_task(session.login(token), name="login")
     try:
-        login = asyncio.create_task(session.login(token), name="login")
-        await asyncio.wait({login, parts[0]}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({login, signalled}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
-            login.cancel()
-            await asyncio.gather(login, return_exceptions=True)
             return
         await login
         _tune_collector()
-        parts.append(asyncio.create_task(session.run(), name="gateway"))
-        parts.append(asyncio.create_task(runner.run(), name="runner"))
-        parts.append(asyncio.create_task(trim_forever(runner), name="gc-trim"))
-        parts.append(asyncio.create_task(_purge_forever(store, settings.privacy.keep_days), name="retention"))
-        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        log.info("stopping", extra={"because": ", ".join(sorted(task.get_name() for task in done))})
+        supervisor.start(session.run(), name="gateway")
+        supervisor.start(runner.run(), name="runner")
+        supervisor.start(trim_forever(runner), name="gc-trim")
+        supervisor.start(_purge_forever(services.store, services.settings.privacy.keep_days), name="retention")
+        ended = await _first_to_end(supervisor, signalled)
+        log.info("stopping", extra={"because": ended.get_name()})
         await runner.stop()
-        await session.record_end(crashed=any(task.exception() is not None for task in done))
-        for task in done:
-            task.result()
+        await session.record_end(crashed=not ended.cancelled() and ended.exception() is not None)
+        if not ended.cancelled():
+            ended.result()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-        for task in parts:
+        for task in (login, signalled):
             task.cancel()
-        await asyncio.gather(*parts, return_exceptions=True)
+        await asyncio.gather(login, signalled, return_exceptions=True)
+        await supervisor.close()
+
+
+async def _first_to_end(supervisor: Supervisor, signalled: asyncio.Task[Any]) -> asyncio.Task[Any]:
+    """The part that ended by itself, or the signal to stop."""
+    watch = asyncio.create_task(supervisor.wait(), name="supervisor")
+    try:
+        await asyncio.wait({signalled, watch}, return_when=asyncio.FIRST_COMPLETED)
+        return signalled if signalled.done() else watch.result()
+    finally:
+        watch.cancel()
 
 
 def _tune_collector() -> None:

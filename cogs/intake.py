@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from random import SystemRandom
 from typing import TYPE_CHECKING, assert_never
 
@@ -18,7 +19,8 @@ from bot.domain.events import Queued, Restarting
 from bot.domain.job import Job, NewJob
 from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
-from bot.limits import Refused, policy_for
+from bot.limits import Policy, Refused, policy_for
+from bot.retry import retry
 from bot.store import Accepted, Duplicate
 from cogs import interaction_data
 from cogs.defaults import default_model
@@ -26,14 +28,13 @@ from cogs.interaction_data import Interaction
 from cogs.ui import cards, pages
 
 if TYPE_CHECKING:
+    from bot.jobs.runner import Runner
     from bot.services import Services
     from bot.store import Preferences
 
 log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
-#: Pauses between looks whether an answer arrived; for as long as Discord may be asked by the interaction's token.
-LOOK_PAUSES_S = (0.3, 1, 2, 4, 8, *(15,) * 57)
 
 
 async def ask(
@@ -75,7 +76,7 @@ async def place(
     parent_id: str | None = None,
     draft_id: str | None = None,
 ) -> None:
-    """Permissions, limits, acceptance, and the first answer; a replayed interaction does nothing.
+    """Permissions, limits, acceptance, and the initial response; a replayed interaction does nothing.
 
     Args:
         draft_id: the draft that becomes the job; where it became one before, that one is shown.
@@ -88,16 +89,70 @@ async def place(
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
     job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
     new = NewJob(job_id, actor, interaction_data.reply_of(interaction), request, parent_id, draft_id)
-    outcome = await services.runner.accept(new, policy)
+    try:
+        async with accepted(interaction, services, new, policy) as taken:
+            progress = Restarting() if services.runner.stopping else Queued(taken.ahead)
+            card = cards.progress_card(taken.job, model, progress)
+            taken.message_id = await _answer(interaction, services, card, taken.job)
+    except _AcceptedBefore as before:
+        if before.job.reply.interaction_id != interaction.id:
+            await show_existing(interaction, before.job)
+        else:
+            log.info("interaction replayed", extra={"interaction": interaction.id, "job": before.job.id})
+
+
+@dataclass(slots=True)
+class AcceptedJob:
+    """A job that was just accepted, and is about to be shown."""
+
+    job: Job
+    #: Jobs that will start before it.
+    ahead: int
+    #: Set it to the message that shows the job; None when only Discord knows it.
+    message_id: int | None = None
+
+
+class _AcceptedBefore(Exception):
+    """There is a job already: of this very interaction, which Discord sent again, or of the same draft."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        super().__init__(job.id)
+
+
+@asynccontextmanager
+async def accepted(
+    interaction: Interaction, services: Services, new: NewJob, policy: Policy
+) -> AsyncIterator[AcceptedJob]:
+    """Accept a request, and show the job inside: leaving it cleanly means that the person was answered, so the job may
+    start; an exception means that they were not, so nothing is started and nothing is spent.
+
+    Raises:
+        Refusal: with the sentence for the person.
+        _AcceptedBefore: this interaction, or this draft, has a job already.
+    """
+    runner = services.runner
+    taken = await _accept(runner, new, policy)
+    try:
+        yield taken
+    except BaseException:
+        if interaction.client.is_closed() is not True:
+            await runner.unanswered(taken.job.id)
+        # Cut off by our own stop: the next start asks Discord whether the card is there.
+        raise
+    metrics.INITIAL_RESPONSE_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
+    await runner.answered(taken.job.id, taken.message_id)
+
+
+async def _accept(runner: Runner, new: NewJob, policy: Policy) -> AcceptedJob:
+    outcome = await runner.accept(new, policy)
     match outcome:
         case Accepted():
-            await _show(interaction, services, model, outcome)
+            return AcceptedJob(outcome.job, outcome.ahead)
         case Refused():
             raise outcome.error()
-        case Duplicate() if outcome.job.reply.interaction_id != interaction.id:
-            await show_existing(interaction, outcome.job)
         case Duplicate():
-            log.info("interaction replayed", extra={"interaction": interaction.id, "job": outcome.job.id})
+            raise _AcceptedBefore(outcome.job)
         case _:
             assert_never(outcome)
 
@@ -108,34 +163,21 @@ async def show_existing(interaction: Interaction, job: Job) -> None:
     await interaction.response.send_message(view=page, ephemeral=True)
 
 
-async def _show(interaction: Interaction, services: Services, model: Model, accepted: Accepted) -> None:
-    """The progress card as the first answer; if it can't be shown, nothing is started."""
-    job = accepted.job
-    progress = Restarting() if services.runner.stopping else Queued(accepted.ahead)
-    card = cards.progress_card(job, model, progress)
-    try:
-        message_id = await _answer(interaction, card, job.id, private=job.reply.ephemeral)
-    except BaseException:
-        if interaction.client.is_closed() is not True:
-            await services.runner.unanswered(job.id)
-        # Cut off by our own stop: the next start asks Discord whether the card is there.
-        raise
-    metrics.INITIAL_RESPONSE_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
-    await services.runner.answered(job.id, message_id)
+# ---------------------------------------------------------------------- the initial response
 
 
-async def _answer(interaction: Interaction, card: cards.Card, job_id: str, *, private: bool) -> int | None:
+async def _answer(interaction: Interaction, services: Services, card: cards.Card, job: Job) -> int | None:
     """Answer with the card; returns the message's id, or None when only Discord knows it."""
     try:
-        response = await interaction.response.send_message(view=card, ephemeral=private)
+        response = await interaction.response.send_message(view=card, ephemeral=job.reply.ephemeral)
     except discord.HTTPException as error:
         if error.code == ALREADY_ACKNOWLEDGED:
-            return await _answered_before(interaction, job_id, error)
+            return await _answered_before(interaction, job.id, error)
         if error.status < 500:
             raise
-        return await _answer_after_all(interaction, error)
+        return await _answer_after_all(interaction, services, error)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        return await _answer_after_all(interaction, error)
+        return await _answer_after_all(interaction, services, error)
     return response.message_id
 
 
@@ -153,19 +195,17 @@ async def _answered_before(interaction: Interaction, job_id: str, error: discord
     return original.id
 
 
-async def _answer_after_all(interaction: Interaction, error: Exception) -> int:
+async def _answer_after_all(interaction: Interaction, services: Services, error: Exception) -> int:
     """The connection broke: Discord may have shown the card nevertheless. Raises `error` if it did not.
 
     While Discord is away nobody knows; meanwhile nothing is started, and nothing that somebody may see is given up.
     """
-    for pause_s in (*LOOK_PAUSES_S, None):
+    async for _ in retry(services.discord_timings.own_answer_pauses_s):
         try:
             return (await interaction.original_response()).id
         except (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError) as failure:
-            told = isinstance(failure, discord.HTTPException) and failure.status < 500 and failure.status != 429
-            if told or pause_s is None:
-                raise error from None
+            if isinstance(failure, discord.HTTPException) and failure.status < 500 and failure.status != 429:
+                break  # Discord says that there is none
         except discord.DiscordException:
-            raise error from None
-        await asyncio.sleep(pause_s)
-    raise error
+            break
+    raise error from None

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from typing import Literal
+
+from bot.domain.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +64,16 @@ class Restarting:
 
 
 Progress = Queued | ProviderQueued | InProgress | Delivering | ProviderUnavailable | ConfirmingSubmit | Restarting
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """A newer state of one job, to be shown."""
+
+    job: Job
+    progress: Progress
+    #: After that time (of the event loop, `time.monotonic`) it must not be shown any more: another process may have the
+    #: job by then. Endless where nobody shares the database.
+    valid_until_s: float = inf
+    #: The job was taken up after a stop that its person will have noticed: say so.
+    resumed: bool = False

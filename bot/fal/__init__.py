@@ -8,10 +8,9 @@ poller.py          one scheduler for all polled jobs: token bucket, duration est
 statuses.py        status bodies as InQueueStatus, InProgressStatus, CompletedStatus
 results.py         result bodies as Result
 failures.py        failing responses as GenerationFailed
-request_list.py    parsing fal's list of requests; which of them matches ours
+request_list.py    parsing fal's list of requests
 request_lookup.py  reading that list, shared by all who ask for it
 uploads.py         pictures into fal's storage, by fal_client
-progress.py        percent and steps out of log lines
 origins.py         base URLs; the one place that adjusts fal_client
 http.py            responses read up to a size limit
 timings.py         every interval, limit and timeout
@@ -19,11 +18,16 @@ timings.py         every interval, limit and timeout
 
 from __future__ import annotations
 
-from bot.fal.client import CancelAnswer, Fal
-from bot.fal.progress import LogProgress, read_progress
-from bot.fal.request_list import FoundRequest, matches
-from bot.fal.request_lookup import TruncatedList
-from bot.fal.statuses import CompletedStatus, InProgressStatus, InQueueStatus, Status
+from bot.domain.provider import (
+    CancelAnswer,
+    CompletedStatus,
+    FoundRequest,
+    InProgressStatus,
+    InQueueStatus,
+    Status,
+    TruncatedList,
+)
+from bot.fal.client import Fal
 from bot.fal.timings import Timings
 
 __all__ = [
@@ -33,10 +37,7 @@ __all__ = [
     "FoundRequest",
     "InProgressStatus",
     "InQueueStatus",
-    "LogProgress",
     "Status",
     "Timings",
     "TruncatedList",
-    "matches",
-    "read_progress",
 ]

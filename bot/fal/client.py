@@ -9,7 +9,6 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
-from enum import Enum
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -18,8 +17,9 @@ import aiohttp
 from yarl import URL
 
 from bot import metrics
-from bot.catalogue.model import Model
 from bot.domain.job import FalRequest, RemotePicture, Result
+from bot.domain.ports import ServedModel
+from bot.domain.provider import CancelAnswer, FoundRequest, Status
 from bot.domain.request import Json
 from bot.errors import (
     GenerationFailed,
@@ -31,11 +31,9 @@ from bot.fal.failures import ModelLabel, failure_of
 from bot.fal.http import NETWORK_ERRORS, RESULT_BYTES, STATUS_BYTES, HttpResponse, read_response
 from bot.fal.origins import Origins, fal_client_pointed, resolve
 from bot.fal.poller import Poller
-from bot.fal.request_list import FoundRequest
 from bot.fal.request_lookup import RequestLookup
 from bot.fal.results import read_result
 from bot.fal.status_watcher import StatusWatcher
-from bot.fal.statuses import Status
 from bot.fal.submission import SubmitClient, headers_sent_trace
 from bot.fal.timings import Timings
 from bot.fal.uploads import Uploader
@@ -48,17 +46,6 @@ log = logging.getLogger(__name__)
 USER_AGENT = "Easel (self-hosted Discord bot; aiohttp)"
 #: Statuses of a picture that is no longer stored.
 _GONE_PICTURE = frozenset({403, 404, 410})
-
-
-class CancelAnswer(Enum):
-    """fal's answer to a cancel."""
-
-    #: Removed from the queue, or the runner was asked to stop; it may still finish, and be billed.
-    REMOVED_OR_REQUESTED = "removed_or_requested"
-    #: Too late: the result is there.
-    ALREADY_COMPLETED = "already_completed"
-    #: fal has no such request.
-    UNKNOWN = "unknown"
 
 
 class Fal:
@@ -170,7 +157,7 @@ class Fal:
         *,
         start_timeout_s: float,
         store_payload: bool = True,
-        model: Model | None = None,
+        model: ServedModel | None = None,
         webhook_url: str | None = None,
     ) -> FalRequest:
         """Submit one request with one POST (see the class for what each outcome raises).
@@ -255,7 +242,7 @@ class Fal:
 
     # ------------------------------------------------------------------ result
 
-    async def result(self, request: FalRequest, *, model: Model) -> Result:
+    async def result(self, request: FalRequest, *, model: ServedModel) -> Result:
         """The result of a completed request, with one GET unless it has to be retried.
 
         Raises:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bot.catalogue.model import Model
+from bot.domain.ports import ServedModel
 from bot.domain.request import Json
 from bot.errors import (
     BalanceExhausted,
@@ -60,7 +60,7 @@ class ModelLabel:
     endpoint: str
 
     @classmethod
-    def of(cls, model: Model) -> ModelLabel:
+    def of(cls, model: ServedModel) -> ModelLabel:
         """Title and endpoint of a catalogue model."""
         return cls(model.title, model.endpoint)
 

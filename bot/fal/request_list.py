@@ -1,4 +1,4 @@
-"""fal's list of requests: its entries, and which of them is the one whose submit was not confirmed.
+"""fal's list of requests and its entries.
 
 `GET {api_url}/v1/models/requests/by-endpoint` (docs: platform-apis/v1/models/requests/by-endpoint)::
 
@@ -19,11 +19,11 @@ that, since a request not found is one that may be paid for twice.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bot.domain.provider import FoundRequest
 from bot.domain.request import Json
 from bot.fal.origins import REQUEST_ID
 
@@ -32,22 +32,6 @@ _IDS = ("request_id", "id")
 _ENDPOINTS = ("endpoint_id", "endpoint", "model_id", "app_id")
 _INPUTS = ("json_input", "input", "payload", "payloads", "request", "arguments")
 _TIMES = ("sent_at", "created_at", "started_at")
-#: Relative tolerance for one number written in two ways, a 32-bit float among them.
-_SAME_NUMBER = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class FoundRequest:
-    """One entry of the list."""
-
-    request_id: str
-    endpoint: str
-    #: The request's arguments; None where fal did not keep or show them.
-    arguments: Mapping[str, Json] | None
-    #: When it was sent, aware UTC.
-    created_at: datetime | None
-    #: `success` or `error` once it has ended, or fal's own word for it; None before.
-    status: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,31 +117,3 @@ def _status(entry: Mapping[str, Json]) -> str | None:
     if isinstance(code, int) and not isinstance(code, bool):
         return "success" if 200 <= code < 300 else "error"
     return _text(entry, ("status",))
-
-
-# ---------------------------------------------------------------------- matching
-
-
-def matches(sent: Mapping[str, Json], found: FoundRequest) -> bool:
-    """Whether the entry holds every argument we sent. fal may add defaults; without any argument nothing matches."""
-    return bool(sent) and found.arguments is not None and _contains(found.arguments, sent)
-
-
-def _contains(listed: Mapping[str, Json], sent: Mapping[str, Json]) -> bool:
-    return all((name in listed or value is None) and _same(value, listed.get(name)) for name, value in sent.items())
-
-
-def _same(sent: Json, listed: Json) -> bool:
-    if isinstance(sent, bool) or isinstance(listed, bool):
-        return sent is listed
-    if isinstance(sent, int) and isinstance(listed, int):
-        return sent == listed
-    if isinstance(sent, int | float) and isinstance(listed, int | float):
-        return math.isclose(sent, listed, rel_tol=_SAME_NUMBER) and (
-            float(sent) == float(listed) or not (float(sent).is_integer() and float(listed).is_integer())
-        )
-    if isinstance(sent, Mapping) and isinstance(listed, Mapping):
-        return _contains(listed, sent)
-    if isinstance(sent, list) and isinstance(listed, list):
-        return len(sent) == len(listed) and all(map(_same, sent, listed))
-    return type(sent) is type(listed) and sent == listed

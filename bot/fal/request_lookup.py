@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from yarl import URL
 
+from bot.domain.provider import FoundRequest, TruncatedList
 from bot.errors import ProviderUnreachable
 from bot.fal.http import HttpResponse
-from bot.fal.request_list import FoundRequest, read_page
+from bot.fal.request_list import read_page
 from bot.fal.timings import Timings
 
 log = logging.getLogger(__name__)
@@ -25,16 +26,6 @@ MAX_PAGES = 200
 MAX_BYTES = 64 * 1024 * 1024
 
 _FAR_PAST = datetime.min.replace(tzinfo=UTC)
-
-
-class TruncatedList(ProviderUnreachable):
-    """The list is longer than one reading. `found` is what was read, oldest first; the rest may hold more."""
-
-    code = "fal_list_too_long"
-
-    def __init__(self, found: Sequence[FoundRequest]) -> None:
-        self.found = found
-        super().__init__("fal.ai's list of requests is longer than is read.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from yarl import URL
 
 from bot import metrics
 from bot.domain.job import FalRequest
+from bot.domain.provider import CompletedStatus, InQueueStatus, Status
 from bot.domain.request import Json
 from bot.errors import KeyRefused, ProviderError, RequestNotFound
 from bot.fal.http import NETWORK_ERRORS
 from bot.fal.poller import PolledJob, Poller
-from bot.fal.statuses import CompletedStatus, InQueueStatus, Status, StatusReader
+from bot.fal.statuses import StatusReader
 from bot.fal.stream import EventParser, NotAStream, polled_url, stream_url
 from bot.fal.timings import Timings
 

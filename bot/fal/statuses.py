@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from bot.domain.provider import CompletedStatus, InProgressStatus, InQueueStatus, Status
 from bot.domain.request import Json
 
 log = logging.getLogger(__name__)
@@ -15,30 +15,6 @@ _LINE_CHARACTERS = 300
 #: More lines than any model writes; beyond them repeats are possible, which is harmless.
 _MAX_REMEMBERED_LINES = 4_000
 _UNKNOWN_SEEN: set[str] = set()
-
-
-@dataclass(frozen=True, slots=True)
-class InQueueStatus:
-    """In fal's queue; `position` requests are ahead (0-based), None where fal does not say."""
-
-    position: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class InProgressStatus:
-    """The model runs; `lines` are log lines not given before."""
-
-    lines: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedStatus:
-    """The result, or its failure, can be fetched. `error_type` hints at a failure; the result says which."""
-
-    error_type: str | None = None
-
-
-Status = InQueueStatus | InProgressStatus | CompletedStatus
 
 
 class StatusReader:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
-from bot.domain.job import Job, JobState
-from bot.domain.ports import CancelOutcome
+from bot.domain.job import Failure, Job, JobState
+from bot.domain.ports import CancelOutcome, ImageBackend
+from bot.domain.provider import CancelAnswer
 from bot.errors import EaselError, ProviderError, ProviderUnreachable
-from bot.fal import CancelAnswer, Fal
-from bot.jobs.context import RunnerContext, now_s
-from bot.jobs.queue_positions import QueuePositions
+from bot.jobs.context import RunnerContext
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.watcher import Watcher
 from bot.phrase import phrase
@@ -19,31 +17,26 @@ log = logging.getLogger(__name__)
 
 #: Where one process cares for a job.
 CLAIMED = frozenset({JobState.SUBMITTING, JobState.RUNNING, JobState.FINISHED})
-#: How often a process looks whether somebody cancelled its jobs at another one, and how long that one waits for it.
-CANCEL_POLL_S = 1.0
-CANCEL_ELSEWHERE_S = 5.0
 
 
 class Canceller:
-    """Every wish is on record before anything is done about it."""
+    """Every request to cancel is on record before anything is done about it."""
 
-    def __init__(
-        self, context: RunnerContext, fal: Fal, reconciler: Reconciler, watcher: Watcher, places: QueuePositions
-    ) -> None:
+    def __init__(self, context: RunnerContext, fal: ImageBackend, reconciler: Reconciler, watcher: Watcher) -> None:
         self._context = context
         self._fal = fal
         self._reconciler = reconciler
         self._watcher = watcher
-        self._positions = places
 
-    async def cancel(self, job_id: str, patience_s: float) -> CancelOutcome:
+    async def cancel(self, job_id: str, patience_s: float | None) -> CancelOutcome:
         """See `Runner.cancel`."""
         context = self._context
         job = await context.store.jobs.annotate(job_id, cancel_requested=True)
         if job is None:
             return CancelOutcome(False, phrase("cancel_unknown"))
-        if context.store.shared and job.state in CLAIMED and job_id not in context.tasks:
-            job = await self._ended_elsewhere(job, patience_s)
+        if context.store.shared and job.state in CLAIMED and job_id not in context.active.working:
+            wait_s = context.timings.cancel_elsewhere_s if patience_s is None else patience_s
+            job = await self._ended_elsewhere(job, wait_s)
             if job.state in CLAIMED - {JobState.FINISHED}:
                 return CancelOutcome(True, phrase("cancelling_elsewhere"))
             if job.state is JobState.CANCELLED and job.failure is not None:
@@ -53,7 +46,7 @@ class Canceller:
                 return await self._cancel_waiting(job)
             case JobState.SUBMITTING:
                 self._cancel_submitting(job)
-                if job.id in context.unconfirmed:
+                if self._is_unconfirmed(job):
                     return CancelOutcome(True, phrase("cancelling_unanswered"))
                 return CancelOutcome(True, phrase("cancelling_submit"))
             case JobState.RUNNING:
@@ -65,62 +58,54 @@ class Canceller:
             case _:
                 return CancelOutcome(False, phrase("cancel_ended"))
 
+    def _is_unconfirmed(self, job: Job) -> bool:
+        active = self._context.active.get(job.id)
+        return active is not None and active.unconfirmed
+
     async def _ended_elsewhere(self, job: Job, patience_s: float) -> Job:
-        """The job, once the process that has it has heeded the wish (or time is up)."""
-        until_s = now_s() + patience_s
-        while job.state in CLAIMED and (left_s := until_s - now_s()) > 0:
-            await self._context.pause(min(0.2, left_s))
+        """The job, once the process that has it has acted on the request (or time is up)."""
+        context, until_s = self._context, self._context.now_s() + patience_s
+        while job.state in CLAIMED and (left_s := until_s - context.now_s()) > 0:
+            await context.pause(min(context.timings.cancel_look_s, left_s))
             job = await self._context.store.jobs.get(job.id) or job
         return job
 
     async def poll_cancel_requests(self) -> None:
         """Stop what somebody cancelled at another process."""
         while True:
-            await asyncio.sleep(CANCEL_POLL_S)
+            await self._context.sleep(self._context.timings.cancel_poll_s)
+            if not self._context.active.working:
+                continue
             try:
-                for job_id in await self._context.store.leases.cancel_requests() if self._context.tasks else ():
+                for job_id in await self._context.store.leases.cancel_requests():
                     await self._apply_cancel_request(job_id)
             except EaselError:
-                log.exception("wishes to cancel not read")
+                log.exception("cancel requests not read")
 
     async def _apply_cancel_request(self, job_id: str) -> None:
-        job = await self._context.store.jobs.get(job_id) if job_id in self._context.tasks else None
+        if job_id not in self._context.active.working:
+            return
+        job = await self._context.store.jobs.get(job_id)
         if job is not None and job.state is JobState.SUBMITTING:
             self._cancel_submitting(job)
         elif job is not None and job.state is JobState.RUNNING:
             await self.cancel_running(job)  # again the next time, while fal can't be reached
 
     def _cancel_submitting(self, job: Job) -> None:
-        """Whoever hands it over finds the wish."""
-        self._context.cancel_requested.add(job.id)
+        """Whoever submits it finds the request before the POST, or right after."""
+        active = self._context.active.get(job.id)
+        if active is not None:
+            active.cancel_requested = True
         self._reconciler.give_up(job.id, job.attempts)
 
     async def _cancel_waiting(self, job: Job) -> CancelOutcome:
-        ended = await self._context.transition_to_cancelled(job, phrase("cancelled_early"))
-        if ended is None:  # whoever claimed it since found the wish in it
+        ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_early")))
+        if ended is None:  # whoever claimed it since finds the request in it
             return CancelOutcome(True, phrase("cancelling_handed"))
-        self._positions.left(job.id)
-        if self._context.store.shared:
-            # At once, and again when an edit by a process that shows its place in the queue can no longer follow.
-            await self._context.delivery.notify_outcome(ended)
-            if not self._context.stopping.is_set():
-                self._positions.keep_quiet(job.id)
-                self._context.spawn_critical(self._notify_again(ended))
-        else:
-            await self._context.notify_outcome(ended)
         return CancelOutcome(True, phrase("cancelled_early_unused"))
 
-    async def _notify_again(self, job: Job) -> None:
-        try:
-            await self._context.notify_outcome(job)
-        except EaselError:
-            log.exception("the end of a cancelled job is not on record")
-        finally:
-            self._context.quiet_until_s.pop(job.id, None)
-            self._positions.forget(job.id)
-
     async def cancel_running(self, job: Job) -> CancelOutcome:
-        """Stop what fal has; the wish is taken back when it comes too late, so that nobody heeds it later."""
+        """Stop what fal has; the request is taken back when it comes too late, so that nobody acts on it later."""
         if job.fal_request is None:
             raise RuntimeError("a running job has a request")
         try:
@@ -133,17 +118,12 @@ class Canceller:
             return CancelOutcome(False, phrase("cancel_painted"))
         begun = self._watcher.has_begun(job.id)
         says = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
-        ended = await self._context.transition_to_cancelled(job, says)
-        if ended is None:
+        if await self._context.end(job, JobState.CANCELLED, Failure("cancelled", says)) is None:
             return CancelOutcome(False, phrase("cancel_too_late"))
-        life = self._context.tasks.get(job.id)
-        if life is not None and life is not asyncio.current_task():
-            life.cancel()
-        await self._context.notify_outcome(ended)
         return CancelOutcome(True, says)
 
     async def cancel_if_requested(self, running: Job | None) -> Job | None:
-        """The running job, unless it was cancelled while it was handed over: whoever did was told that it ends."""
+        """The running job, unless it was cancelled while it was submitted: its person was told that it ends."""
         if running is None or not self._context.is_cancelled(running):
             return running
         fal_request = running.fal_request
@@ -155,7 +135,5 @@ class Canceller:
             answer = CancelAnswer.UNKNOWN
         removed = answer is CancelAnswer.REMOVED_OR_REQUESTED
         says = phrase("cancelled_at_once") if removed else phrase("cancelled_maybe_painted")
-        ended = await self._context.transition_to_cancelled(running, says)
-        if ended is not None:
-            await self._context.notify_outcome(ended)
+        await self._context.end(running, JobState.CANCELLED, Failure("cancelled", says))
         return None

@@ -1,28 +1,30 @@
 """What every step of a job uses: a store and a fal that may be away for a while, and whoever shows the job to people.
 
 Every move of a job goes through here. Each is one compare-and-set in the store, and what has happened outside is tried
-again until the store has it; what must not be interrupted between the two runs in tasks that a stop waits for.
+again until the store has it; what must not be interrupted between the two runs in tasks that a stop waits for. `end`
+is the one way in which a job ends without its pictures.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import random
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from bot import metrics
+from bot import metrics, retry
 from bot.catalogue import Catalogue
 from bot.catalogue.model import Model
-from bot.domain.events import Progress, ProviderUnavailable
+from bot.domain.events import Progress, ProgressEvent, ProviderUnavailable
 from bot.domain.job import TERMINAL, Failure, Job, JobState
 from bot.domain.ports import Delivery
-from bot.errors import ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
-from bot.phrase import Phrase, phrase
+from bot.errors import EaselError, ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
+from bot.jobs.active_jobs import ActiveJobs
+from bot.jobs.timings import JobTimings
+from bot.phrase import phrase
 from bot.settings import FalSettings
 from bot.store import Store
 
@@ -30,21 +32,31 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Pauses between tries to fetch what fal has finished, 15 minutes in all; short, so that an outage is soon made good.
-FAL_PAUSES_S = (2, 4, 8, *(15,) * 59)
-#: Pauses between tries to put on record what has happened, while the database is away; the last one repeats.
-STORE_PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Time as the runner sees it: handed in, so that a test need not wait."""
+
+    #: Aware UTC now; somebody may set it.
+    utcnow: Callable[[], datetime]
+    #: Seconds by a clock that nobody sets; the event loop's own.
+    monotonic_s: Callable[[], float] = time.monotonic
+    sleep: retry.Sleep = asyncio.sleep
 
 
 class RunnerContext:
-    """One process's jobs, and what is known of them beside their rows."""
+    """One process's jobs, and what they share."""
 
     def __init__(
-        self, *, store: Store, catalogue: Catalogue, settings: FalSettings, clock: Callable[[], datetime]
+        self, *, store: Store, catalogue: Catalogue, settings: FalSettings, timings: JobTimings, clocks: Clocks
     ) -> None:
         self.store = store
         self.settings = settings
-        self.clock = clock
+        self.timings = timings
+        self.clock = clocks.utcnow
+        self.now_s = clocks.monotonic_s
+        self.sleep = clocks.sleep
+        self.active = ActiveJobs(self._released)
         self._catalogue = catalogue
         self._delivery: Delivery | None = None
         self.stopping = asyncio.Event()
@@ -52,21 +64,10 @@ class RunnerContext:
         self.wake = asyncio.Event()
         #: Other processes may have queued something, or made room, that this one does not know of.
         self.recheck_queue = False
-        #: Jobs that this process works on.
-        self.tasks: dict[str, asyncio.Task[None]] = {}
-        #: Where jobs are shown, until that is on record.
-        self.messages: dict[str, int] = {}
-        #: Jobs that nobody wants any more, maybe before that is on record.
-        self.cancel_requested: set[str] = set()
-        #: Jobs that fal may have, or not: its answer got lost, and they are looked for there.
-        self.unconfirmed: set[str] = set()
-        #: When others certainly no longer edit a job's card (time of the loop), by job.
-        self.quiet_until_s: dict[str, float] = {}
-        #: When this process submitted jobs, by the event loop's clock, which nobody sets.
-        self.submitted_at_s: dict[str, float] = {}
-        #: fal may have called back about these while nobody could listen.
-        self.poll_first: set[str] = set()
+        #: Until when nobody can have taken our jobs over (time of the loop).
+        self.leased_until_s = float("inf")
         self._critical: set[asyncio.Task[Any]] = set()
+        self._background: set[asyncio.Task[Any]] = set()
 
     def attach(self, delivery: Delivery) -> None:
         """Name who shows the jobs."""
@@ -79,9 +80,21 @@ class RunnerContext:
             raise RuntimeError("attach a delivery first")
         return self._delivery
 
-    def publish(self, job: Job, progress: Progress) -> None:
-        """Show a newer state of a job under way."""
-        self.delivery.progress(job, progress)
+    def _released(self, job_id: str) -> None:
+        if self._delivery is not None:
+            self._delivery.forget(job_id)
+
+    def publish(self, job: Job, progress: Progress, *, valid_until_s: float | None = None) -> None:
+        """Show a newer state of a job.
+
+        Args:
+            valid_until_s: when it must have been shown (time of the loop); by default for as long as this process
+                holds its jobs.
+        """
+        active = self.active.get(job.id)
+        valid_until_s = self.leased_until_s if valid_until_s is None else valid_until_s
+        resumed = active is not None and active.resumed
+        self.delivery.progress(ProgressEvent(job, progress, valid_until_s=valid_until_s, resumed=resumed))
 
     def model(self, job: Job) -> Model:
         """What paints it. Raises ModelGone when the catalogue has it no more."""
@@ -103,65 +116,57 @@ class RunnerContext:
 
     def is_cancelled(self, job: Job) -> bool:
         """Whether it was cancelled, by its row or by what is not on record yet."""
-        return job.cancel_requested or job.id in self.cancel_requested
+        active = self.active.get(job.id)
+        return job.cancel_requested or (active is not None and active.cancel_requested)
 
     def age_s(self, job: Job) -> float:
         """Seconds since its submit; by a clock that may have been set meanwhile only where another process did that."""
-        if job.id in self.submitted_at_s:
-            return now_s() - self.submitted_at_s[job.id]
+        active = self.active.get(job.id)
+        if active is not None and active.submitted_at_s is not None:
+            return self.now_s() - active.submitted_at_s
         since = job.submitted_at or job.created_at
         return max((self.clock() - since).total_seconds(), 0)
 
-    def forget(self, job_id: str) -> None:
-        """Nobody here works on it any more."""
-        self.tasks.pop(job_id, None)
-        self.messages.pop(job_id, None)
-        self.submitted_at_s.pop(job_id, None)
-        self.cancel_requested.discard(job_id)
-        self.poll_first.discard(job_id)
-        self.quiet_until_s.pop(job_id, None)
-
-    # ------------------------------------------------------------------ patience
+    # ------------------------------------------------------------------ trying again
 
     async def pause(self, seconds: float) -> None:
         """Sleep. A stop ends it and the work that waits: the next start goes on with that."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.stopping.wait()
-        if self.stopping.is_set():
-            raise asyncio.CancelledError
+        await retry.pause(seconds, stop=self.stopping, sleep=self.sleep)
 
     async def retry_store(self, work: Callable[[], Awaitable[T]]) -> T:
         """A call to the store that outlasts its outages; a stop ends the waiting."""
-        for tries in itertools.count():
+        async for attempt in self.attempts(retry.repeat_last(self.timings.store_pauses_s)):
             try:
                 return await work()
             except StoreUnusable as error:
                 if self.stopping.is_set():
                     raise
-                if tries == 0:
+                if attempt.number == 1:
                     log.warning("the database is away; trying again", extra={"reason": error.sentence})
-                pause_s = STORE_PAUSES_S[min(tries, len(STORE_PAUSES_S) - 1)]
-                await self.pause(pause_s * random.uniform(0.8, 1.2))
-        raise AssertionError("it counts for ever")
+        raise AssertionError("the pauses never end")
 
-    async def retry_fal(self, job: Job, attempt: Callable[[], Awaitable[T]]) -> T:
-        """A call to fal, tried again while fal can't be heard: what is there stays there for an hour.
+    async def retry_fal(self, job: Job, work: Callable[[], Awaitable[T]]) -> T:
+        """A call to fal, tried again while fal can't be reached: what is there stays there for an hour.
 
         Raises:
-            FalBroken: not heard for as long as `FAL_PAUSES_S` adds up to.
+            ProviderError: not reached for as long as `JobTimings.provider_pauses_s` adds up to.
         """
-        for pause_s in (*FAL_PAUSES_S, None):
+        async for attempt in self.attempts(self.timings.provider_pauses_s):
             try:
-                return await attempt()
+                return await work()
             except ProviderUnreachable as error:
-                if pause_s is None:
+                if attempt.is_last:
                     raise ProviderError from error
-                wait_s = max(pause_s, error.retry_after_s or 0)
-                log.info("fal is out of reach; trying again", extra={"job": job.id, "pause_s": wait_s})
+                attempt.wait_at_least(error.retry_after_s)
+                log.info("fal is out of reach; trying again", extra={"job": job.id, "pause_s": attempt.pause_s})
                 self.publish(job, ProviderUnavailable())
-                await self.pause(wait_s * random.uniform(0.8, 1.2))
-        raise ProviderError
+        raise AssertionError("the last attempt returns or raises")
+
+    def attempts(self, pauses_s: Iterable[float]) -> retry.retry:
+        """Attempts with these pauses between them, which a stop ends."""
+        return retry.retry(pauses_s, stop=self.stopping, sleep=self.sleep)
+
+    # ------------------------------------------------------------------ tasks
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to the end even if the caller is cancelled; a stop waits for it."""
@@ -174,15 +179,23 @@ class RunnerContext:
         task.add_done_callback(self._critical.discard)
         return task
 
+    def spawn_background(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        """A task of its own that a stop cancels."""
+        task = asyncio.create_task(work, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     async def close(self, within_s: float) -> bool:
         """Wait so long for what must not be interrupted, and end all other work; whether there was any."""
+        for task in self._background:
+            task.cancel()
         if self._critical:
             await asyncio.wait(set(self._critical), timeout=within_s)
         # What is still under way then is on record as such; the next start takes it up.
-        left = [*self.tasks.values(), *self._critical]
+        left = [*(job.task for job in self.active.working.values() if job.task is not None), *self._critical]
         for task in left:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*left, *self._background, return_exceptions=True)
         return bool(left)
 
     # ------------------------------------------------------------------ moves
@@ -202,8 +215,11 @@ class RunnerContext:
 
     def _known_message(self, job: Job) -> dict[str, int]:
         """The message id for the next move, where it is not on record yet."""
-        message_id = self.messages.pop(job.id, None)
-        return {} if message_id is None or job.reply.message_id is not None else {"message_id": message_id}
+        active = self.active.get(job.id)
+        if active is None or active.message_id is None:
+            return {}
+        message_id, active.message_id = active.message_id, None
+        return {} if job.reply.message_id is not None else {"message_id": message_id}
 
     async def _put_on_record(self, job: Job, to: JobState, **changes: Any) -> Job | None:
         """The move, as soon as the database takes it: what has happened outside must not be forgotten."""
@@ -221,42 +237,82 @@ class RunnerContext:
 
         return await self.retry_store(move)
 
-    async def transition_to_cancelled(self, job: Job, says: Phrase) -> Job | None:
-        """The move to CANCELLED; None as above."""
-        return await self.transition(job, JobState.CANCELLED, failure=Failure("cancelled", says))
+    # ------------------------------------------------------------------ ends
+
+    async def end(self, job: Job, state: JobState, failure: Failure) -> Job | None:
+        """End a job without its pictures: on record (which releases the reservation), told, and let go of here.
+
+        None when somebody else moved it first.
+        """
+        ended = await self.transition(job, state, failure=failure)
+        if ended is None:
+            return None
+        if state is JobState.FAILED:
+            log.info("job failed", extra={"job": job.id, "model": job.request.endpoint, "failure": failure.code})
+        self._end_work(job.id)
+        try:
+            if self.store.shared and job.state in {JobState.HELD, JobState.QUEUED} and not ended.notified:
+                await self._notify_twice(ended)
+            else:
+                await self.notify_outcome(ended)
+        finally:
+            self.active.release(job.id)
+        return ended
+
+    def _end_work(self, job_id: str) -> None:
+        """It waits no more, and whoever works on it stops; that may be the caller, who knows."""
+        active = self.active.get(job_id)
+        if active is None:
+            return
+        active.queued = None
+        if active.task is not None and active.task is not asyncio.current_task():
+            active.task.cancel()
 
     async def fail(self, job_id: str, failure: Failure) -> None:
-        """Write the end and tell the person; the reservation is released with it."""
+        """End a job whose work broke off: cancelled where that was asked for, else failed."""
         job = await self.retry_store(lambda: self.store.jobs.get(job_id))
         if job is None or job.state in TERMINAL:
             return
         if job.cancel_requested:
-            ended = await self.transition_to_cancelled(job, phrase("cancelled_unused"))
+            await self.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_unused")))
         else:
-            ended = await self.transition(job, JobState.FAILED, failure=failure)
-            log.info("job failed", extra={"job": job.id, "model": job.request.endpoint, "failure": failure.code})
-        if ended is not None:
-            await self.notify_outcome(ended)
+            await self.end(job, JobState.FAILED, failure)
 
     async def notify_outcome(self, job: Job) -> None:
         """Say how it ended, unless that was said already."""
         if job.notified:
-            self.delivery.forget(job.id)
             return
         await self.wait_until_quiet(job.id)
         await self.delivery.notify_outcome(job)
         await self.retry_store(lambda: self.store.jobs.annotate(job.id, notified=True))
 
+    async def _notify_twice(self, job: Job) -> None:
+        """At once, and again when no process that shows its position in the queue can still edit its card."""
+        await self.delivery.notify_outcome(job)
+        if not self.stopping.is_set():
+            self.active.open(job.id).renotifying = True
+            self.keep_quiet(job.id)
+            self.spawn_critical(self._notify_again(job))
+
+    async def _notify_again(self, job: Job) -> None:
+        try:
+            await self.notify_outcome(job)
+        except EaselError:
+            log.exception("the end of a cancelled job is not on record")
+        finally:
+            self.active.open(job.id).renotifying = False
+            self.active.release(job.id)
+
+    def keep_quiet(self, job_id: str) -> None:
+        """It has just been taken from the queue; another process may not know yet, and show its position."""
+        self.active.open(job_id).quiet_until_s = self.now_s() + self.timings.quiet_s
+
     async def wait_until_quiet(self, job_id: str) -> None:
         """No edit by another process that thought the job still waits can land after what is shown next."""
-        left_s = self.quiet_until_s.get(job_id, 0) - now_s()
+        active = self.active.get(job_id)
+        left_s = active.quiet_until_s - self.now_s() if active is not None else 0
         if left_s > 0:
             await self.pause(left_s)
-
-
-def now_s() -> float:
-    """By the event loop's clock, which nobody sets."""
-    return asyncio.get_running_loop().time()
 
 
 def _count_end(job: Job) -> None:

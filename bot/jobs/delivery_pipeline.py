@@ -7,31 +7,17 @@ import logging
 from collections.abc import Callable
 
 from bot.catalogue.model import Model
-from bot.domain.job import TERMINAL, Job, JobState, RemotePicture, Result
-from bot.domain.ports import DeliverableImages
+from bot.domain.job import TERMINAL, Failure, Job, JobState, RemotePicture, Result
+from bot.domain.ports import DeliverableImages, ImageBackend
 from bot.errors import EaselError, ResultUnusable, ResultWithheld
-from bot.fal import Fal
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
-from bot.jobs.context import RunnerContext, now_s
+from bot.jobs.context import RunnerContext
 from bot.jobs.initial_response import UNANSWERED
 from bot.media import fit, inspect
 from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
-#: Jobs between their end at fal and their post; the others keep next to nothing until it is their turn.
-IN_HAND_AT_ONCE = 256
-#: How long a result is left with fal meanwhile; fal keeps one for an hour, a large one for some minutes.
-UNREAD_S = 60.0
-#: Results read, and pictures fetched and posted, at once while the processor is the bottleneck.
-FEW_AT_ONCE = 5
-#: Most results read at once.
-RESULTS_AT_ONCE = 32
-#: Most downloads and posts under way at once; keeps memory bounded (a few pictures of a few MB each).
-DELIVERIES_AT_ONCE = 64
-#: How long another process is waited for before what it showed is shown again, and how often that is looked for.
-REPAIR_WITHIN_S = 120.0
-REPAIR_PAUSE_S = 0.5
 #: The largest single picture fetched from fal.
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 
@@ -39,16 +25,17 @@ MAX_PICTURE_BYTES = 64 * 1024 * 1024
 class ResultDeliverer:
     """Brings the pictures."""
 
-    def __init__(self, context: RunnerContext, fal: Fal, *, backpressure: Callable[[], bool]) -> None:
+    def __init__(self, context: RunnerContext, fal: ImageBackend, *, backpressure: Callable[[], bool]) -> None:
         self._context = context
         self._fal = fal
-        self._in_hand = asyncio.Semaphore(IN_HAND_AT_ONCE)
-        self._results = AdaptiveSemaphore(FEW_AT_ONCE, RESULTS_AT_ONCE, backpressure=backpressure)
-        self._deliveries = AdaptiveSemaphore(FEW_AT_ONCE, DELIVERIES_AT_ONCE, backpressure=backpressure)
+        timings = context.timings
+        self._in_hand = asyncio.Semaphore(timings.in_hand_at_once)
+        self._results = AdaptiveSemaphore(timings.few_deliveries, timings.most_results, backpressure=backpressure)
+        self._deliveries = AdaptiveSemaphore(timings.few_deliveries, timings.most_deliveries, backpressure=backpressure)
 
     async def run(self, painted: Job) -> None:
         """From its end at fal to the post, once it is this job's turn."""
-        if not await self._turn_within(UNREAD_S):
+        if not await self._turn_within(self._context.timings.unread_s):
             # fal does not keep it for ever: on record until then, and out of memory.
             result = await self._result(painted)
             await self._context.shielded(self._context.transition(painted, JobState.FINISHED, result=result))
@@ -95,9 +82,7 @@ class ResultDeliverer:
                 ready = await self._fetch(job, result)
                 finished = job if recording is None else await asyncio.shield(recording)
                 if finished is not None and finished.notified:  # nobody waits for it: the first answer never came
-                    ended = await self._context.transition_to_cancelled(finished, UNANSWERED)
-                    if ended is not None:
-                        await self._context.notify_outcome(ended)
+                    await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
                 elif finished is not None:
                     await self._context.shielded(self._deliver_and_record(finished, ready))
         finally:
@@ -110,13 +95,16 @@ class ResultDeliverer:
 
     async def repair(self, job_id: str) -> None:
         """Show once more how a job ended that another process has, as soon as that one has shown it."""
-        context, until_s = self._context, now_s() + REPAIR_WITHIN_S
+        context, timings = self._context, self._context.timings
+        until_s = context.now_s() + timings.repair_within_s
         try:
             job = await context.retry_store(lambda: context.store.jobs.get(job_id))
             while job is not None and not (job.state in TERMINAL and job.notified):
-                if job_id in context.tasks or now_s() > until_s:  # what is shown next comes after, or nothing does
+                if (
+                    job_id in context.active.working or context.now_s() > until_s
+                ):  # what is shown next comes after, or nothing does
                     return
-                await context.pause(REPAIR_PAUSE_S)
+                await context.pause(timings.repair_pause_s)
                 job = await context.retry_store(lambda: context.store.jobs.get(job_id))
             if job is not None:
                 ready = await self._fetch(job, job.result or Result(())) if job.state is JobState.DELIVERED else None

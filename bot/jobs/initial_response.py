@@ -1,26 +1,18 @@
-"""First answers to interactions: nothing is spent before the person has seen that their job was taken."""
+"""Initial responses to interactions: nothing is spent before the person has seen that their job was taken."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from contextlib import suppress
-from itertools import chain, islice, repeat
+from itertools import islice
 
 from bot.domain.job import Job
-from bot.jobs.context import RunnerContext, now_s
+from bot.jobs.active_jobs import InitialResponse
+from bot.jobs.context import RunnerContext
 from bot.jobs.queue_positions import QueuePositions
 from bot.phrase import phrase
+from bot.retry import repeat_last
 
-#: So many first answers under way make everything else wait, and for how long each may.
-BACKPRESSURE_FROM = 12
-BACKPRESSURE_WINDOW_S = 3.0
-#: How long a job waits for the first answer to the interaction before it starts anyway.
-ANSWER_WAIT_S = 900.0
-#: How long after another process accepted a job its answer may still be on the way: Discord takes it for 3 s.
-ANSWERED_WITHIN_S = 5.0
-#: Pauses between looks whether that answer is on record; the last one repeats.
-ANSWER_LOOKS_S = (0.02, 0.05, 0.1, 0.2, 0.4)
 #: Why such a job is cancelled; nobody but the record sees it.
 UNANSWERED = phrase("cancelled_unshown")
 
@@ -28,31 +20,31 @@ UNANSWERED = phrase("cancelled_unshown")
 class InitialResponses:
     """Those under way in this process, and what became of all others."""
 
-    def __init__(self, context: RunnerContext, places: QueuePositions) -> None:
+    def __init__(self, context: RunnerContext, positions: QueuePositions) -> None:
         self._context = context
-        self._positions = places
-        self._under_way: dict[str, _Answer] = {}
+        self._positions = positions
 
     def begin(self, job_id: str) -> None:
         """A job is about to be accepted, and its person to be answered."""
-        self._under_way[job_id] = _Answer()
+        self._context.active.open(job_id).response = InitialResponse(self._context.now_s())
 
     def end(self, job_id: str) -> None:
         """The person sees it, or never will; the job need not wait any longer."""
-        answer = self._under_way.pop(job_id, None)
-        if answer is not None:
-            answer.set()
-
-    @property
-    def under_way(self) -> Collection[str]:
-        """The jobs."""
-        return self._under_way.keys()
+        active = self._context.active.get(job_id)
+        if active is not None and active.response is not None:
+            active.response.set()
+            active.response = None
+            self._context.active.release(job_id)
 
     @property
     def backpressure(self) -> bool:
         """Whether so many are under way that everything else had better wait."""
-        newest = next(islice(reversed(self._under_way.values()), BACKPRESSURE_FROM, None), None)
-        return newest is not None and now_s() - newest.since_s < BACKPRESSURE_WINDOW_S
+        timings, responding = self._context.timings, self._context.active.responding
+        if len(responding) <= timings.backpressure_from:
+            return False
+        active = next(islice(reversed(responding.values()), timings.backpressure_from, None))
+        since_s = active.response.since_s if active.response is not None else float("-inf")
+        return self._context.now_s() - since_s < timings.backpressure_window_s
 
     async def was_sent(self, job: Job, *, left_over: bool) -> bool:
         """Wait for it; False when it will never be.
@@ -60,37 +52,29 @@ class InitialResponses:
         Args:
             left_over: an earlier process has begun with the job.
         """
-        answer = self._under_way.get(job.id)
-        if answer is not None:
+        active = self._context.active.open(job.id)
+        if active.response is not None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(ANSWER_WAIT_S):
-                    await answer.wait()
+                async with asyncio.timeout(self._context.timings.response_wait_s):
+                    await active.response.wait()
             return True
-        if job.reply.message_id is not None or job.id in self._context.messages:
+        if job.reply.message_id is not None or active.message_id is not None:
             return True
-        if left_over:  # it may have waited for an answer that never went out
+        if left_over:  # it may have waited for a response that never went out
             return await self._context.delivery.was_answered(job) is not False
         here = not self._context.store.shared or self._positions.accepted_here(job.id)
         return here or await self._was_sent_elsewhere(job)
 
     async def _was_sent_elsewhere(self, job: Job) -> bool:
-        """False when the process that accepted it has died before its answer; what is cancelled meanwhile is noted."""
-        context, until_s = self._context, now_s() + ANSWERED_WITHIN_S
-        for pause_s in chain(ANSWER_LOOKS_S, repeat(ANSWER_LOOKS_S[-1])):
+        """False when the process that accepted it died before its response; a cancel meanwhile is noted."""
+        context, timings = self._context, self._context.timings
+        until_s = context.now_s() + timings.response_elsewhere_s
+        async for _ in context.attempts(repeat_last(timings.response_looks_s)):
             now = await context.retry_store(lambda: context.store.jobs.get(job.id))
             if now is not None and now.cancel_requested:
-                context.cancel_requested.add(job.id)
+                context.active.open(job.id).cancel_requested = True
             if now is None or now.cancel_requested or now.reply.message_id is not None:
                 return True
-            if now_s() > until_s:
+            if context.now_s() > until_s:
                 break
-            await context.pause(pause_s)
         return await context.delivery.was_answered(job) is not False
-
-
-class _Answer(asyncio.Event):
-    """Set once the person has seen that their job was taken."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.since_s = now_s()

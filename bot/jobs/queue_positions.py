@@ -1,20 +1,12 @@
-"""Who waits in our own queue, as far as this process knows, and the places it shows them."""
+"""Who waits in our own queue, as far as this process knows, and the positions it shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from bot.domain.events import Queued
 from bot.domain.job import Job
-from bot.jobs.context import RunnerContext, now_s
-
-#: Places in the queue looked up at every tick, of those in front and once more of the rest; more can't be shown anyway.
-POSITIONS_A_TICK = 100
-#: Only so long after a job was taken from the queue it is shown how it ended: until then another process, which shows
-#: its place, may not know (see `POSITION_EDIT_S`).
-QUIET_S = 2.0
-#: How long the store's word on what waits is good while caps may be what keeps a claim from finding anything.
-RELEARN_S = 10.0
+from bot.jobs.context import RunnerContext
 
 
 class QueuePositions:
@@ -22,102 +14,107 @@ class QueuePositions:
 
     def __init__(self, context: RunnerContext, *, tick_s: float) -> None:
         self._context = context
+        self._active = context.active
+        self._timings = context.timings
         self._tick_s = tick_s
-        self._waiting: dict[str, Job] = {}
-        #: Jobs whose places this process shows, with the time (of the loop) from which somebody may have done so; 0
-        #: for those that another one accepted.
-        self._shown_here: dict[str, float] = {}
-        #: Of those far back in the queue, how many had their place looked up in this round.
+        #: Of those far back in the queue, how many had their position looked up in this round.
         self._shown_so_far = 0
         self._reloaded_at_s = float("-inf")
 
     def __len__(self) -> int:
-        return len(self._waiting)
-
-    def __contains__(self, job_id: object) -> bool:
-        return job_id in self._waiting
+        return len(self._active.queued)
 
     @property
     def jobs(self) -> Collection[Job]:
         """All of them."""
-        return self._waiting.values()
+        return [active.queued for active in self._active.queued.values() if active.queued is not None]
 
     def accepted(self, job: Job) -> None:
         """One more, by this process."""
-        self._waiting[job.id] = job
-        self._shown_here[job.id] = now_s() + self._tick_s
+        active = self._active.open(job.id)
+        active.queued = job
+        active.position_from_s = self._context.now_s() + self._tick_s
 
     def accepted_here(self, job_id: str) -> bool:
         """Whether it was this process that accepted it."""
-        return bool(self._shown_here.get(job_id))
+        active = self._active.get(job_id)
+        return active is not None and bool(active.position_from_s)
 
     def claimed(self, job: Job) -> None:
-        """It is here to be worked on; whoever accepted it may be showing its place just now."""
-        self._waiting.pop(job.id, None)
-        if self._context.store.shared and now_s() >= self._shown_here.get(job.id, 0):
-            self.keep_quiet(job.id)
-
-    def keep_quiet(self, job_id: str) -> None:
-        """It has just been taken from the queue; another process may not know for a moment, and show its place."""
-        self._context.quiet_until_s[job_id] = now_s() + QUIET_S
+        """It is here to be worked on; whoever accepted it may be showing its position just now."""
+        active = self._active.open(job.id)
+        active.queued = None
+        if self._context.store.shared and self._context.now_s() >= (active.position_from_s or 0):
+            self._context.keep_quiet(job.id)
 
     def left(self, job_id: str) -> None:
-        """It does not wait any more."""
-        self._waiting.pop(job_id, None)
-
-    def forget(self, job_id: str) -> None:
-        """It has ended."""
-        self._shown_here.pop(job_id, None)
+        """It does not wait any more, and nobody here works on it."""
+        active = self._active.get(job_id)
+        if active is not None:
+            active.queued = None
+            self._active.release(job_id)
 
     async def reload(self) -> None:
         """What really waits, by the store; what was accepted while it was being read waits too."""
-        before = set(self._waiting)
-        found = await self._context.retry_store(self._context.store.jobs.queued)
-        queued = {job.id: job for job in found}
-        self._waiting = queued | {job_id: job for job_id, job in self._waiting.items() if job_id not in before}
+        queued = self._active.queued
+        before = set(queued)
+        found = {job.id: job for job in await self._context.retry_store(self._context.store.jobs.queued)}
+        newer = {job_id: active.queued for job_id, active in queued.items() if job_id not in before | found.keys()}
+        for job_id in before - found.keys():
+            self.left(job_id)
+        for job_id, job in (found | newer).items():
+            active = self._active.open(job_id)
+            active.queued = None  # listed anew, in the order of the store
+            active.queued = job
 
     async def reload_if_due(self) -> None:
         """The same where we think that jobs wait and the store knows better (cancelled, or erased)."""
-        if not self._waiting or (self._context.capped and now_s() - self._reloaded_at_s <= RELEARN_S):
+        good_s = self._timings.reload_queue_s
+        if not len(self) or (self._context.capped and self._context.now_s() - self._reloaded_at_s <= good_s):
             return
-        self._reloaded_at_s = now_s()
+        self._reloaded_at_s = self._context.now_s()
         await self.reload()
 
     def adopt_all(self) -> None:
-        """All that waits now was accepted by an earlier process, or another one; its places are shown here too."""
-        for job_id in self._waiting:
-            self._shown_here.setdefault(job_id, 0.0)
+        """All that waits now was accepted by an earlier process, or another one; its positions are shown here too."""
+        for active in self._active.queued.values():
+            if active.position_from_s is None:
+                active.position_from_s = 0.0
 
-    async def show(self, *, answering: Iterable[str], backpressure: bool) -> None:
+    # ------------------------------------------------------------------ positions
+
+    async def show(self) -> None:
         """Tell people where they are in the queue, as many as can be told.
 
-        Args:
-            answering: jobs whose first answers are under way.
-            pressed: nothing is looked up now.
+        Where another process may claim a job at any moment, what was read is valid for a moment only; there it is read
+        a few at a time, so that the edits can follow.
         """
-        shown = [] if backpressure else self.next_shown()
-        if shown:
+        shown = self.next_shown()
+        if not self._context.store.shared:
             await self._show(shown)
-        for job_id in self._shown_here.keys() - self._waiting.keys() - self._context.tasks.keys() - set(answering):
-            # Another process has it.
-            self._shown_here.pop(job_id)
-            self._context.messages.pop(job_id, None)
-            if self._context.store.shared:
-                self._context.cancel_requested.discard(job_id)  # it finds the wish on record
-            self._context.delivery.forget(job_id)
+            return
+        for start in range(0, len(shown), self._timings.positions_at_once):
+            if start:
+                await self._context.pause(self._timings.position_pause_s)
+            valid_until_s = self._context.now_s() + self._timings.position_valid_s
+            await self._show(shown[start : start + self._timings.positions_at_once], valid_until_s=valid_until_s)
 
     def next_shown(self) -> list[str]:
-        """Those whose place is looked up now: the first in line, and as many of the others in turn."""
-        shown = [job_id for job_id in self._waiting if job_id in self._shown_here]
-        first, others = shown[:POSITIONS_A_TICK], shown[POSITIONS_A_TICK:]
+        """Those whose position is looked up now: the first in line, and as many of the others in turn."""
+        most = self._timings.positions_a_tick
+        shown = [job_id for job_id, active in self._active.queued.items() if active.position_from_s is not None]
+        first, others = shown[:most], shown[most:]
         start = self._shown_so_far = self._shown_so_far if self._shown_so_far < len(others) else 0
-        self._shown_so_far += POSITIONS_A_TICK
-        return first + others[start : start + POSITIONS_A_TICK]
+        self._shown_so_far += most
+        return first + others[start : start + most]
 
-    async def _show(self, shown: list[str]) -> None:
+    async def _show(self, shown: list[str], *, valid_until_s: float | None = None) -> None:
+        if not shown:
+            return
         store, settings = self._context.store, self._context.settings
         full = await store.positions.reached_caps(settings.guild_jobs_in_flight, settings.user_jobs_in_flight)
         for job_id, ahead in (await store.positions.of(shown)).items():
-            if job_id in self._waiting:
-                job = self._waiting[job_id]
-                self._context.publish(job, Queued(ahead, full.caps(job.actor)))
+            active = self._active.get(job_id)
+            if active is not None and active.queued is not None:
+                job = active.queued
+                self._context.publish(job, Queued(ahead, full.caps(job.actor)), valid_until_s=valid_until_s)

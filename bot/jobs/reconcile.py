@@ -13,35 +13,28 @@ import json
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.domain.job import FalRequest, Job
+from bot.domain.provider import FoundRequest, TruncatedList
 from bot.domain.request import Json
 from bot.errors import EaselError, SubmitUnresolved
-from bot.fal import FoundRequest, TruncatedList, matches
+from bot.jobs.active_jobs import ActiveJobs
+from bot.jobs.request_match import matches
+from bot.jobs.submit_attempts import LostAttempt
+from bot.jobs.timings import JobTimings
+from bot.retry import repeat_last
 
 log = logging.getLogger(__name__)
 
-#: Pauses between two looks at fal's list; the last one repeats.
-LOOK_PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-#: fal's clock and ours may differ by this much.
-CLOCK_DIFFERENCE = timedelta(minutes=2)
-#: And by this much where one of them is wrong; the last look reaches so far, before anything is sent again.
-WRONG_CLOCK = timedelta(minutes=65)
-#: After a time in which the list could not be read, it must say for so long that a request is not there: what an outage
-#: held up may arrive with its end.
-AFTER_BLIND_S = 5.0
-#: How long one look waits for submits of the very same order to be answered.
-OTHERS_S = 5.0
-
 
 class _Undecided(Exception):
-    """An equal order is just being handed over, and what stands in fal's list may be that one."""
+    """An equal request is just being submitted, and what stands in fal's list may be that one."""
 
-    code = "equal_order_under_way"
+    code = "equal_request_under_way"
 
 
 class Lister(Protocol):
@@ -62,49 +55,96 @@ class Records(Protocol):
 
 
 @dataclass(slots=True)
-class _Lost:
-    """One attempt whose answer is missing."""
+class _Search:
+    """One search for the request of a lost attempt."""
 
-    heard: asyncio.Event = field(default_factory=asyncio.Event)
-    request_id: str | None = None
+    job: Job
+    #: What identifies the request among others.
+    sent: Mapping[str, Json]
+    attempt: LostAttempt
+    #: Whether fal's list can show it at all.
+    listed: bool
+    #: Somebody waits for the outcome; else one look decides.
+    wanted: bool
+    #: Until then the request may still turn up (by the reconciler's timer, as all times here).
+    until_s: float
+    #: Until then an unreadable list keeps the search going.
+    blind_until_s: float
+    #: The list was unreadable when last looked at.
+    was_blind: bool = False
+    #: Since the list is readable again it must say until then that the request is not there.
+    settled_at_s: float = float("-inf")
+
+    def left_s(self, at_s: float) -> float:
+        """Seconds until it is known not to be there, if the list can be read then."""
+        return max(self.until_s, self.settled_at_s) - at_s
+
+    def is_decided(self, at_s: float) -> bool:
+        """Whether a look at that time has shown that the request is not there, or nobody needs to know.
+
+        Raises:
+            SubmitUnresolved: the list could not be read for as long as a job may take.
+        """
+        if self.attempt.heard.is_set():
+            return True
+        if self.left_s(at_s) > 0:
+            return False
+        if not self.was_blind:
+            return True
+        if at_s < self.blind_until_s:
+            return False
+        if self.wanted:
+            raise SubmitUnresolved
+        return True
 
 
 class Reconciler:
-    """Looks for lost requests."""
+    """Looks for lost requests.
+
+    Args:
+        wait_s: how old an attempt is when its request is taken for not there.
+        give_up_s: how old it is when an unreadable list is no longer waited for.
+        store_payloads: whether fal is asked to keep what we send.
+        timer: seconds by a clock that nobody sets.
+    """
 
     def __init__(
         self,
         *,
+        active: ActiveJobs,
         fal: Lister,
         records: Records,
         clock: Callable[[], datetime],
         wait_s: float,
         give_up_s: float,
         store_payloads: bool,
+        timings: JobTimings,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._active = active
         self._fal = fal
         self._records = records
         self._clock = clock
         self._wait_s = wait_s
         self._give_up_s = give_up_s
+        self._timings = timings
         self._timer = timer
         self._store_payloads = store_payloads
-        self._unconfirmed: dict[tuple[str, int], _Lost] = {}
-        #: Request ids handed out in this process, not yet on record.
-        self._taken: set[str] = set()
-        #: Submits that may still be answered, by what was ordered.
+        #: Submits that may still be answered, by what was sent.
         self._under_way: dict[str, set[asyncio.Future[None]]] = {}
+
+    # ------------------------------------------------------------------ what happens meanwhile
 
     def on_webhook(self, job_id: str, attempt: int, request_id: str) -> None:
         """Fal called back on the address of this attempt."""
-        lost = self._unconfirmed.setdefault((job_id, attempt), _Lost())
+        lost = self._active.open(job_id).lost_attempts.setdefault(attempt, LostAttempt())
         lost.request_id = request_id
         lost.heard.set()
 
     def webhook_request(self, job_id: str, attempt: int) -> str | None:
         """The request that fal called back about before its answer was on record; told once."""
-        lost = self._unconfirmed.pop((job_id, attempt), None)
+        active = self._active.get(job_id)
+        lost = active.lost_attempts.pop(attempt, None) if active is not None else None
         return lost.request_id if lost is not None else None
 
     @contextmanager
@@ -122,10 +162,13 @@ class Reconciler:
                 del self._under_way[fingerprint]
 
     def give_up(self, job_id: str, attempt: int) -> None:
-        """Nobody wants this job any more: `find` returns at once."""
-        lost = self._unconfirmed.get((job_id, attempt))
+        """The job was cancelled: `find` returns at once."""
+        active = self._active.get(job_id)
+        lost = active.lost_attempts.get(attempt) if active is not None else None
         if lost is not None:
             lost.heard.set()
+
+    # ------------------------------------------------------------------ the search
 
     async def find(
         self, job: Job, sent: Mapping[str, Json], *, listed: bool, age_s: float, wait_s: float | None = None
@@ -141,45 +184,60 @@ class Reconciler:
             wait_s: how long to look; by default until the attempt is as old as was said at the beginning.
 
         Raises:
-            NeverFoundOut: the list could not be read for as long as a job may take.
+            SubmitUnresolved: the list could not be read for as long as a job may take.
         """
-        attempted_at = job.submitted_at or job.created_at
-        until_s = self._timer() + (max(self._wait_s - age_s, 0.0) if wait_s is None else wait_s)
-        blind_until_s = until_s if wait_s == 0 else max(self._timer() + self._give_up_s - age_s, until_s)
-        lost = self._unconfirmed.setdefault((job.id, job.attempts), _Lost())
-        was_blind, settled_at_s = False, float("-inf")
+        search = self._begin(job, sent, listed=listed, age_s=age_s, wait_s=wait_s)
         log.warning("a submit's answer is missing", extra={"job": job.id, "attempt": job.attempts})
         try:
-            for pause_s in _pauses():
-                blind, began_s = False, self._timer()
-                if not lost.heard.is_set() and listed and self._store_payloads:
-                    try:
-                        apart = WRONG_CLOCK if began_s >= until_s else CLOCK_DIFFERENCE
-                        lost.request_id = await self._look(job, sent, attempted_at, apart)
-                        if was_blind:
-                            was_blind, settled_at_s = False, self._timer() + AFTER_BLIND_S
-                    except (EaselError, _Undecided) as error:
-                        blind = was_blind = True
-                        log.info("fal's list of requests can't be read", extra={"job": job.id, "reason": error.code})
-                if lost.request_id is not None:
-                    log.info("the missing request is found", extra={"job": job.id, "request": lost.request_id})
-                    return self._fal.request_for(job.request.endpoint, lost.request_id)
-                left_s = max(until_s, settled_at_s) - began_s
-                if lost.heard.is_set() or (left_s <= 0 and not blind):
+            for pause_s in repeat_last(self._timings.list_pauses_s):
+                began_s = self._timer()
+                await self._look(search, began_s)
+                if search.attempt.request_id is not None:
+                    return self._found(job, search.attempt.request_id)
+                if search.is_decided(began_s):
                     return None
-                if left_s <= 0 and began_s >= blind_until_s:
-                    if wait_s == 0:  # nobody wants it
-                        return None
-                    raise SubmitUnresolved
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(pause_s, left_s) if left_s > 0 else pause_s):
-                        await lost.heard.wait()
+                left_s = search.left_s(began_s)
+                await search.attempt.heard_within(min(pause_s, left_s) if left_s > 0 else pause_s)
         finally:
-            self._unconfirmed.pop((job.id, job.attempts), None)
-        return None
+            self.webhook_request(job.id, job.attempts)
+        raise AssertionError("the pauses never end")
 
-    async def _look(self, job: Job, sent: Mapping[str, Json], attempted_at: datetime, apart: timedelta) -> str | None:
-        """The oldest matching request that belongs to nobody.
+    def _begin(
+        self, job: Job, sent: Mapping[str, Json], *, listed: bool, age_s: float, wait_s: float | None
+    ) -> _Search:
+        now_s = self._timer()
+        until_s = now_s + (max(self._wait_s - age_s, 0.0) if wait_s is None else wait_s)
+        wanted = wait_s != 0
+        return _Search(
+            job,
+            sent,
+            self._active.open(job.id).lost_attempts.setdefault(job.attempts, LostAttempt()),
+            listed=listed and self._store_payloads,
+            wanted=wanted,
+            until_s=until_s,
+            blind_until_s=max(now_s + self._give_up_s - age_s, until_s) if wanted else until_s,
+        )
+
+    def _found(self, job: Job, request_id: str) -> FalRequest:
+        log.info("the missing request is found", extra={"job": job.id, "request": request_id})
+        return self._fal.request_for(job.request.endpoint, request_id)
+
+    async def _look(self, search: _Search, now_s: float) -> None:
+        """Read the list once, where it can tell anything; the last look allows for a clock that is wrong."""
+        if search.attempt.heard.is_set() or not search.listed:
+            return
+        apart = self._timings.wrong_clock if now_s >= search.until_s else self._timings.clock_difference
+        try:
+            search.attempt.request_id = await self._matching_request(search, apart)
+        except (EaselError, _Undecided) as error:
+            search.was_blind = True
+            log.info("fal's list of requests can't be read", extra={"job": search.job.id, "reason": error.code})
+            return
+        if search.was_blind:
+            search.was_blind, search.settled_at_s = False, self._timer() + self._timings.after_blind_s
+
+    async def _matching_request(self, search: _Search, apart: timedelta) -> str | None:
+        """The oldest matching request that belongs to nobody; it belongs to this job from now on.
 
         Args:
             apart: how far fal's clock and ours may be apart.
@@ -188,34 +246,44 @@ class Reconciler:
             EaselError: the list, or our own records, can't be read, or not all of it, and it is not in the rest.
             _Undecided: it can't be told now whose the matching ones are.
         """
-        part: TruncatedList | None = None
-        found: Sequence[FoundRequest] | None
+        endpoint, cut_off = search.job.request.endpoint, None
+        attempted_at = search.job.submitted_at or search.job.created_at
+        listed: Sequence[FoundRequest] | None
         try:
-            found = await self._fal.find_requests(
-                job.request.endpoint, since=attempted_at - apart, until=self._clock() + apart
-            )
+            listed = await self._fal.find_requests(endpoint, since=attempted_at - apart, until=self._clock() + apart)
         except TruncatedList as error:
-            part, found = error, error.found
-        fitting = [one.request_id for one in found or () if matches(sent, one)]
-        if fitting and (others := self._under_way.get(_fingerprint(job.request.endpoint, sent))):
-            # The same order is just being handed over for somebody else: what stands there may be theirs.
-            _, pending = await asyncio.wait(others, timeout=OTHERS_S)
+            cut_off, listed = error, error.found
+        fitting = [one.request_id for one in listed or () if matches(search.sent, one)]
+        if fitting:
+            await self._wait_for_equal_submits(endpoint, search.sent)
+        free = await self._first_free(fitting)
+        if free is not None:
+            self._active.open(search.job.id).found_request_id = free
+        elif cut_off is not None:
+            raise cut_off
+        return free
+
+    async def _wait_for_equal_submits(self, endpoint: str, sent: Mapping[str, Json]) -> None:
+        """The same is just being submitted for somebody else: what stands in the list may be theirs.
+
+        Raises:
+            _Undecided: those are not answered in time.
+        """
+        others = self._under_way.get(_fingerprint(endpoint, sent))
+        if others:
+            _, pending = await asyncio.wait(others, timeout=self._timings.equal_submits_s)
             if pending:
                 raise _Undecided
-        taken = await self._records.known_requests(fitting) | self._taken if fitting else set()
-        free = next((request_id for request_id in fitting if request_id not in taken), None)
-        if free is not None:
-            self._taken.add(free)
-        elif part is not None:
-            raise part
-        return free
+
+    async def _first_free(self, request_ids: Sequence[str]) -> str | None:
+        """The first that belongs to no job, on record or about to be."""
+        if not request_ids:
+            return None
+        taken = await self._records.known_requests(request_ids)
+        taken |= {active.found_request_id for active in self._active.found.values() if active.found_request_id}
+        return next((request_id for request_id in request_ids if request_id not in taken), None)
 
 
 def _fingerprint(endpoint: str, sent: Mapping[str, Json]) -> str:
     """What two submits have in common that fal's list can't tell apart. Digested: it holds the prompt."""
     return hashlib.sha256(json.dumps([endpoint, sent], sort_keys=True).encode()).hexdigest()
-
-
-def _pauses() -> Sequence[float]:
-    """More than any wait needs."""
-    return (*LOOK_PAUSES_S, *(LOOK_PAUSES_S[-1:] * 10_000))

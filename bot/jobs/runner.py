@@ -4,10 +4,11 @@ Every step is written to the store before the next begins, so a killed process l
 job stood. What cannot be interrupted without losing money or posting twice (a submit with the record of its
 answer, a post with the record of its message) runs in tasks of its own that a shutdown waits for.
 
-    answers    first answers to interactions       submitter   handing a job to fal, once
-    places     who waits in our queue              watcher     following what fal has
-    leases     holding jobs, taking over           courier     fetching and posting pictures
-    canceller  stopping a job for its owner        desk        what all of these use
+    acceptance        a request becomes a job            submitter          handing a job to fal, once
+    initial_response  answers to interactions            watcher            following what fal has
+    queue_positions   who waits in our queue             delivery_pipeline  fetching and posting pictures
+    leases            holding jobs, taking over          canceller          stopping a job for its owner
+    active_jobs       what is known of jobs beside rows  context            what all of these use
 """
 
 from __future__ import annotations
@@ -16,85 +17,91 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
 from functools import partial
 
 from bot import metrics
 from bot.catalogue import Catalogue
 from bot.domain.job import Failure, Job, JobState, NewJob, Result
-from bot.domain.ports import AttachmentSource, CancelOutcome, Delivery
-from bot.errors import EaselError, GenerationFailed, Overloaded, Refusal, StoreUnusable
-from bot.fal import Fal
-from bot.jobs.canceller import CANCEL_ELSEWHERE_S, Canceller
-from bot.jobs.context import RunnerContext
+from bot.domain.ports import AttachmentSource, CancelOutcome, Delivery, ImageBackend
+from bot.errors import EaselError, GenerationFailed, Refusal
+from bot.jobs.acceptance import Acceptance
+from bot.jobs.canceller import Canceller
+from bot.jobs.context import Clocks, RunnerContext
 from bot.jobs.delivery_pipeline import ResultDeliverer
 from bot.jobs.downtime import Downtime
-from bot.jobs.initial_response import UNANSWERED, InitialResponses
-from bot.jobs.leases import LEASE_S, Leases
+from bot.jobs.initial_response import InitialResponses
+from bot.jobs.input_upload import InputUploader
+from bot.jobs.leases import Leases
+from bot.jobs.model_durations import ModelDurations
 from bot.jobs.queue_positions import QueuePositions
 from bot.jobs.queue_status import ConcurrencyCaps, WaitReason
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.submitter import Submitter
+from bot.jobs.timings import JobTimings
 from bot.jobs.watcher import Watcher
 from bot.limits import Policy, Refused
 from bot.logs import incident
 from bot.phrase import phrase
 from bot.settings import FalSettings
 from bot.store import Accepted, Duplicate, Store
+from bot.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
-#: Most jobs claimed that have not been sent to fal yet; the others keep their places in the queue.
-CLAIMED_AHEAD = 64
-#: How often a claim that makes room for first answers looks again, and how often it does before it goes on anyway.
-BACKPRESSURE_PAUSE_S = 0.02
-BACKPRESSURE_PAUSES = 25
-#: How soon a person is told that the database does not take their request; Discord waits for three seconds.
-ACCEPT_WITHIN_S = 2.0
-#: A person who is turned away because too much waits is told to come back after this long at least, and at most.
-LEAST_RETRY_S = 30.0
-MOST_RETRY_S = 900.0
-#: How long a shutdown waits for submits and posts under way.
-DRAIN_S = 4.0
-
 
 class Runner:
-    """Owns every job between acceptance and delivery."""
+    """Owns every job between acceptance and delivery.
+
+    Args:
+        max_waiting: most jobs that may wait in the queue.
+        tick_s: how often positions in the queue and remaining times are published.
+        callback_url: where fal calls back about an attempt of a job; None: it is asked instead.
+        supervisor: owns the tasks that run beside `run`.
+    """
 
     def __init__(
         self,
         *,
         store: Store,
-        fal: Fal,
+        fal: ImageBackend,
         catalogue: Catalogue,
         settings: FalSettings,
         max_waiting: int,
         tick_s: float,
-        clock: Callable[[], datetime],
+        clocks: Clocks,
         inputs: AttachmentSource,
+        supervisor: Supervisor,
         callback_url: Callable[[str, int], str] | None = None,
-        lease_s: float = LEASE_S,
+        timings: JobTimings = JobTimings(),  # noqa: B008 - frozen
     ) -> None:
         self._store = store
         self._fal = fal
         self._settings = settings
-        self._max_waiting = max_waiting
         self._tick_s = tick_s
-        self._lease_s = lease_s
+        self._timings = timings
+        self._supervisor = supervisor
+        context = self._context = RunnerContext(
+            store=store, catalogue=catalogue, settings=settings, timings=timings, clocks=clocks
+        )
+        self._active = context.active
         self._reconciler = Reconciler(
+            active=context.active,
             fal=fal,
             records=store.jobs,
-            clock=clock,
+            clock=clocks.utcnow,
             wait_s=settings.reconcile_s,
             give_up_s=settings.job_timeout_s,
             store_payloads=settings.store_payloads,
+            timings=timings,
+            timer=clocks.monotonic_s,
         )
-        context = self._context = RunnerContext(store=store, catalogue=catalogue, settings=settings, clock=clock)
         self._positions = QueuePositions(context, tick_s=tick_s)
         self._responses = InitialResponses(context, self._positions)
-        self._watcher = Watcher(context, fal, self._reconciler, calls_back=callback_url is not None)
-        self._canceller = Canceller(context, fal, self._reconciler, self._watcher, self._positions)
-        self._leases = Leases(context, lease_s, self._resume)
+        self._durations = ModelDurations(context)
+        self._watcher = Watcher(context, fal, self._reconciler, self._durations, calls_back=callback_url is not None)
+        self._acceptance = Acceptance(context, self._positions, self._responses, self._watcher, max_waiting=max_waiting)
+        self._canceller = Canceller(context, fal, self._reconciler, self._watcher)
+        self._leases = Leases(context, self._resume)
         self._submitter = Submitter(
             context,
             fal,
@@ -102,20 +109,16 @@ class Runner:
             self._responses,
             self._canceller,
             leases=self._leases,
-            inputs=inputs,
+            inputs=InputUploader(context, fal, inputs),
             callback_url=callback_url,
         )
         self._deliverer = ResultDeliverer(context, fal, backpressure=lambda: self.backpressure)
-        self._downtime = Downtime(context, starting_s=2 * lease_s)
-        #: Claimed, and not painted yet, by job; counted from the claim on, before work on them has begun.
-        self._in_flight: set[str] = set()
+        self._downtime = Downtime(context)
         #: Whether all that an earlier process left is here; until then a callback may be about something of it.
         self._recovered = False
         #: Jobs that are no longer worked on, since the start.
         self.jobs_ended = 0
         self._claiming = asyncio.Lock()
-        #: Cards that are being set right.
-        self._repairs: set[asyncio.Task[None]] = set()
 
     # ------------------------------------------------------------------ used by the commands
 
@@ -128,110 +131,44 @@ class Runner:
 
         Raises:
             Overloaded: too many jobs wait already.
+            StoreUnusable: the database did not take it in time.
         """
-        self._responses.begin(new.id)
-        accepted = False
-        try:
-            outcome = await self._store.jobs.accept(
-                new, policy, max_waiting=self._max_waiting, within_s=ACCEPT_WITHIN_S
-            )
-            accepted = isinstance(outcome, Accepted)
-        except Overloaded as error:
-            metrics.JOBS_REFUSED.labels(error.code).inc()
-            raise self._overloaded(error) from None
-        except StoreUnusable:
-            # Should its COMMIT have taken after all: the person was told that it did not.
-            self._context.cancel_requested.add(new.id)
-            raise
-        finally:
-            if not accepted:
-                self._responses.end(new.id)
-        if isinstance(outcome, Accepted):
-            metrics.JOBS_ACCEPTED.inc()
-            self._positions.accepted(outcome.job)
-            self._context.wake.set()
-        elif isinstance(outcome, Refused):
-            metrics.JOBS_REFUSED.labels(outcome.rule).inc()
-        return outcome
-
-    def _overloaded(self, error: Overloaded) -> Overloaded:
-        """With the time when a tenth of those that wait should be gone."""
-        usual_s = self._watcher.at_fal().typical_s
-        wait_s = error.waiting / 10 * usual_s / (self._settings.max_in_flight or error.waiting)
-        retry_at = self._context.clock() + timedelta(seconds=min(max(wait_s, LEAST_RETRY_S), MOST_RETRY_S))
-        return Overloaded(error.waiting, left_today=error.left_today, retry_at=retry_at)
+        return await self._acceptance.accept(new, policy)
 
     async def answered(self, job_id: str, message_id: int | None) -> None:
         """The person sees the job; it may start. `message_id` is where."""
-        context = self._context
-        if message_id is not None:
-            context.messages[job_id] = message_id  # goes on record with the next move, unless the job has to wait
-        self._responses.end(job_id)
-        elsewhere = self._store.shared and job_id not in context.tasks
-        if message_id is not None and (elsewhere or job_id in self._positions):
-            try:
-                await self._store.jobs.annotate(job_id, message_id=message_id)
-            except StoreUnusable as error:  # the job goes on, and so does what we know of it
-                log.warning("the first answer is not on record yet", extra={"job": job_id, "reason": error.sentence})
-                return
-            if job_id not in self._positions and job_id not in context.tasks:
-                context.messages.pop(job_id, None)
+        await self._acceptance.answered(job_id, message_id)
 
     async def unanswered(self, job_id: str) -> None:
-        """The first answer never reached the person: nothing is started, nothing is spent."""
-        context = self._context
-        # The wish first: a claim in this very moment then finds it before it submits.
-        context.cancel_requested.add(job_id)
-        try:
-            job = await context.retry_store(
-                lambda: self._store.jobs.annotate(job_id, cancel_requested=True, notified=True)
-            )
-            queued = job is not None and job.state is JobState.QUEUED
-            if job is not None and queued and await context.transition_to_cancelled(job, UNANSWERED):
-                context.cancel_requested.discard(job_id)
-            self._positions.left(job_id)
-        finally:
-            self._responses.end(job_id)
+        """The initial response never reached the person: nothing is started, nothing is spent."""
+        await self._acceptance.unanswered(job_id)
 
-    async def cancel(self, job_id: str, *, patience_s: float = CANCEL_ELSEWHERE_S) -> CancelOutcome:
+    async def cancel(self, job_id: str, *, patience_s: float | None = None) -> CancelOutcome:
         """Stop a job for its owner, here and at fal.
 
         Args:
-            patience_s: how long to wait for another process that has the job; the wish is on record in any case.
+            patience_s: how long to wait for another process that has the job, by default `cancel_elsewhere_s`; the
+                request is on record in any case.
         """
         return await self._canceller.cancel(job_id, patience_s)
 
-    def lease_remaining_s(self, job_id: str) -> float | None:
-        """For how many seconds nobody else shows this job's progress: it is ours; None when only `waits` can tell."""
-        if not self._store.shared or job_id in self._context.tasks:
-            return self._leases.left_s
-        return None
-
-    async def is_queued(self, job_id: str) -> bool:
-        """Whether a job is in the queue, by the store."""
-        job = await self._store.jobs.get(job_id)
-        return job is not None and job.state is JobState.QUEUED
-
     def repair_message(self, job_id: str) -> None:
         """An edit of ours came too late, and may hide what another process has shown since: show that again."""
-        if self.stopping:
-            return
-        task = asyncio.create_task(self._deliverer.repair(job_id), name=f"mend-{job_id}")
-        self._repairs.add(task)
-        task.add_done_callback(self._repairs.discard)
+        if not self.stopping:
+            self._context.spawn_background(self._deliverer.repair(job_id), name=f"repair-{job_id}")
 
     async def on_webhook(self, job_id: str, attempt: int, request_id: str) -> None:
         """Fal called back (verified): a hint to look now, and the name of a request whose answer was lost."""
         log.debug("callback", extra={"job": job_id, "attempt": attempt})
         known = self._watcher.on_webhook(job_id, request_id)
-        if not known and (job_id in self._context.tasks or not self._recovered):
+        if not known and (job_id in self._active.working or not self._recovered):
             self._reconciler.on_webhook(job_id, attempt, request_id)
         self._fal.wake(request_id)
 
     @property
     def jobs_alive(self) -> int:
         """How many are worked on."""
-        return len(self._context.tasks)
+        return len(self._active.working)
 
     @property
     def stopping(self) -> bool:
@@ -240,7 +177,7 @@ class Runner:
 
     @property
     def backpressure(self) -> bool:
-        """Whether so many first answers are under way that everything else had better wait."""
+        """Whether so many initial responses are under way that everything else had better wait."""
         return self._responses.backpressure
 
     async def wait_reason(self, job_id: str) -> WaitReason | None:
@@ -248,20 +185,21 @@ class Runner:
         job, settings = await self._store.jobs.get(job_id), self._settings
         if job is None:
             return None
+        active = self._active.get(job_id)
         caps = ConcurrencyCaps(settings.max_in_flight, settings.guild_jobs_in_flight, settings.user_jobs_in_flight)
-        place = None
+        queue_status = None
         if job.state is JobState.QUEUED:
-            place = await self._store.positions.queue_status(
+            queue_status = await self._store.positions.queue_status(
                 job_id, in_flight=caps.all, guild_in_flight=caps.guild, user_in_flight=caps.user
             )
         return WaitReason(
             job,
             caps,
-            self._watcher.at_fal(job),
-            place,
+            self._watcher.load(job),
+            queue_status,
             progress=self._watcher.progress(job_id),
             provider_unavailable=self._fal.unavailable,
-            submit_unconfirmed=job_id in self._context.unconfirmed,
+            submit_unconfirmed=active is not None and active.unconfirmed,
             recently_restarted=self._downtime.recently_restarted(job),
         )
 
@@ -271,58 +209,56 @@ class Runner:
         """Recover what an earlier process left, then claim and care for jobs until `stop`."""
         _ = self._context.delivery  # or nobody would be told anything
         self._downtime.begin()
-        await self._watcher.recall()
+        await self._durations.recall()
+        start = self._supervisor.start
         helpers = [
-            asyncio.create_task(self._tick_forever(), name="runner-ticks"),
-            asyncio.create_task(self._leases.renew_forever(), name="runner-leases"),
+            start(self._tick_forever(), name="runner-ticks"),
+            start(self._show_positions_forever(), name="runner-positions"),
+            start(self._leases.renew_forever(), name="runner-leases"),
         ]
         if self._store.shared:
-            helpers.append(asyncio.create_task(self._canceller.poll_cancel_requests(), name="runner-wishes"))
+            helpers.append(start(self._canceller.poll_cancel_requests(), name="runner-cancel-requests"))
         try:
             await self._recover()
-            self._recovered = True
-            while not self.stopping:
-                self._context.wake.clear()
-                try:
-                    claimed = await self._claim_some()
-                except EaselError:
-                    log.exception("claim failed")
-                    await asyncio.sleep(1)
-                    continue
-                if not claimed:
-                    await self._context.wake.wait()
+            await self._claim_forever()
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            await self._supervisor.stop(*helpers)
+
+    async def _claim_forever(self) -> None:
+        while not self.stopping:
+            self._context.wake.clear()
+            try:
+                claimed = await self._claim_some()
+            except EaselError:
+                log.exception("claim failed")
+                await self._context.sleep(self._timings.claim_again_s)
+                continue
+            if not claimed:
+                await self._context.wake.wait()
 
     async def stop(self) -> None:
         """Stop claiming, let submits and posts under way end, leave everything else to the next start."""
         self._context.stopping.set()
         self._context.wake.set()
         self._watcher.close()
-        for task in self._repairs:
-            task.cancel()
         with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S), self._claiming:
+            async with asyncio.timeout(self._timings.drain_s), self._claiming:
                 pass  # what is just being claimed is known from now on
-        left_some = await self._context.close(DRAIN_S)
+        left_some = await self._context.close(self._timings.drain_s)
         with suppress(EaselError):
             # Nothing of these left, so the next start need not look for it.
-            unsent = self._submitter.unsent.values()
+            unsent = [active.unsent for active in self._active.unsent.values() if active.unsent is not None]
             await asyncio.gather(*(self._context.transition(job, JobState.QUEUED) for job in unsent))
-            await self._watcher.write_durations()
+            await self._durations.write()
             if left_some:
                 await self._downtime.note_now()
             await self._store.leases.release()
+        self._active.clear()
 
     async def _claim_some(self) -> bool:
         """Take the fairest waiting jobs; False when there is no room or nothing waits."""
-        limit, unsent = self._settings.max_in_flight, len(self._submitter.unsent)
-        # In halves: a claim for every single submit would cost more than the submits.
-        room = CLAIMED_AHEAD - unsent if 2 * unsent <= CLAIMED_AHEAD else 0
-        room = room if limit == 0 else min(room, limit - len(self._in_flight))
-        if room <= 0 or not (self._positions or self._context.recheck_queue):
+        room = self._room()
+        if room <= 0 or not (len(self._positions) or self._context.recheck_queue):
             return False
         await self._make_room()
         async with self._claiming:
@@ -333,6 +269,12 @@ class Runner:
             await self._positions.reload_if_due()
         return bool(claimed)
 
+    def _room(self) -> int:
+        """How many more may be claimed; in halves, for a claim for every single submit would cost more than those."""
+        limit, unsent, ahead = self._settings.max_in_flight, len(self._active.unsent), self._timings.claimed_ahead
+        room = ahead - unsent if 2 * unsent <= ahead else 0
+        return room if limit == 0 else min(room, limit - len(self._active.in_flight))
+
     async def _claim(self, room: int) -> list[Job]:
         """Claim and start."""
         settings = self._settings
@@ -340,7 +282,7 @@ class Runner:
         try:
             claimed = await self._store.jobs.claim(
                 room,
-                lease_s=self._lease_s,
+                lease_s=self._timings.lease_s,
                 in_flight=settings.max_in_flight if self._store.shared else 0,
                 guild_in_flight=settings.guild_jobs_in_flight,
                 user_in_flight=settings.user_jobs_in_flight,
@@ -350,38 +292,42 @@ class Runner:
             raise
         for job in claimed:
             self._positions.claimed(job)
-            self._submitter.unsent[job.id] = job  # at once: a stop may cancel its task before that has begun
+            self._active.open(job.id).unsent = job  # at once: a stop may cancel its task before that has begun
             self._start(job)
         return claimed
 
     async def _make_room(self) -> None:
-        """First answers go before new work, for a moment at a time: Discord waits three seconds for them."""
-        for _ in range(BACKPRESSURE_PAUSES):
+        """Initial responses go before new work, for a moment at a time: Discord waits three seconds for them."""
+        for _ in range(self._timings.backpressure_pauses):
             if not self.backpressure or self.stopping:
                 return
-            await asyncio.sleep(BACKPRESSURE_PAUSE_S)
+            await self._context.sleep(self._timings.backpressure_pause_s)
 
     async def _recover(self) -> None:
         """Take up every job that an earlier process left unfinished."""
-        accepted_here = {job.id for job in self._positions.jobs}
+        accepted_here = set(self._active.queued)
         await self._positions.reload()
         self._positions.adopt_all()
-        # What this process accepts meanwhile is about to be answered; only an earlier one's answers may be missing.
-        # (Or other processes' answers, where they share the database: FirstAnswers looks for those.)
-        answered_here = accepted_here.union(self._responses.under_way, self._context.messages)
-        unseen = [
-            job
-            for job in self._positions.jobs
-            if job.reply.message_id is None and not self._store.shared and job.id not in answered_here
-        ]
+        # What this process accepts meanwhile is about to be answered; only an earlier one's responses may be missing.
+        # (Or other processes' responses, where they share the database: InitialResponses looks for those.)
+        unseen = [job for job in self._positions.jobs if self._may_be_unanswered(job, accepted_here)]
         await self._downtime.recall()
         for job in self._positions.jobs:
             self._downtime.announce_resume(job)
         adopted = await self._leases.adopt()
-        if self._positions or adopted:
+        self._recovered = True
+        if len(self._positions) or adopted:
             log.info("recovered", extra={"jobs": adopted, "waiting": len(self._positions)})
         # A process that was killed between acceptance and answer: the person saw a failure, so nothing is painted.
         await asyncio.gather(*(self._check_answer(job) for job in unseen))
+        for active in list(self._active):  # callbacks about jobs that had ended
+            self._active.release(active.id)
+
+    def _may_be_unanswered(self, job: Job, accepted_here: set[str]) -> bool:
+        active = self._active.get(job.id)
+        answered_here = active is not None and (active.response is not None or active.message_id is not None)
+        unseen = job.reply.message_id is None and not self._store.shared
+        return unseen and not answered_here and job.id not in accepted_here
 
     async def _check_answer(self, job: Job) -> None:
         async with self._submitter.semaphore:
@@ -389,42 +335,54 @@ class Runner:
                 await self.unanswered(job.id)
 
     async def _tick_forever(self) -> None:
-        """Keep places in the queue and remaining times current."""
+        """Keep remaining times current, and on record what changes all the time."""
         while True:
-            await asyncio.sleep(self._tick_s)
-            metrics.JOBS_IN_FLIGHT.set(len(self._in_flight))
+            await self._context.sleep(self._tick_s)
+            metrics.JOBS_IN_FLIGHT.set(len(self._active.in_flight))
             metrics.JOBS_WAITING.set(len(self._positions))
             await self._watcher.publish_all()
             try:
-                if self._context.tasks or self._positions:
+                if self._active.working or len(self._positions):
                     await self._downtime.note_alive()
-                await self._watcher.write_durations()
-                await self._positions.show(answering=self._responses.under_way, backpressure=self.backpressure)
+                await self._durations.write()
+                await self._acceptance.settle_doubts()
             except EaselError:
                 log.exception("tick failed")
+
+    async def _show_positions_forever(self) -> None:
+        """Keep positions in the queue current; not while initial responses are in a hurry."""
+        while True:
+            await self._context.sleep(self._tick_s)
+            if self.backpressure:
+                continue
+            try:
+                await self._positions.show()
+            except EaselError:
+                log.exception("positions not shown")
 
     # ------------------------------------------------------------------ one job
 
     def _resume(self, job: Job) -> None:
         """What no other process cares for any more."""
-        self._context.poll_first.add(job.id)
+        self._active.open(job.id).poll_first = True
         self._downtime.announce_resume(job)
         self._start(job, left_over=job.state is JobState.SUBMITTING)
 
     def _start(self, job: Job, *, left_over: bool = False) -> None:
+        active = self._active.open(job.id)
         if job.state in {JobState.SUBMITTING, JobState.RUNNING}:
-            self._in_flight.add(job.id)
-        task = asyncio.create_task(self._run_job(job, left_over=left_over), name=f"job-{job.id}")
-        self._context.tasks[job.id] = task
-        task.add_done_callback(partial(self._job_ended, job.id))
+            active.in_flight_since_s = self._context.now_s()
+        active.task = asyncio.create_task(self._run_job(job, left_over=left_over), name=f"job-{job.id}")
+        active.task.add_done_callback(partial(self._job_ended, job.id))
 
     def _job_ended(self, job_id: str, _task: asyncio.Task[None]) -> None:
         self.jobs_ended += 1
-        self._in_flight.discard(job_id)
-        self._context.forget(job_id)
-        self._positions.forget(job_id)
-        if not self.stopping:
-            self._submitter.unsent.pop(job_id, None)
+        active = self._active.get(job_id)
+        if active is None:
+            return
+        active.task = active.in_flight_since_s = None
+        if not self.stopping:  # else `stop` still needs to know what was not sent
+            self._active.release(job_id)
 
     async def _run_job(self, job: Job, *, left_over: bool) -> None:
         """Carry one job from where it stands to its end; the last line of defence for its errors."""
@@ -459,13 +417,15 @@ class Runner:
             if job.state is JobState.SUBMITTING:
                 running = await self._submitter.submit(job, left_over=left_over)
             elif job.cancel_requested:
-                # Whoever promised it was killed before it asked fal; a wish that came too late is no longer on record.
+                # The process that promised it was killed before it asked fal; what came too late is not on record.
                 running = await self._canceller.cancel_if_requested(job)
             del job
             if running is not None:
                 await self._watcher.watch(running)
             return running
         finally:
-            self._in_flight.discard(job_id)
+            active = self._active.get(job_id)
+            if active is not None:
+                active.in_flight_since_s = None
             self._watcher.forget(job_id)
             self._context.wake.set()

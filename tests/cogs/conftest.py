@@ -21,9 +21,10 @@ from bot.domain.ports import CancelOutcome
 from bot.jobs.runner import Runner
 from bot.limits import Policy, Refused
 from bot.phrase import phrase
-from bot.services import Services
+from bot.services import DiscordTimings, Services
 from bot.settings import Settings
 from bot.store import Accepted, Duplicate, Store
+from bot.supervisor import Supervisor
 from tests.cogs.interactions import APPLICATION, an_interaction
 
 #: Immutable, so one is enough.
@@ -172,7 +173,15 @@ def _message(components: list[dict[str, Any]]) -> dict[str, Any]:
 async def fixture(tmp_path: Path) -> AsyncIterator[CogFixture]:
     store = await Store.open(f"sqlite:///{tmp_path / 'easel.db'}")
     runner = AcceptingRunner(store)
-    services = Services(Settings(), store, CATALOGUE, cast("Runner", runner), lambda: datetime.now(UTC))
+    services = Services(
+        Settings(),
+        store,
+        CATALOGUE,
+        cast("Runner", runner),
+        lambda: datetime.now(UTC),
+        Supervisor(),
+        DiscordTimings(own_answer_pauses_s=(0.0, 0.0)),
+    )
     bot = EaselBot(services)
     user = {"id": str(APPLICATION), "username": "easel", "discriminator": "0", "avatar": None, "bot": True}
     bot._connection.user = discord.ClientUser(state=bot._connection, data=cast("Any", user))

@@ -163,9 +163,8 @@ async def test_an_answer_that_came_too_late_starts_nothing(fixture: CogFixture) 
     assert fixture.runner.answers == []
 
 
-async def test_an_answer_lost_on_the_way_starts_nothing(fixture: CogFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_lost_on_the_way_starts_nothing(fixture: CogFixture) -> None:
     """Discord can't be asked for as long as the token lives."""
-    monkeypatch.setattr("cogs.intake.LOOK_PAUSES_S", (0.0, 0.0))
     await failing_imagine(fixture, OSError("reset"))
     assert len(fixture.runner.lost) == 1
 

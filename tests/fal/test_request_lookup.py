@@ -12,9 +12,10 @@ from aiohttp import web
 
 from bot.domain.request import Json
 from bot.errors import ProviderUnreachable
-from bot.fal import Fal, FoundRequest, TruncatedList, matches
+from bot.fal import Fal, FoundRequest, TruncatedList
 from bot.fal.origins import resolve
 from bot.fal.request_list import read_page
+from bot.jobs.request_match import matches
 from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, says, sends, tears
 
 ENDPOINT = "owner/alias/deep/path"

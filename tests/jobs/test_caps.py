@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from bot.domain.job import FalRequest, JobState
+from bot.domain.provider import CompletedStatus, Status
 from bot.domain.request import Json
-from bot.fal import CompletedStatus, InProgressStatus, InQueueStatus
 from bot.settings import FalSettings
 from bot.store import Store
-from tests.jobs.test_runner import RunnerFixture, ScriptedFal
+from tests.jobs.scripted import RunnerFixture, ScriptedFal
 from tests.store.conftest import postgres, postgres_url
 
 __all__ = ["postgres", "postgres_url"]
@@ -34,7 +34,7 @@ class CountingFal(ScriptedFal):
 
     async def watch(
         self, request: FalRequest, *, expected_s: float, age_s: float | None = None
-    ) -> AsyncIterator[InQueueStatus | InProgressStatus | CompletedStatus]:
+    ) -> AsyncGenerator[Status, None]:
         self.now += 1
         self.most = max(self.most, self.now)
         await asyncio.sleep(PAINTING_S)

@@ -11,14 +11,16 @@ import pytest
 
 from bot.catalogue import load, parse
 from bot.domain.job import Actor, FalRequest, Job, JobState, Reply
+from bot.domain.provider import FoundRequest, TruncatedList
 from bot.domain.request import Json
 from bot.errors import ProviderUnreachable, SubmitUnresolved
-from bot.fal import FoundRequest, TruncatedList
-from bot.jobs import reconcile
+from bot.jobs.active_jobs import ActiveJobs
 from bot.jobs.reconcile import Reconciler
+from bot.jobs.timings import JobTimings
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MODEL = load().get("flux-schnell")
+IMPATIENT = JobTimings(list_pauses_s=(0.001,))
 SENT: dict[str, Json] = {"prompt": "a fox", "seed": 7}
 
 
@@ -77,8 +79,12 @@ def a_job(number: int = 1) -> Job:
     return replace(job, attempts=1)
 
 
-def build(clock: Clock, fal: ScriptedList, records: Records, *, store_payloads: bool = True) -> Reconciler:
+def build(
+    clock: Clock, fal: ScriptedList, records: Records, *, store_payloads: bool = True, timings: JobTimings | None = None
+) -> Reconciler:
     return Reconciler(
+        active=ActiveJobs(),
+        timings=timings or IMPATIENT,
         fal=fal,
         records=records,
         clock=clock,
@@ -87,11 +93,6 @@ def build(clock: Clock, fal: ScriptedList, records: Records, *, store_payloads: 
         store_payloads=store_payloads,
         timer=clock.seconds,
     )
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile, "LOOK_PAUSES_S", (0.001,))
 
 
 async def test_a_request_that_fal_has_is_adopted() -> None:
@@ -180,10 +181,10 @@ async def test_a_part_of_the_list_tells_what_is_there_but_not_what_is_missing() 
     assert clock.now - NOW >= timedelta(seconds=200)  # it was to be looked for 60 s
 
 
-async def test_a_last_look_that_an_equal_order_puts_off_is_looked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile, "OTHERS_S", 0.001)
+async def test_a_last_look_that_an_equal_order_puts_off_is_looked_again() -> None:
     clock = Clock()
-    reconciler = build(clock, ScriptedList(clock, [found("r1")]), Records())
+    hasty = replace(IMPATIENT, equal_submits_s=0.001)
+    reconciler = build(clock, ScriptedList(clock, [found("r1")]), Records(), timings=hasty)
     with reconciler.under_way(MODEL.endpoint, SENT):
         looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=120))
         await asyncio.sleep(0.02)
@@ -196,7 +197,14 @@ async def test_a_callback_names_the_request_at_once() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [])
     reconciler = Reconciler(
-        fal=fal, records=Records(), clock=lambda: NOW, wait_s=60, give_up_s=1800, store_payloads=True
+        active=ActiveJobs(),
+        timings=IMPATIENT,
+        fal=fal,
+        records=Records(),
+        clock=lambda: NOW,
+        wait_s=60,
+        give_up_s=1800,
+        store_payloads=True,
     )
     looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=0))
     await asyncio.sleep(0.01)
@@ -236,7 +244,14 @@ async def test_nobody_waits_for_what_nobody_wants() -> None:
     clock = Clock()
     fal = ScriptedList(clock, [])
     reconciler = Reconciler(
-        fal=fal, records=Records(), clock=lambda: NOW, wait_s=60, give_up_s=1800, store_payloads=True
+        active=ActiveJobs(),
+        timings=IMPATIENT,
+        fal=fal,
+        records=Records(),
+        clock=lambda: NOW,
+        wait_s=60,
+        give_up_s=1800,
+        store_payloads=True,
     )
     looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=0))
     await asyncio.sleep(0.01)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
 from bot.domain.events import Queued
 from bot.domain.job import JobState
-from bot.fal import CancelAnswer
-from bot.jobs import canceller, initial_response, leases, queue_positions
+from bot.domain.provider import CancelAnswer
 from bot.settings import FalSettings
 from bot.store import Store
 from tests.english import english
-from tests.jobs.test_runner import RunnerFixture, ScriptedFal
+from tests.jobs.scripted import PATIENT, RunnerFixture, ScriptedFal, until
 from tests.store.conftest import Postgres, postgres, postgres_url
 
 __all__ = ["Postgres", "postgres", "postgres_url"]
@@ -25,16 +25,8 @@ pytestmark = pytest.mark.postgres
 Build = Callable[..., Awaitable[RunnerFixture]]
 
 
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that is waited for, sooner."""
-    for module, name, value in (
-        (canceller, "CANCEL_POLL_S", 0.2),
-        (initial_response, "ANSWERED_WITHIN_S", 0.3),
-        (queue_positions, "QUIET_S", 0.4),
-        (leases, "LEASE_S", 5.0),
-    ):
-        monkeypatch.setattr(module, name, value)
+#: Everything that is waited for, sooner.
+HASTY = replace(PATIENT, cancel_poll_s=0.2, response_elsewhere_s=0.3, quiet_s=0.4)
 
 
 @pytest_asyncio.fixture
@@ -45,7 +37,7 @@ async def build(postgres_url: str) -> AsyncIterator[Build]:
 
     async def make(*, run: bool = True, max_in_flight: int = 10, answered: bool | None = True) -> RunnerFixture:
         store = await Store.open(postgres_url)
-        runner_fixture = RunnerFixture(store, ScriptedFal(), FalSettings(max_in_flight=max_in_flight))
+        runner_fixture = RunnerFixture(store, ScriptedFal(), FalSettings(max_in_flight=max_in_flight), HASTY)
         runner_fixture.count = 100 * len(houses)
         runner_fixture.shown.answered = answered
         houses.append(runner_fixture)
@@ -193,10 +185,11 @@ async def test_places_are_shown_by_the_process_that_was_asked(build: Build) -> N
             await asyncio.sleep(0.005)
 
     assert not any(one == second.id for one, _ in other.shown.events)
-    assert (painter.runner.lease_remaining_s(first.id) or 0) > 0
-    assert other.runner.lease_remaining_s(first.id) is None
-    assert not await other.runner.is_queued(first.id)
-    assert await other.runner.is_queued(second.id)
+    now_s = asyncio.get_running_loop().time()
+    await until(lambda: first.id in painter.shown.latest)
+    held, queued = painter.shown.latest[first.id], painter.shown.latest[second.id]
+    assert now_s < held.valid_until_s <= now_s + HASTY.lease_s + 60
+    assert queued.valid_until_s <= asyncio.get_running_loop().time() + HASTY.position_valid_s
 
 
 async def test_an_end_that_a_late_edit_may_have_hidden_is_shown_again(build: Build) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.domain.job import FalRequest, Job, JobState
-from bot.fal import CompletedStatus, InProgressStatus, InQueueStatus
-from bot.jobs import watcher
-from bot.jobs import webhook_monitor as callbacks_module
-from bot.jobs.webhook_monitor import PROBES, WebhookMonitor
+from bot.domain.provider import Status
+from bot.jobs.active_jobs import ActiveJobs
+from bot.jobs.timings import JobTimings
+from bot.jobs.webhook_monitor import WebhookMonitor
 from bot.settings import FalSettings
 from bot.store import Store
-from tests.jobs.test_runner import RunnerFixture, ScriptedFal
+from tests.jobs.scripted import PATIENT, RunnerFixture, ScriptedFal, until
+
+#: Two probes, and nothing is waited for.
+IMPATIENT = replace(
+    PATIENT, least_callback_wait_s=0.05, callback_patience=0.0, probe_again_s=0.05, probes=2, callback_late_s=0.05
+)
 
 
 class WatchedFal(ScriptedFal):
@@ -27,28 +33,25 @@ class WatchedFal(ScriptedFal):
 
     async def watch(
         self, request: FalRequest, *, expected_s: float, age_s: float | None = None
-    ) -> AsyncIterator[InQueueStatus | InProgressStatus | CompletedStatus]:
+    ) -> AsyncGenerator[Status, None]:
         self.watched.append(request.request_id)
         async for status in super().watch(request, expected_s=expected_s, age_s=age_s):
             yield status
 
 
 @pytest.fixture
-async def runner_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunnerFixture]:
+async def runner_fixture(tmp_path: Path) -> AsyncIterator[RunnerFixture]:
     """A house that fal calls back, impatient, with two scouts."""
-    monkeypatch.setattr(watcher, "LEAST_CALLBACK_WAIT_S", 0.05)
-    monkeypatch.setattr(watcher, "CALLBACK_PATIENCE", 0.0)
-    monkeypatch.setattr(watcher, "PROBE_AGAIN_S", 0.05)
-    monkeypatch.setattr(callbacks_module, "PROBES", 2)
     store = await Store.open(f"sqlite:///{tmp_path / 'easel.db'}")
     fal = WatchedFal()
     fal.hold.clear()
-    runner_fixture = RunnerFixture(store, fal, FalSettings(max_in_flight=0))
-    vars(runner_fixture.runner._watcher)["_calls_back"] = True
-    vars(runner_fixture.runner._submitter)["_callback_url"] = lambda job_id, attempt: (
-        f"https://easel.example/fal/{job_id}/{attempt}"
+    runner_fixture = RunnerFixture(
+        store,
+        fal,
+        FalSettings(max_in_flight=0),
+        IMPATIENT,
+        callback_url=lambda job_id, attempt: f"https://easel.example/fal/{job_id}/{attempt}",
     )
-    vars(runner_fixture.runner._watcher)["_callbacks"] = WebhookMonitor(late_s=0.05)
     task = asyncio.create_task(runner_fixture.runner.run())
     yield runner_fixture
     await runner_fixture.runner.stop()
@@ -98,13 +101,13 @@ async def running(runner_fixture: RunnerFixture, job: Job) -> str:
 
 
 async def test_callbacks_count_as_lost_until_the_next_is_heard() -> None:
-    callbacks = WebhookMonitor(late_s=0.01)
-    assert all(callbacks.may_probe(f"job{number}") for number in range(PROBES))
+    active, timings = ActiveJobs(), JobTimings(callback_late_s=0.01)
+    callbacks = WebhookMonitor(active, timings)
+    assert all(callbacks.may_probe(f"job{number}") for number in range(timings.probes))
     assert not callbacks.may_probe("one more")
 
     callbacks.probed("job0", ended_unheard=True)
-    await asyncio.sleep(0.05)
-    assert callbacks.failing
+    await until(lambda: callbacks.failing)
     assert callbacks.may_probe("one more")
     assert callbacks.may_probe("and another")
 
@@ -113,7 +116,7 @@ async def test_callbacks_count_as_lost_until_the_next_is_heard() -> None:
 
 
 async def test_a_callback_that_comes_a_little_later_than_the_end_is_not_lost() -> None:
-    callbacks = WebhookMonitor(late_s=0.05)
+    callbacks = WebhookMonitor(ActiveJobs(), JobTimings(callback_late_s=0.05))
     callbacks.may_probe("job1")
     callbacks.probed("job1", ended_unheard=True)
     callbacks.received("job1")

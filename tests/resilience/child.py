@@ -36,6 +36,8 @@ from bot.cli.process import loop_factory
 from bot.fal import Fal
 from bot.fal.timings import Timings
 from bot.jobs.runner import Runner
+from bot.jobs.timings import JobTimings
+from bot.services import DiscordTimings, Services
 from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier, WebSettings
 from bot.store import times
 from bot.store.database import Database
@@ -140,8 +142,10 @@ def live(spec: dict[str, Any], talk: socket.socket) -> int:
     vars(ssl)["create_default_context"] = lambda *_, **__: _TLS
     vars(app)["Fal"] = partial(Fal, timings=Timings(**spec["timings"]) if "timings" in spec else HASTY)
     _let_clocks_step()
-    if "lease_s" in spec:
-        vars(app)["Runner"] = partial(Runner, lease_s=spec["lease_s"])
+    job_timings = _values(spec.get("job_timings", {})) | mutations.JOB_TIMINGS
+    vars(app)["Runner"] = partial(Runner, timings=JobTimings(**job_timings))
+    discord_timings = DiscordTimings(**_values(spec.get("discord_timings", {})))
+    vars(app)["Services"] = partial(Services, discord_timings=discord_timings)
     _tell_session(boundaries)
 
     async def run() -> int:
@@ -207,26 +211,17 @@ def _listen(boundaries: Boundaries, talk: socket.socket, half: bytearray) -> Non
 
 
 def _change(values: dict[str, Any]) -> None:
-    """Set each `package.module:NAME`, where the module has it: shorter pauses for a shorter proof.
+    """Set each `package.module:NAME`, where the module has it: shorter pauses for a shorter proof."""
+    for name, value in _values(values).items():
+        module, _, attribute = name.partition(":")
+        found = sys.modules.get(module)
+        if found is not None and hasattr(found, attribute):
+            setattr(found, attribute, value)
 
-    discord.py loads the cogs anew for each bot, so theirs are set once more when they are there.
-    """
 
-    def change() -> None:
-        for name, value in values.items():
-            module, _, attribute = name.partition(":")
-            found = sys.modules.get(module)
-            if found is not None and hasattr(found, attribute):
-                setattr(found, attribute, tuple(value) if isinstance(value, list) else value)
-
-    attach = Runner.attach
-
-    def attach_changed(self: Runner, delivery: Any) -> None:
-        change()
-        attach(self, delivery)
-
-    change()
-    vars_of(Runner)["attach"] = attach_changed
+def _values(given: dict[str, Any]) -> dict[str, Any]:
+    """As they were before they travelled as JSON."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
 class _Stepped(datetime):

@@ -13,17 +13,20 @@ import discord
 from bot.discord import http
 from bot.discord.rate_limits import RateLimits
 from bot.domain.job import Job, JobState
-from bot.jobs import context, reconcile, submitter, watcher
 from bot.jobs.canceller import Canceller
 from bot.jobs.context import RunnerContext
 from bot.jobs.delivery_pipeline import ResultDeliverer
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.runner import Runner
+from bot.jobs.timings import JobTimings
 from bot.store import usage
 from bot.store.jobs import JobStore
 from bot.store.writer import Writer
 from cogs import intake, interaction_data
+
+#: Fields of the bot's `JobTimings` that a guard taken away changes.
+JOB_TIMINGS: dict[str, Any] = {}
 
 
 def interaction_key() -> None:
@@ -133,13 +136,12 @@ def store_retries() -> None:
 
 def outage_retries() -> None:
     """A call that fal does not answer is not retried."""
-    vars(submitter)["UNREACHABLE_PAUSES_S"] = vars(context)["FAL_PAUSES_S"] = ()
+    JOB_TIMINGS.update(unreachable_pauses_s=(), provider_pauses_s=())
 
 
 def outage_detection() -> None:
     """Jobs that fal answers with errors are failed one after another, however many there are."""
-    vars(submitter)["OUTAGE_JOBS"] = 1_000_000
-    vars(submitter)["BLIND_S"] = float("inf")
+    JOB_TIMINGS.update(outage_jobs=1_000_000, blind_s=float("inf"))
 
 
 def monotonic_age() -> None:
@@ -149,7 +151,7 @@ def monotonic_age() -> None:
         return max((self.clock() - (job.submitted_at or job.created_at)).total_seconds(), 0)
 
     setattr(RunnerContext, "age_s", age_s)  # noqa: B010 - past its type
-    vars(watcher)["LEAST_WATCH_S"] = 0.0
+    JOB_TIMINGS["least_watch_s"] = 0.0
 
 
 def message_repair() -> None:
@@ -163,7 +165,7 @@ def message_repair() -> None:
 
 def wide_time_window() -> None:
     """Lost requests are searched for only around the time that our clock says they were sent at."""
-    vars(reconcile)["WRONG_CLOCK"] = reconcile.CLOCK_DIFFERENCE
+    JOB_TIMINGS["wrong_clock"] = JobTimings().clock_difference
 
 
 def answer_in_time() -> None:

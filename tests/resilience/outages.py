@@ -310,7 +310,7 @@ async def _a_scene(
         fake.base_url = fake.files.base_url = discord.url
         fake.gateway.url = fake.gateway_url
         world.fal.url = fal.url
-        world.changed = {}
+        world.changed, world.job_timings, world.discord_timings = {}, {}, {}
         world.timings = {}
         fake.interactions.answer_deadline_s = ANSWER_S
         world.lease_s = LEASE_S

@@ -130,7 +130,7 @@ async def limited(
         world.discord.rate_limit_chaos(chaos)
         world.settings["discord"] = {"progress_interval_s": 0.3}
         # Not shorter than an answer may take: nothing is spent before it is out.
-        world.changed = world.changed | {"bot.jobs.initial_response:ANSWER_WAIT_S": 60.0}
+        world.job_timings["response_wait_s"] = 60.0
         if tight:
             chaos.window_s = TIGHT_WINDOW_S
             done.most = MOST_TIGHT

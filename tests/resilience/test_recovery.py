@@ -162,7 +162,7 @@ async def test_a_post_whose_answer_was_lost_is_not_posted_again(world: World, fo
     assert (_state(world), _pictures(ask)) == ("finished", 1)
     if forgotten:  # the next start comes after the few minutes for which Discord knows a nonce
         world.discord.message_store._nonces.clear()
-        world.changed["cogs.delivery:NONCE_LIFE_S"] = 0.0
+        world.discord_timings["nonce_life_s"] = 0.0
     await _recovered(world)
     assert (_state(world), len(world.fal.accepted), _pictures(ask)) == ("delivered", 1, 1)
     assert world.rows("SELECT message_id FROM jobs")[0][0] == int(

@@ -79,8 +79,8 @@ async def test_people_who_are_being_answered_at_a_stop_get_their_pictures(
 async def test_a_stop_while_fal_is_away_gives_nothing_up(forks: Forks, tmp_path: Path) -> None:
     async with a_world(forks, tmp_path) as world:
         world.settings["fal"] = {"reconcile_s": 3600.0}
-        world.changed["bot.jobs.context:FAL_PAUSES_S"] = [60.0] * 15
-        world.changed["bot.jobs.submitter:UNREACHABLE_PAUSES_S"] = [30.0] * 5
+        world.job_timings["provider_pauses_s"] = [60.0] * 15
+        world.job_timings["unreachable_pauses_s"] = [30.0] * 5
         await world.start()
         world.fal.faults.rate_limited = -1  # turned away before the queue: certain that fal has nothing
         asks = [await world.ask(kind) for kind in ("plain", "two", "input", "seedless") * 5]

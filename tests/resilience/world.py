@@ -33,15 +33,18 @@ _CUSTOM_ID = re.compile(r"easel:\w+:([0-9a-z]{8,20})")
 _FILE_NAME = re.compile(r"easel-([0-9a-z]{8,20})-\d+\.")
 #: Pauses of the bot that are made for hours of outage.
 BRISK: dict[str, Any] = {
-    "bot.jobs.submitter:UNREACHABLE_PAUSES_S": [0.02] * 100,
-    "bot.jobs.context:FAL_PAUSES_S": [0.02] * 100,
-    "bot.jobs.initial_response:ANSWER_WAIT_S": 3.0,
-    "bot.jobs.reconcile:LOOK_PAUSES_S": [0.05, 0.1, 0.2],
-    "bot.jobs.reconcile:AFTER_BLIND_S": 0.1,
-    "cogs.delivery:RETRY_PAUSES_S": [0.02, 0.05, 0.1] + [0.2] * 20,
     "bot.media.inputs:FETCH_PAUSES_S": [0.02, 0.02],
     "bot.discord.session:LOGIN_PAUSES_S": [0.05, 0.1, 0.2],
 }
+#: The same where they are values: fields of `JobTimings` and of `DiscordTimings`.
+BRISK_JOBS: dict[str, Any] = {
+    "unreachable_pauses_s": [0.02] * 100,
+    "provider_pauses_s": [0.02] * 100,
+    "response_wait_s": 3.0,
+    "list_pauses_s": [0.05, 0.1, 0.2],
+    "after_blind_s": 0.1,
+}
+BRISK_DISCORD: dict[str, Any] = {"delivery_pauses_s": [0.02, 0.05, 0.1] + [0.2] * 20}
 #: Seconds until a request that has not turned up at fal is submitted again; far above what a look takes.
 RECONCILE_S = 1.0
 
@@ -50,10 +53,12 @@ LEASE_S = 3.0
 #: Changes that go with it, and with Discord's deadline for the first answer.
 SHARED: dict[str, Any] = {
     "bot.store.transitions:NOTIFY_LEASE_S": LEASE_S,
-    "bot.jobs.initial_response:ANSWERED_WITHIN_S": 2.5,
-    "bot.jobs.canceller:CANCEL_POLL_S": 0.2,
-    "bot.jobs.queue_positions:QUIET_S": 0.8,
-    "cogs.delivery:POSITION_EDIT_S": 0.5,
+}
+SHARED_JOBS: dict[str, Any] = {
+    "response_elsewhere_s": 2.5,
+    "cancel_poll_s": 0.2,
+    "quiet_s": 0.8,
+    "position_valid_s": 0.5,
 }
 SHARED_ANSWER_DEADLINE_S = 1.5
 #: Share of the interactions that reach every process at once; the others reach one of them.
@@ -93,7 +98,11 @@ class World:
         self.hearing: int | None = None
         #: The bot's timings for fal; very short ones without it.
         self.timings: dict[str, float] | None = None
-        self.changed: dict[str, Any] = BRISK | ({} if isinstance(database, File) else SHARED)
+        shared = not isinstance(database, File)
+        self.changed: dict[str, Any] = BRISK | (SHARED if shared else {})
+        #: Fields of its `JobTimings` and `DiscordTimings`.
+        self.job_timings: dict[str, Any] = BRISK_JOBS | (SHARED_JOBS if shared else {})
+        self.discord_timings: dict[str, Any] = dict(BRISK_DISCORD)
         self._counter = 0
         self._chance = random.Random(str(folder.name))
         self._free = asyncio.Event()
@@ -170,14 +179,15 @@ class World:
             usual["fal"]["reconcile_s"] = self.lease_s + RECONCILE_S
         sections = {name: {**usual.get(name, {}), **self.settings.get(name, {})} for name in usual | self.settings}
         alone = isinstance(self.database, File) and self.lease_s == LEASE_S
-        shared = {} if alone else {"lease_s": self.lease_s}
+        lease = {} if alone else {"lease_s": self.lease_s}
         timings = {} if self.timings is None else {"timings": self.timings}
         return {
-            **shared,
             **timings,
             "settings": {"database_url": self.database.url, **sections},
             "log": str(self.log),
             "changed": self.changed,
+            "job_timings": self.job_timings | lease,
+            "discord_timings": self.discord_timings,
             "without": self.without,
             "arm": arm,
         }

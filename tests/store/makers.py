@@ -69,7 +69,7 @@ def new_job(
     prompt: str = "a quiet harbour",
     interaction: int | None = None,
     job_id: str | None = None,
-    **order: Any,
+    **fields: Any,
 ) -> NewJob:
     """A request as `/imagine` would hand it in."""
     number = next(_numbers)
@@ -96,7 +96,7 @@ def new_job(
                 "images": images,
                 "size": (640, 480),
                 "cost_usd": None,
-                **order,
+                **fields,
             }
         ),
         parent_id="parent0001",

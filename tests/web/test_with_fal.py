@@ -14,7 +14,8 @@ from aiohttp import web
 from bot.catalogue import load
 from bot.domain.request import Json
 from bot.errors import SubmitUnconfirmed
-from bot.fal import CompletedStatus, Fal, Status, matches
+from bot.fal import CompletedStatus, Fal, Status
+from bot.jobs.request_match import matches
 from bot.settings import WebSettings
 from bot.web import CallbackReceiver, FalCallback, callback_url, start
 from sandbox.fal import FakeFal

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import pytest
 import pytest_asyncio
 
-from bot.jobs import context, submitter
-from cogs import delivery
+from bot.jobs.runner import Runner
+from bot.jobs.timings import JobTimings
+from bot.services import DiscordTimings, Services
 from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver, in_process_bot
+
+#: For a file that has no JOB_TIMINGS of its own.
+BRISK = JobTimings(unreachable_pauses_s=(0.01,) * 200, provider_pauses_s=(0.01,) * 200)
+BRISK_DISCORD = DiscordTimings(delivery_pauses_s=(0.01,) * 20)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SandboxDriver]:
+async def sandbox(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[SandboxDriver]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(submitter, "UNREACHABLE_PAUSES_S", (0.01,) * 200)
-        patch.setattr(context, "FAL_PAUSES_S", (0.01,) * 200)
-        patch.setattr(delivery, "RETRY_PAUSES_S", (0.01,) * 20)
+        timings = getattr(request.module, "JOB_TIMINGS", BRISK)
+        patch.setattr("bot.app.Runner", partial(Runner, timings=timings))
+        patch.setattr("bot.app.Services", partial(Services, discord_timings=BRISK_DISCORD))
         async with in_process_bot(tmp_path_factory.mktemp("bot")) as made:
             yield made
 

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from bot.jobs import context, submitter
+from bot.jobs.timings import JobTimings
 from sandbox.fal.jobs import StoredResponse
 from tests.e2e.faults.outcomes import every_result, failure
 from tests.e2e.sandbox_driver import PROMPT, SandboxDriver, a_picture
+
+#: Outages are believed soon.
+JOB_TIMINGS = JobTimings(unreachable_pauses_s=(0.01,) * 200, provider_pauses_s=(0.01, 0.01), refused_waits_s=(0.05,))
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,9 +76,8 @@ ENDS = {
 
 @pytest.mark.parametrize(("answer", "says"), ENDS.values(), ids=ENDS)
 async def test_every_end_at_fal_is_a_plain_sentence_and_costs_no_quota(
-    sandbox: SandboxDriver, monkeypatch: pytest.MonkeyPatch, answer: StoredResponse, says: str
+    sandbox: SandboxDriver, answer: StoredResponse, says: str
 ) -> None:
-    monkeypatch.setattr(context, "FAL_PAUSES_S", (0.01, 0.01))
     vars(sandbox.fal.queue)["_refusal"] = lambda job: answer
     said, message = await failure(sandbox)
     assert says in said
@@ -95,9 +97,8 @@ async def test_every_end_at_fal_is_a_plain_sentence_and_costs_no_quota(
     ],
 )
 async def test_every_fault_of_fal_is_a_plain_sentence(
-    sandbox: SandboxDriver, monkeypatch: pytest.MonkeyPatch, fault: str, says: str, submits: int
+    sandbox: SandboxDriver, fault: str, says: str, submits: int
 ) -> None:
-    monkeypatch.setattr(submitter, "REFUSED_WAITS_S", (0.05,))
     sandbox.fal.faults.set(fault, True)
     said, _ = await failure(sandbox)
     assert says in said

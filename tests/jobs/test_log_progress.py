@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bot.fal import LogProgress, read_progress
+from bot.jobs.log_progress import LogProgress, read_progress
 
 LINES = {
     "  35%|███▌      | 7/20 [00:01<00:02, 5.1it/s]": LogProgress(0.35, 7, 20),

@@ -1,0 +1,180 @@
+"""The ways in which a card can reach its person, in the order in which they are tried."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import discord
+
+from bot import metrics
+from bot.domain.job import Job, JobState
+from cogs.ui import cards
+from cogs.ui.messages import say
+
+if TYPE_CHECKING:
+    from bot.discord.client import EaselBot
+
+log = logging.getLogger(__name__)
+
+#: A token this close to its end is not used any more.
+TOKEN_MARGIN_S = 10
+#: Messages looked through for an earlier post.
+LOOK_BACK_MESSAGES = 300
+#: Discord's name for the initial response to an interaction, taken in place of a message id.
+ORIGINAL = cast("int", "@original")
+#: The end of a nonce, by the state whose card is posted. A result's is as old as the bot.
+NONCE_ENDS = {JobState.FINISHED: "f", JobState.FAILED: "x", JobState.CANCELLED: "c"}
+
+#: A card and the files that belong to it.
+Content = tuple[discord.ui.LayoutView, list[discord.File]]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One card on its way."""
+
+    job: Job
+    #: Builds the card anew for every attempt: files can be read once.
+    content: Callable[[], Content]
+    #: Whether it may go where only the person sees it, instead of the channel.
+    may_go_private: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way. `send` returns the id of the message that shows the card, where Discord says it."""
+
+    is_open: Callable[[Letter], bool]
+    send: Callable[[Letter], Awaitable[int | None]]
+    #: Whether a long rate limit is waited out; else the next route is tried.
+    waits: bool = True
+
+
+class Routes:
+    """All of them, for one bot."""
+
+    def __init__(self, bot: EaselBot) -> None:
+        self._bot = bot
+        self._services = bot.services
+        self._started_at = bot.services.clock()
+        self.edit_by_token = Route(lambda letter: self.token_lives(letter.job), self._edit_by_token)
+        # Discord lets a message older than an hour be edited rarely: rather post anew than wait for that.
+        self.edit_as_bot = Route(_has_message, self._edit_as_bot, waits=False)
+        self.in_order = (
+            self.edit_by_token,
+            self.edit_as_bot,
+            Route(_in_channel, self._post),
+            Route(
+                lambda letter: _in_channel(letter) and letter.may_go_private and letter.job.actor.guild_id is not None,
+                self._send_dm,
+            ),
+            Route(lambda letter: not _in_channel(letter) and self.token_lives(letter.job), self._send_followup),
+            # By our clock, which may be wrong; Discord has the last word.
+            Route(
+                lambda letter: bool(letter.job.reply.token) and not self.token_lives(letter.job), self._edit_by_token
+            ),
+        )
+
+    def token_lives(self, job: Job) -> bool:
+        """Whether the interaction's token can be used, by our clock."""
+        left = job.reply.token_expires_at - self._services.clock()
+        return bool(job.reply.token) and left.total_seconds() > TOKEN_MARGIN_S
+
+    def webhook(self, job: Job) -> discord.Webhook:
+        """What speaks by the interaction's token."""
+        return discord.Webhook.partial(job.reply.application_id, job.reply.token, client=self._bot)
+
+    async def edit_original(
+        self, job: Job, view: discord.ui.LayoutView, files: list[discord.File] | None = None
+    ) -> int | None:
+        """Edit the answer to the interaction, by its token; without `files` it keeps what is attached."""
+        attachments = discord.utils.MISSING if files is None else files
+        message = await self.webhook(job).edit_message(ORIGINAL, view=view, attachments=attachments)
+        metrics.DISCORD_EDITS.inc()
+        return message.id
+
+    async def _edit_by_token(self, letter: Letter) -> int | None:
+        return await self.edit_original(letter.job, *letter.content())
+
+    async def _edit_as_bot(self, letter: Letter) -> int | None:
+        """Edit the same message as the bot, once the token is dead."""
+        job, (view, files) = letter.job, letter.content()
+        message = self._channel(job).get_partial_message(job.reply.message_id or 0)
+        await message.edit(view=view, attachments=files)
+        metrics.DISCORD_EDITS.inc()
+        return message.id
+
+    async def _post(self, letter: Letter) -> int | None:
+        """A new message; the nonce makes a repeated POST return the first one, while Discord remembers it."""
+        job, (view, files) = letter.job, letter.content()
+        if self._nonce_forgotten(job):
+            posted = await self._posted_before(job, with_pictures=bool(files))
+            if posted is not None:
+                return posted
+        message = await self._channel(job).send(view=view, files=files, nonce=nonce(job))
+        metrics.DISCORD_POSTS.inc()
+        return message.id
+
+    async def _send_followup(self, letter: Letter) -> int | None:
+        """One more message by the interaction's token."""
+        job, (view, files) = letter.job, letter.content()
+        webhook = self.webhook(job)
+        webhook.type = discord.WebhookType.application  # `partial` can't know; only these may be ephemeral
+        message = await webhook.send(view=view, files=files, wait=True, ephemeral=job.reply.ephemeral)
+        return message.id
+
+    async def _send_dm(self, letter: Letter) -> int | None:
+        """To the person themselves, where the bot was shut out of the channel."""
+        job, (view, files) = letter.job, letter.content()
+        moved = say(job.reply.locale, "posted_elsewhere", channel=f"<#{job.actor.channel_id}>")
+        view.add_item(discord.ui.TextDisplay(f"-# {moved}"))
+        channel = await self._bot.create_dm(discord.Object(job.actor.user_id))
+        message = await channel.send(view=view, files=files, nonce=nonce(job))
+        return message.id
+
+    def _channel(self, job: Job) -> discord.PartialMessageable:
+        return self._bot.get_partial_messageable(job.actor.channel_id, guild_id=job.actor.guild_id)
+
+    # ------------------------------------------------------------------ posted before?
+
+    def _nonce_forgotten(self, job: Job) -> bool:
+        """Whether an earlier process may have posted this under a nonce that Discord, or this process, no longer knows.
+
+        Discord forgets them after some minutes; and up to version 0.1 failures had the nonces of results.
+        """
+        since = job.finished_at or job.ended_at
+        if since is None:
+            return False
+        if job.state is JobState.FAILED and (job.ended_at or since) < self._started_at:
+            return True
+        age_s = abs((self._services.clock() - since).total_seconds())
+        return age_s > self._services.discord_timings.nonce_life_s
+
+    async def _posted_before(self, job: Job, *, with_pictures: bool) -> int | None:
+        """The message that shows this end of the job already, found by its file name or its buttons."""
+        after = discord.Object(job.reply.interaction_id)
+        try:
+            async for message in self._channel(job).history(after=after, limit=LOOK_BACK_MESSAGES, oldest_first=True):
+                ours = self._bot.user is not None and message.author.id == self._bot.user.id
+                if ours and cards.shows_end_of(message.components, job.id, with_pictures=with_pictures):
+                    return message.id
+        except discord.Forbidden:
+            log.info("may not read the channel to look for an earlier post", extra={"job": job.id})
+        return None
+
+
+def nonce(job: Job) -> str:
+    """The same for every attempt to post how a job ended, and another one for every way in which it can end."""
+    return f"{job.id}{NONCE_ENDS.get(job.state, job.state.value[:1])}"
+
+
+def _in_channel(letter: Letter) -> bool:
+    """Whether the bot's own messages can show it where it was asked for."""
+    return letter.job.reply.bot_can_post and not letter.job.reply.ephemeral
+
+
+def _has_message(letter: Letter) -> bool:
+    return _in_channel(letter) and letter.job.reply.message_id is not None

@@ -1,0 +1,197 @@
+"""Cancelling at every step of a job, also across a restart."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.domain.events import ConfirmingSubmit, InProgress, ProviderUnavailable
+from bot.domain.job import Failure, Job, JobState
+from bot.domain.provider import CancelAnswer
+from bot.errors import SubmitUnconfirmed
+from tests.english import english
+from tests.jobs.scripted import (
+    CATALOGUE,
+    TIGHT,
+    Build,
+    RunnerFixture,
+    ScriptedFal,
+    now,
+)
+
+
+async def test_cancelling_a_waiting_job_costs_nothing(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    runner_fixture = await build(fal, max_in_flight=1)
+    first = await runner_fixture.ask()
+    await runner_fixture.until(first, JobState.RUNNING)
+    second = await runner_fixture.ask()
+    outcome = await runner_fixture.runner.cancel(second.id)
+    assert outcome.cancelled
+    assert "nothing was charged" in english(outcome)
+    await runner_fixture.until(second, JobState.CANCELLED)
+    fal.hold.set()
+    await runner_fixture.until(first, JobState.DELIVERED)
+    assert len(fal.submitted) == 1
+
+
+async def test_cancelling_a_running_job_tells_fal_and_says_that_it_may_cost(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    runner_fixture = await build(fal)
+    job = await runner_fixture.ask()
+    async with asyncio.timeout(60):
+        while not any(isinstance(event, InProgress) for _, event in runner_fixture.shown.events):
+            await asyncio.sleep(0.005)
+    outcome = await runner_fixture.runner.cancel(job.id)
+    assert outcome.cancelled
+    assert "may still charge" in english(outcome)
+    assert [request.request_id for request in fal.cancelled] == ["r1"]
+    ended = await runner_fixture.until(job, JobState.CANCELLED)
+    assert ended.failure is not None
+    assert runner_fixture.shown.notified[0].id == job.id
+    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
+
+
+async def painted_at_fal(build: Build) -> tuple[ScriptedFal, RunnerFixture, Job]:
+    """A running job that fal has painted, which the bot hears once `hold` is set."""
+    fal = ScriptedFal()
+    fal.hold.clear()
+    fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
+    runner_fixture = await build(fal)
+    job = await runner_fixture.ask()
+    return fal, runner_fixture, await runner_fixture.until(job, JobState.RUNNING)
+
+
+async def test_a_cancel_that_comes_too_late_still_delivers(build: Build) -> None:
+    fal, runner_fixture, job = await painted_at_fal(build)
+    outcome = await runner_fixture.runner.cancel(job.id)
+    assert not outcome.cancelled
+    fal.hold.set()
+    await runner_fixture.until(job, JobState.DELIVERED)
+
+
+async def test_a_cancel_during_the_submit_is_carried_out_at_fal(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_gate.clear()
+    fal.hold.clear()
+    runner_fixture = await build(fal)
+    job = await runner_fixture.ask()
+    await asyncio.wait_for(fal.posts_begun.wait(), 5)
+    outcome = await runner_fixture.runner.cancel(job.id)
+    assert outcome.cancelled
+    fal.submit_gate.set()
+    await runner_fixture.until(job, JobState.CANCELLED)
+    assert len(fal.cancelled) == 1
+
+
+async def test_a_cancel_during_the_submit_holds_even_if_fal_has_painted_it_by_then(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_gate.clear()
+    fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
+    runner_fixture = await build(fal)
+    job = await runner_fixture.ask(policy=TIGHT)
+    await asyncio.wait_for(fal.posts_begun.wait(), 5)
+    assert "quota is not used" in english(await runner_fixture.runner.cancel(job.id))
+    fal.submit_gate.set()
+    ended = await runner_fixture.until(job, JobState.CANCELLED)
+    assert ended.failure is not None
+    assert "may have painted it" in english(ended.failure)
+    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
+    assert runner_fixture.shown.delivered == []
+
+
+async def test_a_cancel_that_crosses_the_claim_holds(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    runner_fixture = await build(fal, max_in_flight=1)
+    first = await runner_fixture.ask()
+    await runner_fixture.until(first, JobState.RUNNING)
+    second = await runner_fixture.ask()
+    really = runner_fixture.runner._context.end
+
+    async def after_the_claim(job: Job, state: JobState, failure: Failure) -> Job | None:
+        monkeypatch.undo()
+        fal.hold.set()
+        await runner_fixture.until(first, JobState.DELIVERED)
+        await runner_fixture.until(second, JobState.CANCELLED)
+        return await really(job, state, failure)
+
+    monkeypatch.setattr(runner_fixture.runner._context, "end", after_the_claim)
+    outcome = await runner_fixture.runner.cancel(second.id)
+    assert outcome.cancelled
+    assert "just being handed" in english(outcome)
+    assert len(fal.submitted) == 1
+
+
+async def test_a_cancel_that_a_kill_left_undone_is_carried_out_by_the_next_start(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    runner_fixture = await build(fal)
+    job = await runner_fixture.ask()
+    await runner_fixture.until(job, JobState.RUNNING)
+    await runner_fixture.store.jobs.annotate(job.id, cancel_requested=True)
+    restarted = await build(fal)
+    await restarted.until(job, JobState.CANCELLED)
+    assert len(fal.cancelled) == 1
+
+
+async def test_what_a_kill_left_undone_holds_even_if_fal_has_painted_it_by_then(build: Build) -> None:
+    """Who presses Cancel during the submit is promised that it costs no quota; then the process is killed."""
+    fal, runner_fixture, job = await painted_at_fal(build)
+    await runner_fixture.store.jobs.annotate(job.id, cancel_requested=True)
+    restarted = await build(fal)
+    await restarted.until(job, JobState.CANCELLED)
+    fal.hold.set()
+    assert restarted.shown.delivered == []
+    assert (await restarted.store.usage.of(job.actor)).images_today == 0
+
+
+async def test_who_was_told_that_a_cancel_is_too_late_gets_the_picture_from_the_next_start_too(build: Build) -> None:
+    fal, runner_fixture, job = await painted_at_fal(build)
+    assert "Too late" in english(await runner_fixture.runner.cancel(job.id))
+    restarted = await build(fal)
+    fal.hold.set()
+    await restarted.until(job, JobState.DELIVERED)
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.FINISHED])
+async def test_a_picture_is_not_posted_to_whom_the_first_answer_never_reached(build: Build, state: JobState) -> None:
+    """Who saw "did not respond" gets nothing, not even when fal has painted it; see `Runner.unanswered`."""
+    fal, runner_fixture, job = await painted_at_fal(build)
+    if state is JobState.FINISHED:
+        await runner_fixture.runner.stop()
+        assert job.fal_request is not None
+        result = await fal.result(job.fal_request, model=CATALOGUE.get("flux-schnell"))
+        assert await runner_fixture.store.jobs.transition(job, JobState.FINISHED, result=result)
+    await runner_fixture.store.jobs.annotate(job.id, cancel_requested=True, notified=True)
+    fal.hold.set()
+    if state is JobState.FINISHED:
+        runner_fixture = await build(fal)
+    await runner_fixture.until(job, JobState.CANCELLED)
+    async with asyncio.timeout(60):
+        while runner_fixture.shown.forgotten != [job.id]:  # no progress is shown any more
+            await asyncio.sleep(0.005)
+    assert (runner_fixture.shown.delivered, runner_fixture.shown.notified) == ([], [])
+    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
+
+
+async def test_cancelling_while_an_answer_is_missing_says_that_it_may_cost(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_errors = [SubmitUnconfirmed("dropped")]
+    runner_fixture = await build(fal, reconcile_s=600)
+    job = await runner_fixture.ask()
+    async with asyncio.timeout(60):
+        while not fal.looks:
+            await asyncio.sleep(0.005)
+    (until,) = [event.until for _, event in runner_fixture.shown.events if isinstance(event, ConfirmingSubmit)]
+    assert 590 < (until - now()).total_seconds() <= 600
+    assert not any(isinstance(event, ProviderUnavailable) for _, event in runner_fixture.shown.events)
+    outcome = await runner_fixture.runner.cancel(job.id)
+    assert "may still charge" in english(outcome)
+    ended = await runner_fixture.until(job, JobState.CANCELLED)
+    assert ended.failure is not None
+    assert "may still charge" in english(ended.failure)
+    assert len(fal.submitted) == 1
