@@ -22,6 +22,7 @@ from bot.gc_tuning import trim_forever
 from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
 from bot.media import Attachments
+from bot.redaction import quoted
 from bot.services import Services
 from bot.settings import FalSettings, Settings, WebSettings
 from bot.store import Store
@@ -117,7 +118,7 @@ def _offered_models(settings: Settings) -> Catalogue:
         catalogue.get(models.default)
     except UnknownModel as error:
         hint = f"Did you mean `{error.close[0]}`?" if error.close else "`python -m bot models` lists them."
-        raise SettingsInvalid(f"models.default: there is no model {models.default[:60]!r}. {hint}") from error
+        raise SettingsInvalid(f"models.default: there is no model {quoted(models.default)}. {hint}") from error
     except ModelUnavailable as error:
         raise SettingsInvalid(
             f"models.default: {error.title} can't be the default: {_UNAVAILABLE[error.why.code]}. "

@@ -47,6 +47,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.phrase import Param, Phrase, phrase
+from bot.redaction import redact
 
 
 class EaselError(Exception):
@@ -72,11 +73,14 @@ class ToldError(EaselError):
 
 
 class OperatorError(EaselError):
-    """An error for a console or the log, never shown in chat; `str(error)` is a whole English sentence."""
+    """An error for a console or the log, never shown in chat; `str(error)` is a whole English sentence.
+
+    What it quotes may be somebody's file or address, so whatever has the shape of a secret is removed from it.
+    """
 
     def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
-        super().__init__(sentence)
+        self.sentence = redact(sentence)
+        super().__init__(self.sentence)
 
 
 # ---------------------------------------------------------------------- refusals

@@ -17,7 +17,7 @@ from bot.errors import BadPicture, NotYours
 from bot.phrase import phrase
 from cogs import intake, interaction_data
 from cogs.interaction_data import Interaction, locale_of, services_of
-from cogs.job_lookup import find_job
+from cogs.job_lookup import find_job, may_act_on
 from cogs.ui import cards, modals
 from cogs.ui.actions import ENDED, Click, Slot, Subject, action
 
@@ -138,11 +138,11 @@ async def _place(interaction: Interaction, model: Model, request: GenerationRequ
 
 
 def _may_delete(interaction: Interaction, job: Job | None) -> bool:
-    """The requester or a moderator; where the record is gone, Discord's own note of who asked counts."""
+    """`may_act_on`; where the record is gone, a moderator here, or whoever Discord's own note says has asked."""
+    if job is not None:
+        return may_act_on(interaction, job)
     if interaction_data.may_moderate(interaction):
         return True
-    if job is not None:
-        return interaction.user.id == job.actor.user_id
     asked = interaction.message.interaction_metadata if interaction.message is not None else None
     return asked is not None and asked.user.id == interaction.user.id
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import SetupError
+from bot.private_files import make_private_folder
 
 if TYPE_CHECKING:
     from sandbox.discord import FakeDiscord
@@ -393,7 +394,7 @@ def _fresh_database(data_dir: Path, port: int) -> str:
     """An empty database of our own: the fake servers begin empty too."""
     folder = data_dir.resolve()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         for old in folder.glob(f"easel-{port}.db*"):
             old.unlink()
     except OSError as error:
