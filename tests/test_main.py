@@ -285,12 +285,14 @@ def test_a_backup_is_private_from_its_first_byte_whatever_the_umask(
     seen: list[int] = []
     connect = sqlite3.connect
 
-    def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
+    def look() -> int:
         seen.extend(one.stat().st_mode & 0o777 for one in tmp_path.glob("copy.db*"))
-        connection = connect(*arguments, **options)
-        connection.set_progress_handler(
-            lambda: seen.extend(one.stat().st_mode & 0o777 for one in tmp_path.glob("copy.db*")) or 0, 50
-        )
+        return 0
+
+    def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        look()
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        connection.set_progress_handler(look, 50)
         return connection
 
     monkeypatch.setattr("bot.store.files.sqlite3.connect", watched)

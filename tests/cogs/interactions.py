@@ -34,7 +34,11 @@ def an_interaction(
     person: int = PERSON,
     message: dict[str, Any] | None = None,
 ) -> discord.Interaction[Any]:
-    """One interaction, in a direct message without `guild`; its `response` and `followup` are autospecs, so wrong keywords fail."""
+    """One interaction; its `response` and `followup` are autospecs, so wrong keywords fail.
+
+    Args:
+        guild: the server's id; True for the usual one, False for a direct message.
+    """
     guild_id = str(GUILD if guild is True else guild)
     user = {"id": str(person), "username": "ada", "discriminator": "0", "avatar": None, "global_name": "Ada"}
     payload: dict[str, Any] = {

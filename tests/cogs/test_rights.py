@@ -101,14 +101,14 @@ async def act(fixture: CogFixture, way: str, job: Job, **where: Any) -> bool:
 
 @pytest.mark.parametrize("way", [BUTTON, MENU, COMMAND, DELETE])
 @pytest.mark.parametrize(
-    ("asked_in", "acts_in", "permissions", "allowed"),
+    ("places", "permissions", "allowed"),
     [
-        (10, 10, MODERATOR, True),
-        (10, 10, MEMBER, False),
-        (10, 99, MODERATOR, False),
-        (None, 10, MODERATOR, False),
-        (10, None, MODERATOR, False),
-        (None, None, MODERATOR, False),
+        ((10, 10), MODERATOR, True),
+        ((10, 10), MEMBER, False),
+        ((10, 99), MODERATOR, False),
+        ((None, 10), MODERATOR, False),
+        ((10, None), MODERATOR, False),
+        ((None, None), MODERATOR, False),
     ],
     ids=["moderator", "member", "of another server", "job from a DM", "in a DM", "DM, from a DM"],
 )
@@ -116,11 +116,12 @@ async def test_a_moderator_acts_on_jobs_of_their_own_server_alone_whichever_way(
     fixture: CogFixture,
     monkeypatch: pytest.MonkeyPatch,
     way: str,
-    asked_in: int | None,
-    acts_in: int | None,
+    places: tuple[int | None, int | None],
     permissions: int,
+    *,
     allowed: bool,
 ) -> None:
+    asked_in, acts_in = places
     for answer in ("delete_original_response", "edit_original_response"):
         monkeypatch.setattr(discord.Interaction, answer, AsyncMock())
     await fixture.command("imagine", options={"prompt": "a fox"}, guild=asked_in or False)
