@@ -87,6 +87,13 @@ def _parser() -> argparse.ArgumentParser:
         "  python -m bot sandbox\n  python -m bot sandbox --port 9000",
     )
     sandbox.add_argument("--port", type=_port, help="port of the page on 127.0.0.1; 0 takes a free one")
+    sandbox.add_argument(
+        "--host-name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name under which a browser reaches the page, e.g. through a tunnel; may be given several times",
+    )
     _add_check(add)
     models = add(
         "models",
