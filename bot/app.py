@@ -180,6 +180,10 @@ async def _start_web(
     async def health() -> Mapping[str, bool]:
         return {"discord": bot.is_ready(), "store": await store_answers(store.kv)}
 
+    def detail() -> Mapping[str, str]:
+        problem = bot.command_sync.problem if bot.command_sync is not None else None
+        return {"commands": f"{problem}; people use those it holds until it takes ours"} if problem else {}
+
     async def on_callback(callback: FalCallback) -> None:
         await runner.on_webhook(callback.job_id, callback.attempt, callback.request_id)
 
@@ -188,7 +192,7 @@ async def _start_web(
         receiver = CallbackReceiver(
             key=callbacks.key, handler=on_callback, rest_url=settings.fal.rest_url, clock=utcnow
         )
-    return await start(settings.web, health, callbacks=receiver)
+    return await start(settings.web, health, detail=detail, callbacks=receiver)
 
 
 async def store_answers(kv: KeyValueStore) -> bool:

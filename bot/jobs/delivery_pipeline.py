@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Callable
 
@@ -73,6 +74,7 @@ class ResultDeliverer:
 
     async def deliver(self, job: Job, result: Result) -> None:
         """Fetch the pictures while the result goes on record, fit them, post them, settle."""
+        result = asked_for(job, result)
         recording: asyncio.Task[Job | None] | None = None
         if job.state is JobState.RUNNING:
             recording = self._context.spawn_critical(self._context.transition(job, JobState.FINISHED, result=result))
@@ -118,6 +120,7 @@ class ResultDeliverer:
         Raises:
             ResultWithheld: the safety checker flagged every picture and the channel is not age-restricted.
         """
+        result = asked_for(job, result)
         if not result.pictures:
             raise ResultUnusable(phrase("no_picture_held"))
         flags = nsfw_flags(self._context.model(job), result)
@@ -135,6 +138,16 @@ class ResultDeliverer:
 
     async def _download(self, job: Job, remote: RemotePicture) -> bytes:
         return await self._context.retry_fal(job, lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES))
+
+
+def asked_for(job: Job, result: Result) -> Result:
+    """The result without pictures beyond those that were asked for: nobody fetches, posts or is charged for more."""
+    most = job.request.images
+    if len(result.pictures) <= most:
+        return result
+    log.warning("more pictures came than were asked for", extra={"job": job.id, "came": len(result.pictures)})
+    nsfw = result.nsfw[:most] if result.nsfw is not None else None
+    return dataclasses.replace(result, pictures=result.pictures[:most], nsfw=nsfw)
 
 
 def nsfw_flags(model: Model, result: Result) -> tuple[bool, ...]:

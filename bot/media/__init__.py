@@ -2,6 +2,7 @@
 
 picture.py    inspect: format and size from the header alone
 fetch.py      one GET under a cap, with its own rules for redirects
+public_addresses.py  where a connection may lead
 fit.py        re-encode when a channel's limits demand it
 inputs.py     people's attachments and masks
 workshop.py   the one thread that decodes

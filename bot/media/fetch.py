@@ -12,6 +12,8 @@ from urllib.parse import unquote_to_bytes
 import aiohttp
 from yarl import URL
 
+from bot.media.public_addresses import leads_inside
+
 CHUNK_BYTES = 64 * 1024
 MAX_REDIRECTS = 5
 
@@ -21,7 +23,7 @@ class DownloadTooLarge(Exception):
 
 
 class BadAddress(Exception):
-    """An address that is not fetched: neither https, nor http to this machine."""
+    """An address that is not fetched: neither https, nor http to this machine, or one that leads into our network."""
 
 
 class BadStatus(Exception):
@@ -61,6 +63,7 @@ async def get_capped(
     """The body of one picture, at most `max_bytes` long, within `timeout_s` in all.
 
     A redirect from elsewhere to loopback is not followed, so that no outside page can make us read our own machine.
+    Where names lead is the business of the session's connector (`PublicConnector`).
 
     Raises:
         DownloadTooLarge, BadAddress, BadStatus: as they say.
@@ -72,14 +75,19 @@ async def get_capped(
     for _ in range(max_redirects + 1):
         if not may_follow(url) or (is_loopback(url.host) and not was_loopback):
             raise BadAddress
-        async with session.get(url, allow_redirects=False, timeout=timeout) as response:
-            location = response.headers.get("Location")
-            if response.status in (301, 302, 303, 307, 308) and location:
-                url = url.join(_parsed(location))
-                continue
-            if response.status != 200:
-                raise BadStatus(response.status)
-            return await _read_capped(response, max_bytes)
+        try:
+            async with session.get(url, allow_redirects=False, timeout=timeout) as response:
+                location = response.headers.get("Location")
+                if response.status in (301, 302, 303, 307, 308) and location:
+                    url = url.join(_parsed(location))
+                    continue
+                if response.status != 200:
+                    raise BadStatus(response.status)
+                return await _read_capped(response, max_bytes)
+        except aiohttp.ClientConnectionError as error:
+            if leads_inside(error):
+                raise BadAddress from error
+            raise
     raise BadAddress
 
 

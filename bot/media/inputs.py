@@ -19,6 +19,7 @@ from bot.media.fit import open_upright
 from bot.media.image_thread import run_in_image_thread
 from bot.media.metadata import has_metadata
 from bot.media.picture import inspect
+from bot.media.public_addresses import PublicConnector
 from bot.phrase import Phrase, phrase
 
 DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
@@ -175,7 +176,9 @@ class Attachments:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=8, ssl=ssl.create_default_context())
+        # Extra origins are on this machine, or there are none.
+        tls = ssl.create_default_context()
+        connector = PublicConnector(allow_loopback=bool(self._extra_origins), limit=8, tls=tls)
         self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self
 

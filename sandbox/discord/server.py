@@ -416,6 +416,10 @@ class FakeDiscord:
             PlannedFailure(method, re.compile(path_regex), status, drop, after, times, code, message)
         )
 
+    def refuse_commands(self, code: int, *, status: int = 400, method: str = "PUT") -> None:
+        """Refuse the application's commands until `clear_faults`, as Discord does for a day or for good."""
+        self.fail_next(method, r"/applications/\d+/commands$", status, code=code, times=1_000_000)
+
     def clear_faults(self) -> None:
         """Stop injecting faults."""
         self.faults.clear()

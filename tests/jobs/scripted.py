@@ -66,6 +66,7 @@ class ScriptedFal:
         #: Whether fal's list shows the request whose answer was lost.
         self.keeps_lost = False
         self.looks = 0
+        self.downloads = 0
         self.posts_begun = asyncio.Event()
         self.submit_gate = asyncio.Event()
         self.submit_gate.set()
@@ -124,6 +125,7 @@ class ScriptedFal:
         return "https://fal.test/uploaded"
 
     async def download(self, picture: RemotePicture, *, max_bytes: int) -> bytes:
+        self.downloads += 1
         return a_png()
 
 
@@ -213,6 +215,7 @@ class RunnerFixture:
         answered: bool = True,
         age_restricted: bool = False,
         policy: Policy = UNLIMITED,
+        count: int = 1,
     ) -> Job:
         self.count += 1
         reply = Reply(
@@ -222,7 +225,8 @@ class RunnerFixture:
             token_expires_at=now() + timedelta(minutes=15),
             age_restricted=age_restricted,
         )
-        new = NewJob(f"job{self.count:07}", Actor(user, 2, guild), reply, parse(MODEL, {"prompt": "a fox", "seed": 7}))
+        asked = parse(MODEL, {"prompt": "a fox", "seed": 7, "count": count})
+        new = NewJob(f"job{self.count:07}", Actor(user, 2, guild), reply, asked)
         outcome = await self.runner.accept(new, policy)
         assert isinstance(outcome, Accepted)
         if answered:

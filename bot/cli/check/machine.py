@@ -9,6 +9,7 @@ from pathlib import Path
 from bot.catalogue import Catalogue
 from bot.cli.check.findings import Finding, fault, ok, warning
 from bot.cli.models import offered_models
+from bot.discord.command_sync import REFUSAL_KEY
 from bot.errors import EaselError, OperatorError, SettingsInvalid, StoreOutdated
 from bot.private_files import others_may_read
 from bot.redaction import quoted
@@ -100,8 +101,14 @@ async def _contents(url: str) -> AsyncIterator[Finding]:
         return
     try:
         problems = await store.check()
+        refused = await store.kv.get(REFUSAL_KEY)
     finally:
         await store.close()
+    if refused:
+        yield warning(
+            f"Discord: the commands it shows are not this version's: {refused}",
+            "The bot works with those that Discord holds, and offers its own again at least once an hour.",
+        )
     for problem in problems:
         yield fault("Database: not sound", problem)
     if not problems:
