@@ -6,7 +6,12 @@ import asyncio
 import time
 from contextlib import suppress
 
+import pytest
+
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
+
+#: How busy the event loop is, is measured.
+pytestmark = pytest.mark.timing
 
 
 class Work:
