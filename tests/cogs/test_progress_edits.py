@@ -61,7 +61,7 @@ def queued(ahead: int, *, valid_for_s: float = inf, job_id: str = "job0000001") 
     return ProgressEvent(a_job(id=job_id), Queued(ahead), valid_until_s=time.monotonic() + valid_for_s)
 
 
-async def test_progress_edits_wait_while_first_answers_press(edits: Edits) -> None:
+async def test_progress_edits_wait_while_initial_responses_are_in_a_hurry(edits: Edits) -> None:
     edits.backpressure = True
     edits.editor.update(queued(3))
     await edits.until(lambda: edits.editor._due[0][0] < time.monotonic() - 0.1)
