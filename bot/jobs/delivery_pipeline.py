@@ -33,8 +33,6 @@ class ResultDeliverer:
         few = timings.few_deliveries
         self._results = AdaptiveSemaphore(few, timings.most_results, backpressure=backpressure, timings=timings)
         self._deliveries = AdaptiveSemaphore(few, timings.most_deliveries, backpressure=backpressure, timings=timings)
-            timings.few_deliveries, timings.most_deliveries, backpressure=backpressure, timings=timings
-        )
 
     async def run(self, painted: Job) -> None:
         """From its end at fal to the post, once it is this job's turn."""
