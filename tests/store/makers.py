@@ -24,7 +24,11 @@ from bot.store import Accepted, Store
 NOON = datetime(2026, 5, 4, 12, 0, 0, 123_457, tzinfo=UTC)
 TOKEN_LIFE = timedelta(minutes=15)
 REQUEST = FalRequest("req-1", "https://fal/status", "https://fal/response", "https://fal/cancel")
-FAILURE = Failure("fal_broken", phrase("as_stored", text="fal.ai had a problem."), incident="7F3A")
+FAILURE = Failure(
+    "result_unusable",
+    phrase("result_unusable", why=phrase("picture_too_large", format="PNG", mebibytes=12.5)),
+    incident="7F3A",
+)
 
 #: Nobody meets a limit under this one.
 WIDE = Policy(
