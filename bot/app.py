@@ -92,7 +92,7 @@ async def run(settings: Settings) -> int:
             stack.push_async_callback(server.cleanup)
         stack.push_async_callback(runner.stop)
         session = DiscordSession(bot, store.kv, utcnow)
-        await _serve(session, bot.services, token.get_secret_value())
+        await serve(session, bot.services, token.get_secret_value())
     log.info("stopped")
     return 0
 
@@ -203,8 +203,12 @@ async def store_answers(kv: KeyValueStore) -> bool:
 # ---------------------------------------------------------------------- the life of the process
 
 
-async def _serve(session: DiscordSession, services: Services, token: str) -> None:
-    """Log in, then keep the parts running until a signal comes or one of them ends."""
+async def serve(session: DiscordSession, services: Services, token: str) -> None:
+    """Log in, then keep the parts running until a signal comes or one of them ends.
+
+    Raises:
+        Exception: what ended a part; RuntimeError where one returned or was cancelled, which none ever should.
+    """
     stop, supervisor, runner = asyncio.Event(), services.supervisor, services.runner
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -223,10 +227,11 @@ async def _serve(session: DiscordSession, services: Services, token: str) -> Non
         supervisor.start(_purge_forever(services.store, services.settings.privacy.keep_days), name="retention")
         ended = await _first_to_end(supervisor, signalled)
         log.info("stopping", extra={"because": ended.get_name()})
+        error = _error_of(ended) if ended is not signalled else None
         await runner.stop()
-        await session.record_end(crashed=not ended.cancelled() and ended.exception() is not None)
-        if not ended.cancelled():
-            ended.result()
+        await session.record_end(crashed=error is not None)
+        if error is not None:
+            raise error
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
@@ -244,6 +249,12 @@ async def _first_to_end(supervisor: Supervisor, signalled: asyncio.Task[Any]) ->
         return signalled if signalled.done() else watch.result()
     finally:
         watch.cancel()
+
+
+def _error_of(ended: asyncio.Task[Any]) -> BaseException:
+    if ended.cancelled():
+        return RuntimeError(f"{ended.get_name()} was cancelled")
+    return ended.exception() or RuntimeError(f"{ended.get_name()} returned")
 
 
 def _tune_collector() -> None:

@@ -10,14 +10,17 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from unittest.mock import create_autospec
+from unittest.mock import AsyncMock, Mock, create_autospec
 
 import pytest
 
-from bot.app import store_answers
+from bot.app import serve, store_answers
+from bot.discord.session import DiscordSession
 from bot.errors import StoreUnusable
+from bot.jobs.runner import Runner
 from bot.store import Store
 from bot.store.kv import KeyValueStore
+from bot.supervisor import Supervisor
 from sandbox.discord import FakeDiscord
 from sandbox.discord.wire import sandbox_token
 
@@ -143,3 +146,26 @@ async def test_health_says_that_the_store_answers_and_that_it_does_not(tmp_path:
     failing_kv = create_autospec(KeyValueStore, instance=True)
     failing_kv.get.side_effect = StoreUnusable("The database is gone.")
     assert not await store_answers(failing_kv)
+
+
+@pytest.mark.parametrize("how", ["breaks", "returns", "is cancelled"])
+async def test_a_part_that_ends_unasked_ends_the_bot_as_a_crash(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.app._tune_collector", lambda: None)
+
+    async def connection() -> None:
+        if how == "breaks":
+            raise ZeroDivisionError
+        if how == "is cancelled":
+            raise asyncio.CancelledError
+
+    session = create_autospec(DiscordSession, instance=True)
+    session.run.side_effect = connection
+    services = Mock(supervisor=Supervisor())
+    services.runner = create_autospec(Runner, instance=True, jobs_ended=0, jobs_alive=0)
+    services.runner.run.side_effect = asyncio.Event().wait
+    services.store.retention.purge = AsyncMock(return_value=0)
+    services.settings.privacy.keep_days = 90
+    with pytest.raises(ZeroDivisionError if how == "breaks" else RuntimeError):
+        await asyncio.wait_for(serve(session, services, "token"), 5)
+    session.record_end.assert_awaited_once_with(crashed=True)
+    services.runner.stop.assert_awaited_once()

@@ -154,13 +154,13 @@ class Throttle:
 
     async def _wait_for_slot(self, priority: Priority) -> None:
         """Wait until a call ends; the highest priority is woken first."""
-        turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiters, (priority.value, next(self._sequence), turn))
+        slot = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiters, (priority.value, next(self._sequence), slot))
         try:
             async with asyncio.timeout(_max_wait_left_s(priority)):
-                await turn
+                await slot
         except BaseException as error:
-            if not turn.cancel():
+            if not slot.cancel():
                 self._wake_next()  # woken in this very moment: pass it on
             if isinstance(error, TimeoutError):
                 raise GloballyRateLimited(1.0) from None
@@ -169,9 +169,9 @@ class Throttle:
     def _wake_next(self) -> None:
         """Let the first waiter check again."""
         while self._waiters:
-            turn = heapq.heappop(self._waiters)[2]
-            if not turn.done():
-                turn.set_result(None)
+            slot = heapq.heappop(self._waiters)[2]
+            if not slot.done():
+                slot.set_result(None)
                 return
 
     def _call_ended(self) -> None:

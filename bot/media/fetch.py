@@ -1,4 +1,4 @@
-"""One GET under a cap. Nothing secret is ever sent: the session given here carries no key."""
+"""One GET up to a size limit. The session given here must carry no key."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MAX_REDIRECTS = 5
 
 
 class DownloadTooLarge(Exception):
-    """The server announced or sent more than the cap."""
+    """The server announced or sent more than the limit."""
 
 
 class BadAddress(Exception):
-    """An address that is not followed: no https, or http anywhere but loopback."""
+    """An address that is not fetched: neither https, nor http to this machine."""
 
 
 class BadStatus(Exception):
-    """An answer other than 200."""
+    """A response other than 200."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -45,7 +45,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def followable(url: URL) -> bool:
-    """Over https anywhere, over http to loopback only (the sandbox)."""
+    """Whether a URL may be fetched: https anywhere, http to loopback only (the sandbox)."""
     return url.host is not None and (url.scheme == "https" or (url.scheme == "http" and is_loopback(url.host)))
 
 
@@ -60,7 +60,7 @@ async def get_capped(
 ) -> bytes:
     """The body of one picture, at most `max_bytes` long, within `timeout_s` in all.
 
-    A redirect from elsewhere to loopback is not followed, so no outside page can make us read our own machine.
+    A redirect from elsewhere to loopback is not followed, so that no outside page can make us read our own machine.
 
     Raises:
         DownloadTooLarge, BadAddress, BadStatus: as they say.

@@ -179,7 +179,7 @@ class JobStore:
 
     async def unnotified(self) -> list[Job]:
         """Failed and cancelled jobs whose owner does not know yet, oldest first."""
-        return await self._paged(_UNTOLD_PAGE)
+        return await self._paged(_UNNOTIFIED_PAGE)
 
     async def of_user(self, user_id: int, *, live_only: bool, limit: int = 25) -> list[Job]:
         """Somebody's jobs, newest first."""
@@ -236,7 +236,7 @@ _BY_INTERACTION = _WITH_CONTENT.where(jobs.c.interaction_id == bindparam("intera
 _LIVE = text("jobs.ended_us IS NULL")
 _LIVE_PAGE = select(jobs).where(_LIVE, jobs.c.seq > bindparam("after")).order_by(jobs.c.seq).limit(_PAGE)
 _QUEUED_PAGE = select(jobs).where(QUEUED, jobs.c.seq > bindparam("after")).order_by(jobs.c.seq).limit(_PAGE)
-_UNTOLD_PAGE = (
+_UNNOTIFIED_PAGE = (
     _WITH_CONTENT.where(text("jobs.told = 0 AND jobs.ended_us IS NOT NULL"), jobs.c.seq > bindparam("after"))
     .order_by(jobs.c.seq)
     .limit(_PAGE)

@@ -21,7 +21,7 @@ from bot.store.rows import readable
 from bot.store.tables import jobs
 from bot.store.writer import Writer
 
-_UNTOLD = text("jobs.told = 0 AND jobs.ended_us IS NOT NULL")
+_UNNOTIFIED = text("jobs.told = 0 AND jobs.ended_us IS NOT NULL")
 
 
 #: Leases extended in one transaction: nobody's move has to wait long for it.
@@ -107,7 +107,7 @@ class LeaseBatch:
 
     def cancel_requests(self, connection: Connection) -> list[str]:
         """Those of them that are under way and cancelled."""
-        return list(connection.execute(_UNWANTED, {"me": self._process}).scalars())
+        return list(connection.execute(_CANCELLED, {"me": self._process}).scalars())
 
     def keep(self, connection: Connection, requests: Sequence[KeepRequest]) -> Sequence[KeepRequest | None]:
         """Extend leases of this process, a page of them; the next page to ask for, None after the last."""
@@ -159,10 +159,10 @@ def _page(connection: Connection, statement: Any, values: dict[str, Any], most: 
 _OURS = jobs.c.lease_owner == bindparam("me")
 _OTHERS = or_(jobs.c.lease_owner.is_(None), jobs.c.lease_owner != bindparam("me"))
 _ORPHAN = jobs.c.id.in_(bindparam("orphans", expanding=True)) & _OURS
-_GROUPS = (CLAIMED, _UNTOLD)
+_GROUPS = (CLAIMED, _UNNOTIFIED)
 
 _MINE = tuple(select(jobs.c.id).where(group, _OURS) for group in _GROUPS)
-_UNWANTED = select(jobs.c.id).where(CLAIMED, _OURS, jobs.c.cancel_requested == 1)
+_CANCELLED = select(jobs.c.id).where(CLAIMED, _OURS, jobs.c.cancel_requested == 1)
 # Locked in the order of ids, like everything that locks rows of `jobs`.
 _EXTEND = tuple(
     jobs.update()

@@ -33,7 +33,7 @@ _LONGEST_NAME = 40
 
 
 class Store:
-    """All that outlives a restart.
+    """All that outlives a restart, by its parts: jobs, leases, positions in the queue, usage, preferences and so on.
 
     Writes go through one task that lets concurrent callers share a transaction; every call returns after its COMMIT.
     Any call may raise StoreUnusable (disk full, locked, server gone); later calls work again when the cause is gone.
@@ -79,8 +79,8 @@ class Store:
         name = process or secrets.token_hex(8)
         if len(name) > _LONGEST_NAME:
             raise ValueError(f"the name of a process has at most {_LONGEST_NAME} characters")
-        parsed, where = parse_url(url)
-        database = Database(parsed, where, exclusive=exclusive)
+        parsed, label = parse_url(url)
+        database = Database(parsed, label, exclusive=exclusive)
         store = cls(database, clock=clock, process=name)
         try:
             await store._prepare()

@@ -41,7 +41,7 @@ _HELD = text("state = 'held'")
 _HAS_REQUEST = text("request_id IS NOT NULL")
 _BACKLOGGED = text("waiting > 0")
 _LIVE = text("ended_us IS NULL")
-_UNTOLD = text("told = 0 AND ended_us IS NOT NULL")
+_UNNOTIFIED = text("told = 0 AND ended_us IS NOT NULL")
 _HAS_TOKEN = text("token <> ''")
 
 #: One row a request, from acceptance until retention removes it.
@@ -102,7 +102,7 @@ jobs = Table(
     Index("ix_jobs_live", "user_id", sqlite_where=_LIVE, postgresql_where=_LIVE),
     Index("ix_jobs_user", "user_id", "seq"),
     Index("ix_jobs_ended", "ended_us"),
-    Index("ix_jobs_untold", "seq", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
+    Index("ix_jobs_untold", "seq", sqlite_where=_UNNOTIFIED, postgresql_where=_UNNOTIFIED),
     Index("ix_jobs_token", "token_expires_us", sqlite_where=_HAS_TOKEN, postgresql_where=_HAS_TOKEN),
 )
 

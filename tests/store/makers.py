@@ -24,7 +24,11 @@ from bot.store import Accepted, Store
 NOON = datetime(2026, 5, 4, 12, 0, 0, 123_457, tzinfo=UTC)
 TOKEN_LIFE = timedelta(minutes=15)
 REQUEST = FalRequest("req-1", "https://fal/status", "https://fal/response", "https://fal/cancel")
-FAILURE = Failure("fal_broken", phrase("as_stored", text="fal.ai had a problem."), incident="7F3A")
+FAILURE = Failure(
+    "result_unusable",
+    phrase("result_unusable", why=phrase("picture_too_large", format="PNG", mebibytes=12.5)),
+    incident="7F3A",
+)
 
 #: Nobody meets a limit under this one.
 WIDE = Policy(
@@ -65,7 +69,7 @@ def new_job(
     prompt: str = "a quiet harbour",
     interaction: int | None = None,
     job_id: str | None = None,
-    **order: Any,
+    **fields: Any,
 ) -> NewJob:
     """A request as `/imagine` would hand it in."""
     number = next(_numbers)
@@ -92,7 +96,7 @@ def new_job(
                 "images": images,
                 "size": (640, 480),
                 "cost_usd": None,
-                **order,
+                **fields,
             }
         ),
         parent_id="parent0001",

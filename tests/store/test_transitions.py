@@ -11,6 +11,7 @@ from bot.domain.job import LIVE, MOVES, TERMINAL, Actor, Job, JobState
 from bot.limits import Refused
 from bot.store import Accepted, Store
 from bot.store.tables import jobs
+from tests.english import english
 from tests.store.conftest import OpenStore
 from tests.store.makers import (
     FAILURE,
@@ -324,6 +325,7 @@ async def test_a_row_of_a_newer_version_is_read_as_far_as_it_is_understood(store
     assert (read.request, read.reply, read.fal_request) == (job.request, job.reply, job.fal_request)
     assert read.result is not None
     assert read.failure is not None
+    assert english(read.failure) == "y"  # a row of before failures were stored as code and parameters
     assert [picture.url for picture in read.result.pictures] == ["https://fal/0.png"]
 
 

@@ -111,6 +111,9 @@ class Language:
             return None
         bundle = self._bundle = self._bundle or FluentBundle([self.locale], FUNCTIONS, use_isolating=False)
         self._parse(bundle, name)
+        if not bundle.has_message(name):
+            log.error("message can't be read", extra={"message_code": name, "locale": self.locale})
+            return None
         message = bundle.get_message(name)
         instead = None if attribute and exactly else message.value
         pattern = message.attributes.get(attribute, instead)

@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from shutil import copytree
 
 import discord
 import pytest
@@ -20,10 +22,12 @@ from bot.domain.events import (
     Queued,
 )
 from bot.domain.job import Failure, RemotePicture, Result
+from bot.errors import ModelGone
 from bot.phrase import phrase
 from cogs.ui import cards
 from cogs.ui.actions import CUSTOM_ID
-from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, payload, shown_text
+from cogs.ui.messages import languages
+from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, parts, payload, shown_text
 from tests.english import LOCALE
 
 PICTURES = [cards.Shown(f"easel-{index}.png", "alt " * 256, spoiler=index == 0) for index in range(10)]
@@ -135,6 +139,28 @@ def test_a_failure_shows_its_code_once() -> None:
     assert shown_text(cards.failure_card(a_job(), MODEL, unsaid)).count("7F3A-91") == 1
     said = replace(unsaid, phrase=phrase("unexpected", incident="7F3A-91"))
     assert shown_text(cards.failure_card(a_job(), MODEL, said)).count("7F3A-91") == 1
+
+
+def test_a_model_that_is_gone_names_its_successor_where_that_is_offered() -> None:
+    gone = Failure.of(ModelGone("Old Model", "fal-ai/old"), worth_retrying=False)
+    job = a_job()
+    assert "Try **FLUX.1 schnell** instead." in shown_text(cards.failure_card(job, None, gone, successor=MODEL))
+    alone = shown_text(cards.failure_card(job, None, gone))
+    assert "Old Model: this model is no longer served by fal.ai. `/models` shows the others." in alone
+    assert "Try" not in alone
+
+
+def test_a_job_is_told_in_the_language_of_who_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copytree(languages.FOLDER / "en", tmp_path / "en")
+    (tmp_path / "de.ftl").write_text("fal_broken = fal.ai hatte ein Problem.\naction_again = Noch einmal\n", "utf-8")
+    german = languages.Languages(tmp_path)
+    monkeypatch.setattr(languages, "bundled", lambda: german)
+    job = a_job()
+    job = replace(job, reply=replace(job.reply, locale="de"))
+    card = cards.failure_card(job, MODEL, FAILURE)
+    assert "fal.ai hatte ein Problem." in shown_text(card)
+    labels = [part["label"] for part in parts(payload(card)) if part["type"] == 2]
+    assert labels == ["Noch einmal", "Edit prompt", "Details", "Delete"]
 
 
 def test_details_hold_every_value_and_a_line_to_paste() -> None:

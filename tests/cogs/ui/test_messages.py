@@ -263,6 +263,14 @@ def test_what_a_language_lacks_is_said_in_english(german: Languages) -> None:
     assert german.say("de", inside.phrase) == "FLUX gibt es hier nicht: it is switched off on this bot."
 
 
+def test_a_message_that_is_written_wrong_is_said_in_english(
+    german: Languages, caplog: pytest.LogCaptureFixture
+) -> None:
+    german.language("de").sources["almost_done"] = "almost_done = { $"
+    assert german.say("de", "almost_done") == "almost done"
+    assert [record.message for record in caplog.records] == ["message can't be read"]
+
+
 async def test_discord_is_offered_the_commands_in_it_and_english_as_it_was(
     german: Languages, fixture: CogFixture
 ) -> None:
