@@ -23,7 +23,7 @@ from bot import metrics
 from bot.catalogue import Catalogue
 from bot.domain.job import Failure, Job, JobState, NewJob, Result
 from bot.domain.ports import AttachmentSource, CancelOutcome, Delivery, ImageBackend
-from bot.errors import EaselError, GenerationFailed, Refusal
+from bot.errors import EaselError, GenerationFailed, Refusal, StoreUnusable
 from bot.jobs.acceptance import Acceptance
 from bot.jobs.canceller import Canceller
 from bot.jobs.context import Clocks, RunnerContext
@@ -403,6 +403,9 @@ class Runner:
             await self._context.fail(job_id, Failure.of(error, worth_retrying=error.worth_retrying))
         except Refusal as error:  # an attachment that turned out to be no picture
             await self._context.fail(job_id, Failure.of(error, worth_retrying=False))
+        except StoreUnusable as error:
+            # Retries end with a stop alone; the next start takes the job up where it stands on record.
+            log.warning("a job is left as it stands on record", extra={"job": job_id, "reason": error.sentence})
         except Exception:
             code = incident()
             log.exception("job broke", extra={"job": job_id, "incident": code})
