@@ -94,7 +94,7 @@ class ActiveJob:
             setattr(self, f"_{name}", None)
         #: Where it is shown, until that is on record.
         self.message_id: int | None = None
-        #: Nobody wants it any more, maybe before that is on record.
+        #: It was cancelled, maybe before that is on record.
         self.cancel_requested = False
         #: fal may have it, or not: its answer got lost, and it is looked for there.
         self.unconfirmed = False

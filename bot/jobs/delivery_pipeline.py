@@ -30,8 +30,9 @@ class ResultDeliverer:
         self._fal = fal
         timings = context.timings
         self._in_hand = asyncio.Semaphore(timings.in_hand_at_once)
-        self._results = AdaptiveSemaphore(timings.few_deliveries, timings.most_results, backpressure=backpressure)
-        self._deliveries = AdaptiveSemaphore(timings.few_deliveries, timings.most_deliveries, backpressure=backpressure)
+        few = timings.few_deliveries
+        self._results = AdaptiveSemaphore(few, timings.most_results, backpressure=backpressure, timings=timings)
+        self._deliveries = AdaptiveSemaphore(few, timings.most_deliveries, backpressure=backpressure, timings=timings)
 
     async def run(self, painted: Job) -> None:
         """From its end at fal to the post, once it is this job's turn."""
@@ -81,7 +82,7 @@ class ResultDeliverer:
             async with self._deliveries:
                 ready = await self._fetch(job, result)
                 finished = job if recording is None else await asyncio.shield(recording)
-                if finished is not None and finished.notified:  # nobody waits for it: the first answer never came
+                if finished is not None and finished.notified:  # nobody waits for it: the initial response never came
                     await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
                 elif finished is not None:
                     await self._context.shielded(self._deliver_and_record(finished, ready))

@@ -73,7 +73,10 @@ class Submitter:
         self._callback_url = callback_url
         #: Also for what the work of a start must not do to Discord all at once.
         self.semaphore = AdaptiveSemaphore(
-            self._timings.few_submits, self._timings.most_submits, backpressure=lambda: responses.backpressure
+            self._timings.few_submits,
+            self._timings.most_submits,
+            backpressure=lambda: responses.backpressure,
+            timings=self._timings,
         )
 
     async def submit(self, job: Job, *, left_over: bool) -> Job | None:

@@ -158,7 +158,7 @@ async def test_who_was_told_that_a_cancel_is_too_late_gets_the_picture_from_the_
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.FINISHED])
-async def test_a_picture_is_not_posted_to_whom_the_first_answer_never_reached(build: Build, state: JobState) -> None:
+async def test_a_picture_is_not_posted_to_who_saw_no_initial_response(build: Build, state: JobState) -> None:
     """Who saw "did not respond" gets nothing, not even when fal has painted it; see `Runner.unanswered`."""
     fal, runner_fixture, job = await painted_at_fal(build)
     if state is JobState.FINISHED:
