@@ -218,6 +218,10 @@ class ActiveJobs:
         """Those this process works on."""
         return self._listed["task"]
 
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What works on them."""
+        return [job.task for job in self.working.values() if job.task is not None]
+
     @property
     def in_flight(self) -> Mapping[str, ActiveJob]:
         """Claimed, and not painted yet."""

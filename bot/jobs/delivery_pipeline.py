@@ -39,7 +39,7 @@ class ResultDeliverer:
         if not await self._turn_within(self._context.timings.unread_s):
             # fal does not keep it for ever: on record until then, and out of memory.
             result = await self._result(painted)
-            await self._context.shielded(self._context.transition(painted, JobState.FINISHED, result=result))
+            await self._context.tasks.shielded(self._context.transition(painted, JobState.FINISHED, result=result))
             job_id = painted.id
             del painted, result
             await self._in_hand.acquire()
@@ -76,7 +76,9 @@ class ResultDeliverer:
         """Fetch the pictures while the result goes on record, fit them, post them, settle."""
         recording: asyncio.Task[Job | None] | None = None
         if job.state is JobState.RUNNING:
-            recording = self._context.spawn_critical(self._context.transition(job, JobState.FINISHED, result=result))
+            recording = self._context.tasks.spawn_critical(
+                self._context.transition(job, JobState.FINISHED, result=result)
+            )
         try:
             await self._context.wait_until_quiet(job.id)
             async with self._deliveries:
@@ -85,7 +87,7 @@ class ResultDeliverer:
                 if finished is not None and finished.notified:  # nobody waits for it: the initial response never came
                     await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
                 elif finished is not None:
-                    await self._context.shielded(self._deliver_and_record(finished, ready))
+                    await self._context.tasks.shielded(self._deliver_and_record(finished, ready))
         finally:
             if recording is not None:
                 await asyncio.shield(recording)

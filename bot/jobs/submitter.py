@@ -183,7 +183,7 @@ class Submitter:
 
     async def _send(self, job: Job, request: GenerationRequest) -> Job | None:
         """The POST and the record of its answer, neither without the other; then a cancel that came meanwhile."""
-        running = await self._context.shielded(self._post_and_record(job, request))
+        running = await self._context.tasks.shielded(self._post_and_record(job, request))
         return await self._canceller.cancel_if_requested(running)
 
     async def _post_and_record(self, job: Job, request: GenerationRequest) -> Job | None:

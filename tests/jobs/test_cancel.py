@@ -9,7 +9,7 @@ import pytest
 from bot.domain.events import ConfirmingSubmit, InProgress, ProviderUnavailable
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.provider import CancelAnswer
-from bot.errors import SubmitUnconfirmed
+from bot.errors import Cancelled, SubmitUnconfirmed
 from tests.english import english
 from tests.jobs.scripted import (
     CATALOGUE,
@@ -71,6 +71,17 @@ async def test_a_cancel_that_comes_too_late_still_delivers(build: Build) -> None
     assert not outcome.cancelled
     fal.hold.set()
     await runner_fixture.until(job, JobState.DELIVERED)
+
+
+async def test_a_second_cancel_after_a_lost_answer_ends_as_cancelled(build: Build) -> None:
+    """fal cancelled it, that answer got lost, and to the second cancel fal says "already completed"."""
+    fal, runner_fixture, job = await painted_at_fal(build)
+    fal.result_error = Cancelled()
+    await runner_fixture.runner.cancel(job.id)
+    fal.hold.set()
+    ended = await runner_fixture.until(job, JobState.CANCELLED)
+    assert ended.failure is not None
+    assert "cancelled at fal.ai" in english(ended.failure)
 
 
 async def test_a_cancel_during_the_submit_is_carried_out_at_fal(build: Build) -> None:

@@ -106,7 +106,7 @@ async def test_a_job_found_in_the_middle_of_its_submit_is_reconciled_after_a_res
     runner_fixture = await build(fal)
     job = await runner_fixture.ask()
     await asyncio.wait_for(fal.posts_begun.wait(), 5)
-    runner_fixture.runner._context._critical.clear()  # as a kill would: nobody waits for the POST
+    runner_fixture.runner._context.tasks._critical.clear()  # as a kill would: nobody waits for the POST
     fal.keeps_lost = True
     restarted = await build(fal)
     await restarted.until(job, JobState.DELIVERED)
