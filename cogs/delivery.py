@@ -161,7 +161,7 @@ class DiscordDelivery:
     # ------------------------------------------------------------------ ways
 
     async def _deliver_by_first_open_route(self, outgoing: OutgoingCard) -> int | None:
-        """Bring a card to the person by the first way that is open.
+        """Send a card by the first route that is open.
 
         Raises:
             Undeliverable: no way is open.

@@ -134,7 +134,11 @@ class RunnerContext:
         await retry.pause(seconds, stop=self.stopping, sleep=self.sleep)
 
     async def retry_store(self, work: Callable[[], Awaitable[T]]) -> T:
-        """A call to the store that outlasts its outages; a stop ends the waiting."""
+        """Retry `work` while the database is unavailable.
+
+        Raises:
+            StoreUnusable: the database is unavailable and the runner is stopping.
+        """
         async for attempt in self.attempts(retry.repeat_last(self.timings.store_pauses_s)):
             try:
                 return await work()
