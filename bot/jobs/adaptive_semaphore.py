@@ -1,9 +1,9 @@
-"""A semaphore that is narrow while the processor is the bottleneck and wide while the network is.
+"""A semaphore with a low limit while the processor is the bottleneck, and a high one while the network is.
 
-When fifty jobs finish in the same moment, working on all of them at once makes all of them late: with one core each
-step of each job waits for a step of every other. Taking them a few at a time serves the first after a fiftieth of the
-time and the last no later. When the event loop has nothing to do, because the network is slow, more are let in. While
-something more urgent is under way, a single one is.
+When fifty jobs finish at the same moment, processing all of them at once delays all of them: on one core each step of
+each job waits for a step of every other. With a few at a time the first is done after a fiftieth of the time, and the
+last no later. While the event loop is idle, because the network is slow, more are admitted. While more urgent work is
+under way (backpressure), only one is.
 """
 
 from __future__ import annotations
@@ -13,25 +13,30 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
-#: A round of the event loop that takes longer shows that the processor is busy.
-BUSY_ROUND_S = 0.002
-#: How long to wait before looking again when it is.
-LOOK_AGAIN_S = 0.004
+from bot.jobs.timings import JobTimings
 
 
 class AdaptiveSemaphore:
-    """First come, first served; an async context manager for the work inside.
+    """A FIFO semaphore, used as an async context manager.
 
     Args:
-        narrow: how many may always be inside.
-        wide: how many may be inside at most.
-        pressed: whether something more urgent needs the processor; one at a time is let in then.
+        minimum: limit while the event loop is busy.
+        maximum: limit while the event loop is idle.
+        backpressure: whether more urgent work needs the processor; the limit is one then.
     """
 
-    def __init__(self, narrow: int, wide: int, *, backpressure: Callable[[], bool] = lambda: False) -> None:
-        self._minimum = narrow
-        self._maximum = wide
+    def __init__(
+        self,
+        minimum: int,
+        maximum: int,
+        *,
+        backpressure: Callable[[], bool] = lambda: False,
+        timings: JobTimings = JobTimings(),  # noqa: B008 - frozen
+    ) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
         self._backpressure = backpressure
+        self._timings = timings
         self._inside = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._pump: asyncio.Task[None] | None = None
@@ -43,7 +48,7 @@ class AdaptiveSemaphore:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         if self._pump is None:
-            self._pump = asyncio.create_task(self._let_in(), name="gate")
+            self._pump = asyncio.create_task(self._let_in(), name="adaptive-semaphore")
         try:
             await turn
         except asyncio.CancelledError:
@@ -66,7 +71,7 @@ class AdaptiveSemaphore:
         return 1 if self._backpressure() else self._minimum
 
     def _admit(self) -> None:
-        """The next one who still waits may enter."""
+        """Admit the first waiter that was not cancelled."""
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():
@@ -75,17 +80,17 @@ class AdaptiveSemaphore:
                 return
 
     async def _let_in(self) -> None:
-        """While somebody waits: let one more in whenever the loop turns quickly."""
+        """While there are waiters: admit one more whenever an iteration of the event loop is fast."""
         loop = asyncio.get_running_loop()
         try:
             while self._queue:
                 began_s = loop.time()
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
-                idle = loop.time() - began_s < BUSY_ROUND_S
+                idle = loop.time() - began_s < self._timings.busy_round_s
                 if self._inside < self._always or (idle and self._inside < self._maximum and not self._backpressure()):
                     self._admit()
                 else:
-                    await asyncio.sleep(LOOK_AGAIN_S)
+                    await asyncio.sleep(self._timings.busy_look_s)
         finally:
             self._pump = None

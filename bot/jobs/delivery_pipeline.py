@@ -31,15 +31,16 @@ class ResultDeliverer:
         self._fal = fal
         timings = context.timings
         self._in_hand = asyncio.Semaphore(timings.in_hand_at_once)
-        self._results = AdaptiveSemaphore(timings.few_deliveries, timings.most_results, backpressure=backpressure)
-        self._deliveries = AdaptiveSemaphore(timings.few_deliveries, timings.most_deliveries, backpressure=backpressure)
+        few = timings.few_deliveries
+        self._results = AdaptiveSemaphore(few, timings.most_results, backpressure=backpressure, timings=timings)
+        self._deliveries = AdaptiveSemaphore(few, timings.most_deliveries, backpressure=backpressure, timings=timings)
 
     async def run(self, painted: Job) -> None:
         """From its end at fal to the post, once it is this job's turn."""
         if not await self._turn_within(self._context.timings.unread_s):
             # fal does not keep it for ever: on record until then, and out of memory.
             result = await self._result(painted)
-            await self._context.shielded(self._context.transition(painted, JobState.FINISHED, result=result))
+            await self._context.tasks.shielded(self._context.transition(painted, JobState.FINISHED, result=result))
             job_id = painted.id
             del painted, result
             await self._in_hand.acquire()
@@ -77,16 +78,18 @@ class ResultDeliverer:
         result = asked_for(job, result)
         recording: asyncio.Task[Job | None] | None = None
         if job.state is JobState.RUNNING:
-            recording = self._context.spawn_critical(self._context.transition(job, JobState.FINISHED, result=result))
+            recording = self._context.tasks.spawn_critical(
+                self._context.transition(job, JobState.FINISHED, result=result)
+            )
         try:
             await self._context.wait_until_quiet(job.id)
             async with self._deliveries:
                 ready = await self._fetch(job, result)
                 finished = job if recording is None else await asyncio.shield(recording)
-                if finished is not None and finished.notified:  # nobody waits for it: the first answer never came
+                if finished is not None and finished.notified:  # nobody waits for it: the initial response never came
                     await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
                 elif finished is not None:
-                    await self._context.shielded(self._deliver_and_record(finished, ready))
+                    await self._context.tasks.shielded(self._deliver_and_record(finished, ready))
         finally:
             if recording is not None:
                 await asyncio.shield(recording)

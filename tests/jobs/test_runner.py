@@ -10,11 +10,13 @@ import pytest
 from bot.domain.events import InProgress
 from bot.domain.job import Job, JobState, NewJob
 from bot.domain.ports import DeliverableImages
+from bot.errors import StoreUnusable
 from tests.jobs.scripted import (
     UNLIMITED,
     Build,
     ScriptedFal,
     turns,
+    until,
 )
 
 
@@ -150,3 +152,26 @@ async def test_pictures_that_nobody_asked_for_are_neither_fetched_nor_posted(bui
     assert [len(ready.pictures) for _, ready in runner_fixture.shown.delivered] == [1]
     assert done.result is not None
     assert len(done.result.pictures) == len(done.result.nsfw or ()) == 1
+
+
+async def test_a_stop_while_the_database_is_away_fails_no_job(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    runner_fixture = await build(fal)
+    job = await runner_fixture.ask()
+    await runner_fixture.until(job, JobState.RUNNING)
+
+    async def away(*_: Any, **__: Any) -> Any:
+        raise StoreUnusable("The database does not answer in time.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner_fixture.store.jobs, "transition", away)
+        runner_fixture.runner._context.stopping.set()
+        fal.hold.set()
+        await until(lambda: not runner_fixture.runner.jobs_alive)
+    left = await runner_fixture.store.jobs.get(job.id)
+    assert left is not None
+    assert left.state is JobState.RUNNING
+    restarted = await build(fal)
+    await restarted.until(job, JobState.DELIVERED)
+    assert len(fal.submitted) == 1
