@@ -25,6 +25,7 @@ EaselError
 │   ├── Cancelled           fal says the request was cancelled
 │   ├── ResultUnusable      what came back is no picture
 │   ├── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
+│   ├── PreparationCrashed  its attachments ended one process after another
 │   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
 │   └── Undeliverable       every way into the channel is closed
@@ -338,6 +339,13 @@ class ResultWithheld(GenerationFailed):
 
     def __init__(self, *, flagged: bool = True) -> None:
         super().__init__(None if flagged else phrase("withheld_unjudged"))
+
+
+class PreparationCrashed(GenerationFailed):
+    """Process after process ended while the job's attachments were prepared; it is not tried again."""
+
+    code = "preparation_crashed"
+    worth_retrying = False
 
 
 class SubmitNeverConfirmed(GenerationFailed):

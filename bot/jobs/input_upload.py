@@ -22,6 +22,11 @@ class InputUploader:
         self._fal = fal
         self._attachments = attachments
 
+    def has_attachments(self, job: Job) -> bool:
+        """Whether anything has to be fetched and decoded for the job."""
+        pictures = picture_options(self._context.model(job), job.request)
+        return any(self._attachments.is_attachment(url) for urls in pictures.values() for url in urls)
+
     async def uploaded(self, job: Job) -> GenerationRequest:
         """Return the job's request with its Discord attachment URLs replaced by those of copies at fal.
 

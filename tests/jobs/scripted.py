@@ -12,10 +12,11 @@ from decimal import Decimal
 from PIL import Image
 
 from bot.catalogue import load, parse
+from bot.catalogue.kinds import Attachment
 from bot.domain.events import Progress, ProgressEvent
 from bot.domain.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
 from bot.domain.picture import Picture
-from bot.domain.ports import DeliverableImages, ServedModel
+from bot.domain.ports import AttachmentSource, DeliverableImages, ServedModel
 from bot.domain.provider import CancelAnswer, CompletedStatus, FoundRequest, InProgressStatus, InQueueStatus, Status
 from bot.domain.request import Json
 from bot.errors import GenerationFailed
@@ -184,6 +185,8 @@ class RunnerFixture:
         settings: FalSettings,
         timings: JobTimings = PATIENT,
         callback_url: Callable[[str, int], str] | None = None,
+        *,
+        inputs: AttachmentSource | None = None,
     ) -> None:
         #: So much more time has passed than really has.
         self.ahead_s = 0.0
@@ -199,7 +202,7 @@ class RunnerFixture:
             max_waiting=1000,
             tick_s=0.01,
             clocks=Clocks(now, monotonic_s=lambda: time.monotonic() + self.ahead_s),
-            inputs=NoAttachments(),
+            inputs=inputs or NoAttachments(),
             supervisor=self.supervisor,
             callback_url=callback_url,
             timings=timings,
@@ -216,6 +219,7 @@ class RunnerFixture:
         age_restricted: bool = False,
         policy: Policy = UNLIMITED,
         count: int = 1,
+        image: str | None = None,
     ) -> Job:
         self.count += 1
         reply = Reply(
@@ -226,6 +230,8 @@ class RunnerFixture:
             age_restricted=age_restricted,
         )
         asked = parse(MODEL, {"prompt": "a fox", "seed": 7, "count": count})
+        if image is not None:
+            asked = parse(CATALOGUE.get("omnigen-v2"), {"prompt": "a fox", "image": Attachment(image)})
         new = NewJob(f"job{self.count:07}", Actor(user, 2, guild), reply, asked)
         outcome = await self.runner.accept(new, policy)
         assert isinstance(outcome, Accepted)

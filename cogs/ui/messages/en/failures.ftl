@@ -174,6 +174,7 @@ limit_guild_concurrent = This server already has { $bound ->
 ## Failures: accepted, and then no picture came of it
 
 unexpected = Something broke on my side (code { $incident }). Your quota was not used; you can try again.
+preparation_crashed = I stopped working each time I opened the pictures you attached, so I no longer try. Send other pictures, or save these ones anew first. Your quota was not used.
 content_refused = The model's content policy refused this prompt. Change the wording and try again. Your quota was not used.
 options_refused = fal.ai did not accept these options: { JOIN($details, by: "; ") }. Your quota was not used; change them and try again.
 model_gone = { $title }: this model is no longer served by fal.ai. `/models` shows the others. Your quota was not used.
