@@ -57,7 +57,7 @@ class Option:
     #: One sentence shown to people, ≤ 100 characters (Discord's description limit).
     description: str
     required: bool = False
-    #: Default in fal's own form; None means "fal decides".
+    #: Default, in the form fal takes; None leaves it to fal.
     default: Json = None
     minimum: float | None = None
     maximum: float | None = None
