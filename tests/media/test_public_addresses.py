@@ -138,6 +138,11 @@ async def test_a_name_that_leads_inside_is_not_connected_to(address: str) -> Non
         await get("http://innocent.example:9/x", (address,))
 
 
+async def test_a_name_that_leads_inside_in_several_ways_is_not_connected_to() -> None:
+    with pytest.raises(BadAddress):
+        await get("http://innocent.example:9/x", ("10.0.0.1", "192.168.0.1", "fd00::1"))
+
+
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "0x7f000001", "0177.0.0.1", "127.1"]
 )
