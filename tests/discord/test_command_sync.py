@@ -50,6 +50,7 @@ class Fixture:
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses_s.append(seconds)
+        await asyncio.sleep(0)
 
     @property
     def sent(self) -> list[dict[str, Any]]:
@@ -153,7 +154,11 @@ async def test_a_start_waits_for_the_first_attempt_and_no_longer(
     fixture: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command_sync, "START_PATIENCE_S", 0.01)
-    fixture.http.request.side_effect = lambda *_, **__: asyncio.sleep(3600)
+
+    async def hang(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    fixture.http.request.side_effect = hang
     running = asyncio.create_task(fixture.sync.run())
 
     await asyncio.wait_for(fixture.sync.first_attempt(), 5)
