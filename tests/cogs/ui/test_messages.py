@@ -306,7 +306,7 @@ def _snake_case(name: str) -> str:
 
 @pytest.mark.parametrize(
     "kind",
-    sorted(set(_all_errors(EaselError)) - {ToldError, errors.OperatorError}, key=lambda kind: kind.__name__),
+    [kind for kind in _all_errors(EaselError) if kind not in {ToldError, errors.OperatorError}],
     ids=lambda kind: kind.__name__,
 )
 def test_the_code_of_an_error_is_its_name_in_snake_case(kind: type[EaselError]) -> None:
