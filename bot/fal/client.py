@@ -332,8 +332,13 @@ class Fal:
         metrics.FAL_CALLS["upload"].inc()
         return await self._uploader.upload(body, content_type, file_name)
 
-    async def download(self, picture: RemotePicture, *, max_bytes: int) -> bytes:
+    async def download(
+        self, picture: RemotePicture, *, max_bytes: int, reserve: Callable[[int], None] | None = None
+    ) -> bytes:
         """One picture of a result, at most `max_bytes`; our key is not sent.
+
+        Args:
+            reserve: see `bot.media.fetch.get_capped`.
 
         Raises:
             ResultUnusable: too large, empty, gone, or at an address that is not followed.
@@ -342,9 +347,11 @@ class Fal:
         try:
             if picture.url[:5].lower() == "data:":
                 body = decode_data_uri(picture.url, max_bytes=max_bytes)
+                if reserve is not None:
+                    reserve(len(body))
             else:
                 async with self._downloads:
-                    body = await self._fetch(picture.url, max_bytes)
+                    body = await self._fetch(picture.url, max_bytes, reserve)
         except DownloadTooLarge as error:
             raise ResultUnusable(phrase("download_too_large", mebibytes=round(max_bytes / 1_048_576))) from error
         except BadAddress as error:
@@ -353,12 +360,14 @@ class Fal:
             raise ResultUnusable(phrase("picture_empty"))
         return body
 
-    async def _fetch(self, address: str, max_bytes: int) -> bytes:
+    async def _fetch(self, address: str, max_bytes: int, reserve: Callable[[int], None] | None) -> bytes:
         body = b""
         async for attempt in self._attempts():
             metrics.FAL_CALLS["media"].inc()
             try:
-                body = await get_capped(self._media, address, max_bytes=max_bytes, timeout_s=self._timings.download_s)
+                body = await get_capped(
+                    self._media, address, max_bytes=max_bytes, timeout_s=self._timings.download_s, reserve=reserve
+                )
             except BadStatus as error:
                 if attempt.is_last and error.status in _GONE_PICTURE:
                     raise ResultUnusable(phrase("download_gone")) from error

@@ -111,15 +111,13 @@ class JobTimings:
     cancel_look_s: float = 0.2
 
     # ------------------------------------------------------------------ delivery
-    #: Jobs between their end at fal and their post; the others keep next to nothing until it is their turn.
-    in_hand_at_once: int = 256
-    #: How long a result is left with fal meanwhile; fal keeps one for an hour, a large one for some minutes.
+    #: How long a result that waits for room is left with fal; fal keeps one for an hour, a large one for some minutes.
     unread_s: float = 60.0
     #: Results read, and pictures fetched and posted, at once while the processor is the bottleneck.
     few_deliveries: int = 5
     #: Most results read at once.
     most_results: int = 32
-    #: Most downloads and posts under way at once; keeps memory bounded (a few pictures of a few MB each).
+    #: Most downloads and posts under way at once.
     most_deliveries: int = 64
     #: How long another process is waited for before what it showed is shown again, and how often that is looked for.
     repair_within_s: float = 120.0

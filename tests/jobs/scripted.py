@@ -123,8 +123,13 @@ class ScriptedFal:
     async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
         return "https://fal.test/uploaded"
 
-    async def download(self, picture: RemotePicture, *, max_bytes: int) -> bytes:
-        return a_png()
+    async def download(
+        self, picture: RemotePicture, *, max_bytes: int, reserve: Callable[[int], None] | None = None
+    ) -> bytes:
+        body = a_png()
+        if reserve is not None:
+            reserve(len(body))
+        return body
 
 
 class ScriptedDelivery:

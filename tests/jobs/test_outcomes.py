@@ -75,11 +75,12 @@ async def test_a_result_that_waits_long_for_its_turn_is_put_on_record(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """fal does not keep it for ever, and Discord may be away for longer."""
-    runner_fixture = await build(timings={"in_hand_at_once": 1, "unread_s": 0.05})
+    runner_fixture = await build(timings={"unread_s": 0.05}, pictures_in_hand_mib=1)
     away = asyncio.Event()
-    deliver = runner_fixture.shown.deliver
+    deliver, in_hand = runner_fixture.shown.deliver, []
 
     async def slowly(job: Job, ready: DeliverableImages) -> int | None:
+        in_hand.append(job.id)
         await away.wait()
         return await deliver(job, ready)
 
@@ -89,6 +90,7 @@ async def test_a_result_that_waits_long_for_its_turn_is_put_on_record(
     for job in jobs:
         kept = await runner_fixture.until(job, JobState.FINISHED)
         assert kept.result is not None
+    assert len(in_hand) == 1  # two pictures of unknown size do not fit into 1 MiB
     away.set()
     for job in jobs:
         await runner_fixture.until(job, JobState.DELIVERED)
