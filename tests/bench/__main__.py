@@ -22,6 +22,7 @@ import psutil
 from tests.bench.children import FakeServers, environment, process
 from tests.bench.in_flight import in_flight
 from tests.bench.memory import TreeMemory
+from tests.bench.retention import retention
 from tests.bench.start import starts
 from tests.bench.throughput import RUSHES, rush
 
@@ -134,8 +135,8 @@ async def main() -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        help=f"of: start idle in-flight steady {' '.join(one.name for one in (*SCENARIOS, *RUSHES))}; "
-        "default all but in-flight and steady",
+        help=f"of: start idle in-flight retention steady {' '.join(one.name for one in (*SCENARIOS, *RUSHES))}; "
+        "default all but in-flight, retention and steady",
     )
     parser.add_argument("--no-naive", action="store_true", help="leave the baseline out")
     parser.add_argument("--idle-s", type=float, default=20, help="how long the idle bot is watched")
@@ -145,6 +146,7 @@ async def main() -> None:
     parser.add_argument("--rate", type=float, default=150, help="in-flight: interactions a second on the way there")
     parser.add_argument("--steady-s", type=float, default=600, help="steady: seconds of 15 pictures a second")
     parser.add_argument("--picture-bytes", type=int, default=PICTURE_BYTES, help="steady: bytes of each picture")
+    parser.add_argument("--due", type=int, default=500_000, help="retention: how many jobs are to be deleted")
     options = parser.parse_args()
     seconds = options.steady_s
     steady = Scenario("steady", int(15 * seconds), seconds, 5, seconds + 240, False, options.picture_bytes, True)
@@ -169,6 +171,11 @@ async def main() -> None:
             )
         if not options.names or "idle" in options.names:
             show("idle", await idle(folder_for(name, "idle"), options.idle_s), None)
+        if "retention" in options.names:
+            figures = await retention(folder_for(name, "retention"), due=options.due)
+            show(
+                f"retention: {options.due:,} jobs due at a start, and 20 requests a second from then on", figures, None
+            )
         if "in-flight" in options.names:
             figures = await in_flight(
                 folder_for(name, "in-flight"),
