@@ -20,9 +20,14 @@ run: ## start the bot, or the sandbox when there is no token and no key
 setup: ## make .venv with everything for running, testing and checking; start nothing
 	@sh requirements/install.sh dev
 
+# Tests marked `timing` run alone afterwards; 5 is pytest's word for "no test was selected".
 test: setup ## run all tests, in a real browser too (ARGS="-k words" for some)
 	@$(PY) -m tools.browser
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@result=0; \
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not timing" $(ARGS) || result=$$?; \
+	$(PY) -m pytest -m timing $(ARGS) $$(grep -rl --include='test_*.py' 'mark\.timing' tests) || { \
+		alone=$$?; [ $$alone -eq 5 ] || result=$$alone; }; \
+	exit $$result
 
 check: setup ## lint, format, strict types, import walls
 	$(PY) -m ruff check .

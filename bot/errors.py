@@ -150,7 +150,7 @@ class LimitReached(Refusal):
     """The person or the server has to wait.
 
     Args:
-        rule: `pace`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
+        rule: `rate`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
         says: the whole sentence, with what remains.
         retry_at: the first moment the same request would be admitted; None when it depends on a running job.
     """

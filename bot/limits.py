@@ -2,7 +2,7 @@
 
 Five rules apply to every request:
 
-- `pace`: a generic cell rate algorithm (GCRA) per person. One moment, the theoretical arrival time (`tat`), says how
+- `rate`: a generic cell rate algorithm (GCRA) per person. One moment, the theoretical arrival time (`tat`), says how
   much of the burst is used: an image costs `interval`, and `tat` may run ahead of now by `burst_images * interval`.
 - `user_day` and `guild_day`: images per person and per server in the UTC calendar day.
 - `concurrent` and `guild_concurrent`: unfinished jobs per person and per server.
@@ -27,7 +27,7 @@ _LONGEST_INTERVAL_S = 30 * 24 * 3600
 class Policy:
     """The limits that hold for one request."""
 
-    #: Time one image costs; the sustained pace is one image each `interval`.
+    #: Time one image costs; the sustained rate is one image each `interval`.
     interval: timedelta
     #: Images a rested person may ask for at once.
     burst_images: int
@@ -123,7 +123,7 @@ class Allowed:
 class Refused:
     """The request does not pass, and why."""
 
-    #: `pace`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
+    #: `rate`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
     rule: str
     #: First moment the same request would pass; None when it never would, or when a running job has to end first.
     retry_at: datetime | None
@@ -149,7 +149,7 @@ class Standing:
 
     #: Images possible in one request right now, all rules considered.
     images_now: int
-    #: Images the pace alone would let through now, and when the whole burst is back (None: it is).
+    #: Images the rate alone would let through now, and when the whole burst is back (None: it is).
     burst_left: int
     burst_full_at: datetime | None
     left_today: int
@@ -180,14 +180,14 @@ def decide(usage: Usage, policy: Policy, cost: Cost, now: datetime) -> Allowed |
         for refused in (
             _user_day(usage, policy, images, now),
             _guild_day(usage, policy, images, now),
-            _pace(usage, policy, images, now),
+            _rate(usage, policy, images, now),
             _concurrent(usage, policy, images),
             _guild_concurrent(usage, policy, images),
         )
         if refused is not None
     ]
     if refusals:
-        return max(refusals, key=_stubbornness)
+        return max(refusals, key=_clears_at)
     span = policy.interval * images
     return Allowed(start + span, policy.images_per_day - usage.images_today - images, span)
 
@@ -197,7 +197,8 @@ def capped(usage: Usage, policy: Policy, now: datetime) -> Usage:
 
     One farther off comes from a stricter policy (since loosened, or another server's) and must not hold anybody up
     for longer than the whole burst of this one. The store keeps the capped time also where it refuses: otherwise it
-    would move along with now. A clock that was set back changes nothing: the person's pace is no stricter one's.
+    would move along with now. After the clock was set back the latest moment seen counts instead of now, so nothing
+    is cut off.
     """
     burst = policy.interval * policy.burst_images
     latest = now if usage.seen is None else max(now, usage.seen)
@@ -303,14 +304,14 @@ def _day(  # noqa: PLR0917  # the two day rules share everything but two numbers
     )
 
 
-def _pace(usage: Usage, policy: Policy, images: int, now: datetime) -> Refused | None:
+def _rate(usage: Usage, policy: Policy, images: int, now: datetime) -> Refused | None:
     room = _room(usage, policy, now)
     missing = policy.interval * images - room
     if images <= policy.burst_images and missing <= timedelta(0):
         return None
     left = _burst_left(usage, policy, now)
     return Refused(
-        rule="pace",
+        rule="rate",
         retry_at=now + missing if images <= policy.burst_images else None,
         left_today=_left_today(usage, policy),
         images=images,
@@ -347,7 +348,7 @@ def _guild_concurrent(usage: Usage, policy: Policy, images: int) -> Refused | No
     )
 
 
-def _stubbornness(refused: Refused) -> tuple[int, datetime]:
+def _clears_at(refused: Refused) -> tuple[int, datetime]:
     """Sort key: never possible, then the latest moment, then a running job in the way."""
     if refused.retry_at is not None:
         return (1, refused.retry_at)
@@ -376,14 +377,14 @@ def _midnight(now: datetime) -> datetime:
 # ---------------------------------------------------------------------- refusals as phrases
 
 
-def _says_pace(refused: Refused) -> Phrase:
+def _says_rate(refused: Refused) -> Phrase:
     images, left, bound = refused.images, refused.left, refused.bound
     if refused.retry_at is not None:
         left_today = refused.left_today
-        return phrase("limit_pace", images=images, left=left, at=refused.retry_at, left_today=left_today)
+        return phrase("limit_rate", images=images, left=left, at=refused.retry_at, left_today=left_today)
     if refused.next_at is not None:
-        return phrase("limit_pace_never_now", images=images, left=left, bound=bound, at=refused.next_at)
-    return phrase("limit_pace_never", images=images, left=left, bound=bound)
+        return phrase("limit_rate_never_now", images=images, left=left, bound=bound, at=refused.next_at)
+    return phrase("limit_rate_never", images=images, left=left, bound=bound)
 
 
 def _says_user_day(refused: Refused) -> Phrase:
@@ -421,7 +422,7 @@ def _says_guild_concurrent(refused: Refused) -> Phrase:
 
 
 _SAYS: Mapping[str, Callable[[Refused], Phrase]] = {
-    "pace": _says_pace,
+    "rate": _says_rate,
     "user_day": _says_user_day,
     "guild_day": _says_guild_day,
     "concurrent": _says_concurrent,

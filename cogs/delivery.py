@@ -26,7 +26,7 @@ from bot.errors import Undeliverable
 from bot.media import fit
 from bot.phrase import phrase
 from bot.retry import retry
-from cogs.delivery_routes import ORIGINAL, Content, Letter, Route, Routes
+from cogs.delivery_routes import ORIGINAL, Content, OutgoingCard, Route, Routes
 from cogs.progress_editor import ProgressEditor
 from cogs.ui import cards
 
@@ -87,9 +87,9 @@ class DiscordDelivery:
         limit_bytes = job.reply.upload_limit_bytes
         while True:
             # A flagged picture belongs in the age-restricted channel or nowhere.
-            letter = Letter(job, partial(self._result, job, ready), may_go_private=not any(ready.spoilers))
+            outgoing = OutgoingCard(job, partial(self._result, job, ready), may_go_private=not any(ready.spoilers))
             try:
-                return await self._deliver_by_first_open_route(letter)
+                return await self._deliver_by_first_open_route(outgoing)
             except _UploadTooLarge:
                 limit_bytes //= 2
                 if limit_bytes < LEAST_UPLOAD_BYTES:
@@ -101,7 +101,7 @@ class DiscordDelivery:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
         await self.editor.settle(job.id)
         try:
-            await self._deliver_by_first_open_route(Letter(job, partial(self._outcome_card, job)))
+            await self._deliver_by_first_open_route(OutgoingCard(job, partial(self._outcome_card, job)))
         except Undeliverable:
             code = job.failure.code if job.failure is not None else ""
             log.warning("could not tell how a job ended", extra={"job": job.id, "failure": code})
@@ -109,12 +109,12 @@ class DiscordDelivery:
     async def repair_message(self, job: Job, ready: DeliverableImages | None) -> None:
         """Show an end that was shown before once more, only where it stood."""
         content = partial(self._result, job, ready) if ready is not None else partial(self._outcome_card, job)
-        letter = Letter(job, content)
+        outgoing = OutgoingCard(job, content)
         try:
-            if self._routes.edit_by_token.is_open(letter):
-                await self._attempt(job, lambda: self._routes.edit_by_token.send(letter))
+            if self._routes.edit_by_token.is_open(outgoing):
+                await self._attempt(job, lambda: self._routes.edit_by_token.send(outgoing))
             elif job.reply.message_id is not None and job.reply.bot_can_post:
-                await self._attempt(job, lambda: self._routes.edit_as_bot.send(letter))
+                await self._attempt(job, lambda: self._routes.edit_as_bot.send(outgoing))
         except _UploadTooLarge:
             log.warning("a card could not be set right", extra={"job": job.id, "reason": "too large"})
 
@@ -160,16 +160,16 @@ class DiscordDelivery:
 
     # ------------------------------------------------------------------ ways
 
-    async def _deliver_by_first_open_route(self, letter: Letter) -> int | None:
-        """Bring a card to the person by the first way that is open.
+    async def _deliver_by_first_open_route(self, outgoing: OutgoingCard) -> int | None:
+        """Send a card by the first route that is open.
 
         Raises:
             Undeliverable: no way is open.
             _UploadTooLarge: Discord refuses the size.
         """
         for route in self._routes.in_order:
-            if route.is_open(letter):
-                done, message_id = await self._attempt(letter.job, _sending(route, letter), patient=route.waits)
+            if route.is_open(outgoing):
+                done, message_id = await self._attempt(outgoing.job, _sending(route, outgoing), patient=route.waits)
                 if done:
                     return message_id
         raise Undeliverable
@@ -205,8 +205,8 @@ class DiscordDelivery:
         return False, None
 
 
-def _sending(route: Route, letter: Letter) -> Callable[[], Awaitable[int | None]]:
-    return lambda: route.send(letter)
+def _sending(route: Route, outgoing: OutgoingCard) -> Callable[[], Awaitable[int | None]]:
+    return lambda: route.send(outgoing)
 
 
 class _UploadTooLarge(Exception):

@@ -33,7 +33,7 @@ Content = tuple[discord.ui.LayoutView, list[discord.File]]
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class OutgoingCard:
     """One card on its way."""
 
     job: Job
@@ -47,8 +47,8 @@ class Letter:
 class Route:
     """One way. `send` returns the id of the message that shows the card, where Discord says it."""
 
-    is_open: Callable[[Letter], bool]
-    send: Callable[[Letter], Awaitable[int | None]]
+    is_open: Callable[[OutgoingCard], bool]
+    send: Callable[[OutgoingCard], Awaitable[int | None]]
     #: Whether a long rate limit is waited out; else the next route is tried.
     waits: bool = True
 
@@ -60,7 +60,7 @@ class Routes:
         self._bot = bot
         self._services = bot.services
         self._started_at = bot.services.clock()
-        self.edit_by_token = Route(lambda letter: self.token_lives(letter.job), self._edit_by_token)
+        self.edit_by_token = Route(lambda outgoing: self.token_lives(outgoing.job), self._edit_by_token)
         # Discord lets a message older than an hour be edited rarely: rather post anew than wait for that.
         self.edit_as_bot = Route(_has_message, self._edit_as_bot, waits=False)
         self.in_order = (
@@ -68,13 +68,16 @@ class Routes:
             self.edit_as_bot,
             Route(_in_channel, self._post),
             Route(
-                lambda letter: _in_channel(letter) and letter.may_go_private and letter.job.actor.guild_id is not None,
+                lambda outgoing: (
+                    _in_channel(outgoing) and outgoing.may_go_private and outgoing.job.actor.guild_id is not None
+                ),
                 self._send_dm,
             ),
-            Route(lambda letter: not _in_channel(letter) and self.token_lives(letter.job), self._send_followup),
+            Route(lambda outgoing: not _in_channel(outgoing) and self.token_lives(outgoing.job), self._send_followup),
             # By our clock, which may be wrong; Discord has the last word.
             Route(
-                lambda letter: bool(letter.job.reply.token) and not self.token_lives(letter.job), self._edit_by_token
+                lambda outgoing: bool(outgoing.job.reply.token) and not self.token_lives(outgoing.job),
+                self._edit_by_token,
             ),
         )
 
@@ -96,20 +99,20 @@ class Routes:
         metrics.DISCORD_EDITS.inc()
         return message.id
 
-    async def _edit_by_token(self, letter: Letter) -> int | None:
-        return await self.edit_original(letter.job, *letter.content())
+    async def _edit_by_token(self, outgoing: OutgoingCard) -> int | None:
+        return await self.edit_original(outgoing.job, *outgoing.content())
 
-    async def _edit_as_bot(self, letter: Letter) -> int | None:
+    async def _edit_as_bot(self, outgoing: OutgoingCard) -> int | None:
         """Edit the same message as the bot, once the token is dead."""
-        job, (view, files) = letter.job, letter.content()
+        job, (view, files) = outgoing.job, outgoing.content()
         message = self._channel(job).get_partial_message(job.reply.message_id or 0)
         await message.edit(view=view, attachments=files)
         metrics.DISCORD_EDITS.inc()
         return message.id
 
-    async def _post(self, letter: Letter) -> int | None:
+    async def _post(self, outgoing: OutgoingCard) -> int | None:
         """A new message; the nonce makes a repeated POST return the first one, while Discord remembers it."""
-        job, (view, files) = letter.job, letter.content()
+        job, (view, files) = outgoing.job, outgoing.content()
         if self._nonce_forgotten(job):
             posted = await self._posted_before(job, with_pictures=bool(files))
             if posted is not None:
@@ -118,17 +121,17 @@ class Routes:
         metrics.DISCORD_POSTS.inc()
         return message.id
 
-    async def _send_followup(self, letter: Letter) -> int | None:
+    async def _send_followup(self, outgoing: OutgoingCard) -> int | None:
         """One more message by the interaction's token."""
-        job, (view, files) = letter.job, letter.content()
+        job, (view, files) = outgoing.job, outgoing.content()
         webhook = self.webhook(job)
         webhook.type = discord.WebhookType.application  # `partial` can't know; only these may be ephemeral
         message = await webhook.send(view=view, files=files, wait=True, ephemeral=job.reply.ephemeral)
         return message.id
 
-    async def _send_dm(self, letter: Letter) -> int | None:
+    async def _send_dm(self, outgoing: OutgoingCard) -> int | None:
         """To the person themselves, where the bot was shut out of the channel."""
-        job, (view, files) = letter.job, letter.content()
+        job, (view, files) = outgoing.job, outgoing.content()
         moved = say(job.reply.locale, "posted_elsewhere", channel=f"<#{job.actor.channel_id}>")
         view.add_item(discord.ui.TextDisplay(f"-# {moved}"))
         channel = await self._bot.create_dm(discord.Object(job.actor.user_id))
@@ -171,10 +174,10 @@ def nonce(job: Job) -> str:
     return f"{job.id}{NONCE_ENDS.get(job.state, job.state.value[:1])}"
 
 
-def _in_channel(letter: Letter) -> bool:
+def _in_channel(outgoing: OutgoingCard) -> bool:
     """Whether the bot's own messages can show it where it was asked for."""
-    return letter.job.reply.bot_can_post and not letter.job.reply.ephemeral
+    return outgoing.job.reply.bot_can_post and not outgoing.job.reply.ephemeral
 
 
-def _has_message(letter: Letter) -> bool:
-    return _in_channel(letter) and letter.job.reply.message_id is not None
+def _has_message(outgoing: OutgoingCard) -> bool:
+    return _in_channel(outgoing) and outgoing.job.reply.message_id is not None

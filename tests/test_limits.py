@@ -62,7 +62,7 @@ def test_the_pace_comes_back_image_by_image() -> None:
 
     assert refused(spent, 1).retry_at == NOW + MINUTE
     assert refused(spent, 2).retry_at == NOW + 2 * MINUTE
-    assert refused(spent, 1, now=NOW + MINUTE - TICK).rule == "pace"
+    assert refused(spent, 1, now=NOW + MINUTE - TICK).rule == "rate"
     assert decide(spent, POLICY, Cost(1), NOW + MINUTE) == Allowed(NOW + 5 * MINUTE, 15, MINUTE)
 
 
@@ -76,12 +76,12 @@ def test_time_rested_beyond_the_burst_is_not_saved_up() -> None:
 @pytest.mark.parametrize(
     ("usage", "images", "rule", "retry_at", "left"),
     [
-        (used(tat=NOW + 3 * MINUTE), 2, "pace", NOW + MINUTE, 1),
+        (used(tat=NOW + 3 * MINUTE), 2, "rate", NOW + MINUTE, 1),
         (used(images_today=19), 2, "user_day", MIDNIGHT, 1),
         (used(images_today=20), 1, "user_day", MIDNIGHT, 0),
         (used(guild_images_today=48), 3, "guild_day", MIDNIGHT, 2),
         (used(active_jobs=2), 1, "concurrent", None, 0),
-        (FRESH, 5, "pace", None, 4),
+        (FRESH, 5, "rate", None, 4),
     ],
 )
 def test_each_rule_refuses_with_what_is_left_and_when(
@@ -96,7 +96,7 @@ def test_the_rule_that_takes_longest_is_the_one_reported() -> None:
     everything = used(tat=NOW + 4 * MINUTE, images_today=20, guild_images_today=50, active_jobs=2)
 
     assert refused(everything, 1).rule in {"user_day", "guild_day"}
-    assert refused(used(tat=NOW + 4 * MINUTE, active_jobs=2), 1).rule == "pace"
+    assert refused(used(tat=NOW + 4 * MINUTE, active_jobs=2), 1).rule == "rate"
     assert refused(used(tat=NOW + 4 * MINUTE, images_today=20), 9).retry_at is None
 
 

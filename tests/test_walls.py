@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -49,3 +50,15 @@ def test_no_source_file_is_longer_than_600_lines(room: str) -> None:
     sources = [path for path in (ROOT / room).rglob("*.*") if path.suffix in {".py", ".js", ".css", ".html"}]
     lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in sources}
     assert {name: count for name, count in lines.items() if count > 600} == {}
+
+
+@pytest.mark.parametrize("room", ["bot", "cogs"])
+def test_no_class_has_more_than_25_methods(room: str) -> None:
+    found = {}
+    for path in (ROOT / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                methods = sum(isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) for member in node.body)
+                if methods > 25:
+                    found[f"{path.relative_to(ROOT)}: {node.name}"] = methods
+    assert found == {}

@@ -40,7 +40,7 @@ OWN_FOLDER: Final = Path(__file__).parent / "models"
 
 _MOST_FILE_BYTES = 256 * 1024
 _Alias = Literal["size", "count", "seed", "negative_prompt", "style", "steps", "guidance", "image", "mask"]
-_Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\r\n]+$")]
+_OneLine = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\r\n]+$")]
 _Endpoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*){1,7}$", max_length=100)]
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 _Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
@@ -72,14 +72,14 @@ class _Limits(_File):
 class _OptionFile(_Limits):
     name: _Name
     kind: OptionKind
-    description: _Line
+    description: _OneLine
     alias: _Alias | None = None
     required: bool = False
     operator_only: bool = False
     send_only_if_given: bool = False
     default: Any = None
     default_unless: _Name | None = None
-    choices: tuple[_Line, ...] = ()
+    choices: tuple[_OneLine, ...] = ()
     custom_size: bool = True
     pattern: str | None = None
     pattern_says: str = ""
@@ -126,7 +126,7 @@ class _ModelFile(_File):
     endpoint: _Endpoint
     key: _Key
     title: Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\r\n`]+$")]
-    summary: _Line
+    summary: _OneLine
     typical_s: float = Field(gt=0, le=3600)
     task: Task = Task.TEXT_TO_IMAGE
     order: int = 1000

@@ -70,7 +70,7 @@ class Reply:
     #: Dies 15 minutes after the interaction; never logged.
     token: str = field(repr=False)
     token_expires_at: datetime
-    #: The message that shows this job; known once the first answer is out.
+    #: The message that shows this job; known once the initial response is out.
     message_id: int | None = None
     #: Bytes one file may have here (Discord's `attachment_size_limit`).
     upload_limit_bytes: int = 10 * 1024 * 1024

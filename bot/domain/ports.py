@@ -138,7 +138,7 @@ class Delivery(Protocol):
         """
 
     async def was_answered(self, job: Job) -> bool | None:
-        """Whether the first answer to the interaction went out; None when that can't be found out."""
+        """Whether the initial response to the interaction went out; None when that can't be found out."""
 
     async def notify_outcome(self, job: Job) -> None:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""

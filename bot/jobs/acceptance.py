@@ -83,7 +83,9 @@ class Acceptance:
             try:
                 await context.store.jobs.annotate(job_id, message_id=message_id)
             except StoreUnusable as error:  # the job goes on, and so does what we know of it
-                log.warning("the first answer is not on record yet", extra={"job": job_id, "reason": error.sentence})
+                log.warning(
+                    "the initial response is not on record yet", extra={"job": job_id, "reason": error.sentence}
+                )
         context.active.release(job_id)
 
     async def unanswered(self, job_id: str) -> None:

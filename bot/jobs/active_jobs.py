@@ -94,7 +94,7 @@ class ActiveJob:
             setattr(self, f"_{name}", None)
         #: Where it is shown, until that is on record.
         self.message_id: int | None = None
-        #: Nobody wants it any more, maybe before that is on record.
+        #: It was cancelled, maybe before that is on record.
         self.cancel_requested = False
         #: fal may have it, or not: its answer got lost, and it is looked for there.
         self.unconfirmed = False
@@ -217,6 +217,10 @@ class ActiveJobs:
     def working(self) -> Mapping[str, ActiveJob]:
         """Those this process works on."""
         return self._listed["task"]
+
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What works on them."""
+        return [job.task for job in self.working.values() if job.task is not None]
 
     @property
     def in_flight(self) -> Mapping[str, ActiveJob]:

@@ -13,25 +13,30 @@ from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 
-#: A round of the event loop that takes longer shows that the processor is busy.
-BUSY_ROUND_S = 0.002
-#: How long to wait before looking again when it is.
-LOOK_AGAIN_S = 0.004
+from bot.jobs.timings import JobTimings
 
 
 class AdaptiveSemaphore:
     """First come, first served; an async context manager for the work inside.
 
     Args:
-        narrow: how many may always be inside.
-        wide: how many may be inside at most.
-        pressed: whether something more urgent needs the processor; one at a time is let in then.
+        minimum: how many may always be inside.
+        maximum: how many may be inside at most.
+        backpressure: whether something more urgent needs the processor; one at a time is let in then.
     """
 
-    def __init__(self, narrow: int, wide: int, *, backpressure: Callable[[], bool] = lambda: False) -> None:
-        self._minimum = narrow
-        self._maximum = wide
+    def __init__(
+        self,
+        minimum: int,
+        maximum: int,
+        *,
+        backpressure: Callable[[], bool] = lambda: False,
+        timings: JobTimings = JobTimings(),  # noqa: B008 - frozen
+    ) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
         self._backpressure = backpressure
+        self._timings = timings
         self._inside = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._pump: asyncio.Task[None] | None = None
@@ -43,7 +48,7 @@ class AdaptiveSemaphore:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         if self._pump is None:
-            self._pump = asyncio.create_task(self._let_in(), name="gate")
+            self._pump = asyncio.create_task(self._let_in(), name="adaptive-semaphore")
         try:
             await turn
         except asyncio.CancelledError:
@@ -82,10 +87,10 @@ class AdaptiveSemaphore:
                 began_s = loop.time()
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
-                idle = loop.time() - began_s < BUSY_ROUND_S
+                idle = loop.time() - began_s < self._timings.busy_round_s
                 if self._inside < self._always or (idle and self._inside < self._maximum and not self._backpressure()):
                     self._admit()
                 else:
-                    await asyncio.sleep(LOOK_AGAIN_S)
+                    await asyncio.sleep(self._timings.busy_look_s)
         finally:
             self._pump = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -21,8 +21,9 @@ from bot.catalogue.model import Model
 from bot.domain.events import Progress, ProgressEvent, ProviderUnavailable
 from bot.domain.job import TERMINAL, Failure, Job, JobState
 from bot.domain.ports import Delivery
-from bot.errors import EaselError, ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
+from bot.errors import Cancelled, EaselError, ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
 from bot.jobs.active_jobs import ActiveJobs
+from bot.jobs.owned_tasks import OwnedTasks
 from bot.jobs.timings import JobTimings
 from bot.phrase import phrase
 from bot.settings import FalSettings
@@ -66,8 +67,7 @@ class RunnerContext:
         self.recheck_queue = False
         #: Until when nobody can have taken our jobs over (time of the loop).
         self.leased_until_s = float("inf")
-        self._critical: set[asyncio.Task[Any]] = set()
-        self._background: set[asyncio.Task[Any]] = set()
+        self.tasks = OwnedTasks()
 
     def attach(self, delivery: Delivery) -> None:
         """Name who shows the jobs."""
@@ -134,7 +134,11 @@ class RunnerContext:
         await retry.pause(seconds, stop=self.stopping, sleep=self.sleep)
 
     async def retry_store(self, work: Callable[[], Awaitable[T]]) -> T:
-        """A call to the store that outlasts its outages; a stop ends the waiting."""
+        """Retry `work` while the database is unavailable.
+
+        Raises:
+            StoreUnusable: the database is unavailable and the runner is stopping.
+        """
         async for attempt in self.attempts(retry.repeat_last(self.timings.store_pauses_s)):
             try:
                 return await work()
@@ -165,38 +169,6 @@ class RunnerContext:
     def attempts(self, pauses_s: Iterable[float]) -> retry.retry:
         """Attempts with these pauses between them, which a stop ends."""
         return retry.retry(pauses_s, stop=self.stopping, sleep=self.sleep)
-
-    # ------------------------------------------------------------------ tasks
-
-    async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end even if the caller is cancelled; a stop waits for it."""
-        return await asyncio.shield(self.spawn_critical(work))
-
-    def spawn_critical(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """The same as a task of its own."""
-        task = asyncio.create_task(work)
-        self._critical.add(task)
-        task.add_done_callback(self._critical.discard)
-        return task
-
-    def spawn_background(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
-        """A task of its own that a stop cancels."""
-        task = asyncio.create_task(work, name=name)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def close(self, within_s: float) -> bool:
-        """Wait so long for what must not be interrupted, and end all other work; whether there was any."""
-        for task in self._background:
-            task.cancel()
-        if self._critical:
-            await asyncio.wait(set(self._critical), timeout=within_s)
-        # What is still under way then is on record as such; the next start takes it up.
-        left = [*(job.task for job in self.active.working.values() if job.task is not None), *self._critical]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, *self._background, return_exceptions=True)
-        return bool(left)
 
     # ------------------------------------------------------------------ moves
 
@@ -269,12 +241,15 @@ class RunnerContext:
             active.task.cancel()
 
     async def fail(self, job_id: str, failure: Failure) -> None:
-        """End a job whose work broke off: cancelled where that was asked for, else failed."""
+        """End a job whose work broke off: cancelled where that was asked for, here or at fal, else failed."""
         job = await self.retry_store(lambda: self.store.jobs.get(job_id))
         if job is None or job.state in TERMINAL:
             return
         if job.cancel_requested:
             await self.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_unused")))
+        elif failure.code == Cancelled.code:
+            # Also where a second cancel was answered "already completed", because the first one's answer was lost.
+            await self.end(job, JobState.CANCELLED, failure)
         else:
             await self.end(job, JobState.FAILED, failure)
 
@@ -292,7 +267,7 @@ class RunnerContext:
         if not self.stopping.is_set():
             self.active.open(job.id).renotifying = True
             self.keep_quiet(job.id)
-            self.spawn_critical(self._notify_again(job))
+            self.tasks.spawn_critical(self._notify_again(job))
 
     async def _notify_again(self, job: Job) -> None:
         try:

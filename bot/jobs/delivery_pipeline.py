@@ -33,8 +33,9 @@ class ResultDeliverer:
         timings = context.timings
         self._budget = ByteBudget(context.settings.pictures_in_hand_mib * 1024 * 1024)
         self._sizes = SizeGuess()
-        self._results = AdaptiveSemaphore(timings.few_deliveries, timings.most_results, backpressure=backpressure)
-        self._deliveries = AdaptiveSemaphore(timings.few_deliveries, timings.most_deliveries, backpressure=backpressure)
+        few = timings.few_deliveries
+        self._results = AdaptiveSemaphore(few, timings.most_results, backpressure=backpressure, timings=timings)
+        self._deliveries = AdaptiveSemaphore(few, timings.most_deliveries, backpressure=backpressure, timings=timings)
 
     async def run(self, job: Job) -> None:
         """From its end at fal, or from where its row stands, to the post, once there is room for its pictures."""
@@ -70,7 +71,7 @@ class ResultDeliverer:
         job = await self._reload(job_id)
         if job is not None and job.state is JobState.RUNNING:
             result = await self._result(job)
-            await self._context.shielded(self._context.transition(job, JobState.FINISHED, result=result))
+            await self._context.tasks.shielded(self._context.transition(job, JobState.FINISHED, result=result))
 
     async def _reload(self, job_id: str) -> Job | None:
         """The job as it stands on record; None when it has ended."""
@@ -90,7 +91,9 @@ class ResultDeliverer:
         """Fetch the pictures while the result goes on record, fit them, post them, settle."""
         recording: asyncio.Task[Job | None] | None = None
         if job.state is JobState.RUNNING:
-            recording = self._context.spawn_critical(self._context.transition(job, JobState.FINISHED, result=result))
+            recording = self._context.tasks.spawn_critical(
+                self._context.transition(job, JobState.FINISHED, result=result)
+            )
         try:
             await self._context.wait_until_quiet(job.id)
             while (needed_bytes := await self._try_deliver(job, result, grant, recording)) is not None:
@@ -120,10 +123,10 @@ class ResultDeliverer:
             except OutOfRoom:
                 return room.needed_bytes
             finished = job if recording is None else await asyncio.shield(recording)
-            if finished is not None and finished.notified:  # nobody waits for it: the first answer never came
+            if finished is not None and finished.notified:  # nobody waits for it: the initial response never came
                 await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
             elif finished is not None:
-                await self._context.shielded(self._deliver_and_record(finished, ready))
+                await self._context.tasks.shielded(self._deliver_and_record(finished, ready))
         return None
 
     async def _deliver_and_record(self, job: Job, ready: DeliverableImages) -> Job | None:

@@ -13,7 +13,7 @@ ALIVE_AT = "alive_at"
 
 
 class Downtime:
-    """The time before this start."""
+    """How long no process served jobs before this one started."""
 
     def __init__(self, context: RunnerContext) -> None:
         self._context = context

@@ -18,7 +18,7 @@ UNANSWERED = phrase("cancelled_unshown")
 
 
 class InitialResponses:
-    """Those under way in this process, and what became of all others."""
+    """Tracks jobs whose initial response has not been sent yet, here or in another process."""
 
     def __init__(self, context: RunnerContext, positions: QueuePositions) -> None:
         self._context = context

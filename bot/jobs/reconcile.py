@@ -73,11 +73,11 @@ class _Search:
     #: The list was unreadable when last looked at.
     was_blind: bool = False
     #: Since the list is readable again it must say until then that the request is not there.
-    settled_at_s: float = float("-inf")
+    conclusive_from_s: float = float("-inf")
 
     def left_s(self, at_s: float) -> float:
         """Seconds until it is known not to be there, if the list can be read then."""
-        return max(self.until_s, self.settled_at_s) - at_s
+        return max(self.until_s, self.conclusive_from_s) - at_s
 
     def is_decided(self, at_s: float) -> bool:
         """Whether a look at that time has shown that the request is not there, or nobody needs to know.
@@ -234,7 +234,7 @@ class Reconciler:
             log.info("fal's list of requests can't be read", extra={"job": search.job.id, "reason": error.code})
             return
         if search.was_blind:
-            search.was_blind, search.settled_at_s = False, self._timer() + self._timings.after_blind_s
+            search.was_blind, search.conclusive_from_s = False, self._timer() + self._timings.after_blind_s
 
     async def _matching_request(self, search: _Search, apart: timedelta) -> str | None:
         """The oldest matching request that belongs to nobody; it belongs to this job from now on.

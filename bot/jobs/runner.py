@@ -23,9 +23,10 @@ from bot import metrics
 from bot.catalogue import Catalogue
 from bot.domain.job import Failure, Job, JobState, NewJob
 from bot.domain.ports import AttachmentSource, CancelOutcome, Delivery, ImageBackend
-from bot.errors import EaselError, GenerationFailed, Refusal
+from bot.errors import EaselError, GenerationFailed, Refusal, StoreUnusable
 from bot.jobs.acceptance import Acceptance
 from bot.jobs.canceller import Canceller
+from bot.jobs.claimer import Claimer
 from bot.jobs.context import Clocks, RunnerContext
 from bot.jobs.delivery_pipeline import ResultDeliverer
 from bot.jobs.downtime import Downtime
@@ -114,11 +115,11 @@ class Runner:
         )
         self._deliverer = ResultDeliverer(context, fal, backpressure=lambda: self.backpressure)
         self._downtime = Downtime(context)
+        self._claimer = Claimer(context, self._positions, self._responses, self._start)
         #: Whether all that an earlier process left is here; until then a callback may be about something of it.
         self._recovered = False
         #: Jobs that are no longer worked on, since the start.
         self.jobs_ended = 0
-        self._claiming = asyncio.Lock()
 
     # ------------------------------------------------------------------ used by the commands
 
@@ -155,7 +156,7 @@ class Runner:
     def repair_message(self, job_id: str) -> None:
         """An edit of ours came too late, and may hide what another process has shown since: show that again."""
         if not self.stopping:
-            self._context.spawn_background(self._deliverer.repair(job_id), name=f"repair-{job_id}")
+            self._context.tasks.spawn_background(self._deliverer.repair(job_id), name=f"repair-{job_id}")
 
     async def on_webhook(self, job_id: str, attempt: int, request_id: str) -> None:
         """Fal called back (verified): a hint to look now, and the name of a request whose answer was lost."""
@@ -220,21 +221,9 @@ class Runner:
             helpers.append(start(self._canceller.poll_cancel_requests(), name="runner-cancel-requests"))
         try:
             await self._recover()
-            await self._claim_forever()
+            await self._claimer.run()
         finally:
             await self._supervisor.stop(*helpers)
-
-    async def _claim_forever(self) -> None:
-        while not self.stopping:
-            self._context.wake.clear()
-            try:
-                claimed = await self._claim_some()
-            except EaselError:
-                log.exception("claim failed")
-                await self._context.sleep(self._timings.claim_again_s)
-                continue
-            if not claimed:
-                await self._context.wake.wait()
 
     async def stop(self) -> None:
         """Stop claiming, let submits and posts under way end, leave everything else to the next start."""
@@ -242,9 +231,9 @@ class Runner:
         self._context.wake.set()
         self._watcher.close()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._timings.drain_s), self._claiming:
+            async with asyncio.timeout(self._timings.drain_s), self._claimer.claiming:
                 pass  # what is just being claimed is known from now on
-        left_some = await self._context.close(self._timings.drain_s)
+        left_some = await self._context.tasks.close(self._timings.drain_s, self._active.tasks)
         with suppress(EaselError):
             # Nothing of these left, so the next start need not look for it.
             unsent = [active.unsent for active in self._active.unsent.values() if active.unsent is not None]
@@ -254,54 +243,6 @@ class Runner:
                 await self._downtime.note_now()
             await self._store.leases.release()
         self._active.clear()
-
-    async def _claim_some(self) -> bool:
-        """Take the fairest waiting jobs; False when there is no room or nothing waits."""
-        room = self._room()
-        if room <= 0 or not (len(self._positions) or self._context.recheck_queue):
-            return False
-        await self._make_room()
-        async with self._claiming:
-            if self.stopping:
-                return False
-            claimed = await self._claim(room)
-        if not claimed:
-            await self._positions.reload_if_due()
-        return bool(claimed)
-
-    def _room(self) -> int:
-        """How many more may be claimed; in halves, for a claim for every single submit would cost more than those."""
-        limit, unsent, ahead = self._settings.max_in_flight, len(self._active.unsent), self._timings.claimed_ahead
-        room = ahead - unsent if 2 * unsent <= ahead else 0
-        return room if limit == 0 else min(room, limit - len(self._active.in_flight))
-
-    async def _claim(self, room: int) -> list[Job]:
-        """Claim and start."""
-        settings = self._settings
-        self._context.recheck_queue = False
-        try:
-            claimed = await self._store.jobs.claim(
-                room,
-                lease_s=self._timings.lease_s,
-                in_flight=settings.max_in_flight if self._store.shared else 0,
-                guild_in_flight=settings.guild_jobs_in_flight,
-                user_in_flight=settings.user_jobs_in_flight,
-            )
-        except EaselError:
-            self._context.recheck_queue = True  # for what waited when it was set to False above
-            raise
-        for job in claimed:
-            self._positions.claimed(job)
-            self._active.open(job.id).unsent = job  # at once: a stop may cancel its task before that has begun
-            self._start(job)
-        return claimed
-
-    async def _make_room(self) -> None:
-        """Initial responses go before new work, for a moment at a time: Discord waits three seconds for them."""
-        for _ in range(self._timings.backpressure_pauses):
-            if not self.backpressure or self.stopping:
-                return
-            await self._context.sleep(self._timings.backpressure_pause_s)
 
     async def _recover(self) -> None:
         """Take up every job that an earlier process left unfinished."""
@@ -407,6 +348,9 @@ class Runner:
             await self._context.fail(job_id, Failure.of(error, worth_retrying=error.worth_retrying))
         except Refusal as error:  # an attachment that turned out to be no picture
             await self._context.fail(job_id, Failure.of(error, worth_retrying=False))
+        except StoreUnusable as error:
+            # Retries end with a stop alone; the next start takes the job up where it stands on record.
+            log.warning("a job is left as it stands on record", extra={"job": job_id, "reason": error.sentence})
         except Exception:
             code = incident()
             log.exception("job broke", extra={"job": job_id, "incident": code})

@@ -73,7 +73,10 @@ class Submitter:
         self._callback_url = callback_url
         #: Also for what the work of a start must not do to Discord all at once.
         self.semaphore = AdaptiveSemaphore(
-            self._timings.few_submits, self._timings.most_submits, backpressure=lambda: responses.backpressure
+            self._timings.few_submits,
+            self._timings.most_submits,
+            backpressure=lambda: responses.backpressure,
+            timings=self._timings,
         )
 
     async def submit(self, job: Job, *, left_over: bool) -> Job | None:
@@ -180,7 +183,7 @@ class Submitter:
 
     async def _send(self, job: Job, request: GenerationRequest) -> Job | None:
         """The POST and the record of its answer, neither without the other; then a cancel that came meanwhile."""
-        running = await self._context.shielded(self._post_and_record(job, request))
+        running = await self._context.tasks.shielded(self._post_and_record(job, request))
         return await self._canceller.cancel_if_requested(running)
 
     async def _post_and_record(self, job: Job, request: GenerationRequest) -> Job | None:

@@ -44,7 +44,7 @@ class JobTimings:
     doubtful_a_tick: int = 20
 
     # ------------------------------------------------------------------ queue
-    #: Most jobs claimed that have not been sent to fal yet; the others keep their places in the queue.
+    #: Most jobs claimed that have not been sent to fal yet; the others keep their positions in the queue.
     claimed_ahead: int = 64
     #: Positions in the queue looked up at every tick, of those in front and once more of the rest.
     positions_a_tick: int = 100
@@ -58,6 +58,11 @@ class JobTimings:
     quiet_s: float = 2.0
     #: How long the store's word on what waits is good while caps may be what keeps a claim from finding anything.
     reload_queue_s: float = 10.0
+
+    # ------------------------------------------------------------------ sharing the processor
+    #: A round of the event loop that takes longer shows that the processor is busy; then it is looked at again later.
+    busy_round_s: float = 0.002
+    busy_look_s: float = 0.004
 
     # ------------------------------------------------------------------ submit
     #: Submits under way at once while the processor is the bottleneck, and at most.

@@ -43,7 +43,7 @@ class _PendingWrite:
     #: When its transaction was first tried (time of the loop).
     began_s: float | None = None
     timer: asyncio.TimerHandle | None = None
-    #: It has been given another moment.
+    #: Its deadline was already extended once.
     deadline_extended: bool = False
 
     def withdraw(self) -> None:

@@ -17,8 +17,8 @@ from tests.jobs.scripted import PATIENT, Build, RunnerFixture, ScriptedFal
 
 @pytest.fixture
 async def build(tmp_path: Path) -> AsyncIterator[Build]:
-    """Make running houses; all of one test share one database file, one after another."""
-    houses: list[tuple[RunnerFixture, asyncio.Task[None]]] = []
+    """Make running runners; all of one test share one database file, one after another."""
+    fixtures: list[tuple[RunnerFixture, asyncio.Task[None]]] = []
 
     async def make(
         fal: ScriptedFal | None = None,
@@ -39,12 +39,12 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
         runner_fixture = RunnerFixture(store, fal or ScriptedFal(), settings, replace(PATIENT, **(timings or {})))
         runner_fixture.shown.answered = answered
         task = asyncio.create_task(runner_fixture.runner.run() if run else asyncio.sleep(0))
-        houses.append((runner_fixture, task))
+        fixtures.append((runner_fixture, task))
         return runner_fixture
 
     async def leave() -> None:
-        while houses:
-            runner_fixture, task = houses.pop()
+        while fixtures:
+            runner_fixture, task = fixtures.pop()
             await runner_fixture.runner.stop()
             await task
             await runner_fixture.store.close()

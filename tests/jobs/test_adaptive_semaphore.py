@@ -1,4 +1,4 @@
-"""The gate in front of work that shares one processor."""
+"""The semaphore in front of work that shares one processor."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import asyncio
 import time
 from contextlib import suppress
 
+import pytest
+
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
+
+#: How busy the event loop is, is measured.
+pytestmark = pytest.mark.timing
 
 
 class Work:
-    """Jobs inside a gate; each ends when its number is called."""
+    """Jobs inside a semaphore; all end when they may."""
 
-    def __init__(self, gate: AdaptiveSemaphore) -> None:
-        self.gate = gate
+    def __init__(self, semaphore: AdaptiveSemaphore) -> None:
+        self.semaphore = semaphore
         self.inside: list[int] = []
         self.ended: list[int] = []
         self.most = 0
         self.may_end = asyncio.Event()
 
     async def do(self, number: int) -> None:
-        async with self.gate:
+        async with self.semaphore:
             self.inside.append(number)
             self.most = max(self.most, len(self.inside))
             await self.may_end.wait()
@@ -29,7 +34,7 @@ class Work:
 
 
 async def test_an_idle_loop_lets_in_up_to_the_wide_limit() -> None:
-    work = Work(AdaptiveSemaphore(narrow=2, wide=5))
+    work = Work(AdaptiveSemaphore(minimum=2, maximum=5))
     tasks = [asyncio.create_task(work.do(number)) for number in range(9)]
     async with asyncio.timeout(5):
         while len(work.inside) < 5:
@@ -43,13 +48,13 @@ async def test_an_idle_loop_lets_in_up_to_the_wide_limit() -> None:
 
 
 async def test_a_busy_loop_keeps_it_narrow_and_in_order() -> None:
-    gate = AdaptiveSemaphore(narrow=2, wide=50)
+    semaphore = AdaptiveSemaphore(minimum=2, maximum=50)
     done: list[int] = []
     most = inside = 0
 
     async def toil(number: int) -> None:
         nonlocal inside, most
-        async with gate:
+        async with semaphore:
             inside += 1
             most = max(most, inside)
             for _ in range(4):
@@ -66,7 +71,7 @@ async def test_a_busy_loop_keeps_it_narrow_and_in_order() -> None:
 
 
 async def test_who_gives_up_waiting_takes_no_place() -> None:
-    work = Work(AdaptiveSemaphore(narrow=1, wide=1))
+    work = Work(AdaptiveSemaphore(minimum=1, maximum=1))
     first = asyncio.create_task(work.do(0))
     second = asyncio.create_task(work.do(1))
     third = asyncio.create_task(work.do(2))
@@ -80,17 +85,17 @@ async def test_who_gives_up_waiting_takes_no_place() -> None:
 
 
 async def test_who_is_cancelled_in_the_moment_of_entering_gives_the_place_back() -> None:
-    gate = AdaptiveSemaphore(narrow=1, wide=1)
+    semaphore = AdaptiveSemaphore(minimum=1, maximum=1)
     entered = asyncio.Event()
 
     async def enter() -> None:
-        async with gate:
+        async with semaphore:
             entered.set()
 
-    await gate.__aenter__()
+    await semaphore.__aenter__()
     waiting = asyncio.create_task(enter())
     await asyncio.sleep(0.01)
-    await gate.__aexit__(None, None, None)  # admits it …
+    await semaphore.__aexit__(None, None, None)  # admits it …
     waiting.cancel()  # … in the same moment
     with suppress(asyncio.CancelledError):
         await waiting
@@ -99,18 +104,18 @@ async def test_who_is_cancelled_in_the_moment_of_entering_gives_the_place_back()
 
 
 async def test_an_error_inside_frees_the_place() -> None:
-    gate = AdaptiveSemaphore(narrow=1, wide=1)
+    semaphore = AdaptiveSemaphore(minimum=1, maximum=1)
     with suppress(ValueError):
-        async with gate:
+        async with semaphore:
             raise ValueError
     async with asyncio.timeout(5):
-        async with gate:
+        async with semaphore:
             pass
 
 
 async def test_while_something_more_urgent_is_under_way_one_at_a_time_goes_in() -> None:
     urgent = True
-    work = Work(AdaptiveSemaphore(narrow=3, wide=9, backpressure=lambda: urgent))
+    work = Work(AdaptiveSemaphore(minimum=3, maximum=9, backpressure=lambda: urgent))
     tasks = [asyncio.create_task(work.do(number)) for number in range(12)]
     await asyncio.sleep(0.05)
     assert work.inside == [0]

@@ -9,7 +9,7 @@ import pytest
 from bot.domain.events import ConfirmingSubmit, InProgress, ProviderUnavailable
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.provider import CancelAnswer
-from bot.errors import SubmitUnconfirmed
+from bot.errors import Cancelled, SubmitUnconfirmed
 from tests.english import english
 from tests.jobs.scripted import (
     CATALOGUE,
@@ -71,6 +71,17 @@ async def test_a_cancel_that_comes_too_late_still_delivers(build: Build) -> None
     assert not outcome.cancelled
     fal.hold.set()
     await runner_fixture.until(job, JobState.DELIVERED)
+
+
+async def test_a_second_cancel_after_a_lost_answer_ends_as_cancelled(build: Build) -> None:
+    """fal cancelled it, that answer got lost, and to the second cancel fal says "already completed"."""
+    fal, runner_fixture, job = await painted_at_fal(build)
+    fal.result_error = Cancelled()
+    await runner_fixture.runner.cancel(job.id)
+    fal.hold.set()
+    ended = await runner_fixture.until(job, JobState.CANCELLED)
+    assert ended.failure is not None
+    assert "cancelled at fal.ai" in english(ended.failure)
 
 
 async def test_a_cancel_during_the_submit_is_carried_out_at_fal(build: Build) -> None:
@@ -158,7 +169,7 @@ async def test_who_was_told_that_a_cancel_is_too_late_gets_the_picture_from_the_
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.FINISHED])
-async def test_a_picture_is_not_posted_to_whom_the_first_answer_never_reached(build: Build, state: JobState) -> None:
+async def test_a_picture_is_not_posted_to_who_saw_no_initial_response(build: Build, state: JobState) -> None:
     """Who saw "did not respond" gets nothing, not even when fal has painted it; see `Runner.unanswered`."""
     fal, runner_fixture, job = await painted_at_fal(build)
     if state is JobState.FINISHED:

@@ -54,24 +54,24 @@ async def test_two_processes_keep_a_cap_together_and_leave_nobody_waiting(
     fal = CountingFal()
     stores = [await Store.open(postgres_url) for _ in range(2)]
     settings = FalSettings.model_validate({"max_in_flight": 0, **caps})
-    houses = [RunnerFixture(store, fal, settings) for store in stores]
-    houses[1].count = 500  # ids of its own
-    tasks = [asyncio.create_task(runner_fixture.runner.run()) for runner_fixture in houses]
+    fixtures = [RunnerFixture(store, fal, settings) for store in stores]
+    fixtures[1].count = 500  # ids of its own
+    tasks = [asyncio.create_task(runner_fixture.runner.run()) for runner_fixture in fixtures]
     try:
         asked = []
         for number in range(JOBS):
-            runner_fixture = houses[number % 2]
+            runner_fixture = fixtures[number % 2]
             asked.append((runner_fixture, await runner_fixture.ask(user=number % 4, guild=50 + number % 2)))
         async with asyncio.timeout(20):
             for runner_fixture, job in asked:
                 await runner_fixture.until(job, JobState.DELIVERED)
     finally:
-        for runner_fixture in houses:
+        for runner_fixture in fixtures:
             await runner_fixture.runner.stop()
         await asyncio.gather(*tasks)
         for store in stores:
             await store.close()
     assert fal.painted == len(fal.submitted) == JOBS
     assert fal.most <= most
-    delivered = Counter(job.id for runner_fixture in houses for job, _ in runner_fixture.shown.delivered)
+    delivered = Counter(job.id for runner_fixture in fixtures for job, _ in runner_fixture.shown.delivered)
     assert set(delivered.values()) == {1}

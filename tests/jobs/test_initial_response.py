@@ -44,13 +44,13 @@ async def test_a_job_whose_person_never_saw_an_answer_is_not_painted_after_a_res
 
 
 async def unanswered_crowd(runner_fixture: RunnerFixture) -> list[Job]:
-    """So many first answers under way that they press."""
+    """So many initial responses under way that everything else is held back."""
     jobs = [await runner_fixture.ask(user=100 + n, answered=False) for n in range(JobTimings().backpressure_from + 1)]
     assert runner_fixture.runner.backpressure
     return jobs
 
 
-async def test_claims_make_room_for_first_answers(build: Build) -> None:
+async def test_claims_make_room_for_initial_responses(build: Build) -> None:
     runner_fixture = await build(run=False, max_in_flight=0, timings={"backpressure_pauses": 10**6})
     crowd = await unanswered_crowd(runner_fixture)
     running = asyncio.create_task(runner_fixture.runner.run())
@@ -66,7 +66,7 @@ async def test_claims_make_room_for_first_answers(build: Build) -> None:
     await running
 
 
-async def test_first_answers_that_do_not_come_hold_nobody_up_for_long(build: Build) -> None:
+async def test_initial_responses_that_do_not_come_hold_nobody_up_for_long(build: Build) -> None:
     runner_fixture = await build(max_in_flight=0)
     await unanswered_crowd(runner_fixture)
     assert runner_fixture.runner.backpressure

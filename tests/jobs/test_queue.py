@@ -19,7 +19,7 @@ from tests.jobs.scripted import (
 
 
 async def test_only_a_few_more_are_claimed_than_fal_has_been_sent(build: Build) -> None:
-    """The others keep their places in the queue: a newcomer of another server need not wait behind all of them."""
+    """The others keep their positions in the queue: a newcomer of another server need not wait behind all of them."""
     runner_fixture = await build(max_in_flight=0, timings={"claimed_ahead": 8, "backpressure_from": 1000})
     jobs = [await runner_fixture.ask(user=100 + n, answered=False) for n in range(30)]
     await until(lambda: len(runner_fixture.runner._active.unsent) > 4)
@@ -35,7 +35,7 @@ async def test_only_a_few_more_are_claimed_than_fal_has_been_sent(build: Build) 
         await runner_fixture.until(job, JobState.DELIVERED)
 
 
-async def test_no_more_jobs_are_in_flight_than_allowed_and_places_are_shown(build: Build) -> None:
+async def test_no_more_jobs_are_in_flight_than_allowed_and_positions_are_shown(build: Build) -> None:
     fal = ScriptedFal()
     fal.hold.clear()
     runner_fixture = await build(fal, max_in_flight=2)
@@ -93,7 +93,7 @@ async def test_who_is_at_a_cap_waits_while_others_go_on_and_then_goes_on_too(bui
         await runner_fixture.until(job, JobState.DELIVERED)
 
 
-async def test_places_are_looked_up_for_the_first_in_line_and_for_the_others_in_turn(build: Build) -> None:
+async def test_positions_are_looked_up_for_the_first_in_line_and_for_the_others_in_turn(build: Build) -> None:
     runner_fixture = await build(run=False, timings={"positions_a_tick": 3})
     jobs = [(await runner_fixture.ask(user=100 + n)).id for n in range(10)]
 

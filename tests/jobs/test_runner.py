@@ -10,11 +10,13 @@ import pytest
 from bot.domain.events import InProgress
 from bot.domain.job import Job, JobState, NewJob
 from bot.domain.ports import DeliverableImages
+from bot.errors import StoreUnusable
 from tests.jobs.scripted import (
     UNLIMITED,
     Build,
     ScriptedFal,
     turns,
+    until,
 )
 
 
@@ -135,3 +137,26 @@ async def test_what_is_being_claimed_at_a_stop_goes_back_to_the_queue(
     assert kept is not None
     assert kept.state is JobState.QUEUED
     assert runner_fixture.fal.submitted == []
+
+
+async def test_a_stop_while_the_database_is_away_fails_no_job(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    runner_fixture = await build(fal)
+    job = await runner_fixture.ask()
+    await runner_fixture.until(job, JobState.RUNNING)
+
+    async def away(*_: Any, **__: Any) -> Any:
+        raise StoreUnusable("The database does not answer in time.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner_fixture.store.jobs, "transition", away)
+        runner_fixture.runner._context.stopping.set()
+        fal.hold.set()
+        await until(lambda: not runner_fixture.runner.jobs_alive)
+    left = await runner_fixture.store.jobs.get(job.id)
+    assert left is not None
+    assert left.state is JobState.RUNNING
+    restarted = await build(fal)
+    await restarted.until(job, JobState.DELIVERED)
+    assert len(fal.submitted) == 1

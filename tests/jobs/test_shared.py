@@ -31,24 +31,24 @@ HASTY = replace(PATIENT, cancel_poll_s=0.2, response_elsewhere_s=0.3, quiet_s=0.
 
 @pytest_asyncio.fixture
 async def build(postgres_url: str) -> AsyncIterator[Build]:
-    """Make houses on the same database, side by side."""
-    houses: list[RunnerFixture] = []
+    """Make runners on the same database, side by side."""
+    fixtures: list[RunnerFixture] = []
     tasks: list[asyncio.Task[None]] = []
 
     async def make(*, run: bool = True, max_in_flight: int = 10, answered: bool | None = True) -> RunnerFixture:
         store = await Store.open(postgres_url)
         runner_fixture = RunnerFixture(store, ScriptedFal(), FalSettings(max_in_flight=max_in_flight), HASTY)
-        runner_fixture.count = 100 * len(houses)
+        runner_fixture.count = 100 * len(fixtures)
         runner_fixture.shown.answered = answered
-        houses.append(runner_fixture)
+        fixtures.append(runner_fixture)
         if run:
             tasks.append(asyncio.create_task(runner_fixture.runner.run()))
         return runner_fixture
 
     yield make
-    await asyncio.gather(*(runner_fixture.runner.stop() for runner_fixture in houses))
+    await asyncio.gather(*(runner_fixture.runner.stop() for runner_fixture in fixtures))
     await asyncio.gather(*tasks)
-    for runner_fixture in houses:
+    for runner_fixture in fixtures:
         await runner_fixture.store.close()
 
 
@@ -172,7 +172,7 @@ async def test_an_end_is_shown_only_when_no_other_process_still_shows_a_place(bu
     assert asyncio.get_running_loop().time() - began_s > 0.4
 
 
-async def test_places_are_shown_by_the_process_that_was_asked(build: Build) -> None:
+async def test_positions_are_shown_by_the_process_that_was_asked(build: Build) -> None:
     painter = await build(max_in_flight=1)
     other = await build(max_in_flight=1)
     painter.fal.hold.clear()

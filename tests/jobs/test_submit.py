@@ -69,7 +69,7 @@ async def test_while_fal_answers_everybody_with_errors_nobody_fails_and_the_queu
     timings = JobTimings()
     fal = ScriptedFal()
     fal.submit_errors = [SubmitUnconfirmed("500", refused=True)] * 10**6
-    runner_fixture = await build(fal, max_in_flight=0, timings={"refused_waits_s": (0.3,)})
+    runner_fixture = await build(fal, max_in_flight=0, timings={"refused_waits_s": (1.0,)})
     jobs = [await runner_fixture.ask(user=number) for number in range(150)]
     async with asyncio.timeout(60):
         while len(fal.submitted) < 2 * timings.most_submits:  # the first ones come round again
@@ -106,7 +106,7 @@ async def test_a_job_found_in_the_middle_of_its_submit_is_reconciled_after_a_res
     runner_fixture = await build(fal)
     job = await runner_fixture.ask()
     await asyncio.wait_for(fal.posts_begun.wait(), 5)
-    runner_fixture.runner._context._critical.clear()  # as a kill would: nobody waits for the POST
+    runner_fixture.runner._context.tasks._critical.clear()  # as a kill would: nobody waits for the POST
     fal.keeps_lost = True
     restarted = await build(fal)
     await restarted.until(job, JobState.DELIVERED)

@@ -41,7 +41,7 @@ class WatchedFal(ScriptedFal):
 
 @pytest.fixture
 async def runner_fixture(tmp_path: Path) -> AsyncIterator[RunnerFixture]:
-    """A house that fal calls back, impatient, with two scouts."""
+    """A runner that fal calls back, impatient, with two probes."""
     store = await Store.open(f"sqlite:///{tmp_path / 'easel.db'}")
     fal = WatchedFal()
     fal.hold.clear()
@@ -82,7 +82,7 @@ async def test_of_many_overdue_jobs_a_few_are_watched_while_callbacks_come(runne
     assert len(runner_fixture.fal.watched) == 2
 
 
-async def test_when_a_scouts_callback_does_not_come_all_overdue_jobs_are_watched(runner_fixture: RunnerFixture) -> None:
+async def test_when_a_probes_callback_does_not_come_all_overdue_jobs_are_watched(runner_fixture: RunnerFixture) -> None:
     jobs = [await runner_fixture.ask(user=number) for number in range(12)]
     for job in jobs:
         await runner_fixture.until(job, JobState.RUNNING)
@@ -122,5 +122,5 @@ async def test_a_callback_that_comes_a_little_later_than_the_end_is_not_lost() -
     callbacks.received("job1")
     await asyncio.sleep(0.1)
     assert not callbacks.failing
-    callbacks.probed("never a scout", ended_unheard=True)
+    callbacks.probed("never a probe", ended_unheard=True)
     callbacks.close()

@@ -20,7 +20,7 @@ from typing import get_args
 from bot.store import Store
 from sandbox.discord.chaos import RateLimitChaos
 from tests.resilience import limits_exact, test_fairness
-from tests.resilience.crash import START, STORIES, How, Points, crash_points, start_points
+from tests.resilience.crash import SCENARIOS, START, How, Points, crash_points, start_points
 from tests.resilience.databases import Kind
 from tests.resilience.gateway import drops
 from tests.resilience.kills import SHAPES, rounds
@@ -42,12 +42,12 @@ class ProofOptions:
     options: argparse.Namespace
 
 
-#: Stories told side by side; each waits most of the time.
+#: Scenarios run side by side; each waits most of the time.
 POINTS_AT_ONCE = 4
-#: A story is over when so many tellings in a row show no new boundary; several processes interleave more richly.
+#: A scenario is over when so many attempts in a row show no new boundary; several processes interleave more richly.
 QUIET = 12
 QUIET_SHARED = 20
-#: Worlds that share the long story of a start: one database sees only so many starts.
+#: Worlds that share the long scenario of a start: one database sees only so many starts.
 START_SHARES = 6
 #: Runs, prints, and says whether all was well.
 Proof = Callable[[ProofOptions], Awaitable[bool]]
@@ -78,28 +78,28 @@ async def _prove(options: argparse.Namespace, folder: Path, server: Postgres) ->
 
 
 async def _points(environment: ProofOptions) -> bool:
-    """Every boundary of every story, once, in every shape."""
+    """Every boundary of every scenario, once, in every shape."""
     total, count, began_s = Verdict(), 0, time.monotonic()
     turn = asyncio.Semaphore(POINTS_AT_ONCE)
 
-    async def run(shape: tuple[Kind, int], story: str, how: How, share: tuple[int, int]) -> tuple[Path, Points]:
+    async def run(shape: tuple[Kind, int], scenario: str, how: How, share: tuple[int, int]) -> tuple[Path, Points]:
         kind, processes = shape
-        folder = environment.folder / f"{kind} {processes} {story} {how} {share[0]}".replace(" ", "-")
+        folder = environment.folder / f"{kind} {processes} {scenario} {how} {share[0]}".replace(" ", "-")
         server = environment.server if kind == "postgresql" else None
         async with turn:
-            if story == START:
+            if scenario == START:
                 return folder, await start_points(environment.forks, folder, server=server, share=share, quiet=QUIET)
             quiet = QUIET if processes == 1 else QUIET_SHARED
             return folder, await crash_points(
-                environment.forks, folder, story, how, server=server, processes=processes, quiet=quiet
+                environment.forks, folder, scenario, how, server=server, processes=processes, quiet=quiet
             )
 
-    stories = getattr(environment.options, "story", None) or [START, *STORIES]
+    scenarios = getattr(environment.options, "scenario", None) or [START, *SCENARIOS]
     wanted = [
-        run(shape, story, how, (share, shares))
-        for shape, story, how in itertools.product(environment.options.on, stories, get_args(How))
-        if (story != START or (how == "kill" and shape[1] == 1)) and (how != "hang" or shape[1] > 1)
-        for shares in (START_SHARES if story == START else 1,)
+        run(shape, scenario, how, (share, shares))
+        for shape, scenario, how in itertools.product(environment.options.on, scenarios, get_args(How))
+        if (scenario != START or (how == "kill" and shape[1] == 1)) and (how != "hang" or shape[1] > 1)
+        for shares in (START_SHARES if scenario == START else 1,)
         for share in range(shares)
     ]
     for done in asyncio.as_completed(wanted):
@@ -294,7 +294,7 @@ def _parser() -> argparse.ArgumentParser:
             help="sqlite:1, postgresql:1, postgresql:4; all of them by default",
         )
         if name == "points":
-            one.add_argument("story", nargs="*", choices=[[], START, *STORIES], help="only these; all by default")
+            one.add_argument("scenario", nargs="*", choices=[[], START, *SCENARIOS], help="only these; all by default")
         if minutes:
             one.add_argument("--minutes", type=float, default=minutes, help="or after this time (default %(default)g)")
         if kills:

@@ -1,9 +1,9 @@
-"""Crash points: the bot is killed before and after every COMMIT and every HTTP request of a story, one by one.
+"""Crash points: the bot is killed before and after every COMMIT and every HTTP request of a scenario, one by one.
 
-A story is one question and what people do about it. It is told again and again, and each telling strikes at the first
+A scenario is one question and what people do about it. It is run again and again, and each attempt strikes at the first
 boundary that none before it struck at: there the bot is killed; or the answer gets lost, and the bot lives on; or it
 hangs until another process has taken over its jobs, and goes on knowing nothing of that. So every boundary that shows
-itself is met, also one that comes only by a rare interleaving. It is over when so many tellings in a row came to their
+itself is met, also one that comes only by a rare interleaving. It is over when so many attempts in a row came to their
 end and showed none that is new.
 """
 
@@ -23,13 +23,13 @@ from tests.store.conftest import Postgres
 
 START = "starting again"
 How = Literal["kill", "lose", "hang"]
-Story = Callable[[World], Awaitable[Ask | None]]
+Scenario = Callable[[World], Awaitable[Ask | None]]
 
-#: So many tellings in a row have to show no new boundary: steps of a job may interleave otherwise the next time.
+#: So many attempts in a row have to show no new boundary: steps of a job may interleave otherwise the next time.
 QUIET = 2
 #: The bot slows its starts down from the 500th of a day on.
 MOST_STARTS = 450
-#: A story has fewer boundaries than this.
+#: A scenario has fewer boundaries than this.
 MOST = 400
 #: A request that left is at fal at once here, or never; a good many looks fit in.
 RECONCILE_S = 0.4
@@ -39,36 +39,35 @@ LEASE_S = 1.5
 PRESSED_AGAIN_S = 2.0
 #: Where several processes share the jobs, progress is shown every half second.
 LONG_S = 1.2
-#: How long one telling may take before it counts as lost.
-TELLING_S = 20.0
+#: How long one attempt may take before it counts as lost.
+ATTEMPT_S = 20.0
 
 
 @dataclass
 class Points:
-    """What one story was put through."""
+    """What one scenario was put through."""
 
-    story: str
+    scenario: str
     how: How
     #: Boundaries where the bot was killed or hung, or that lost their answer; each once.
     met: list[Boundary] = field(default_factory=list)
-    #: Tellings in a row, the last ones, that showed no other.
+    #: Attempts in a row, the last ones, that showed no other.
     quiet: int = 0
     verdict: Verdict = field(default_factory=Verdict)
 
     def note(self, reached: Boundary | None) -> None:
-        """Where a telling struck, if it did."""
+        """Where an attempt struck, if it did."""
         if reached is None:
             self.quiet += 1
             return
         assert reached not in self.met
         self.met.append(reached)
-        assert len(self.met) < MOST, "the story has no end"
+        assert len(self.met) < MOST, "the scenario has no end"
         self.quiet = 0
 
     def __str__(self) -> str:
-        return (
-            f"{self.story}: {len(self.met)} points ({self.how}), {self.quiet} tellings showed no other; {self.verdict}"
-        )
+        points = f"{len(self.met)} points ({self.how}), {self.quiet} attempts showed no other"
+        return f"{self.scenario}: {points}; {self.verdict}"
 
 
 def _aim(points: Points, share: tuple[int, int], only: str | None = None) -> dict[str, Any]:
@@ -81,7 +80,7 @@ def _aim(points: Points, share: tuple[int, int], only: str | None = None) -> dic
 async def crash_points(
     forks: Forks,
     folder: Path,
-    story: str,
+    scenario: str,
     how: How = "kill",
     *,
     server: Postgres | None = None,
@@ -91,23 +90,23 @@ async def crash_points(
     without: Sequence[str] = (),
     until: str | None = None,
     quiet: int = QUIET,
-    telling_s: float = TELLING_S,
+    attempt_s: float = ATTEMPT_S,
 ) -> Points:
-    """Tell one story until `quiet` tellings show no new boundary, or until there is a fault of the kind `until`.
+    """Run one scenario until `quiet` attempts show no new boundary, or until there is a fault of the kind `until`.
 
-    With several processes the first one is told about people, and killed; the others take over what it leaves, and
+    With several processes the first one gets the interactions, and is killed; the others take over what it leaves, and
     may be quicker with anything that is not an answer.
     """
-    points = Points(_where(story, server, processes), how)
+    points = Points(_where(scenario, server, processes), how)
     async with a_world(forks, folder, server=server, processes=processes, without=without) as world:
         world.lease_s = LEASE_S
         if server is None:
             world.settings["fal"] = {"reconcile_s": RECONCILE_S}
         world.hearing = 0
         await world.start_all()
-        await BEFORE.get(story, _nothing)(world)
+        await BEFORE.get(scenario, _nothing)(world)
         while points.quiet < quiet:
-            child = await _tell(world, STORIES[story], _aim(points, share, only), telling_s)
+            child = await _attempt(world, SCENARIOS[scenario], _aim(points, share, only), attempt_s)
             if child is world.child and (child.reached is None or how == "kill"):
                 # Some things are done only once by a process; and it may yet reach one after everybody has been told.
                 await world.kill()
@@ -120,8 +119,8 @@ async def crash_points(
     return points
 
 
-def _where(story: str, server: Postgres | None, processes: int) -> str:
-    return story if server is None else f"{story}, PostgreSQL, {processes} at once"
+def _where(scenario: str, server: Postgres | None, processes: int) -> str:
+    return scenario if server is None else f"{scenario}, PostgreSQL, {processes} at once"
 
 
 async def start_points(
@@ -131,7 +130,7 @@ async def start_points(
     server: Postgres | None = None,
     share: tuple[int, int] = (0, 1),
     quiet: int = QUIET,
-    telling_s: float = TELLING_S,
+    attempt_s: float = ATTEMPT_S,
 ) -> Points:
     """Killed at every boundary of a start that finds jobs in every state; the next start finds what that one left."""
     points = Points(_where(START, server, 1), "kill")
@@ -140,20 +139,20 @@ async def start_points(
         world.settings["fal"] = {"max_in_flight": 2, **({"reconcile_s": RECONCILE_S} if server is None else {})}
         while points.quiet < quiet:
             assert world.starts < MOST_STARTS, "a smaller share is needed"
-            points.note((await _start(world, _aim(points, share), telling_s)).reached)
+            points.note((await _start(world, _aim(points, share), attempt_s)).reached)
         points.verdict = await world.verdict()
     return points
 
 
-async def _start(world: World, aim: dict[str, Any], telling_s: float) -> Child:
+async def _start(world: World, aim: dict[str, Any], attempt_s: float) -> Child:
     """Leave jobs in every state, start, end at that boundary, start again; the child of the first start."""
     before = len(world.asks)
     await _leave_all_states(world)
     child = await world.start(arm=aim, ready=False)
-    await _settle(world, world.asks[before:], telling_s)
+    await _settle(world, world.asks[before:], attempt_s)
     if world.child is None:
         await world.start(ready=False)
-        await _settle(world, world.asks[before:], telling_s)
+        await _settle(world, world.asks[before:], attempt_s)
     if world.child is not None:
         await world.kill()
     if child.reached:
@@ -186,12 +185,12 @@ async def _stands(world: World, ask: Ask, state: str) -> None:
     await world.until(lambda: ask.seen and any(row["state"] == state for row in world.rows(statement)))
 
 
-async def _settle(world: World, asks: Sequence[Ask], telling_s: float) -> None:
+async def _settle(world: World, asks: Sequence[Ask], attempt_s: float) -> None:
     """Until all have their answers, or the bot is dead (then there is none), or time is up."""
     child = world.child
     assert child is not None
     with suppress(TimeoutError):
-        async with asyncio.timeout(telling_s):
+        async with asyncio.timeout(attempt_s):
             while not all(world.settled(ask) for ask in asks):
                 if child.ended.done():
                     break
@@ -200,20 +199,20 @@ async def _settle(world: World, asks: Sequence[Ask], telling_s: float) -> None:
         await world.gone()
 
 
-async def _tell(world: World, story: Story, aim: dict[str, Any], telling_s: float) -> Child:
-    """One telling; the child it began with."""
+async def _attempt(world: World, scenario: Scenario, aim: dict[str, Any], attempt_s: float) -> Child:
+    """Run the scenario once; returns the child it began with."""
     first = world.child
     assert first is not None
     await first.arm(**aim)
     before = len(world.asks)
-    telling = asyncio.ensure_future(story(world))
+    attempt = asyncio.ensure_future(scenario(world))
     hangs: asyncio.Task[None] | None = None
     try:
         with suppress(TimeoutError):
-            async with asyncio.timeout(telling_s):
+            async with asyncio.timeout(attempt_s):
                 # Without the interactions' ids in the records only the whole can be waited for.
                 while (
-                    not telling.done()
+                    not attempt.done()
                     or not all(world.settled(ask) for ask in world.asks[before:])
                     or (world.without and world.under_way())
                 ):
@@ -226,9 +225,9 @@ async def _tell(world: World, story: Story, aim: dict[str, Any], telling_s: floa
         if aim["how"] == "hang" and first.reached:
             await (hangs or _wake_late(world, first))
     finally:
-        telling.cancel()
+        attempt.cancel()
         with suppress(asyncio.CancelledError):
-            await telling
+            await attempt
     world.let_go()
     if first.reached:
         for ask in world.asks[before:]:
@@ -242,18 +241,18 @@ async def _wake_late(world: World, child: Child) -> None:
     child.signal(signal.SIGCONT)
 
 
-# ---------------------------------------------------------------------- stories
+# ---------------------------------------------------------------------- scenarios
 
 
 async def _nothing(_: World) -> None:
     pass
 
 
-def _just(kind: str) -> Story:
-    async def story(world: World) -> Ask:
+def _just(kind: str) -> Scenario:
+    async def scenario(world: World) -> Ask:
         return await world.ask(kind)
 
-    return story
+    return scenario
 
 
 async def _replayed(world: World) -> Ask:
@@ -308,7 +307,7 @@ async def _again(world: World) -> Ask | None:
     return await world.again(world.asks[0])
 
 
-STORIES: Mapping[str, Story] = {
+SCENARIOS: Mapping[str, Scenario] = {
     "plain": _just("plain"),
     "long": _long,
     "two pictures": _just("two"),
@@ -320,7 +319,7 @@ STORIES: Mapping[str, Story] = {
     "posted anew": _posted_anew,
     "again": _again,
 }
-#: What must have happened once before the first telling.
+#: What must have happened once before the first attempt.
 BEFORE: Mapping[str, Callable[[World], Awaitable[None]]] = {"again": _finished_one}
 
-__all__ = ["START", "STORIES", "How", "Points", "crash_points", "start_points"]
+__all__ = ["SCENARIOS", "START", "How", "Points", "crash_points", "start_points"]

@@ -82,13 +82,13 @@ class Outage:
             found["painted again"] = self.verdict.flagged_doubles
         if self.speechless:
             found["speechless"] = self.speechless
-        if self.kind in TELLING and self.live and not self.told:
+        if self.kind in SHOWN_ON_CARDS and self.live and not self.told:
             found["nobody told"] = f"{self.live} cards"
         return found
 
     def __str__(self) -> str:
         recovered = "NOT recovered" if self.recovered_s is None else f"recovered {self.recovered_s:.1f} s after its end"
-        told = f", {self.told} of {self.live} cards said so" if self.kind in TELLING else ""
+        told = f", {self.told} of {self.live} cards said so" if self.kind in SHOWN_ON_CARDS else ""
         asked = f", {self.refused} of {self.asked} questions refused with a code, slowest answer {self.slowest_s:.1f} s"
         return (
             f"{self.kind}, seed {self.seed}: lasted {self.lasted_s:.0f} s, {recovered} (bound {RECOVERY_S:.0f})"
@@ -238,7 +238,7 @@ DISTURB_SERVER: Mapping[str, Disturb] = {
     "tables locked": _tables_locked,
 }
 #: Those in which cards must say that fal is away.
-TELLING = frozenset({"fal refused", "fal unavailable", "fal broken"})
+SHOWN_ON_CARDS = frozenset({"fal refused", "fal unavailable", "fal broken"})
 #: Those in which nothing can be written: every question is refused with a sentence and a code.
 ROWLESS = frozenset({"database locked", "disk full", "server away", "connections end", "tables locked"})
 

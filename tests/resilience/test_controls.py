@@ -31,8 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 async def test_crash_points_find_the_mutation(
     mutation: str, run: tuple[str, How], fault: str, forks: Forks, tmp_path: Path
 ) -> None:
-    story, how = run
-    points = await crash_points(forks, tmp_path, story, how, without=[mutation], until=fault, telling_s=2.0)
+    scenario, how = run
+    points = await crash_points(forks, tmp_path, scenario, how, without=[mutation], until=fault, attempt_s=2.0)
     print(points)
     assert points.verdict.shows(fault)
 

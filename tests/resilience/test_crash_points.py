@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import pytest
 import pytest_asyncio
 
-from tests.resilience.crash import START, STORIES, How, Points, crash_points, start_points
+from tests.resilience.crash import SCENARIOS, START, How, Points, crash_points, start_points
 from tests.resilience.world import Forks, Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
-#: Stories told side by side; each waits most of the time.
+#: Scenarios told side by side; each waits most of the time.
 AT_ONCE = 4
 #: The longest one is shared by this many worlds.
 IDENTIFY_HISTORY = 3
@@ -22,9 +22,9 @@ ONE_PROCESS: Sequence[How] = ("kill", "lose")
 # The long ones first: what runs side by side then ends together.
 RUNS: list[tuple[str, How]] = [
     *((f"{START} {share}", "kill") for share in range(IDENTIFY_HISTORY)),
-    *((story, how) for how in ONE_PROCESS for story in STORIES),
+    *((scenario, how) for how in ONE_PROCESS for scenario in SCENARIOS),
 ]
-#: What the stories have to touch, each before and after.
+#: What the scenarios have to touch, each before and after.
 KINDS = {
     "COMMIT",
     "POST /interactions/…/…/callback",
@@ -39,7 +39,7 @@ KINDS = {
     "PATCH /webhooks/…/…/messages/%40original",
     "POST /channels/…/messages",
 }
-#: Boundaries that a killed question meets on its way, whatever else a story has.
+#: Boundaries that a killed question meets on its way, whatever else a scenario has.
 ALWAYS = {
     *("before COMMIT", "after COMMIT"),
     *("before POST /interactions/…/…/callback", "after POST /interactions/…/…/callback"),
@@ -56,28 +56,28 @@ async def all_points(
     folder = tmp_path_factory.mktemp("points")
     turn = asyncio.Semaphore(AT_ONCE)
 
-    async def run(story: str, how: How) -> Points:
+    async def run(scenario: str, how: How) -> Points:
         async with turn:
-            if story.startswith(START):
-                share = int(story.rpartition(" ")[2])
+            if scenario.startswith(START):
+                share = int(scenario.rpartition(" ")[2])
                 return await start_points(forks, folder / f"start-{share}", share=(share, IDENTIFY_HISTORY))
-            return await crash_points(forks, folder / f"{story} {how}".replace(" ", "-"), story, how)
+            return await crash_points(forks, folder / f"{scenario} {how}".replace(" ", "-"), scenario, how)
 
-    runs = {(story, how): asyncio.create_task(run(story, how)) for story, how in RUNS}
+    runs = {(scenario, how): asyncio.create_task(run(scenario, how)) for scenario, how in RUNS}
     yield runs
     for task in runs.values():
         task.cancel()
     await asyncio.gather(*runs.values(), return_exceptions=True)
 
 
-@pytest.mark.parametrize(("story", "how"), RUNS)
+@pytest.mark.parametrize(("scenario", "how"), RUNS)
 async def test_every_boundary_is_survived(
-    story: str, how: How, all_points: Mapping[tuple[str, How], asyncio.Task[Points]]
+    scenario: str, how: How, all_points: Mapping[tuple[str, How], asyncio.Task[Points]]
 ) -> None:
-    points = await all_points[story, how]
+    points = await all_points[scenario, how]
     print(points)
     assert len(points.met) >= (16 if how == "kill" else 4), "boundaries are missing"
-    if (story, how) == ("plain", "kill"):
+    if (scenario, how) == ("plain", "kill"):
         assert {name for name, _ in points.met} >= ALWAYS
     assert points.verdict.flagged_doubles == 0
     assert points.verdict.faults == {}

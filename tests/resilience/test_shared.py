@@ -119,7 +119,7 @@ async def test_without_repair_an_edit_of_a_process_that_hung_hides_the_picture(
         only=EDIT,
         without=["message repair"],
         until="untold",
-        telling_s=6.0,
+        attempt_s=6.0,
     )
     print(points)
     assert points.verdict.shows("untold")
@@ -136,7 +136,7 @@ async def test_without_asking_about_answers_elsewhere_uninvited_pictures_come(
         processes=2,
         without=["answers elsewhere"],
         until="uninvited",
-        telling_s=5.0,
+        attempt_s=5.0,
     )
     print(points)
     assert points.verdict.shows("uninvited")

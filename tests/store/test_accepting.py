@@ -68,7 +68,7 @@ async def test_an_interaction_of_a_job_that_is_over_is_still_a_duplicate(store: 
 @pytest.mark.parametrize(
     ("limits", "admitted", "rule"),
     [
-        (policy(burst_images=7), 7, "pace"),
+        (policy(burst_images=7), 7, "rate"),
         (policy(images_per_day=5), 5, "user_day"),
         (policy(guild_images_per_day=4), 4, "guild_day"),
         (policy(concurrent_jobs=3), 3, "concurrent"),

@@ -121,6 +121,23 @@ async def test_clicks_at_several_processes_make_one_job(postgres_url: str) -> No
         await store.close()
 
 
+@pytest.mark.postgres
+async def test_of_a_click_and_a_discard_at_once_one_takes(postgres_url: str) -> None:
+    stores = [await Store.open(postgres_url) for _ in range(2)]
+    made = 0
+    for _ in range(15):
+        draft = await a_draft(stores[0])
+        answer, discarded = await asyncio.gather(
+            accept(stores[0], click(draft)), stores[1].drafts.discard(draft.id), return_exceptions=True
+        )
+        assert isinstance(answer, DraftExpired if discarded else Accepted)
+        made += not discarded
+
+    assert await counted(stores[0]) == (made, made)
+    for store in stores:
+        await store.close()
+
+
 async def test_a_draft_and_its_job_outlive_a_restart(open_store: OpenStore) -> None:
     store = await open_store()
     waiting, taken = await a_draft(store), await a_draft(store)

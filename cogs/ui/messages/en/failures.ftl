@@ -60,7 +60,7 @@ mask_shape = it is { $mask } but the picture is { $picture }, and both need the 
 
 ## Limits
 
-limit_pace = That's a bit fast: { $left ->
+limit_rate = That's a bit fast: { $left ->
         [0] you have none left for the moment
         [one] you have { $left } picture left for the moment
        *[other] you have { $left } pictures left for the moment
@@ -71,14 +71,14 @@ limit_pace = That's a bit fast: { $left ->
         [one] { $left_today } picture
        *[other] { $left_today } pictures
     } left today. { nothing_spent }
-limit_pace_never = That would be { $images ->
+limit_rate_never = That would be { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
     } in one request; ask for at most { $bound } at once. Right now { $left ->
         [one] { $left } picture
        *[other] { $left } pictures
     } would go through. { nothing_spent }
-limit_pace_never_now = That would be { $images ->
+limit_rate_never_now = That would be { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
     } in one request; ask for at most { $bound } at once. Right now { $left ->

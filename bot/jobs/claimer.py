@@ -1,0 +1,100 @@
+"""Claiming: which queued jobs this process takes, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from bot.domain.job import Job
+from bot.errors import EaselError
+from bot.jobs.context import RunnerContext
+from bot.jobs.initial_response import InitialResponses
+from bot.jobs.queue_positions import QueuePositions
+
+log = logging.getLogger(__name__)
+
+
+class Claimer:
+    """Takes jobs from the queue, as many as there is room for, the fairest first.
+
+    Args:
+        start: begins work on a job that was claimed.
+    """
+
+    def __init__(
+        self,
+        context: RunnerContext,
+        positions: QueuePositions,
+        responses: InitialResponses,
+        start: Callable[[Job], None],
+    ) -> None:
+        self._context = context
+        self._positions = positions
+        self._responses = responses
+        self._start = start
+        #: Held during a claim: what is just being claimed is known once it is free.
+        self.claiming = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Claim whenever there is room and something waits, until the runner stops."""
+        while not self._context.stopping.is_set():
+            self._context.wake.clear()
+            try:
+                claimed = await self._claim_some()
+            except EaselError:
+                log.exception("claim failed")
+                await self._context.sleep(self._context.timings.claim_again_s)
+                continue
+            if not claimed:
+                await self._context.wake.wait()
+
+    async def _claim_some(self) -> bool:
+        """Take the fairest waiting jobs; False when there is no room or nothing waits."""
+        room = self._room()
+        if room <= 0 or not (len(self._positions) or self._context.recheck_queue):
+            return False
+        await self._make_room()
+        async with self.claiming:
+            if self._context.stopping.is_set():
+                return False
+            claimed = await self._claim(room)
+        if not claimed:
+            await self._positions.reload_if_due()
+        return bool(claimed)
+
+    def _room(self) -> int:
+        """How many more may be claimed; in halves, for a claim for every single submit would cost more than those."""
+        context = self._context
+        limit, unsent = context.settings.max_in_flight, len(context.active.unsent)
+        ahead = context.timings.claimed_ahead
+        room = ahead - unsent if 2 * unsent <= ahead else 0
+        return room if limit == 0 else min(room, limit - len(context.active.in_flight))
+
+    async def _claim(self, room: int) -> list[Job]:
+        """Claim and start."""
+        context, settings = self._context, self._context.settings
+        context.recheck_queue = False
+        try:
+            claimed = await context.store.jobs.claim(
+                room,
+                lease_s=context.timings.lease_s,
+                in_flight=settings.max_in_flight if context.store.shared else 0,
+                guild_in_flight=settings.guild_jobs_in_flight,
+                user_in_flight=settings.user_jobs_in_flight,
+            )
+        except EaselError:
+            context.recheck_queue = True  # for what waited when it was set to False above
+            raise
+        for job in claimed:
+            self._positions.claimed(job)
+            context.active.open(job.id).unsent = job  # at once: a stop may cancel its task before that has begun
+            self._start(job)
+        return claimed
+
+    async def _make_room(self) -> None:
+        """Initial responses go before new work, for a moment at a time: Discord waits three seconds for them."""
+        for _ in range(self._context.timings.backpressure_pauses):
+            if not self._responses.backpressure or self._context.stopping.is_set():
+                return
+            await self._context.sleep(self._context.timings.backpressure_pause_s)
