@@ -1,4 +1,4 @@
-"""Who may paint how much: values and one decision. No clock, no database.
+"""Rate limits and quotas: the policy, the usage, and the decision about one request. No clock, no database.
 
 Five rules apply to every request:
 
@@ -27,24 +27,24 @@ _LONGEST_INTERVAL_S = 30 * 24 * 3600
 class Policy:
     """The limits that hold for one request."""
 
-    #: Time one image costs; the sustained rate is one image each `interval`.
+    #: Time that one image costs; the sustained rate is one image per `interval`.
     interval: timedelta
-    #: Images a rested person may ask for at once.
+    #: Images that may be requested at once by somebody whose burst is unused.
     burst_images: int
-    #: 0 means none at all, as everywhere here; `enabled=False` is what lifts limits.
+    #: 0 allows no image, as in all these fields but the last; only `enabled=False` lifts limits.
     images_per_day: int
     concurrent_jobs: int
     guild_images_per_day: int
-    #: Share of the queue compared with others.
+    #: Weight of the person in the fair queue, relative to others.
     weight: float = 1.0
     enabled: bool = True
-    #: Unfinished jobs of everybody in the server together; here alone 0 means no such limit.
+    #: Most unfinished jobs of all people in the server together; here alone 0 means no limit.
     guild_concurrent_jobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class GuildLimits:
-    """What a server sets for everybody in it; None leaves the operator's value.
+    """Limits that a server sets for all its members; None keeps the operator's value.
 
     Raises:
         ValueError: a value out of range, naming it.
@@ -66,12 +66,12 @@ class GuildLimits:
             raise ValueError(f"images_per_hour must be above 0, not {self.images_per_hour}")
 
     def to_json(self) -> dict[str, float | int]:
-        """Only what is set."""
+        """The values that are set."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Self:
-        """Read what `to_json` wrote; keys of another version and unusable values are left out."""
+        """Read what `to_json` wrote. Unknown keys and values of other types are ignored; one out of range voids all."""
         known: dict[str, float | int] = {}
         for name in ("images_per_hour", *_LEAST):
             value = data.get(name)
@@ -94,78 +94,78 @@ _LEAST: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What somebody has used up."""
+    """What a person, and their server, has used of the limits."""
 
-    #: The GCRA's theoretical arrival time; None for somebody new.
+    #: The GCRA's theoretical arrival time; None if nothing was requested yet.
     tat: datetime | None
     images_today: int
     guild_images_today: int
     active_jobs: int
-    #: False in direct messages and group chats: the server's rules do not apply.
+    #: False in direct messages and group chats, where the server's limits do not apply.
     in_guild: bool = True
     guild_active_jobs: int = 0
-    #: The latest moment `tat` was reckoned at, which lies ahead of now after a clock was set back.
+    #: The latest time at which `tat` was computed; ahead of now after the clock was set back.
     seen: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The request passes; `tat` is to be stored."""
+    """The request is allowed; the caller must store `tat`."""
 
     tat: datetime
-    #: Images left for the person today after this request; None without limits.
+    #: Images left for the person today after this request; None when limits are off.
     left_today: int | None
-    #: Time taken from the rate limit, given back when the job fails.
+    #: Time that the request added to `tat`; subtracted again when the job fails.
     span: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The request does not pass, and why."""
+    """The request is refused, and why."""
 
     #: `rate`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
     rule: str
-    #: First moment the same request would pass; None when it never would, or when a running job has to end first.
+    #: When the same request would be allowed; None when it never would, or when an unfinished job must end first.
     retry_at: datetime | None
     #: Images left for the person today.
     left_today: int
-    #: Images that were asked for.
+    #: Images that were requested.
     images: int
-    #: Images (for the two of unfinished jobs: jobs) that would pass under this rule right now.
+    #: Images that this rule would allow now (jobs, for `concurrent` and `guild_concurrent`).
     left: int
-    #: The rule's bound: images at once, images a day, or jobs.
+    #: The rule's limit: images at once, images per day, or unfinished jobs.
     bound: int
-    #: When anything at all comes back under this rule (None: something is left now, or nothing ever comes).
+    #: When this rule would next allow at least one image; None when it does now, or never will.
     next_at: datetime | None = None
 
     def error(self) -> LimitReached:
-        """The refusal as the error that says it."""
+        """The refusal as an error with a phrase for the person."""
         return LimitReached(self.rule, _SAYS[self.rule](self), self.retry_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What somebody has left, for `/usage`."""
+    """What a person has left of all limits, for `/usage`."""
 
-    #: Images possible in one request right now, all rules considered.
+    #: Images that one request may have now, under all rules.
     images_now: int
-    #: Images the rate alone would let through now, and when the whole burst is back (None: it is).
+    #: Images that the rate rule alone allows now, and when the burst is unused again (None: it is now).
     burst_left: int
     burst_full_at: datetime | None
     left_today: int
     #: None outside servers.
     guild_left_today: int | None
     free_jobs: int
-    #: The same for everybody in the server together; None outside servers, and where there is no such bound.
+    #: Free jobs of all people in the server together; None outside servers, and where there is no such limit.
     guild_free_jobs: int | None
-    #: When the day counts start again.
+    #: When the counts per day are reset (midnight UTC).
     day_ends_at: datetime
 
 
 def decide(usage: Usage, policy: Policy, cost: Cost, now: datetime) -> Allowed | Refused:
-    """Check one request, at its worst case, against all rules.
+    """Check one request, at its worst-case cost, against all rules.
 
-    Of several rules in the way the one that takes longest to clear is reported, so that waiting once is enough.
+    If several rules refuse it, the one that takes longest to clear is reported, so that waiting once is enough.
     """
     images = cost.images
     if images < 1:
@@ -193,12 +193,11 @@ def decide(usage: Usage, policy: Policy, cost: Cost, now: datetime) -> Allowed |
 
 
 def capped(usage: Usage, policy: Policy, now: datetime) -> Usage:
-    """The usage with an arrival time that this policy can have led to.
+    """The usage with its arrival time capped to the furthest that this policy can produce: now plus the whole burst.
 
-    One farther off comes from a stricter policy (since loosened, or another server's) and must not hold anybody up
-    for longer than the whole burst of this one. The store keeps the capped time also where it refuses: otherwise it
-    would move along with now. After the clock was set back the latest moment seen counts instead of now, so nothing
-    is cut off.
+    A later one comes from a stricter policy (since relaxed, or of another server) and must not block a person for
+    longer than this policy's burst. The store keeps the capped time also when it refuses: otherwise the cap would move
+    along with now. After the clock was set back, `seen` counts instead of now, so that nothing is cut off.
     """
     burst = policy.interval * policy.burst_images
     latest = now if usage.seen is None else max(now, usage.seen)
@@ -208,7 +207,7 @@ def capped(usage: Usage, policy: Policy, now: datetime) -> Usage:
 
 
 def standing(usage: Usage, policy: Policy, now: datetime) -> Standing | None:
-    """What is left for somebody; None when limits are off."""
+    """What a person has left; None when limits are off."""
     if not policy.enabled:
         return None
     usage = capped(usage, policy, now)
@@ -233,9 +232,9 @@ def standing(usage: Usage, policy: Policy, now: datetime) -> Standing | None:
 
 
 def policy_for(settings: LimitSettings, overrides: GuildLimits | None, role_ids: Sequence[int]) -> Policy:
-    """The limits for somebody with these roles.
+    """The limits for a person with these roles.
 
-    The best of each value among their tiers counts; then the server's own values replace it.
+    Each value is the most generous one among their tiers; values that the server sets then replace it.
     """
     tiers = [settings.default, *(settings.tiers[str(role)] for role in role_ids if str(role) in settings.tiers)]
     best = _best(tiers)
@@ -270,7 +269,7 @@ def _overridden(policy: Policy, overrides: GuildLimits) -> Policy:
 
 
 def _interval(images_per_hour: float) -> timedelta:
-    """Bounded, so that no setting can reach the ends of the calendar."""
+    """The time per image, bounded so that no setting leads to a date that `datetime` can't represent."""
     return timedelta(seconds=min(max(3600 / images_per_hour, 1e-6), _LONGEST_INTERVAL_S))
 
 
@@ -349,14 +348,14 @@ def _guild_concurrent(usage: Usage, policy: Policy, images: int) -> Refused | No
 
 
 def _clears_at(refused: Refused) -> tuple[int, datetime]:
-    """Sort key: never possible, then the latest moment, then a running job in the way."""
+    """Sort key, greatest first: never allowed, then by the time when it will be, then an unfinished job."""
     if refused.retry_at is not None:
         return (1, refused.retry_at)
     return (0 if refused.rule in {"concurrent", "guild_concurrent"} else 2, datetime.min.replace(tzinfo=UTC))
 
 
 def _room(usage: Usage, policy: Policy, now: datetime) -> timedelta:
-    """Time the burst still holds; below zero where a stricter policy came into force."""
+    """Time left of the burst; negative after a stricter policy came into force."""
     ahead = timedelta(0) if usage.tat is None else max(usage.tat - now, timedelta(0))
     return policy.interval * policy.burst_images - ahead
 
@@ -370,7 +369,7 @@ def _left_today(usage: Usage, policy: Policy) -> int:
 
 
 def _midnight(now: datetime) -> datetime:
-    """The next start of a UTC day."""
+    """The next midnight UTC."""
     return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
 
 

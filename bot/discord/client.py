@@ -1,4 +1,4 @@
-"""The discord.py bot: minimal intents, cogs by dotted name, commands registered when the tree changed."""
+"""The discord.py bot: minimal intents, cogs loaded by name, commands registered only when the tree changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot.settings import DiscordSettings
 
 log = logging.getLogger(__name__)
 
-#: Loaded in this order; nothing in `bot` imports them.
+#: Extensions, loaded in this order; nothing in `bot` imports them.
 COGS = (
     "cogs.errors",
     "cogs.translations",
@@ -31,7 +31,7 @@ COGS = (
     "cogs.settings",
     "cogs.help",
     "cogs.privacy",
-    # Last: it draws cards with the buttons that the others register.
+    # Last: its messages have the buttons that the others register.
     "cogs.delivery",
 )
 
@@ -39,9 +39,9 @@ COGS = (
 MAX_RECONNECT_PAUSE_S = 15.0
 #: A request is abandoned when Discord sends nothing for this long (aiohttp's own limit: five minutes).
 READ_TIMEOUT_S = 20.0
-#: How long a stop waits for commands under way to answer.
+#: How long a stop waits for commands under way to respond.
 ANSWERS_TIMEOUT_S = 0.8
-#: How the names of discord.py's tasks for commands, components and listeners begin.
+#: Prefixes of the names that discord.py gives its tasks for commands, components and listeners.
 _COMMAND_TASKS = ("CommandTree-invoker", "discord-ui-", "discord.py: on_interaction")
 
 
@@ -53,7 +53,7 @@ class BeforeIdentify(Protocol):
 
 
 def point_discord_at(settings: DiscordSettings) -> None:
-    """Make discord.py use the configured hosts, where they were configured.
+    """Make discord.py use the configured API and gateway URLs, if they differ from the defaults.
 
     discord.py 2.7.1 has no option for this; `Route.BASE` and `DEFAULT_GATEWAY` are read at call time.
     """
@@ -67,7 +67,7 @@ def point_discord_at(settings: DiscordSettings) -> None:
 class CappedBackoff(discord.backoff.ExponentialBackoff[Any]):
     """discord.py's pauses between attempts to reach the gateway, capped; its own grow to a quarter of an hour.
 
-    Only where no connection was made: such an attempt sends no identify, so it costs nothing of the daily limit.
+    Capped only where no connection was made: such an attempt sends no identify, so it uses nothing of the daily limit.
     """
 
     def delay(self) -> Any:
@@ -99,7 +99,7 @@ class EaselBot(commands.Bot):
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
-            # Edits of messages older than an hour may be limited for an hour: better another route to the person.
+            # Edits of messages older than an hour may be limited for up to an hour; a new message is better then.
             max_ratelimit_timeout=60.0,
             connector=self._throttle.connector(),
             http_trace=self._throttle.trace(),
@@ -116,7 +116,7 @@ class EaselBot(commands.Bot):
         """Load the cogs, then register the commands if they changed."""
         self._set_read_timeout()
         for name in COGS:
-            if name not in self.extensions:  # there, when a login failed half-way and is repeated
+            if name not in self.extensions:  # loaded already when a login failed half-way and is repeated
                 await self.load_extension(name)
         if self.services.settings.discord.sync_commands:
             await self._register_commands()
@@ -124,7 +124,8 @@ class EaselBot(commands.Bot):
     def _set_read_timeout(self) -> None:
         """Set a read timeout on discord.py's session, for which it has no option.
 
-        No timeout around the calls instead: cancelled in a rate limit's pause, discord.py never ends that pause.
+        A timeout around the calls would not do: a discord.py call that is cancelled during the pause of a global rate
+        limit never ends that limit for the other calls.
         """
         session = getattr(self.http, "_HTTPClient__session", None)
         if isinstance(session, aiohttp.ClientSession):
@@ -153,7 +154,7 @@ class EaselBot(commands.Bot):
         log.info("commands synced", extra={"commands": len(registered)})
 
     async def close(self) -> None:
-        """Let commands under way answer, then disconnect; jobs they accepted are already stored."""
+        """Let commands under way respond, then disconnect; jobs that they accepted are already stored."""
         await _wait_until_ended(_commands_under_way(), ANSWERS_TIMEOUT_S)
         await super().close()
 
@@ -163,7 +164,7 @@ class EaselBot(commands.Bot):
 
 
 def _commands_under_way() -> set[asyncio.Task[Any]]:
-    """Commands, components and listeners; discord.py keeps no list of them, but it names them."""
+    """The tasks of commands, components and listeners, found by name because discord.py keeps no list of them."""
     own = asyncio.current_task()
     return {task for task in asyncio.all_tasks() if task is not own and task.get_name().startswith(_COMMAND_TASKS)}
 
@@ -178,5 +179,5 @@ def _digest(payload: list[dict[str, Any]]) -> str:
 
 
 def _ids_digest(registered: list[discord.app_commands.AppCommand]) -> str:
-    """A digest of the commands' ids, which change when a command was deleted and registered anew."""
+    """A digest of the commands' ids, which change when a command is deleted and registered again."""
     return ":" + hashlib.sha256(",".join(sorted(str(command.id) for command in registered)).encode()).hexdigest()[:16]

@@ -1,12 +1,12 @@
-"""discord.py's calls: throttled while Discord limits them, repeated after a 429, and counted.
+"""Throttle discord.py's REST calls under rate limits, retry them after a 429, and count refusals.
 
-discord.py 2.7.1 repeats a 429 five times and then gives up; one that comes from Cloudflare instead of Discord (no `Via`
-header) it gives up at once. A refused call had no effect, so it may always be repeated. Here that is done once for
-every kind of call: initial responses, presses, autocompletes, edits, results, deletes, the login and the commands.
+discord.py 2.7.1 retries a 429 five times and then raises; for one from Cloudflare instead of Discord (no `Via` header)
+it raises at once. A refused call had no effect, so it is always safe to retry. This module does that for every kind of
+call: initial responses, component presses, autocompletes, edits, results, deletes, the login and the commands.
 
-Three places, all of them options that discord.py offers, but for the two `request` methods:
+It hooks in at three places; all but the wrapped `request` methods are options of discord.py:
 
-- the connector delays a request until `bot.discord.rate_limits` allows it, also after it has waited for a
+- the connector delays a request until `bot.discord.rate_limits` allows it, and checks again once it has a
   connection;
 - a trace records every response;
 - `HTTPClient.request` and `AsyncWebhookAdapter.request` are wrapped to retry after a 429.
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Connections to Discord. Deliveries use at most a part (see cogs.delivery), so that initial responses always find one.
+#: Connections to Discord. Deliveries use a part of them only (see cogs.delivery): initial responses always find one.
 MAX_CONNECTIONS = 96
 #: Least time between two log lines about rate limits.
 LOG_EVERY_S = 10.0
@@ -53,11 +53,11 @@ _send_deadline: ContextVar[float] = ContextVar("send_deadline", default=math.inf
 
 
 class GloballyRateLimited(discord.RateLimited):
-    """Every call is limited for longer than this one may wait; another route would have to wait as long."""
+    """All calls are limited for longer than this one may wait, so a call by another route would be no quicker."""
 
 
 class DeadlineExceeded(discord.DiscordException):
-    """The call would have been sent after its deadline."""
+    """The call was not sent, because its deadline had passed."""
 
 
 @contextmanager
@@ -88,29 +88,29 @@ def retry_after_s(error: BaseException) -> float:
 
 
 class Throttle:
-    """Delays one client's calls as the rate limits demand."""
+    """Delays the calls of one client while rate limits require it."""
 
     def __init__(self) -> None:
         self.limits = RateLimits()
         self._logged_at = 0.0
-        #: Calls under way by task; a task has one at most.
+        #: Calls under way by task; a task has at most one.
         self._under_way: dict[asyncio.Task[Any] | None, Priority] = {}
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._sequence = itertools.count()
 
     def connector(self) -> aiohttp.TCPConnector:
-        """For `discord.Client(connector=…)`."""
+        """The connector for `discord.Client(connector=…)`."""
         return ThrottledConnector(self, limit=MAX_CONNECTIONS, keepalive_timeout=30)
 
     def trace(self) -> aiohttp.TraceConfig:
-        """For `discord.Client(http_trace=…)`."""
+        """The trace for `discord.Client(http_trace=…)`."""
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(self._on_response)
         trace.on_request_exception.append(self._on_exception)
         return trace
 
     def install(self, http: discord.http.HTTPClient) -> None:
-        """Make this client's calls, and those by webhook and interaction, retry after a 429."""
+        """Make this client's calls, and those by webhook or interaction token, retry after a 429."""
         request = http.request
 
         async def request_with_retries(route: discord.http.Route, **options: Any) -> Any:
@@ -142,9 +142,9 @@ class Throttle:
         self._under_way[asyncio.current_task()] = priority
 
     def _at_capacity(self, priority: Priority) -> bool:
-        """Whether as many calls are under way as are allowed after a limit on everything.
+        """Whether as many calls are under way as the concurrency window allows after a global rate limit.
 
-        Initial responses and all other calls are counted apart, so that neither waits for the other.
+        Initial responses and all other calls are counted separately, so that neither waits for the other.
         """
         if self.limits.concurrency_window == math.inf:
             return False
@@ -153,7 +153,7 @@ class Throttle:
         return sum(1 for _ in alike) >= self.limits.concurrency_window
 
     async def _wait_for_slot(self, priority: Priority) -> None:
-        """Wait until a call ends; the highest priority is woken first."""
+        """Wait until a call ends; the waiter of the highest priority is woken first."""
         slot = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (priority.value, next(self._sequence), slot))
         try:
@@ -161,7 +161,7 @@ class Throttle:
                 await slot
         except BaseException as error:
             if not slot.cancel():
-                self._wake_next()  # woken in this very moment: pass it on
+                self._wake_next()  # it was woken at the same moment: wake the next one instead
             if isinstance(error, TimeoutError):
                 raise GloballyRateLimited(1.0) from None
             raise
@@ -175,13 +175,13 @@ class Throttle:
                 return
 
     def _call_ended(self) -> None:
-        """Record that the call of this task has ended."""
+        """Record that this task's call has ended, and wake the next waiter."""
         if self._under_way.pop(asyncio.current_task(), None) is not None:
             self._wake_next()
         self._wake_next()
 
     def release(self) -> None:
-        """Give back what `acquire` took: the call was not sent after all."""
+        """Undo `acquire` for a call that was not sent."""
         self._call_ended()
 
     def is_held(self, call: ApiCall) -> bool:
@@ -204,7 +204,7 @@ class Throttle:
         self._log_rate_limit(call, response, wait_s)
         priority = _priority_of(call)
         if response.headers.get("Via") and wait_s > _max_wait_left_s(priority):
-            # discord.py would wait even for an hour, and block all other calls on this message meanwhile.
+            # discord.py would wait for as long as an hour, and block all other calls about this message meanwhile.
             raise self._rate_limited(call, priority, wait_s)
 
     async def _on_exception(self, *_: object) -> None:
@@ -215,7 +215,7 @@ class Throttle:
         return GloballyRateLimited(wait_s) if is_global else discord.RateLimited(wait_s)
 
     def _log_rate_limit(self, call: ApiCall, response: aiohttp.ClientResponse, wait_s: float) -> None:
-        """Log at most one of them every `LOG_EVERY_S`: there may be hundreds."""
+        """Log a 429, at most one every `LOG_EVERY_S` seconds, as there may be hundreds."""
         if time.monotonic() - self._logged_at < LOG_EVERY_S:
             return
         self._logged_at = time.monotonic()
@@ -227,7 +227,7 @@ class Throttle:
 
 
 class ThrottledConnector(aiohttp.TCPConnector):
-    """Gives a connection only to calls that the throttle allows."""
+    """A connector that gives a connection only to calls that the throttle allows."""
 
     def __init__(self, throttle: Throttle, **options: Any) -> None:
         super().__init__(**options)
@@ -239,7 +239,7 @@ class ThrottledConnector(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
     ) -> Connection:
-        """As aiohttp's; whatever is no call of Discord's REST API (the gateway, pictures) passes at once.
+        """Like aiohttp's, after `Throttle.acquire` for calls of Discord's REST API (not the gateway or pictures).
 
         Raises:
             discord.RateLimited: see `Throttle.acquire`.
@@ -261,23 +261,26 @@ class ThrottledConnector(aiohttp.TCPConnector):
 
 
 class RetryingWebhookAdapter(AsyncWebhookAdapter):
-    """Calls by the token of an interaction or a webhook."""
+    """Retries calls by the token of an interaction or a webhook."""
 
     async def request(
         self, route: Any, session: aiohttp.ClientSession, *, files: Sequence[discord.File] | None = None, **options: Any
     ) -> Any:
-        """As discord.py's, with retries after a 429."""
+        """Like discord.py's, with retries after a 429."""
         priority = Priority.INITIAL_RESPONSE if "/interactions/" in route.url else _priority.get()
         request = super().request
         return await retry_429(lambda: request(route, session, files=files, **options), priority, files or ())
 
 
 async def retry_429(attempt: Callable[[], Awaitable[Any]], priority: Priority, files: Sequence[discord.File]) -> Any:
-    """Repeat `attempt` after a 429, for as long as its priority allows.
+    """Retry `attempt` after a 429, for as long as its priority allows.
+
+    Args:
+        files: rewound before each retry.
 
     Raises:
-        discord.HTTPException: any other, or the last 429.
-        discord.RateLimited: it would have to wait too long.
+        discord.HTTPException: any other error, or the last 429.
+        discord.RateLimited: it would have to wait longer than its priority allows.
     """
     until = time.monotonic() + priority.max_wait_s
     while True:
@@ -287,7 +290,7 @@ async def retry_429(attempt: Callable[[], Awaitable[Any]], priority: Priority, f
         except discord.HTTPException as error:
             if error.status != 429:
                 raise
-            # discord.py has already waited out Discord's own 429, but not Cloudflare's.
+            # discord.py has already waited after Discord's own 429, but not after Cloudflare's.
             pause_s = 0.0 if error.response.headers.get("Via") else retry_after_s(error)
             if time.monotonic() + pause_s >= until:
                 raise
@@ -308,7 +311,7 @@ def _priority_of(call: ApiCall) -> Priority:
 
 
 def _read_call(method: str, path: str, headers: Any) -> ApiCall | None:
-    """The call of a request; None where it is not to Discord's REST API."""
+    """Describe a request as a call; None where it is not to Discord's REST API."""
     base = _base_path()
     if not path.startswith(base):
         return None

@@ -1,9 +1,9 @@
 """When the bot may identify with Discord's gateway.
 
 Discord allows 1,000 identifies in 24 hours; beyond that it ends every session and resets the bot's token
-(https://docs.discord.com/developers/events/gateway#session-start-limit). Every start of the process costs one, so they
-are stored, and a crash loop is slowed down before it gets near. Pauses count from the previous identify: a process that
-is killed during its pause has used none, and the next one waits only for what is left of it.
+(https://docs.discord.com/developers/events/gateway#session-start-limit). Every start of the process uses one, so they
+are stored, and a crash loop is slowed down before it gets near the limit. Pauses count from the previous identify: a
+process that is killed during its pause has used none, and the next one waits only for the rest of that pause.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 DAY = timedelta(hours=24)
-#: Identifies a day without a pause; then one every `CROWDED_PAUSE_S`, which keeps a day below 1,000.
+#: Identifies per day without a pause; then one every `CROWDED_PAUSE_S`, which keeps a day below 1,000.
 FREE_IDENTIFIES_A_DAY = 500
 CROWDED_PAUSE_S = 180.0
 #: Crashes in a row (not kills from outside) without a pause, and the pauses after further ones.
 FREE_CRASHES = 3
 CRASH_PAUSES_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0)
-#: A crash longer after the one before than this begins a new row: the run in between has worked.
+#: A crash later than this after the one before starts a new row: the run in between has worked.
 CRASH_WINDOW = timedelta(hours=1)
-#: Identifies left by Discord's own count, which other programs with the same token may have used up.
+#: Pause when Discord's own count has this few identifies left: other programs may use the same token.
 LOW_REMAINING = 20
-#: Least pause before Discord's count is read again, when it says that the count is about to be reset.
+#: Least pause before Discord's count is read again, where it is due to be reset immediately.
 LEAST_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class SessionStartLimit:
-    """Identifies left, as `GET /gateway/bot` says."""
+    """Identifies left, as reported by `GET /gateway/bot`."""
 
     remaining: int
     reset_after_s: float
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> SessionStartLimit | None:
-        """Parse the body of `GET /gateway/bot`; None where it says nothing usable."""
+        """Parse the body of `GET /gateway/bot`; None where it has no usable limit."""
         found = body.get("session_start_limit")
         if not isinstance(found, Mapping):
             return None
@@ -54,7 +54,7 @@ class IdentifyHistory:
 
     at: tuple[datetime, ...] = ()
     crashes_in_a_row: int = 0
-    #: None: no crash is known, or its time is not.
+    #: None where there was no crash, or its time is unknown.
     last_crash_at: datetime | None = None
 
     def with_identify(self, now: datetime) -> IdentifyHistory:
@@ -63,13 +63,13 @@ class IdentifyHistory:
         return replace(self, at=(*recent, now))
 
     def crashed(self, now: datetime) -> IdentifyHistory:
-        """The run ended by an error of its own. Only crashes at most `CRASH_WINDOW` apart are in a row."""
+        """Record that the run ended by an error of its own. Crashes at most `CRASH_WINDOW` apart are in a row."""
         last = self.last_crash_at
         in_a_row = last is not None and timedelta(0) <= now - last <= CRASH_WINDOW
         return replace(self, crashes_in_a_row=self.crashes_in_a_row + 1 if in_a_row else 1, last_crash_at=now)
 
     def ended_well(self) -> IdentifyHistory:
-        """The run ended when it was asked to."""
+        """Record that the run ended because it was stopped."""
         return replace(self, crashes_in_a_row=0, last_crash_at=None)
 
     def to_text(self) -> str:
@@ -84,7 +84,7 @@ class IdentifyHistory:
         try:
             found = json.loads(text or "{}")
             moments = tuple(datetime.fromtimestamp(float(moment), UTC) for moment in found.get("at", ()))
-            crash_at = found.get("crash_at")  # not written before this field came
+            crash_at = found.get("crash_at")  # missing in records of earlier releases
             last_crash_at = None if crash_at is None else datetime.fromtimestamp(float(crash_at), UTC)
             return cls(moments, int(found.get("row", 0)), last_crash_at)
         except (ValueError, TypeError, AttributeError, OverflowError, OSError):
@@ -100,7 +100,7 @@ class Pause:
 
 
 def pause_before_identify(history: IdentifyHistory, limit: SessionStartLimit | None, now: datetime) -> Pause | None:
-    """The longest pause that is due before the next identify; None when it may be now."""
+    """The longest pause required before the next identify; None when it may be sent now."""
     return max(_pauses(history, limit, now), key=lambda pause: pause.seconds, default=None)
 
 

@@ -1,10 +1,10 @@
-"""When Discord may be called: what its 429s forbid, and how many more refusals may be risked.
+"""When Discord may be called: after its 429s, and within a budget of refusals.
 
-discord.py 2.7.1 waits with the one request that was refused. Others of the same bucket go on, and so do webhooks and
-interactions while Discord has limited everything: each of these is one more refusal. Ten thousand refusals (401, 403,
-and 429 unless its scope is "shared") in ten minutes, and Discord bans the address
+discord.py 2.7.1 delays only the one request that was refused. Others of the same bucket go on, and so do webhooks and
+interactions under a global rate limit: each of these is one more refusal. After ten thousand refusals (401, 403, and
+429 unless its scope is "shared") in ten minutes, Discord bans the IP address
 (https://docs.discord.com/developers/topics/rate-limits). So they are counted here, and long before that number the bot
-stops sending what is least important.
+stops sending the least important calls.
 
 No I/O and no waiting in here: `bot.discord.http` asks how long to wait, and waits.
 """
@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-#: Discord's window for refusals, and the slices of it by which they are counted.
+#: Discord's time window for refusals, and the length of the slices in which they are counted.
 WINDOW_S = 600.0
 SLICE_S = 10.0
 #: Refusals within the window from which on progress edits are dropped, …
@@ -35,18 +35,18 @@ MAX_SPACING_S = 1.0
 #: Longest time a call may wait in place; longer waits raise `discord.RateLimited` instead.
 INITIAL_RESPONSE_MAX_WAIT_S = 2.8
 MAX_WAIT_S = 60.0
-#: For a 429 without a usable Retry-After (Cloudflare's sometimes lack it).
+#: Assumed for a 429 without a usable Retry-After (Cloudflare's sometimes lack it).
 DEFAULT_RETRY_AFTER_S = 10.0
 #: Added to what Discord asks for, because timers may fire a little early.
 MARGIN_S = 0.01
-#: After a limit on everything each lower priority is allowed this much later.
+#: After a global rate limit each lower priority is allowed this much later.
 PRIORITY_STAGGER_S = 0.03
-#: From this many calls at once on, the concurrency window is lifted.
+#: The concurrency window has no limit again once it has grown to this many calls.
 UNLIMITED_FROM = 96
 
 
 class Priority(Enum):
-    """How important a call is."""
+    """The priority of a call."""
 
     #: The first response to an interaction, due within three seconds.
     INITIAL_RESPONSE = auto()
@@ -73,52 +73,52 @@ class ApiCall:
     method: str
     #: Below the API's base, such as `/channels/1/messages`.
     path: str
-    #: Whether it carries the bot's token. Interactions and webhooks carry one of their own, in the path.
+    #: Whether it is authorized by the bot's token. Interactions and webhooks have a token of their own, in the path.
     as_bot: bool
 
 
-#: The scope of a hold: a bucket with its major parameter, or one of these two.
+#: The scope of a hold (a time until which calls must wait): a bucket with its major parameter, or one of these two.
 BOT_SCOPE = "everything that carries the bot's token"
 GLOBAL_SCOPE = "everything"
 
 
 class RateLimits:
-    """Holds, refusals and the concurrency window of one process."""
+    """The holds, refusals and concurrency window of one process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        #: Clock time until which a scope is held.
+        #: By scope, the clock time until which its calls must wait.
         self._holds: dict[str, float] = {}
         self._buckets: dict[str, str] = {}
         self._slices: deque[tuple[float, int]] = deque()
         self._refused = 0
         self._next_send_at = 0.0
-        #: How many calls may be under way at once: halved by a 429 about everything, because all calls under way are
-        #: then refused too; one more for every other response.
+        #: How many calls may be under way at once: halved by a global 429, because all calls under way are then
+        #: refused too, and increased by one for every other response.
         self.concurrency_window = math.inf
 
     # ------------------------------------------------------------------ before a call
 
     def wait_s(self, call: ApiCall, priority: Priority) -> float:
-        """Seconds until the call may be sent; 0 for now. Ask again when they have passed."""
+        """Seconds until the call may be sent; 0 for now. Check again when they have passed."""
         if not self._holds and not self._refused:
             return 0.0
         return max(self.hold_s(call, priority), self.global_wait_s(call, priority))
 
     def hold_s(self, call: ApiCall, priority: Priority) -> float:
-        """The part of `wait_s` that Discord has asked for, without our own budget."""
+        """The part of `wait_s` that is due to Discord's 429s, without our own budget."""
         if not self._holds:
             return 0.0
         now = self._clock()
         return max(self._holds.get(self._key(call), 0.0) - now, self._global_wait_s(call, priority, now), 0.0)
 
     def global_wait_s(self, call: ApiCall, priority: Priority) -> float:
-        """The part of `wait_s` that is not about this call's bucket alone."""
+        """The part of `wait_s` that is not due to this call's bucket alone."""
         now = self._clock()
         return max(self._global_wait_s(call, priority, now), self._budget_wait_s(priority, now), 0.0)
 
     def record_send(self, priority: Priority) -> None:
-        """Record that a call is sent, for the spacing of the next one."""
+        """Record that a call is sent, to space out the next one."""
         if self._refused >= SLOW_FROM and priority is not Priority.INITIAL_RESPONSE:
             part = (self.refused - SLOW_FROM) / max(RESPONSES_ONLY_FROM - SLOW_FROM, 1)
             self._next_send_at = max(self._clock(), self._next_send_at) + MAX_SPACING_S * min(max(part, 0), 1)
@@ -167,14 +167,14 @@ class RateLimits:
         retry_after_s: float | None = None,
         under_way: int = 1,
     ) -> float:
-        """Record a response; returns the seconds a 429 asks to wait, else 0.
+        """Record a response. Returns the seconds that a 429 asks to wait, else 0.
 
         Args:
             call: the call.
             status: HTTP status.
-            headers: of the response, in a case-insensitive mapping.
-            retry_after_s: `retry_after` of the body, which is more exact than the header's whole seconds.
-            under_way: calls that were under way, this one included.
+            headers: the response's, in a case-insensitive mapping.
+            retry_after_s: `retry_after` from the body, which is more exact than the header's whole seconds.
+            under_way: how many calls were under way, this one included.
         """
         bucket = headers.get("X-RateLimit-Bucket")
         if bucket is not None:
@@ -204,10 +204,10 @@ class RateLimits:
     def _scope(self, call: ApiCall, headers: Mapping[str, str]) -> str:
         """The scope of a 429."""
         if not headers.get("Via"):
-            return GLOBAL_SCOPE  # Cloudflare's: about this address
+            return GLOBAL_SCOPE  # from Cloudflare, which limits the IP address
         if headers.get("X-RateLimit-Scope") == "global" or headers.get("X-RateLimit-Global"):
-            # Interactions and webhooks do not count towards the bot's own limit; a global 429
-            # there is about the address.
+            # Interactions and webhooks do not count towards the bot's own limit; a global 429 there
+            # limits the IP address.
             return BOT_SCOPE if call.as_bot else GLOBAL_SCOPE
         return self._key(call)
 
@@ -244,13 +244,13 @@ _NUMBER = re.compile(r"(?<=/)\d+(?=/|$)")
 
 
 def _major(path: str) -> str:
-    """The major parameter of a path, which has rate limits of its own: a channel, a server, a webhook's token."""
+    """The major parameter of a path, each of which has rate limits of its own: a channel, a server, a webhook."""
     found = _MAJOR.match(path)
     return found[0] if found is not None else ""
 
 
 def _route(method: str, path: str) -> str:
-    """The route of a request, with ids replaced."""
+    """The route of a request: its method and path, with ids replaced."""
     rest = path.removeprefix(_major(path))
     resource = path.split("/", 2)[1] if path.count("/") else ""
     return f"{method} {resource}{_NUMBER.sub('…', rest)}"

@@ -1,6 +1,6 @@
 """The bot's session with Discord: log in, identify within the daily budget, connect and stay connected.
 
-Discord being out of reach never ends the process; a token or intents that it refuses do (`DiscordRefused`).
+An unreachable Discord never ends the process; a refused token or refused intents do (`DiscordRefused`).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class DiscordSession:
         self._sleep = sleep
 
     async def login(self, token: str) -> None:
-        """Log in and register the commands; waits for as long as Discord is merely out of reach.
+        """Log in and register the commands; retries for as long as Discord can't be reached.
 
         Raises:
             DiscordRefused: Discord does not accept the token.
@@ -75,7 +75,7 @@ class DiscordSession:
                 return
 
     async def run(self) -> None:
-        """Identify once that is safe, then stay connected; returns when the bot is closed.
+        """Identify when that is safe, then stay connected; returns when the bot is closed.
 
         Raises:
             DiscordRefused: Discord does not accept the token or the intents.
@@ -94,8 +94,8 @@ class DiscordSession:
                     raise DiscordRefused(_NOT_ACCEPTED) from error
                 raise
             except AttributeError as error:
-                # discord.py 2.7.1 reconnects with the websocket it had before; where the very first connection broke,
-                # there is none, and it raises this while it handles the real error.
+                # discord.py 2.7.1 reconnects with its previous websocket; when the very first connection failed there
+                # is none, and it raises AttributeError while it handles the real error.
                 if getattr(self._bot, "ws", None) is not None:
                     raise
                 _log_retry(attempt, error.__context__ or error)
@@ -103,7 +103,7 @@ class DiscordSession:
                 return
 
     async def record_end(self, *, crashed: bool) -> None:
-        """Store how this run ended. A database that is gone is logged, so that it hides no error that ended the run."""
+        """Store how this run ended; a failure to store is only logged, so that it hides no error that ended the run."""
         try:
             history = await self._history()
             await self._save(history.crashed(self._clock()) if crashed else history.ended_well())
@@ -111,7 +111,7 @@ class DiscordSession:
             log.warning("the end of this run is not on record")
 
     async def _before_identify(self, *, initial: bool) -> None:
-        """Called before every identify, also where discord.py starts a new session by itself."""
+        """Wait and store an identify; called before each one, also when discord.py starts a new session by itself."""
         try:
             if not initial:  # `run` has waited before the first one
                 await self._wait_until_identify_is_safe()
@@ -120,7 +120,7 @@ class DiscordSession:
             log.warning("this identify is not on record")
 
     async def _wait_until_identify_is_safe(self) -> None:
-        """Wait until one more identify can't bring the bot near Discord's daily limit."""
+        """Wait until another identify stays well below Discord's daily limit."""
         history = await self._history()
         while (wait := pause_before_identify(history, await self._session_start_limit(), self._clock())) is not None:
             log.warning(
@@ -130,7 +130,7 @@ class DiscordSession:
             await self._sleep(wait.seconds)
 
     async def _session_start_limit(self) -> SessionStartLimit | None:
-        """Discord's own count; None when Discord can't say. A rate limit is waited out rather than guessed around."""
+        """Read Discord's own count, waiting out rate limits; None when there is no usable answer."""
         async for attempt in retry(repeat_last(LOGIN_PAUSES_S), sleep=self._sleep):
             try:
                 _, _, limit = await self._bot.http.get_bot_gateway()
@@ -150,7 +150,7 @@ class DiscordSession:
 
 
 def _log_retry(attempt: Attempt, error: BaseException) -> None:
-    """Log that Discord is out of reach; the pause is at least what Discord asked for."""
+    """Log that Discord can't be reached, and make the pause at least as long as Discord asked for."""
     attempt.wait_at_least(retry_after_s(error))
     log.warning(
         "Discord is out of reach; trying again",

@@ -1,4 +1,4 @@
-"""What the runner tells the delivery about a job under way. Values only."""
+"""Progress events of a job, which the runner passes to the delivery. Values only."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from bot.domain.job import Job
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """In our own queue. `ahead` jobs will start before this one, unless a cap keeps it back longer."""
+    """In our own queue. `ahead` jobs will start before this one; a concurrency cap may delay it longer."""
 
     ahead: int
-    #: The cap that is reached: as many of the server's or of the person's jobs are at fal as may be.
+    #: The concurrency cap that is reached: that of the server's or of the person's jobs in flight.
     capped_by: Literal["guild", "user"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderQueued:
-    """Handed to fal, not started. `ahead` is fal's queue_position (0-based), None before the first status."""
+    """In fal's queue, not started. `ahead` is fal's queue_position (0-based), None before the first status."""
 
     ahead: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class InProgress:
-    """fal is painting.
+    """fal is running the job.
 
     `fraction` is 0..1 as read from the logs, None where the model logs nothing.
     `step`/`steps` are set when the logs count inference steps.
@@ -43,24 +43,25 @@ class InProgress:
 
 @dataclass(frozen=True, slots=True)
 class Delivering:
-    """fal is done; the pictures are on their way into the channel."""
+    """fal is done; the pictures are being downloaded and posted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderUnavailable:
-    """fal can't be heard; what it has stays there, and it is asked again until it answers."""
+    """fal can't be reached; its jobs go on there, and it is polled until it answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmingSubmit:
-    """Handed to fal, and the answer got lost: it is looked for there until then, and sent again only after that."""
+    """The answer to the submit was lost: the request is looked for at fal, and submitted again only after that."""
 
+    #: When the search ends, aware UTC.
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Restarting:
-    """Accepted while the process is stopping; the next one starts it."""
+    """Accepted while the process is stopping; the next process starts the job."""
 
 
 Progress = Queued | ProviderQueued | InProgress | Delivering | ProviderUnavailable | ConfirmingSubmit | Restarting
@@ -68,12 +69,12 @@ Progress = Queued | ProviderQueued | InProgress | Delivering | ProviderUnavailab
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
-    """A newer state of one job, to be shown."""
+    """A newer state of one job, to be shown in its message."""
 
     job: Job
     progress: Progress
-    #: After that time (of the event loop, `time.monotonic`) it must not be shown any more: another process may have the
-    #: job by then. Endless where nobody shares the database.
+    #: `time.monotonic` time after which it must not be shown any more, because another process may have claimed or
+    #: adopted the job by then. Infinite where the database is not shared.
     valid_until_s: float = inf
-    #: The job was taken up after a stop that its person will have noticed: say so.
+    #: Whether the job was resumed after a noticeable downtime, which the message then says.
     resumed: bool = False

@@ -1,4 +1,4 @@
-"""A job, its states and legal moves. Values only: no clock, no I/O."""
+"""A job, its states and the legal transitions. Values only: no clock, no I/O."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from bot.phrase import Phrase
 
 
 class JobState(StrEnum):
-    """Where a job stands. Stored as its value."""
+    """The states of a job. Stored by value."""
 
-    #: Waits for a reviewer before anything is spent (room kept for moderation).
+    #: Waits for a reviewer before anything is spent (reserved for moderation).
     HELD = "held"
-    #: Accepted, reserved, not yet claimed.
+    #: Accepted, cost reserved, not yet claimed.
     QUEUED = "queued"
-    #: Claimed; the one POST to fal is about to leave, under way, or its answer was lost.
+    #: Claimed; its POST to fal is about to be sent, is under way, or its answer was lost.
     SUBMITTING = "submitting"
-    #: fal has it; `request` is known.
+    #: fal has the job; `fal_request` is known.
     RUNNING = "running"
     #: fal's result JSON is stored; the pictures are to be fetched and posted.
     FINISHED = "finished"
@@ -35,7 +35,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
-#: The legal moves. The store refuses any other.
+#: The legal transitions. The store refuses any other.
 MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.HELD: frozenset({JobState.QUEUED, JobState.CANCELLED, JobState.FAILED}),
     JobState.QUEUED: frozenset({JobState.SUBMITTING, JobState.CANCELLED, JobState.FAILED}),
@@ -53,7 +53,7 @@ LIVE = frozenset(JobState) - TERMINAL
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks, and from where. Read from the interaction once."""
+    """The person who requested the job, and where. Read once from the interaction."""
 
     user_id: int
     channel_id: int
@@ -63,22 +63,22 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Where the answer goes: the interaction, its token, and what the channel allows."""
+    """Where the job is shown: the interaction, its token, and what the channel allows."""
 
     application_id: int
     interaction_id: int
-    #: Dies 15 minutes after the interaction; never logged.
+    #: The interaction token; expires 15 minutes after the interaction. Never logged.
     token: str = field(repr=False)
     token_expires_at: datetime
-    #: The message that shows this job; known once the initial response is out.
+    #: The message that shows this job; known once the initial response was sent.
     message_id: int | None = None
-    #: Bytes one file may have here (Discord's `attachment_size_limit`).
+    #: Largest file in bytes that may be attached here (Discord's `attachment_size_limit`).
     upload_limit_bytes: int = 10 * 1024 * 1024
     #: Whether the channel is age-restricted (a thread inherits from its parent).
     age_restricted: bool = False
     #: Whether the bot's own token can post in the channel (False for user installs elsewhere).
     bot_can_post: bool = True
-    #: Whether only the person sees the answer.
+    #: Whether only the person sees the message.
     ephemeral: bool = False
     #: The person's Discord locale, e.g. `en-GB`.
     locale: str = "en-US"
@@ -86,7 +86,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class FalRequest:
-    """What fal's submit answered. The URLs are followed exactly as given."""
+    """fal's answer to a submit. The URLs are used exactly as given."""
 
     request_id: str
     status_url: str
@@ -106,11 +106,11 @@ class RemotePicture:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """fal's answer, read once by `bot.fal`."""
+    """fal's result of a job, parsed once by `bot.fal`."""
 
     pictures: tuple[RemotePicture, ...]
     seed: int | None = None
-    #: One flag a picture; None where the model reports none.
+    #: One flag per picture; None where the model reports none.
     nsfw: tuple[bool, ...] | None = None
     inference_s: float | None = None
     #: Header X-Fal-Billable-Units, where sent.
@@ -121,7 +121,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job ended without a picture: a code for machines and a phrase for the person."""
+    """Why a job ended without a picture: a code for logs and metrics, and a phrase for the person."""
 
     code: str
     phrase: Phrase
@@ -131,56 +131,56 @@ class Failure:
 
     @classmethod
     def of(cls, error: ToldError, *, worth_retrying: bool) -> Failure:
-        """The failure that an error stands for."""
+        """The failure that an error describes."""
         return cls(error.code, error.phrase, worth_retrying)
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What `/imagine` hands to the store. `id` is chosen by the caller (`new_job_id`)."""
+    """A job to be accepted. `id` is chosen by the caller (`new_job_id`)."""
 
     id: str
     actor: Actor
     reply: Reply
     request: GenerationRequest
-    #: The job this one re-rolls or edits.
+    #: The job that this one repeats or edits.
     parent_id: str | None = None
-    #: The draft that becomes this job; one that became a job before gives that one.
+    #: The draft that becomes this job; if it became a job before, accepting returns that one.
     draft_id: str | None = None
 
     @property
     def cost(self) -> Cost:
-        """What is reserved for it: the worst case."""
+        """The cost that is reserved for it: the worst case."""
         return self.request.cost
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row of `jobs`, whole."""
+    """One complete row of `jobs`."""
 
     id: str
     state: JobState
-    #: Fencing token: raised by every claim; a write under an older fence is refused.
+    #: Fencing token: incremented by every claim and adoption; a write under an older fence is refused.
     fence: int
     actor: Actor
     reply: Reply
     request: GenerationRequest
     parent_id: str | None
     created_at: datetime
-    #: On record just before the latest POST; None: nothing of it has left.
+    #: Stored just before the latest POST to fal; None: nothing was sent.
     submitted_at: datetime | None = None
-    #: When fal was first seen painting.
+    #: When fal was first seen running the job.
     started_at: datetime | None = None
     finished_at: datetime | None = None
     ended_at: datetime | None = None
     fal_request: FalRequest | None = None
     result: Result | None = None
     failure: Failure | None = None
-    #: Whether the person has been told about the end (a failure notice survives a restart).
+    #: Whether the person was shown how the job ended; else the next start shows it.
     notified: bool = False
-    #: Somebody pressed Cancel; the runner acts on it.
+    #: Whether a cancel was requested; the runner applies it.
     cancel_requested: bool = False
     #: Submit attempts so far (each is one POST).
     attempts: int = 0
-    #: Attempts made although fal may have had the one before.
+    #: Attempts made although fal may have accepted the one before.
     possible_doubles: int = 0

@@ -1,4 +1,4 @@
-"""What a request may cost, or did."""
+"""What a request may cost, or has cost."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class Cost:
         return None if self.usd is None else int((self.usd * _MICROS).to_integral_value(ROUND_CEILING))
 
     def share(self, images: int) -> Cost:
-        """What so many of these images cost, all of them costing the same."""
+        """The cost of this many of the images, at an equal price for each."""
         return Cost(images, None if self.usd is None else self.usd * images / self.images)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Bytes that are a picture, as far as the header and the end of the file tell."""
+    """The bytes of a picture, checked by the header and the end of the file only."""
 
     body: bytes
     content_type: str

@@ -1,4 +1,4 @@
-"""What the life of a job needs from outside, and what it tells: the walls between it and Discord."""
+"""Ports: the protocols by which the runner uses an image backend, attachments and the delivery to Discord."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from bot.phrase import Phrase
 
 @dataclass(frozen=True, slots=True)
 class DeliverableImages:
-    """Pictures that may be shown, fitted to the channel."""
+    """The pictures of a job that may be shown in its channel, within the channel's file size limit."""
 
     pictures: tuple[Picture, ...]
-    #: One flag a picture: behind a spoiler.
+    #: One flag per picture: whether it is posted as a spoiler.
     spoilers: tuple[bool, ...]
-    #: Pictures that the safety checker kept back.
+    #: Number of pictures not shown because the safety checker flagged them.
     withheld: int = 0
 
 
 class ServedModel(Protocol):
-    """What a backend must know of a model to name it when it is gone."""
+    """What a backend needs of a model to name it in an error when it is no longer served."""
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The name shown to people."""
 
     @property
     def endpoint(self) -> str:
-        """For the backend."""
+        """The backend's id of the model."""
 
 
 class ImageBackend(Protocol):
-    """What paints; `bot.fal.Fal`, whose docstrings tell more."""
+    """Runs models; implemented by `bot.fal.Fal`, whose docstrings say more."""
 
     @property
     def unavailable(self) -> bool:
-        """Whether the last thing heard about jobs under way was useless."""
+        """Whether the latest status poll got no usable answer."""
 
     async def submit(
         self,
@@ -55,105 +55,105 @@ class ImageBackend(Protocol):
         model: ServedModel,
         webhook_url: str | None,
     ) -> FalRequest:
-        """Hand in one request, with one POST.
+        """Submit one request, with one POST.
 
         Raises:
-            ProviderUnreachable: it never left; safe to submit again.
-            SubmitUnconfirmed: it may have been taken.
-            GenerationFailed: it was refused.
+            ProviderUnreachable: it never reached the backend; safe to submit again.
+            SubmitUnconfirmed: the backend may have accepted it.
+            GenerationFailed: the backend refused it.
         """
 
     async def find_requests(self, endpoint: str, *, since: datetime, until: datetime) -> Sequence[FoundRequest] | None:
-        """The requests on record for that time, oldest first; None where they are not told.
+        """List the requests submitted in that time, oldest first; None where the backend does not list them.
 
         Raises:
-            ProviderUnreachable: no usable answer. TruncatedList: more than is read.
+            ProviderUnreachable: no usable answer. TruncatedList: the list has more pages than are read.
         """
 
     def request_for(self, endpoint: str, request_id: str) -> FalRequest:
-        """The addresses of a request known by its id alone. Raises ValueError for what can't be an id."""
+        """Build the URLs of a request from its id. Raises ValueError for a malformed id."""
 
     def wake(self, request_id: str) -> bool:
-        """This request has ended, as was just heard: whoever watches it looks at once. False when nobody does."""
+        """Have the watch of a request that fal called back about poll now. False when it is not watched."""
 
     def watch(self, request: FalRequest, *, expected_s: float, age_s: float | None) -> AsyncGenerator[Status, None]:
-        """Statuses until CompletedStatus; goes on through outages of any length.
+        """Yield statuses until CompletedStatus; keeps polling through outages of any length.
 
         Args:
-            expected_s: seconds the job should take from now.
-            age_s: for how long it has been there, where it is to be looked at at once.
+            expected_s: seconds the job is expected to take from now.
+            age_s: seconds since its submit, if it is to be polled at once; else None.
 
         Raises:
             GenerationFailed: it can't be watched.
         """
 
     async def result(self, request: FalRequest, *, model: ServedModel) -> Result:
-        """The result of a completed request.
+        """Fetch the result of a completed request.
 
         Raises:
-            GenerationFailed: how it ended instead. ProviderUnreachable: ask again later.
+            GenerationFailed: it ended without pictures. ProviderUnreachable: safe to retry.
         """
 
     async def cancel(self, request: FalRequest) -> CancelAnswer:
-        """Stop a request. Raises ProviderUnreachable when no usable answer came."""
+        """Cancel a request. Raises ProviderUnreachable when there is no usable answer."""
 
     async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
-        """Put a picture into the backend's storage; its https address."""
+        """Upload a picture to the backend's storage and return its https URL."""
 
     async def download(
         self, picture: RemotePicture, *, max_bytes: int, reserve: Callable[[int], None] | None = None
     ) -> bytes:
-        """One picture of a result.
+        """Download one picture of a result.
 
         Args:
             reserve: told how many bytes it takes, as soon as that is known or seen to be more; what it raises ends
                 the download.
 
         Raises:
-            ResultUnusable: too large, empty or gone. ProviderUnreachable: ask again later.
+            ResultUnusable: it is too large, empty or no longer there. ProviderUnreachable: safe to retry.
         """
 
 
 class AttachmentSource(Protocol):
-    """Where a person's attachments come from; `bot.media.Attachments`."""
+    """Fetches a person's attachments; implemented by `bot.media.Attachments`."""
 
     def is_attachment(self, url: str) -> bool:
         """Whether the URL is a Discord attachment (anything else is left for fal to fetch)."""
 
     async def fetch(self, url: str, *, option: str) -> Picture:
-        """Fetch and check it. Raises BadPicture."""
+        """Fetch the attachment given for `option`. Raises BadPicture when it is no usable picture."""
 
 
 class Delivery(Protocol):
-    """What shows jobs to people; `cogs.delivery` on Discord."""
+    """Shows jobs to people; implemented by `cogs.delivery` for Discord."""
 
     def progress(self, event: ProgressEvent) -> None:
-        """Take note of a newer state; never blocks, may be dropped."""
+        """Show a newer state of a job, soon; never blocks, and the event may be dropped."""
 
     async def deliver(self, job: Job, ready: DeliverableImages) -> int | None:
-        """Post the pictures; returns the message id. Safe to repeat.
+        """Post the pictures and return the message id. Idempotent.
 
         Raises:
             GenerationFailed: they can't be posted anywhere.
         """
 
     async def was_answered(self, job: Job) -> bool | None:
-        """Whether the initial response to the interaction went out; None when that can't be found out."""
+        """Whether the initial response to the interaction was sent; None when that can't be found out."""
 
     async def notify_outcome(self, job: Job) -> None:
-        """Say how a FAILED or CANCELLED job ended. Safe to repeat."""
+        """Show how a FAILED or CANCELLED job ended. Idempotent."""
 
     async def repair_message(self, job: Job, ready: DeliverableImages | None) -> None:
-        """Show an end that was shown before once more, only where it stood; without pictures for all but DELIVERED."""
+        """Show how a job ended once more, by editing the same message. `ready` is None unless it was DELIVERED."""
 
     def forget(self, job_id: str) -> None:
-        """This process has nothing more to do with the job: no more progress for it."""
+        """Drop the state of a job that this process no longer runs, and send no more progress edits for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelOutcome:
-    """What became of a request to cancel."""
+    """The outcome of a request to cancel."""
 
     cancelled: bool
-    #: Whether anything was charged, and what happens now.
+    #: Tells the person whether anything was charged, and what happens next.
     phrase: Phrase

@@ -1,4 +1,4 @@
-"""What a provider of pictures says about the requests it was sent; `bot.fal` speaks for fal.ai."""
+"""Statuses and answers of an image provider, as values; `bot.fal` produces them for fal.ai."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class InQueueStatus:
 
 @dataclass(frozen=True, slots=True)
 class InProgressStatus:
-    """It is being painted; `lines` are log lines not given before."""
+    """The request is running; `lines` are the log lines that no earlier status had."""
 
     lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedStatus:
-    """The result, or its failure, can be fetched. `error_type` hints at a failure; the result says which."""
+    """The result or the failure can be fetched. `error_type` is set for most failures; the result has the details."""
 
     error_type: str | None = None
 
@@ -36,11 +36,11 @@ Status = InQueueStatus | InProgressStatus | CompletedStatus
 
 
 class CancelAnswer(Enum):
-    """What the provider said to a cancel."""
+    """The provider's answer to a cancel."""
 
-    #: Removed from the queue, or the runner was told; one that is being painted may still finish, and be billed.
+    #: Removed from its queue, or requested from its worker; a running request may still finish, and be billed.
     REMOVED_OR_REQUESTED = "removed_or_requested"
-    #: Too late: the result is there.
+    #: Too late: the result is available.
     ALREADY_COMPLETED = "already_completed"
     #: There is no such request.
     UNKNOWN = "unknown"
@@ -52,16 +52,16 @@ class FoundRequest:
 
     request_id: str
     endpoint: str
-    #: What was sent; None where it was not kept or is not told.
+    #: The arguments as sent; None where they were not kept or are not listed.
     arguments: Mapping[str, Json] | None
     #: When it was sent, aware UTC.
     created_at: datetime | None
-    #: `success` or `error` once it has ended, or the provider's word; None before.
+    #: `success` or `error`, or another word of the provider, once the request has ended; None before.
     status: str | None
 
 
 class TruncatedList(ProviderUnreachable):
-    """The list is longer than is read: what is missing in this part, oldest first, may be in the rest."""
+    """The list has more entries than are read: an entry missing in `found`, the part read, may be in the rest."""
 
     code = "fal_list_too_long"
 

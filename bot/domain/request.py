@@ -1,4 +1,4 @@
-"""What a person asked for, once every option has been checked."""
+"""What a person requested, after every option was validated."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """A request that passed `parse`: after this nothing checks an option again.
+    """A request validated by `bot.catalogue.parse`; no option is checked again after that.
 
-    `options` holds every offered option with a value (given or default), in fal's names and
-    forms. Picture options hold their URL(s) as given (a Discord attachment URL or an https link).
-    `size` is what we expect back, (width, height) in pixels, or None where fal decides.
+    `options` holds every offered option with a value (given or default), by fal's names and in the form
+    fal takes. Picture options hold their URL(s) as given (a Discord attachment URL or an https link).
+    `size` is the expected size of the pictures, (width, height) in pixels, or None where fal decides.
     """
 
     endpoint: str
-    #: Empty for a model that works from a picture alone.
+    #: Empty for a model that takes a picture only.
     prompt: str = field(repr=False)
     options: Mapping[str, Json]
-    #: Names of options the person set themselves (shown in Details; defaults are greyed).
+    #: Names of the options that the person set, as opposed to defaults; shown in Details.
     given: tuple[str, ...]
     #: The most pictures this request can yield (num_images × max_images).
     images: int
@@ -35,7 +35,7 @@ class GenerationRequest:
 
     @property
     def cost(self) -> Cost:
-        """The worst case: every image that it can yield, at the highest price."""
+        """The worst-case cost: every image that the request can yield, at the highest price."""
         return Cost(self.images, self.cost_usd)
 
     @property
@@ -46,5 +46,5 @@ class GenerationRequest:
 
     @property
     def is_deleted(self) -> bool:
-        """Whether nothing is left of it: the person had the content deleted."""
+        """Whether the person had the content of the request deleted."""
         return not self.prompt and not self.options

@@ -1,4 +1,4 @@
-"""Acceptance: a request becomes a job in one transaction, and starts once its person has seen that."""
+"""Accept a request as a job, in one transaction; the job starts once its initial response was sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Acceptance:
-    """What the commands hand in."""
+    """Accepts the requests of the commands, and cancels jobs whose initial response failed."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Acceptance:
         return outcome
 
     def _overloaded(self, error: Overloaded) -> Overloaded:
-        """With the time when a tenth of those that wait should be gone."""
+        """The error with a retry time: when a tenth of the queue is expected to be gone."""
         context, timings = self._context, self._context.timings
         wait_s = error.waiting / 10 * self._watcher.load().typical_s / (context.settings.max_in_flight or error.waiting)
         retry_at = context.clock() + timedelta(seconds=min(max(wait_s, timings.least_retry_s), timings.most_retry_s))
@@ -73,25 +73,25 @@ class Acceptance:
     # ------------------------------------------------------------------ initial responses
 
     async def answered(self, job_id: str, message_id: int | None) -> None:
-        """The person sees the job; it may start. `message_id` is where."""
+        """See `Runner.answered`."""
         context, active = self._context, self._context.active.open(job_id)
-        active.message_id = message_id  # goes on record with the next move, unless the job has to wait
+        active.message_id = message_id  # stored with the next transition, or below if the job is still queued
         elsewhere = context.store.shared and active.task is None
         write_now = message_id is not None and (elsewhere or active.queued is not None)
         self._responses.end(job_id)
         if write_now:
             try:
                 await context.store.jobs.annotate(job_id, message_id=message_id)
-            except StoreUnusable as error:  # the job goes on, and so does what we know of it
+            except StoreUnusable as error:  # the job goes on; the id is stored with its next transition
                 log.warning(
                     "the initial response is not on record yet", extra={"job": job_id, "reason": error.sentence}
                 )
         context.active.release(job_id)
 
     async def unanswered(self, job_id: str) -> None:
-        """The person never saw the job: nothing is started, nothing is spent."""
+        """See `Runner.unanswered`."""
         context = self._context
-        # Noted first: a claim in this very moment then finds it before it submits.
+        # Set before the write, so that a submit that starts meanwhile finds it.
         context.active.open(job_id).cancel_requested = True
         try:
             job = await context.retry_store(
@@ -104,19 +104,19 @@ class Acceptance:
             self._responses.end(job_id)
             context.active.release(job_id)
 
-    # ------------------------------------------------------------------ refused by a database in trouble
+    # ------------------------------------------------------------------ acceptances with an unknown outcome
 
     def _doubt(self, job_id: str) -> None:
-        """The person was told that the request was not taken; should its COMMIT have succeeded after all, it ends."""
+        """Schedule a look-up of a failed acceptance: its COMMIT may have succeeded, though the person was told not."""
         active = self._context.active.open(job_id)
         active.cancel_requested = True
         active.doubtful_until_s = self._context.now_s() + self._context.timings.doubtful_s
 
     async def settle_doubts(self) -> None:
-        """Look up those that are due, a few at a time: what is there ends, and either way it is let go.
+        """Look up the failed acceptances that are due, at most `doubtful_a_tick`, and cancel the jobs that exist.
 
         Raises:
-            StoreUnusable: the database is still away.
+            StoreUnusable: the database is still unavailable.
         """
         context = self._context
         few = list(context.active.doubtful.values())[: context.timings.doubtful_a_tick]

@@ -1,7 +1,7 @@
-"""The one registry of jobs that this process works on, shows, or expects something of.
+"""The registry of jobs that this process works on, shows, or waits for.
 
-All that a process knows of a job beside its row stands in one `ActiveJob`, and `ActiveJobs.release` is the one call
-that lets go of it: it does nothing as long as something of the job is under way here, so whoever is done calls it.
+All that a process knows of a job beyond its row is in one `ActiveJob`. `ActiveJobs.release` removes it, and does
+nothing while some part of the runner still uses the job; so every part calls it when it is done with the job.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class _Listed(Generic[T]):
-    """A field of ActiveJob that is None most of the time; the registry lists the jobs in which it is set."""
+    """An indexed field of ActiveJob, None by default; the registry keeps a list of the jobs in which it is set."""
 
     def __set_name__(self, owner: type[ActiveJob], name: str) -> None:
         self._name = name
@@ -34,7 +34,7 @@ class _Listed(Generic[T]):
 
 
 class ActiveJob:
-    """One job, as this process knows it beside its row."""
+    """What this process knows of one job beyond its row. "Time of the loop" is monotonic seconds."""
 
     __slots__ = (
         "_at_provider",
@@ -63,28 +63,28 @@ class ActiveJob:
         "unconfirmed",
     )
 
-    #: Its row, while it waits in our own queue.
+    #: The job's row, while it is in our own queue.
     queued = _Listed[Job]()
-    #: This process shows its position in the queue; the time (of the loop) from which somebody may have seen one, 0
+    #: Set when this process shows the job's queue position: the time of the loop from which it may have been shown, 0
     #: for a job that another process accepted.
     position_from_s = _Listed[float]()
-    #: The initial response to its interaction, while that is under way.
+    #: Set while the initial response to its interaction is under way.
     response = _Listed["InitialResponse"]()
-    #: What carries it from claim to end.
+    #: The task that runs the job from claim to end.
     task = _Listed[asyncio.Task[None]]()
-    #: Claimed and not yet painted; since when (time of the loop).
+    #: Time of the loop when this process claimed or adopted the job; None once fal is done.
     in_flight_since_s = _Listed[float]()
-    #: Its row, claimed and certain that no POST of it is at fal.
+    #: The job's row, while it is claimed and certainly not submitted.
     unsent = _Listed[Job]()
-    #: Its latest submits, where fal answered the last one with an error.
+    #: Set while fal answered the job's latest submit with an error.
     losses = _Listed[Losses]()
-    #: The request that was found for its lost attempt and is not on record yet.
+    #: Id of the request that was found for its lost attempt and is not stored yet.
     found_request_id = _Listed[str]()
-    #: What fal says about it.
+    #: The state of the job at fal, while fal has it.
     at_provider = _Listed[ProviderState]()
-    #: It is watched in place of other jobs whose callbacks are overdue; since when (time of the loop).
+    #: Time of the loop when the job became a probe (see `bot.jobs.webhook_monitor`); None when it is none.
     probing_since_s = _Listed[float]()
-    #: The database refused to accept it and may have done so nevertheless; looked up until then (time of the loop).
+    #: Its acceptance failed, but the COMMIT may have succeeded: time of the loop at which it is looked up.
     doubtful_until_s = _Listed[float]()
 
     def __init__(self, job_id: str, registry: ActiveJobs) -> None:
@@ -92,32 +92,32 @@ class ActiveJob:
         self.registry = registry
         for name in LISTED:
             setattr(self, f"_{name}", None)
-        #: Where it is shown, until that is on record.
+        #: The message that shows the job, until that is stored.
         self.message_id: int | None = None
-        #: It was cancelled, maybe before that is on record.
+        #: Whether the job was cancelled, possibly before that is stored.
         self.cancel_requested = False
-        #: fal may have it, or not: its answer got lost, and it is looked for there.
+        #: Whether the answer to its submit was lost, and its request is being looked for at fal.
         self.unconfirmed = False
-        #: fal may have called back about it while nobody could listen.
+        #: Whether to poll fal before waiting for a callback, because one may have been missed (adopted or found jobs).
         self.poll_first = False
-        #: It was taken up after a stop that its person will have noticed.
+        #: Whether the job was resumed after a noticeable downtime.
         self.resumed = False
-        #: Taken over from another process; work on it is about to begin.
+        #: Whether the job was adopted and its task has not been started yet.
         self.adopting = False
-        #: How it ended is told once more in a moment.
+        #: Whether its final message is about to be sent a second time.
         self.renotifying = False
-        #: Until then another process may still edit its card (time of the loop).
+        #: Time of the loop until which another process may still edit the job's message.
         self.quiet_until_s = 0.0
-        #: When this process submitted it (time of the loop, which nobody sets).
+        #: Time of the loop when this process submitted the job.
         self.submitted_at_s: float | None = None
-        #: Attempts whose answers are missing, or about which fal called back early, by their number.
+        #: By attempt number: submits without an answer, and submits whose callback came before the answer was stored.
         self.lost_attempts: dict[int, LostAttempt] = {}
-        #: Runs while the callback of a probe that has ended may still come.
+        #: Timer that runs after the end of a probe, while its callback may still arrive.
         self.missed_callback: asyncio.TimerHandle | None = None
 
     @property
     def in_use(self) -> bool:
-        """Whether something of it is under way here, or expected."""
+        """Whether some part of the runner still uses the job."""
         return (
             self.task is not None
             or self.queued is not None
@@ -129,12 +129,16 @@ class ActiveJob:
         )
 
 
-#: The fields by which the registry lists jobs.
+#: Names of the indexed fields.
 LISTED = tuple(name for name, value in vars(ActiveJob).items() if isinstance(value, _Listed))
 
 
 class InitialResponse(asyncio.Event):
-    """Set once the person has seen that their job was taken."""
+    """Set once the initial response was sent, or has failed.
+
+    Args:
+        since_s: time of the loop when it began.
+    """
 
     def __init__(self, since_s: float) -> None:
         super().__init__()
@@ -142,10 +146,10 @@ class InitialResponse(asyncio.Event):
 
 
 class ActiveJobs:
-    """The registry.
+    """The registry of active jobs.
 
     Args:
-        on_release: told the id of each job that is let go.
+        on_release: called with the id of each job that is removed.
     """
 
     def __init__(self, on_release: Callable[[str], None] = lambda _: None) -> None:
@@ -160,24 +164,24 @@ class ActiveJobs:
         return iter(self._jobs.values())
 
     def get(self, job_id: str) -> ActiveJob | None:
-        """What is known of a job; None when nothing is."""
+        """The entry of a job; None when there is none."""
         return self._jobs.get(job_id)
 
     def open(self, job_id: str) -> ActiveJob:
-        """The same, begun now where there was nothing. Whoever opens it sees to it that it is released."""
+        """The entry of a job, created if there is none. The caller must see to it that `release` is called."""
         job = self._jobs.get(job_id)
         if job is None:
             job = self._jobs[job_id] = ActiveJob(job_id, self)
         return job
 
     def release(self, job_id: str) -> None:
-        """Let go of a job, unless something of it is still under way here."""
+        """Remove a job, unless it is still in use."""
         job = self._jobs.get(job_id)
         if job is not None and not job.in_use:
             self._drop(job)
 
     def clear(self) -> None:
-        """Let go of everything: the process ends."""
+        """Remove all jobs at the end of the process."""
         for job in list(self._jobs.values()):
             if job.missed_callback is not None:
                 job.missed_callback.cancel()
@@ -190,69 +194,69 @@ class ActiveJobs:
         self._on_release(job.id)
 
     def list_under(self, field: str, job: ActiveJob, *, listed: bool) -> None:
-        """A field of the job was set, or emptied."""
+        """Update the index of a field that was set, or set to None."""
         if not listed:
             self._listed[field].pop(job.id, None)
-        elif self._jobs.get(job.id) is job:  # what was let go is listed nowhere
+        elif self._jobs.get(job.id) is job:  # a removed job stays out of the index
             self._listed[field][job.id] = job
 
-    # ------------------------------------------------------------------ by what is under way, oldest first
+    # ------------------------------------------------------------------ by indexed field, oldest first
 
     @property
     def queued(self) -> Mapping[str, ActiveJob]:
-        """In our own queue."""
+        """Jobs in our own queue."""
         return self._listed["queued"]
 
     @property
     def shown_positions(self) -> Mapping[str, ActiveJob]:
-        """Those whose position in the queue this process shows."""
+        """Jobs whose queue position this process shows."""
         return self._listed["position_from_s"]
 
     @property
     def responding(self) -> dict[str, ActiveJob]:
-        """Those whose initial responses are under way."""
+        """Jobs whose initial response is under way."""
         return self._listed["response"]
 
     @property
     def working(self) -> Mapping[str, ActiveJob]:
-        """Those this process works on."""
+        """Jobs with a task in this process."""
         return self._listed["task"]
 
     def tasks(self) -> list[asyncio.Task[None]]:
-        """What works on them."""
+        """The tasks of the jobs in `working`."""
         return [job.task for job in self.working.values() if job.task is not None]
 
     @property
     def in_flight(self) -> Mapping[str, ActiveJob]:
-        """Claimed, and not painted yet."""
+        """Jobs claimed by this process that fal is not done with."""
         return self._listed["in_flight_since_s"]
 
     @property
     def unsent(self) -> Mapping[str, ActiveJob]:
-        """Claimed, and certain that no POST of theirs is at fal."""
+        """Jobs claimed by this process that were certainly not submitted."""
         return self._listed["unsent"]
 
     @property
     def refused(self) -> Mapping[str, ActiveJob]:
-        """Those whose latest submits fal answered with errors, since it last took one."""
+        """Jobs whose latest submits fal answered with errors; emptied whenever fal accepts any job."""
         return self._listed["losses"]
 
     @property
     def found(self) -> Mapping[str, ActiveJob]:
-        """Those whose lost requests were found."""
+        """Jobs whose lost requests were found."""
         return self._listed["found_request_id"]
 
     @property
     def at_provider(self) -> Mapping[str, ActiveJob]:
-        """Those that fal has."""
+        """Jobs that fal has."""
         return self._listed["at_provider"]
 
     @property
     def probing(self) -> Mapping[str, ActiveJob]:
-        """Those that are watched in place of others."""
+        """Jobs that are polled as probes."""
         return self._listed["probing_since_s"]
 
     @property
     def doubtful(self) -> Mapping[str, ActiveJob]:
-        """Those that may have been accepted although their people were told otherwise."""
+        """Jobs that may have been accepted although their people were told otherwise."""
         return self._listed["doubtful_until_s"]

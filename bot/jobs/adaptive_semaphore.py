@@ -1,9 +1,9 @@
-"""A semaphore that is narrow while the processor is the bottleneck and wide while the network is.
+"""A semaphore with a low limit while the processor is the bottleneck, and a high one while the network is.
 
-When fifty jobs finish in the same moment, working on all of them at once makes all of them late: with one core each
-step of each job waits for a step of every other. Taking them a few at a time serves the first after a fiftieth of the
-time and the last no later. When the event loop has nothing to do, because the network is slow, more are let in. While
-something more urgent is under way, a single one is.
+When fifty jobs finish at the same moment, processing all of them at once delays all of them: on one core each step of
+each job waits for a step of every other. With a few at a time the first is done after a fiftieth of the time, and the
+last no later. While the event loop is idle, because the network is slow, more are admitted. While more urgent work is
+under way (backpressure), only one is.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bot.jobs.timings import JobTimings
 
 
 class AdaptiveSemaphore:
-    """First come, first served; an async context manager for the work inside.
+    """A FIFO semaphore, used as an async context manager.
 
     Args:
-        minimum: how many may always be inside.
-        maximum: how many may be inside at most.
-        backpressure: whether something more urgent needs the processor; one at a time is let in then.
+        minimum: limit while the event loop is busy.
+        maximum: limit while the event loop is idle.
+        backpressure: whether more urgent work needs the processor; the limit is one then.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class AdaptiveSemaphore:
         return 1 if self._backpressure() else self._minimum
 
     def _admit(self) -> None:
-        """The next one who still waits may enter."""
+        """Admit the first waiter that was not cancelled."""
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():
@@ -80,7 +80,7 @@ class AdaptiveSemaphore:
                 return
 
     async def _let_in(self) -> None:
-        """While somebody waits: let one more in whenever the loop turns quickly."""
+        """While there are waiters: admit one more whenever an iteration of the event loop is fast."""
         loop = asyncio.get_running_loop()
         try:
             while self._queue:

@@ -1,4 +1,4 @@
-"""Stopping a job for its owner: here, at fal, or at the process that has it."""
+"""Cancel a job for its owner: here, at fal, or in the process that has claimed it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
-#: Where one process cares for a job.
+#: States in which a process has claimed the job.
 CLAIMED = frozenset({JobState.SUBMITTING, JobState.RUNNING, JobState.FINISHED})
 
 
 class Canceller:
-    """Every request to cancel is on record before anything is done about it."""
+    """Cancels jobs. The cancel request is stored before any side effect."""
 
     def __init__(self, context: RunnerContext, fal: ImageBackend, reconciler: Reconciler, watcher: Watcher) -> None:
         self._context = context
@@ -63,7 +63,7 @@ class Canceller:
         return active is not None and active.unconfirmed
 
     async def _ended_elsewhere(self, job: Job, patience_s: float) -> Job:
-        """The job, once the process that has it has acted on the request (or time is up)."""
+        """Wait until the process that has claimed the job has ended it, or `patience_s` seconds; return the row."""
         context, until_s = self._context, self._context.now_s() + patience_s
         while job.state in CLAIMED and (left_s := until_s - context.now_s()) > 0:
             await context.pause(min(context.timings.cancel_look_s, left_s))
@@ -71,7 +71,7 @@ class Canceller:
         return job
 
     async def poll_cancel_requests(self) -> None:
-        """Stop what somebody cancelled at another process."""
+        """Apply the cancel requests that other processes stored for jobs of this one."""
         while True:
             await self._context.sleep(self._context.timings.cancel_poll_s)
             if not self._context.active.working:
@@ -89,10 +89,10 @@ class Canceller:
         if job is not None and job.state is JobState.SUBMITTING:
             self._cancel_submitting(job)
         elif job is not None and job.state is JobState.RUNNING:
-            await self.cancel_running(job)  # again the next time, while fal can't be reached
+            await self.cancel_running(job)  # repeated by the next poll, while fal can't be reached
 
     def _cancel_submitting(self, job: Job) -> None:
-        """Whoever submits it finds the request before the POST, or right after."""
+        """Request a cancel of a job being submitted; the submitter applies it before or right after the POST."""
         active = self._context.active.get(job.id)
         if active is not None:
             active.cancel_requested = True
@@ -100,12 +100,12 @@ class Canceller:
 
     async def _cancel_waiting(self, job: Job) -> CancelOutcome:
         ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_early")))
-        if ended is None:  # whoever claimed it since finds the request in it
+        if ended is None:  # claimed meanwhile: the submitter finds the request in the row
             return CancelOutcome(True, phrase("cancelling_handed"))
         return CancelOutcome(True, phrase("cancelled_early_unused"))
 
     async def cancel_running(self, job: Job) -> CancelOutcome:
-        """Stop what fal has; the request is taken back when it comes too late, so that nobody acts on it later."""
+        """Cancel a job at fal and end it; when it is too late, clear the stored request so that nobody applies it."""
         if job.fal_request is None:
             raise RuntimeError("a running job has a request")
         try:
@@ -113,7 +113,7 @@ class Canceller:
         except ProviderUnreachable:
             return CancelOutcome(False, phrase("cancel_unreachable"))
         if answer is CancelAnswer.ALREADY_COMPLETED:
-            if not job.notified:  # else nobody waits for a picture, see `Runner.unanswered`
+            if not job.notified:  # else its initial response failed and it must not be delivered (`Runner.unanswered`)
                 await self._context.store.jobs.annotate(job.id, cancel_requested=False)
             return CancelOutcome(False, phrase("cancel_painted"))
         begun = self._watcher.has_begun(job.id)
@@ -123,7 +123,10 @@ class Canceller:
         return CancelOutcome(True, says)
 
     async def cancel_if_requested(self, running: Job | None) -> Job | None:
-        """The running job, unless it was cancelled while it was submitted: its person was told that it ends."""
+        """Return the running job, or cancel it at fal and return None if that was requested during its submit.
+
+        The person was told that it is being cancelled, so it ends even when fal can't be reached or has finished it.
+        """
         if running is None or not self._context.is_cancelled(running):
             return running
         fal_request = running.fal_request

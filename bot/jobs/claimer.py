@@ -1,4 +1,4 @@
-"""Claiming: which queued jobs this process takes, and when."""
+"""Claim queued jobs: how many this process takes, and when."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 class Claimer:
-    """Takes jobs from the queue, as many as there is room for, the fairest first.
+    """Claims queued jobs, as many as there is room for, in the store's fair order.
 
     Args:
-        start: begins work on a job that was claimed.
+        start: starts the task of a claimed job.
     """
 
     def __init__(
@@ -33,11 +33,11 @@ class Claimer:
         self._positions = positions
         self._responses = responses
         self._start = start
-        #: Held during a claim: what is just being claimed is known once it is free.
+        #: Held during a claim; a stop acquires it to be sure that claimed jobs are registered.
         self.claiming = asyncio.Lock()
 
     async def run(self) -> None:
-        """Claim whenever there is room and something waits, until the runner stops."""
+        """Claim whenever there is room and a job is queued, until the runner stops."""
         while not self._context.stopping.is_set():
             self._context.wake.clear()
             try:
@@ -50,7 +50,7 @@ class Claimer:
                 await self._context.wake.wait()
 
     async def _claim_some(self) -> bool:
-        """Take the fairest waiting jobs; False when there is no room or nothing waits."""
+        """Claim the next queued jobs; False when there is no room, or nothing was claimed."""
         room = self._room()
         if room <= 0 or not (len(self._positions) or self._context.recheck_queue):
             return False
@@ -64,7 +64,11 @@ class Claimer:
         return bool(claimed)
 
     def _room(self) -> int:
-        """How many more may be claimed; in halves, for a claim for every single submit would cost more than those."""
+        """How many jobs may be claimed now.
+
+        Nothing while more than half of `claimed_ahead` are unsent: one claim for each submit would cost too many
+        transactions.
+        """
         context = self._context
         limit, unsent = context.settings.max_in_flight, len(context.active.unsent)
         ahead = context.timings.claimed_ahead
@@ -72,7 +76,7 @@ class Claimer:
         return room if limit == 0 else min(room, limit - len(context.active.in_flight))
 
     async def _claim(self, room: int) -> list[Job]:
-        """Claim and start."""
+        """Claim up to `room` jobs and start them."""
         context, settings = self._context, self._context.settings
         context.recheck_queue = False
         try:
@@ -84,16 +88,16 @@ class Claimer:
                 user_in_flight=settings.user_jobs_in_flight,
             )
         except EaselError:
-            context.recheck_queue = True  # for what waited when it was set to False above
+            context.recheck_queue = True  # the claim that it asked for has failed
             raise
         for job in claimed:
             self._positions.claimed(job)
-            context.active.open(job.id).unsent = job  # at once: a stop may cancel its task before that has begun
+            context.active.open(job.id).unsent = job  # set here: a stop may cancel the task before it has begun
             self._start(job)
         return claimed
 
     async def _make_room(self) -> None:
-        """Initial responses go before new work, for a moment at a time: Discord waits three seconds for them."""
+        """Wait under backpressure of initial responses, which are due within three seconds; half a second at most."""
         for _ in range(self._context.timings.backpressure_pauses):
             if not self._responses.backpressure or self._context.stopping.is_set():
                 return

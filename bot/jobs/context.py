@@ -1,8 +1,8 @@
-"""What every step of a job uses: a store and a fal that may be away for a while, and whoever shows the job to people.
+"""What all steps of a job share: retries of the store and of fal, state transitions, publishing, ending a job.
 
-Every move of a job goes through here. Each is one compare-and-set in the store, and what has happened outside is tried
-again until the store has it; what must not be interrupted between the two runs in tasks that a stop waits for. `end`
-is the one way in which a job ends without its pictures.
+Every state transition of a job goes through here. Each is one compare-and-set in the store, retried while the database
+is unavailable, because what it records (a submit, a post) has already happened. `end` is the only way in which a job
+ends without its pictures.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Time as the runner sees it: handed in, so that a test need not wait."""
+    """The runner's clocks, injected so that tests need not wait."""
 
-    #: Aware UTC now; somebody may set it.
+    #: Aware UTC now; the wall clock, which may be set.
     utcnow: Callable[[], datetime]
-    #: Seconds by a clock that nobody sets; the event loop's own.
+    #: Monotonic seconds, by the event loop's clock ("time of the loop").
     monotonic_s: Callable[[], float] = time.monotonic
     sleep: retry.Sleep = asyncio.sleep
 
 
 class RunnerContext:
-    """One process's jobs, and what they share."""
+    """The jobs of this process, and what all parts of the runner share."""
 
     def __init__(
         self, *, store: Store, catalogue: Catalogue, settings: FalSettings, timings: JobTimings, clocks: Clocks
@@ -61,21 +61,21 @@ class RunnerContext:
         self._catalogue = catalogue
         self._delivery: Delivery | None = None
         self.stopping = asyncio.Event()
-        #: Set when a claim may find something, or has room again.
+        #: Set when a claim may find a job, or there is room for another claim.
         self.wake = asyncio.Event()
-        #: Other processes may have queued something, or made room, that this one does not know of.
+        #: Whether to claim although no queued job is known here: another process may have queued one or made room.
         self.recheck_queue = False
-        #: Until when nobody can have taken our jobs over (time of the loop).
+        #: Time of the loop until which our leases are valid, so that no other process can have adopted our jobs.
         self.leased_until_s = float("inf")
         self.tasks = OwnedTasks()
 
     def attach(self, delivery: Delivery) -> None:
-        """Name who shows the jobs."""
+        """Set the delivery that shows jobs to people."""
         self._delivery = delivery
 
     @property
     def delivery(self) -> Delivery:
-        """Who shows the jobs."""
+        """The delivery that shows jobs to people; RuntimeError before `attach`."""
         if self._delivery is None:
             raise RuntimeError("attach a delivery first")
         return self._delivery
@@ -85,11 +85,10 @@ class RunnerContext:
             self._delivery.forget(job_id)
 
     def publish(self, job: Job, progress: Progress, *, valid_until_s: float | None = None) -> None:
-        """Show a newer state of a job.
+        """Pass a newer state of a job to the delivery.
 
         Args:
-            valid_until_s: when it must have been shown (time of the loop); by default for as long as this process
-                holds its jobs.
+            valid_until_s: time of the loop after which it must not be shown any more; by default the end of our leases.
         """
         active = self.active.get(job.id)
         valid_until_s = self.leased_until_s if valid_until_s is None else valid_until_s
@@ -97,40 +96,40 @@ class RunnerContext:
         self.delivery.progress(ProgressEvent(job, progress, valid_until_s=valid_until_s, resumed=resumed))
 
     def model(self, job: Job) -> Model:
-        """What paints it. Raises ModelGone when the catalogue has it no more."""
+        """The job's model. Raises ModelGone when the catalogue no longer has it."""
         model = self._catalogue.known(job.request.endpoint)
         if model is None:
             raise ModelGone(job.request.endpoint, job.request.endpoint)
         return model
 
     def model_of(self, endpoint: str) -> Model | None:
-        """The model of that name."""
+        """The model with this endpoint; None when the catalogue does not have it."""
         return self._catalogue.known(endpoint)
 
     @property
     def capped(self) -> bool:
-        """Whether a claim may pass over jobs that wait, until another one has come further."""
+        """Whether concurrency caps may keep a claim from queued jobs, until another job ends."""
         settings = self.settings
         shared = self.store.shared and bool(settings.max_in_flight)
         return shared or bool(settings.guild_jobs_in_flight or settings.user_jobs_in_flight)
 
     def is_cancelled(self, job: Job) -> bool:
-        """Whether it was cancelled, by its row or by what is not on record yet."""
+        """Whether the job was cancelled, by its row or by a request that is not stored yet."""
         active = self.active.get(job.id)
         return job.cancel_requested or (active is not None and active.cancel_requested)
 
     def age_s(self, job: Job) -> float:
-        """Seconds since its submit; by a clock that may have been set meanwhile only where another process did that."""
+        """Seconds since the job's submit: monotonic if this process submitted it, else by the wall clock."""
         active = self.active.get(job.id)
         if active is not None and active.submitted_at_s is not None:
             return self.now_s() - active.submitted_at_s
         since = job.submitted_at or job.created_at
         return max((self.clock() - since).total_seconds(), 0)
 
-    # ------------------------------------------------------------------ trying again
+    # ------------------------------------------------------------------ retries
 
     async def pause(self, seconds: float) -> None:
-        """Sleep. A stop ends it and the work that waits: the next start goes on with that."""
+        """Sleep. Raises CancelledError when the runner stops; the next start then goes on with the job."""
         await retry.pause(seconds, stop=self.stopping, sleep=self.sleep)
 
     async def retry_store(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -150,10 +149,10 @@ class RunnerContext:
         raise AssertionError("the pauses never end")
 
     async def retry_fal(self, job: Job, work: Callable[[], Awaitable[T]]) -> T:
-        """A call to fal, tried again while fal can't be reached: what is there stays there for an hour.
+        """Retry `work`, a call about a job at fal, while fal can't be reached; fal keeps results for an hour.
 
         Raises:
-            ProviderError: not reached for as long as `JobTimings.provider_pauses_s` adds up to.
+            ProviderError: fal was not reached for as long as `JobTimings.provider_pauses_s` adds up to.
         """
         async for attempt in self.attempts(self.timings.provider_pauses_s):
             try:
@@ -167,26 +166,26 @@ class RunnerContext:
         raise AssertionError("the last attempt returns or raises")
 
     def attempts(self, pauses_s: Iterable[float]) -> retry.retry:
-        """Attempts with these pauses between them, which a stop ends."""
+        """Iterate over attempts with these pauses between them; raises CancelledError when the runner stops."""
         return retry.retry(pauses_s, stop=self.stopping, sleep=self.sleep)
 
-    # ------------------------------------------------------------------ moves
+    # ------------------------------------------------------------------ state transitions
 
     async def transition(self, job: Job, to: JobState, **changes: Any) -> Job | None:
-        """Move in the store; None when somebody else moved the job first (a cancel, an erasure)."""
+        """Move the job to state `to` in the store; None when a cancel, an erasure or an adoption came first."""
         moved = await self._put_on_record(job, to, **{**self._known_message(job), **changes})
         if moved is None:
             log.info("job moved elsewhere", extra={"job": job.id, "wanted": to.value})
             return None
         _count_end(moved)
         if self.capped and moved.state is not JobState.RUNNING:
-            # Room for somebody who waited at a cap, perhaps with another process.
+            # A job that waited at a cap may now be claimed, possibly one that another process accepted.
             self.recheck_queue = self.recheck_queue or self.store.shared
             self.wake.set()
         return moved
 
     def _known_message(self, job: Job) -> dict[str, int]:
-        """The message id for the next move, where it is not on record yet."""
+        """The message id as a change for the next transition, if it is not stored yet."""
         active = self.active.get(job.id)
         if active is None or active.message_id is None:
             return {}
@@ -194,7 +193,7 @@ class RunnerContext:
         return {} if job.reply.message_id is not None else {"message_id": message_id}
 
     async def _put_on_record(self, job: Job, to: JobState, **changes: Any) -> Job | None:
-        """The move, as soon as the database takes it: what has happened outside must not be forgotten."""
+        """Store a transition, retrying while the database is unavailable; recognise one committed by a lost attempt."""
         unsure = False
 
         async def move() -> Job | None:
@@ -202,19 +201,19 @@ class RunnerContext:
             before, unsure = unsure, True
             moved = await self.store.jobs.transition(job, to, **changes)
             if moved is None and before:
-                # An earlier try may have been committed although its answer was lost.
+                # An earlier attempt may have been committed although its answer was lost.
                 found = await self.store.jobs.get(job.id)
                 return found if found is not None and (found.state, found.fence) == (to, job.fence) else None
             return moved
 
         return await self.retry_store(move)
 
-    # ------------------------------------------------------------------ ends
+    # ------------------------------------------------------------------ ending a job
 
     async def end(self, job: Job, state: JobState, failure: Failure) -> Job | None:
-        """End a job without its pictures: on record (which releases the reservation), told, and let go of here.
+        """End a job without its pictures: store it (which releases the reservation), notify the person, remove it here.
 
-        None when somebody else moved it first.
+        None when the job was moved first by somebody else.
         """
         ended = await self.transition(job, state, failure=failure)
         if ended is None:
@@ -232,7 +231,7 @@ class RunnerContext:
         return ended
 
     def _end_work(self, job_id: str) -> None:
-        """It waits no more, and whoever works on it stops; that may be the caller, who knows."""
+        """Remove the job from the queue and cancel its task, unless that is the caller."""
         active = self.active.get(job_id)
         if active is None:
             return
@@ -241,20 +240,21 @@ class RunnerContext:
             active.task.cancel()
 
     async def fail(self, job_id: str, failure: Failure) -> None:
-        """End a job whose work broke off: cancelled where that was asked for, here or at fal, else failed."""
+        """End a job whose work failed: as CANCELLED if a cancel was requested here or made at fal, else as FAILED."""
         job = await self.retry_store(lambda: self.store.jobs.get(job_id))
         if job is None or job.state in TERMINAL:
             return
         if job.cancel_requested:
             await self.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_unused")))
         elif failure.code == Cancelled.code:
-            # Also where a second cancel was answered "already completed", because the first one's answer was lost.
+            # fal cancelled it. The row may not say so: when the answer to a first cancel was lost, the second one is
+            # answered "already completed", and the request in the row is cleared.
             await self.end(job, JobState.CANCELLED, failure)
         else:
             await self.end(job, JobState.FAILED, failure)
 
     async def notify_outcome(self, job: Job) -> None:
-        """Say how it ended, unless that was said already."""
+        """Show how the job ended and store that, unless it was shown before."""
         if job.notified:
             return
         await self.wait_until_quiet(job.id)
@@ -262,7 +262,7 @@ class RunnerContext:
         await self.retry_store(lambda: self.store.jobs.annotate(job.id, notified=True))
 
     async def _notify_twice(self, job: Job) -> None:
-        """At once, and again when no process that shows its position in the queue can still edit its card."""
+        """Show how the job ended now, and again once no other process can edit a queue position into its message."""
         await self.delivery.notify_outcome(job)
         if not self.stopping.is_set():
             self.active.open(job.id).renotifying = True
@@ -279,11 +279,11 @@ class RunnerContext:
             self.active.release(job.id)
 
     def keep_quiet(self, job_id: str) -> None:
-        """It has just been taken from the queue; another process may not know yet, and show its position."""
+        """Delay the final message of a job just taken from the queue, whose position another process may be showing."""
         self.active.open(job_id).quiet_until_s = self.now_s() + self.timings.quiet_s
 
     async def wait_until_quiet(self, job_id: str) -> None:
-        """No edit by another process that thought the job still waits can land after what is shown next."""
+        """Wait until no edit by another process that believed the job queued can overwrite what is shown next."""
         active = self.active.get(job_id)
         left_s = active.quiet_until_s - self.now_s() if active is not None else 0
         if left_s > 0:

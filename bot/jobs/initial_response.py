@@ -1,4 +1,4 @@
-"""Initial responses to interactions: nothing is spent before the person has seen that their job was taken."""
+"""Initial responses to interactions: no job is submitted before its person has seen that it was accepted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.jobs.queue_positions import QueuePositions
 from bot.phrase import phrase
 from bot.retry import repeat_last
 
-#: Why such a job is cancelled; nobody but the record sees it.
+#: The failure phrase of a job that is cancelled because its initial response was never sent; stored, never shown.
 UNANSWERED = phrase("cancelled_unshown")
 
 
@@ -25,11 +25,11 @@ class InitialResponses:
         self._positions = positions
 
     def begin(self, job_id: str) -> None:
-        """A job is about to be accepted, and its person to be answered."""
+        """Record that a job is about to be accepted and its interaction to be responded to."""
         self._context.active.open(job_id).response = InitialResponse(self._context.now_s())
 
     def end(self, job_id: str) -> None:
-        """The person sees it, or never will; the job need not wait any longer."""
+        """Record that the initial response was sent or has failed; `was_sent` returns."""
         active = self._context.active.get(job_id)
         if active is not None and active.response is not None:
             active.response.set()
@@ -38,7 +38,10 @@ class InitialResponses:
 
     @property
     def backpressure(self) -> bool:
-        """Whether so many are under way that everything else had better wait."""
+        """Whether so many initial responses are under way that other work should wait.
+
+        True while more than `backpressure_from` of them have begun within the last `backpressure_window_s` seconds.
+        """
         timings, responding = self._context.timings, self._context.active.responding
         if len(responding) <= timings.backpressure_from:
             return False
@@ -47,10 +50,10 @@ class InitialResponses:
         return self._context.now_s() - since_s < timings.backpressure_window_s
 
     async def was_sent(self, job: Job, *, left_over: bool) -> bool:
-        """Wait for it; False when it will never be.
+        """Wait for the initial response of a job; False when it was never sent.
 
         Args:
-            left_over: an earlier process has begun with the job.
+            left_over: whether another process has claimed the job before, and may have died waiting.
         """
         active = self._context.active.open(job.id)
         if active.response is not None:
@@ -66,7 +69,10 @@ class InitialResponses:
         return here or await self._was_sent_elsewhere(job)
 
     async def _was_sent_elsewhere(self, job: Job) -> bool:
-        """False when the process that accepted it died before its response; a cancel meanwhile is noted."""
+        """Wait for a response by the process that accepted the job; False when that died before it responded.
+
+        Also returns True when the job was cancelled meanwhile, with `ActiveJob.cancel_requested` set.
+        """
         context, timings = self._context, self._context.timings
         until_s = context.now_s() + timings.response_elsewhere_s
         async for _ in context.attempts(repeat_last(timings.response_looks_s)):

@@ -1,4 +1,4 @@
-"""A person's attachments copied to fal's storage before a submit: their Discord links are signed and die."""
+"""Copy a person's attachments to fal's storage before a submit, because Discord's signed URLs expire."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from bot.domain.request import GenerationRequest
 from bot.jobs.context import RunnerContext
 from bot.media import mask_matches
 
-#: URL of an attachment → the option it was given for, and what lies there.
+#: URL of an attachment → the option it was given for, and the picture.
 _Fetched = dict[str, tuple[str, Picture]]
 
 
 class InputUploader:
-    """Copies them."""
+    """Uploads the attachments of a job to fal's storage."""
 
     def __init__(self, context: RunnerContext, fal: ImageBackend, attachments: AttachmentSource) -> None:
         self._context = context
@@ -23,7 +23,7 @@ class InputUploader:
         self._attachments = attachments
 
     async def uploaded(self, job: Job) -> GenerationRequest:
-        """The request with addresses that last.
+        """Return the job's request with its Discord attachment URLs replaced by those of copies at fal.
 
         Raises:
             BadPicture: an attachment is no picture, or a mask does not fit its picture.
@@ -46,7 +46,7 @@ class InputUploader:
 
 
 async def _with_matching_masks(fetched: _Fetched) -> _Fetched:
-    """Masks in the dimensions of their picture. Raises BadPicture when the shapes differ."""
+    """Scale each mask to the dimensions of its picture. Raises BadPicture when the aspect ratios differ."""
     image = next((picture for option, picture in fetched.values() if option == "image"), None)
     if image is None:
         return fetched

@@ -1,4 +1,4 @@
-"""Holding on to this process's jobs, and taking over those that nobody holds."""
+"""Leases: renew those on this process's jobs, and adopt jobs whose lease has expired."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ log = logging.getLogger(__name__)
 
 
 class Leases:
-    """This process's, in the store.
+    """The leases that this process holds in the store.
 
     Args:
-        resume: begins work on a job that was taken over.
+        resume: starts the task of an adopted job.
     """
 
     def __init__(self, context: RunnerContext, resume: Callable[[Job], None]) -> None:
         self._context = context
         self._lease_s = context.timings.lease_s
         self._resume = resume
-        #: Leased to us, but nobody here worked on them when last looked at.
+        #: Jobs that were leased to this process at the last renewal although no task here worked on them.
         self._idle: frozenset[str] = frozenset()
 
     @property
     def left_s(self) -> float:
-        """For how long nobody else can take our jobs over; endless where nobody shares the database."""
+        """Seconds until another process may adopt our jobs; infinite where the database is not shared."""
         return max(self._context.leased_until_s - self._context.now_s(), 0.0)
 
     async def adopt(self, orphans: Collection[str] = ()) -> int:
-        """Take over what no living process cares for, all of it before work on it begins; how many."""
+        """Adopt every job without a valid lease, then start work on them. Return how many.
+
+        Args:
+            orphans: jobs leased to this process that no task here works on; they are adopted as well.
+        """
         adopted: list[Job] = []
         context, at_once = self._context, self._context.timings.adopted_at_once
         while jobs := await context.retry_store(
@@ -53,7 +57,7 @@ class Leases:
         return len(adopted)
 
     async def renew_forever(self) -> None:
-        """Hold on to our jobs; stop working on one that another process has taken over."""
+        """Renew our leases every third of their duration; stop work on jobs that another process has adopted."""
         pause_s = self._lease_s / 3
         if self._context.store.shared:
             self._context.leased_until_s = self._context.now_s() + self._lease_s
@@ -63,7 +67,7 @@ class Leases:
                 await self._renew()
             except EaselError:
                 log.exception("leases not kept")
-                pause_s = min(1.0, self._lease_s / 3)  # they may have run out when the database is back
+                pause_s = min(1.0, self._lease_s / 3)  # retry soon: they expire while the database is unavailable
             else:
                 pause_s = self._lease_s / 3
 
@@ -75,7 +79,7 @@ class Leases:
             context.leased_until_s = began_s + self._lease_s
         for job_id in before - held:
             await self._drop_if_lost(job_id)
-        # Twice in a row: a claim whose answer is just on its way is no orphan.
+        # Only jobs idle at two renewals in a row are orphans: a claim may just be committed, its task not started yet.
         idle = frozenset(job_id for job_id in held if not self._is_in_hand(job_id))
         orphans, self._idle = idle & self._idle, idle
         if orphans or context.store.shared:
@@ -89,7 +93,7 @@ class Leases:
         return active is not None and (active.task is not None or active.adopting)
 
     async def _drop_if_lost(self, job_id: str) -> None:
-        """Not held any more: it ended meanwhile, or another process thought us dead."""
+        """Cancel the task of a job that another process has adopted; do nothing if the job has merely ended."""
         job = await self._context.store.jobs.get(job_id)
         active = self._context.active.get(job_id)
         if active is None or active.task is None or job is None or job.state in TERMINAL:
@@ -97,5 +101,5 @@ class Leases:
         if job_id not in await self._context.store.leases.keep(self._lease_s):
             log.warning("another process took this job over", extra={"job": job_id})
             metrics.LEASES_LOST.inc()
-            self._context.delivery.forget(job_id)  # at once: no edit of ours may follow
+            self._context.delivery.forget(job_id)  # at once, so that this process edits its message no more
             active.task.cancel()

@@ -1,4 +1,4 @@
-"""Percent and steps out of the log lines of a model (mostly tqdm's)."""
+"""Parse percentages and step counts from the log lines of a model (mostly tqdm's)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LogProgress:
-    """How far a model says it is. `fraction` is 0..1; `step` of `steps` where it counts them."""
+    """Progress as a model logs it. `fraction` is 0..1; `step` and `steps` are set where it counts steps."""
 
     fraction: float
     step: int | None = None
     steps: int | None = None
 
 
-#: Progress bars of preparations (loading weights and such), which reach 100 % too early.
+#: Progress bars of preparations (loading weights and such), which reach 100 % before the job does.
 _PREPARING = re.compile(r"\b(?:load|download|fetch|upload|compil|warm|safetensors|shards?)", re.I)
 #: `  35%|███▌      | 7/20 [00:01<00:02, 5.1it/s]`
 _TQDM = re.compile(r"\d{1,3}%\|[^|]{0,200}\|\s*(\d{1,5})/(\d{1,5})")
@@ -31,7 +31,7 @@ _PERCENT = re.compile(
 
 
 def read_progress(lines: Iterable[str]) -> LogProgress | None:
-    """The newest progress in these lines, or None. That it never goes backwards is the caller's concern."""
+    """The newest progress in these lines, or None. It may be lower than that of earlier lines."""
     newest: LogProgress | None = None
     for line in lines:
         # A bar is redrawn with carriage returns; only its last state counts.

@@ -1,4 +1,4 @@
-"""Tasks that are neither a job's own nor as long as the process: each has an owner here, and a stop knows of all."""
+"""Owns the runner's short-lived tasks (those that are neither a job's task nor a loop), so that a stop can end them."""
 
 from __future__ import annotations
 
@@ -10,33 +10,37 @@ T = TypeVar("T")
 
 
 class OwnedTasks:
-    """Critical ones, which a stop waits for, and background ones, which it cancels."""
+    """Critical tasks, which a stop waits for, and background tasks, which it cancels."""
 
     def __init__(self) -> None:
         self._critical: set[asyncio.Task[Any]] = set()
         self._background: set[asyncio.Task[Any]] = set()
 
     async def shielded(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end even if the caller is cancelled; a stop waits for it."""
+        """Run `work` as a critical task and await it; it runs to its end even if the caller is cancelled."""
         return await asyncio.shield(self.spawn_critical(work))
 
     def spawn_critical(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """The same as a task of its own."""
+        """Start `work` as a critical task without awaiting it."""
         task = asyncio.create_task(work)
         self._critical.add(task)
         task.add_done_callback(self._critical.discard)
         return task
 
     def spawn_background(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
-        """A task of its own that a stop cancels."""
+        """Start `work` as a background task."""
         task = asyncio.create_task(work, name=name)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
     async def close(self, within_s: float, others: Callable[[], Collection[asyncio.Task[Any]]]) -> bool:
-        """Wait so long for what must not be interrupted, then cancel that and `others`; whether there was any.
+        """Wait for critical tasks, then cancel those left and `others`. Return whether there was any to cancel.
 
-        What is still under way then is on record as such; the next start takes it up.
+        The rows of the jobs that are interrupted say where they stood, so the next start resumes them.
+
+        Args:
+            within_s: how long to wait for critical tasks, in seconds.
+            others: called after that wait; the jobs' own tasks.
         """
         for task in self._background:
             task.cancel()

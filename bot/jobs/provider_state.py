@@ -1,4 +1,4 @@
-"""A job that fal has, as this process last saw it."""
+"""The last known state of a job at fal."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from bot.jobs.log_progress import LogProgress
 
 @dataclass(slots=True)
 class ProviderState:
-    """What fal said of it so far, by its status and by its callback."""
+    """What fal has reported about a job so far, by status and by callback."""
 
     job: Job
-    #: Seconds that are usual for it.
+    #: Seconds that the job is expected to take at fal.
     expected_s: float
     started_at: datetime | None = None
     logged: LogProgress | None = None
     queued: ProviderQueued | None = None
-    #: fal has called back about this request.
+    #: Whether fal has called back about this request.
     called_back: bool = False
     _waiter: asyncio.Future[None] | None = None
 
     def call_back(self) -> None:
-        """A callback has come."""
+        """Record a callback and wake `callback_within`."""
         self.called_back = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     async def callback_within(self, seconds: float) -> None:
-        """Wait for a callback, no longer than that."""
+        """Wait for a callback, at most for this long; returns in either case."""
         self._waiter = asyncio.get_running_loop().create_future()
         try:
             with suppress(TimeoutError):
@@ -43,16 +43,16 @@ class ProviderState:
             self._waiter = None
 
     def note_logged(self, logged: LogProgress | None) -> None:
-        """Progress read from the logs; it never goes backwards."""
+        """Record progress read from the logs; progress that goes backwards is ignored."""
         if logged is not None and (self.logged is None or logged.fraction >= self.logged.fraction):
             self.logged = logged
 
     def progress(self, now: datetime) -> Progress:
-        """The state as an event."""
+        """The state as a progress event."""
         return (self.queued or ProviderQueued(None)) if self.started_at is None else self.in_progress(now)
 
     def in_progress(self, now: datetime) -> InProgress:
-        """The state as an event, with the time left by the clock and by the logs."""
+        """The state as an event, with the remaining time by the logs' fraction or by the expected duration."""
         spent_s = (now - self.started_at).total_seconds() if self.started_at else 0.0
         left_s = self.expected_s - spent_s
         if self.logged is None:

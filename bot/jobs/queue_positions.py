@@ -1,4 +1,4 @@
-"""Who waits in our own queue, as far as this process knows, and the positions it shows them."""
+"""This process's copy of the queue, and the queue positions that it shows in progress messages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from bot.jobs.context import RunnerContext
 
 
 class QueuePositions:
-    """The queue as this process knows it; the store has the last word."""
+    """The queued jobs that this process knows of. A copy: the store decides what is queued."""
 
     def __init__(self, context: RunnerContext, *, tick_s: float) -> None:
         self._context = context
         self._active = context.active
         self._timings = context.timings
         self._tick_s = tick_s
-        #: Of those far back in the queue, how many had their position looked up in this round.
+        #: Round-robin offset into the jobs behind the first `positions_a_tick` (see `next_shown`).
         self._shown_so_far = 0
         self._reloaded_at_s = float("-inf")
 
@@ -26,36 +26,40 @@ class QueuePositions:
 
     @property
     def jobs(self) -> Collection[Job]:
-        """All of them."""
+        """The rows of all queued jobs, in queue order."""
         return [active.queued for active in self._active.queued.values() if active.queued is not None]
 
     def accepted(self, job: Job) -> None:
-        """One more, by this process."""
+        """Add a job that this process has accepted."""
         active = self._active.open(job.id)
         active.queued = job
         active.position_from_s = self._context.now_s() + self._tick_s
 
     def accepted_here(self, job_id: str) -> bool:
-        """Whether it was this process that accepted it."""
+        """Whether this process accepted the job."""
         active = self._active.get(job_id)
         return active is not None and bool(active.position_from_s)
 
     def claimed(self, job: Job) -> None:
-        """It is here to be worked on; whoever accepted it may be showing its position just now."""
+        """Remove a job that this process has claimed.
+
+        Where the database is shared, the process that accepted the job may be editing its position into the message at
+        this moment, so the final message is delayed (see `RunnerContext.keep_quiet`).
+        """
         active = self._active.open(job.id)
         active.queued = None
         if self._context.store.shared and self._context.now_s() >= (active.position_from_s or 0):
             self._context.keep_quiet(job.id)
 
     def left(self, job_id: str) -> None:
-        """It does not wait any more, and nobody here works on it."""
+        """Remove a job that left the queue without a claim by this process (cancelled, erased, claimed elsewhere)."""
         active = self._active.get(job_id)
         if active is not None:
             active.queued = None
             self._active.release(job_id)
 
     async def reload(self) -> None:
-        """What really waits, by the store; what was accepted while it was being read waits too."""
+        """Replace the copy by the store's queue, keeping jobs that were accepted while it was being read."""
         queued = self._active.queued
         before = set(queued)
         found = {job.id: job for job in await self._context.retry_store(self._context.store.jobs.queued)}
@@ -64,11 +68,14 @@ class QueuePositions:
             self.left(job_id)
         for job_id, job in (found | newer).items():
             active = self._active.open(job_id)
-            active.queued = None  # listed anew, in the order of the store
+            active.queued = None  # unset and set again, so that the registry lists them in the store's order
             active.queued = job
 
     async def reload_if_due(self) -> None:
-        """The same where we think that jobs wait and the store knows better (cancelled, or erased)."""
+        """Reload after a claim found nothing although jobs are queued here: they may be cancelled or erased.
+
+        Where concurrency caps can explain an empty claim, at most every `reload_queue_s` seconds.
+        """
         good_s = self._timings.reload_queue_s
         if not len(self) or (self._context.capped and self._context.now_s() - self._reloaded_at_s <= good_s):
             return
@@ -76,7 +83,7 @@ class QueuePositions:
         await self.reload()
 
     def adopt_all(self) -> None:
-        """All that waits now was accepted by an earlier process, or another one; its positions are shown here too."""
+        """Show the positions of all jobs queued now too, which an earlier or another process accepted."""
         for active in self._active.queued.values():
             if active.position_from_s is None:
                 active.position_from_s = 0.0
@@ -84,10 +91,10 @@ class QueuePositions:
     # ------------------------------------------------------------------ positions
 
     async def show(self) -> None:
-        """Tell people where they are in the queue, as many as can be told.
+        """Publish the queue positions of the jobs that are due in this tick.
 
-        Where another process may claim a job at any moment, what was read is valid for a moment only; there it is read
-        a few at a time, so that the edits can follow.
+        Where the database is shared, another process may claim a job at any moment, so a position that was read is
+        valid for `position_valid_s` only. Positions are then read in small batches, so that the message edits keep up.
         """
         shown = self.next_shown()
         if not self._context.store.shared:
@@ -100,7 +107,7 @@ class QueuePositions:
             await self._show(shown[start : start + self._timings.positions_at_once], valid_until_s=valid_until_s)
 
     def next_shown(self) -> list[str]:
-        """Those whose position is looked up now: the first in line, and as many of the others in turn."""
+        """Ids of the jobs whose position is read in this tick: the first `positions_a_tick`, and others in rotation."""
         most = self._timings.positions_a_tick
         shown = [job_id for job_id, active in self._active.queued.items() if active.position_from_s is not None]
         first, others = shown[:most], shown[most:]

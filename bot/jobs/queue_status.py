@@ -1,4 +1,4 @@
-"""Why a job has not been painted yet: what the runner knows, as values."""
+"""Why a job has not been painted yet, as values, with estimates of the time until it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.store import QueueStatus
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyCaps:
-    """Most jobs at fal at once, 0 for any number: of everybody, of one server, of one person."""
+    """Most jobs in flight at once, in all, of one server and of one person; 0 for no limit."""
 
     all: int
     guild: int
@@ -20,37 +20,37 @@ class ConcurrencyCaps:
 
 @dataclass(frozen=True, slots=True)
 class ProviderLoad:
-    """Everybody's jobs at fal, as this process sees them."""
+    """The jobs at fal that this process watches."""
 
     in_progress: int
     queued: int
-    #: Seconds of painting that are usual for them.
+    #: Their expected duration in seconds, on average.
     typical_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class WaitReason:
-    """Where a job stands and what it waits for."""
+    """The state of a job and what it waits for."""
 
     job: Job
     caps: ConcurrencyCaps
     load: ProviderLoad
-    #: Its place in our own queue; None when it is not there.
+    #: Its position in our own queue; None when it is not queued.
     queue_status: QueueStatus | None = None
-    #: What fal said last; None when fal does not have it, or another process looks after it.
+    #: The last progress at fal; None when fal does not have the job, or another process has claimed it.
     progress: Progress | None = None
-    #: fal can't be heard.
+    #: Whether fal can't be reached.
     provider_unavailable: bool = False
-    #: It was handed to fal, and the answer got lost.
+    #: Whether the answer to its submit was lost, and its request is being looked for.
     submit_unconfirmed: bool = False
-    #: This process has just started, and takes up what the one before left.
+    #: Whether this process has just started, and the job was accepted before that.
     recently_restarted: bool = False
 
 
 def queued_s(place: QueueStatus, caps: ConcurrencyCaps, at_fal: ProviderLoad) -> float | None:
-    """Seconds until a job of our queue is painted, by how long pictures usually take; None when that can't be said.
+    """Estimate the seconds until a job in our queue is painted; None when no cap explains why it waits.
 
-    As if everybody before it took as long as what is at fal now, and fal went on with as many at once as it does now.
+    Assumes that the jobs ahead take as long as those at fal now, and that fal keeps running as many at once as now.
     """
     match place.capped_by:
         case "user":
@@ -65,7 +65,7 @@ def queued_s(place: QueueStatus, caps: ConcurrencyCaps, at_fal: ProviderLoad) ->
 
 
 def at_fal_s(ahead: int | None, at_fal: ProviderLoad) -> float | None:
-    """The same for one that waits at fal, behind `ahead` others."""
+    """Estimate the seconds until a job in fal's queue, behind `ahead` others, is painted; None where unknown."""
     return None if ahead is None else _rounds_s(ahead, at_fal.in_progress, at_fal)
 
 

@@ -1,8 +1,8 @@
-"""A submit whose answer was lost: find out whether fal has it before anything is sent again.
+"""Reconcile a submit whose answer was lost: find out whether fal has the request before it is submitted again.
 
-fal knows no idempotency key, so a POST is never blindly repeated. Two things can tell what became of it: a callback on
-the attempt's own address (where fal can reach us), and fal's list of requests with their payloads, in which our random
-seed stands. Only when neither has spoken for `wait_s` may the runner submit again, as a possible double.
+fal has no idempotency key, so a POST is never blindly repeated. Two sources tell whether it arrived: a webhook callback
+to the attempt's own URL (where fal can reach us), and fal's list of requests with their payloads, which contain our
+random seed. Only when neither has shown it for `wait_s` may the runner submit again, as a possible double.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ log = logging.getLogger(__name__)
 
 
 class _Undecided(Exception):
-    """An equal request is just being submitted, and what stands in fal's list may be that one."""
+    """The entry found in fal's list may be another submit with identical arguments that is still unanswered."""
 
     code = "equal_request_under_way"
 
 
 class Lister(Protocol):
-    """What is asked of fal."""
+    """What the reconciler needs of fal (see `ImageBackend`)."""
 
     async def find_requests(self, endpoint: str, *, since: datetime, until: datetime) -> Sequence[FoundRequest] | None:
-        """The requests of that time, None where fal does not tell."""
+        """The requests submitted in that time; None where fal does not list this endpoint's."""
 
     def request_for(self, endpoint: str, request_id: str) -> FalRequest:
-        """The addresses of a request."""
+        """The URLs of a request."""
 
 
 class Records(Protocol):
-    """What is asked of the store."""
+    """What the reconciler needs of the store."""
 
     async def known_requests(self, request_ids: Collection[str]) -> set[str]:
-        """Those that belong to a job already."""
+        """The ids among these that are stored with a job."""
 
 
 @dataclass(slots=True)
@@ -59,28 +59,28 @@ class _Search:
     """One search for the request of a lost attempt."""
 
     job: Job
-    #: What identifies the request among others.
+    #: The arguments by which the request is recognised in fal's list.
     sent: Mapping[str, Json]
     attempt: LostAttempt
     #: Whether fal's list can show it at all.
     listed: bool
-    #: Somebody waits for the outcome; else one look decides.
+    #: Whether the job still needs the outcome (it was not cancelled); else one read of the list decides.
     wanted: bool
-    #: Until then the request may still turn up (by the reconciler's timer, as all times here).
+    #: Until then the request may still appear (by the reconciler's timer, as all times here).
     until_s: float
     #: Until then an unreadable list keeps the search going.
     blind_until_s: float
-    #: The list was unreadable when last looked at.
+    #: Whether the last read of the list failed.
     was_blind: bool = False
-    #: Since the list is readable again it must say until then that the request is not there.
+    #: After failed reads: from then on a list without the request is conclusive (see `JobTimings.after_blind_s`).
     conclusive_from_s: float = float("-inf")
 
     def left_s(self, at_s: float) -> float:
-        """Seconds until it is known not to be there, if the list can be read then."""
+        """Seconds until a list without the request shows that fal does not have it."""
         return max(self.until_s, self.conclusive_from_s) - at_s
 
     def is_decided(self, at_s: float) -> bool:
-        """Whether a look at that time has shown that the request is not there, or nobody needs to know.
+        """Whether the search ends after a read begun at `at_s` that did not show the request.
 
         Raises:
             SubmitUnresolved: the list could not be read for as long as a job may take.
@@ -99,13 +99,13 @@ class _Search:
 
 
 class Reconciler:
-    """Looks for lost requests.
+    """Looks for the requests of submits whose answer was lost.
 
     Args:
-        wait_s: how old an attempt is when its request is taken for not there.
-        give_up_s: how old it is when an unreadable list is no longer waited for.
-        store_payloads: whether fal is asked to keep what we send.
-        timer: seconds by a clock that nobody sets.
+        wait_s: age of an attempt, in seconds, from which a list without its request is conclusive.
+        give_up_s: age of an attempt, in seconds, at which the search ends although the list can't be read.
+        store_payloads: whether fal is asked to keep the payloads of requests, without which its list can't tell.
+        timer: monotonic seconds.
     """
 
     def __init__(
@@ -130,26 +130,26 @@ class Reconciler:
         self._timings = timings
         self._timer = timer
         self._store_payloads = store_payloads
-        #: Submits that may still be answered, by what was sent.
+        #: Unanswered submits, by the fingerprint of their endpoint and arguments.
         self._under_way: dict[str, set[asyncio.Future[None]]] = {}
 
-    # ------------------------------------------------------------------ what happens meanwhile
+    # ------------------------------------------------------------------ events during a search
 
     def on_webhook(self, job_id: str, attempt: int, request_id: str) -> None:
-        """Fal called back on the address of this attempt."""
+        """Record the request id of a callback to this attempt's URL, and end a search for it."""
         lost = self._active.open(job_id).lost_attempts.setdefault(attempt, LostAttempt())
         lost.request_id = request_id
         lost.heard.set()
 
     def webhook_request(self, job_id: str, attempt: int) -> str | None:
-        """The request that fal called back about before its answer was on record; told once."""
+        """Take the request id of a callback that came before the submit's answer was stored; None when none did."""
         active = self._active.get(job_id)
         lost = active.lost_attempts.pop(attempt, None) if active is not None else None
         return lost.request_id if lost is not None else None
 
     @contextmanager
     def under_way(self, endpoint: str, sent: Mapping[str, Json]) -> Iterator[None]:
-        """Around a submit and the record of its answer: until then its request must not be taken for a lost one."""
+        """Mark a submit as unanswered until its answer is stored, so that no search claims its request."""
         fingerprint = _fingerprint(endpoint, sent)
         done = asyncio.get_running_loop().create_future()
         self._under_way.setdefault(fingerprint, set()).add(done)
@@ -162,7 +162,7 @@ class Reconciler:
                 del self._under_way[fingerprint]
 
     def give_up(self, job_id: str, attempt: int) -> None:
-        """The job was cancelled: `find` returns at once."""
+        """End the search for a job that was cancelled: `find` returns at once."""
         active = self._active.get(job_id)
         lost = active.lost_attempts.get(attempt) if active is not None else None
         if lost is not None:
@@ -173,15 +173,15 @@ class Reconciler:
     async def find(
         self, job: Job, sent: Mapping[str, Json], *, listed: bool, age_s: float, wait_s: float | None = None
     ) -> FalRequest | None:
-        """The request fal took for this attempt, or None when it is not there by the end of the time.
+        """Look for the request that fal has for this attempt; None when it has none.
 
-        Only a list that was read to its end at that time, or later, tells that it is not there.
+        Only a complete read of the list at the end of the search, or later, shows that there is none.
 
         Args:
-            sent: what identifies the request among others: its arguments, without addresses of uploads.
-            listed: whether fal keeps the payload of this model's requests.
+            sent: the arguments by which the request is recognised, without URLs of uploads.
+            listed: whether fal keeps the payloads of this model's requests.
             age_s: seconds since the attempt.
-            wait_s: how long to look; by default until the attempt is as old as was said at the beginning.
+            wait_s: how long to search, in seconds; by default until the attempt is as old as `Reconciler`'s `wait_s`.
 
         Raises:
             SubmitUnresolved: the list could not be read for as long as a job may take.
@@ -223,7 +223,7 @@ class Reconciler:
         return self._fal.request_for(job.request.endpoint, request_id)
 
     async def _look(self, search: _Search, now_s: float) -> None:
-        """Read the list once, where it can tell anything; the last look allows for a clock that is wrong."""
+        """Read the list once, if it shows payloads; the last read allows for a clock that is wrong by an hour."""
         if search.attempt.heard.is_set() or not search.listed:
             return
         apart = self._timings.wrong_clock if now_s >= search.until_s else self._timings.clock_difference
@@ -237,14 +237,14 @@ class Reconciler:
             search.was_blind, search.conclusive_from_s = False, self._timer() + self._timings.after_blind_s
 
     async def _matching_request(self, search: _Search, apart: timedelta) -> str | None:
-        """The oldest matching request that belongs to nobody; it belongs to this job from now on.
+        """The oldest matching request that belongs to no other job; it is assigned to this job.
 
         Args:
             apart: how far fal's clock and ours may be apart.
 
         Raises:
-            EaselError: the list, or our own records, can't be read, or not all of it, and it is not in the rest.
-            _Undecided: it can't be told now whose the matching ones are.
+            EaselError: the list or the store can't be read, or the part of the list that was read does not have it.
+            _Undecided: a matching request may belong to another submit that is still unanswered.
         """
         endpoint, cut_off = search.job.request.endpoint, None
         attempted_at = search.job.submitted_at or search.job.created_at
@@ -264,10 +264,10 @@ class Reconciler:
         return free
 
     async def _wait_for_equal_submits(self, endpoint: str, sent: Mapping[str, Json]) -> None:
-        """The same is just being submitted for somebody else: what stands in the list may be theirs.
+        """Wait for the answers to other submits with identical arguments, to which a matching request may belong.
 
         Raises:
-            _Undecided: those are not answered in time.
+            _Undecided: they were not answered within `equal_submits_s`.
         """
         others = self._under_way.get(_fingerprint(endpoint, sent))
         if others:
@@ -276,7 +276,7 @@ class Reconciler:
                 raise _Undecided
 
     async def _first_free(self, request_ids: Sequence[str]) -> str | None:
-        """The first that belongs to no job, on record or about to be."""
+        """The first request that belongs to no job, neither in the store nor among those found and not stored yet."""
         if not request_ids:
             return None
         taken = await self._records.known_requests(request_ids)
@@ -285,5 +285,5 @@ class Reconciler:
 
 
 def _fingerprint(endpoint: str, sent: Mapping[str, Json]) -> str:
-    """What two submits have in common that fal's list can't tell apart. Digested: it holds the prompt."""
+    """A key that is equal for submits that fal's list can't tell apart; hashed, because it covers the prompt."""
     return hashlib.sha256(json.dumps([endpoint, sent], sort_keys=True).encode()).hexdigest()

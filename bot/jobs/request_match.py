@@ -1,4 +1,4 @@
-"""Which of fal's listed requests is the one whose answer was lost: told by the arguments, in which our seed stands."""
+"""Recognise a lost request in fal's list by its arguments, which contain our random seed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from bot.domain.provider import FoundRequest
 from bot.domain.request import Json
 
-#: Relative tolerance for one number written in two ways, a 32-bit float among them.
+#: Relative tolerance between a number as sent and as listed, which may have passed through a 32-bit float.
 _SAME_NUMBER = 1e-6
 
 
 def matches(sent: Mapping[str, Json], found: FoundRequest) -> bool:
-    """Whether the entry holds every argument we sent. fal may add defaults; without any argument nothing matches."""
+    """Whether the entry has every argument we sent (fal may add defaults). False when no argument was sent."""
     return bool(sent) and found.arguments is not None and _contains(found.arguments, sent)
 
 

@@ -1,14 +1,15 @@
-"""The life of a job: claim, submit once, watch, fetch, deliver; resumed after a restart.
+"""The life cycle of a job: claim, submit once, watch, fetch, deliver; resumed after a restart.
 
 Every step is written to the store before the next begins, so a killed process leaves rows that say where each
-job stood. What cannot be interrupted without losing money or posting twice (a submit with the record of its
-answer, a post with the record of its message) runs in tasks of its own that a shutdown waits for.
+job stood. What cannot be interrupted without losing money or posting twice (a submit and storing its answer, a
+post and storing its message id) runs in critical tasks, which a stop waits for.
 
-    acceptance        a request becomes a job            submitter          handing a job to fal, once
-    initial_response  answers to interactions            watcher            following what fal has
-    queue_positions   who waits in our queue             delivery_pipeline  fetching and posting pictures
-    leases            holding jobs, taking over          canceller          stopping a job for its owner
-    active_jobs       what is known of jobs beside rows  context            what all of these use
+    acceptance        turns a request into a job      submitter          submits a job to fal, once
+    initial_response  responses to interactions       watcher            follows a job at fal
+    queue_positions   positions in our own queue      delivery_pipeline  fetches and posts pictures
+    claimer           claims queued jobs              canceller          cancels a job for its owner
+    leases            renews leases, adopts jobs      context            what all of these share
+    active_jobs       the jobs' state in memory       reconcile          finds lost submits at fal
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Runner:
     Args:
         max_waiting: most jobs that may wait in the queue.
         tick_s: how often positions in the queue and remaining times are published.
-        callback_url: where fal calls back about an attempt of a job; None: it is asked instead.
+        callback_url: the webhook URL for a job id and an attempt number; None: fal's status is polled instead.
         supervisor: owns the tasks that run beside `run`.
     """
 
@@ -116,50 +117,51 @@ class Runner:
         self._deliverer = ResultDeliverer(context, fal, backpressure=lambda: self.backpressure)
         self._downtime = Downtime(context)
         self._claimer = Claimer(context, self._positions, self._responses, self._start)
-        #: Whether all that an earlier process left is here; until then a callback may be about something of it.
+        #: Whether the jobs of an earlier process have been adopted. Until then a callback for a job that is unknown
+        #: here may belong to one of those, and is kept.
         self._recovered = False
-        #: Jobs that are no longer worked on, since the start.
+        #: Job tasks that have ended since the start.
         self.jobs_ended = 0
 
     # ------------------------------------------------------------------ used by the commands
 
     def attach(self, delivery: Delivery) -> None:
-        """Name who shows the jobs; called once, before `run`."""
+        """Set the delivery that shows jobs to people; call once, before `run`."""
         self._context.attach(delivery)
 
     async def accept(self, new: NewJob, policy: Policy) -> Accepted | Refused | Duplicate:
-        """Reserve and queue, in one transaction. The job starts once `answered` is called.
+        """Reserve the cost and queue the job, in one transaction. The job starts once `answered` is called.
 
         Raises:
-            Overloaded: too many jobs wait already.
-            StoreUnusable: the database did not take it in time.
+            Overloaded: `max_waiting` jobs are queued already.
+            StoreUnusable: the database is unavailable, or the transaction took too long.
         """
         return await self._acceptance.accept(new, policy)
 
     async def answered(self, job_id: str, message_id: int | None) -> None:
-        """The person sees the job; it may start. `message_id` is where."""
+        """Record that the initial response was sent: the job may start. `message_id` is the message that shows it."""
         await self._acceptance.answered(job_id, message_id)
 
     async def unanswered(self, job_id: str) -> None:
-        """The initial response never reached the person: nothing is started, nothing is spent."""
+        """Cancel a job whose initial response could not be sent; nothing is submitted or charged."""
         await self._acceptance.unanswered(job_id)
 
     async def cancel(self, job_id: str, *, patience_s: float | None = None) -> CancelOutcome:
-        """Stop a job for its owner, here and at fal.
+        """Cancel a job for its owner, here and at fal.
 
         Args:
-            patience_s: how long to wait for another process that has the job, by default `cancel_elsewhere_s`; the
-                request is on record in any case.
+            patience_s: seconds to wait until another process that has claimed the job has cancelled it, by default
+                `cancel_elsewhere_s`; the cancel request is stored in any case.
         """
         return await self._canceller.cancel(job_id, patience_s)
 
     def repair_message(self, job_id: str) -> None:
-        """An edit of ours came too late, and may hide what another process has shown since: show that again."""
+        """Show how a job ended once more, after a late edit by this process may have overwritten another process's."""
         if not self.stopping:
             self._context.tasks.spawn_background(self._deliverer.repair(job_id), name=f"repair-{job_id}")
 
     async def on_webhook(self, job_id: str, attempt: int, request_id: str) -> None:
-        """Fal called back (verified): a hint to look now, and the name of a request whose answer was lost."""
+        """Handle a verified callback of fal: it makes a watch poll now, and gives the request id of a lost submit."""
         log.debug("callback", extra={"job": job_id, "attempt": attempt})
         known = self._watcher.on_webhook(job_id, request_id)
         if not known and (job_id in self._active.working or not self._recovered):
@@ -168,21 +170,21 @@ class Runner:
 
     @property
     def jobs_alive(self) -> int:
-        """How many are worked on."""
+        """Number of jobs that have a task in this process."""
         return len(self._active.working)
 
     @property
     def stopping(self) -> bool:
-        """Whether what is accepted now is left to the next start."""
+        """Whether `stop` was called: jobs accepted from now on are started by the next process."""
         return self._context.stopping.is_set()
 
     @property
     def backpressure(self) -> bool:
-        """Whether so many initial responses are under way that everything else had better wait."""
+        """Whether so many initial responses are under way that other work should wait."""
         return self._responses.backpressure
 
     async def wait_reason(self, job_id: str) -> WaitReason | None:
-        """Where a job stands and what it waits for; None when there is no such job."""
+        """Collect where a job stands and what it waits for; None when there is no such job."""
         job, settings = await self._store.jobs.get(job_id), self._settings
         if job is None:
             return None
@@ -207,8 +209,8 @@ class Runner:
     # ------------------------------------------------------------------ main loop
 
     async def run(self) -> None:
-        """Recover what an earlier process left, then claim and care for jobs until `stop`."""
-        _ = self._context.delivery  # or nobody would be told anything
+        """Recover the jobs that an earlier process left, then claim and run jobs until `stop`."""
+        _ = self._context.delivery  # raises unless `attach` was called
         self._downtime.begin()
         await self._durations.recall()
         start = self._supervisor.start
@@ -226,16 +228,16 @@ class Runner:
             await self._supervisor.stop(*helpers)
 
     async def stop(self) -> None:
-        """Stop claiming, let submits and posts under way end, leave everything else to the next start."""
+        """Stop claiming, wait for submits and posts under way, and leave all other jobs to the next start."""
         self._context.stopping.set()
         self._context.wake.set()
         self._watcher.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timings.drain_s), self._claimer.claiming:
-                pass  # what is just being claimed is known from now on
+                pass  # a claim that was under way has registered its jobs
         left_some = await self._context.tasks.close(self._timings.drain_s, self._active.tasks)
         with suppress(EaselError):
-            # Nothing of these left, so the next start need not look for it.
+            # These were never sent, so they go back to the queue and the next start need not reconcile them.
             unsent = [active.unsent for active in self._active.unsent.values() if active.unsent is not None]
             await asyncio.gather(*(self._context.transition(job, JobState.QUEUED) for job in unsent))
             await self._durations.write()
@@ -245,12 +247,12 @@ class Runner:
         self._active.clear()
 
     async def _recover(self) -> None:
-        """Take up every job that an earlier process left unfinished."""
+        """Resume every job that an earlier process left unfinished."""
         accepted_here = set(self._active.queued)
         await self._positions.reload()
         self._positions.adopt_all()
-        # What this process accepts meanwhile is about to be answered; only an earlier one's responses may be missing.
-        # (Or other processes' responses, where they share the database: InitialResponses looks for those.)
+        # Jobs that this process accepts meanwhile are about to be responded to; only those of an earlier process may
+        # lack a response. (Where processes share the database, InitialResponses handles the other processes' jobs.)
         unseen = [job for job in self._positions.jobs if self._may_be_unanswered(job, accepted_here)]
         await self._downtime.recall()
         for job in self._positions.jobs:
@@ -259,9 +261,9 @@ class Runner:
         self._recovered = True
         if len(self._positions) or adopted:
             log.info("recovered", extra={"jobs": adopted, "waiting": len(self._positions)})
-        # A process that was killed between acceptance and answer: the person saw a failure, so nothing is painted.
+        # If a process was killed between acceptance and response, the person saw a failure: the job is cancelled.
         await asyncio.gather(*(self._check_answer(job) for job in unseen))
-        for active in list(self._active):  # callbacks about jobs that had ended
+        for active in list(self._active):  # entries made by callbacks for jobs that had ended
             self._active.release(active.id)
 
     def _may_be_unanswered(self, job: Job, accepted_here: set[str]) -> bool:
@@ -276,7 +278,7 @@ class Runner:
                 await self.unanswered(job.id)
 
     async def _tick_forever(self) -> None:
-        """Keep remaining times current, and on record what changes all the time."""
+        """Publish remaining times, update gauges, and write what is stored once a tick."""
         while True:
             await self._context.sleep(self._tick_s)
             metrics.JOBS_IN_FLIGHT.set(len(self._active.in_flight))
@@ -291,7 +293,7 @@ class Runner:
                 log.exception("tick failed")
 
     async def _show_positions_forever(self) -> None:
-        """Keep positions in the queue current; not while initial responses are in a hurry."""
+        """Publish queue positions every tick, except under backpressure of initial responses."""
         while True:
             await self._context.sleep(self._tick_s)
             if self.backpressure:
@@ -304,7 +306,7 @@ class Runner:
     # ------------------------------------------------------------------ one job
 
     def _resume(self, job: Job) -> None:
-        """What no other process cares for any more."""
+        """Start the task of an adopted job."""
         self._active.open(job.id).poll_first = True
         self._downtime.announce_resume(job)
         self._start(job, left_over=job.state is JobState.SUBMITTING)
@@ -322,17 +324,17 @@ class Runner:
         if active is None:
             return
         active.task = active.in_flight_since_s = None
-        if not self.stopping:  # else `stop` still needs to know what was not sent
+        if not self.stopping:  # else `stop` still needs `unsent`
             self._active.release(job_id)
 
     async def _run_job(self, job: Job, *, left_over: bool) -> None:
-        """Carry one job from where it stands to its end; the last line of defence for its errors."""
+        """Run one job from its current state to its end; every error of it is handled here."""
         job_id = job.id
         try:
             match job.state:
                 case JobState.SUBMITTING | JobState.RUNNING:
                     painting = self._generate(job, left_over=left_over)
-                    del job  # as it was before: thousands of jobs are kept for as long as fal takes
+                    del job  # frees the outdated row: there may be thousands of them for as long as fal takes
                     finished = await painting
                     if finished is not None:
                         delivering = self._deliverer.run(finished)
@@ -349,7 +351,7 @@ class Runner:
         except Refusal as error:  # an attachment that turned out to be no picture
             await self._context.fail(job_id, Failure.of(error, worth_retrying=False))
         except StoreUnusable as error:
-            # Retries end with a stop alone; the next start takes the job up where it stands on record.
+            # Retries of the store end only when the runner stops; the next start resumes the job from its row.
             log.warning("a job is left as it stands on record", extra={"job": job_id, "reason": error.sentence})
         except Exception:
             code = incident()
@@ -358,14 +360,15 @@ class Runner:
             await self._context.fail(job_id, Failure("unexpected", broke, incident=code))
 
     async def _generate(self, job: Job, *, left_over: bool) -> Job | None:
-        """From claimed to painted, after which it is no longer in flight; None when it was cancelled."""
+        """Submit the job and watch it until fal is done; None when it was cancelled."""
         job_id = job.id
         try:
             running: Job | None = job
             if job.state is JobState.SUBMITTING:
                 running = await self._submitter.submit(job, left_over=left_over)
             elif job.cancel_requested:
-                # The process that promised it was killed before it asked fal; what came too late is not on record.
+                # The process that acknowledged the cancel died before it called fal. (A cancel that fal refused as too
+                # late has been cleared from the row.)
                 running = await self._canceller.cancel_if_requested(job)
             del job
             if running is not None:

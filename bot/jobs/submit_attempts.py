@@ -1,4 +1,4 @@
-"""What a process knows of submits whose answers did not come."""
+"""The state of submits whose answers were lost or were errors."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bot.jobs.timings import JobTimings
 
 @dataclass(slots=True)
 class LostAttempt:
-    """One attempt whose answer is missing, as the reconciler looks for it."""
+    """One submit without an answer, while the reconciler looks for its request."""
 
-    #: Set when there is nothing left to wait for: fal called back, or the job was cancelled.
+    #: Set to end the search at once: fal called back, or the job was cancelled.
     heard: asyncio.Event = field(default_factory=asyncio.Event)
-    #: What fal called back about, or what its list showed.
+    #: The request that fal's callback or list gave.
     request_id: str | None = None
 
     async def heard_within(self, seconds: float) -> None:
-        """Wait for it, no longer than that."""
+        """Wait for `heard`, at most for this long; returns in either case."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.heard.wait()
@@ -28,19 +28,19 @@ class LostAttempt:
 
 @dataclass(slots=True)
 class Losses:
-    """Answers to the submits of one job that did not come, or were errors."""
+    """Counts the failed submits of one job."""
 
     timings: JobTimings
-    #: Without any answer.
+    #: Submits without any answer.
     unheard: int = 0
-    #: Answered by fal itself with errors, the latest ones in a row.
+    #: The latest submits in a row that fal answered with an error.
     refused: int = 0
-    #: Other jobs met the same at that time.
+    #: Whether as many as `JobTimings.outage_jobs` jobs were answered with errors at the same time.
     in_outage: bool = False
     _refused_at_s: float = 0.0
 
     def count(self, error: SubmitUnconfirmed, now_s: float) -> None:
-        """One more."""
+        """Count one failed submit. `now_s` is the time of the loop."""
         self.unheard += not error.refused
         self.refused = self.refused + 1 if error.refused else 0
         self.in_outage = False
@@ -48,10 +48,10 @@ class Losses:
 
     @property
     def wait_s(self) -> float | None:
-        """How long the request is looked for; None: as long as the settings say."""
+        """Seconds for which the request is looked for; None for the time in the settings."""
         waits_s = self.timings.refused_waits_s
         return waits_s[min(self.refused, len(waits_s)) - 1] if self.refused else None
 
     def outlasted(self, now_s: float) -> bool:
-        """Whether fal's list could not be read for long either: an outage that has ended just now."""
+        """Whether the search exceeded `wait_s` by so much that fal's list was unavailable too: an outage of fal."""
         return self.wait_s is not None and now_s - self._refused_at_s > self.wait_s + self.timings.blind_s

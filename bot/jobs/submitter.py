@@ -1,4 +1,4 @@
-"""Handing one job to fal: one POST, never a second one before it is known what became of the first."""
+"""Submit one job to fal: one POST, and no second one before the outcome of the first is known."""
 
 from __future__ import annotations
 
@@ -29,25 +29,30 @@ from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
-#: Options whose values differ from attempt to attempt, or must not be compared.
+#: Options left out of the comparison with fal's request list: upload URLs differ from attempt to attempt, and secrets
+#: must not be compared.
 PICTURE_KINDS = frozenset({OptionKind.PICTURE, OptionKind.PICTURES, OptionKind.CONTROLNET, OptionKind.IP_ADAPTER})
 SECRETS = frozenset({"openai_api_key"})
 
 
 @dataclass(slots=True)
 class _Submission:
-    """One job on its way to fal."""
+    """The state of one job's submit."""
 
     job: Job
-    #: A POST of it may have left, and its answer is missing.
+    #: Whether a POST may have reached fal without its answer reaching us.
     unsure: bool
     losses: Losses
-    #: Holds its turn in the semaphore, while it has one.
+    #: Holds the semaphore while the job has entered it.
     turn: AsyncExitStack
 
 
 class Submitter:
-    """All jobs of this process that are claimed and not known to be at fal."""
+    """Submits this process's claimed jobs, and resolves submits whose answer was lost.
+
+    Args:
+        callback_url: the webhook URL for a job id and an attempt number; None where fal can't reach this process.
+    """
 
     def __init__(
         self,
@@ -71,7 +76,7 @@ class Submitter:
         self._leases = leases
         self._inputs = inputs
         self._callback_url = callback_url
-        #: Also for what the work of a start must not do to Discord all at once.
+        #: Bounds concurrent submits; the runner also uses it for its calls to Discord during recovery.
         self.semaphore = AdaptiveSemaphore(
             self._timings.few_submits,
             self._timings.most_submits,
@@ -80,10 +85,10 @@ class Submitter:
         )
 
     async def submit(self, job: Job, *, left_over: bool) -> Job | None:
-        """One POST, then its answer on record; None when the job was cancelled, or has moved elsewhere.
+        """Submit a claimed job and store fal's request. None when it was cancelled, or another process moved it.
 
         Args:
-            left_over: another process has claimed it.
+            left_over: whether another process claimed it before, and may have submitted it.
 
         Raises:
             GenerationFailed: fal refused it, or never answered.
@@ -106,7 +111,7 @@ class Submitter:
     # ------------------------------------------------------------------ before the POST
 
     async def _wait_for_response(self, submission: _Submission, *, left_over: bool) -> None:
-        """Nothing leaves before the person has seen an answer; where that never happens, the job is cancelled."""
+        """Wait for the initial response; request a cancel of the job when it was never sent."""
         job, active = submission.job, self._active.open(submission.job.id)
         if not submission.unsure:
             active.unsent = job
@@ -117,17 +122,19 @@ class Submitter:
             )
 
     async def _prepare(self, submission: _Submission) -> GenerationRequest | None:
-        """All that comes before a POST; None when the job was cancelled, or has moved elsewhere.
+        """Do all that comes before a POST, and return the request with uploaded inputs.
+
+        None when the job was cancelled, or another process moved it.
 
         Raises:
-            GenerationFailed: one more attempt is not worth it.
+            GenerationFailed: the job has used up its attempts.
         """
         if self._context.is_cancelled(submission.job):
             await self._end_cancelled(submission.job, unsure=submission.unsure)
             return None
         if submission.unsure and not await self._begin_next_attempt(submission):
             return None
-        if not submission.losses.refused:  # else it still has its turn
+        if not submission.losses.refused:  # else it still holds the semaphore
             await self._take_turn(submission)
         request = await self._inputs.uploaded(submission.job)
         if submission.job.submitted_at is None and not await self._mark_submitting(submission):
@@ -135,12 +142,12 @@ class Submitter:
         return request
 
     async def _end_cancelled(self, job: Job, *, unsure: bool) -> None:
-        """Cancelled before fal's request was known."""
+        """End a job that was cancelled before fal's request was known."""
         says = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
         await self._context.end(job, JobState.CANCELLED, Failure("cancelled", says))
 
     async def _begin_next_attempt(self, submission: _Submission) -> bool:
-        """On record as a possible double; False when the job has moved elsewhere."""
+        """Store that the next POST may be a double of the one before; False when another process moved the job."""
         self._check_patience(submission.job, submission.losses)
         again = await self._context.retry_store(lambda: self._context.store.jobs.resubmit(submission.job))
         if again is None:
@@ -151,7 +158,7 @@ class Submitter:
         return True
 
     def _check_patience(self, job: Job, losses: Losses) -> None:
-        """Whether one more attempt is worth it. Raises ProviderError or SubmitNeverConfirmed when none is."""
+        """Raise ProviderError or SubmitNeverConfirmed when the job has used up its attempts."""
         tired = job.attempts >= self._timings.most_attempts
         outage = losses.in_outage or losses.outlasted(self._context.now_s())
         if losses.refused and (tired or not outage):
@@ -169,7 +176,7 @@ class Submitter:
         submission.turn.callback(no_longer_refused)
 
     async def _mark_submitting(self, submission: _Submission) -> bool:
-        """On record that it is about to be sent; False when it was cancelled, or has moved elsewhere."""
+        """Store that the POST is about to be sent; False when the job was cancelled, or another process moved it."""
         marked = await self._context.retry_store(lambda: self._context.store.jobs.mark_submitting(submission.job))
         if marked is None:
             return False
@@ -182,7 +189,7 @@ class Submitter:
     # ------------------------------------------------------------------ the POST
 
     async def _send(self, job: Job, request: GenerationRequest) -> Job | None:
-        """The POST and the record of its answer, neither without the other; then a cancel that came meanwhile."""
+        """Send the POST and store its answer, shielded from cancellation; then apply a cancel requested meanwhile."""
         running = await self._context.tasks.shielded(self._post_and_record(job, request))
         return await self._canceller.cancel_if_requested(running)
 
@@ -195,16 +202,22 @@ class Submitter:
             return await self._context.transition(job, JobState.RUNNING, fal_request=fal_request)
 
     async def _post(self, job: Job, model: Model, payload: dict[str, Json]) -> FalRequest:
-        """Submit; tried again only while it is certain that no request ever left."""
+        """Submit; repeat only while it is certain that no request reached fal.
+
+        Raises:
+            SubmitUnconfirmed: fal may have the request.
+            GenerationFailed: fal refused it, or could not be reached.
+            asyncio.CancelledError: nothing was sent, because the runner is stopping or our lease has expired.
+        """
         context, active = self._context, self._active.open(job.id)
         if context.stopping.is_set():
-            raise asyncio.CancelledError  # what has not left yet is for the next start
+            raise asyncio.CancelledError  # the next start submits it
         certain = active.unsent is not None
         active.unsent = None
         context.wake.set()  # there is room for another claim
         async for attempt in context.attempts(self._timings.unreachable_pauses_s):
             if self._leases.left_s == 0:
-                raise asyncio.CancelledError  # this process hung for so long that another one has the job
+                raise asyncio.CancelledError  # this process hung, and another one may have adopted the job
             active.unsent = None
             active.submitted_at_s = context.now_s()
             try:
@@ -224,7 +237,7 @@ class Submitter:
         raise AssertionError("the last attempt returns or raises")
 
     def _identifying_arguments(self, model: Model, job: Job) -> dict[str, Json]:
-        """By which of its arguments fal's list shows a request: all but what differs from attempt to attempt."""
+        """The arguments by which a request is recognised in fal's list: all but pictures and secrets."""
         private = {option.name for option in model.options if option.kind in PICTURE_KINDS or option.name in SECRETS}
         return {name: value for name, value in self._arguments(model, job, job.request).items() if name not in private}
 
@@ -243,7 +256,7 @@ class Submitter:
         if not submission.losses.refused:
             await submission.turn.aclose()
             return
-        # It keeps its turn: in an outage the others wait in the queue instead of failing one after another.
+        # It keeps the semaphore: in an outage the other jobs wait for it instead of failing one after another.
         self._active.open(submission.job.id).losses = submission.losses
         refused = [active.losses for active in self._active.refused.values() if active.losses is not None]
         if len(refused) >= self._timings.outage_jobs:
@@ -251,11 +264,11 @@ class Submitter:
                 losses.in_outage = True
 
     async def _find_lost(self, submission: _Submission) -> FalRequest | None:
-        """What fal made of an attempt whose answer is missing."""
+        """Look for the request of an attempt whose answer is missing; None when fal does not have it."""
         job, losses = submission.job, submission.losses
         model, age_s = self._context.model(job), self._context.age_s(job)
         self._publish_search(job, losses, age_s)
-        wait_s = 0.0 if self._context.is_cancelled(job) else losses.wait_s  # 0: one look
+        wait_s = 0.0 if self._context.is_cancelled(job) else losses.wait_s  # 0: read the list once
         active = self._active.open(job.id)
         active.unconfirmed = True
         try:
@@ -277,7 +290,7 @@ class Submitter:
             self._context.publish(job, ConfirmingSubmit(self._context.clock() + timedelta(seconds=left_s)))
 
     async def _resume_found(self, job: Job, fal_request: FalRequest) -> Job | None:
-        """What was lost is found."""
+        """Store the request that was found and go on as if the submit had been answered."""
         self._active.open(job.id).poll_first = True
         running = await self._context.transition(job, JobState.RUNNING, fal_request=fal_request)
         return await self._canceller.cancel_if_requested(running)

@@ -1,4 +1,4 @@
-"""Every pause, interval, window and bound of `bot.jobs` in one value, so that tests can be less patient."""
+"""Every pause, interval, time window and bound of `bot.jobs` in one value, so that tests can shorten them."""
 
 from __future__ import annotations
 
@@ -8,137 +8,139 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class JobTimings:
-    """How patient the runner is, and how much it does at once. Names ending in `_s` are seconds."""
+    """Timeouts, intervals and concurrency bounds of the runner. Names ending in `_s` are seconds."""
 
     # ------------------------------------------------------------------ outages
-    #: Pauses between tries to fetch what fal has finished, 15 minutes in all; short, so that an outage is soon over.
+    #: Pauses between attempts to fetch a result from fal, 15 minutes in all; short, to resume soon after an outage.
     provider_pauses_s: tuple[float, ...] = (2, 4, 8, *(15,) * 59)
-    #: Pauses between tries to put on record what has happened, while the database is away; the last one repeats.
+    #: Pauses between attempts to write to the store while the database is unavailable; the last one repeats.
     store_pauses_s: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
-    #: Pauses between submits that certainly never left (connection refused, no such host), 15 minutes in all.
+    #: Pauses between submits that certainly never reached fal (connection refused, no such host), 15 minutes in all.
     unreachable_pauses_s: tuple[float, ...] = (1, 2, 4, 8, *(15,) * 59)
-    #: After a failed claim.
+    #: Pause after a failed claim.
     claim_again_s: float = 1.0
 
     # ------------------------------------------------------------------ acceptance and the initial response
-    #: A person is told after this long that the database does not take their request; Discord waits for three seconds.
+    #: Timeout of the accepting transaction; Discord expects the initial response within three seconds.
     accept_within_s: float = 2.0
-    #: A person who is turned away because too much waits is told to come back after this long at least, and at most.
+    #: Bounds of the retry time given to a person whose request is refused because the queue is full.
     least_retry_s: float = 30.0
     most_retry_s: float = 900.0
-    #: So many initial responses under way hold back everything else, for as long as the newest of them is younger.
+    #: Backpressure: other work waits while more than this many unfinished initial responses began within the window.
     backpressure_from: int = 12
     backpressure_window_s: float = 3.0
-    #: How often a claim that makes room for initial responses looks again, and how often before it goes on anyway.
+    #: How often a claim held back by backpressure checks it again, and after how many checks it goes on anyway.
     backpressure_pause_s: float = 0.02
     backpressure_pauses: int = 25
-    #: How long a job waits for the initial response to its interaction before it starts anyway.
+    #: How long a job waits for the initial response to its interaction (by this process) before it starts anyway.
     response_wait_s: float = 900.0
-    #: How long after another process accepted a job its response may still be under way: Discord takes it for 3 s.
+    #: How long a job waits for the initial response by another process; Discord accepts one within three seconds.
     response_elsewhere_s: float = 5.0
-    #: Pauses between looks whether that response is on record; the last one repeats.
+    #: Pauses between reads of the job's row while waiting for that; the last one repeats.
     response_looks_s: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.4)
-    #: A request that the database refused is looked up so long after, should its COMMIT have succeeded nevertheless.
+    #: How long after a failed acceptance the job is looked up, in case its COMMIT succeeded and the answer was lost.
     doubtful_s: float = 10.0
-    #: Such requests looked up at every tick, at most.
+    #: Most such jobs looked up per tick.
     doubtful_a_tick: int = 20
 
     # ------------------------------------------------------------------ queue
-    #: Most jobs claimed that have not been sent to fal yet; the others keep their positions in the queue.
+    #: Most jobs claimed and not yet submitted; the others stay in the queue, where they keep their positions.
     claimed_ahead: int = 64
-    #: Positions in the queue looked up at every tick, of those in front and once more of the rest.
+    #: Queue positions read per tick: of this many jobs at the front, and of as many of the rest in rotation.
     positions_a_tick: int = 100
-    #: Where several processes share the queue: positions looked up at once, and the pause between two such looks.
+    #: Where several processes share the database: positions read in one batch, and the pause between two batches.
     positions_at_once: int = 20
     position_pause_s: float = 0.25
-    #: Where another process may claim a job at any moment, a position shown is valid for so long after it was read.
+    #: How long after it was read a queue position may still be shown, where another process may claim the job.
     position_valid_s: float = 1.5
-    #: A job that was taken from such a queue is shown how it ended only after so long: by then no edit of a position
-    #: by another process can follow. Longer than `position_valid_s` by what an edit may take after it was sent.
+    #: Delay of the final message after a claim from a shared queue, so that a queue-position edit by another process
+    #: cannot overwrite it. Longer than `position_valid_s` by what an edit may take once it is sent.
     quiet_s: float = 2.0
-    #: How long the store's word on what waits is good while caps may be what keeps a claim from finding anything.
+    #: Least time between two reloads of the queue after empty claims, while concurrency caps can explain those.
     reload_queue_s: float = 10.0
 
     # ------------------------------------------------------------------ sharing the processor
-    #: A round of the event loop that takes longer shows that the processor is busy; then it is looked at again later.
+    #: AdaptiveSemaphore: an event loop iteration longer than the first means a busy processor; pause before measuring
+    #: again.
     busy_round_s: float = 0.002
     busy_look_s: float = 0.004
 
     # ------------------------------------------------------------------ submit
-    #: Submits under way at once while the processor is the bottleneck, and at most.
+    #: Concurrent submits: while the processor is the bottleneck, and at most.
     few_submits: int = 5
     most_submits: int = 32
-    #: How long a request is looked for that fal itself answered with an error (most likely there is none); the last
-    #: one repeats while fal refuses everybody's.
+    #: How long fal's list is searched after a submit that fal answered with an error (most likely it kept no request),
+    #: by how many such errors the job had in a row; the last one repeats while fal refuses every job's.
     refused_waits_s: tuple[float, ...] = (6.0, 12.0, 20.0, 30.0)
-    #: So many jobs refused, and none taken meanwhile, are an outage of fal: no reason to fail them.
+    #: This many jobs refused, and none accepted meanwhile, count as an outage of fal: they are retried, not failed.
     outage_jobs: int = 3
-    #: So much longer than a refused request is looked for, where fal's list can't be read either, shows one as well.
+    #: A search this much longer than planned, because fal's list could not be read, counts as an outage as well.
     blind_s: float = 10.0
-    #: Submits whose answers were lost, without fal seeming to have any, before the person is told.
+    #: Submits of one job without an answer, none of which fal's list shows, after which the job fails.
     most_lost_submits: int = 3
-    #: The same with processes that died in the middle of them; a job that kills the bot must not do so for ever.
+    #: Submits of one job at most, over all processes, so that a job that crashes the bot does not do so for ever.
     most_attempts: int = 20
 
     # ------------------------------------------------------------------ reconcile
-    #: Pauses between two looks at fal's list of requests; the last one repeats.
+    #: Pauses between two reads of fal's request list; the last one repeats.
     list_pauses_s: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
     #: fal's clock and ours may differ by this much.
     clock_difference: timedelta = timedelta(minutes=2)
-    #: And by this much where one of them is wrong; the last look reaches so far, before anything is sent again.
+    #: The difference assumed for the last read before a new submit, in case one of the clocks is an hour wrong.
     wrong_clock: timedelta = timedelta(minutes=65)
-    #: After a time in which the list could not be read, it must say for so long that a request is not there: what an
-    #: outage held up may arrive with its end.
+    #: How long the list must be readable again before a missing request counts as absent: a request that an outage
+    #: delayed may arrive at its end.
     after_blind_s: float = 5.0
-    #: How long one look waits for submits of the very same request to be answered.
+    #: How long one read of the list waits for the answers to other submits with identical arguments.
     equal_submits_s: float = 5.0
 
     # ------------------------------------------------------------------ watch
-    #: A callback is waited for this many times the usual duration before fal is watched, and at least so long.
+    #: A callback is overdue after this multiple of the expected duration, and after no less than this many seconds.
     callback_patience: float = 2.0
     least_callback_wait_s: float = 15.0
-    #: Overdue jobs that are watched while callbacks arrive, and how soon one that is not asks again.
+    #: Most overdue jobs polled at once (probes) while callbacks arrive, and when the others ask for a probe again.
     probes: int = 32
     probe_again_s: float = 30.0
-    #: How much later than the end itself its callback may arrive.
+    #: How long after the end of a probe its callback may still arrive before it counts as missed.
     callback_late_s: float = 10.0
-    #: A job found after its deadline (a long stop) is still watched for this long.
+    #: Least time a job is watched, also when it is resumed after its deadline.
     least_watch_s: float = 60.0
-    #: Jobs whose progress is published in one go; the event loop turns in between.
+    #: Jobs whose progress is published before control returns to the event loop once.
     published_at_once: int = 200
-    #: Durations written down at every tick, at most; enough to learn from.
+    #: Most durations stored per tick; enough to learn from.
     durations_a_tick: int = 10
 
     # ------------------------------------------------------------------ cancel
-    #: How often a process looks whether its jobs were cancelled at another one, and how long that one waits for it.
+    #: How often a process reads the cancel requests that other processes stored for its jobs.
     cancel_poll_s: float = 1.0
+    #: How long a process that stored such a request waits for the job to end, and how often it reads the row meanwhile.
     cancel_elsewhere_s: float = 5.0
     cancel_look_s: float = 0.2
 
     # ------------------------------------------------------------------ delivery
-    #: How long a result that waits for room is left with fal; fal keeps one for an hour, a large one for some minutes.
+    #: How long a result that waits for room is left at fal, which keeps one for an hour, a large one for some minutes.
     unread_s: float = 60.0
-    #: Results read, and pictures fetched and posted, at once while the processor is the bottleneck.
+    #: Concurrent result reads, and concurrent downloads with posts, while the processor is the bottleneck.
     few_deliveries: int = 5
-    #: Most results read at once.
+    #: Most concurrent result reads.
     most_results: int = 32
-    #: Most downloads and posts under way at once.
+    #: Most concurrent downloads with posts; memory is bounded by `fal.pictures_in_hand_mib`.
     most_deliveries: int = 64
-    #: How long another process is waited for before what it showed is shown again, and how often that is looked for.
+    #: How long a repair waits for the other process to end the job, and how often it reads the row meanwhile.
     repair_within_s: float = 120.0
     repair_pause_s: float = 0.5
 
     # ------------------------------------------------------------------ leases, start and stop
-    #: How long a process that hangs or dies keeps its jobs from others that share the database. They look every third
-    #: of it, so that all it held is taken up again after at most 16 s.
+    #: Duration of a lease: how long a process that hangs or dies keeps its jobs from others that share the database.
+    #: Those look for expired leases every third of it, so every job is adopted after at most 16 s.
     lease_s: float = 12.0
-    #: Jobs taken over from another process in one go.
+    #: Jobs adopted in one transaction.
     adopted_at_once: int = 100
-    #: After a stop of this length people are told of the restart.
+    #: Least downtime after which progress messages say that the bot has resumed the job.
     noticeable_stop_s: float = 15.0
-    #: While jobs are under way it is noted this often that somebody looks after them.
+    #: While there are jobs, the store's `alive_at` is updated this often.
     note_alive_s: float = 5.0
-    #: How long after a start that is a reason to wait.
+    #: How long after a start a restart is given as the reason why a job waits.
     just_started: timedelta = timedelta(seconds=60)
     #: How long a shutdown waits for submits and posts under way.
     drain_s: float = 4.0

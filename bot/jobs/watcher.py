@@ -1,4 +1,4 @@
-"""Following what fal has: by its callbacks where they come, else by its status."""
+"""Follow jobs at fal: by webhook callbacks where they arrive, else by polling their status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ from bot.jobs.webhook_monitor import WebhookMonitor
 
 
 class Watcher:
-    """All jobs of this process that fal has."""
+    """Follows this process's jobs at fal until they are done.
+
+    Args:
+        calls_back: whether fal is asked to call back.
+    """
 
     def __init__(
         self,
@@ -39,21 +43,20 @@ class Watcher:
         self._fal = fal
         self._reconciler = reconciler
         self._durations = durations
-        #: Whether fal is asked to call back.
         self._calls_back = calls_back
         self._webhooks = WebhookMonitor(context.active, context.timings)
 
     def close(self) -> None:
-        """Wait for no callback any more."""
+        """Stop waiting for missed callbacks."""
         self._webhooks.close()
 
     # ------------------------------------------------------------------ one job
 
     async def watch(self, job: Job) -> None:
-        """Follow fal until it is done; say `forget` after that.
+        """Return when fal is done with the job. The caller must call `forget` after that.
 
         Raises:
-            GenerationTimedOut: it took longer than a job may.
+            GenerationTimedOut: the job took longer than `job_timeout_s`; it was cancelled at fal.
         """
         if job.fal_request is None:
             raise RuntimeError("a running job has a request")
@@ -77,7 +80,7 @@ class Watcher:
         state = ProviderState(job, self._durations.expected_s(model, job.request.images))
         self._active.open(job.id).at_provider = state
         if self._reconciler.webhook_request(job.id, job.attempts) == request.request_id:
-            state.call_back()  # quicker than the answer to the submit
+            state.call_back()  # the callback came before the answer to the submit
         return state
 
     def _time_left_s(self, job: Job) -> float:
@@ -85,9 +88,9 @@ class Watcher:
         return max(left_s, self._timings.least_watch_s)
 
     async def _called_back(self, state: ProviderState, model: Model) -> bool:
-        """Where fal calls back, it need not be watched for as long as this model usually takes; False: it must.
+        """Wait for fal's callback; False when the job must be polled, because none is to be expected or it is overdue.
 
-        The result is asked for next, so a callback is only ever a hint.
+        A callback is only a hint: the result is read from fal in any case.
         """
         job = state.job
         if not self._calls_back or self._active.open(job.id).poll_first:
@@ -115,7 +118,7 @@ class Watcher:
                 self._note(state, status)
 
     def _note(self, state: ProviderState, status: Status) -> None:
-        """Take down one status, and show it."""
+        """Record one status and publish it."""
         if isinstance(status, CompletedStatus):
             return
         if isinstance(status, InQueueStatus):
@@ -128,13 +131,13 @@ class Watcher:
         self._context.publish(state.job, state.in_progress(self._context.clock()))
 
     def forget(self, job_id: str) -> None:
-        """Fal does not have it any more."""
+        """Drop the state of a job that is no longer at fal."""
         active = self._active.get(job_id)
         if active is not None:
             active.at_provider = None
 
     def on_webhook(self, job_id: str, request_id: str) -> bool:
-        """A callback came; whether this job is known to be at fal, so that the callback need not be kept."""
+        """Record a callback. False when the job is not watched here, so that the caller must keep the callback."""
         self._webhooks.received(job_id)
         state = self._state(job_id)
         if state is None:
@@ -144,34 +147,38 @@ class Watcher:
             state.call_back()
         return True
 
-    # ------------------------------------------------------------------ what is seen
+    # ------------------------------------------------------------------ the state of jobs at fal
 
     def _state(self, job_id: str) -> ProviderState | None:
         active = self._active.get(job_id)
         return active.at_provider if active is not None else None
 
     async def publish_all(self) -> None:
-        """Show the time that is left, which passes without any news."""
+        """Publish the remaining time of all jobs at fal, which changes without any new status."""
         now, away = self._context.clock(), self._fal.unavailable
         for number, active in enumerate(list(self._active.at_provider.values()), 1):
             if number % self._timings.published_at_once == 0:
                 await asyncio.sleep(0)
-            state = active.at_provider  # None: it has ended meanwhile, and that may be shown already
+            state = active.at_provider  # None: the job has ended meanwhile, and its final message may be shown
             if state is not None:
                 self._context.publish(state.job, ProviderUnavailable() if away else state.progress(now))
 
     def progress(self, job_id: str) -> Progress | None:
-        """What fal said last; None when it does not have the job."""
+        """The last progress of a job at fal; None when it is not watched here."""
         state = self._state(job_id)
         return None if state is None else state.progress(self._context.clock())
 
     def has_begun(self, job_id: str) -> bool:
-        """Whether fal is known to be painting it."""
+        """Whether fal has started the job."""
         state = self._state(job_id)
         return state is not None and state.started_at is not None
 
     def load(self, job: Job | None = None) -> ProviderLoad:
-        """What this process sees at fal, with the usual time of `job`'s model where there is nothing."""
+        """Count this process's jobs at fal and average their expected durations.
+
+        Args:
+            job: gives the duration by its model where no job is at fal.
+        """
         states = [active.at_provider for active in self._active.at_provider.values() if active.at_provider is not None]
         in_progress = sum(state.started_at is not None for state in states)
         usual = [state.expected_s for state in states]

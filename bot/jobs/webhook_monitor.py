@@ -1,8 +1,8 @@
-"""Whether fal's callbacks arrive: as long as they do, overdue jobs need not all be watched.
+"""Whether fal's webhook callbacks arrive: as long as they do, only a few overdue jobs are polled.
 
-Where fal calls back, a job is watched only when its callback is overdue; and when nobody knows yet how long fal takes,
-thousands may be overdue at once. So only a few of them are watched, as probes. A probe that ends without a callback
-soon after shows that callbacks get lost: then every overdue job is watched, until a callback arrives again.
+Where fal calls back, a job's status is polled only when its callback is overdue. While the duration of a model is not
+known yet, thousands may be overdue at once, so only a few of them are polled, as probes. A probe that ends at fal
+without a callback soon after shows that callbacks get lost: then every overdue job is polled, until one arrives again.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from bot.jobs.timings import JobTimings
 
 
 class WebhookMonitor:
-    """What this process has seen of callbacks."""
+    """Decides which jobs are polled although fal calls back, by whether callbacks reach this process."""
 
     def __init__(self, active: ActiveJobs, timings: JobTimings) -> None:
         self._active = active
         self._timings = timings
-        #: Whether the last thing known is that one did not come.
+        #: Whether a callback was missed and none has arrived since.
         self.failing = False
 
     def received(self, job_id: str) -> None:
-        """One has come."""
+        """Record a callback for this job."""
         self.failing = False
         active = self._active.get(job_id)
         if active is not None and active.missed_callback is not None:
@@ -33,14 +33,18 @@ class WebhookMonitor:
             self._active.release(job_id)
 
     def may_probe(self, job_id: str) -> bool:
-        """Whether this overdue job shall be watched; say `probed` when it no longer is."""
+        """Whether to poll this overdue job; if so it is a probe until `probed` is called."""
         if not self.failing and len(self._active.probing) >= self._timings.probes:
             return False
         self._active.open(job_id).probing_since_s = asyncio.get_running_loop().time()
         return True
 
     def probed(self, job_id: str, *, ended_unheard: bool) -> None:
-        """It is not watched any more, maybe because it has ended without a callback so far."""
+        """Record that a probe is no longer polled.
+
+        Args:
+            ended_unheard: whether fal is done and no callback has arrived; it then may within `callback_late_s`.
+        """
         active = self._active.get(job_id)
         if active is None or active.probing_since_s is None:
             return
@@ -50,7 +54,7 @@ class WebhookMonitor:
             active.missed_callback = loop.call_later(self._timings.callback_late_s, partial(self._miss, job_id))
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Cancel the timers of missed callbacks."""
         for active in list(self._active):
             if active.missed_callback is not None:
                 active.missed_callback.cancel()
