@@ -25,20 +25,20 @@ _LONGEST_INTERVAL_S = 30 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The limits that hold for one request."""
+    """The limits that apply to one request."""
 
     #: Time that one image costs; the sustained rate is one image per `interval`.
     interval: timedelta
     #: Images that may be requested at once by somebody whose burst is unused.
     burst_images: int
-    #: 0 allows no image, as in all these fields but the last; only `enabled=False` lifts limits.
+    #: 0 allows no image at all, as in `guild_images_per_day`; only `enabled=False` lifts limits.
     images_per_day: int
     concurrent_jobs: int
     guild_images_per_day: int
     #: Weight of the person in the fair queue, relative to others.
     weight: float = 1.0
     enabled: bool = True
-    #: Most unfinished jobs of all people in the server together; here alone 0 means no limit.
+    #: Most unfinished jobs of all people in the server together; only here 0 means no limit.
     guild_concurrent_jobs: int = 0
 
 

@@ -1,1 +1,1 @@
-"""Everything that speaks Discord: commands, cards, buttons, delivery."""
+"""The Discord side of the bot: commands, cards (Components V2 messages), buttons, delivery."""

@@ -1,7 +1,7 @@
-"""Routes what people do with buttons, menus and modals to the cog that registered for it.
+"""Route component and modal interactions to the handler that a cog registered for them.
 
-Nothing is remembered between a card and its use but the custom_id, so whatever process receives the interaction can
-act on it. Every error ends in `cogs.errors`: discord.py would only log it.
+The custom_id is the only state between a message and its use, so that any process can handle the interaction. Errors of
+handlers go to `cogs.errors`; discord.py would only log them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class DynamicComponent(discord.ui.DynamicItem[discord.ui.Item[Any]], template=CUSTOM_ID):
-    """Any button or menu of ours, found again by its custom_id."""
+    """Any button or menu of this bot, matched by its custom_id."""
 
     def __init__(self, item: discord.ui.Item[Any], click: Click) -> None:
         super().__init__(item)
@@ -39,17 +39,17 @@ class DynamicComponent(discord.ui.DynamicItem[discord.ui.Item[Any]], template=CU
         return cls(item, Click(match["verb"], match["subject"], tuple(map(str, values))))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Run the action, or say that this release has none of that verb."""
+        """Run the action of the verb, or respond that this release has no such action."""
         action = ACTIONS.get(self.click.verb)
         await _answered(interaction, action.handler(interaction, self.click) if action is not None else None)
 
 
 class ComponentsCog(commands.Cog, name="components"):
-    """Reads submitted modals; discord.py keeps none of ours in memory."""
+    """Handles submitted modals, because discord.py does not keep this bot's modals in memory."""
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: Interaction) -> None:
-        """Hand a submitted modal to whatever registered for its purpose, whichever process opened it."""
+        """Run the handler that is registered for a submitted modal's purpose, whichever process opened it."""
         if interaction.type is not discord.InteractionType.modal_submit:
             return
         form = modals.submitted(cast("dict[str, Any]", interaction.data or {}))
@@ -60,13 +60,13 @@ class ComponentsCog(commands.Cog, name="components"):
 
 
 async def _answered(interaction: Interaction, work: Awaitable[None] | None) -> None:
-    """Wait for what was asked for; whatever it raises is answered. None: nothing is registered for it."""
+    """Await a handler and show its errors to the person. None: no handler is registered, which is shown instead."""
     if work is None:
         await errors.answer_privately(interaction, say(locale_of(interaction), "action_unknown"))
         return
     try:
         await work
-    except Exception as error:  # the last line of defence of this task
+    except Exception as error:  # nothing above this task would handle it
         await errors.answer(interaction, error)
 
 

@@ -1,4 +1,4 @@
-"""Which model is meant when nobody named one: the person's, else the server's, else the operator's."""
+"""The default model of a person: their own choice, else the server's, else the operator's."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 
 async def default_of(interaction: Interaction, services: Services) -> Model:
-    """The model that paints for this person here when they name none. Raises ModelUnavailable like `default_model`."""
+    """The default model for this person in this server. Raises NoModels like `default_model`."""
     preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
     return default_model(services.catalogue, preferences, services.settings.models.default)
 
 
 def default_model(catalogue: Catalogue, preferences: Preferences, operators: str) -> Model:
-    """The first of the chosen models that still paints from a prompt here, else the first that does.
+    """The first of the chosen models that is offered for prompts, else the first offered model.
+
+    Args:
+        operators: the default in the operator's settings.
 
     Raises:
-        NoModels: nothing is offered.
+        NoModels: no model for prompts is offered.
     """
     for name in (preferences.user_model, preferences.guild_model, operators):
         model = offered(catalogue, name)
@@ -37,7 +40,7 @@ def default_model(catalogue: Catalogue, preferences: Preferences, operators: str
 
 
 def offered(catalogue: Catalogue, name: str | None) -> Model | None:
-    """The model of that name that paints from a prompt, or None when there is none on offer."""
+    """The model with that name, if it is offered and takes a prompt; else None."""
     try:
         return catalogue.get(name, PROMPT_TASKS) if name else None
     except (UnknownModel, ModelUnavailable):

@@ -1,7 +1,7 @@
-"""Drafts: requests that wait for one more click, to be confirmed, mended or approved.
+"""Drafts: requests that become a job with one more click, e.g. to confirm or complete them.
 
-A card for a draft has buttons with its id as subject (`Subject.DRAFT`). Whoever may do so is for the handler to check;
-a draft becomes at most one job, whoever clicks, however often, also after restarts.
+The buttons of a draft's card have the draft's id as subject (`Subject.DRAFT`). Their handlers must check who may click.
+A draft becomes at most one job, however often it is accepted, also after restarts.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ async def keep(
     *,
     parent_id: str | None = None,
 ) -> Draft:
-    """Keep a request for 24 hours, without a reservation.
+    """Store a request as a draft for 24 hours; its cost is not reserved.
 
     Args:
-        kind: what it waits for, at most 20 characters.
-        parent_id: the job that it re-rolls or edits.
+        kind: what the person must do, at most 20 characters.
+        parent_id: the job that it repeats or edits.
     """
     return await services.store.drafts.create(
         kind,
@@ -45,10 +45,10 @@ async def keep(
 
 
 async def find(services: Services, draft_id: str) -> Draft:
-    """The draft, also one that became a job.
+    """Read a draft, including one that became a job.
 
     Raises:
-        DraftExpired: its 24 hours are over, or it was discarded.
+        DraftExpired: its 24 hours are over, or it was deleted.
     """
     draft = await services.store.drafts.get(draft_id)
     if draft is None:
@@ -57,10 +57,10 @@ async def find(services: Services, draft_id: str) -> Draft:
 
 
 async def accept(interaction: Interaction, services: Services, draft: Draft) -> None:
-    """Make a draft a job of whoever clicked, and show it; where it became one before, show that one privately.
+    """Turn a draft into a job of the person who clicked; if it became a job before, show that one privately.
 
     Raises:
-        Refusal: with the sentence for the person; nothing was started, and the draft stays what it was.
+        Refusal: with the sentence for the person; no job was started, and the draft is unchanged.
     """
     if draft.job_id is not None:
         await intake.show_existing(interaction, await find_job(services, draft.job_id))

@@ -1,8 +1,8 @@
-"""The one place where an error becomes an answer.
+"""The error handler of all interactions: slash commands, buttons, menus and modals.
 
-Expected errors (`ToldError`) are answered with what they say, privately, without a traceback. An
-interaction Discord no longer knows is only logged. Anything else is "Something broke (code …)", with the
-same code in the log. Slash commands, buttons, menus and modals all end here.
+Expected errors (`ToldError`) are shown to the person privately, in their own words and without a traceback
+in the log. For an interaction that Discord no longer knows the error is only logged. Any other error is
+shown as "Something broke (code …)", with the same code in the log.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Unknown interaction, already acknowledged, invalid webhook token: nobody is left to be told.
+#: Discord's codes for an unknown interaction, one already acknowledged, and an invalid webhook token.
 _GONE = frozenset({10062, 40060, 50027})
 
 
 async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
-    """Tell the person what went wrong, as far as they can still be told. Raises nothing but cancellation."""
+    """Show the error to the person, if the interaction can still be responded to. Raises nothing but CancelledError."""
     cause = next((link for link in _chain(error) if _is_ours(link)), None) or _innermost(error)
     if is_gone(cause):
         log.info("interaction gone", extra={"interaction": interaction.id, "error": type(cause).__name__})
@@ -39,7 +39,7 @@ async def answer(interaction: discord.Interaction[Any], error: BaseException) ->
 
 
 async def answer_privately(interaction: discord.Interaction[Any], sentence: str) -> None:
-    """Answer privately by whichever way is open; a failure to do so is only logged."""
+    """Send an ephemeral initial response, or a followup if there was one; a failure to send is only logged."""
     try:
         if interaction.response.is_done():
             await interaction.followup.send(sentence, ephemeral=True)
@@ -50,14 +50,14 @@ async def answer_privately(interaction: discord.Interaction[Any], sentence: str)
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether Discord says that this interaction is over or already answered."""
+    """Whether Discord says that the interaction has expired or was already responded to."""
     if isinstance(error, discord.InteractionResponded):
         return True
     return isinstance(error, discord.HTTPException) and error.code in _GONE
 
 
 def install(bot: EaselBot) -> None:
-    """Let the command tree answer its errors here."""
+    """Set this module as the command tree's error handler."""
     bot.tree.error(_on_tree_error)
 
 
@@ -82,7 +82,7 @@ def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> st
         return say(locale, "database_away", incident=code)
     if isinstance(error, ToldError):
         log.debug("refused", extra={"interaction": interaction.id, "code": error.code})
-        return clean(say(locale, error.phrase))  # it may quote what was typed
+        return clean(say(locale, error.phrase))  # the sentence may quote what was typed
     if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
         return say(locale, "command_stale")
     if isinstance(error, app_commands.CheckFailure):
@@ -105,7 +105,7 @@ def _is_ours(error: BaseException) -> bool:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """The error a command raised, without discord.py's wrapping."""
+    """The error that a command raised, without discord.py's wrapper."""
     while isinstance(error, app_commands.CommandInvokeError):
         error = error.original
     return error

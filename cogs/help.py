@@ -1,4 +1,4 @@
-"""/help."""
+"""/help: how to paint a first picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class HelpCog(commands.Cog, name="help"):
-    """How to start."""
+    """Explains how to start."""
 
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services

@@ -1,4 +1,4 @@
-"""/imagine and /compose: paint from words."""
+"""/imagine and /compose: paint a picture from a prompt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Imagine(commands.Cog, name="imagine"):
-    """Paint from words."""
+    """Paints pictures from prompts."""
 
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
@@ -79,7 +79,7 @@ class Imagine(commands.Cog, name="imagine"):
             chosen = await default_of(interaction, self._services)
         await interaction.response.send_modal(modals.compose(chosen, locale=locale_of(interaction)))
 
-    # ------------------------------------------------------------------ completion while typing
+    # ------------------------------------------------------------------ autocomplete
 
     @imagine.autocomplete("model")
     @compose.autocomplete("model")
@@ -99,21 +99,21 @@ class Imagine(commands.Cog, name="imagine"):
         return choices(catalogue.option_completions(await self._chosen(interaction), typed))
 
     async def _chosen(self, interaction: Interaction) -> Model:
-        """The model named so far, else the default."""
+        """The model typed into the option `model`, else the person's default."""
         named = offered(self._services.catalogue, interaction.namespace.model)
         return named if named is not None else await default_of(interaction, self._services)
 
 
 @action("compose", style=discord.ButtonStyle.primary)
 async def open_compose_modal(interaction: Interaction, click: Click) -> None:
-    """An empty modal for the person's default model."""
+    """Open an empty modal for the person's default model."""
     model = await default_of(interaction, services_of(interaction))
     await interaction.response.send_modal(modals.compose(model, locale=locale_of(interaction)))
 
 
 @modals.on_submit("compose")
 async def paint_composed(interaction: Interaction, form: modals.Submitted) -> None:
-    """Paint what the modal says; its subject is the model's key."""
+    """Accept the request from the modal; its subject is the model's key."""
     await ask(interaction, services_of(interaction), form.subject, form.fields)
 
 

@@ -1,4 +1,4 @@
-"""Accept a request and show it: what /imagine, /compose, Again and Edit have in common."""
+"""Accept a request and send the initial response: shared by /imagine, /compose, Again and Edit."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ async def ask(
     *,
     parent_id: str | None = None,
 ) -> None:
-    """Validate what was typed, accept it and show it.
+    """Validate what was typed, accept it as a job and show that.
 
     Raises:
-        Refusal: with the sentence for the person; nothing was started.
+        Refusal: with the sentence for the person; no job was started.
     """
     preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
     if model_name:
@@ -60,7 +60,7 @@ async def ask(
 
 
 def seeded(model: Model, request: GenerationRequest) -> GenerationRequest:
-    """With a seed of our choice where the model has one and the person gave none, so that it can be repeated."""
+    """Add a random seed if the model takes one and the person gave none, so that the picture can be reproduced."""
     if model.option("seed") is None or request.seed is not None:
         return request
     return with_seed(model, request, interaction_data.new_seed())
@@ -76,13 +76,15 @@ async def place(
     parent_id: str | None = None,
     draft_id: str | None = None,
 ) -> None:
-    """Permissions, limits, acceptance, and the initial response; a replayed interaction does nothing.
+    """Check permissions and limits, accept the job, and send the initial response.
+
+    An interaction that Discord delivers a second time does nothing.
 
     Args:
-        draft_id: the draft that becomes the job; where it became one before, that one is shown.
+        draft_id: the draft that becomes the job; if it became one before, that job is shown.
 
     Raises:
-        Refusal: with the sentence for the person; nothing was started.
+        Refusal: with the sentence for the person; no job was started.
     """
     interaction_data.check_can_post(interaction)
     actor = interaction_data.actor_of(interaction)
@@ -103,17 +105,17 @@ async def place(
 
 @dataclass(slots=True)
 class AcceptedJob:
-    """A job that was just accepted, and is about to be shown."""
+    """A job that was accepted, before its initial response."""
 
     job: Job
     #: Jobs that will start before it.
     ahead: int
-    #: Set it to the message that shows the job; None when only Discord knows it.
+    #: The id of the message that shows the job, set after the response; None if it could not be found out.
     message_id: int | None = None
 
 
 class _AcceptedBefore(Exception):
-    """There is a job already: of this very interaction, which Discord sent again, or of the same draft."""
+    """There is a job already, for this interaction, which Discord delivered again, or for the same draft."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -124,8 +126,9 @@ class _AcceptedBefore(Exception):
 async def accepted(
     interaction: Interaction, services: Services, new: NewJob, policy: Policy
 ) -> AsyncIterator[AcceptedJob]:
-    """Accept a request, and show the job inside: leaving it cleanly means that the person was answered, so the job may
-    start; an exception means that they were not, so nothing is started and nothing is spent.
+    """Accept a request; the body must send the initial response.
+
+    If the body succeeds, the job may start. If it raises, the person has seen no response, so the job is cancelled.
 
     Raises:
         Refusal: with the sentence for the person.
@@ -138,7 +141,7 @@ async def accepted(
     except BaseException:
         if interaction.client.is_closed() is not True:
             await runner.unanswered(taken.job.id)
-        # Cut off by our own stop: the next start asks Discord whether the card is there.
+        # If the bot was closed meanwhile, the next start asks Discord whether the response was sent.
         raise
     metrics.INITIAL_RESPONSE_SECONDS.observe(max((discord.utils.utcnow() - interaction.created_at).total_seconds(), 0))
     await runner.answered(taken.job.id, taken.message_id)
@@ -158,7 +161,7 @@ async def _accept(runner: Runner, new: NewJob, policy: Policy) -> AcceptedJob:
 
 
 async def show_existing(interaction: Interaction, job: Job) -> None:
-    """Answer privately with a job that was accepted before, of the same draft."""
+    """Respond privately with the job that a draft has become before."""
     page = pages.existing_job_page(job, interaction_data.locale_of(interaction))
     await interaction.response.send_message(view=page, ephemeral=True)
 
@@ -167,7 +170,7 @@ async def show_existing(interaction: Interaction, job: Job) -> None:
 
 
 async def _answer(interaction: Interaction, services: Services, card: cards.Card, job: Job) -> int | None:
-    """Answer with the card; returns the message's id, or None when only Discord knows it."""
+    """Send the card as initial response. Returns the message's id; None if it could not be found out."""
     try:
         response = await interaction.response.send_message(view=card, ephemeral=job.reply.ephemeral)
     except discord.HTTPException as error:
@@ -182,9 +185,10 @@ async def _answer(interaction: Interaction, services: Services, card: cards.Card
 
 
 async def _answered_before(interaction: Interaction, job_id: str, error: discord.HTTPException) -> int | None:
-    """There is an answer: ours, because discord.py repeats a POST after a 5xx that Discord had acted on.
+    """Return the id of the response that Discord already has.
 
-    Or that of an earlier delivery of the same event, here or at another process, which refused: then `error` is raised.
+    It is ours when discord.py repeated a POST after a 5xx although Discord had processed it. Else it is a refusal sent
+    for an earlier delivery of the same interaction, by this or another process; then `error` is raised.
     """
     try:
         original = await interaction.original_response()
@@ -196,16 +200,16 @@ async def _answered_before(interaction: Interaction, job_id: str, error: discord
 
 
 async def _answer_after_all(interaction: Interaction, services: Services, error: Exception) -> int:
-    """The connection broke: Discord may have shown the card nevertheless. Raises `error` if it did not.
+    """After a broken connection, find out whether Discord has the response. Raises `error` if it does not.
 
-    While Discord is away nobody knows; meanwhile nothing is started, and nothing that somebody may see is given up.
+    Retries while Discord can't be reached; meanwhile the job is neither started nor cancelled.
     """
     async for _ in retry(services.discord_timings.own_answer_pauses_s):
         try:
             return (await interaction.original_response()).id
         except (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError) as failure:
             if isinstance(failure, discord.HTTPException) and failure.status < 500 and failure.status != 429:
-                break  # Discord says that there is none
+                break  # there is no response
         except discord.DiscordException:
             break
     raise error from None

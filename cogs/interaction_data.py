@@ -1,4 +1,4 @@
-"""From an interaction to plain values, once. Nothing here waits for anything."""
+"""Read plain values from an interaction. No I/O."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ if TYPE_CHECKING:
     from bot.discord.client import EaselBot
     from bot.services import Services
 
-#: `discord.Interaction[EaselBot]`; the client's type is named where it is used.
+#: An interaction received by an `EaselBot`; `services_of` does the cast.
 Interaction: TypeAlias = "discord.Interaction[Any]"
 
-#: Bounds checked from the metadata Discord sends, before anything is fetched.
+#: Bounds of attachments, checked by the metadata that Discord sends, before anything is fetched.
 MAX_INPUT_BYTES = 20 * 1024 * 1024
 MAX_INPUT_SIDE_PX = 8192
 MAX_INPUT_PIXELS = 32_000_000
 
-#: Pictures by name, but not ones that models read.
+#: Image formats that models don't read, with the name shown to people.
 _UNREADABLE = {"svg+xml": "SVG", "heic": "HEIC", "heif": "HEIF", "tiff": "TIFF", "x-icon": "ICO"}
 
 
 def locale_of(interaction: Interaction) -> str:
-    """The language in which the person has Discord, e.g. `en-GB`."""
+    """The person's locale in Discord, e.g. `en-GB`."""
     return interaction.locale.value
 
 
 def services_of(interaction: Interaction) -> Services:
-    """The parts behind the commands, as the client holds them."""
+    """The services of the client that received the interaction."""
     return cast("EaselBot", interaction.client).services
 
 
 def new_seed() -> int:
-    """A seed every model takes."""
+    """A random seed within the range of every model."""
     return secrets.randbelow(2**31)
 
 
 def actor_of(interaction: Interaction) -> Actor:
-    """Who asks, and from where."""
+    """The person, channel, server and roles of the interaction."""
     return Actor(interaction.user.id, interaction.channel_id or 0, interaction.guild_id, _role_ids(interaction))
 
 
 def _role_ids(interaction: Interaction) -> tuple[int, ...]:
-    """The roles in the interaction; a server's id is that of its role @everyone, which is not among them."""
+    """The person's role ids, with that of @everyone (the server's id), which Discord does not send."""
     user = interaction.user
     if not isinstance(user, discord.Member):
         return ()
     everyone = (user.guild.id,) if interaction.is_guild_integration() else ()
-    # `Member.roles` asks the gateway's cache for the roles of servers; the ids came with the interaction.
+    # `Member.roles` looks roles up in the gateway's cache; the ids themselves came with the interaction.
     return (*everyone, *user._roles)
 
 
 def reply_of(interaction: Interaction) -> Reply:
-    """Where the answer goes, and what the channel allows."""
+    """The interaction's token and ids, and what its channel allows."""
     return Reply(
         application_id=interaction.application_id,
         interaction_id=interaction.id,
@@ -75,29 +75,29 @@ def reply_of(interaction: Interaction) -> Reply:
 
 
 def is_age_restricted(channel: Any) -> bool:
-    """Whether adult content may be shown; a thread inherits from its parent, which must be known."""
+    """Whether the channel is age-restricted; a thread inherits from its parent, which must be in the cache."""
     return isinstance(channel, discord.abc.GuildChannel | discord.Thread) and bool(getattr(channel, "is_nsfw", bool)())
 
 
 def bot_can_post(interaction: Interaction) -> bool:
-    """Whether the bot's own token reaches the channel: its servers and its direct messages."""
+    """Whether the bot's own token can post in the channel: in its servers and its direct messages."""
     if interaction.guild_id is not None:
         return interaction.is_guild_integration()
     return bool(interaction.context.dm_channel)
 
 
 def must_be_private(interaction: Interaction) -> bool:
-    """In a server the bot is not in, a member without Use External Apps gets private answers only."""
+    """Whether responses must be ephemeral: for members without Use External Apps, where the bot is no member."""
     if interaction.guild_id is None or interaction.is_guild_integration():
         return False
     return not interaction.permissions.use_external_apps
 
 
 def check_can_post(interaction: Interaction) -> None:
-    """Make sure that a picture can be shown here, before anything is spent.
+    """Check, before a job is accepted, that the bot can post a picture in the channel.
 
     Raises:
-        CannotPostHere: naming the permissions the bot lacks.
+        CannotPostHere: with the permissions that the bot lacks.
     """
     if interaction.guild_id is None or not interaction.is_guild_integration():
         return
@@ -112,15 +112,15 @@ def check_can_post(interaction: Interaction) -> None:
 
 
 def may_moderate(interaction: Interaction) -> bool:
-    """Whether the person may act on other people's pictures here."""
+    """Whether the person may cancel and delete other people's jobs here (Manage Messages)."""
     return interaction.guild_id is not None and interaction.permissions.manage_messages
 
 
 def picture_url(option: str, attachment: discord.Attachment | None) -> str | None:
-    """The attachment's URL, once its metadata has passed.
+    """Check an attachment's metadata and return its URL; None for None.
 
     Raises:
-        BadPicture: it is no picture, or larger than any model reads.
+        BadPicture: it is no picture, of an unsupported format, or too large.
     """
     if attachment is None:
         return None
@@ -146,7 +146,7 @@ def _why_unusable(attachment: discord.Attachment) -> Phrase | None:
 
 
 def link_expired(url: str, now: datetime) -> bool:
-    """Whether a signed attachment link has died (`ex` is its end, in hexadecimal seconds)."""
+    """Whether a signed attachment URL has expired (`ex` is its expiry, in hexadecimal Unix seconds)."""
     ends = parse_qs(urlsplit(url).query).get("ex", [""])[0]
     try:
         return int(ends, 16) <= now.timestamp()

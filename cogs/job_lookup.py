@@ -1,4 +1,4 @@
-"""The job that a button is about, and who may act on it. Looked up at every click: a card may be years old."""
+"""Look up the job of a button, and check who may act on it; done at every click, as a card may be years old."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 async def find_job(services: Services, job_id: str) -> Job:
-    """The job as it stands.
+    """Read the job from the store.
 
     Raises:
-        JobUnknown: it is gone, or its content was deleted.
+        JobUnknown: it does not exist any more, or its content was deleted.
     """
     job = await services.store.jobs.get(job_id)
     if job is None or job.request.is_deleted:
@@ -27,10 +27,10 @@ async def find_job(services: Services, job_id: str) -> Job:
 
 
 def check_owner(interaction: Interaction, job: Job, says: Phrase) -> None:
-    """Make sure that the person asked for the job or moderates here.
+    """Check that the person owns the job or may moderate the channel.
 
     Raises:
-        NotYours: neither; it says `says`.
+        NotYours: neither; with the phrase `says`.
     """
     if interaction.user.id != job.actor.user_id and not interaction_data.may_moderate(interaction):
         raise NotYours(says)

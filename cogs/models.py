@@ -1,4 +1,4 @@
-"""/models: read about what can be painted with."""
+"""/models: the list of models, and a page for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ModelsCog(commands.Cog, name="models"):
-    """Read about the models."""
+    """Shows the models."""
 
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
@@ -48,7 +48,7 @@ class ModelsCog(commands.Cog, name="models"):
 
 @action("models")
 async def browse_models(interaction: Interaction, click: Click) -> None:
-    """The list of models, privately."""
+    """Respond privately with the list of models."""
     services = services_of(interaction)
     default = await default_of(interaction, services)
     page = pages.models_page(services.catalogue.models, default, locale=locale_of(interaction))
@@ -57,7 +57,7 @@ async def browse_models(interaction: Interaction, click: Click) -> None:
 
 @action("model")
 async def show_chosen_model(interaction: Interaction, click: Click) -> None:
-    """Turn the card into the page of the model chosen from its menu."""
+    """Edit the card to show the page of the model chosen from its menu."""
     services = services_of(interaction)
     model = services.catalogue.get(click.choice)
     default = await default_of(interaction, services)
@@ -67,14 +67,14 @@ async def show_chosen_model(interaction: Interaction, click: Click) -> None:
 
 @action("paint", style=discord.ButtonStyle.primary, subject=Subject.MODEL)
 async def open_compose_modal(interaction: Interaction, click: Click) -> None:
-    """An empty modal for the model of the page."""
+    """Open an empty modal for the model of the page."""
     model = services_of(interaction).catalogue.get(click.subject, PROMPT_TASKS)
     await interaction.response.send_modal(modals.compose(model, locale=locale_of(interaction)))
 
 
 @action("mydefault", subject=Subject.MODEL)
 async def make_default(interaction: Interaction, click: Click) -> None:
-    """Make the model of the page the person's default, and show that on it."""
+    """Make the model of the page the person's default, and update the page."""
     services = services_of(interaction)
     model = services.catalogue.get(click.subject, PROMPT_TASKS)
     await services.store.preferences.set_user_model(interaction.user.id, model.endpoint)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from bot.discord.client import EaselBot
     from bot.services import Services
 
-#: A job that is just being handed to fal ends a moment later; these are the waits for it.
+#: Pauses before each attempt to erase: a job that is being submitted can be cancelled only a moment later.
 ERASE_PAUSES_S = (0.0, 1.0, 2.0, 4.0)
 
 
 class PrivacyCog(commands.Cog, name="privacy"):
-    """What happens to what is typed."""
+    """Shows what is stored, and erases it."""
 
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
@@ -50,7 +50,7 @@ async def ask_whether_to_erase(interaction: Interaction, click: Click) -> None:
 
 @action("erase", style=discord.ButtonStyle.danger)
 async def erase(interaction: Interaction, click: Click) -> None:
-    """Delete everything stored about the person who asks."""
+    """Delete everything stored about the person."""
     await interaction.response.defer()
     done = await _erase_all(services_of(interaction), interaction.user.id)
     sentence = " ".join(say(locale_of(interaction), one) for one in done)
@@ -59,12 +59,15 @@ async def erase(interaction: Interaction, click: Click) -> None:
 
 @action("erasenot")
 async def dismiss_erase(interaction: Interaction, click: Click) -> None:
-    """Delete nothing."""
+    """Dismiss the question; nothing is deleted."""
     await interaction.response.edit_message(view=pages.plain_page(say(locale_of(interaction), "erase_dismissed")))
 
 
 async def _erase_all(services: Services, user_id: int) -> list[Phrase]:
-    """Cancel what is under way, delete the rest; tried again while a job is just being handed to fal."""
+    """Cancel the person's unfinished jobs and delete all data, retrying while a job is being submitted.
+
+    Returns the sentences that say what was done.
+    """
     jobs = cancelled = left = 0
     for pause_s in ERASE_PAUSES_S:
         await asyncio.sleep(pause_s)

@@ -1,4 +1,4 @@
-"""The buttons of a job that has ended: Again, Edit prompt, Details, Delete."""
+"""The buttons of a finished job: Again, Edit prompt, Details, Delete."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
     rank=10,
 )
 async def paint_again(interaction: Interaction, click: Click) -> None:
-    """The same request with a new seed, on the account of whoever asks."""
+    """Repeat the request with a new seed, as a job of the person who clicked."""
     job, model = await _repeatable(interaction, click.job_id)
     request = with_seed(model, with_prompt(model, job.request, job.request.prompt), interaction_data.new_seed())
     await _place(interaction, model, request, job)
@@ -47,14 +47,14 @@ async def paint_again(interaction: Interaction, click: Click) -> None:
 
 @action("edit", subject=Subject.JOB, slots=ENDED, rank=20, suits=lambda job: bool(job.request.prompt))
 async def open_edit_modal(interaction: Interaction, click: Click) -> None:
-    """Show the prompt in a modal, to be changed."""
+    """Open a modal with the prompt to edit."""
     job, model = await _repeatable(interaction, click.job_id)
     await interaction.response.send_modal(modals.edit(job, model, locale=locale_of(interaction)))
 
 
 @modals.on_submit("edit")
 async def paint_edited(interaction: Interaction, form: modals.Submitted) -> None:
-    """Paint what the edit modal says."""
+    """Repeat the request with the prompt from the edit modal."""
     job, model = await _repeatable(interaction, form.subject)
     await _place(interaction, model, edited(model, job.request, form.fields), job)
 
@@ -66,7 +66,7 @@ async def paint_edited(interaction: Interaction, form: modals.Submitted) -> None
     rank=30,
 )
 async def show_details(interaction: Interaction, click: Click) -> None:
-    """Every value, privately, for anybody."""
+    """Respond privately with all parameters of the job; anybody may ask."""
     services = services_of(interaction)
     job = await find_job(services, click.job_id)
     shown = cards.details(job, services.catalogue.known(job.request.endpoint), locale=locale_of(interaction))
@@ -79,14 +79,14 @@ async def show_details(interaction: Interaction, click: Click) -> None:
 
 @action("delete", style=discord.ButtonStyle.danger, subject=Subject.JOB, slots=ENDED, rank=100)
 async def delete_message(interaction: Interaction, click: Click) -> None:
-    """Delete the message, and the content of the job; for the requester and moderators."""
+    """Delete the message and the content of the job; for its owner and moderators."""
     store = services_of(interaction).store
     job = await store.jobs.get(click.job_id)
     if not _may_delete(interaction, job):
         raise NotYours(phrase("not_yours_delete"))
     await interaction.response.defer()
-    with suppress(discord.NotFound):  # somebody was quicker
-        # By this interaction's own token: works wherever the button was shown, also where the bot is no member.
+    with suppress(discord.NotFound):  # it was deleted meanwhile
+        # By this interaction's token, which works wherever the button was shown, also where the bot is no member.
         await interaction.delete_original_response()
     if job is not None:
         await store.retention.delete_job(job.id)
@@ -94,10 +94,10 @@ async def delete_message(interaction: Interaction, click: Click) -> None:
 
 
 def edited(model: Model, request: GenerationRequest, fields: Mapping[str, str]) -> GenerationRequest:
-    """The request with the words from the edit modal; a seed the person chose stays, else there is a new one.
+    """The request with the prompts from the edit modal. A seed that the person chose is kept, else there is a new one.
 
     Raises:
-        InvalidOption: the words do not suit the model.
+        InvalidOption: the model does not take a prompt.
     """
     prompt, negative = fields.get("prompt", ""), fields.get("negative_prompt", "")
     changed = with_prompt(model, request, prompt)
@@ -110,10 +110,11 @@ def edited(model: Model, request: GenerationRequest, fields: Mapping[str, str]) 
 
 
 async def _repeatable(interaction: Interaction, job_id: str) -> tuple[Job, Model]:
-    """The job and its model, if the same could be asked for now.
+    """The job and its model, if the person may repeat the request now.
 
     Raises:
-        Refusal: the record is gone, the model is no longer offered, or an attached picture has expired.
+        Refusal: the job was deleted, the model is no longer offered, the request has pictures that another person
+            attached, or the URL of an attached picture has expired.
     """
     services = services_of(interaction)
     job = await find_job(services, job_id)
@@ -138,7 +139,7 @@ async def _place(interaction: Interaction, model: Model, request: GenerationRequ
 
 
 def _may_delete(interaction: Interaction, job: Job | None) -> bool:
-    """The requester or a moderator; where the record is gone, Discord's own note of who asked counts."""
+    """Whether the person is the job's owner or a moderator; of a deleted job, Discord's metadata has the owner."""
     if interaction_data.may_moderate(interaction):
         return True
     if job is not None:
@@ -148,4 +149,4 @@ def _may_delete(interaction: Interaction, job: Job | None) -> bool:
 
 
 async def setup(bot: EaselBot) -> None:
-    """Load as an extension: the actions register themselves while the module is imported."""
+    """Load as an extension; importing the module has registered its actions."""

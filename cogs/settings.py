@@ -30,16 +30,16 @@ AtOnce = app_commands.Range[int, 1, 1000]
 Together = app_commands.Range[int, 0, 100_000]
 PerDay = app_commands.Range[int, 0, 1_000_000]
 
-#: Whose default is set.
+#: Values of the option `whose`: whose default model is set.
 MINE, SERVER = "mine", "this server"
-#: Typed as a model's name: no default of one's own.
+#: Typed instead of a model's name to clear the default.
 RESET = "reset"
 
 
 @app_commands.allowed_installs(guilds=True, users=True)
 @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
 class SettingsCog(commands.GroupCog, group_name="settings", group_description=localized("command_settings")):
-    """Defaults and limits."""
+    """Shows and changes default models and limits."""
 
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
@@ -130,7 +130,7 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
 
 
 def _managed_guild(interaction: Interaction) -> int:
-    """The server, if the person manages it and the bot is a member.
+    """The id of the server, if the person has Manage Server there and the bot is a member.
 
     Raises:
         Refusal: otherwise.

@@ -1,4 +1,4 @@
-"""Offers Discord the names and descriptions of the commands in the languages that there are message files for."""
+"""Translate the names and descriptions of the commands into the languages that have message files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 
 async def setup(bot: EaselBot) -> None:
-    """Load as an extension; with English alone nothing is to be translated, and nothing registered anew."""
+    """Load as an extension. With English alone no translator is set, so that the command tree stays unchanged."""
     if bundled().locales != (ENGLISH,):
         await bot.tree.set_translator(Translator(bundled()))

@@ -1,4 +1,4 @@
-"""/usage and /cancel, and the buttons of a job under way: what is left, what it waits for, and stopping it."""
+"""/usage and /cancel, and the buttons of an unfinished job: Cancel, and why it waits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 async def show_usage(interaction: Interaction, services: Services) -> None:
-    """Answer privately with what the person has left and under way."""
+    """Respond privately with what the person has left of the limits, and their unfinished jobs."""
     actor = interaction_data.actor_of(interaction)
     preferences = await services.store.preferences.get(actor.user_id, actor.guild_id)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
@@ -42,12 +42,12 @@ async def show_usage(interaction: Interaction, services: Services) -> None:
 
 
 def model_titles(services: Services) -> Mapping[str, str]:
-    """Names of the offered models by endpoint."""
+    """Titles of the offered models by endpoint."""
     return {model.endpoint: model.title for model in services.catalogue.models}
 
 
 class UsageCog(commands.Cog, name="usage"):
-    """What is left, and stopping what runs."""
+    """Shows what is left of the limits, and cancels jobs."""
 
     def __init__(self, bot: EaselBot) -> None:
         self._services = bot.services
@@ -88,7 +88,7 @@ class UsageCog(commands.Cog, name="usage"):
         return job.id
 
     async def _cancel(self, interaction: Interaction, job_id: str) -> None:
-        # fal may take its time to answer; Discord waits three seconds.
+        # Deferred, because fal may take longer than the three seconds within which Discord expects a response.
         await interaction.response.defer(ephemeral=True)
         outcome = await self._services.runner.cancel(job_id)
         await interaction.edit_original_response(content=say(locale_of(interaction), outcome.phrase))
@@ -101,13 +101,13 @@ class UsageCog(commands.Cog, name="usage"):
 
 @action("usage")
 async def show_own_usage(interaction: Interaction, click: Click) -> None:
-    """The same as /usage."""
+    """Do the same as /usage."""
     await show_usage(interaction, services_of(interaction))
 
 
 @action("cancel", subject=Subject.JOB, slots=(Slot.PROGRESS, Slot.WAITING), rank=10)
 async def cancel_job(interaction: Interaction, click: Click) -> None:
-    """Cancel; the job's own card says so when it worked, else the person is told privately."""
+    """Cancel the job of the card; the card then shows the outcome, or a private followup why it failed."""
     services = services_of(interaction)
     job = await find_job(services, click.job_id)
     check_owner(interaction, job, phrase("not_yours_cancel"))
@@ -120,7 +120,7 @@ async def cancel_job(interaction: Interaction, click: Click) -> None:
 
 @action("canceljob")
 async def cancel_chosen_job(interaction: Interaction, click: Click) -> None:
-    """Cancel the job chosen from a menu; the menu's card says what became of it."""
+    """Cancel the job chosen from a menu; the card with the menu then shows the outcome."""
     services = services_of(interaction)
     job = await find_job(services, click.choice)
     check_owner(interaction, job, phrase("not_yours_cancel"))
@@ -131,7 +131,7 @@ async def cancel_chosen_job(interaction: Interaction, click: Click) -> None:
 
 @action("why", subject=Subject.JOB, slots=(Slot.WAITING,), rank=20)
 async def explain_wait(interaction: Interaction, click: Click) -> None:
-    """What the job waits for, privately, for anybody."""
+    """Respond privately with what the job waits for; anybody may ask."""
     services = services_of(interaction)
     why = await services.runner.wait_reason(click.job_id)
     if why is None:

@@ -1,4 +1,4 @@
-"""What can be painted: model files → `Model`; raw input → `GenerationRequest` → fal's arguments."""
+"""The model catalogue: model files → `Model`; raw input → `GenerationRequest` → fal's arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`GenerationRequest` → the JSON that fal gets."""
+"""Convert a `GenerationRequest` to the JSON that is sent to fal."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bot.phrase import phrase
 def arguments(
     model: Model, request: GenerationRequest, *, safety_checker: bool, openai_api_key: str | None
 ) -> dict[str, Json]:
-    """The whole request body: prompt, the request's options, and what the operator holds.
+    """The complete request body: prompt, the request's options, and the options that only the operator sets.
 
-    Options without a value are left out: fal decides them.
+    Options without a value are left out, so that fal decides them.
 
     Raises:
-        ModelUnavailable: the model needs the OpenAI key and there is none.
+        ModelUnavailable: the model needs an OpenAI key and there is none.
     """
     body: dict[str, Json] = {"prompt": request.prompt} if request.prompt else {}
     body |= {name: copy.deepcopy(value) for name, value in request.options.items() if value is not None}
@@ -39,7 +39,7 @@ def arguments(
 
 
 def _pictures(option: Option, value: Json) -> Iterator[tuple[str, str]]:
-    """(name, URL) of every picture inside one option's value."""
+    """(label, URL) of every picture inside one option's value."""
     match value:
         case str() if option.kind is OptionKind.PICTURE:
             yield option.label, value
@@ -53,7 +53,7 @@ def _pictures(option: Option, value: Json) -> Iterator[tuple[str, str]]:
 
 
 def input_pictures(model: Model, request: GenerationRequest) -> dict[str, tuple[str, ...]]:
-    """Every picture the request takes in: the person's name of the option → URLs."""
+    """Every input picture of the request: label of the option → URLs."""
     found: dict[str, tuple[str, ...]] = {}
     for option in model.offered:
         for name, url in _pictures(option, request.options.get(option.name)):
@@ -62,16 +62,16 @@ def input_pictures(model: Model, request: GenerationRequest) -> dict[str, tuple[
 
 
 def picture_options(model: Model, request: GenerationRequest) -> dict[str, tuple[str, ...]]:
-    """The inputs that must be uploaded to fal first: attachments, whose URLs expire or are not public.
+    """The input pictures that must be uploaded to fal first: attachments, whose URLs expire or are not public.
 
-    Other https links go to fal as they are; the bot itself never fetches a link that a person typed.
+    Other https URLs are sent to fal unchanged; the bot itself never fetches a URL that a person typed.
     """
     kept = {name: tuple(filter(is_attachment, urls)) for name, urls in input_pictures(model, request).items()}
     return {name: urls for name, urls in kept.items() if urls}
 
 
 def with_pictures(request: GenerationRequest, urls: Mapping[str, str]) -> GenerationRequest:
-    """The request with each given URL replaced by the uploaded one, wherever it stands in the options."""
+    """Return the request with each URL in `urls` replaced by its uploaded copy, anywhere in the options."""
 
     def swapped(value: Json) -> Json:
         match value:

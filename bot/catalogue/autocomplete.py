@@ -1,4 +1,4 @@
-"""Autocomplete for sizes, styles and the `options` field. Discord takes 25 choices of 100 characters."""
+"""Autocomplete for sizes, styles and the `options` field. Discord's limits: 25 choices of 100 characters each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _short(text: str) -> str:
 
 
 def _fitting(choices: Iterable[Choice], typed: str) -> list[Choice]:
-    """Those whose value or label holds every typed word; values that start with it first."""
+    """The choices whose value or label contains every typed word; values that start with the typed text first."""
     words = re.split(r"[\s_/-]+", typed.strip().lower())
     found = [(label, value) for label, value in choices if all(word in f"{label} {value}".lower() for word in words)]
     found.sort(key=lambda choice: not choice[1].lower().startswith(typed.strip().lower()))
@@ -34,7 +34,7 @@ def _fitting(choices: Iterable[Choice], typed: str) -> list[Choice]:
 
 
 def _pretty(value: str) -> str:
-    """`vector_illustration/line_art` as people read it."""
+    """A value as a label: `vector_illustration/line_art` as `Vector illustration / Line art`."""
     parts = [part.lower() if part.isupper() else part for part in value.replace("_", " ").split("/")]
     return " / ".join(part[:1].upper() + part[1:] for part in parts)
 
@@ -66,7 +66,7 @@ def _orientation(ratio: float) -> str:
 
 
 def size_choices(model: Model, typed: str = "") -> list[Choice]:
-    """(label for people, value) of sizes; a size typed out comes first when the model takes it."""
+    """(label, value) of sizes that match the typed text; a complete size that the model takes comes first."""
     option = model.option(model.size_option or "")
     if option is None:
         return []
@@ -87,7 +87,7 @@ def _typed_size(option: Option, typed: str) -> list[Choice]:
 
 
 def style_choices(model: Model, typed: str = "") -> list[Choice]:
-    """(label for people, value) of every style the model has, whichever option carries it."""
+    """(label, value) of the model's styles, from all options with the alias `style`."""
     styles = [choice for option in candidates(model, "style") for choice in option.choices]
     return _fitting([(_pretty(style), style) for style in styles], typed)
 
@@ -96,9 +96,10 @@ def style_choices(model: Model, typed: str = "") -> list[Choice]:
 
 
 def option_completions(model: Model, typed: str) -> list[Choice]:
-    """Keys first, after `key=` values; earlier pairs are kept. Empty where the whole would pass 100 characters.
+    """Complete a key, or after `key=` a value; each choice is the whole field, with the earlier pairs.
 
-    Label and value are the same: Discord writes the label into the field, and people type on from there.
+    Choices of more than 100 characters are left out. Label and value are the same: Discord writes the label into the
+    field, and people type on from there.
     """
     earlier, key, tail = _split(model, typed)
     if key is None:
@@ -109,7 +110,7 @@ def option_completions(model: Model, typed: str) -> list[Choice]:
     return _whole(f"{earlier}{key}=", _values(model, option, plain_key(key), tail))
 
 
-#: A value that is over, the separator after it, and the beginning of the next key.
+#: A finished value, the separator after it, and the beginning of the next key.
 _FINISHED = re.compile(r"(\"[^\"]*\"|[^\s,;\"'{\[]+)[\s,;]+([A-Za-z_.-]*)")
 _SEVERAL: Final = frozenset(
     {OptionKind.TEXTS, OptionKind.PICTURES, OptionKind.COLOURS, OptionKind.PALETTE, OptionKind.LORAS}
@@ -117,7 +118,7 @@ _SEVERAL: Final = frozenset(
 
 
 def _split(model: Model, typed: str) -> tuple[str, str | None, str]:
-    """(what is settled, the key whose value is being typed or None, the unfinished word)."""
+    """Split into (finished pairs, the key whose value is being typed or None, the unfinished word)."""
     keys = list(_KEYS.finditer(typed))
     if not keys:
         return "", None, typed.strip()
@@ -135,14 +136,14 @@ def _whole(earlier: str, endings: Iterable[str]) -> list[Choice]:
     return [(text, text) for text in full if len(text) <= _MOST_CHARACTERS][:_MOST]
 
 
-#: So many keys are few enough to show their values beside them.
+#: With at most this many matching keys, `key=value` pairs are suggested too.
 _FEW: Final = 3
 
 
 def _keys(model: Model, earlier: str, word: str) -> list[str]:
-    """Keys not given yet: those without a field of their own in /imagine first, required ones before others.
+    """Keys that are not given yet: those without a field in /imagine first, required ones before others.
 
-    Where what was typed leaves few, whole pairs follow.
+    If at most `_FEW` keys match the typed word, complete pairs follow.
     """
     used = {option.name for found in _KEYS.finditer(earlier) for option in candidates(model, plain_key(found[1]))}
     free = [option for option in model.offered if option.name not in used | {"prompt"}]
@@ -168,7 +169,7 @@ def _values(model: Model, option: Option, key: str, typed: str) -> list[str]:
 
 
 def _fitting_values(model: Model, option: Option, typed: str) -> list[str]:
-    """What was typed when it is fine, else the default and, where no other option minds, the ends of the range."""
+    """The typed value if it is valid; else the default and, unless a `Rule` has the option, the ends of its range."""
     if not typed.strip() and option.kind is OptionKind.TEXT:
         return []
     try:

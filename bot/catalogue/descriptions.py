@@ -1,4 +1,4 @@
-"""What the value of an option may be, as phrases: for refusals and help."""
+"""Describe the values that an option takes, as phrases for refusals and help."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ _TAKES: Final[Mapping[OptionKind, Callable[[Option], Phrase]]] = {
 
 
 def takes(option: Option) -> Phrase:
-    """What the option takes: completes "It takes …"."""
+    """What the option takes, as a phrase that completes "It takes …"."""
     return _TAKES[option.kind](option)
 
 
 def value_text(value: Json) -> str:
-    """A value as a person would type it."""
+    """A value as a person would type it; empty for values that can't be typed simply."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -90,7 +90,7 @@ def value_text(value: Json) -> str:
 
 
 def describe_option(option: Option) -> Phrase:
-    """What the option takes and what it is when not given, e.g. `whole number from 1 to 50, default 28`."""
+    """What the option takes and its default, e.g. `whole number from 1 to 50, default 28`."""
     whole = takes(option)
     brief = Phrase(f"{whole.code}.brief", whole.params)
     default = value_text(option.default)

@@ -1,7 +1,7 @@
-"""One function for each kind of option: what a person gave → the value in fal's own form, or a refusal.
+"""One parser for each kind of option: what a person gave → the value in the form fal takes, or InvalidOption.
 
-Text and typed values are both taken. Numbers are plain: digits with at most one dot; no thousands
-separators, no comma as decimal point, no exponent, no `nan`.
+Values may be given as text or as JSON values. Numbers are digits with at most one dot: no thousands
+separators, no decimal comma, no exponent, no `nan`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _within(option: Option, name: str, given: object, value: float) -> None:
 
 
 def parse_text(option: Option, name: str, given: object) -> Json:
-    """Text without its outer blanks; a required one must say something to paint."""
+    """Text without leading and trailing spaces; a required one must have visible words."""
     if not isinstance(given, str):
         raise _bad(option, name, given)
     text = given.strip()
@@ -97,7 +97,7 @@ def parse_number(option: Option, name: str, given: object) -> Json:
 
 
 def parse_boolean(option: Option, name: str, given: object) -> Json:
-    """True or false, in the usual words."""
+    """True or false, from `yes`/`no`, `on`/`off`, `1`/`0` and the like."""
     if isinstance(given, bool):
         return given
     word = given.strip().lower() if isinstance(given, str) else None
@@ -111,7 +111,7 @@ def _folded(text: str) -> str:
 
 
 def parse_choice(option: Option, name: str, given: object) -> Json:
-    """One of the listed values; capitals, blanks and hyphens do not matter, and a unique last part will do."""
+    """One of the choices, ignoring case, spaces and hyphens; the part after the last `/` suffices if it is unique."""
     if not isinstance(given, str):
         raise _bad(option, name, given)
     word = _folded(given[:200])
@@ -132,7 +132,7 @@ def parse_choice(option: Option, name: str, given: object) -> Json:
 
 
 def read_json(text: str) -> object:
-    """JSON from a person: no NaN, no repeated keys, no bottomless nesting. Raises ValueError."""
+    """Parse JSON from a person. Raises ValueError, also for NaN, repeated keys and too deep nesting."""
 
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
         if len(dict(items)) != len(items):
@@ -150,7 +150,7 @@ def read_json(text: str) -> object:
 
 
 def _maybe_json(option: Option, name: str, given: object) -> object:
-    """Text that is a JSON list or object, read; anything else as it is."""
+    """Parse text that looks like a JSON list or object; return anything else unchanged."""
     if isinstance(given, str) and given.strip()[:1] in ("[", "{"):
         try:
             return read_json(given)
@@ -176,13 +176,13 @@ def _items(option: Option, name: str, given: object) -> list[object]:
 
 
 def is_attachment(url: str) -> bool:
-    """Whether the URL is an attachment in chat: Discord's own hosts, or loopback under the sandbox."""
+    """Whether the URL is a Discord attachment: on Discord's hosts, or on loopback in the sandbox."""
     parts = urlsplit(url)
     return parts.hostname in {"cdn.discordapp.com", "media.discordapp.net", "127.0.0.1", "localhost", "::1"}
 
 
 def _link(text: object, *, attachment: bool = False) -> str | None:
-    """A usable link, or None. Plain http is for attachments under the sandbox only, never for typed links."""
+    """The text if it is a usable https URL, else None. Plain http is for attachments in the sandbox only."""
     if (
         not isinstance(text, str)
         or len(text) > _MOST_URL_CHARACTERS
@@ -203,12 +203,12 @@ def _link(text: object, *, attachment: bool = False) -> str | None:
 
 
 def _numeric(host: str) -> bool:
-    """An address rather than a name; no public picture lives at one, and some are private."""
+    """Whether the host is an IP address: public pictures are served under names, and some addresses are private."""
     return ":" in host or not re.search(r"[A-Za-z]", host.rpartition(".")[2] or host)
 
 
 def parse_picture(option: Option, name: str, given: object) -> Json:
-    """One https link. `Attachment` values may also point at loopback."""
+    """One https URL. `Attachment` values may also point to loopback."""
     link = _link(given.strip() if isinstance(given, str) else given, attachment=isinstance(given, Attachment))
     if link is None:
         raise _bad(option, name, given)
@@ -216,13 +216,13 @@ def parse_picture(option: Option, name: str, given: object) -> Json:
 
 
 def parse_pictures(option: Option, name: str, given: object) -> Json:
-    """A list of links."""
+    """A list of picture URLs."""
     parts = [given] if isinstance(given, Attachment) else _items(option, name, given)
     return [parse_picture(option, name, part) for part in parts]
 
 
 class Attachment(str):
-    """A URL that Discord gave, not the person."""
+    """A URL that came from Discord, not from what the person typed."""
 
     __slots__ = ()
 
@@ -264,7 +264,7 @@ def parse_colours(option: Option, name: str, given: object) -> Json:
 
 
 def parse_palette(option: Option, name: str, given: object) -> Json:
-    """A palette by name, or by its colours with weights; never both."""
+    """A palette, either by name or by its colours with optional weights."""
     given = _maybe_json(option, name, given)
     if isinstance(given, Mapping):
         if set(given) == {"name"}:
@@ -300,7 +300,7 @@ def _member(option: Option, name: str, given: object) -> Json:
 
 
 def _scale(option: Option) -> Option:
-    """A number under the bounds of the option that holds it."""
+    """A number option for the weights inside `option`, with its bounds."""
     return Option("scale", OptionKind.NUMBER, "", minimum=option.minimum, maximum=option.maximum)
 
 
@@ -337,7 +337,7 @@ def _is_file_name(given: object) -> bool:
     return isinstance(given, str) and bool(re.fullmatch(r"[\w. /-]{1,200}", given)) and ".." not in given
 
 
-#: Members of the nested values: (kind of value, bounds), and which must be given.
+#: Members of the nested values, each with its kind (`path`, `link`, `file`) or its bounds, and the required ones.
 _SHARE = (0.0, 1.0)
 _STRENGTH = (0.0, 2.0)
 CONTROLNET_MEMBERS: Final[Mapping[str, str | tuple[float, float]]] = {
@@ -361,7 +361,7 @@ IP_ADAPTER_MEMBERS: Final[Mapping[str, str | tuple[float, float]]] = {
     "scale": _STRENGTH,
 }
 IP_ADAPTER_REQUIRED: Final = ("path", "image_encoder_path", "image_url", "scale")
-#: Which members of nested values are pictures.
+#: The members of nested values that are picture URLs.
 PICTURE_MEMBERS: Final[Mapping[OptionKind, tuple[str, ...]]] = {
     OptionKind.CONTROLNET: ("control_image_url",),
     OptionKind.IP_ADAPTER: ("image_url", "mask_image_url"),
@@ -415,7 +415,7 @@ def parse_ip_adapter(option: Option, name: str, given: object) -> Json:
     return dict(_nested(option, name, given, IP_ADAPTER_MEMBERS, IP_ADAPTER_REQUIRED))
 
 
-#: The closed set: every kind has exactly one function.
+#: The parser of every kind.
 PARSERS: Final[Mapping[OptionKind, Callable[[Option, str, object], Json]]] = {
     OptionKind.TEXT: parse_text,
     OptionKind.INTEGER: parse_integer,
@@ -435,5 +435,5 @@ PARSERS: Final[Mapping[OptionKind, Callable[[Option, str, object], Json]]] = {
 
 
 def parse_value(option: Option, name: str, given: object) -> Json:
-    """The value in fal's own form; `name` is what the person called the option."""
+    """Parse a value into the form fal takes. Raises InvalidOption naming the option `name`, as the person called it."""
     return PARSERS[option.kind](option, name, given)

@@ -1,8 +1,8 @@
-"""Model files → frozen `Model`s.
+"""Load model files into frozen `Model`s.
 
-One TOML file describes one model; unknown keys are refused. Limits have three sources, kept apart:
-keys of the option itself come from fal's document, `docs` from other pages of fal, and `ours` are
-protective caps of this project. The narrowest holds.
+One TOML file describes one model; unknown keys are refused. Limits have three sources, kept separate:
+keys of the option itself come from fal's document about the endpoint, `docs` from fal's other pages, and
+`ours` are protective caps of this project. The narrowest one applies.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
 
 def _exact(value: object) -> object:
-    # A TOML float would carry its binary rounding into the price.
+    # As text, so that the price does not get the binary rounding of a float.
     return str(value) if isinstance(value, float) else value
 
 
@@ -143,7 +143,7 @@ class _ModelFile(_File):
 
 
 def read_model(path: Path) -> tuple[int, Model]:
-    """(display order, model) of one file. Raises SettingsInvalid naming the file, the key and what is wrong."""
+    """Load one file as (display order, model). Raises SettingsInvalid naming the file, the key and what is wrong."""
     try:
         if path.stat().st_size > _MOST_FILE_BYTES:
             raise SettingsInvalid(f"Model file {path.name} is larger than {_MOST_FILE_BYTES // 1024} KiB.")
@@ -163,7 +163,7 @@ def read_model(path: Path) -> tuple[int, Model]:
     return read.order, model
 
 
-#: Keys that had another name in earlier releases; operators' own files go on working.
+#: Keys that had another name in earlier releases; still read, so that operators' own files keep working.
 _FORMER_KEYS = {"good_at": "summary", "held": "operator_only", "beyond_seed": "send_only_if_given"}
 
 
@@ -179,7 +179,7 @@ def _with_new_keys(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(error: ValidationError) -> str:
-    """The first few faults, each with the place it is in (`options.3.maximum`)."""
+    """The first five faults, each with its location (`options.3.maximum`)."""
     faults = error.errors(include_url=False, include_context=False)
     lines = [f"`{'.'.join(map(str, fault['loc']))}`: {_words(fault['type'], fault['msg'])}" for fault in faults[:5]]
     more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
@@ -231,11 +231,11 @@ def _model(read: _ModelFile) -> Model:
     )
 
 
-# ---------------------------------------------------------------------- what a file must make sense of
+# ---------------------------------------------------------------------- consistency of a file
 
 
 def _check(model: Model) -> None:
-    """Raises ValueError with a sentence."""
+    """Check that the parts of a model fit each other. Raises ValueError with a sentence for the operator."""
     names = [option.name for option in model.options]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -249,7 +249,7 @@ def _check(model: Model) -> None:
 
 
 def _check_input(model: Model) -> None:
-    """A model works from a prompt, or else from a picture; a model of `PROMPT_TASKS` always from a prompt."""
+    """Check that the model takes a prompt or requires a picture; one of `PROMPT_TASKS` must take a prompt."""
     prompt = model.option("prompt")
     if prompt is None and model.task not in PROMPT_TASKS:
         pictures = {OptionKind.PICTURE, OptionKind.PICTURES}
@@ -313,7 +313,7 @@ def _check_references(model: Model) -> None:
             raise ValueError(f"`price.by_option.usd` has `{min(strange)}`, which is no value of that option.")
 
 
-# ---------------------------------------------------------------------- the whole
+# ---------------------------------------------------------------------- the catalogue
 
 
 def load(
@@ -323,10 +323,16 @@ def load(
     prices_usd: Mapping[str, Decimal] = MappingProxyType({}),
     has_openai_key: bool = False,
 ) -> Catalogue:
-    """Our models, the operator's over them, without those switched off.
+    """Load the bundled models and the operator's.
+
+    Args:
+        folder: the operator's model files; one with the endpoint of a bundled model replaces that.
+        disabled: keys or endpoints of models that are not offered.
+        prices_usd: the operator's prices per unit, by key or endpoint.
+        has_openai_key: without it, models that need `openai_api_key` are not offered.
 
     Raises:
-        SettingsInvalid: names the file, the key and what is wrong.
+        SettingsInvalid: with a sentence that names the file, the key and what is wrong.
     """
     models = {model.endpoint: (order, model) for order, model in map(read_model, sorted(OWN_FOLDER.glob("*.toml")))}
     if folder is not None:
@@ -392,7 +398,7 @@ def _repriced(models: Sequence[Model], prices_usd: Mapping[str, Decimal]) -> lis
 
 
 def _with_usd(price: Price, usd: Decimal) -> Price:
-    """The operator's price per unit; prices that depend on an option keep their proportion to it."""
+    """Set the operator's price per unit; prices that depend on an option are scaled in proportion."""
     by_option = price.by_option
     if by_option and price.usd:
         scaled = {value: each * usd / price.usd for value, each in by_option[1].items()}

@@ -1,4 +1,4 @@
-"""What can be painted, as values. `load.py` has the TOML form, `parse.py` raw input → `GenerationRequest`."""
+"""Models and their options, as values. `load.py` reads them from TOML, `parse.py` validates requests against them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.domain.request import Json
 
 
 class OptionKind(StrEnum):
-    """The closed set of option kinds; `kinds.py` has exactly one function for each."""
+    """The kinds of options; `kinds.py` has exactly one parser for each."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -31,19 +31,19 @@ class OptionKind(StrEnum):
 
 
 class Task(StrEnum):
-    """What a model is for; commands choose their models by it."""
+    """What a model is for; each command offers the models of certain tasks."""
 
     TEXT_TO_IMAGE = "text-to-image"
     EDIT = "edit"  # a picture and words → the changed picture
-    INPAINT = "inpaint"  # a picture, a mask and words → the masked part anew
-    REFRAME = "reframe"  # a picture → the same in another shape, painted on at its edges
+    INPAINT = "inpaint"  # a picture, a mask and words → the masked part repainted
+    REFRAME = "reframe"  # a picture → the same in another aspect ratio, extended at its edges
     UPSCALE = "upscale"
     CUT_OUT = "cut-out"  # a picture → its subject without the background
     DESCRIBE = "describe"  # a picture → words
     VIDEO = "video"
 
 
-#: Tasks that /imagine and /compose have the fields for: a prompt, a picture, a mask.
+#: Tasks that the fields of /imagine and /compose suffice for: a prompt, a picture, a mask.
 PROMPT_TASKS = frozenset({Task.TEXT_TO_IMAGE, Task.INPAINT})
 
 
@@ -54,17 +54,17 @@ class Option:
     #: fal's parameter name, e.g. `num_inference_steps`.
     name: str
     kind: OptionKind
-    #: One sentence for people, ≤ 100 characters (Discord's description limit).
+    #: One sentence shown to people, ≤ 100 characters (Discord's description limit).
     description: str
     required: bool = False
-    #: Default in fal's own form; None means "fal decides".
+    #: Default, in the form fal takes; None leaves it to fal.
     default: Json = None
     minimum: float | None = None
     maximum: float | None = None
     #: Allowed values (CHOICE) or preset names (SIZE).
     choices: tuple[str, ...] = ()
     max_items: int | None = None
-    #: Operator-held: never offered to, nor accepted from, a person.
+    #: Set by the operator only: never offered to, nor accepted from, a person.
     operator_only: bool = False
     #: Bounds for a custom {width, height} (SIZE only), in pixels.
     min_side_px: int | None = None
@@ -73,39 +73,39 @@ class Option:
     max_pixels: int | None = None
     #: False where the model takes the listed choices only (presets, ratios such as `16:9`, pixels such as `1024x1536`).
     custom_size: bool = True
-    #: The name people use for it on every model (`steps`, `size`, …; see COMMON_ALIASES), or None.
+    #: The name by which people set it on every model (`steps`, `size`, …; see COMMON_ALIASES), or None.
     alias: str | None = None
-    #: Known from newer documents only: never sent unless the person gives it.
+    #: Found only in newer versions of fal's documents: sent only if the person gives it.
     send_only_if_given: bool = False
-    #: Characters a TEXT, or one of TEXTS, may have.
+    #: Most characters of a TEXT, or of one of TEXTS.
     max_length: int | None = None
-    #: Regular expression every one of TEXTS must match whole, and the words that say so.
+    #: Regular expression that each of TEXTS must match as a whole, and its description for people.
     pattern: str | None = None
     pattern_says: str = ""
-    #: Members a nested value may have (LORAS only).
+    #: Keys that each entry may have (LORAS only).
     fields: tuple[str, ...] = ()
-    #: Name of an option whose presence switches the default off (a control image decides the size itself).
+    #: Name of an option; if that is given, the default is not sent (a control image determines the size).
     default_unless: str | None = None
 
     @property
     def label(self) -> str:
-        """The name people see: the friendly one where it has one."""
+        """The name shown to people: the alias, or fal's name without one."""
         return self.alias or self.name
 
 
-#: Names that mean the same on every model, in the order of /imagine's fields.
+#: Aliases with the same meaning on every model, in the order of /imagine's fields.
 COMMON_ALIASES = ("size", "count", "seed", "negative_prompt", "style", "steps", "guidance", "image", "mask")
 
-#: fal's parameters that only the operator sets; a model file cannot offer them.
+#: fal's parameters that only the operator sets; a model file can't offer them to people.
 OPERATOR_ONLY = frozenset({"sync_mode", "enable_safety_checker", "openai_api_key"})
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What several options of one model must obey together.
+    """A constraint on several options of one model.
 
-    `exclusive`: at most one of them may be given. `ordered`: their values must not fall.
-    `product`: their values multiplied must not pass `maximum`.
+    `exclusive`: at most one of them may be given. `ordered`: their values must not decrease.
+    `product`: their product must not exceed `maximum`.
     """
 
     kind: Literal["exclusive", "ordered", "product"]
@@ -115,7 +115,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the result JSON of a model holds."""
+    """What a model's result JSON contains."""
 
     pictures: Literal["image", "file"]
     seed: bool = False
@@ -126,7 +126,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What fal charges, as far as known.
+    """What fal charges for a model, as far as known.
 
     `usd` is per `unit`; None means unknown. `by_option` maps an option's values to other prices
     (ideogram v3: rendering_speed), as (option name, {value: usd}).
@@ -144,7 +144,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """The endpoint has left fal's published types; it may answer 404."""
+    """The endpoint is no longer among fal's published types; it may answer 404."""
 
     note: str
     #: Endpoint id of the model to offer instead, or None.
@@ -153,32 +153,32 @@ class Retired:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One fal endpoint that can be offered."""
+    """One fal endpoint."""
 
     #: fal's endpoint id, e.g. `fal-ai/flux-1/schnell`: the primary key everywhere.
     endpoint: str
-    #: Short name people type and buttons carry, `[a-z0-9-]{1,32}`, e.g. `flux-schnell`.
+    #: Short name that people type and custom_ids contain, `[a-z0-9-]{1,32}`, e.g. `flux-schnell`.
     key: str
-    #: Name people read, e.g. `FLUX.1 schnell`.
+    #: Name shown to people, e.g. `FLUX.1 schnell`.
     title: str
     #: What it is good at, one sentence ≤ 100 characters.
     summary: str
-    #: Typical seconds for one picture; the first guess before past jobs teach better.
+    #: Typical seconds for one picture; the estimate until past jobs give a better one.
     typical_s: float
     options: tuple[Option, ...]
     output: Output
     price: Price
-    #: The option that carries the size (`image_size` or `aspect_ratio`), or None.
+    #: The option that sets the size (`image_size` or `aspect_ratio`), or None.
     size_option: str | None
     retired: Retired | None = None
-    #: False: fal must not store the payload (it holds a secret).
+    #: False: fal must not store the payload, because it contains a secret.
     store_payload: bool = True
     rules: tuple[Rule, ...] = ()
     task: Task = Task.TEXT_TO_IMAGE
 
     @property
     def takes_prompt(self) -> bool:
-        """Whether people give it words; False where a picture is all it needs."""
+        """Whether the model takes a prompt; False for one that works from a picture alone."""
         return self.option("prompt") is not None
 
     def option(self, name: str) -> Option | None:
@@ -187,5 +187,5 @@ class Model:
 
     @property
     def offered(self) -> tuple[Option, ...]:
-        """Options a person may set, in the document's order."""
+        """The options that a person may set, in the order of the model file."""
         return tuple(option for option in self.options if not option.operator_only)

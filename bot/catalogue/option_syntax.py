@@ -1,7 +1,7 @@
 """The `options` field: `key=value` pairs as people type them on a phone.
 
-Pairs are separated by blanks, commas or new lines. A value goes on until the next `key=`, so lists
-(`colors=#f00,#0f0`) and several words need no quotes; quotes (straight or curly) keep a `key=` inside a
+Pairs are separated by spaces, commas or newlines. A value ends at the next `key=`, so lists
+(`colors=#f00,#0f0`) and several words need no quotes; quotes (straight or curly) allow a `key=` inside a
 value, and a value that starts with `{` or `[` is JSON. The whole field may also be one JSON object.
 """
 
@@ -23,12 +23,12 @@ _QUOTES: Final = {'"': '"', "'": "'", "“": '””“"', "”": '”“"', "�
 
 
 def plain_key(key: str) -> str:
-    """The name an option is looked up by."""
+    """Normalize the name of an option for look-up."""
     return key.strip().lower().replace("-", "_")
 
 
 def read_pairs(text: str) -> list[tuple[str, object]]:
-    """The pairs in the order given. Raises InvalidOption with the place that cannot be read."""
+    """Parse the pairs, in the order given. Raises InvalidOption quoting the part that can't be parsed."""
     text = text.strip()
     if len(text) > MOST_CHARACTERS:
         why = phrase("option_too_long", option="options", length=len(text), most=MOST_CHARACTERS)
@@ -61,7 +61,7 @@ def _whole_json(text: str) -> list[tuple[str, object]]:
 
 
 def _value(text: str, at: int, key: str) -> tuple[object, int]:
-    """The value that starts at `at`, and where the next pair starts."""
+    """Parse the value that starts at index `at`; also return the index at which the next pair starts."""
     opening = text[at : at + 1]
     value: object
     if opening in _QUOTES and opening:

@@ -1,4 +1,4 @@
-"""Raw input → frozen `GenerationRequest`. After this nothing checks an option again."""
+"""Validate raw input into a frozen `GenerationRequest`. No option is checked again after that."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bot.domain.request import GenerationRequest, Json
 from bot.errors import InvalidOption
 from bot.phrase import phrase
 
-#: What a friendly name means to a model without such an option: a value that changes nothing is let through.
+#: Values of an alias that are ignored, instead of refused, by a model without such an option: they change nothing.
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {"count": frozenset({"1", "1.0"})}
 
 
 def parse(model: Model, raw: Mapping[str, object]) -> GenerationRequest:
-    """Check everything a person gave and fill in the defaults.
+    """Validate everything that a person gave and fill in the defaults.
 
     Raises:
         InvalidOption: a value, or a combination of values, that this model does not take.
@@ -46,7 +46,7 @@ def parse(model: Model, raw: Mapping[str, object]) -> GenerationRequest:
 
 
 def _prompt(model: Model, raw: Mapping[str, object]) -> str:
-    """The prompt, checked; empty where the model takes none, or can do without one and none was given."""
+    """Validate the prompt; empty where the model takes none, or where it is optional and not given."""
     option = model.option("prompt")
     given = next((value for key, value in raw.items() if plain_key(str(key)) == "prompt" and value is not None), None)
     if option is None:
@@ -59,7 +59,7 @@ def _prompt(model: Model, raw: Mapping[str, object]) -> str:
 
 
 def _pairs(model: Model, raw: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """Every (key, value) a person gave, the `options` text taken apart; empty values are none."""
+    """Every (key, value) that a person gave, including those in the `options` text; empty values are skipped."""
     for key, value in raw.items():
         name = plain_key(str(key))
         if name == "prompt" or _empty(value):
@@ -80,7 +80,7 @@ def _takes_pictures(model: Model, name: str) -> bool:
 
 
 def _attached(value: object) -> object:
-    """URLs in a field of their own come from Discord; those inside `options` were typed by the person."""
+    """Mark the URLs of an attachment field as Discord's; those inside `options` were typed by the person."""
     if isinstance(value, str):
         return Attachment(value.strip())
     return [_attached(item) for item in value] if isinstance(value, list) else value
@@ -117,13 +117,13 @@ def _typed_pairs(given: object) -> list[tuple[str, object]]:
 
 
 def candidates(model: Model, key: str) -> list[Option]:
-    """The offered options a name can mean: those it is the friendly name of, else the one fal calls so."""
+    """The offered options that a name can mean: those with that alias, else the one with that name at fal."""
     friendly = [option for option in model.offered if option.alias == key]
     return friendly or [option for option in model.offered if option.name == key and key != "prompt"]
 
 
 def _resolve(model: Model, key: str, value: object) -> tuple[Option | None, Json]:
-    """The option meant and its value; where one name means two options, the value decides."""
+    """The option and its parsed value. Of several options with that alias, the first that takes the value."""
     options = candidates(model, key)
     refusal: InvalidOption | None = None
     for option in options:
@@ -148,7 +148,7 @@ def _none_takes(options: list[Option], key: str, value: object) -> InvalidOption
     return refuse(key, value, phrase("takes_either", ways=tuple(takes(option) for option in options)))
 
 
-# ---------------------------------------------------------------------- what belongs together
+# ---------------------------------------------------------------------- constraints between options
 
 
 def _check_required(model: Model, given: Mapping[str, Json]) -> None:
@@ -167,7 +167,7 @@ def _value(model: Model, name: str, given: Mapping[str, Json]) -> Json:
 
 
 def _labels(model: Model, names: tuple[str, ...]) -> list[str]:
-    """How a clash names the options: friendly names only where they tell them apart."""
+    """The names of options in a refusal: the alias, or fal's name where two options share the alias."""
     return [
         option.label if _tells_apart(model, option) else option.name for name in names if (option := model.option(name))
     ]
@@ -228,7 +228,7 @@ def _request(model: Model, prompt: str, given: Mapping[str, Json]) -> Generation
 
 
 def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> GenerationRequest:
-    """The same request with another seed, or none. A model without a seed leaves the request as it is.
+    """Return the request with another seed, or with none; a model without a seed option gets none.
 
     Raises:
         InvalidOption: the seed is out of the model's range.
@@ -241,5 +241,5 @@ def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> Gen
 
 
 def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> GenerationRequest:
-    """The same request with another prompt. Raises InvalidOption like `parse`."""
+    """Return the request with another prompt. Raises InvalidOption like `parse`."""
     return dataclasses.replace(request, prompt=_prompt(model, {"prompt": prompt}))

@@ -1,4 +1,4 @@
-"""What a request can cost at worst, and prices in words."""
+"""The worst-case cost of a request, and prices as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CENT_OF_A_CENT = Decimal("0.0001")
 
 
 def images_of(options: Mapping[str, Json]) -> int:
-    """The most pictures a request can yield: `num_images` times `max_images`, each 1 where the model has none."""
+    """The most pictures that a request can yield: `num_images` times `max_images`, each 1 if the model lacks it."""
     most = 1
     for name in ("num_images", "max_images"):
         value = options.get(name)
@@ -23,15 +23,15 @@ def images_of(options: Mapping[str, Json]) -> int:
 
 
 def request_size(model: Model, options: Mapping[str, Json]) -> tuple[int, int] | None:
-    """Width and height to expect, None where fal decides."""
+    """The expected width and height in pixels; None where fal decides."""
     option = model.option(model.size_option or "")
     return sizes.pixels_of(option, options.get(option.name)) if option else None
 
 
 def request_cost_usd(model: Model, request: GenerationRequest) -> Decimal | None:
-    """The worst case in USD; None where the price is unknown.
+    """The worst-case cost in USD; None where the price is unknown.
 
-    Where fal decides the size, the largest the model can paint counts.
+    Where fal decides the size, the largest one that the model can paint is assumed.
     """
     each = _unit_usd(model.price, request)
     if each is None:
@@ -58,24 +58,24 @@ def _megapixels(model: Model, request: GenerationRequest) -> Decimal:
 
 
 def usd_text(usd: Decimal) -> str:
-    """`$0.003`, `$0.50`: as exact as it is, at least to the cent."""
+    """Format US dollars with all their decimals, at least two: `$0.003`, `$0.50`."""
     exact = f"{usd.normalize():f}"
     return f"${usd:.2f}" if len(exact.partition(".")[2]) < 2 else f"${exact}"
 
 
 def known_prices(price: Price) -> list[Decimal]:
-    """Every price in USD that a unit can have, depending on options, from the lowest; empty where none is known."""
+    """Every USD price of a unit, which may depend on options, in ascending order; empty where none is known."""
     by_option = price.by_option[1].values() if price.by_option else ()
     return sorted({*by_option, *([price.usd] if price.usd is not None else [])})
 
 
 def is_well_known(price: Price) -> bool:
-    """Whether the price can be named without an "about"."""
+    """Whether the price is certain enough to be shown without "about"."""
     return price.confidence in {"high", "medium"}
 
 
 def price_text(model: Model) -> str:
-    """The price for the operator's console, e.g. `$0.003 per megapixel`; `about` where it is not well known."""
+    """The price for the operator's console, e.g. `$0.003 per megapixel`; with `about` where it is uncertain."""
     known = known_prices(model.price)
     if not known:
         return "price unknown"

@@ -1,4 +1,4 @@
-"""Whether a text says anything a model can paint. It is never altered beyond its edges."""
+"""Check that a prompt has visible words and can be sent as JSON. The text itself is not changed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from bot.phrase import Phrase, phrase
 
 # Mentions of people, roles, channels and commands, and timestamps. Custom emoji stay: their names are words.
 _MENTIONS = re.compile(r"<(?:@[!&]?|#)\d+>|</[^>]{1,80}:\d+>|<t:-?\d+(?::\w)?>|@everyone|@here|https?://\S+")
-#: Letters and symbols that show nothing: Hangul fillers and the empty Braille cell.
+#: Letters and symbols that are invisible: Hangul fillers and the empty Braille cell.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
-#: Combining marks a text may have per visible character; no living script needs more than about two.
+#: Most combining marks per visible character; no living script needs more than about two.
 _MOST_MARKS = 3
 
 
@@ -21,7 +21,7 @@ def _visible(character: str) -> bool:
 
 
 def nothing_to_paint(text: str) -> Phrase | None:
-    """Why a prompt cannot be painted; None when it can."""
+    """Why a prompt has nothing to paint (it is empty, invisible or only marks); None when it has."""
     if not text.strip():
         return phrase("prompt_empty")
     plain = unicodedata.normalize("NFC", _MENTIONS.sub(" ", text))
@@ -39,7 +39,7 @@ def _variation(character: str) -> bool:
 
 
 def unsendable(text: str) -> bool:
-    """Whether the text holds characters that no JSON reader has to take: controls and lone surrogates."""
+    """Whether the text has characters that a JSON parser may refuse: control characters and lone surrogates."""
     return any(
         unicodedata.category(character) == "Cs" or (character < " " and character not in "\n\r\t") for character in text
     )

@@ -1,4 +1,4 @@
-"""The models that can be painted with here, and how people find them."""
+"""The catalogue: all known models, those offered here, and look-up and search among them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from bot.catalogue.model import Model, Task
 from bot.errors import ModelUnavailable, UnknownModel
 from bot.phrase import Phrase, phrase
 
-#: For those who don't care what a model is for.
+#: The default of `tasks`: models for any task.
 EVERY_TASK = frozenset(Task)
 
 
 class Catalogue:
-    """Immutable. Holds every known model, and which of them are not offered and why."""
+    """Every known model, and which of them are not offered and why. Immutable."""
 
     __slots__ = ("_by_name", "_known", "_unavailable", "models")
 
-    #: The offered ones, in display order.
+    #: The offered models, in display order.
     models: tuple[Model, ...]
 
     def __init__(self, known: Iterable[Model], unavailable: Mapping[str, Phrase]) -> None:
@@ -31,14 +31,14 @@ class Catalogue:
         self.models = tuple(model for model in every if model.endpoint not in unavailable)
 
     def get(self, name: str, tasks: Collection[Task] = EVERY_TASK) -> Model:
-        """The model of that key, endpoint id or title, whatever the capitals.
+        """The model with that key, endpoint id or title, ignoring case.
 
         Args:
-            tasks: what the command has use for.
+            tasks: the tasks that the command supports.
 
         Raises:
-            UnknownModel: no such model; carries close names.
-            ModelUnavailable: known, but not offered here, or for none of the `tasks`.
+            UnknownModel: there is no such model; it has similar names.
+            ModelUnavailable: the model is not offered here, or is for none of the `tasks`.
         """
         wanted = name.strip().lower()
         model = self._by_name.get(wanted)
@@ -55,18 +55,18 @@ class Catalogue:
         return tuple(model for model in self.models if model.task in tasks)
 
     def known(self, endpoint: str) -> Model | None:
-        """The model of an endpoint id, offered or not (for old jobs)."""
+        """The model with an endpoint id, offered or not (for old jobs); None if it is unknown."""
         return self._known.get(endpoint)
 
     def successor(self, endpoint: str) -> Model | None:
-        """What to offer where fal no longer serves the model: its successor, if that is offered here."""
+        """The model to suggest when fal no longer serves this one: its successor, if that is offered here."""
         model = self._known.get(endpoint)
         if model is None or model.retired is None or model.retired.successor is None:
             return None
         return next((other for other in self.models if other.endpoint == model.retired.successor), None)
 
     def search(self, text: str, limit: int = 25, tasks: Collection[Task] = EVERY_TASK) -> list[Model]:
-        """The offered models for any of the tasks that fit a few typed letters, best first; all of them for none."""
+        """The offered models for any of the tasks that match the typed text, best first; all of them for no text."""
         models = self.offered(tasks)
         words = text.lower().split()
         ranked = [(rank, at, model) for at, model in enumerate(models) if (rank := _rank(model, words)) is not None]
@@ -74,7 +74,7 @@ class Catalogue:
         return (found or self._nearly(" ".join(words), models))[:limit]
 
     def _nearly(self, typed: str, models: Sequence[Model]) -> list[Model]:
-        """Models whose name is a misspelling away, or holds the typed letters in their order."""
+        """Models with a similar name, or with the typed letters in that order in their key."""
         by_name = {name: model for model in models for name in _names(model)}
         near = difflib.get_close_matches(typed[:100], by_name, 6, 0.6)
         loose = [model.key for model in models if _in_order(typed, model.key)] if len(typed) > 1 else []
@@ -93,7 +93,7 @@ def _names(model: Model) -> set[str]:
 
 
 def _rank(model: Model, words: Sequence[str]) -> int | None:
-    """0 best; None when a word is nowhere."""
+    """Search rank of a model, 0 best; None when one of the words does not occur."""
     places = (model.key, model.title.lower(), model.endpoint.lower(), model.summary.lower())
     if not all(any(word in place for place in places) for word in words):
         return None

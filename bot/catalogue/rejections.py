@@ -1,4 +1,4 @@
-"""Building refusals of options, and what they need: typed text fit to be shown, names that are close."""
+"""Build refusals of options: sanitize what was typed to quote it, and suggest similar names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SHOWN_CHARACTERS = 60
 
 
 def shown(given: object) -> str:
-    """What the person gave, short and safe to print (no control, invisible, lone surrogate or backtick characters)."""
+    """Shorten and sanitize what the person gave (no control, invisible, lone surrogate or backtick characters)."""
     try:
         text = str(given)
-    except ValueError:  # an integer of more digits than Python turns into text
+    except ValueError:  # an integer of more digits than Python converts to text
         text = "…"
     text = text[: _SHOWN_CHARACTERS * 4].replace("`", "ˋ")
     text = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in text)
@@ -26,22 +26,22 @@ def shown(given: object) -> str:
 
 
 def refuse(option: str, given: object, takes: Phrase) -> InvalidOption:
-    """`option` can't be `given`. It takes …"""
+    """The error "`option` can't be `given`. It takes …"."""
     return InvalidOption(shown(option), shown(given), takes)
 
 
 def refuse_because(option: str, given: object, why: Phrase) -> InvalidOption:
-    """A refusal whose reason is a sentence of its own."""
+    """An error whose reason is a complete sentence."""
     return InvalidOption(shown(option), shown(given), because=why)
 
 
 def names(options: Iterable[Option]) -> tuple[str, ...]:
-    """The people's names of options, each once."""
+    """The labels of options, without duplicates and without the prompt."""
     return tuple(dict.fromkeys(option.label for option in options if option.name != "prompt"))
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:
-    """`a`, `b` and `c`: for the operator; people are told in `cogs.ui.messages`."""
+    """Join words as "`a`, `b` and `c`", for messages to the operator; those to people use `cogs.ui.messages`."""
     quoted = [f"`{word}`" for word in words]
     if len(quoted) < 2:
         return "".join(quoted)
@@ -49,7 +49,7 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 
 def close(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
-    """Candidates that look like the word or begin with it."""
+    """The candidates that start with the word or are similar to it, at most `limit`."""
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     wanted = word[:100].lower()
     begin = [lower for lower in by_lower if len(wanted) > 1 and lower.startswith(wanted)]
@@ -58,7 +58,7 @@ def close(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
 
 
 def no_such_option(model: Model, key: str, given: object) -> InvalidOption:
-    """The model has no option of that name, or not for people."""
+    """The error for an option that the model does not have, or that only the operator sets."""
     return refuse_because(key, given, _why_not(model, key))
 
 

@@ -12,7 +12,7 @@ from bot.domain.request import GenerationRequest, Json
 
 
 def request_to_json(request: GenerationRequest) -> dict[str, Json]:
-    """Lossless; money travels as text."""
+    """The request as JSON, lossless; the cost is text."""
     return {
         "endpoint": request.endpoint,
         "prompt": request.prompt,
@@ -25,10 +25,10 @@ def request_to_json(request: GenerationRequest) -> dict[str, Json]:
 
 
 def request_from_json(data: Mapping[str, Json]) -> GenerationRequest:
-    """The request as it was. Raises KeyError or TypeError on what was never one."""
+    """The request from its JSON. Raises KeyError or TypeError on anything else."""
     size, cost = cast("list[int] | None", data.get("size")), data.get("cost_usd")
     return GenerationRequest(
-        # Interned: thousands of requests under way share their names.
+        # Interned, so that thousands of requests in memory share these strings.
         endpoint=sys.intern(str(data["endpoint"])),
         prompt=str(data["prompt"]),
         options={sys.intern(name): value for name, value in cast("Mapping[str, Json]", data["options"]).items()},

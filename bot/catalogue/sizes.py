@@ -1,8 +1,8 @@
-"""Sizes: what people type (`16:9`, `1024x768`, `portrait`, `square_hd`) in each model's own form.
+"""Sizes: convert what people type (`16:9`, `1024x768`, `portrait`, `square_hd`) to the form that each model takes.
 
-A size option is one of two sorts, told apart by its data alone. With `custom_size` it takes presets
-and any width and height within its bounds; without, only the listed choices: presets such as `auto`,
-ratios such as `16:9`, or pixels such as `1024x1536`.
+There are two kinds of size options. With `custom_size` an option takes presets and any width and
+height within its bounds; without, only the listed choices: presets such as `auto`, ratios such as
+`16:9`, or pixels such as `1024x1536`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bot.catalogue.rejections import refuse
 from bot.domain.request import Json
 from bot.phrase import Phrase, phrase
 
-#: fal's preset names in pixels, the same on every model that knows them.
+#: fal's presets in pixels, the same on every model that has them.
 PRESETS_PX: Final[Mapping[str, tuple[int, int]]] = {
     "square_hd": (1024, 1024),
     "square": (512, 512),
@@ -27,7 +27,7 @@ PRESETS_PX: Final[Mapping[str, tuple[int, int]]] = {
     "landscape_16_9": (1024, 576),
 }
 
-#: Words for shapes. A preset of the same name wins (`square` is fal's 512 × 512).
+#: Words for aspect ratios. A preset of the same name takes precedence (`square` is fal's 512 × 512).
 WORDS: Final[Mapping[str, float]] = {
     "square": 1.0,
     "portrait": 3 / 4,
@@ -40,12 +40,12 @@ WORDS: Final[Mapping[str, float]] = {
 
 _PIXELS = re.compile(r"([0-9]{1,5})\s*(?:px)?\s*[x×✕*]\s*([0-9]{1,5})\s*(?:px)?")
 _RATIO = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:/]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)")
-#: How far a typed shape may be from a listed ratio (1344 × 768 counts as 16:9).
+#: Largest relative difference between a typed ratio and a listed one (1344 × 768 counts as 16:9).
 _TOLERANCE = 0.03
 _STEP_PX = 16
 _MOST_CHARACTERS = 100
 _USUAL_PIXELS = 1024 * 1024
-#: What fal's own ImageSize takes at all; used where a model states no bounds.
+#: The bounds of fal's ImageSize, used where a model has none of its own.
 _LEAST_SIDE_PX, _MOST_SIDE_PX = 1, 14142
 
 
@@ -67,13 +67,13 @@ def _bounds(option: Option) -> _Bounds:
 
 
 def read_pixels(text: str) -> tuple[int, int] | None:
-    """`1024x768` as (1024, 768)."""
+    """Parse `1024x768` as (1024, 768); None for anything else."""
     found = _PIXELS.fullmatch(text.strip().lower())
     return (int(found[1]), int(found[2])) if found else None
 
 
 def read_ratio(text: str) -> float | None:
-    """`16:9` as width divided by height."""
+    """Parse `16:9` as width divided by height; None for anything else."""
     found = _RATIO.fullmatch(text.strip())
     if not found or not float(found[1]) or not float(found[2]):
         return None
@@ -81,13 +81,13 @@ def read_ratio(text: str) -> float | None:
 
 
 def _shape(choice: str) -> float | None:
-    """Width divided by height of a listed choice, None for `auto`."""
+    """Width divided by height of a listed choice; None for `auto`."""
     pixels = PRESETS_PX.get(choice) or read_pixels(choice)
     return pixels[0] / pixels[1] if pixels else read_ratio(choice)
 
 
 def parse_size(option: Option, name: str, given: object) -> Json:
-    """The size in the model's own form: a choice, or `{"width": …, "height": …}`."""
+    """Parse a size into the form that the model takes: a choice, or `{"width": …, "height": …}`."""
     if isinstance(given, Mapping):
         given = _object_text(given)
     if not isinstance(given, str) or len(given) > _MOST_CHARACTERS:
@@ -128,7 +128,7 @@ def _custom(option: Option, text: str, pixels: tuple[int, int] | None, ratio: fl
 
 
 def _computed(bounds: _Bounds, shape: float) -> tuple[int, int] | None:
-    """About a megapixel of that shape, in steps of 16 pixels, within the bounds; None where no size is."""
+    """A size of that ratio and about a megapixel, in multiples of 16, within the bounds; None where there is none."""
     area = min(max(_USUAL_PIXELS, bounds.least), bounds.most)
     long_ratio = max(shape, 1 / shape)
     short = min(max(math.sqrt(area / long_ratio), bounds.low), bounds.high / long_ratio)
@@ -157,10 +157,10 @@ def _listed(option: Option, text: str, pixels: tuple[int, int] | None, ratio: fl
 
 
 def pixels_of(option: Option, value: Json) -> tuple[int, int] | None:
-    """Width and height of a size in the model's own form, None where fal decides.
+    """Width and height of a parsed size; None where fal decides.
 
-    A preset whose usual pixels the model itself does not paint (`square` on a model of 1024 pixels a
-    side and more) is also fal's to decide.
+    fal also decides for a preset outside the model's bounds (`square`, 512 × 512, on a model that paints no
+    fewer than 1024 pixels a side).
     """
     match value:
         case {"width": int(width), "height": int(height)}:
@@ -173,12 +173,12 @@ def pixels_of(option: Option, value: Json) -> tuple[int, int] | None:
 
 
 def most_pixels(option: Option) -> int:
-    """The most pixels a picture can have when fal decides its size."""
+    """The most pixels that a picture can have when fal decides its size."""
     return min(_bounds(option).most, _bounds(option).high ** 2)
 
 
 def takes(option: Option) -> Phrase:
-    """What the size option takes."""
+    """Describe what the size option takes."""
     if not option.custom_size:
         return phrase("takes_size_of", choices=option.choices)
     bounds, choices = _bounds(option), option.choices

@@ -58,7 +58,7 @@ class IdentifyHistory:
     last_crash_at: datetime | None = None
 
     def with_identify(self, now: datetime) -> IdentifyHistory:
-        """Add one identify; drop those older than a day, and those from a clock that was wrong."""
+        """Add one identify; drop those older than a day, and those in the future, which a wrong clock recorded."""
         recent = tuple(moment for moment in self.at if now - DAY < moment <= now)
         return replace(self, at=(*recent, now))
 

@@ -96,7 +96,7 @@ class FalRequest:
 
 @dataclass(frozen=True, slots=True)
 class RemotePicture:
-    """One picture in fal's result. Partner endpoints leave everything but the URL out."""
+    """One picture in fal's result. Endpoints of partners give the URL only."""
 
     url: str
     content_type: str | None = None

@@ -18,7 +18,7 @@ class Cost:
 
     @property
     def usd_micros(self) -> int | None:
-        """Millionths of a US dollar, rounded up so that a sum never falls short; None where the price is not known."""
+        """Millionths of a US dollar, rounded up so that sums are never too low; None where the price is unknown."""
         return None if self.usd is None else int((self.usd * _MICROS).to_integral_value(ROUND_CEILING))
 
     def share(self, images: int) -> Cost:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from bot.domain.money import Cost
 
-#: Anything JSON can hold; what travels to fal and into the store.
+#: Any JSON value, as sent to fal and stored.
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
 

@@ -1,1 +1,1 @@
-"""The life of a job: its states, its events, and the runner that carries it."""
+"""Runs jobs from acceptance to delivery; see `bot.jobs.runner`."""

@@ -63,7 +63,7 @@ class InitialResponses:
             return True
         if job.reply.message_id is not None or active.message_id is not None:
             return True
-        if left_over:  # it may have waited for a response that never went out
+        if left_over:  # that process may have died before its response was sent
             return await self._context.delivery.was_answered(job) is not False
         here = not self._context.store.shared or self._positions.accepted_here(job.id)
         return here or await self._was_sent_elsewhere(job)

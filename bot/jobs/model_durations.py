@@ -7,7 +7,7 @@ from datetime import datetime
 from bot.catalogue.model import Model
 from bot.jobs.context import RunnerContext
 
-#: Weight of the newest duration in the expected one of its model.
+#: Weight of the newest duration in the moving average of its model.
 LEARNING_RATE = 0.3
 #: Assumed duration of a job while neither its model nor any other job at fal gives one.
 USUAL_S = 5.0

@@ -62,7 +62,7 @@ class _Search:
     #: The arguments by which the request is recognised in fal's list.
     sent: Mapping[str, Json]
     attempt: LostAttempt
-    #: Whether fal's list can show it at all.
+    #: Whether fal's list has the payloads of this model's requests, without which it can't be recognised.
     listed: bool
     #: Whether the job still needs the outcome (it was not cancelled); else one read of the list decides.
     wanted: bool

@@ -348,7 +348,7 @@ class Runner:
                     await self._context.notify_outcome(job)
         except GenerationFailed as error:
             await self._context.fail(job_id, Failure.of(error, worth_retrying=error.worth_retrying))
-        except Refusal as error:  # an attachment that turned out to be no picture
+        except Refusal as error:  # an attachment is no usable picture
             await self._context.fail(job_id, Failure.of(error, worth_retrying=False))
         except StoreUnusable as error:
             # Retries of the store end only when the runner stops; the next start resumes the job from its row.

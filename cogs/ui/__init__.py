@@ -1,1 +1,1 @@
-"""What people see, as values: texts, cards, buttons, modals. No I/O."""
+"""What people see: texts, cards, buttons and modals, built from values. No I/O."""

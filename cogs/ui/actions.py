@@ -1,12 +1,12 @@
-"""Actions: what a button or a menu does, as one entry that the cog which carries it out registers.
+"""Actions: what buttons and menus do, each registered by the cog that handles it.
 
     @action("again", subject=Subject.JOB, slots=(Slot.RESULT,))
     async def paint_again(interaction: Interaction, click: Click) -> None: ...
 
-That, and its label as the message `action_again` (`cogs.ui.messages`), is all a new button needs: the cards show what
-is registered for their slot (`cogs.ui.buttons`), and `cogs.components` routes a click to the handler. Nothing is kept
-between the card and the click but the custom_id, `easel:<verb>:<subject>`, so a click is understood after restarts, by
-whatever process receives it. Verbs are in messages already posted: never change or reuse one.
+That, and its label as the message `action_again` (`cogs.ui.messages`), is all that a new button needs: cards show the
+actions registered for their slot (`cogs.ui.buttons`), and `cogs.components` routes a click to the handler. The only
+state between card and click is the custom_id, `easel:<verb>:<subject>`, so any process can handle a click, also after
+restarts. Messages posted in the past contain these verbs: never change or reuse one.
 
 Importing the module of a cog registers its actions.
 """
@@ -23,19 +23,19 @@ import discord
 
 from bot.domain.job import Job
 
-#: What a custom_id of ours looks like. Menus have `easel-menu` in front.
+#: The format of this bot's custom_ids. Those of menus start with `easel-menu`.
 CUSTOM_ID: Final = re.compile(r"easel(?:-menu)?:(?P<verb>[a-z][a-z0-9_]{0,23}):(?P<subject>[0-9A-Za-z_.-]{1,64})")
-#: The subject of an action that is about nothing in particular.
+#: The subject of an action that has none.
 NOTHING: Final = "-"
 
 
 class Subject(StrEnum):
-    """What the subject of an action names."""
+    """What the subject in a custom_id refers to."""
 
     NOTHING = "nothing"
     #: A job's id.
     JOB = "job"
-    #: A job's id and the index of one of its pictures, from 0: `0a1b2c3d4e5f.2`. A card shows a button a picture.
+    #: A job's id and the 0-based index of one of its pictures: `0a1b2c3d4e5f.2`. A card has one button per picture.
     PICTURE = "picture"
     #: A model's key.
     MODEL = "model"
@@ -44,68 +44,68 @@ class Subject(StrEnum):
 
 
 class Slot(StrEnum):
-    """The cards about a job, each with the actions that ask to stand there."""
+    """The kinds of cards of a job; an action names those on which its button appears."""
 
-    #: Under way, and nothing is known to hold it up.
+    #: Unfinished and not waiting.
     PROGRESS = "progress"
-    #: Under way, and waiting: for its turn, for fal, for a restart.
+    #: Unfinished and waiting: in a queue, for fal, or for a restart.
     WAITING = "waiting"
     #: The finished pictures.
     RESULT = "result"
-    #: A failure that may not happen again.
+    #: A failure after which it is worth repeating the request.
     TRANSIENT_FAILURE = "transient_failure"
     #: A failure that the same request would meet again.
     LASTING_FAILURE = "lasting_failure"
     CANCELLED = "cancelled"
 
 
-#: Every card of a job that has ended.
+#: The cards of a job that has ended.
 ENDED: Final = (Slot.RESULT, Slot.TRANSIENT_FAILURE, Slot.LASTING_FAILURE, Slot.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """Somebody used a button or a menu."""
+    """A click on a button, or a choice from a menu."""
 
     verb: str
     subject: str
-    #: What was chosen from a menu.
+    #: The values chosen from a menu.
     values: tuple[str, ...] = ()
 
     @property
     def job_id(self) -> str:
-        """The subject without the picture's index."""
+        """The subject without a picture's index."""
         return self.subject.partition(".")[0]
 
     @property
     def picture(self) -> int | None:
-        """The index of the picture that is meant, from 0; None where the subject names none."""
+        """The 0-based index of the picture in the subject; None where it has none."""
         index = self.subject.partition(".")[2]
         return int(index) if index.isascii() and index.isdecimal() else None
 
     @property
     def choice(self) -> str:
-        """The one value that was chosen from a menu, or an empty text."""
+        """The first value chosen from a menu, or an empty string."""
         return self.values[0] if self.values else ""
 
 
-#: Does what the action says and answers the interaction; what it raises is answered by `cogs.errors`.
+#: Carries out the action and responds to the interaction; errors are shown by `cogs.errors`.
 Handler = Callable[[discord.Interaction[Any], Click], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing a button or a menu does."""
+    """What one kind of button or menu does."""
 
     verb: str
     handler: Handler = field(repr=False)
     style: discord.ButtonStyle = discord.ButtonStyle.secondary
     subject: Subject = Subject.NOTHING
-    #: The cards about a job on which the button stands.
+    #: The cards of a job on which the button appears.
     slots: tuple[Slot, ...] = ()
-    #: Buttons of a card stand in this order; those of one rank as they were registered.
+    #: Sort key of the buttons on a card; those of equal rank are in the order of registration.
     rank: int = 50
-    #: Whether the button makes sense on this job's card. Rights are not its business: the handler checks them.
+    #: Whether the button makes sense on this job's card. Permissions are checked by the handler instead.
     suits: Callable[[Job], bool] = field(default=lambda job: True, repr=False)
 
 
@@ -119,7 +119,7 @@ class ActionRegistry:
         """Register an action.
 
         Raises:
-            ValueError: the verb can't stand in a custom_id, or another handler has it.
+            ValueError: the verb is not valid in a custom_id, or another handler is registered for it.
         """
         custom_id(action.verb)
         known = self._actions.get(action.verb)
@@ -127,7 +127,7 @@ class ActionRegistry:
         self._actions[action.verb] = action
 
     def get(self, verb: str) -> Action | None:
-        """The action of a verb; None for one of another release."""
+        """The action of a verb; None for one that this release does not have."""
         return self._actions.get(verb)
 
     def verbs(self) -> frozenset[str]:
@@ -135,7 +135,7 @@ class ActionRegistry:
         return frozenset(self._actions)
 
     def on(self, slot: Slot, job: Job) -> Sequence[Action]:
-        """The actions for a job's card, in the order of their buttons."""
+        """The actions on a card of this job, in the order of their buttons."""
         fitting = [action for action in self._actions.values() if slot in action.slots and action.suits(job)]
         return sorted(fitting, key=lambda action: action.rank)
 
@@ -163,22 +163,23 @@ def action(
 
 
 def check_unclaimed(name: str, known: Callable[..., Any] | None, handler: Callable[..., Any]) -> None:
-    """Make sure that no two functions handle the same name.
+    """Check that no other function is registered for the same name.
 
-    The same function may come twice: discord.py executes a module once more when it loads it as an extension.
+    The same function may be registered twice, because discord.py executes a module again when it loads it as an
+    extension.
 
     Raises:
-        ValueError: another function handles it already.
+        ValueError: another function is registered already.
     """
     if known is not None and (known.__module__, known.__qualname__) != (handler.__module__, handler.__qualname__):
         raise ValueError(f"`{name}` is handled by {known.__module__}.{known.__qualname__} already")
 
 
 def custom_id(verb: str, subject: str = NOTHING, *, menu: bool = False) -> str:
-    """`easel:<verb>:<subject>`, at most 100 characters.
+    """Build `easel:<verb>:<subject>`, at most 100 characters.
 
     Raises:
-        ValueError: it could not be read back.
+        ValueError: it does not match `CUSTOM_ID`.
     """
     made = f"easel{'-menu' if menu else ''}:{verb}:{subject}"
     if CUSTOM_ID.fullmatch(made) is None:
@@ -187,11 +188,11 @@ def custom_id(verb: str, subject: str = NOTHING, *, menu: bool = False) -> str:
 
 
 def picture_subject(job_id: str, index: int) -> str:
-    """The subject that names one picture of a job, counted from 0."""
+    """The subject for one picture of a job; `index` is 0-based."""
     return f"{job_id}.{index}"
 
 
 def job_named_by(made: str) -> str | None:
-    """The subject of a custom_id without a picture's index; None when it is not one of ours."""
+    """The subject of a custom_id without a picture's index; None for a custom_id of another format."""
     match = CUSTOM_ID.fullmatch(made)
     return Click(match["verb"], match["subject"]).job_id if match is not None else None

@@ -1,4 +1,4 @@
-"""Buttons and menus for cards, drawn from the registered actions (`cogs.ui.actions`)."""
+"""Build buttons and menus for cards from the registered actions (`cogs.ui.actions`)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ROW_LIMIT = 5
 def button(
     verb: str, subject: str = NOTHING, *, locale: str, label: str | None = None, disabled: bool = False
 ) -> discord.ui.Button[Any]:
-    """The button of an action; without `label` it says the message `action_<verb>`.
+    """The button of an action; its default label is the message `action_<verb>`.
 
     Raises:
-        LookupError: no imported cog registers such an action.
+        LookupError: no imported cog has registered the action.
     """
     action = _registered(verb)
     return discord.ui.Button(
@@ -34,7 +34,7 @@ def button(
 
 
 def label_of(verb: str, locale: str) -> str:
-    """What the button of an action says."""
+    """The default label of an action's button."""
     return say(locale, Phrase(f"action_{verb}"))
 
 
@@ -44,11 +44,11 @@ def row(*buttons: discord.ui.Button[Any]) -> discord.ui.ActionRow[Any]:
 
 
 def action_rows(slot: Slot, job: Job, *, pictures: int = 0, disabled: bool = False) -> list[discord.ui.ActionRow[Any]]:
-    """Whatever is registered for a card about `job`, five buttons a row.
+    """The buttons of all actions registered for a card of `job`, five per row.
 
     Args:
-        pictures: how many the card shows; an action on single pictures gets a button for each.
-        disabled: shown, but not to be used any more.
+        pictures: how many pictures the card shows; an action on single pictures gets a button for each.
+        disabled: whether the buttons are shown disabled.
     """
     made = [each for action in ACTIONS.on(slot, job) for each in _buttons(action, job, pictures, disabled=disabled)]
     return [row(*made[start : start + ROW_LIMIT]) for start in range(0, len(made), ROW_LIMIT)]
@@ -69,10 +69,10 @@ def _buttons(action: Action, job: Job, pictures: int, *, disabled: bool) -> Iter
 def menu(
     verb: str, subject: str, options: Sequence[discord.SelectOption], placeholder: str
 ) -> discord.ui.ActionRow[Any]:
-    """A menu of up to 25 options, one to choose. `subject` tells several menus of a card apart.
+    """A menu of up to 25 options, from which one can be chosen. `subject` distinguishes several menus on a card.
 
     Raises:
-        LookupError: no imported cog registers such an action.
+        LookupError: no imported cog has registered the action.
     """
     made = custom_id(_registered(verb).verb, subject, menu=True)
     select: discord.ui.Select[Any] = discord.ui.Select(custom_id=made, options=list(options), placeholder=placeholder)

@@ -1,7 +1,8 @@
-"""Jobs, models and limits as cards: values in, a `LayoutView` out, no I/O.
+"""Cards of a job (progress, result, failure, details): pure functions from values to a `LayoutView`.
 
-Discord's limits: 40 components, 4,000 characters of text in all, custom_ids of 100 (Components V2).
-Cards are written for a phone: short lines, the prompt first, one line of facts, one row of buttons.
+Discord's limits for a Components V2 message: 40 components, 4,000 characters of text in all, custom_ids
+of 100 characters. Cards are made for phones: short lines, the prompt first, one line of facts, one row
+of buttons.
 """
 
 from __future__ import annotations
@@ -44,17 +45,17 @@ GREY = 0x80848E
 ALT_LIMIT = 1024
 #: Discord's limit for all text of one card.
 TEXT_LIMIT = 4000
-#: Where Discord (in the sandbox: this machine) keeps attachments.
+#: Prefixes of attachment URLs at Discord and in the sandbox.
 ATTACHED_AT = ("https://cdn.discordapp.com/", "https://media.discordapp.net/", "http://127.0.0.1:", "http://localhost:")
 #: Most pictures in one gallery.
 GALLERY_LIMIT = 10
 
 
 class Card(discord.ui.LayoutView):
-    """A view that discord.py sends and forgets: it counts as finished from the start.
+    """A view that discord.py sends without keeping it, because it is finished from the start.
 
     `Interaction`, `Webhook` and `Message` skip `store_view` for a finished view, so nothing stays in
-    memory; its buttons are found again by template (`cogs.ui.buttons`).
+    memory; clicks are matched by custom_id instead (`cogs.components`).
     """
 
     def __init__(self, *parts: discord.ui.Item[Any], colour: int | None = None) -> None:
@@ -63,23 +64,23 @@ class Card(discord.ui.LayoutView):
         self.stop()
 
     def is_finished(self) -> bool:
-        """Always: also where no loop ran when it was made."""
+        """Always True, also when the card was built outside an event loop."""
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One picture of a result card, already attached under `filename`."""
+    """One picture of a result card, attached to the message as `filename`."""
 
     filename: str
     alt: str
     spoiler: bool = False
-    #: (width, height) as posted; where fal says nothing about the size, this is shown.
+    #: (width, height) as posted; shown where fal reports no size.
     size_px: tuple[int, int] | None = None
 
 
 def file_name(job_id: str, index: int, extension: str, spoiler: bool = False) -> str:
-    """The attachment's name; Discord reads a spoiler off the prefix."""
+    """The attachment's file name; its prefix makes it a spoiler at Discord."""
     return f"{'SPOILER_' if spoiler else ''}easel-{job_id}-{index + 1}.{extension}"
 
 
@@ -110,7 +111,7 @@ def _walk(components: Iterable[object]) -> Iterator[object]:
 
 
 def alt_text(request: GenerationRequest, index: int, model: Model | None = None, *, locale: str) -> str:
-    """What a screen reader says for picture `index` (0-based)."""
+    """The alt text of picture `index` (0-based)."""
     number, count = index + 1, request.images
     if request.prompt:
         prompt = text.plain(request.prompt, 900) or phrase("alt_unreadable")
@@ -124,14 +125,14 @@ def alt_text(request: GenerationRequest, index: int, model: Model | None = None,
     return say(locale, shown)[:ALT_LIMIT]
 
 
-# ---------------------------------------------------------------------- a job's life
+# ---------------------------------------------------------------------- cards by state
 
 
 def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed: bool = False) -> Card:
-    """A job under way, with a Cancel button, and while it waits one that says why.
+    """An unfinished job, with a Cancel button, and while it waits one that explains why.
 
     Args:
-        resumed: a restart took so long that people will have noticed.
+        resumed: whether to say that the job was resumed after a downtime.
     """
     cancelling = job.cancel_requested or isinstance(progress, Delivering)
     locale = job.reply.locale
@@ -151,7 +152,7 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
 
 
 def progress_text(progress: Progress, locale: str) -> str:
-    """Where the job stands, in one or two short lines."""
+    """The progress of the job in one or two short lines."""
     return _painting_text(progress, locale) if isinstance(progress, InProgress) else say(locale, _waits_for(progress))
 
 
@@ -196,7 +197,7 @@ def _painting_text(progress: InProgress, locale: str) -> str:
 
 
 def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, withheld: int = 0) -> Card:
-    """The pictures with the facts about them. `withheld` were kept back by the safety checker."""
+    """The pictures and the facts about them. `withheld` pictures are not shown, as the safety checker flagged them."""
     locale = job.reply.locale
     notes = [_small(say(locale, "pictures_withheld", count=withheld))] if withheld else []
     if any(shown.spoiler for shown in pictures):
@@ -218,10 +219,10 @@ def _gallery(pictures: Sequence[Shown]) -> discord.ui.MediaGallery[Any]:
 
 
 def failure_card(job: Job, model: Model | None, failure: Failure, *, successor: Model | None = None) -> Card:
-    """One sentence, and the buttons that may help.
+    """Why the job failed, in one sentence, with the buttons that may help.
 
     Args:
-        successor: what to name where fal no longer serves the model.
+        successor: the model to suggest if fal no longer serves this one.
     """
     locale = job.reply.locale
     sentence = say(locale, failure.phrase)
@@ -240,7 +241,7 @@ def failure_card(job: Job, model: Model | None, failure: Failure, *, successor: 
 
 
 def cancelled_card(job: Job, model: Model | None, says: Phrase) -> Card:
-    """A job somebody stopped; `says` tells whether anything was charged."""
+    """A cancelled job; `says` tells whether anything was charged."""
     sentence = say(job.reply.locale, says)
     return Card(
         *_prompt(job, limit=300, max_lines=3),
@@ -257,7 +258,7 @@ def _posted_size(pictures: Sequence[Shown]) -> list[str]:
 
 
 def unknown_model(endpoint: str) -> Model:
-    """Stands in for a model whose description is gone, so that old jobs can still be shown."""
+    """A placeholder for a model that is no longer in the catalogue, so that old jobs can still be shown."""
     return Model(
         endpoint=endpoint,
         key="unknown",
@@ -272,7 +273,7 @@ def unknown_model(endpoint: str) -> Model:
 
 
 def facts(job: Job, model: Model | None, pictures: Sequence[Shown] = ()) -> list[str]:
-    """Model, seed, size, time and price: whatever of it is known."""
+    """The known ones of model, seed, size, duration and price, as words."""
     locale = job.reply.locale
     known = [_name(job, model), *_seed(job), *(_size(job) or _posted_size(pictures))]
     took_s = painting_s(job)
@@ -287,7 +288,7 @@ def facts(job: Job, model: Model | None, pictures: Sequence[Shown] = ()) -> list
 
 
 def painting_s(job: Job) -> float | None:
-    """Seconds of painting: as fal measured it, else as we saw it."""
+    """Seconds that the job ran at fal: as fal measured, else as this bot saw it; None if unknown."""
     if job.result is not None and job.result.inference_s:
         return job.result.inference_s
     begun, ended = job.started_at or job.submitted_at, job.finished_at
@@ -295,7 +296,7 @@ def painting_s(job: Job) -> float | None:
 
 
 def cost_usd(job: Job, model: Model | None) -> Decimal | None:
-    """What fal billed where it said so and we know the unit's price, else the estimate."""
+    """The cost by fal's billable units, if they and the unit's price are known; else the estimate."""
     units = job.result.billable_units if job.result is not None else None
     price = model.price if model is not None else None
     if units is None or price is None or price.usd is None or price.by_option is not None:
@@ -305,7 +306,7 @@ def cost_usd(job: Job, model: Model | None) -> Decimal | None:
 
 
 def seed_of(job: Job) -> int | None:
-    """The seed fal reports, else the one we sent."""
+    """The seed that fal reported, else the one that was sent."""
     if job.result is not None and job.result.seed is not None:
         return job.result.seed
     return job.request.seed
@@ -316,7 +317,7 @@ def seed_of(job: Job) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """A card and, when the parameters do not fit on it, the whole of them as a text file."""
+    """A card and, if the parameters do not fit on it, the text of a file with all of them."""
 
     card: Card
     attachment: str | None = None
@@ -326,9 +327,9 @@ DETAILS_FILE = "details.txt"
 
 
 def details(job: Job, model: Model | None, *, locale: str) -> Details:
-    """Every parameter in blocks that a phone copies with one long press, and a line to paste."""
+    """All parameters in a code block, which phones copy with one long press, and a command line to paste."""
     listing = parameter_listing(job, locale=locale)
-    # What works without a prompt has no place in /imagine.
+    # /imagine requires a prompt.
     line = command_line(job, model) if job.request.prompt else ""
     fits = len(listing) + len(line) <= TEXT_LIMIT - 800
     parts: list[discord.ui.Item[Any]] = [_words(_details_head(job, model, locale))]
@@ -363,7 +364,7 @@ def _details_head(job: Job, model: Model | None, locale: str) -> str:
 
 
 def _tokens(job: Job) -> Phrase | None:
-    """What OpenAI counted, for the models it bills."""
+    """OpenAI's token count, for models that OpenAI bills."""
     tokens = (job.result.usage or {}).get("total_tokens") if job.result is not None else None
     return phrase("details_tokens", tokens=tokens) if isinstance(tokens, int) else None
 
@@ -373,7 +374,7 @@ def _has_pictures(job: Job, model: Model | None) -> bool:
 
 
 def parameter_listing(job: Job, *, locale: str) -> str:
-    """`name: value` lines; values nobody chose are marked."""
+    """`name: value` lines; default values are marked."""
     attached, default = say(locale, "details_attached"), say(locale, "details_default")
     seed = seed_of(job)
     lines = [f"prompt: {job.request.prompt}"] if job.request.prompt else []
@@ -392,7 +393,7 @@ def parameter_listing(job: Job, *, locale: str) -> str:
 
 
 def _without_links(value: Json, attached: str) -> Json:
-    """Anybody may read the details; a person's own attachment is for nobody else, and shown as `attached`."""
+    """Replace URLs of attachments by `attached`: anybody may read the details, but a person's files are private."""
     match value:
         case str() if value.startswith(ATTACHED_AT):
             return attached
@@ -405,7 +406,7 @@ def _without_links(value: Json, attached: str) -> Json:
 
 
 def plain_value(value: Json) -> str:
-    """JSON as a person would type it."""
+    """A JSON value as a person would type it."""
     match value:
         case bool():
             return "yes" if value else "no"
@@ -422,7 +423,7 @@ def plain_value(value: Json) -> str:
 
 
 def command_line(job: Job, model: Model | None) -> str:
-    """`/imagine prompt:… model:… …`, which Discord turns into the command when it is pasted."""
+    """`/imagine prompt:… model:… …`, which Discord's client turns into the command when it is pasted."""
     key = model.key if model is not None else job.request.endpoint
     words = {"prompt": " ".join(job.request.prompt.split()), "model": key}
     pairs = []
@@ -444,17 +445,17 @@ def command_line(job: Job, model: Model | None) -> str:
     return "/imagine " + " ".join(f"{name}:{value}" for name, value in words.items())
 
 
-#: What /imagine has a field for.
+#: The options that have a field in /imagine.
 _FIELDS = frozenset(COMMON_ALIASES)
 
 
 def _is_attached(option: Option | None) -> bool:
-    """Pictures have to be attached anew: links to attachments die."""
+    """Whether the option takes pictures, which must be attached again because attachment URLs expire."""
     return option is not None and option.kind in (OptionKind.PICTURE, OptionKind.PICTURES)
 
 
 def _pair_value(value: Json) -> str:
-    """As `options` reads it: JSON, or a word, or a quoted text."""
+    """A value in the syntax of the field `options`: JSON, a plain word, or quoted text."""
     if isinstance(value, list | dict) and not _is_named(value):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     word = "true" if value is True else "false" if value is False else plain_value(value)
@@ -464,7 +465,7 @@ def _pair_value(value: Json) -> str:
 
 
 def _is_named(value: Json) -> bool:
-    """A palette by name."""
+    """Whether the value is a palette by name."""
     return isinstance(value, dict) and set(value) == {"name"}
 
 
@@ -479,7 +480,7 @@ def _words(content: str) -> discord.ui.TextDisplay[Any]:
 
 
 def _prompt(job: Job, limit: int = 600, max_lines: int = 6) -> list[discord.ui.TextDisplay[Any]]:
-    """The prompt as it is shown on a card; nothing where a picture alone was asked about."""
+    """The prompt as it is shown on a card; empty for a request without a prompt."""
     shown = text.safe(job.request.prompt, limit, max_lines) or say(job.reply.locale, "nothing_visible")
     return [_words(shown)] if job.request.prompt else []
 

@@ -1,4 +1,4 @@
-"""Autocomplete answers within Discord's limits: 25 choices, 100 characters each."""
+"""Build autocomplete choices within Discord's limits: 25 choices of 100 characters each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LENGTH = 100
 
 
 def choices(pairs: Iterable[tuple[str, str]]) -> list[Choice[str]]:
-    """(label, value) pairs; a value that would not fit is left out, because it would not mean the same cut off."""
+    """Choices from (label, value) pairs; a value that is too long is left out, because it can't be shortened."""
     fitting = [
         Choice(name=text.plain(label, LENGTH), value=value) for label, value in pairs if 0 < len(value) <= LENGTH
     ]
@@ -25,12 +25,12 @@ def choices(pairs: Iterable[tuple[str, str]]) -> list[Choice[str]]:
 
 
 def model_choices(models: Sequence[Model]) -> list[Choice[str]]:
-    """Models by title, with what each is good at."""
+    """Choices of models, labelled with title and summary."""
     return choices((f"{model.title} · {model.summary}", model.key) for model in models)
 
 
 def job_choices(jobs: Sequence[Job], typed: str, *, locale: str) -> list[Choice[str]]:
-    """A person's own jobs by prompt, newest first."""
+    """Choices of jobs whose label or id contains the typed text, in the given order."""
     wanted = typed.casefold()
     labelled = ((_job_label(job, locale), job.id) for job in jobs)
     return choices((label, job_id) for label, job_id in labelled if wanted in label.casefold() or wanted in job_id)

@@ -1,9 +1,8 @@
-"""Modals as values, and what comes back from them.
+"""Build modals, and parse their submits.
 
-A modal's custom_id, `easel-modal:<purpose>:<subject>`, says what it was opened for; cogs register what is done on a
-submit (`on_submit`). So a submit is understood by whatever process receives it, also after a restart in the middle of
-typing. Discord's limits: five fields, labels of 45 characters, 4,000
-characters a field.
+A modal's custom_id, `easel-modal:<purpose>:<subject>`, says what it was opened for; cogs register a handler for each
+purpose (`on_submit`). So any process can handle a submit, also after a restart while the person was typing. Discord's
+limits: five fields, labels of 45 characters, 4,000 characters per field.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from cogs.ui import text
 from cogs.ui.actions import check_unclaimed
 from cogs.ui.messages import say
 
-#: The most a modal's text field takes.
+#: Discord's limit for the text of one field.
 FIELD_LIMIT = 4000
 
 _TEMPLATE = re.compile(r"easel-modal:(?P<purpose>[a-z]+):(?P<subject>[0-9A-Za-z_.-]{1,64})")
@@ -29,24 +28,24 @@ _TEMPLATE = re.compile(r"easel-modal:(?P<purpose>[a-z]+):(?P<subject>[0-9A-Za-z_
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A modal that came back."""
+    """A submitted modal."""
 
     #: What it was opened for.
     purpose: str
-    #: A job's id, a model's key, … as the purpose has it.
+    #: A job's id, a model's key or the like, depending on the purpose.
     subject: str
-    #: What was typed, by field; empty fields are left out.
+    #: The typed text by field name; empty fields are left out.
     fields: Mapping[str, str]
 
 
-#: Does what was asked for and answers the interaction; what it raises is answered by `cogs.errors`.
+#: Handles a submit and responds to the interaction; errors are shown by `cogs.errors`.
 SubmitHandler = Callable[[discord.Interaction[Any], Submitted], Awaitable[None]]
 
 _SUBMIT_HANDLERS: dict[str, SubmitHandler] = {}
 
 
 def on_submit(purpose: str) -> Callable[[SubmitHandler], SubmitHandler]:
-    """Register the decorated function for the modals of a purpose; never give a purpose another meaning."""
+    """Register the decorated function as handler of a purpose. Never change the meaning of a purpose."""
 
     def register(handler: SubmitHandler) -> SubmitHandler:
         check_unclaimed(purpose, _SUBMIT_HANDLERS.get(purpose), handler)
@@ -57,12 +56,12 @@ def on_submit(purpose: str) -> Callable[[SubmitHandler], SubmitHandler]:
 
 
 def submit_handler(purpose: str) -> SubmitHandler | None:
-    """What is registered for a purpose; None for one of another release."""
+    """The handler of a purpose; None for one that this release does not have."""
     return _SUBMIT_HANDLERS.get(purpose)
 
 
 class Form(discord.ui.Modal):
-    """A modal that discord.py sends and forgets (`send_modal` stores unfinished ones only)."""
+    """A modal that discord.py sends without keeping it (`send_modal` stores only modals that are not finished)."""
 
     def __init__(self, title: str, purpose: str, subject: str, *fields: discord.ui.Label[Any]) -> None:
         super().__init__(title=text.plain(title, 45), timeout=None, custom_id=f"easel-modal:{purpose}:{subject}")
@@ -71,19 +70,19 @@ class Form(discord.ui.Modal):
         self.stop()
 
     def is_finished(self) -> bool:
-        """Always: the submit is read by `submitted`."""
+        """Always True: the submit is parsed by `submitted`."""
         return True
 
 
 def _example(model: Model) -> str:
-    """Two pairs that this model takes."""
+    """An example for the field `options`: up to two `name=value` pairs that this model takes."""
     pairs = ["seed=7"] if model.option("seed") is not None else []
     pairs += [f"{option.label}={option.choices[-1]}" for option in model.offered if option.kind is OptionKind.CHOICE]
     return " ".join(pairs[:2])
 
 
 def compose(model: Model, *, locale: str) -> Form:
-    """An empty form for `model`: the prompt at full length, and the options people change most."""
+    """An empty modal for `model`: a long prompt, and the options that people change most."""
     fields = [_prompt("", locale)]
     if model.option("negative_prompt") is not None:
         fields.append(_negative("", locale))
@@ -96,7 +95,7 @@ def compose(model: Model, *, locale: str) -> Form:
 
 
 def edit(job: Job, model: Model, *, locale: str) -> Form:
-    """The job's prompt, to be changed and painted anew."""
+    """A modal to edit the job's prompt and repeat the request with it."""
     fields = [_prompt(job.request.prompt, locale)]
     if model.option("negative_prompt") is not None:
         negative = job.request.options.get("negative_prompt")
@@ -105,7 +104,7 @@ def edit(job: Job, model: Model, *, locale: str) -> Form:
 
 
 def submitted(interaction_data: Mapping[str, Any]) -> Submitted | None:
-    """Read a submit, or None when the modal is not one of ours."""
+    """Parse the data of a modal submit; None for a custom_id of another format."""
     match = _TEMPLATE.fullmatch(str(interaction_data.get("custom_id", "")))
     if match is None:
         return None
@@ -114,7 +113,7 @@ def submitted(interaction_data: Mapping[str, Any]) -> Submitted | None:
 
 
 def _values(components: Any) -> Iterator[tuple[str, str]]:
-    """Text fields inside labels (type 18) or rows (type 1)."""
+    """(custom_id, value) of the text fields, which are inside labels (type 18) or rows (type 1)."""
     for component in components:
         if "component" in component:
             yield from _values([component["component"]])

@@ -1,4 +1,4 @@
-"""Cards that are about no single job: models, limits, settings, help, privacy. Values in, a view out."""
+"""Cards that do not show one job: models, usage, settings, help, privacy. Pure functions from values to a view."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from cogs.ui.messages import say
 
 #: Discord's limit for one menu.
 MENU_LIMIT = 25
-#: Menus on the models page; 100 models can be browsed, the others are found by typing.
+#: Most menus on the models page: 100 models can be browsed, further ones only be found by autocomplete.
 MOST_MENUS = 4
-#: Characters of option descriptions on a model's page; with everything else well under 4,000.
+#: Most characters of option descriptions on a model's page, so that the whole card stays well under 4,000.
 OPTIONS_BUDGET = 2600
 
 
@@ -35,7 +35,7 @@ def _words(content: str) -> discord.ui.TextDisplay[Any]:
 
 
 def models_page(models: Sequence[Model], default: Model, *, locale: str) -> Card:
-    """The list of models; choosing one shows its page."""
+    """The models page: menus from which a model's page is opened."""
     lines = [say(locale, "models_count", count=len(models), default=_title(default))]
     if len(models) > MENU_LIMIT * MOST_MENUS:
         lines.append(say(locale, "models_rest"))
@@ -43,7 +43,7 @@ def models_page(models: Sequence[Model], default: Model, *, locale: str) -> Card
 
 
 def model_page(models: Sequence[Model], model: Model, default: Model, *, locale: str) -> Card:
-    """One model: what it is good at, how fast, what it costs, and every option."""
+    """The page of one model: what it is good at, its duration, price and options."""
     head = [
         f"### {_title(model)}",
         text.escape(model.summary),
@@ -72,7 +72,7 @@ def _typical(seconds: float) -> Phrase:
 
 
 def price(model: Model) -> Phrase:
-    """What a picture costs, as far as known."""
+    """The price of a picture or megapixel, as far as known."""
     known = known_prices(model.price)
     if not known:
         return phrase("price_unknown")
@@ -83,7 +83,7 @@ def price(model: Model) -> Phrase:
 
 
 def option_list(model: Model, budget: int = OPTIONS_BUDGET, *, locale: str) -> str:
-    """Every offered option with its range, as many as fit."""
+    """The offered options with their ranges, as many as fit into `budget` characters; the rest by name."""
     lines = [say(locale, "model_options")]
     options = [option for option in model.offered if option.name != "prompt"]
     for index, option in enumerate(options):
@@ -99,7 +99,7 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET, *, locale: str) -> s
 
 
 def _option_name(model: Model, option: Option) -> str:
-    """The friendly name, or fal's where two options share the friendly one."""
+    """The option's label, or fal's name where two options share the label."""
     shared = sum(other.label == option.label for other in model.offered) > 1
     return option.name if shared else option.label
 
@@ -146,11 +146,11 @@ def usage_page(
     *,
     locale: str,
 ) -> Card:
-    """What somebody has left, when it returns, and what they have under way.
+    """What a person has left of the limits, when it resets, and their unfinished jobs.
 
     Args:
-        ahead: jobs before each QUEUED one.
-        titles: names of models by endpoint.
+        ahead: number of jobs ahead of each QUEUED job, by id.
+        titles: titles of models by endpoint.
     """
     left = standing_text(standing, locale=locale)
     parts: list[discord.ui.Item[Any]] = [_words(f"### {say(locale, 'usage_title')}\n{left}")]
@@ -164,7 +164,7 @@ def usage_page(
 
 
 def standing_text(standing: Standing | None, *, locale: str) -> str:
-    """What is left, as sentences."""
+    """What is left of the limits, one sentence per line."""
     return "\n".join(say(locale, line) for line in _standing(standing))
 
 
@@ -185,7 +185,7 @@ def _standing(standing: Standing | None) -> Iterator[Phrase]:
 
 
 def cancel_page(jobs: Sequence[Job], titles: Mapping[str, str], *, locale: str) -> Card:
-    """Which of several jobs should be stopped?"""
+    """A menu to choose which of several jobs to cancel."""
     return Card(_words(say(locale, "cancel_which", count=len(jobs))), _cancel_menu(jobs, titles, locale))
 
 
@@ -200,7 +200,7 @@ def _cancel_menu(jobs: Sequence[Job], titles: Mapping[str, str], locale: str) ->
 
 
 def existing_job_page(job: Job, locale: str) -> Card:
-    """What a second click on a draft gets: the way to the job that it became, and the buttons while it is under way."""
+    """The response to a second click on a draft: a link to the job it became, with its buttons while unfinished."""
     where = f"{job.actor.guild_id or '@me'}/{job.actor.channel_id}/{job.reply.message_id}"
     if job.reply.message_id is None:
         sentence = say(locale, "draft_taken")
@@ -236,10 +236,10 @@ def _stage(state: JobState) -> Phrase:
 
 @dataclass(frozen=True, slots=True)
 class SettingsView:
-    """What `/settings show` shows."""
+    """The values that `/settings show` shows."""
 
     model: Model
-    #: Whose choice the model is; the operator's is the usual one.
+    #: Who chose the model; `usual` is the operator's default.
     origin: Literal["your", "server", "usual"]
     guild_model: Model | None
     policy: Policy
@@ -248,7 +248,7 @@ class SettingsView:
 
 
 def settings_page(shown: SettingsView, *, locale: str) -> Card:
-    """The settings that hold for somebody here, and how to change them."""
+    """The settings that apply to a person here, and how to change them."""
     model = say(locale, Phrase(f"settings_model_{shown.origin}", {"model": _title(shown.model)}))
     parts = [f"### {say(locale, 'settings_title')}\n{model}\n-# {say(locale, 'settings_change_model')}"]
     if shown.in_guild and shown.guild_model is not None:
@@ -263,7 +263,7 @@ def settings_page(shown: SettingsView, *, locale: str) -> Card:
 
 
 def policy_text(policy: Policy, *, locale: str) -> str:
-    """The limits, one a line."""
+    """The limits, one per line."""
     return "\n".join(say(locale, line) for line in _limits(policy))
 
 
@@ -284,7 +284,7 @@ def _limits(policy: Policy) -> Iterator[Phrase]:
 
 
 def help_page(default: Model, *, locale: str) -> Card:
-    """Short: what to type, three examples, where to go from here."""
+    """The page of /help: what to type, three examples, and further commands."""
     examples = (say(locale, "help_example_one"), say(locale, "help_example_two"), say(locale, "help_example_three"))
     blocks = [text.code_block(f"/imagine prompt:{example}") for example in examples]
     return Card(
@@ -297,7 +297,7 @@ def help_page(default: Model, *, locale: str) -> Card:
 
 
 def privacy_page(keep_days: int, store_payloads: bool, *, locale: str) -> Card:
-    """What is stored, where it goes, how long, and how to have it deleted."""
+    """What is stored, where it is sent, for how long it is kept, and a button to delete it."""
     lines = (
         f"### {say(locale, 'privacy_title')}",
         say(locale, "privacy_kept"),
@@ -309,7 +309,7 @@ def privacy_page(keep_days: int, store_payloads: bool, *, locale: str) -> Card:
 
 
 def erase_question(*, locale: str) -> Card:
-    """Are you sure?"""
+    """Ask for confirmation before everything is erased."""
     return Card(
         _words(say(locale, "erase_question")),
         row(button("erase", locale=locale), button("erasenot", locale=locale)),
@@ -318,5 +318,5 @@ def erase_question(*, locale: str) -> Card:
 
 
 def plain_page(sentence: str) -> Card:
-    """One sentence, for edits of a card that has served."""
+    """One sentence without buttons, to replace a card that was used."""
     return Card(_words(sentence), colour=GREY)

@@ -1,4 +1,4 @@
-"""The answer to "Why am I waiting?". Values in, a view out."""
+"""The card that explains what a job waits for. Pure functions from values to a view."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from cogs.ui.messages import say
 
 
 def waiting_page(why: WaitReason, *, own: bool, locale: str, weight: float = 1.0) -> Card:
-    """Where a request stands, what it waits for, and for how long.
+    """The state of a job, what it waits for, and for about how long.
 
     Args:
-        own: whether the person who asks is the one it is painted for.
-        weight: their share of the queue compared with others.
+        own: whether the person who asks owns the job.
+        weight: the owner's weight in the fair queue, relative to others.
     """
     title = phrase("waiting_title_own") if own else phrase("waiting_title")
     reasons = [*_reasons(why, own=own), *([phrase("waiting_restarted")] if why.recently_restarted else [])]
@@ -82,9 +82,9 @@ def _queued(why: WaitReason, status: QueueStatus, *, own: bool) -> Iterator[Phra
 
 
 def _position(status: QueueStatus, *, own: bool) -> Phrase:
-    """How many are before it, and how many of those are the same person's."""
+    """How many jobs are ahead of it, and how many of those have the same owner."""
     ahead, waiting = status.ahead, status.waiting
-    theirs = min(status.own_ahead, ahead)  # of a long queue the position is an estimate
+    theirs = min(status.own_ahead, ahead)  # in a long queue `ahead` is an estimate
     if ahead == 0:
         return phrase("waiting_next", waiting=waiting)
     if theirs == 0:

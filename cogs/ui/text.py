@@ -1,4 +1,4 @@
-"""Numbers as phrases, and other people's text made fit to be shown. Pure."""
+"""Sanitize text that people typed, and format numbers as phrases. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from bot.phrase import Phrase, phrase
 
-#: At most this many combining marks on one letter survive (Hebrew and Vietnamese need up to three).
+#: Most combining marks kept on one letter (Hebrew and Vietnamese need up to three).
 MAX_MARKS = 3
 
-#: Smaller amounts are not told apart.
+#: Amounts are shown to this precision.
 LEAST_USD = Decimal("0.0001")
 
 _ELLIPSIS = "…"
 _ZERO_WIDTH_SPACE = "\u200b"
 _JOINERS = frozenset("\u200c\u200d")
-#: Blank or default-ignorable, yet neither `Cf` nor `Cc` by category.
+#: Blank or default-ignorable characters whose category is neither `Cf` nor `Cc`.
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _MARKDOWN = re.compile(r"([\\`*_~|\[\]<])")
 _LINE_START = re.compile(r"^(\s*)(#{1,3}(?=\s)|-#|>{1,3}|[-+](?=\s)|\d{1,9}\.(?=\s))", re.MULTILINE)
@@ -26,9 +26,9 @@ _EVERYBODY = re.compile(r"(?i)@(?=everyone|here)")
 
 
 def clean(text: str) -> str:
-    """Drop what cannot be seen or plays tricks: bidi controls, invisible runs, stacked marks, control characters.
+    """Remove invisible and spoofing characters: bidi controls, zero-width characters, stacked marks, controls.
 
-    Whitespace runs become one space, newlines stay (at most one in a row).
+    Runs of whitespace become one space, runs of newlines one newline.
     """
     kept: list[str] = []
     marks = 0
@@ -58,7 +58,7 @@ def _visible(char: str, category: str, before: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters, cut at a word where one is near, never inside a joined emoji or a marked letter."""
+    """Cut to `limit` characters, at a word boundary if one is near, never inside a joined emoji or combined letter."""
     if len(text) <= limit:
         return text
     cut = max(0, limit - 1)
@@ -76,7 +76,7 @@ def _joined(text: str, cut: int) -> bool:
 
 
 def escape(text: str) -> str:
-    """Disarm Discord's markdown, mentions, timestamps and links; what is read stays the same."""
+    """Escape Discord's markdown, mentions, timestamps and links, so that the text is shown literally."""
     text = _MARKDOWN.sub(r"\\\1", text)
     text = _SCHEME.sub(r"\1\\:\\/\\/", text)
     text = _LINE_START.sub(_disarm_line, text)
@@ -91,11 +91,12 @@ def _disarm_line(match: re.Match[str]) -> str:
 
 
 def safe(text: str, limit: int = 600, max_lines: int = 6) -> str:
-    """A person's text, to be shown in a card: cleaned, shortened to `limit` visible characters, disarmed.
+    """Clean, shorten and escape a person's text for a card.
 
-    Escaping at most doubles the length (a link's `://` grows to six). Empty where nothing of it can be seen.
+    The result has `limit` characters before escaping, which at most doubles the length (a link's `://` grows to six).
+    Empty where nothing is visible.
     """
-    # Cut before cleaning too: what is beyond can only matter where nearly everything is dropped.
+    # Cut before cleaning too, to bound the work; more text would matter only if nearly all of it were removed.
     return escape(_fewer_lines(shorten(clean(text[: limit * 6]), limit), max_lines))
 
 
@@ -107,12 +108,12 @@ def _fewer_lines(text: str, max_lines: int) -> str:
 
 
 def plain(text: str, limit: int) -> str:
-    """One cleaned line without markdown escapes: for alt texts, labels and autocomplete."""
+    """One cleaned line without escapes, for alt texts, labels and autocomplete, which show no markdown."""
     return shorten(clean(text).replace("\n", " "), limit)
 
 
 def code_block(text: str, language: str = "") -> str:
-    """A fenced block that `text` cannot close. Phones copy a whole block with one long press."""
+    """A fenced code block that `text` can't close. Phones copy a whole block with one long press."""
     inner = re.sub(r"``(?=`)", "``" + _ZERO_WIDTH_SPACE, text).strip("\n") or " "
     if inner.endswith("`"):
         inner += " "
@@ -120,12 +121,12 @@ def code_block(text: str, language: str = "") -> str:
 
 
 def code(text: str) -> str:
-    """Inline code that `text` cannot leave."""
+    """Inline code that `text` can't close."""
     return f"`{plain(text, 200).replace('`', 'ˋ') or ' '}`"
 
 
 def bar(fraction: float, cells: int = 12) -> str:
-    """A bar for `fraction` 0..1; full only when it is full."""
+    """A progress bar for `fraction` 0..1; rounded down, so that it is full only at 1."""
     filled = min(cells, max(0, int(min(1.0, max(0.0, fraction)) * cells)))
     return "▰" * filled + "▱" * (cells - filled)
 
@@ -150,7 +151,7 @@ def whole_duration(seconds: float) -> Phrase:
 
 
 def time_left(seconds: float) -> Phrase:
-    """A guess, so rounded: `about 5 s left`, `almost done`."""
+    """A remaining time, rounded because it is an estimate: `about 5 s left`, `almost done`."""
     if seconds < 1.5:
         return phrase("almost_done")
     step = 1 if seconds < 10 else 5 if seconds < 60 else 15
@@ -158,7 +159,7 @@ def time_left(seconds: float) -> Phrase:
 
 
 def rough(seconds: float) -> Phrase:
-    """A guess: `a few seconds`, `30 s`, `4 min`, `2 h 30 min`."""
+    """A coarsely rounded estimate: `a few seconds`, `30 s`, `4 min`, `2 h 30 min`."""
     if seconds < 8:
         return phrase("a_few_seconds")
     step = next(step for bound, step in ((60, 10), (600, 60), (7200, 300), (float("inf"), 1800)) if seconds < bound)

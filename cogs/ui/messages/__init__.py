@@ -1,8 +1,8 @@
 """The sentences that people read: one folder of Fluent files (`en/*.ftl`) or one file (`de.ftl`) for each language.
 
-`say(locale, code, **params)` puts a message or a `Phrase` into words. What a language lacks is said in English. Which
-forms numbers, lists and money take is decided by Babel; moments are shown by Discord in the reader's own time zone.
-Parameters that people typed have to be fit to be shown before they come here (`cogs.ui.text`).
+`say(locale, code, **params)` formats a message or a `Phrase`. Messages that a language lacks are shown in English.
+Numbers, lists and money are formatted by Babel; times are shown by Discord in the reader's own time zone. Parameters
+that people typed must be sanitized by the caller (`cogs.ui.text`).
 """
 
 from __future__ import annotations

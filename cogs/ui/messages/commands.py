@@ -1,4 +1,4 @@
-"""What Discord shows of the commands while they are typed: in English at once, in other languages by a translator."""
+"""Names and descriptions of the slash commands: in English directly, in other languages through a translator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.phrase import Phrase
 from cogs.ui.messages.languages import ENGLISH, Languages, bundled
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-#: Where Discord asks for the name of a command or an option.
+#: The locations of a translation that are names, of a command or an option.
 _NAMES = frozenset(
     {
         app_commands.TranslationContextLocation.command_name,
@@ -22,17 +22,17 @@ _NAMES = frozenset(
         app_commands.TranslationContextLocation.parameter_name,
     }
 )
-#: Where `locale_str.extras` has the code of a message.
+#: Key in `locale_str.extras` of the message's code.
 _CODE = "code"
 
 
 def localized(code: str) -> locale_str:
-    """The English message, which the translator finds in other languages by its code."""
+    """The English message, with its code, by which the translator finds it in other languages."""
     return locale_str(bundled().say(ENGLISH, Phrase(code)), **{_CODE: code})
 
 
 def described(command: str) -> Callable[[Command], Command]:
-    """Describe every option of a command by the messages `<command>_<option>`."""
+    """Describe every option of a command with the message `<command>_<option>`."""
 
     def describe(function: Command) -> Command:
         options = [name for name in inspect.signature(function).parameters if name not in ("self", "interaction")]
@@ -43,7 +43,7 @@ def described(command: str) -> Callable[[Command], Command]:
 
 
 class Translator(app_commands.Translator):
-    """Offers Discord the descriptions in every language that there are files for."""
+    """Gives discord.py the names and descriptions in every language that has message files."""
 
     def __init__(self, languages: Languages) -> None:
         self._languages = languages
@@ -51,7 +51,7 @@ class Translator(app_commands.Translator):
     async def translate(
         self, string: locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
-        """The text, or None where Discord shall show the English one."""
+        """The translated text; None where Discord is to show the English one."""
         best, code = self._languages.best(locale.value), _code(string, context)
         if code is None or best == ENGLISH:
             return None
@@ -59,7 +59,7 @@ class Translator(app_commands.Translator):
 
 
 def _code(string: locale_str, context: app_commands.TranslationContextTypes) -> str | None:
-    """Descriptions and choices carry the code of their message; names of commands and options are its `.name`."""
+    """The code of the message: for names, the attribute `.name` of the command's or option's; else from `extras`."""
     match context.data:
         case app_commands.Command() | app_commands.Group() as command:
             message = f"command_{_snake(command.qualified_name)}"

@@ -1,4 +1,4 @@
-"""Finding and formatting messages; see the package."""
+"""Look up and format messages; see the package."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from bot.phrase import Param, Phrase
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
-#: What every message exists in.
+#: The fallback locale, in which every message exists.
 ENGLISH = "en"
-#: Says that there is no message of that code.
+#: The message that is shown in place of one that does not exist.
 MISSING = "message_missing"
-#: Lists of a language as another region of it writes them: no comma before the last "and".
+#: The locale by whose rules lists are written: `en_GB` has no comma before the last "and".
 _LISTS_LIKE = {"en": "en_GB"}
-#: More digits than Fluent's three behind the decimal point: guidance and scales of models have them.
+#: Most decimals of a number. Fluent's default is three; guidance and scales of models have more.
 _MOST_FRACTION_DIGITS = 6
 
-#: The beginning of a message, a term (`-name`) or a comment.
+#: The start of a message, a term (`-name`) or a comment.
 _ENTRY = re.compile(r"^(?:(-?[A-Za-z][\w-]*)[ ]*=|#)", re.MULTILINE)
 _REFERENCE = re.compile(r"\{\s*(-?[a-z][\w-]*)")
 
 
 @dataclass(frozen=True)
 class _List(FluentType):
-    """Several words: `a, b and c`."""
+    """A list of words: `a, b and c`."""
 
     words: tuple[FluentType | str, ...]
     style: Literal["standard", "or"] = "standard"
-    #: Stands between the words instead of the usual comma and conjunction.
+    #: Separator in place of the usual comma and conjunction.
     by: str | None = None
-    #: Words are shown as inline code.
+    #: Whether the words are shown as inline code.
     code: bool = False
 
     def format(self, locale: Locale) -> str:
@@ -61,7 +61,7 @@ class _List(FluentType):
 
 @dataclass(frozen=True)
 class _Money(FluentType):
-    """US dollars, at least to the cent and as exact as they are."""
+    """US dollars with all their decimals, at least two."""
 
     usd: Decimal
 
@@ -71,17 +71,17 @@ class _Money(FluentType):
 
 @dataclass(frozen=True)
 class _Moment(FluentType):
-    """A moment as Discord shows it in the reader's own time zone: `R` "in 5 minutes", `t` "14:05"."""
+    """A time, shown by Discord in the reader's own time zone: `R` "in 5 minutes", `t` "14:05"."""
 
     moment: datetime
     style: Literal["R", "t"] = "R"
 
     def format(self, locale: Locale) -> str:
-        """Rounded up to the second, so that it is true when it says "now"."""
+        """A Discord timestamp, rounded up to the second so that the time has come when it shows "now"."""
         return f"<t:{math.ceil(self.moment.timestamp())}:{self.style}>"
 
 
-#: What message files may call beside Fluent's own NUMBER.
+#: Functions that message files may call, besides Fluent's own NUMBER.
 FUNCTIONS: dict[str, Callable[..., FluentType]] = {
     "AND": lambda words: words,
     "OR": lambda words: replace(words, style="or"),
@@ -93,7 +93,7 @@ FUNCTIONS: dict[str, Callable[..., FluentType]] = {
 
 
 class Language:
-    """The messages of one locale. Each is parsed when it is said for the first time: most of them rarely are."""
+    """The messages of one locale. Each is parsed when it is first used, as most of them rarely are."""
 
     def __init__(self, locale: str, source: str) -> None:
         self.locale = locale
@@ -101,10 +101,10 @@ class Language:
         self._bundle: FluentBundle | None = None
 
     def format(self, code: str, arguments: Mapping[str, Any], *, exactly: bool = False) -> str | None:
-        """The message, or one of its attributes (`code.attribute`); None when there is none.
+        """Format the message, or one of its attributes (`code.attribute`); None when there is none.
 
         Args:
-            exactly: without it, the message itself stands in for an attribute that it does not have.
+            exactly: if False, the message itself is used where it does not have the attribute.
         """
         name, _, attribute = code.partition(".")
         if name not in self.sources:
@@ -125,7 +125,7 @@ class Language:
         return str(text)
 
     def _parse(self, bundle: FluentBundle, name: str) -> None:
-        """Make a message known to Fluent, with all that it refers to."""
+        """Add a message, and all messages that it refers to, to the Fluent bundle."""
         if bundle.has_message(name) or name not in self.sources:
             return
         source = self.sources[name]
@@ -135,7 +135,7 @@ class Language:
 
 
 def _entries(source: str) -> Iterator[tuple[str, str]]:
-    """Messages and terms by name, each as it stands in the file."""
+    """(name, source text) of the messages and terms in a file."""
     starts = [*_ENTRY.finditer(source)]
     ends = [*(start.start() for start in starts[1:]), len(source)]
     for start, end in zip(starts, ends, strict=True):
@@ -144,7 +144,7 @@ def _entries(source: str) -> Iterator[tuple[str, str]]:
 
 
 class Languages:
-    """All languages in a folder: `de.ftl`, or `de/*.ftl`; named as at Discord (`pt-BR`), or without the region."""
+    """All languages in a folder: `de.ftl` or `de/*.ftl`, named like Discord's locales (`pt-BR`) or without region."""
 
     def __init__(self, folder: Path) -> None:
         self._files: dict[str, list[Path]] = {}
@@ -154,11 +154,11 @@ class Languages:
 
     @property
     def locales(self) -> tuple[str, ...]:
-        """Those that there are files for."""
+        """The locales that have message files."""
         return tuple(self._files)
 
     def language(self, locale: str) -> Language:
-        """The language of exactly that name, read from its files the first time."""
+        """The language with exactly that name, read from its files on first use."""
         found = self._loaded.get(locale)
         if found is None:
             source = "\n".join(path.read_text(encoding="utf-8") for path in self._files[locale])
@@ -166,12 +166,12 @@ class Languages:
         return found
 
     def best(self, locale: str) -> str:
-        """What comes closest to a reader's locale: `de` for `de-AT`, `pt-BR` for `pt`; English where nothing does."""
+        """The available locale closest to a reader's: `de` for `de-AT`, `pt-BR` for `pt`; English if there is none."""
         same = [name for name in self._files if name.partition("-")[0] == locale.partition("-")[0]]
         return locale if locale in same else min(same, key=len, default=ENGLISH)
 
     def say(self, locale: str, what: str | Phrase, /, **params: Param) -> str:
-        """A message or a phrase in a reader's locale."""
+        """Format a message or a phrase in a reader's locale."""
         phrase = Phrase(what, params) if isinstance(what, str) else what
         arguments = {name: self._argument(locale, value) for name, value in phrase.params.items()}
         for name in dict.fromkeys((self.best(locale), ENGLISH)):
@@ -207,5 +207,5 @@ def bundled() -> Languages:
 
 
 def say(locale: str, what: str | Phrase, /, **params: Param) -> str:
-    """A message or a phrase in a reader's locale (`en-GB`)."""
+    """Format a message or a phrase in a reader's locale (e.g. `en-GB`)."""
     return bundled().say(locale, what, **params)
