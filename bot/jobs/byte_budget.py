@@ -103,15 +103,20 @@ class ByteBudget:
 
 
 class SizeGuess:
-    """How large the next picture may be, by the largest of the latest ones."""
+    """How large the next picture may be, by the largest of the latest ones.
 
-    def __init__(self) -> None:
+    Args:
+        most_bytes: the most it ever says; after one huge picture the others still pass side by side.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
         self._largest_bytes = FIRST_GUESS_BYTES / _MARGIN
 
     @property
     def picture_bytes(self) -> int:
         """For one picture."""
-        return max(int(self._largest_bytes * _MARGIN), LEAST_GUESS_BYTES)
+        return min(max(int(self._largest_bytes * _MARGIN), LEAST_GUESS_BYTES), self._most_bytes)
 
     def learn(self, size_bytes: int) -> None:
         """A picture had this size."""

@@ -31,8 +31,9 @@ class ResultDeliverer:
         self._context = context
         self._fal = fal
         timings = context.timings
-        self._budget = ByteBudget(context.settings.pictures_in_hand_mib * 1024 * 1024)
-        self._sizes = SizeGuess()
+        budget_bytes = context.settings.pictures_in_hand_mib * 1024 * 1024
+        self._budget = ByteBudget(budget_bytes)
+        self._sizes = SizeGuess(most_bytes=budget_bytes // 4)
         few = timings.few_deliveries
         self._results = AdaptiveSemaphore(few, timings.most_results, backpressure=backpressure, timings=timings)
         self._deliveries = AdaptiveSemaphore(few, timings.most_deliveries, backpressure=backpressure, timings=timings)

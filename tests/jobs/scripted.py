@@ -63,6 +63,7 @@ class ScriptedFal:
         ]
         self.result_error: GenerationFailed | None = None
         self.nsfw: tuple[bool, ...] | None = (False,)
+        self.picture = a_png()
         #: Whether fal's list shows the request whose answer was lost.
         self.keeps_lost = False
         self.looks = 0
@@ -126,10 +127,9 @@ class ScriptedFal:
     async def download(
         self, picture: RemotePicture, *, max_bytes: int, reserve: Callable[[int], None] | None = None
     ) -> bytes:
-        body = a_png()
         if reserve is not None:
-            reserve(len(body))
-        return body
+            reserve(len(self.picture))
+        return self.picture
 
 
 class ScriptedDelivery:

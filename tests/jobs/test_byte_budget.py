@@ -96,8 +96,11 @@ async def test_a_cancelled_task_leaves_nothing_behind() -> None:
 
 
 def test_the_guess_follows_the_largest_of_the_latest_pictures() -> None:
-    guess = SizeGuess()
-    guess.learn(8_000_000)
+    guess = SizeGuess(most_bytes=12_000_000)
+    guess.learn(60_000_000)
+    assert guess.picture_bytes == 12_000_000
+    for _ in range(100):
+        guess.learn(8_000_000)
     assert guess.picture_bytes >= 8_000_000
     guess.learn(1_000)
     assert guess.picture_bytes > 4_000_000

@@ -103,6 +103,7 @@ async def test_of_a_job_that_waits_for_room_nothing_is_kept_but_its_row(
         return await deliver(job, ready)
 
     monkeypatch.setattr(runner_fixture.shown, "deliver", slowly)
+    runner_fixture.fal.picture = noise_png(700)  # more than the whole budget
     first = await runner_fixture.ask(user=1)
     await in_hand.wait()
     waiting = [await runner_fixture.ask(user=user) for user in range(2, 7)]
