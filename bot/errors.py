@@ -52,8 +52,9 @@ from bot.phrase import Param, Phrase, phrase
 class EaselError(Exception):
     """Base of everything Easel raises on purpose."""
 
-    #: Short, stable, machine-readable name: stored in `jobs.failure_code`, logged, counted.
-    code: str = "error"
+    #: The name of the class in snake_case: stored in `jobs.failure_json`, logged, counted, and the name of the message.
+    #: When a class is renamed, its former code goes into `_FORMER_CODES` in `bot/store/rows.py`.
+    code: str = "easel_error"
 
 
 class ToldError(EaselError):
@@ -85,7 +86,7 @@ class OperatorError(EaselError):
 class Refusal(ToldError):
     """Nothing was started and nothing was spent."""
 
-    code = "refused"
+    code = "refusal"
 
 
 class InvalidOption(Refusal):
@@ -170,7 +171,7 @@ class CannotPostHere(Refusal):
         missing: phrases that name the permissions.
     """
 
-    code = "cannot_post"
+    code = "cannot_post_here"
 
     def __init__(self, missing: Sequence[Phrase]) -> None:
         self.missing = tuple(missing)
@@ -241,7 +242,7 @@ class Overloaded(Refusal):
 class GenerationFailed(ToldError):
     """An accepted job ended without a picture; its reservation is released."""
 
-    code = "painting_failed"
+    code = "generation_failed"
     #: Whether the same request may succeed if tried again (shows the Again button).
     worth_retrying = True
 
@@ -292,19 +293,19 @@ class KeyRefused(GenerationFailed):
 class GenerationTimedOut(GenerationFailed):
     """fal gave up waiting, or our own deadline passed."""
 
-    code = "timed_out"
+    code = "generation_timed_out"
 
 
 class ProviderError(GenerationFailed):
     """fal answered 5xx, or nothing usable for longer than we wait."""
 
-    code = "fal_broken"
+    code = "provider_error"
 
 
 class RequestNotFound(GenerationFailed):
     """fal answers 404 for a request id it gave us: dropped there, deleted, or another account's."""
 
-    code = "request_unknown"
+    code = "request_not_found"
 
 
 class Cancelled(GenerationFailed):
@@ -330,16 +331,16 @@ class ResultUnusable(GenerationFailed):
 class ResultWithheld(GenerationFailed):
     """Flagged, or unflagged where a flag is due, in a channel that is not age-restricted."""
 
-    code = "withheld"
+    code = "result_withheld"
 
     def __init__(self, *, flagged: bool = True) -> None:
-        super().__init__(None if flagged else phrase("withheld_unjudged"))
+        super().__init__(None if flagged else phrase("result_withheld_unjudged"))
 
 
 class SubmitNeverConfirmed(GenerationFailed):
     """Every attempt left, none was answered, and fal does not seem to have any of them."""
 
-    code = "answer_lost"
+    code = "submit_never_confirmed"
 
 
 class Undeliverable(GenerationFailed):
@@ -351,7 +352,7 @@ class Undeliverable(GenerationFailed):
 class SubmitUnresolved(GenerationFailed):
     """Whether fal has a request could not be found out for as long as the job may take."""
 
-    code = "never_found_out"
+    code = "submit_unresolved"
 
 
 # ---------------------------------------------------------------------- transient
@@ -366,7 +367,7 @@ class Transient(OperatorError):
 class ProviderUnreachable(Transient):
     """A GET or PUT got no usable answer (connection, timeout, 408, 429, 5xx)."""
 
-    code = "fal_unreachable"
+    code = "provider_unreachable"
 
     def __init__(self, sentence: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
@@ -380,7 +381,7 @@ class SubmitUnconfirmed(Transient):
         refused: fal did answer, with a 5xx of its own: most likely it has nothing.
     """
 
-    code = "answer_lost"
+    code = "submit_unconfirmed"
 
     def __init__(self, sentence: str, *, refused: bool = False) -> None:
         self.refused = refused
@@ -393,7 +394,7 @@ class SubmitUnconfirmed(Transient):
 class SetupError(OperatorError):
     """The operator has to mend something before the bot can run."""
 
-    code = "setup"
+    code = "setup_error"
 
 
 class SettingsInvalid(SetupError):

@@ -1,4 +1,4 @@
-"""Trying again: one helper for every loop that repeats what failed.
+"""Retries: one helper for every loop that repeats a failed operation.
 
 async for attempt in retry((1, 2, 4), stop=stopping):
     try:
@@ -15,42 +15,42 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
 
-#: How far a pause is spread by default, so that many that failed together do not come back together.
+#: Default jitter: the share by which a pause varies, so that operations that failed together are not retried together.
 JITTER = 0.2
 
 Sleep = Callable[[float], Awaitable[object]]
 
 
 class Attempt:
-    """One try of several."""
+    """One of several attempts."""
 
     def __init__(self, number: int, pause_s: float | None, jitter: float) -> None:
         #: Counted from 1.
         self.number = number
-        #: Seconds until the next attempt, already spread; None: this is the last one.
+        #: Seconds until the next attempt, jitter included; None: this is the last one.
         self.pause_s = pause_s
         self._jitter = jitter
 
     @property
     def is_last(self) -> bool:
-        """Whether no other one follows."""
+        """Whether no other attempt follows."""
         return self.pause_s is None
 
     def wait_at_least(self, seconds: float | None) -> None:
-        """Make the pause so long, as a Retry-After asks; spreading only lengthens it. None and 0 change nothing."""
+        """Pause for at least this long, e.g. a Retry-After; jitter only lengthens it. None and 0 change nothing."""
         if self.pause_s is not None and seconds:
             self.pause_s = max(self.pause_s, seconds * random.uniform(1, 1 + self._jitter))
 
 
 class retry(AsyncIterator[Attempt]):
-    """One attempt more than there are pauses, each after its pause; the loop's body leaves when it has succeeded.
+    """Yields one attempt more than there are pauses, and waits between them; the loop's body leaves it on success.
 
     Args:
         pauses_s: seconds between the attempts; may be endless (see `repeat_last`).
-        stop: once it is set, no pause is waited out: the task is cancelled from inside (`CancelledError`), because
-            what still waits is for the next start.
-        jitter: pauses are spread by this share to either side; 0 keeps them exact.
-        sleep: what waits; a test hands in one that does not.
+        stop: once it is set, a pause ends at once and the task is cancelled from inside (`CancelledError`). What was
+            not completed is left to the next start of the bot.
+        jitter: each pause is varied by up to this share in either direction; 0 keeps them exact.
+        sleep: replaces `asyncio.sleep`, e.g. in tests that must not wait.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class retry(AsyncIterator[Attempt]):
         self._attempt: Attempt | None = None
 
     async def __anext__(self) -> Attempt:
-        """The next attempt, when it is time."""
+        """Wait for the next attempt and return it."""
         before = self._attempt
         if before is not None:
             if before.pause_s is None:
@@ -100,5 +100,5 @@ async def pause(seconds: float, *, stop: asyncio.Event | None = None, sleep: Sle
 
 
 def repeat_last(pauses_s: Sequence[float]) -> Iterator[float]:
-    """The pauses, and then the last one for ever: for what is tried until it succeeds."""
+    """The pauses, and then the last one again and again: for an operation that is retried until it succeeds."""
     return chain(pauses_s, repeat(pauses_s[-1]))

@@ -1,4 +1,4 @@
-"""What is said twice is compared once. `make docs` mends most of it."""
+"""README, CONTRIBUTING and config.example.toml agree with the code; `make docs` regenerates the generated parts."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def takes(option: Option) -> Phrase:
 
 
 def value_text(value: Json) -> str:
-    """A value as a person would type it; empty for values that can't be typed simply."""
+    """A value as a person would type it; empty for a value that can only be typed as JSON."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -84,6 +84,8 @@ def value_text(value: Json) -> str:
             return f"{value:g}" if isinstance(value, float) else str(value)
         case {"width": width, "height": height}:
             return f"{width}x{height}"
+        case {"name": str(name), **rest} if not rest:
+            return name
         case [str(), *_]:
             return ",".join(str(item) for item in value)
     return ""

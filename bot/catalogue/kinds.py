@@ -17,7 +17,7 @@ from bot.catalogue import sizes
 from bot.catalogue.descriptions import takes
 from bot.catalogue.model import Option, OptionKind
 from bot.catalogue.prompt_checks import nothing_to_paint, unsendable
-from bot.catalogue.rejections import close, refuse, refuse_because, shown
+from bot.catalogue.rejections import close_matches, refuse, refuse_because, shown
 from bot.domain.request import Json
 from bot.errors import InvalidOption
 from bot.phrase import Phrase, phrase
@@ -122,7 +122,7 @@ def parse_choice(option: Option, name: str, given: object) -> Json:
         return found[0]
     if found:
         raise refuse(name, given, phrase("takes_choice_there", choices=tuple(found)))
-    near = close(given, option.choices)
+    near = close_matches(given, option.choices)
     if near and len(option.choices) > len(near):
         raise refuse(name, given, phrase("takes_did_you_mean", takes=takes(option), close=tuple(near)))
     raise _bad(option, name, given)

@@ -8,6 +8,7 @@ keys of the option itself come from fal's document about the endpoint, `docs` fr
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,8 @@ from bot.catalogue.model import (
     Task,
 )
 from bot.catalogue.registry import Catalogue
-from bot.catalogue.rejections import close, listed
+from bot.catalogue.rejections import close_matches, listed
+from bot.domain.request import Json
 from bot.errors import InvalidOption, SettingsInvalid
 from bot.phrase import phrase
 
@@ -292,9 +294,21 @@ def _check_default(option: Option, at: str) -> None:
     try:
         parsed = parse_value(option, option.name, option.default)
     except InvalidOption as error:
-        raise ValueError(f"{at}: its `default` {option.default!r} is not what it takes.") from error
+        raise ValueError(f"{at}: its `default` {_toml(option.default)} is not what it takes.") from error
     if parsed != option.default:
-        raise ValueError(f"{at}: its `default` {option.default!r} must be written {parsed!r}.")
+        raise ValueError(f"{at}: its `default` {_toml(option.default)} must be written {_toml(parsed)}.")
+
+
+def _toml(value: Json) -> str:
+    """The value as it is written in a model file."""
+    match value:
+        case dict():
+            members = ", ".join(f"{name} = {_toml(member)}" for name, member in value.items())
+            return f"{{ {members} }}" if members else "{}"
+        case list():
+            return f"[{', '.join(map(_toml, value))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def _check_references(model: Model) -> None:
@@ -379,7 +393,7 @@ def _named(models: Sequence[Model], name: str, setting: str) -> Model:
     wanted = name.strip().lower()
     found = next((model for model in models if wanted in {model.key, model.endpoint.lower()}), None)
     if found is None:
-        near = close(name, [word for model in models for word in (model.key, model.endpoint)])
+        near = close_matches(name, [word for model in models for word in (model.key, model.endpoint)])
         hint = f" Did you mean {listed(near, 'or')}?" if near else ""
         raise SettingsInvalid(f"`{setting}` names `{name}`, and there is no such model.{hint}")
     return found

@@ -48,7 +48,7 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
 
 
-def close(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
+def close_matches(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     """The candidates that start with the word or are similar to it, at most `limit`."""
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     wanted = word[:100].lower()
@@ -70,7 +70,7 @@ def _why_not(model: Model, key: str) -> Phrase:
         return phrase("option_missing_count", model=model.title, options=offered)
     if key == "seed":
         return phrase("option_missing_seed", model=model.title, options=offered)
-    near = close(key, [name for option in model.offered for name in (option.label, option.name)])
+    near = close_matches(key, [name for option in model.offered for name in (option.label, option.name)])
     if near and key not in COMMON_ALIASES:
         return phrase("option_missing_close", model=model.title, option=option, close=tuple(near), options=offered)
     return phrase("option_missing", model=model.title, option=option, options=offered)

@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 #: Extensions, loaded in this order; nothing in `bot` imports them.
 COGS = (
     "cogs.errors",
-    "cogs.translations",
     "cogs.components",
     "cogs.imagine",
     "cogs.results",
@@ -31,6 +30,8 @@ COGS = (
     "cogs.settings",
     "cogs.help",
     "cogs.privacy",
+    # After the commands: it looks for translations of those that are registered.
+    "cogs.translations",
     # Last: its messages have the buttons that the others register.
     "cogs.delivery",
 )

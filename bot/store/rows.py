@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import RowMapping
 
@@ -220,14 +220,31 @@ def _result_from(text: str | None) -> Result | None:
     )
 
 
+#: The codes of failures under which rows of earlier versions were stored, with the names that they have now.
+_FORMER_CODES: Final[Mapping[str, str]] = {
+    "painting_failed": "generation_failed",
+    "timed_out": "generation_timed_out",
+    "fal_broken": "provider_error",
+    "request_unknown": "request_not_found",
+    "withheld": "result_withheld",
+    "withheld_unjudged": "result_withheld_unjudged",
+    "answer_lost": "submit_never_confirmed",
+    "never_found_out": "submit_unresolved",
+}
+
+
 def _failure_from(text: str | None) -> Failure | None:
     if text is None:
         return None
     data = json.loads(text)
-    kept = _known(data, ("code", "worth_retrying", "incident"))
+    kept = _known(data, ("worth_retrying", "incident"))
     # Rows that were stored before there were phrases hold an English sentence.
     says = Phrase.from_json(data["phrase"]) if "phrase" in data else phrase("as_stored", text=data["sentence"])
-    return Failure(phrase=says, **kept)
+    return Failure(_present_code(data["code"]), Phrase(_present_code(says.code), says.params), **kept)
+
+
+def _present_code(stored: str) -> str:
+    return _FORMER_CODES.get(stored, stored)
 
 
 def _known(data: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:

@@ -3,10 +3,11 @@
     @action("again", subject=Subject.JOB, slots=(Slot.RESULT,))
     async def paint_again(interaction: Interaction, click: Click) -> None: ...
 
-That, and its label as the message `action_again` (`cogs.ui.messages`), is all that a new button needs: cards show the
-actions registered for their slot (`cogs.ui.buttons`), and `cogs.components` routes a click to the handler. The only
-state between card and click is the custom_id, `easel:<verb>:<subject>`, so any process can handle a click, also after
-restarts. Messages posted in the past contain these verbs: never change or reuse one.
+A new button needs that, its label as the message `action_again` (`cogs.ui.messages`), and its entries in
+`tests/buttons.py`; see CONTRIBUTING.md. Cards show the actions registered for their slot (`cogs.ui.buttons`), and
+`cogs.components` routes a click to the handler. The only state between card and click is the custom_id,
+`easel:<verb>:<subject>`, so any process can handle a click, also after restarts. Messages posted in the past contain
+these verbs: never change or reuse one.
 
 Importing the module of a cog registers its actions.
 """

@@ -16,6 +16,7 @@ from typing import Any, assert_never
 
 import discord
 
+from bot.catalogue.descriptions import value_text
 from bot.catalogue.model import COMMON_ALIASES, Model, Option, OptionKind, Output, Price
 from bot.domain.events import (
     ConfirmingSubmit,
@@ -316,8 +317,8 @@ def seed_of(job: Job) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Details:
-    """A card and, if the parameters do not fit on it, the text of a file with all of them."""
+class CardWithFile:
+    """A card and, where its content does not fit on it, the text of the file to attach."""
 
     card: Card
     attachment: str | None = None
@@ -326,7 +327,7 @@ class Details:
 DETAILS_FILE = "details.txt"
 
 
-def details(job: Job, model: Model | None, *, locale: str) -> Details:
+def details(job: Job, model: Model | None, *, locale: str) -> CardWithFile:
     """All parameters in a code block, which phones copy with one long press, and a command line to paste."""
     listing = parameter_listing(job, locale=locale)
     # /imagine requires a prompt.
@@ -336,14 +337,14 @@ def details(job: Job, model: Model | None, *, locale: str) -> Details:
     if fits:
         parts.append(_words(text.code_block(listing)))
         parts += [_words(say(locale, "details_paste") + "\n" + text.code_block(line))] if line else []
-        return Details(Card(*parts, colour=BLUE))
+        return CardWithFile(Card(*parts, colour=BLUE))
     short = text.shorten(line or listing, 1500)
     parts += [
         _words(say(locale, "details_long")),
         discord.ui.File(f"attachment://{DETAILS_FILE}"),
         _words(say(locale, "details_beginning") + "\n" + text.code_block(short)),
     ]
-    return Details(Card(*parts, colour=BLUE), f"{listing}\n\n{line}\n")
+    return CardWithFile(Card(*parts, colour=BLUE), f"{listing}\n\n{line}\n")
 
 
 def _details_head(job: Job, model: Model | None, locale: str) -> str:
@@ -406,18 +407,14 @@ def _without_links(value: Json, attached: str) -> Json:
 
 
 def plain_value(value: Json) -> str:
-    """A JSON value as a person would type it."""
+    """A JSON value for people to read; objects as `value_text` writes them, else as JSON."""
     match value:
         case bool():
             return "yes" if value else "no"
-        case {"width": width, "height": height}:
-            return f"{width}x{height}"
-        case {"name": str(name), **rest} if not rest:
-            return name
         case list() if all(isinstance(item, str) for item in value):
             return ", ".join(str(item) for item in value)
         case list() | dict():
-            return json.dumps(value, ensure_ascii=False)
+            return value_text(value) or json.dumps(value, ensure_ascii=False)
         case _:
             return f"{value}"
 
@@ -456,17 +453,12 @@ def _is_attached(option: Option | None) -> bool:
 
 def _pair_value(value: Json) -> str:
     """A value in the syntax of the field `options`: JSON, a plain word, or quoted text."""
-    if isinstance(value, list | dict) and not _is_named(value):
+    if isinstance(value, list) or (isinstance(value, dict) and not value_text(value)):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     word = "true" if value is True else "false" if value is False else plain_value(value)
     if _PLAIN_WORD.fullmatch(word):
         return word
     return '"' + " ".join(word.split()).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _is_named(value: Json) -> bool:
-    """Whether the value is a palette by name."""
-    return isinstance(value, dict) and set(value) == {"name"}
 
 
 _PLAIN_WORD = re.compile(r"[\w.:/#+-]+")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from bot.domain.request import Json
 
-OptionKind = Literal["switch", "number"]
+FaultKind = Literal["switch", "number"]
 
 
 def _next(label: str, about: str) -> Any:

@@ -1,4 +1,4 @@
-"""What fal's documents say about the 18 endpoints, and a checker of request bodies built from that alone."""
+"""The parameters that fal documents for the 18 endpoints, and a validator of request bodies that uses nothing else."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Facts = dict[str, Any]
 _FILE: Facts = json.loads((Path(__file__).parent / "seed_facts.json").read_text(encoding="utf-8"))
 NESTED: Facts = _FILE["_nested"]
 FACTS: Mapping[str, Facts] = {name: facts for name, facts in _FILE.items() if not name.startswith("_")}
-#: Parameters from newer documents only.
+#: Parameters that only newer versions of fal's documentation have.
 BEYOND = {
     "fal-ai/flux-1/schnell": {"guidance_scale": "float"},
     "fal-ai/z-image/turbo": {"enable_prompt_expansion": "boolean"},
     "fal-ai/qwen-image": {"use_turbo": "boolean"},
 }
-#: The documents themselves, where the checkout lies beside them.
+#: fal's documentation itself, if a copy is next to the checkout.
 DOCUMENTS = Path(__file__).parents[3] / "shared"
 
-#: Same examples on every run, no deadline to miss on a busy machine.
+#: The same examples on every run, and no deadline, which a busy machine would miss.
 QUICK = settings(max_examples=400, derandomize=True, deadline=None, database=None)
 
 
@@ -131,7 +131,7 @@ def _fault(fact: Facts, value: Any) -> str | None:
 
 
 def faults(endpoint: str, body: Mapping[str, Any]) -> list[str]:
-    """Everything about a request body that fal's documents do not allow."""
+    """Everything in a request body that fal's documentation does not allow, one sentence each."""
     parameters: Facts = FACTS[endpoint]["parameters"]
     beyond = {name: {"type": sort} for name, sort in BEYOND.get(endpoint, {}).items()}
     found = [f"{name} is missing" for name, fact in parameters.items() if fact["required"] and name not in body]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
 
-from bot.catalogue import Catalogue, OptionKind
+from bot.catalogue import Catalogue, OptionKind, descriptions
 from bot.catalogue.descriptions import describe_option, takes
 from bot.catalogue.kinds import (
     CONTROLNET_MEMBERS,
@@ -17,6 +20,7 @@ from bot.catalogue.kinds import (
 from bot.catalogue.model import Option
 from bot.catalogue.sizes import PRESETS_PX
 from bot.errors import InvalidOption
+from sandbox.fal import argument_checks
 from tests.catalogue.facts import NESTED
 from tests.catalogue.parsing import each, given, refused
 from tests.english import english
@@ -28,8 +32,28 @@ def _option(catalogue: Catalogue, key: str, name: str) -> Option:
     return option
 
 
+#: The tables that have an entry for each kind, by the place where one is to be added.
+KIND_TABLES: dict[str, Mapping[OptionKind, object]] = {
+    "PARSERS in bot/catalogue/kinds.py": PARSERS,
+    "_TAKES in bot/catalogue/descriptions.py": descriptions._TAKES,
+    "_CHECKS in sandbox/fal/argument_checks.py": argument_checks._CHECKS,
+}
+
+
+@each("table", KIND_TABLES)
+@each("kind", OptionKind)
+def test_every_table_has_an_entry_for_every_kind(table: str, kind: OptionKind) -> None:
+    assert kind in KIND_TABLES[table], f"{table} has no entry for OptionKind.{kind.name}"
+
+
+def test_every_kind_is_in_the_list_for_people_who_write_model_files() -> None:
+    readme = (Path(descriptions.__file__).parent / "README.md").read_text("utf-8")
+    listed = re.search(r"`kind` \(([^)]+)\)", readme)
+    assert listed is not None
+    assert set(re.findall(r"`(\w+)`", listed[1])) == set(OptionKind), "bot/catalogue/README.md"
+
+
 def test_every_kind_has_one_function_and_words_of_its_own() -> None:
-    assert set(PARSERS) == set(OptionKind)
     assert len(set(PARSERS.values())) == len(OptionKind)
     for kind in OptionKind:
         assert english(takes(Option("name", kind, "", choices=("a", "b"), max_items=3)))

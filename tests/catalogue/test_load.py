@@ -137,7 +137,12 @@ def test_display_order_follows_the_files(tmp_path: Path) -> None:
         ("minimum = 1\nmaximum = 50", "minimum = 60\nmaximum = 50", "`minimum` is above `maximum`"),
         ("default = 5", "default = 45", "its `default` 45 is not what it takes"),
         ("default = 5", 'default = "5"', "must be written 5"),
-        ('default = "square_hd"', 'default = "16:9"', "its `default` '16:9'"),
+        ('default = "square_hd"', 'default = "16:9"', 'its `default` "16:9" must be written {'),
+        (
+            'kind = "integer"\nalias = "steps"\ndescription = "Steps."\ndefault = 5\nminimum = 1\nmaximum = 50',
+            'kind = "colours"\nmax_items = 2\ndescription = "Colours."\ndefault = "#ff8000"',
+            'its `default` "#ff8000" must be written [{ r = 255, g = 128, b = 0 }].',
+        ),
         ("default = 5", "default = 5\nsend_only_if_given = true", "can't have a default"),
         ("operator_only = true", "", "`operator_only` is for"),
         ('description = "Steps."', 'description = "Steps."\noperator_only = true', "`operator_only` is for"),

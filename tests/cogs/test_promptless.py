@@ -80,7 +80,7 @@ def test_no_card_of_such_a_job_has_a_line_for_the_prompt(enlarger: Model) -> Non
     for card in (
         cards.progress_card(job, enlarger, Queued(0)),
         cards.result_card(job, enlarger, shown),
-        cards.failure_card(job, enlarger, Failure("fal_broken", phrase("fal_broken"))),
+        cards.failure_card(job, enlarger, Failure("provider_error", phrase("provider_error"))),
         cards.cancelled_card(job, enlarger, phrase("cancelled_unused")),
     ):
         check_card(card)

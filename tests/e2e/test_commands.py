@@ -19,6 +19,7 @@ from bot.app import run
 from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier
 from sandbox.discord import FakeDiscord, InteractionRecord, Message
 from sandbox.fal import FakeFal
+from tests.buttons import RESULT_BUTTONS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -116,7 +117,7 @@ async def test_a_prompt_becomes_a_picture_with_its_facts_and_buttons(sandbox: Sa
     assert "a lighthouse in a storm" in message.text()
     assert "seed `7`" in message.text()
     assert "FLUX.1" in message.text()
-    assert list(message.buttons()) == ["Again", "Edit prompt", "Details", "Delete"]
+    assert list(message.buttons()) == RESULT_BUTTONS
     assert sandbox.discord.read(message)[0][:4] in (b"\x89PNG", b"\xff\xd8\xff\xe0")
 
 

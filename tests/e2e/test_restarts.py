@@ -11,6 +11,7 @@ import pytest
 from bot.domain.job import JobState
 from sandbox.discord import InteractionRecord
 from sandbox.fal.jobs import Status
+from tests.buttons import FAILURE_BUTTONS
 from tests.e2e.sandbox_driver import Child, PausedPainting, SandboxDriver, child_bot
 
 INVALID_TOKEN = 50027
@@ -138,11 +139,11 @@ async def test_a_request_that_fal_forgot_meanwhile_ends_with_a_sentence_and_hold
     await child.start()
     told = await sandbox.ended(lost)
     assert "fal.ai no longer knows this request" in told.text()
-    assert list(told.buttons()) == ["Again", "Edit prompt", "Details", "Delete"]
+    assert list(told.buttons()) == FAILURE_BUTTONS
     assert (await sandbox.usage()).images_today == 0
     failed = await sandbox.state(lost, JobState.FAILED, notified=True)
     assert failed.failure is not None
-    assert failed.failure.code == "request_unknown"
+    assert failed.failure.code == "request_not_found"
     paused.free()
     await sandbox.picture(await sandbox.press("ada", lost.message, "Again"))
 

@@ -38,7 +38,7 @@ async def test_a_flagged_picture_is_withheld_outside_age_restricted_channels(bui
     job = await runner_fixture.ask()
     failed = await runner_fixture.until(job, JobState.FAILED)
     assert failed.failure is not None
-    assert failed.failure.code == "withheld"
+    assert failed.failure.code == "result_withheld"
     assert runner_fixture.shown.delivered == []
 
 
@@ -58,7 +58,7 @@ async def test_a_missing_flag_counts_as_flagged(build: Build) -> None:
     job = await runner_fixture.ask()
     failed = await runner_fixture.until(job, JobState.FAILED)
     assert failed.failure is not None
-    assert failed.failure.code == "withheld"
+    assert failed.failure.code == "result_withheld"
 
 
 async def test_only_the_unflagged_pictures_of_several_are_shown(build: Build) -> None:

@@ -89,7 +89,7 @@ async def test_a_job_that_fal_never_finishes_is_given_up_and_cancelled_there(
     job = await runner_fixture.ask()
     failed = await runner_fixture.until(job, JobState.FAILED)
     assert failed.failure is not None
-    assert failed.failure.code == "timed_out"
+    assert failed.failure.code == "generation_timed_out"
     assert len(fal.cancelled) == 1
 
 

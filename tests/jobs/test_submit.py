@@ -46,7 +46,7 @@ async def test_after_enough_lost_answers_the_person_is_told(build: Build) -> Non
     job = await runner_fixture.ask()
     failed = await runner_fixture.until(job, JobState.FAILED)
     assert failed.failure is not None
-    assert failed.failure.code == "answer_lost"
+    assert failed.failure.code == "submit_never_confirmed"
     assert len(fal.submitted) == JobTimings().most_lost_submits
     assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
 

@@ -7,7 +7,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from bot.domain.job import LIVE, MOVES, TERMINAL, Actor, Job, JobState
+from bot.domain.job import LIVE, MOVES, TERMINAL, Actor, Failure, Job, JobState
+from bot.errors import (
+    GenerationFailed,
+    GenerationTimedOut,
+    ProviderError,
+    RequestNotFound,
+    ResultWithheld,
+    SubmitNeverConfirmed,
+    SubmitUnresolved,
+)
 from bot.limits import Refused
 from bot.store import Accepted, Store
 from bot.store.tables import jobs
@@ -327,6 +336,32 @@ async def test_a_row_of_a_newer_version_is_read_as_far_as_it_is_understood(store
     assert read.failure is not None
     assert english(read.failure) == "y"  # a row of before failures were stored as code and parameters
     assert [picture.url for picture in read.result.pictures] == ["https://fal/0.png"]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("fal_broken", ProviderError()),
+        ("request_unknown", RequestNotFound()),
+        ("answer_lost", SubmitNeverConfirmed()),
+        ("never_found_out", SubmitUnresolved()),
+        ("timed_out", GenerationTimedOut()),
+        ("withheld", ResultWithheld()),
+    ],
+)
+async def test_a_failure_stored_under_a_former_code_keeps_its_sentence(
+    store: Store, code: str, error: GenerationFailed
+) -> None:
+    job = await running(store)
+    stored = {"code": code, "phrase": {"code": code, "params": {}}, "worth_retrying": True, "incident": None}
+    await store._database.write(
+        lambda connection: connection.execute(update(jobs).values(failure_json=json.dumps(stored)))
+    )
+
+    read = await store.jobs.get(job.id)
+
+    assert read is not None
+    assert read.failure == Failure.of(error, worth_retrying=True)
 
 
 @pytest.mark.postgres

@@ -42,6 +42,16 @@ def described(command: str) -> Callable[[Command], Command]:
     return describe
 
 
+def translates_commands(languages: Languages, tree: app_commands.CommandTree[Any]) -> bool:
+    """Whether a language other than English has a message for any command of the tree, or for an option of one."""
+    named: set[str] = set()
+    for command in tree.walk_commands():
+        options = command.parameters if isinstance(command, app_commands.Command) else ()
+        named |= {_message(command), *map(_message, options)}
+    others = (locale for locale in languages.locales if locale != ENGLISH)
+    return any(named & set(languages.language(locale).sources) for locale in others)
+
+
 class Translator(app_commands.Translator):
     """Gives discord.py the names and descriptions in every language that has message files."""
 
@@ -60,15 +70,18 @@ class Translator(app_commands.Translator):
 
 def _code(string: locale_str, context: app_commands.TranslationContextTypes) -> str | None:
     """The code of the message: for names, the attribute `.name` of the command's or option's; else from `extras`."""
-    match context.data:
+    message = _message(context.data) if context.location in _NAMES else ""
+    return f"{message}.name" if message else string.extras.get(_CODE)
+
+
+def _message(named: object) -> str:
+    """The code of the message about a command or an option; empty for anything else that has a name."""
+    match named:
         case app_commands.Command() | app_commands.Group() as command:
-            message = f"command_{_snake(command.qualified_name)}"
+            return f"command_{_snake(command.qualified_name)}"
         case app_commands.Parameter() as option:
-            message = f"{_snake(option.command.qualified_name)}_{option.name}"
-        case _:
-            message = ""
-    named = context.location in _NAMES and message
-    return f"{message}.name" if named else string.extras.get(_CODE)
+            return f"{_snake(option.command.qualified_name)}_{option.name}"
+    return ""
 
 
 def _snake(name: str) -> str:

@@ -27,11 +27,12 @@ from bot.phrase import phrase
 from cogs.ui import cards
 from cogs.ui.actions import CUSTOM_ID
 from cogs.ui.messages import languages
+from tests.buttons import FAILURE_BUTTONS, RESULT_BUTTONS
 from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, parts, payload, shown_text
 from tests.english import LOCALE
 
 PICTURES = [cards.Shown(f"easel-{index}.png", "alt " * 256, spoiler=index == 0) for index in range(10)]
-FAILURE = Failure("fal_broken", phrase("fal_broken"))
+FAILURE = Failure("provider_error", phrase("provider_error"))
 
 
 @pytest.mark.parametrize("prompt", NASTY.values(), ids=NASTY.keys())
@@ -98,7 +99,7 @@ def test_a_job_under_way_can_be_cancelled_once() -> None:
     assert disabled(cards.progress_card(a_job(), MODEL, Delivering()))
 
 
-def test_a_result_shows_prompt_pictures_facts_and_four_buttons_in_that_order() -> None:
+def test_a_result_shows_prompt_pictures_facts_and_buttons_in_that_order() -> None:
     result = Result((RemotePicture("https://x", width=1024, height=768),), seed=99, inference_s=3.21)
     card = cards.result_card(a_job("a fox", result=result), MODEL, PICTURES[:1])
     prompt, gallery, facts, buttons = payload(card)[0]["components"]
@@ -108,7 +109,7 @@ def test_a_result_shows_prompt_pictures_facts_and_four_buttons_in_that_order() -
     shown, flagged = facts["content"].splitlines()
     assert shown == "-# FLUX.1 schnell · seed `99` · 1024×768 · 3.2 s · $0.003"
     assert flagged.startswith("-# Flagged by the safety checker")
-    assert [button["label"] for button in buttons["components"]] == ["Again", "Edit prompt", "Details", "Delete"]
+    assert [button["label"] for button in buttons["components"]] == RESULT_BUTTONS
 
 
 def test_the_price_is_what_fal_billed_where_it_said_so() -> None:
@@ -152,7 +153,9 @@ def test_a_model_that_is_gone_names_its_successor_where_that_is_offered() -> Non
 
 def test_a_job_is_told_in_the_language_of_who_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copytree(languages.FOLDER / "en", tmp_path / "en")
-    (tmp_path / "de.ftl").write_text("fal_broken = fal.ai hatte ein Problem.\naction_again = Noch einmal\n", "utf-8")
+    (tmp_path / "de.ftl").write_text(
+        "provider_error = fal.ai hatte ein Problem.\naction_again = Noch einmal\n", "utf-8"
+    )
     german = languages.Languages(tmp_path)
     monkeypatch.setattr(languages, "bundled", lambda: german)
     job = a_job()
@@ -160,7 +163,7 @@ def test_a_job_is_told_in_the_language_of_who_asked(tmp_path: Path, monkeypatch:
     card = cards.failure_card(job, MODEL, FAILURE)
     assert "fal.ai hatte ein Problem." in shown_text(card)
     labels = [part["label"] for part in parts(payload(card)) if part["type"] == 2]
-    assert labels == ["Noch einmal", "Edit prompt", "Details", "Delete"]
+    assert labels == ["Noch einmal" if label == "Again" else label for label in FAILURE_BUTTONS]
 
 
 def test_details_hold_every_value_and_a_line_to_paste() -> None:

@@ -22,14 +22,14 @@ import cogs
 from bot import errors
 from bot.catalogue.model import Task
 from bot.domain.job import JobState
-from bot.errors import ToldError
+from bot.errors import EaselError, ToldError
 from bot.fal import failures
 from bot.limits import GuildLimits
 from bot.media import picture
 from bot.phrase import Param, Phrase, phrase
 from cogs.ui.actions import ACTIONS
 from cogs.ui.messages import ENGLISH, Languages, bundled, say
-from cogs.ui.messages.commands import Translator
+from cogs.ui.messages.commands import Translator, translates_commands
 from tests.cogs.conftest import CogFixture
 from tests.english import english
 
@@ -137,15 +137,15 @@ def _needs(languages: Languages, locale: str, code: str) -> frozenset[str]:
     return _variables(source).union(*(_needs(languages, locale, name) for name in named))
 
 
-def _errors(kind: type[ToldError] = ToldError) -> Iterator[type[ToldError]]:
+def _all_errors(kind: type[EaselError]) -> Iterator[type[EaselError]]:
     for child in kind.__subclasses__():
         if child.__module__ == errors.__name__:
             yield child
-            yield from _errors(child)
+            yield from _all_errors(child)
 
 
 def test_every_error_that_people_are_told_is_looked_at_here() -> None:
-    assert {type(error) for error in TOLD} | ABSTRACT == {ToldError, *_errors()}
+    assert {type(error) for error in TOLD} | ABSTRACT == {ToldError, *_all_errors(ToldError)}
 
 
 @pytest.mark.parametrize("error", TOLD, ids=lambda error: error.phrase.code)
@@ -225,7 +225,7 @@ def test_other_languages_have_no_other_messages_and_no_other_variables(german: L
 # ---------------------------------------------------------------------- a language that is dropped in
 
 GERMAN = """
-fal_broken = fal.ai hatte ein Problem beim Malen. Dein Kontingent wurde nicht verbraucht; versuch es noch einmal.
+provider_error = fal.ai hatte ein Problem beim Malen. Dein Kontingent wurde nicht verbraucht; versuch es noch einmal.
 progress_ahead = { $ahead ->
         [one] Noch { $ahead } Anfrage vor deiner.
        *[other] Noch { $ahead } Anfragen vor deiner.
@@ -286,7 +286,31 @@ async def test_discord_is_offered_the_commands_in_it_and_english_as_it_was(
     assert {**translated, **before["usage"]} == translated
     untouched = await imagine.get_translated_payload(tree, Translator(german))
     assert not untouched["description_localizations"]
-    assert fixture.bot.tree.translator is None
+
+
+def test_commands_are_translated_only_if_a_language_has_messages_for_them(
+    german: Languages, fixture: CogFixture, tmp_path: Path
+) -> None:
+    tree = fixture.bot.tree
+    assert (tree.translator is not None) == translates_commands(bundled(), tree)
+    assert translates_commands(german, tree)
+    (tmp_path / "de.ftl").write_text("provider_error = fal.ai hatte ein Problem beim Malen.\n", "utf-8")
+    assert not translates_commands(Languages(tmp_path), tree)
+    (tmp_path / "de.ftl").write_text("imagine_prompt = Was soll gemalt werden?\n", "utf-8")
+    assert translates_commands(Languages(tmp_path), tree)
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in _all_errors(EaselError) if kind not in {ToldError, errors.OperatorError}],
+    ids=lambda kind: kind.__name__,
+)
+def test_the_code_of_an_error_is_its_name_in_snake_case(kind: type[EaselError]) -> None:
+    assert kind.code == _snake_case(kind.__name__)
 
 
 # ---------------------------------------------------------------------- forms
@@ -319,4 +343,6 @@ def test_an_unknown_code_is_said_as_such_and_logged(caplog: pytest.LogCaptureFix
 
 @pytest.mark.parametrize("locale", [one.value for one in discord.Locale])
 def test_every_locale_of_discord_is_understood(locale: str) -> None:
-    assert say(locale, "progress_ahead", ahead=1) == "Waiting: 1 request before yours."
+    said = say(locale, "progress_ahead", ahead=1)
+    assert "1" in said
+    assert said == "Waiting: 1 request before yours." or bundled().best(locale) != ENGLISH

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.job import JobState
+from tests.buttons import RESULT_BUTTONS
 from tests.e2e.faults.outcomes import INVALID_TOKEN, MISSING_ACCESS, UNKNOWN_MESSAGE, single
 from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver
 
@@ -36,7 +37,7 @@ async def test_a_message_deleted_meanwhile_does_not_take_the_picture_with_it(
     paused.finish("what was deleted")
     await sandbox.state(record, JobState.DELIVERED)
     (message,) = sandbox.pictures("what was deleted", channel=channel)
-    assert list(message.buttons()) == ["Again", "Edit prompt", "Details", "Delete"]
+    assert list(message.buttons()) == RESULT_BUTTONS
     await sandbox.press("ada", message, "Delete")
     await sandbox.until(lambda: not sandbox.pictures("what was deleted", channel=channel))
 

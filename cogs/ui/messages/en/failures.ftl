@@ -17,7 +17,7 @@ unavailable_off = it is switched off on this bot
 unavailable_task = it is not made for this command
 unavailable_keyless = it needs an OpenAI key, which this bot does not have
 no_models = Every model is not available here: the operator has switched all of them off. Pick another from `/models`. No quota was used.
-cannot_post = I can't post pictures in this channel: I need { AND($missing) }. Ask a moderator to allow it for me, or use me in another channel. { nothing_spent }
+cannot_post_here = I can't post pictures in this channel: I need { AND($missing) }. Ask a moderator to allow it for me, or use me in another channel. { nothing_spent }
 permission_view_channel = View Channel
 permission_send_messages = Send Messages
 permission_send_messages_in_threads = Send Messages in Threads
@@ -180,16 +180,16 @@ model_gone = { $title }: this model is no longer served by fal.ai. `/models` sho
 model_gone_successor = { $title }: this model is no longer served by fal.ai. Try **{ $successor }** instead. Your quota was not used.
 balance_exhausted = The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot. Your quota was not used.
 key_refused = fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it. Your quota was not used.
-timed_out = The model took too long and was stopped. Your quota was not used; you can try again.
-fal_broken = fal.ai had a problem while painting this. Your quota was not used; you can try again.
-request_unknown = fal.ai no longer knows this request, so there will be no picture. Your quota was not used; you can try again.
+generation_timed_out = The model took too long and was stopped. Your quota was not used; you can try again.
+provider_error = fal.ai had a problem while painting this. Your quota was not used; you can try again.
+request_not_found = fal.ai no longer knows this request, so there will be no picture. Your quota was not used; you can try again.
 cancelled = This picture was cancelled at fal.ai. Your quota was not used.
 result_unusable = The model answered, but { $why }. Your quota was not used; you can try again.
-withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
-withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
-answer_lost = fal.ai did not answer when I handed it this picture, and it did not turn up there later. Your quota was not used; press Again to try once more.
+result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
+result_withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
+submit_never_confirmed = fal.ai did not answer when I handed it this picture, and it did not turn up there later. Your quota was not used; press Again to try once more.
 undeliverable = The picture is finished, but I can no longer post in that channel. Your quota was not used.
-never_found_out = fal.ai did not answer when I handed it this picture, and since then I could not find out whether it was painted; so I did not hand it over again. fal.ai may charge for it. Your quota was not used; press Again to try once more.
+submit_unresolved = fal.ai did not answer when I handed it this picture, and since then I could not find out whether it was painted; so I did not hand it over again. fal.ai may charge for it. Your quota was not used; press Again to try once more.
 
 ## What is wrong with a result; `.given` says the same of a file that somebody attached
 

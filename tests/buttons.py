@@ -1,0 +1,27 @@
+"""The buttons that exist: the one list in the tests to which a new button is added."""
+
+from __future__ import annotations
+
+#: Every custom_id that was ever given to Discord. Messages already posted carry them: add new ones, never remove one.
+POSTED = (
+    "easel:cancel:0a1b2c3d4e5f",
+    "easel:why:0a1b2c3d4e5f",
+    "easel:again:0a1b2c3d4e5f",
+    "easel:edit:0a1b2c3d4e5f",
+    "easel:details:0a1b2c3d4e5f",
+    "easel:delete:0a1b2c3d4e5f",
+    "easel:paint:z-image-turbo",
+    "easel:mydefault:z-image-turbo",
+    "easel:compose:-",
+    "easel:models:-",
+    "easel:usage:-",
+    "easel:eraseask:-",
+    "easel:erase:-",
+    "easel:erasenot:-",
+    "easel-menu:model:0",
+    "easel-menu:canceljob:-",
+)
+#: The labels of the buttons under a result with one picture, in their order (slot RESULT).
+RESULT_BUTTONS = ["Again", "Edit prompt", "Details", "Delete"]
+#: The same under a failure after which Again is offered (slot TRANSIENT_FAILURE).
+FAILURE_BUTTONS = ["Again", "Edit prompt", "Details", "Delete"]
