@@ -63,6 +63,7 @@ class ScriptedFal:
         ]
         self.result_error: GenerationFailed | None = None
         self.nsfw: tuple[bool, ...] | None = (False,)
+        self.picture = a_png()
         #: Whether fal's list shows the request whose answer was lost.
         self.keeps_lost = False
         self.looks = 0
@@ -123,8 +124,12 @@ class ScriptedFal:
     async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
         return "https://fal.test/uploaded"
 
-    async def download(self, picture: RemotePicture, *, max_bytes: int) -> bytes:
-        return a_png()
+    async def download(
+        self, picture: RemotePicture, *, max_bytes: int, reserve: Callable[[int], None] | None = None
+    ) -> bytes:
+        if reserve is not None:
+            reserve(len(self.picture))
+        return self.picture
 
 
 class ScriptedDelivery:
