@@ -8,7 +8,6 @@ nonce) where the bot is no member and its message was deleted, and a direct mess
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -19,6 +18,7 @@ import discord
 from discord.ext import commands
 
 from bot.discord import http
+from bot.discord.picture_file import PictureFile
 from bot.domain.events import ProgressEvent
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.ports import DeliverableImages
@@ -151,7 +151,7 @@ class DiscordDelivery:
             name = cards.file_name(job.id, index, picture.extension, spoiler)
             alt = cards.alt_text(job.request, index, self._model(job), locale=job.reply.locale)
             shown.append(cards.Shown(name, alt, spoiler, (picture.width, picture.height)))
-            files.append(discord.File(io.BytesIO(picture.body), filename=name, description=alt, spoiler=spoiler))
+            files.append(discord.File(PictureFile(picture.body), filename=name, description=alt, spoiler=spoiler))
         return cards.result_card(job, self._model(job), shown, withheld=ready.withheld), files
 
     def _model(self, job: Job) -> Model:

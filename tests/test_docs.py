@@ -102,6 +102,13 @@ def test_every_room_in_contributing_exists() -> None:
         assert (ROOT / path).exists(), path
 
 
+def test_every_file_named_in_contributing_exists() -> None:
+    named = set(re.findall(r"\b(?:bot|cogs|sandbox|tests|tools|requirements)/[\w/.-]*\w", CONTRIBUTING))
+    # Of a language that is to be added, as an example.
+    named.remove("cogs/ui/messages/de.ftl")
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("name", PROOFS)
 def test_every_proof_is_described(name: str) -> None:
     assert f"`resilience {name}`" in CONTRIBUTING

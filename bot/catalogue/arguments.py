@@ -72,15 +72,17 @@ def picture_options(model: Model, request: GenerationRequest) -> dict[str, tuple
 
 def with_pictures(request: GenerationRequest, urls: Mapping[str, str]) -> GenerationRequest:
     """Return the request with each URL in `urls` replaced by its uploaded copy, anywhere in the options."""
+    return dataclasses.replace(
+        request, options={name: _swapped(value, urls) for name, value in request.options.items()}
+    )
 
-    def swapped(value: Json) -> Json:
-        match value:
-            case str():
-                return urls.get(value, value)
-            case list():
-                return [swapped(item) for item in value]
-            case dict():
-                return {key: swapped(item) for key, item in value.items()}
-        return value
 
-    return dataclasses.replace(request, options={name: swapped(value) for name, value in request.options.items()})
+def _swapped(value: Json, urls: Mapping[str, str]) -> Json:
+    match value:
+        case str():
+            return urls.get(value, value)
+        case list():
+            return [_swapped(item, urls) for item in value]
+        case dict():
+            return {key: _swapped(item, urls) for key, item in value.items()}
+    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -100,8 +100,14 @@ class ImageBackend(Protocol):
     async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
         """Upload a picture to the backend's storage and return its https URL."""
 
-    async def download(self, picture: RemotePicture, *, max_bytes: int) -> bytes:
+    async def download(
+        self, picture: RemotePicture, *, max_bytes: int, reserve: Callable[[int], None] | None = None
+    ) -> bytes:
         """Download one picture of a result.
+
+        Args:
+            reserve: told how many bytes it takes, as soon as that is known or seen to be more; what it raises ends
+                the download.
 
         Raises:
             ResultUnusable: it is too large, empty or no longer there. ProviderUnreachable: safe to retry.

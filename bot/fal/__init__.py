@@ -11,7 +11,7 @@ failures.py        failing responses as GenerationFailed
 request_list.py    parsing fal's list of requests
 request_lookup.py  reading that list, shared by all who ask for it
 uploads.py         pictures into fal's storage, by fal_client
-origins.py         base URLs; the one place that adjusts fal_client
+origins.py         base URLs
 http.py            responses read up to a size limit
 timings.py         every interval, limit and timeout
 """

@@ -10,8 +10,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
+from importlib import import_module
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 from yarl import URL
@@ -29,18 +30,20 @@ from bot.errors import (
 )
 from bot.fal.failures import ModelLabel, failure_of
 from bot.fal.http import NETWORK_ERRORS, RESULT_BYTES, STATUS_BYTES, HttpResponse, read_response
-from bot.fal.origins import Origins, fal_client_pointed, resolve
+from bot.fal.origins import Origins, resolve
 from bot.fal.poller import Poller
 from bot.fal.request_lookup import RequestLookup
 from bot.fal.results import read_result
 from bot.fal.status_watcher import StatusWatcher
 from bot.fal.submission import SubmitClient, headers_sent_trace
 from bot.fal.timings import Timings
-from bot.fal.uploads import Uploader
 from bot.media.fetch import BadAddress, BadStatus, DownloadTooLarge, decode_data_uri, get_capped
 from bot.media.public_addresses import PublicConnector
 from bot.phrase import phrase
 from bot.retry import retry
+
+if TYPE_CHECKING:
+    from bot.fal.uploads import Uploader
 
 log = logging.getLogger(__name__)
 
@@ -135,10 +138,7 @@ class Fal:
         self._streams = await stack.enter_async_context(_session(streams, secret))
         self._media = await stack.enter_async_context(_session(media, {"Accept-Encoding": "identity"}))
         self._downloads = asyncio.Semaphore(timings.downloads_at_once)
-        stack.enter_context(
-            fal_client_pointed(queue=self._origins.queue, rest_url=self._rest_url, cdn_url=self._cdn_url)
-        )
-        self._uploader = Uploader(self._key, at_once=timings.uploads_at_once, timeout_s=timings.upload_s)
+        self._uploader: Uploader | None = None
         self._poller = Poller(self._get_status, timings, jitter=self._jitter)
         stack.push_async_callback(self._poller.close)
         self._lists = RequestLookup(partial(self._once, "list"), self._origins.api, timings)
@@ -332,10 +332,21 @@ class Fal:
     async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
         """Put a picture into fal's storage; returns its https address (see `Uploader`)."""
         metrics.FAL_CALLS["upload"].inc()
+        uploads = await asyncio.to_thread(import_module, "bot.fal.uploads")
+        if self._uploader is None:
+            origins = {"queue": self._origins.queue, "rest_url": self._rest_url, "cdn_url": self._cdn_url}
+            self._stack.enter_context(uploads.fal_client_pointed(**origins))
+            timings = self._timings
+            self._uploader = uploads.Uploader(self._key, at_once=timings.uploads_at_once, timeout_s=timings.upload_s)
         return await self._uploader.upload(body, content_type, file_name)
 
-    async def download(self, picture: RemotePicture, *, max_bytes: int) -> bytes:
+    async def download(
+        self, picture: RemotePicture, *, max_bytes: int, reserve: Callable[[int], None] | None = None
+    ) -> bytes:
         """One picture of a result, at most `max_bytes`; our key is not sent.
+
+        Args:
+            reserve: see `bot.media.fetch.get_capped`.
 
         Raises:
             ResultUnusable: too large, empty, gone, or at an address that is not followed.
@@ -344,9 +355,11 @@ class Fal:
         try:
             if picture.url[:5].lower() == "data:":
                 body = decode_data_uri(picture.url, max_bytes=max_bytes)
+                if reserve is not None:
+                    reserve(len(body))
             else:
                 async with self._downloads:
-                    body = await self._fetch(picture.url, max_bytes)
+                    body = await self._fetch(picture.url, max_bytes, reserve)
         except DownloadTooLarge as error:
             raise ResultUnusable(phrase("download_too_large", mebibytes=round(max_bytes / 1_048_576))) from error
         except BadAddress as error:
@@ -355,7 +368,7 @@ class Fal:
             raise ResultUnusable(phrase("picture_empty"))
         return body
 
-    async def _fetch(self, address: str, max_bytes: int) -> bytes:
+    async def _fetch(self, address: str, max_bytes: int, reserve: Callable[[int], None] | None) -> bytes:
         body = b""
         async for attempt in self._attempts():
             metrics.FAL_CALLS["media"].inc()
@@ -366,6 +379,7 @@ class Fal:
                     max_bytes=max_bytes,
                     timeout_s=self._timings.download_s,
                     may_follow=self._origins.may_download,
+                    reserve=reserve,
                 )
             except BadStatus as error:
                 if attempt.is_last and error.status in _GONE_PICTURE:

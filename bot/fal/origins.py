@@ -1,18 +1,16 @@
-"""fal's base URLs. The only module that reads fal_client's addresses, and the only one that changes them.
+"""fal's base URLs.
 
-fal_client takes `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST` from the environment at import and knows no setting for the
-hosts of uploads, so a configured URL is written over its module constants while a `Fal` is open.
+Where nothing is configured they are fal_client's (a test compares them), told without importing it: with httpx it takes
+10 MB, and only uploads need it.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-import fal_client.client
 from yarl import URL
 
 from bot.domain.job import FalRequest
@@ -21,6 +19,9 @@ from bot.media.fetch import followable, is_loopback
 #: Hosts of fal's own that may see the key (fal_client's backup domain among them).
 _FAL_DOMAINS = ("fal.run", "falrun.com", "fal.ai")
 _API_URL = "https://api.fal.ai"
+
+#: First parts of an endpoint that belong to its address, as fal_client knows them.
+APP_NAMESPACES = ("workflows", "comfy")
 
 #: fal's ids are UUIDs; whatever becomes part of an address must not change its path.
 REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}")
@@ -49,7 +50,7 @@ class Origins:
         if not REQUEST_ID.fullmatch(request_id):
             raise ValueError("no such request id")
         parts = endpoint.strip("/").split("/")
-        app = "/".join(parts[:3] if parts[0] in fal_client.client.APP_NAMESPACES else parts[:2])
+        app = "/".join(parts[:3] if parts[0] in APP_NAMESPACES else parts[:2])
         base = f"{self.queue}{app}/requests/{request_id}"
         return FalRequest(request_id, f"{base}/status", base, f"{base}/cancel")
 
@@ -76,11 +77,12 @@ class Origins:
 
 
 def resolve(queue_url: str | None, api_url: str | None = None) -> Origins:
-    """The configured queue, else fal_client's (which honours the environment).
+    """The configured queue, else the one that fal_client takes: `FAL_QUEUE_RUN_HOST` and `FAL_RUN_HOST` are honoured.
 
     The usual platform API goes with fal's own queue only: the key of a stand-in is not sent to fal.
     """
-    queue = (queue_url or fal_client.client.QUEUE_URL_FORMAT).rstrip("/") + "/"
+    host = os.environ.get("FAL_QUEUE_RUN_HOST", f"queue.{os.environ.get('FAL_RUN_HOST', 'fal.run')}")
+    queue = (queue_url or f"https://{host}").rstrip("/") + "/"
     if api_url is not None:
         return Origins(queue, api_url.rstrip("/"))
     return Origins(queue, _API_URL if _is_fal_host(URL(queue)) else None)
@@ -90,20 +92,3 @@ def _is_fal_host(url: URL) -> bool:
     """Whether it is one of fal's own hosts, over https."""
     host = url.host or ""
     return url.scheme == "https" and any(host == domain or host.endswith(f".{domain}") for domain in _FAL_DOMAINS)
-
-
-@contextmanager
-def fal_client_pointed(*, queue: str, rest_url: str | None, cdn_url: str | None) -> Iterator[None]:
-    """Point fal_client at the configured hosts inside this context, and at its own again after it."""
-    module = fal_client.client
-    before = (module.QUEUE_URL_FORMAT, module.RUN_URL_FORMAT, module.REST_URL, module.CDN_URL)
-    if queue != module.QUEUE_URL_FORMAT:
-        module.QUEUE_URL_FORMAT = module.RUN_URL_FORMAT = queue
-    if rest_url is not None:
-        module.REST_URL = rest_url.rstrip("/")
-    if cdn_url is not None:
-        module.CDN_URL = cdn_url.rstrip("/")
-    try:
-        yield
-    finally:
-        module.QUEUE_URL_FORMAT, module.RUN_URL_FORMAT, module.REST_URL, module.CDN_URL = before

@@ -1,11 +1,18 @@
-"""Uploads of pictures to fal's storage, through fal_client."""
+"""Uploads of pictures to fal's storage, through fal_client. Imported with the first of them: fal_client is large.
+
+fal_client takes `FAL_RUN_HOST` and `FAL_QUEUE_RUN_HOST` from the environment at import and knows no setting for the
+hosts of uploads, so a configured URL is written over its module constants while a `Fal` is open.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import fal_client
+import fal_client.client
 import httpx
 from yarl import URL
 
@@ -66,3 +73,20 @@ def _refusal(status: int, text: str) -> KeyRefused | BalanceExhausted | OptionsR
     if status == 413:
         return OptionsRefused(phrase("refused_picture_too_large"))
     return ProviderUnreachable("fal.ai's storage did not take the picture.")
+
+
+@contextmanager
+def fal_client_pointed(*, queue: str, rest_url: str | None, cdn_url: str | None) -> Iterator[None]:
+    """Point fal_client at the configured hosts inside this context, and at its own again after it."""
+    module = fal_client.client
+    before = (module.QUEUE_URL_FORMAT, module.RUN_URL_FORMAT, module.REST_URL, module.CDN_URL)
+    if queue != module.QUEUE_URL_FORMAT:
+        module.QUEUE_URL_FORMAT = module.RUN_URL_FORMAT = queue
+    if rest_url is not None:
+        module.REST_URL = rest_url.rstrip("/")
+    if cdn_url is not None:
+        module.CDN_URL = cdn_url.rstrip("/")
+    try:
+        yield
+    finally:
+        module.QUEUE_URL_FORMAT, module.RUN_URL_FORMAT, module.REST_URL, module.CDN_URL = before

@@ -1,17 +1,19 @@
-"""From a painting's end at fal to its post in the channel, a bounded number at a time."""
+"""From a job's end at fal to its post in the channel, within a budget of bytes for all pictures in hand."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from bot.catalogue.model import Model
 from bot.domain.job import TERMINAL, Failure, Job, JobState, RemotePicture, Result
 from bot.domain.ports import DeliverableImages, ImageBackend
 from bot.errors import EaselError, ResultUnusable, ResultWithheld
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
+from bot.jobs.byte_budget import ByteBudget, Grant, OutOfRoom, SizeGuess
 from bot.jobs.context import RunnerContext
 from bot.jobs.initial_response import UNANSWERED
 from bot.media import fit, inspect
@@ -24,45 +26,59 @@ MAX_PICTURE_BYTES = 64 * 1024 * 1024
 
 
 class ResultDeliverer:
-    """Brings the pictures."""
+    """Fetches results and posts them."""
 
     def __init__(self, context: RunnerContext, fal: ImageBackend, *, backpressure: Callable[[], bool]) -> None:
         self._context = context
         self._fal = fal
         timings = context.timings
-        self._in_hand = asyncio.Semaphore(timings.in_hand_at_once)
+        budget_bytes = context.settings.pictures_in_hand_mib * 1024 * 1024
+        self._budget = ByteBudget(budget_bytes)
+        self._sizes = SizeGuess(most_bytes=budget_bytes // 4)
         few = timings.few_deliveries
         self._results = AdaptiveSemaphore(few, timings.most_results, backpressure=backpressure, timings=timings)
         self._deliveries = AdaptiveSemaphore(few, timings.most_deliveries, backpressure=backpressure, timings=timings)
 
-    async def run(self, painted: Job) -> None:
-        """From its end at fal to the post, once it is this job's turn."""
-        if not await self._turn_within(self._context.timings.unread_s):
-            # fal does not keep it for ever: on record until then, and out of memory.
-            result = await self._result(painted)
-            await self._context.tasks.shielded(self._context.transition(painted, JobState.FINISHED, result=result))
-            job_id = painted.id
-            del painted, result
-            await self._in_hand.acquire()
-            try:
-                kept = await self._context.retry_store(lambda: self._context.store.jobs.get(job_id))
-                if kept is not None and kept.state is JobState.FINISHED:
-                    await self.deliver(kept, kept.result or Result(()))
-            finally:
-                self._in_hand.release()
+    async def run(self, job: Job) -> None:
+        """From its end at fal, or from where its row stands, to the post, once there is room for its pictures."""
+        turn = self._budget.request(self._sizes.picture_bytes * job.request.images)
+        if turn.done():
+            await self._deliver_within(turn.result(), job)
             return
+        job_id = job.id
+        del job  # while it waits, its row is all there is of it
         try:
-            await self.deliver(painted, await self._result(painted))
+            await asyncio.wait({turn}, timeout=self._context.timings.unread_s)
+            if not turn.done():
+                await self._record_result(job_id)  # fal does not keep it for ever
+            grant = await asyncio.shield(turn)
+        except BaseException:
+            self._budget.withdraw(turn)
+            raise
+        try:
+            kept = await self._reload(job_id)
+            if kept is not None:
+                await self._deliver_within(grant, kept)
         finally:
-            self._in_hand.release()
+            grant.release()
 
-    async def _turn_within(self, seconds: float) -> bool:
-        """Whether it was this job's turn within that time."""
+    async def _deliver_within(self, grant: Grant, job: Job) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                return await self._in_hand.acquire()
-        except TimeoutError:
-            return False
+            result = job.result if job.state is JobState.FINISHED else await self._result(job)
+            await self._deliver(job, result or Result(()), grant)
+        finally:
+            grant.release()
+
+    async def _record_result(self, job_id: str) -> None:
+        job = await self._reload(job_id)
+        if job is not None and job.state is JobState.RUNNING:
+            result = await self._result(job)
+            await self._context.tasks.shielded(self._context.transition(job, JobState.FINISHED, result=result))
+
+    async def _reload(self, job_id: str) -> Job | None:
+        """The job as it stands on record; None when it has ended."""
+        job = await self._context.retry_store(lambda: self._context.store.jobs.get(job_id))
+        return job if job is not None and job.state in {JobState.RUNNING, JobState.FINISHED} else None
 
     async def _result(self, job: Job) -> Result:
         fal_request = job.fal_request
@@ -73,7 +89,7 @@ class ResultDeliverer:
                 job, lambda: self._fal.result(fal_request, model=self._context.model(job))
             )
 
-    async def deliver(self, job: Job, result: Result) -> None:
+    async def _deliver(self, job: Job, result: Result, grant: Grant) -> None:
         """Fetch the pictures while the result goes on record, fit them, post them, settle."""
         result = asked_for(job, result)
         recording: asyncio.Task[Job | None] | None = None
@@ -83,16 +99,38 @@ class ResultDeliverer:
             )
         try:
             await self._context.wait_until_quiet(job.id)
-            async with self._deliveries:
-                ready = await self._fetch(job, result)
-                finished = job if recording is None else await asyncio.shield(recording)
-                if finished is not None and finished.notified:  # nobody waits for it: the initial response never came
-                    await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
-                elif finished is not None:
-                    await self._context.tasks.shielded(self._deliver_and_record(finished, ready))
+            while (needed_bytes := await self._try_deliver(job, result, grant, recording)) is not None:
+                grant.release()
+                grant = await self._granted(needed_bytes)
         finally:
+            grant.release()
             if recording is not None:
                 await asyncio.shield(recording)
+
+    async def _granted(self, size_bytes: int) -> Grant:
+        turn = self._budget.request(size_bytes)
+        try:
+            return await asyncio.shield(turn)
+        except BaseException:
+            self._budget.withdraw(turn)
+            raise
+
+    async def _try_deliver(
+        self, job: Job, result: Result, grant: Grant, recording: asyncio.Task[Job | None] | None
+    ) -> int | None:
+        """None once it is posted; else how many bytes its pictures take, which the grant has no room for."""
+        async with self._deliveries:
+            room = _Room(grant, self._sizes.picture_bytes)
+            try:
+                ready = await self._fetch(job, result, room)
+            except OutOfRoom:
+                return room.needed_bytes
+            finished = job if recording is None else await asyncio.shield(recording)
+            if finished is not None and finished.notified:  # nobody waits for it: the initial response never came
+                await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
+            elif finished is not None:
+                await self._context.tasks.shielded(self._deliver_and_record(finished, ready))
+        return None
 
     async def _deliver_and_record(self, job: Job, ready: DeliverableImages) -> Job | None:
         message_id = await self._context.delivery.deliver(job, ready)
@@ -112,15 +150,30 @@ class ResultDeliverer:
                 await context.pause(timings.repair_pause_s)
                 job = await context.retry_store(lambda: context.store.jobs.get(job_id))
             if job is not None:
-                ready = await self._fetch(job, job.result or Result(())) if job.state is JobState.DELIVERED else None
-                await context.delivery.repair_message(job, ready)
+                await self._show_again(job)
         except EaselError as error:
             log.warning("a card could not be set right", extra={"job": job_id, "reason": error.code})
 
-    async def _fetch(self, job: Job, result: Result) -> DeliverableImages:
+    async def _show_again(self, job: Job) -> None:
+        if job.state is not JobState.DELIVERED:
+            await self._context.delivery.repair_message(job, None)
+            return
+        needed_bytes: int | None = self._sizes.picture_bytes * job.request.images
+        while needed_bytes is not None:
+            grant = await self._granted(needed_bytes)
+            room, needed_bytes = _Room(grant, self._sizes.picture_bytes), None
+            try:
+                await self._context.delivery.repair_message(job, await self._fetch(job, job.result or Result(()), room))
+            except OutOfRoom:
+                needed_bytes = room.needed_bytes
+            finally:
+                grant.release()
+
+    async def _fetch(self, job: Job, result: Result, room: _Room) -> DeliverableImages:
         """Download what may be shown here.
 
         Raises:
+            OutOfRoom: it takes more bytes than are granted.
             ResultWithheld: the safety checker flagged every picture and the channel is not age-restricted.
         """
         result = asked_for(job, result)
@@ -134,13 +187,69 @@ class ResultDeliverer:
         ]
         if not shown:
             raise ResultWithheld(flagged=any(result.nsfw or ()))
-        bodies = await asyncio.gather(*(self._download(job, remote) for remote, _ in shown))
+        bodies = await self._download_all(job, [remote for remote, _ in shown], room)
         pictures = await fit([inspect(body) for body in bodies], file_limit_bytes=job.reply.upload_limit_bytes)
         spoilers = tuple(flagged for _, flagged in shown)
         return DeliverableImages(tuple(pictures), spoilers, withheld=len(flags) - len(shown))
 
-    async def _download(self, job: Job, remote: RemotePicture) -> bytes:
-        return await self._context.retry_fal(job, lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES))
+    async def _download_all(self, job: Job, pictures: Sequence[RemotePicture], room: _Room) -> list[bytes]:
+        """All of them. An error is raised once no download is under way any more."""
+        if len(pictures) == 1:
+            bodies = [await self._download(job, pictures[0], room, 0)]
+        else:
+            tasks = [
+                asyncio.create_task(self._download(job, remote, room, index)) for index, remote in enumerate(pictures)
+            ]
+            try:
+                await asyncio.wait(tasks)
+                _raise_first(tasks)
+                bodies = [task.result() for task in tasks]
+            finally:
+                for task in tasks:
+                    task.cancel()
+                del tasks  # a failed one holds this frame by its traceback
+        for body in bodies:
+            self._sizes.learn(len(body))
+        room.settle(sum(map(len, bodies)))
+        return bodies
+
+    async def _download(self, job: Job, remote: RemotePicture, room: _Room, index: int) -> bytes:
+        return await self._context.retry_fal(
+            job,
+            lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES, reserve=partial(room.reserve, index)),
+        )
+
+
+def _raise_first(tasks: Sequence[asyncio.Task[bytes]]) -> None:
+    """Raise what went wrong, and only where nothing else did OutOfRoom: that can be mended."""
+    errors = [error for task in tasks if (error := task.exception()) is not None]
+    if errors:
+        raise min(errors, key=lambda error: isinstance(error, OutOfRoom))
+
+
+class _Room:
+    """What one delivery's grant is used for: the size of each picture, as soon as it is known."""
+
+    def __init__(self, grant: Grant, guess_bytes: int) -> None:
+        self._grant = grant
+        self._guess_bytes = guess_bytes
+        self._sizes: dict[int, int] = {}
+
+    @property
+    def needed_bytes(self) -> int:
+        """For all pictures whose size is known, with a little to spare."""
+        return sum(self._sizes.values()) + self._guess_bytes
+
+    def reserve(self, index: int, size_bytes: int) -> None:
+        """One picture turned out to be so large, at least. Raises OutOfRoom."""
+        self._sizes[index] = max(size_bytes, self._sizes.get(index, 0))
+        total_bytes = sum(self._sizes.values())
+        if total_bytes > self._grant.size_bytes:
+            self._grant.resize(total_bytes)
+
+    def settle(self, total_bytes: int) -> None:
+        """All of them are here, and take so many bytes."""
+        self._grant.resize(min(total_bytes, self._grant.size_bytes))
 
 
 def asked_for(job: Job, result: Result) -> Result:

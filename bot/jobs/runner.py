@@ -22,7 +22,7 @@ from functools import partial
 
 from bot import metrics
 from bot.catalogue import Catalogue
-from bot.domain.job import Failure, Job, JobState, NewJob, Result
+from bot.domain.job import Failure, Job, JobState, NewJob
 from bot.domain.ports import AttachmentSource, CancelOutcome, Delivery, ImageBackend
 from bot.errors import EaselError, GenerationFailed, Refusal, StoreUnusable
 from bot.jobs.acceptance import Acceptance
@@ -335,11 +335,15 @@ class Runner:
                 case JobState.SUBMITTING | JobState.RUNNING:
                     painting = self._generate(job, left_over=left_over)
                     del job  # frees the outdated row: there may be thousands of them for as long as fal takes
-                    painted = await painting
-                    if painted is not None:
-                        await self._deliverer.run(painted)
+                    finished = await painting
+                    if finished is not None:
+                        delivering = self._deliverer.run(finished)
+                        del finished, painting
+                        await delivering
                 case JobState.FINISHED:
-                    await self._deliverer.deliver(job, job.result or Result(()))
+                    delivering = self._deliverer.run(job)
+                    del job
+                    await delivering
                 case _:
                     await self._context.notify_outcome(job)
         except GenerationFailed as error:

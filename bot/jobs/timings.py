@@ -118,15 +118,13 @@ class JobTimings:
     cancel_look_s: float = 0.2
 
     # ------------------------------------------------------------------ delivery
-    #: Most jobs between fal's end and their post that hold a result in memory; the others wait for their turn.
-    in_hand_at_once: int = 256
-    #: How long the others may leave their result at fal, which keeps one for an hour, a large one for some minutes.
+    #: How long a result that waits for room is left at fal, which keeps one for an hour, a large one for some minutes.
     unread_s: float = 60.0
     #: Concurrent result reads, and concurrent downloads with posts, while the processor is the bottleneck.
     few_deliveries: int = 5
     #: Most concurrent result reads.
     most_results: int = 32
-    #: Most concurrent downloads with posts; bounds memory (a few pictures of a few MB each).
+    #: Most concurrent downloads with posts; memory is bounded by `fal.pictures_in_hand_mib`.
     most_deliveries: int = 64
     #: How long a repair waits for the other process to end the job, and how often it reads the row meanwhile.
     repair_within_s: float = 120.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 import ipaddress
 import re
 from collections.abc import Callable
@@ -14,8 +15,11 @@ from yarl import URL
 
 from bot.media.public_addresses import leads_inside
 
-CHUNK_BYTES = 64 * 1024
 MAX_REDIRECTS = 5
+#: Memory set aside on a server's word that so much is coming.
+MOST_PREALLOCATED_BYTES = 16 * 1024 * 1024
+#: How much more is reserved at a time where a body has no known length.
+RESERVE_STEP_BYTES = 1024 * 1024
 
 
 class DownloadTooLarge(Exception):
@@ -59,11 +63,16 @@ async def get_capped(
     timeout_s: float,
     may_follow: Callable[[URL], bool] = followable,
     max_redirects: int = MAX_REDIRECTS,
+    reserve: Callable[[int], None] | None = None,
 ) -> bytes:
     """The body of one picture, at most `max_bytes` long, within `timeout_s` in all.
 
     A redirect from elsewhere to loopback is not followed, so that no outside page can make us read our own machine.
     Where names lead is the business of the session's connector (`PublicConnector`).
+
+    Args:
+        reserve: told how many bytes the body takes, before it is read where the server says it, else whenever it has
+            grown by another `RESERVE_STEP_BYTES`. What it raises ends the download.
 
     Raises:
         DownloadTooLarge, BadAddress, BadStatus: as they say.
@@ -83,7 +92,7 @@ async def get_capped(
                     continue
                 if response.status != 200:
                     raise BadStatus(response.status)
-                return await _read_capped(response, max_bytes)
+                return await _read_capped(response, max_bytes, reserve)
         except aiohttp.ClientConnectionError as error:
             if leads_inside(error):
                 raise BadAddress from error
@@ -98,15 +107,30 @@ def _parsed(address: str) -> URL:
         raise BadAddress from error
 
 
-async def _read_capped(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    if response.content_length is not None and response.content_length > max_bytes:
+async def _read_capped(
+    response: aiohttp.ClientResponse, max_bytes: int, reserve: Callable[[int], None] | None
+) -> bytes:
+    """The body in one buffer: BytesIO fills a bytes object, and hands out that very one at the end."""
+    size = response.content_length
+    if size is not None and size > max_bytes:
         raise DownloadTooLarge
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
-        if len(body) + len(chunk) > max_bytes:
+    reserved = size or 0
+    if reserve is not None and reserved:
+        reserve(reserved)
+    body = io.BytesIO()
+    if 1 < reserved <= MOST_PREALLOCATED_BYTES:
+        body.seek(reserved - 1)
+        body.write(b"\0")
+        body.seek(0)
+    async for chunk in response.content.iter_any():
+        if body.tell() + len(chunk) > max_bytes:
             raise DownloadTooLarge
-        body += chunk
-    return bytes(body)
+        while reserve is not None and body.tell() + len(chunk) > reserved:
+            reserved += RESERVE_STEP_BYTES
+            reserve(reserved)
+        body.write(chunk)
+    body.truncate()
+    return body.getvalue()
 
 
 _DATA_HEAD = re.compile(r"data:([\w.+-]{1,64}/[\w.+-]{1,64})?((?:;[\w.+-]{1,64}=[\w.+-]{1,64}){0,4})(;base64)?,", re.I)

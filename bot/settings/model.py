@@ -124,6 +124,12 @@ class FalSettings(Section):
         ge=0,
         description="Most status streams open at once (some 80 kB each); further jobs are polled. 0 polls always.",
     )
+    pictures_in_hand_mib: int = Field(
+        48,
+        ge=1,
+        description="Memory for finished pictures between their download and their post, for all jobs together (MiB); "
+        "the others wait at fal. One that is larger passes alone.",
+    )
 
 
 class Tier(Section):

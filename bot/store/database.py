@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.errors import StoreUnusable
 from bot.store.driver_errors import DRIVER_ERRORS, is_transient, translate
 from bot.store.sqlite import FileLock, SqliteConnections, lock_file, sqlite_engine
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 
@@ -199,6 +201,8 @@ def _postgres_url(url: URL) -> tuple[URL, str]:
 
 
 def _postgres_engine(url: URL) -> AsyncEngine:
+    from sqlalchemy.ext.asyncio import create_async_engine  # here: it takes 6 MB, which SQLite does not need
+
     try:
         return create_async_engine(
             url,

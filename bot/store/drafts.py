@@ -115,9 +115,10 @@ def mark_accepted(connection: Connection, job_ids: Mapping[str, str]) -> None:
         connection.execute(_ACCEPT, [{"b_id": draft, "b_job": job} for draft, job in sorted(job_ids.items())])
 
 
-def delete_expired(connection: Connection, now_us: int) -> int:
-    """How many drafts were over."""
-    return connection.execute(delete(drafts).where(drafts.c.expires_us <= now_us)).rowcount
+def delete_expired(connection: Connection, now_us: int, rows: int) -> int:
+    """Delete at most so many of the drafts that are over; how many."""
+    some = select(drafts.c.id).where(drafts.c.expires_us <= now_us).limit(rows)
+    return connection.execute(delete(drafts).where(drafts.c.id.in_(some))).rowcount
 
 
 def delete_of_user(connection: Connection, user_id: int) -> int:

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 _LONGEST_NAME = 40
 
+#: Dead tokens forgotten before the start goes on; `Retention.purge` forgets the rest.
+_TOKENS_AT_START = 1000
+
 
 class Store:
     """All that outlives a restart, by its parts: jobs, leases, positions in the queue, usage, preferences and so on.
@@ -109,7 +112,7 @@ class Store:
         now = self._clock()
         write_kv(connection, "opened_at", now.isoformat())
         write_kv(connection, integrity.IN_USE, "1")
-        blank_dead_tokens(connection, to_us(now))
+        blank_dead_tokens(connection, _TOKENS_AT_START, to_us(now))
         recount(connection)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self._written_at_s = time.monotonic()
 
     def start(self) -> None:
         """Begin writing."""
@@ -74,6 +76,10 @@ class Writer:
     def open(self) -> bool:
         """Whether `run` takes anything."""
         return self._task is not None and not self._closing and not self._task.done()
+
+    def idle_s(self) -> float:
+        """For how long nothing has been written; 0 while something is."""
+        return 0.0 if self._waiting else time.monotonic() - self._written_at_s
 
     async def run(self, batch: Batch[Q, R], request: Q, *, within_s: float | None = None) -> R:
         """Have `request` executed by `batch`, and return its result once it is committed.
@@ -122,6 +128,7 @@ class Writer:
                     await self._wake.wait()
                     continue
                 await self._write(self._next())
+                self._written_at_s = time.monotonic()
         finally:
             # Only when the loop is torn down around us: nobody shall wait for ever.
             self._closing = True

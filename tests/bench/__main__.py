@@ -21,7 +21,9 @@ import psutil
 
 from tests.bench.children import FakeServers, environment, process
 from tests.bench.in_flight import in_flight
-from tests.bench.start import peak_memory_mb, starts
+from tests.bench.memory import TreeMemory
+from tests.bench.retention import retention
+from tests.bench.start import starts
 from tests.bench.throughput import RUSHES, rush
 
 READY_S = 30
@@ -37,21 +39,32 @@ class Scenario:
     fal_s: float
     wait_s: float
     naive: bool
+    #: Bytes of each picture; 0: a few hundred.
+    picture_bytes: int = 0
+    #: Whether it takes so long that it only runs when it is named.
+    is_long: bool = False
 
 
+PICTURE_BYTES = 1_750_000
 SCENARIOS = (
     Scenario("solo", 1, 0, 5, 60, True),
     Scenario("fifty", 50, 0, 10, 120, True),
     Scenario("two-hundred", 200, 0, 5, 120, True),
     Scenario("thousand", 1000, 4, 10, 240, False),
+    Scenario("two-hundred-large", 200, 0, 5, 240, True, PICTURE_BYTES),
+    Scenario("thousand-large", 1000, 4, 10, 480, False, PICTURE_BYTES),
 )
+#: The first minute of `steady` is not judged: connections and caches.
+WARM_UP_S = 60
 
 
 @contextlib.asynccontextmanager
-async def bot_over_crowd(module: str, folder: Path) -> AsyncIterator[tuple[FakeServers, psutil.Process, Path]]:
+async def bot_over_crowd(
+    module: str, folder: Path, picture_bytes: int = 0
+) -> AsyncIterator[tuple[FakeServers, psutil.Process, Path]]:
     """Fake servers and one bot, ready to be asked."""
     lag_file = folder / f"{module}.lag"
-    async with process("tests.bench.crowd", {}) as fakes:
+    async with process("tests.bench.crowd", {"BENCH_PICTURE_BYTES": str(picture_bytes)}) as fakes:
         servers = FakeServers(fakes)
         urls = await servers.read()
         database_url = f"sqlite:///{folder / (module + '.db')}"
@@ -63,19 +76,28 @@ async def bot_over_crowd(module: str, folder: Path) -> AsyncIterator[tuple[FakeS
 
 async def measure(module: str, scenario: Scenario, folder: Path) -> dict[str, Any]:
     """One scenario on one bot, freshly started."""
-    async with bot_over_crowd(module, folder) as (servers, bot, lag_file):
+    async with bot_over_crowd(module, folder, scenario.picture_bytes) as (servers, bot, lag_file):
         await servers.request({"people": 2, "over_s": 0, "fal_s": 0.1, "wait_s": 20})  # connections and caches
         bot.send_signal(signal.SIGUSR1)
         before = bot.cpu_times()
-        figures = await servers.request(
-            {"people": scenario.people, "over_s": scenario.over_s, "fal_s": scenario.fal_s, "wait_s": scenario.wait_s}
-        )
-        after = bot.cpu_times()
-        await asyncio.sleep(1.2)
+        async with TreeMemory(bot) as memory:
+            figures = await servers.request(
+                {
+                    "people": scenario.people,
+                    "over_s": scenario.over_s,
+                    "fal_s": scenario.fal_s,
+                    "wait_s": scenario.wait_s,
+                }
+            )
+            after = bot.cpu_times()
+            await asyncio.sleep(1.2)
         spent_s = after.user + after.system - before.user - before.system
         figures["cpu_per_picture_s"] = spent_s / max(figures["people"] - figures["missing"], 1)
         figures["loop_block_max_ms"] = json.loads(lag_file.read_text())["max_ms"]
-        figures["memory_peak_mb"] = peak_memory_mb(bot)
+        figures["memory_peak_mb"] = memory.peak_mb
+        if judged := memory.after(WARM_UP_S):
+            figures |= {"memory_lowest_mb": min(judged), "memory_highest_mb": max(judged)}
+            figures["memory_highest_over_lowest"] = max(judged) / min(judged)
         return figures
 
 
@@ -83,7 +105,7 @@ async def idle(folder: Path, seconds: float) -> dict[str, Any]:
     """CPU share and peak memory of a bot that nobody asks for anything."""
     async with bot_over_crowd("bot", folder) as (_, bot, _lag_file):
         await asyncio.sleep(3)
-        peak_mb = peak_memory_mb(bot)
+        peak_mb = TreeMemory(bot).peak_mb
         before, began_s = bot.cpu_times(), time.monotonic()
         await asyncio.sleep(seconds)
         after = bot.cpu_times()
@@ -113,8 +135,8 @@ async def main() -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        help=f"of: start idle in-flight {' '.join(one.name for one in (*SCENARIOS, *RUSHES))}; "
-        "default all but in-flight",
+        help=f"of: start idle in-flight retention steady {' '.join(one.name for one in (*SCENARIOS, *RUSHES))}; "
+        "default all but in-flight, retention and steady",
     )
     parser.add_argument("--no-naive", action="store_true", help="leave the baseline out")
     parser.add_argument("--idle-s", type=float, default=20, help="how long the idle bot is watched")
@@ -122,10 +144,15 @@ async def main() -> None:
     parser.add_argument("--callbacks", action="store_true", help="in-flight: fal calls back")
     parser.add_argument("--plain", action="store_true", help="in-flight: speak to fal without TLS")
     parser.add_argument("--rate", type=float, default=150, help="in-flight: interactions a second on the way there")
+    parser.add_argument("--steady-s", type=float, default=600, help="steady: seconds of 15 pictures a second")
+    parser.add_argument("--picture-bytes", type=int, default=PICTURE_BYTES, help="steady: bytes of each picture")
+    parser.add_argument("--due", type=int, default=500_000, help="retention: how many jobs are to be deleted")
     options = parser.parse_args()
+    seconds = options.steady_s
+    steady = Scenario("steady", int(15 * seconds), seconds, 5, seconds + 240, False, options.picture_bytes, True)
     with tempfile.TemporaryDirectory() as name:
-        for scenario in SCENARIOS:
-            if options.names and scenario.name not in options.names:
+        for scenario in (*SCENARIOS, steady):
+            if scenario.name not in options.names and (options.names or scenario.is_long):
                 continue
             naive = None
             if scenario.naive and not options.no_naive:
@@ -144,6 +171,11 @@ async def main() -> None:
             )
         if not options.names or "idle" in options.names:
             show("idle", await idle(folder_for(name, "idle"), options.idle_s), None)
+        if "retention" in options.names:
+            figures = await retention(folder_for(name, "retention"), due=options.due)
+            show(
+                f"retention: {options.due:,} jobs due at a start, and 20 requests a second from then on", figures, None
+            )
         if "in-flight" in options.names:
             figures = await in_flight(
                 folder_for(name, "in-flight"),

@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 from sandbox.discord import FakeDiscord
 from sandbox.discord.interactions import InteractionRecord, NotAnswered
 from sandbox.fal import FakeFal
+from tests.bench.pictures import serve_pictures_of
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
@@ -39,6 +40,8 @@ class Crowd:
 
     def __init__(self) -> None:
         self.fal = FakeFal(paint="flat")
+        if picture_bytes := int(os.environ.get("BENCH_PICTURE_BYTES", "0")):
+            serve_pictures_of(self.fal, picture_bytes)
         self.discord = FakeDiscord()
         self.asked = 0
 

@@ -19,6 +19,7 @@ from bot.catalogue.kinds import (
 )
 from bot.catalogue.model import Option
 from bot.catalogue.sizes import PRESETS_PX
+from bot.domain.request import Json
 from bot.errors import InvalidOption
 from sandbox.fal import argument_checks
 from tests.catalogue.facts import NESTED
@@ -356,6 +357,15 @@ def test_no_kind_breaks_on_junk(kind: OptionKind, junk: object) -> None:
         parse_value(option, "name", junk)
     except InvalidOption as refusal:
         english(refusal).encode()
+
+
+@each(
+    ("value", "typed"),
+    [(True, "true"), (3.0, "3"), ({"width": 640, "height": 480}, "640x480"), ({"name": "EMBER"}, "EMBER"),
+     (["a", "b"], "a,b"), ({"path": "a/b"}, ""), ([{"r": 1}], ""), (None, "")],
+)  # fmt: skip
+def test_a_value_is_written_as_it_could_be_typed(value: Json, typed: str) -> None:
+    assert descriptions.value_text(value) == typed
 
 
 def test_options_in_words(catalogue: Catalogue) -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from bot.domain.job import RemotePicture
 from bot.errors import BalanceExhausted, EaselError, KeyRefused, OptionsRefused, ProviderUnreachable, ResultUnusable
 from bot.fal import Fal
-from bot.fal.origins import resolve
+from bot.fal.origins import APP_NAMESPACES, resolve
 from tests.english import raises_saying
 from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, says, sends, tears
 
@@ -269,7 +269,8 @@ async def test_fal_client_is_pointed_elsewhere_only_while_the_client_is_open(fak
     names = ("QUEUE_URL_FORMAT", "RUN_URL_FORMAT", "REST_URL", "CDN_URL")
     before = [getattr(module, name) for name in names]
 
-    async with fake.fal():
+    async with fake.fal() as fal:
+        await fal.upload(b"pixels", "image/png", "mask.png")
         assert [getattr(module, name) for name in names] == [fake.url + "/", fake.url + "/", fake.url, fake.url]
 
     assert [getattr(module, name) for name in names] == before
@@ -277,8 +278,12 @@ async def test_fal_client_is_pointed_elsewhere_only_while_the_client_is_open(fak
 
 def test_without_a_setting_the_queue_is_where_fal_client_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve(None).queue == "https://queue.fal.run/"
-    # The environment (FAL_RUN_HOST, FAL_QUEUE_RUN_HOST) is read by fal_client at its import and lands here.
-    monkeypatch.setattr(fal_client.client, "QUEUE_URL_FORMAT", "https://localhost:8443/")
+    assert resolve(None).queue == fal_client.client.QUEUE_URL_FORMAT
+    assert list(APP_NAMESPACES) == fal_client.client.APP_NAMESPACES
+    # fal_client reads the same at its import.
+    monkeypatch.setenv("FAL_RUN_HOST", "localhost:8443")
+    assert resolve(None).queue == "https://queue.localhost:8443/"
+    monkeypatch.setenv("FAL_QUEUE_RUN_HOST", "localhost:8443")
     assert str(resolve(None).submit_url("owner/alias")) == "https://localhost:8443/owner/alias"
 
 

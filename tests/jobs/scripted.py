@@ -64,6 +64,7 @@ class ScriptedFal:
         ]
         self.result_error: GenerationFailed | None = None
         self.nsfw: tuple[bool, ...] | None = (False,)
+        self.picture = a_png()
         #: Whether fal's list shows the request whose answer was lost.
         self.keeps_lost = False
         self.looks = 0
@@ -125,9 +126,13 @@ class ScriptedFal:
     async def upload(self, body: bytes, content_type: str, file_name: str) -> str:
         return "https://fal.test/uploaded"
 
-    async def download(self, picture: RemotePicture, *, max_bytes: int) -> bytes:
+    async def download(
+        self, picture: RemotePicture, *, max_bytes: int, reserve: Callable[[int], None] | None = None
+    ) -> bytes:
         self.downloads += 1
-        return a_png()
+        if reserve is not None:
+            reserve(len(self.picture))
+        return self.picture
 
 
 class ScriptedDelivery:

@@ -9,6 +9,7 @@ import pytest
 from bot.domain.job import Job, JobState
 from bot.domain.ports import DeliverableImages
 from bot.errors import ContentRefused
+from tests.bench.pictures import noise_png
 from tests.jobs.scripted import (
     Build,
     ScriptedFal,
@@ -75,20 +76,27 @@ async def test_a_result_that_waits_long_for_its_turn_is_put_on_record(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """fal does not keep it for ever, and Discord may be away for longer."""
-    runner_fixture = await build(timings={"in_hand_at_once": 1, "unread_s": 0.05})
+    runner_fixture = await build(timings={"unread_s": 0.05}, pictures_in_hand_mib=1)
     away = asyncio.Event()
-    deliver = runner_fixture.shown.deliver
+    runner_fixture.fal.picture = noise_png(700)
+    deliver, in_hand = runner_fixture.shown.deliver, []
 
     async def slowly(job: Job, ready: DeliverableImages) -> int | None:
+        in_hand.append(job.id)
         await away.wait()
         return await deliver(job, ready)
 
     monkeypatch.setattr(runner_fixture.shown, "deliver", slowly)
     runner_fixture.fal.hold.set()
-    jobs = [await runner_fixture.ask(user=number) for number in (1, 2, 3)]
+    jobs = [await runner_fixture.ask(user=1)]
+    async with asyncio.timeout(10):
+        while not in_hand:
+            await asyncio.sleep(0.01)
+    jobs += [await runner_fixture.ask(user=number) for number in (2, 3)]
     for job in jobs:
         kept = await runner_fixture.until(job, JobState.FINISHED)
         assert kept.result is not None
+    assert in_hand == [jobs[0].id]  # its picture fills the budget of 1 MiB
     away.set()
     for job in jobs:
         await runner_fixture.until(job, JobState.DELIVERED)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 
@@ -8,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bot.media.fetch import BadAddress, get_capped
+from bot.media.fetch import RESERVE_STEP_BYTES, BadAddress, get_capped
 
 
 class Everywhere(AbstractResolver):
@@ -40,6 +41,12 @@ async def port() -> AsyncIterator[int]:
             raise web.HTTPFound(f"http://127.0.0.1:{request.url.port}/secret")
         if request.path == "/away":
             raise web.HTTPFound(f"http://elsewhere.example:{request.url.port}/picture")
+        if request.path == "/unknown-length":
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            for _ in range(30):
+                await answer.write(b"x" * 100_000)
+            return answer
         return web.Response(body=request.path.encode())
 
     app = web.Application()
@@ -63,3 +70,46 @@ async def test_an_outside_host_may_send_us_to_another(session: aiohttp.ClientSes
         session, f"http://outside.example:{port}/away", max_bytes=100, timeout_s=5, may_follow=lambda _: True
     )
     assert body == b"/picture"
+
+
+async def test_what_it_takes_is_reserved_before_it_is_read(session: aiohttp.ClientSession, port: int) -> None:
+    reserved: list[int] = []
+    url = f"http://127.0.0.1:{port}/picture"
+    assert await get_capped(session, url, max_bytes=100, timeout_s=5, reserve=reserved.append) == b"/picture"
+    assert reserved == [8]
+
+
+async def test_of_a_body_of_unknown_length_some_more_is_reserved_as_it_grows(
+    session: aiohttp.ClientSession, port: int
+) -> None:
+    reserved: list[int] = []
+    url = f"http://127.0.0.1:{port}/unknown-length"
+    body = await get_capped(session, url, max_bytes=4_000_000, timeout_s=5, reserve=reserved.append)
+    assert body == b"x" * 3_000_000
+    assert reserved == [RESERVE_STEP_BYTES * steps for steps in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("path", ["/picture", "/unknown-length"])
+async def test_a_reservation_that_is_refused_ends_the_download(
+    session: aiohttp.ClientSession, port: int, path: str
+) -> None:
+    class Full(Exception):
+        pass
+
+    def refuse(_: int) -> None:
+        raise Full
+
+    with pytest.raises(Full):
+        await get_capped(session, f"http://127.0.0.1:{port}{path}", max_bytes=4_000_000, timeout_s=5, reserve=refuse)
+
+
+async def test_a_server_that_promises_more_than_it_sends_gives_no_picture(session: aiohttp.ClientSession) -> None:
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\nhalf")
+        writer.close()
+
+    async with await asyncio.start_server(half, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await get_capped(session, url, max_bytes=9_000_000, timeout_s=5)

@@ -35,6 +35,8 @@ _FILE_NAME = re.compile(r"easel-([0-9a-z]{8,20})-\d+\.")
 BRISK: dict[str, Any] = {
     "bot.media.inputs:FETCH_PAUSES_S": [0.02, 0.02],
     "bot.discord.session:LOGIN_PAUSES_S": [0.05, 0.1, 0.2],
+    # Killed every second, a process dies while it prepares an attachment that is not to blame more than five times.
+    "bot.jobs.submitter:MOST_CRASHES": 1_000,
 }
 #: The same where they are values: fields of `JobTimings` and of `DiscordTimings`.
 BRISK_JOBS: dict[str, Any] = {

@@ -111,6 +111,7 @@ async def test_no_byte_of_an_erased_prompt_or_token_is_left_in_the_files(tmp_pat
 
 async def test_a_large_file_is_scrubbed_at_the_next_purge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.store.retention._MOST_BYTES_AT_ONCE", 0)
+    monkeypatch.setattr("bot.store.retention._QUIET_S", 0.05)
     store = await Store.open(f"sqlite:///{tmp_path}/easel.db", clock=Clock())
     await delivered(store, new_job(prompt="PROMPT-TO-GO"))
     await store.retention.erase_user(1)
