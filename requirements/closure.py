@@ -267,10 +267,7 @@ def needed_in(
 ) -> dict[NormalizedName, list[Environment]]:
     """Where each package is needed."""
     where: dict[NormalizedName, list[Environment]] = {}
-    for environment in ENVIRONMENTS:
-        walk = _Walk(environment, pins, record)
-        for _ in walk.faults(wanted):
-            pass
+    for environment, walk in _walked(wanted, pins, record):
         for name in walk.needed:
             where.setdefault(name, []).append(environment)
     return where
@@ -281,10 +278,7 @@ def extras_in(
 ) -> dict[NormalizedName, frozenset[str]]:
     """The extras that others ask of each package, in any environment."""
     asked: dict[NormalizedName, set[str]] = {}
-    for environment in ENVIRONMENTS:
-        walk = _Walk(environment, pins, record)
-        for _ in walk.faults(wanted):
-            pass
+    for _, walk in _walked(wanted, pins, record):
         for name, extra in walk.seen:
             if extra:
                 asked.setdefault(name, set()).add(extra)
@@ -365,6 +359,17 @@ class _Walk:
 
 def _extras(requirement: Requirement) -> frozenset[str]:
     return frozenset(str(canonicalize_name(extra)) for extra in requirement.extras)
+
+
+def _walked(
+    wanted: Sequence[Requirement], pins: Mapping[NormalizedName, Pin], record: Record
+) -> Iterator[tuple[Environment, _Walk]]:
+    """A finished walk in each environment, whatever it found missing."""
+    for environment in ENVIRONMENTS:
+        walk = _Walk(environment, pins, record)
+        for _ in walk.faults(wanted):
+            pass
+        yield environment, walk
 
 
 def _fits(file: str, environment: Environment) -> bool:
