@@ -47,6 +47,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from bot.graphemes import shorten
 from bot.phrase import Param, Phrase, phrase
 from bot.redaction import redact
 
@@ -114,8 +115,7 @@ class InvalidOption(Refusal):
         if because is not None:
             super().__init__(phrase("invalid_option_because", why=because))
             return
-        shown = self.given if len(self.given) <= 60 else self.given[:57] + "…"
-        shown = shown.replace("`", "ˋ").replace("\n", " ")
+        shown = shorten(self.given, 60).replace("`", "ˋ").replace("\n", " ")
         super().__init__(option=option, given=shown or " ", takes=takes)
 
 
@@ -127,7 +127,7 @@ class UnknownModel(Refusal):
     def __init__(self, given: str, close: Sequence[str] = ()) -> None:
         self.given = given
         self.close = tuple(close)
-        shown = given[:60].replace("`", "ˋ").replace("\n", " ")
+        shown = shorten(given, 60).replace("`", "ˋ").replace("\n", " ")
         super().__init__(phrase("unknown_model_close", given=shown, close=self.close) if close else None, given=shown)
 
 

@@ -1,7 +1,7 @@
 """Cards of a job (progress, result, failure, details): pure functions from values to a `LayoutView`.
 
 Discord's limits for a Components V2 message: 40 components, 4,000 characters of text in all, custom_ids
-of 100 characters. Cards are made for phones: short lines, the prompt first, one line of facts, one row
+of 100 characters, here all counted in UTF-16 units (`text.length`), as Discord may do. Cards are made for phones: short lines, the prompt first, one line of facts, one row
 of buttons.
 """
 
@@ -123,7 +123,7 @@ def alt_text(request: GenerationRequest, index: int, model: Model | None = None,
         by = model.title if model is not None else request.endpoint
         one = phrase("alt_made", made=made, model=by)
         shown = phrase("alt_made_of", number=number, count=count, made=made, model=by) if count > 1 else one
-    return say(locale, shown)[:ALT_LIMIT]
+    return text.shorten(say(locale, shown), ALT_LIMIT)
 
 
 # ---------------------------------------------------------------------- cards by state
@@ -332,7 +332,7 @@ def details(job: Job, model: Model | None, *, locale: str) -> CardWithFile:
     listing = parameter_listing(job, locale=locale)
     # /imagine requires a prompt.
     line = command_line(job, model) if job.request.prompt else ""
-    fits = len(listing) + len(line) <= TEXT_LIMIT - 800
+    fits = text.length(listing) + text.length(line) <= TEXT_LIMIT - 800
     parts: list[discord.ui.Item[Any]] = [_words(_details_head(job, model, locale))]
     if fits:
         parts.append(_words(text.code_block(listing)))
