@@ -1,8 +1,8 @@
 """Cards of a job (progress, result, failure, details): pure functions from values to a `LayoutView`.
 
 Discord's limits for a Components V2 message: 40 components, 4,000 characters of text in all, custom_ids
-of 100 characters, here all counted in UTF-16 units (`text.length`), as Discord may do. Cards are made for phones: short lines, the prompt first, one line of facts, one row
-of buttons.
+of 100 characters, here all counted in UTF-16 units (`text.length`), as Discord may do. Cards are made for phones:
+short lines, the prompt first, one line of facts, one row of buttons.
 """
 
 from __future__ import annotations

@@ -1,19 +1,16 @@
-"""Ways on from a refusal: which there are, their buttons, and the windows in which it is mended. Pure functions.
-
-Discord's windows have at most five fields, and none can follow another without a click. So a window begins with what
-was refused, further ones open by a button, and what they do not show stays in the draft.
-"""
+"""Ways on from a refusal: which there are, and their buttons. Pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import discord
 
 from bot.catalogue import Catalogue, parse
-from bot.catalogue.model import COMMON_ALIASES, PROMPT_TASKS, Model
+from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.catalogue.option_syntax import plain_key
 from bot.catalogue.parse import candidates
 from bot.errors import (
@@ -26,22 +23,16 @@ from bot.errors import (
     Refusal,
     UnknownModel,
 )
-from bot.phrase import Phrase, phrase
+from bot.phrase import Phrase
 from cogs.ui import text
 from cogs.ui.buttons import button, label_of, menu, row
-from cogs.ui.fields import Field, fields, has_field, takes_files
+from cogs.ui.fields import MOST_CHOICES, has_field
 from cogs.ui.messages import say
-from cogs.ui.modals import Form
-from cogs.ui.typed import FIELDS, Typed
+from cogs.ui.typed import FIELDS, Typed, takes_pictures
+from cogs.ui.windows import pages
 
-#: Discord's limit for the fields of a window.
-MOST_FIELDS: Final = 5
-#: Discord's limit for the choices of a menu.
-MOST_CHOICES: Final = 25
 #: Most models named in a sentence.
 MOST_NAMED: Final = 6
-#: After what was refused, and what the model needs, a window shows these; the others come later.
-_FIRST: Final = ("prompt", "model", "image", "mask", "size", "count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +51,23 @@ class Ways:
     models: tuple[Model, ...] = ()
 
 
-def trouble_of(refusal: Refusal) -> str | None:
+def trouble_of(refusal: Refusal, typed: Typed) -> str | None:
     """The field on whose account it was refused; None where it was none."""
     match refusal:
         case UnknownModel() | ModelUnavailable():
             return "model"
         case InvalidOption() | BadPicture():
             name = plain_key(refusal.option)
-            return name if name in FIELDS else "options"
+            is_field = name in FIELDS and (bool(typed.values.get(name)) or not _in_options(name, typed))
+            return name if is_field else "options"
         case LimitReached():
             return "count"
     return None
+
+
+def _in_options(name: str, typed: Typed) -> bool:
+    """Whether a value of that name was typed into the field `options`."""
+    return re.search(rf"\b{name}\b", plain_key(typed.shown("options"))) is not None
 
 
 def ways_on(refusal: Refusal, model: Model | None, typed: Typed, catalogue: Catalogue) -> Ways | None:
@@ -85,14 +82,15 @@ def ways_on(refusal: Refusal, model: Model | None, typed: Typed, catalogue: Cata
         case InvalidOption() | BadPicture():
             return _mendable(refusal, model, typed, catalogue)
         case LimitReached():
-            return Ways(fix=refusal.fewer_might_do, again=True)
+            later = refusal.can_pass_later
+            return Ways(fix=refusal.fewer_might_do, again=later) if later or refusal.fewer_might_do else None
         case Overloaded() | CannotPostHere():
             return Ways(again=True)
     return None
 
 
 def _mendable(refusal: InvalidOption | BadPicture, model: Model | None, typed: Typed, catalogue: Catalogue) -> Ways:
-    trouble = trouble_of(refusal)
+    trouble = trouble_of(refusal, typed)
     needed = model is not None and any(option.label == trouble for option in model.needs)
     given = trouble is not None and (isinstance(refusal, BadPicture) or bool(typed.values.get(trouble)))
     omit = trouble if given and not needed and trouble != "prompt" else None
@@ -164,11 +162,6 @@ def ways_buttons(draft_id: str, ways: Ways, model: Model | None, typed: Typed, *
     return Buttons([row(*made), *_model_menu(draft_id, ways, locale)])
 
 
-def takes_pictures(name: str) -> bool:
-    """Whether a field of /imagine is one for pictures."""
-    return name in {"image", "mask"}
-
-
 def _more(number: int, locale: str) -> str:
     label = label_of("fixmore", locale)
     return label if number == 1 else say(locale, "action_numbered", action=label, number=number)
@@ -186,59 +179,4 @@ def _model_menu(draft_id: str, ways: Ways, locale: str) -> list[discord.ui.Actio
     return [menu("usemodel", draft_id, options, say(locale, "fix_other_model"))]
 
 
-# ---------------------------------------------------------------------- windows
-
-
-def window(
-    draft_id: str, page: int, model: Model | None, typed: Typed, models: Sequence[Model], *, locale: str
-) -> Form:
-    """A window of a draft; `page` 0 begins with what was refused.
-
-    Args:
-        model: the model that it is meant for; None if there is no such model.
-        models: the models to choose from.
-    """
-    every = pages(model, typed)
-    names = every[min(page, len(every) - 1)]
-    shown = [part for name in names for part in fields(name, model, typed, models, locale=locale)]
-    return Form(say(locale, "form_fix"), "fix", draft_id, *shown[:MOST_FIELDS])
-
-
-def pages(model: Model | None, typed: Typed) -> list[list[str]]:
-    """The names of the fields on each page."""
-    made: list[list[str]] = [[]]
-    room = MOST_FIELDS
-    for name in _in_order(model, typed):
-        size = len(fields(name, model, typed, (), locale="en-US"))
-        if size > room:
-            made.append([])
-            room = MOST_FIELDS
-        made[-1].append(name)
-        room -= size
-    return made
-
-
-def _in_order(model: Model | None, typed: Typed) -> list[str]:
-    """The fields of a window: what was refused, what the model needs and lacks, and then the others."""
-    lacks = [option.label for option in (model.needs if model is not None else ()) if not typed.values.get(option.label)]
-    every = [typed.trouble or "prompt", *lacks, *_FIRST, *COMMON_ALIASES, "options"]
-    return [name for name in dict.fromkeys(every) if _is_shown(name, model, typed)]
-
-
-def _is_shown(name: str, model: Model | None, typed: Typed) -> bool:
-    if has_field(model, name):
-        return True
-    # What the model does not take can be emptied; a file can't, it is left out by a button.
-    return name in FIELDS and bool(typed.values.get(name)) and not takes_pictures(name)
-
-
-def compose_names(model: Model) -> Iterator[str]:
-    """The fields of a window to paint with a model: what it needs, and what people change most."""
-    needs = [option.label for option in model.needs]
-    likely = ("prompt", *needs, "image", "negative_prompt", "style", "size", "count")
-    names = [name for name in dict.fromkeys(likely) if has_field(model, name)]
-    yield from names[: MOST_FIELDS - 1]
-    yield "options"
-
-
-__all__ = ["Buttons", "Ways", "compose_names", "pages", "takes_files", "trouble_of", "ways_buttons", "ways_on", "window"]
+__all__ = ["Buttons", "Ways", "trouble_of", "ways_buttons", "ways_on"]

@@ -64,6 +64,11 @@ class Typed:
         return (value if isinstance(value, str) else value_text(value)).strip()
 
 
+def takes_pictures(name: str) -> bool:
+    """Whether a field of /imagine is one for pictures."""
+    return name in {"image", "mask"}
+
+
 def _text(value: Json) -> str | None:
     return str(value) if value is not None else None
 

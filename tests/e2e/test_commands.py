@@ -50,6 +50,11 @@ class SandboxDriver:
         record = await self.discord.press(person, message, which, values)
         return await record.answered()
 
+    async def delete(self, person: str, message: Message) -> InteractionRecord:
+        """Press Delete and confirm it."""
+        record = await self.discord.submit_modal(await self.press(person, message, "Delete"))
+        return await record.answered()
+
     async def picture(self, record: InteractionRecord) -> Message:
         await self.until(lambda: "Delete" in record.message.buttons() or not record.message.buttons())
         assert record.message.files, record.message.text()
@@ -263,13 +268,13 @@ async def test_only_the_requester_or_a_moderator_deletes(sandbox: SandboxDriver)
     refused = await sandbox.press("nia", first, "Delete")
     assert "Only the person who asked" in refused.message.text()
     for person, message in (("ada", first), ("mo", second)):
-        await sandbox.press(person, message, "Delete")
+        await sandbox.delete(person, message)
         await sandbox.until(lambda message=message: message.id not in message.channel.messages)
 
 
 async def test_a_picture_can_be_deleted_where_the_bot_is_no_member(sandbox: SandboxDriver) -> None:
     message = await sandbox.paint("ada", "Ada & Pat")
-    await sandbox.press("ada", message, "Delete")
+    await sandbox.delete("ada", message)
     await sandbox.until(lambda: message.id not in message.channel.messages)
 
 
@@ -402,5 +407,5 @@ async def test_a_persons_data_is_deleted_with_what_is_under_way(sandbox: Sandbox
     assert "ancelled" in live.message.text()
     gone = await sandbox.press("ada", old, "Details")
     assert "no longer have the record" in gone.message.text()
-    await sandbox.press("pat", old, "Delete")
+    await sandbox.delete("pat", old)
     await sandbox.until(lambda: old.id not in old.channel.messages)
