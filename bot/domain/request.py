@@ -34,7 +34,7 @@ class GenerationRequest:
     #: Worst-case price in USD, or None where unknown.
     cost_usd: Decimal | None
     #: What was set right or left out of what was typed; told on the job's cards.
-    notices: tuple[Phrase, ...] = ()
+    notices: tuple[Phrase, ...] = field(default=(), repr=False)
 
     @property
     def cost(self) -> Cost:

@@ -94,12 +94,15 @@ def parameter_listing(job: Job, model: Model | None, *, locale: str) -> str:
     """`name: value` lines, with the names and values that the commands take; below them what nobody chose."""
     lines = [f"prompt: {job.request.prompt}"] if job.request.prompt else []
     lines.append(f"model: {_model_name(job, model)}")
-    chosen, rest = [], []
-    for name, shown in _parameters(job, model, say(locale, "details_attached")):
-        given = name in job.request.given or name == "seed"
-        (chosen if given else rest).append(f"{_label(model, name)}: {shown}")
+    shown = list(_parameters(job, say(locale, "details_attached")))
+    chosen = [f"{_label(model, name)}: {value}" for name, value in shown if _is_chosen(job, name)]
+    rest = [f"{_label(model, name)}: {value}" for name, value in shown if not _is_chosen(job, name)]
     unchosen = [f"\n{say(locale, 'details_defaults')}", *rest] if rest else []
     return "\n".join([*lines, *chosen, *unchosen])
+
+
+def _is_chosen(job: Job, name: str) -> bool:
+    return name in job.request.given or name == "seed"
 
 
 def _model_name(job: Job, model: Model | None) -> str:
@@ -111,7 +114,7 @@ def _label(model: Model | None, name: str) -> str:
     return option_name(model, option) if model is not None and option is not None else name
 
 
-def _parameters(job: Job, model: Model | None, attached: str) -> Iterator[tuple[str, str]]:
+def _parameters(job: Job, attached: str) -> Iterator[tuple[str, str]]:
     """(fal's name, text) of all options but the prompt, the seed at last."""
     for name, value in job.request.options.items():
         if name in ("prompt", "seed") or value in (None, "", []):

@@ -274,5 +274,36 @@ def test_the_pasted_line_asks_for_exactly_the_same(model: Model) -> None:
     assert tried or model.key == "z-image-inpaint"
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a poster that says size: huge and count: 3",
+        "two lines\nmodel: a mannequin\n\noptions: none",
+        'a "quoted" sign, seed:7, style:bold, C:\\temp',
+        "one\n  indented  twice",
+    ],
+)
+def test_the_pasted_line_is_exact_whatever_the_prompt_says(prompt: str) -> None:
+    model = load().get("z-image")
+    request = parse(model, {"prompt": prompt, "negative_prompt": "steps: 3\nno size:x", "options": "acceleration=none"})
+    request = with_seed(model, request, 5)
+    line = details.command_line(a_job(request=request), model)
+    assert "\n" not in line
+    pasted = as_discord_reads_it(line)
+    assert pasted.pop("model") == model.key
+    again = parse(model, pasted)
+    assert (again.prompt, again.options) == (request.prompt, request.options)
+
+
+def test_a_request_that_was_set_right_says_so_on_its_cards() -> None:
+    request = replace(a_request(), notices=(phrase("as_stored", text="I read `@everyone` https://x.example"),))
+    for card in (
+        cards.progress_card(a_job(request=request), MODEL, Queued(0)),
+        cards.result_card(a_job(request=request), MODEL, PICTURES),
+    ):
+        check_card(card)
+        assert r"-# I read `@everyone` https\:\/\/x.example" in shown_text(card)
+
+
 def _others(model: Model) -> list[Option]:
     return [option for option in model.offered if option.name != "prompt"]
