@@ -1,8 +1,8 @@
 """Cards of a job (progress, result, failure, details): pure functions from values to a `LayoutView`.
 
-Discord's limits for a Components V2 message: 40 components, 4,000 characters of text in all, custom_ids
-of 100 characters, here all counted in UTF-16 units (`text.length`), as Discord may do. Cards are made for phones: short lines, the prompt first, one line of facts, one row
-of buttons.
+Discord's limits for a Components V2 message: 40 components, 4,000 characters of text in all, custom_ids of 100
+characters; here all counted in UTF-16 units (`text.length`), as Discord may do. Cards are made for phones: short lines,
+the prompt first, one line of facts, one row of buttons.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bot.domain.events import (
 from bot.domain.job import Failure, Job
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import ModelGone
-from bot.phrase import Phrase, phrase
+from bot.phrase import Param, Phrase, phrase
 from cogs.ui import text
 from cogs.ui.actions import Slot, custom_id, job_named_by
 from cogs.ui.buttons import action_rows
@@ -120,7 +120,7 @@ def alt_text(request: GenerationRequest, index: int, model: Model | None = None,
         shown = phrase("alt_painted_of", number=number, count=count, prompt=prompt) if count > 1 else one
     else:
         made = Phrase(f"made_{model.task.replace('-', '_')}" if model is not None else "made")
-        by = model.title if model is not None else request.endpoint
+        by = text.plain(model.title if model is not None else readable_name(request.endpoint), 100)
         one = phrase("alt_made", made=made, model=by)
         shown = phrase("alt_made_of", number=number, count=count, made=made, model=by) if count > 1 else one
     return text.shorten(say(locale, shown), ALT_LIMIT)
@@ -226,10 +226,7 @@ def failure_card(job: Job, model: Model | None, failure: Failure, *, successor: 
         successor: the model to suggest if fal no longer serves this one.
     """
     locale = job.reply.locale
-    sentence = say(locale, failure.phrase)
-    if failure.code == ModelGone.code and successor is not None:
-        title = failure.phrase.params.get("title", job.request.endpoint)
-        sentence = say(locale, "model_gone_successor", title=title, successor=text.escape(successor.title))
+    sentence = say(locale, _failure_phrase(failure, model, successor))
     if failure.incident is not None and failure.incident not in sentence:
         sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
     return Card(
@@ -239,6 +236,39 @@ def failure_card(job: Job, model: Model | None, failure: Failure, *, successor: 
         *action_rows(Slot.TRANSIENT_FAILURE if failure.worth_retrying else Slot.LASTING_FAILURE, job),
         colour=RED,
     )
+
+
+def _failure_phrase(failure: Failure, model: Model | None, successor: Model | None) -> Phrase:
+    """A failure with the options under the names that people know, and a model that is gone with its successor."""
+    if failure.code != ModelGone.code:
+        return in_our_names(failure.phrase, model)
+    title, endpoint = (str(failure.phrase.params.get(name, "")) for name in ("title", "endpoint"))
+    named = text.escape(successor.title) if successor is not None else None
+    if title == endpoint:  # the model is not in the catalogue: it has no name for people
+        return phrase("model_gone_unnamed_successor", successor=named) if named else phrase("model_gone_unnamed")
+    return phrase("model_gone_successor", title=title, successor=named) if named else phrase("model_gone", title=title)
+
+
+def in_our_names(says: Phrase, model: Model | None) -> Phrase:
+    """The phrase with fal's names of options replaced by those that the commands have: `image_url` → `image`."""
+    if model is None:
+        return says
+    return Phrase(says.code, {name: _renamed(name, value, model) for name, value in says.params.items()})
+
+
+def _renamed(name: str, value: Param, model: Model) -> Param:
+    if isinstance(value, Phrase):
+        return in_our_names(value, model)
+    if isinstance(value, tuple):
+        return tuple(_renamed("", item, model) for item in value)
+    if name != "option" or not isinstance(value, str):
+        return value
+    field, dot, inner = value.partition(".")
+    option = model.option(field)
+    if option is None:
+        return value
+    is_part = inner and option.kind in (OptionKind.SIZE, OptionKind.CONTROLNET, OptionKind.IP_ADAPTER)
+    return f"{option.label}{dot}{inner}" if is_part else option.label
 
 
 def cancelled_card(job: Job, model: Model | None, says: Phrase) -> Card:
@@ -263,7 +293,7 @@ def unknown_model(endpoint: str) -> Model:
     return Model(
         endpoint=endpoint,
         key="unknown",
-        title=endpoint,
+        title=readable_name(endpoint),
         summary="",
         typical_s=10,
         options=(),
@@ -271,6 +301,12 @@ def unknown_model(endpoint: str) -> Model:
         price=Price(None, "image", "none"),
         size_option=None,
     )
+
+
+def readable_name(endpoint: str) -> str:
+    """`fal-ai/flux-pro/v1.1` → `Flux Pro V1.1`: a name for people where the catalogue has none."""
+    words = re.split(r"[/_-]+", endpoint.partition("/")[2] or endpoint)
+    return " ".join(word[:1].upper() + word[1:] for word in words if word)
 
 
 def facts(job: Job, model: Model | None, pictures: Sequence[Shown] = ()) -> list[str]:
@@ -484,7 +520,7 @@ def _small(*parts: str) -> str:
 
 
 def _name(job: Job, model: Model | None) -> str:
-    return text.escape(model.title if model is not None else job.request.endpoint)
+    return text.escape(text.plain(model.title if model is not None else readable_name(job.request.endpoint), 100))
 
 
 def _seed(job: Job) -> list[str]:
