@@ -80,7 +80,7 @@ def test_alt_texts_count_pictures() -> None:
         (
             ConfirmingSubmit(datetime.fromtimestamp(1_800_000_000, UTC)),
             "fal.ai's answer got lost on the way. "
-            "I look for it there, and send it again <t:1800000000:R> at the latest.",
+            "I look for it there, and send it again at <t:1800000000:f> at the latest.",
         ),
     ],
 )
