@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from bot.catalogue import value_text
 from bot.catalogue.model import COMMON_ALIASES, OptionKind
-from cogs.ui.cards import ATTACHED_AT, pair_value
+from cogs.ui.details import ATTACHED_AT, pair_value
 
 if TYPE_CHECKING:
     from bot.catalogue.model import Model, Option

@@ -170,7 +170,9 @@ async def test_a_field_that_is_emptied_is_given_no_more(fixture: CogFixture) -> 
 
 
 async def test_other_fields_are_in_further_windows_and_what_is_changed_there_counts(fixture: CogFixture) -> None:
-    refused = await imagine(fixture, model="omnigen-v2", steps=999, negative_prompt="dogs", options="image_guidance_scale=2")
+    refused = await imagine(
+        fixture, model="omnigen-v2", steps=999, negative_prompt="dogs", options="image_guidance_scale=2"
+    )
     shown: list[str] = []
     labels = [label for label in buttons_of(refused) if label.startswith(("Fix it", "Other fields"))]
     for label in labels:

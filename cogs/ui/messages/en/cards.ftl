@@ -79,7 +79,7 @@ details_job = Job { $id }
 details_paste = To paint it again, paste:
 details_long = The prompt is long; everything is in this file:
 details_beginning = The beginning:
-details_default = (default)
+details_defaults = Not chosen, so as the model has it:
 details_attached = an attached picture
 
 ## Buttons
