@@ -22,7 +22,7 @@ from bot.domain.events import (
     Queued,
 )
 from bot.domain.job import Failure, RemotePicture, Result
-from bot.errors import ModelGone
+from bot.errors import ModelGone, OptionsRefused
 from bot.phrase import phrase
 from cogs.ui import cards, details
 from cogs.ui.actions import CUSTOM_ID
@@ -200,7 +200,28 @@ def test_spoilers_are_in_the_file_name() -> None:
 def test_a_model_no_longer_described_can_still_be_shown() -> None:
     model = cards.unknown_model("fal-ai/gone")
     check_card(cards.result_card(a_job(), model, PICTURES))
-    assert "fal-ai/gone" in shown_text(cards.failure_card(a_job(), model, FAILURE))
+    shown = shown_text(cards.failure_card(a_job(), model, FAILURE))
+    assert "Gone" in shown
+    assert "fal-ai" not in shown
+
+
+def test_a_failure_names_options_as_the_commands_do() -> None:
+    limits = (phrase("bound_at_most", value=12),)
+    refused = OptionsRefused(
+        phrase("refused_limits", option="num_inference_steps", limits=limits),
+        phrase("refused_fault", option="num_images", fault=phrase("fault_missing")),
+        phrase("refused_fault", option="image_size.width", fault=phrase("fault_missing")),
+        phrase("refused_fault", option="unheard_of", fault=phrase("fault_missing")),
+    )
+    shown = shown_text(cards.failure_card(a_job(), MODEL, Failure.of(refused, worth_retrying=False)))
+    assert "`steps` must be at most 12; `count`: it is missing; `size.width`: it is missing; `unheard_of`" in shown
+
+
+def test_a_gone_model_that_the_catalogue_does_not_know_is_not_named_by_its_endpoint() -> None:
+    gone = Failure.of(ModelGone("fal-ai/old/v2", "fal-ai/old/v2", "fal-ai/new"), worth_retrying=False)
+    shown = shown_text(cards.failure_card(a_job(), None, gone, successor=MODEL))
+    assert "The model of this request is no longer served by fal.ai. Try **FLUX.1 schnell** instead." in shown
+    assert "fal-ai/" not in shown
 
 
 async def test_discord_py_forgets_a_card_once_it_is_sent() -> None:
