@@ -11,7 +11,7 @@ RUN python -m venv /opt/easel \
 
 FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin easel \
-    && mkdir /data && chown easel:easel /data
+    && mkdir --mode=700 /data && chown easel:easel /data
 COPY --from=packages /opt/easel /opt/easel
 WORKDIR /easel
 COPY LICENSE ./

@@ -12,9 +12,11 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from bot.cli.process import FAILED, INTERRUPTED, MISUSED, OK
 from bot.errors import BackupFailed, OperatorError
+from bot.redaction import quoted, redact
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,8 +49,15 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
 # ---------------------------------------------------------------------- arguments
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse's errors repeat what was typed, which may be a secret in the wrong place."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(redact(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m bot",
         description="Easel paints on demand in Discord through fal.ai.",
         epilog="With DISCORD_TOKEN and FAL_KEY set, `run` starts the live bot; with neither, the sandbox.",
@@ -78,6 +87,13 @@ def _parser() -> argparse.ArgumentParser:
         "  python -m bot sandbox\n  python -m bot sandbox --port 9000",
     )
     sandbox.add_argument("--port", type=_port, help="port of the page on 127.0.0.1; 0 takes a free one")
+    sandbox.add_argument(
+        "--host-name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name under which a browser reaches the page, e.g. through a tunnel; may be given several times",
+    )
     _add_check(add)
     models = add(
         "models",
@@ -128,7 +144,9 @@ def _add_db(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; it takes a whole number from 0 (any free one) to 65535")
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is no port; it takes a whole number from 0 (any free one) to 65535"
+        )
     return int(text)
 
 

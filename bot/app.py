@@ -21,7 +21,9 @@ from bot.fal import Fal
 from bot.gc_tuning import trim_forever
 from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
-from bot.media import Attachments
+from bot.media.inputs import Attachments
+from bot.media.workers import ImageWorkers
+from bot.redaction import quoted
 from bot.services import Services
 from bot.settings import FalSettings, Settings, WebSettings
 from bot.store import Store
@@ -69,7 +71,8 @@ async def run(settings: Settings) -> int:
         store = await Store.open(settings.database_url)
         stack.push_async_callback(store.close)
         fal = await stack.enter_async_context(_fal(settings.fal, key.get_secret_value()))
-        inputs = await stack.enter_async_context(Attachments(extra_origins=_sandbox_origins(settings)))
+        images = await stack.enter_async_context(ImageWorkers())
+        inputs = await stack.enter_async_context(Attachments(images, extra_origins=_sandbox_origins(settings)))
         callbacks = await _callback_addresses(settings.web, store)
         supervisor = Supervisor()
         stack.push_async_callback(supervisor.close)
@@ -82,10 +85,11 @@ async def run(settings: Settings) -> int:
             tick_s=settings.discord.progress_interval_s,
             clocks=Clocks(utcnow),
             inputs=inputs,
+            images=images,
             supervisor=supervisor,
             callback_url=callbacks.url if callbacks is not None else None,
         )
-        bot = EaselBot(Services(settings, store, catalogue, runner, utcnow, supervisor))
+        bot = EaselBot(Services(settings, store, catalogue, runner, images, utcnow, supervisor))
         stack.push_async_callback(bot.close)
         if settings.web.port is not None:
             server = await _start_web(settings, bot, store, runner, callbacks)
@@ -117,7 +121,7 @@ def _offered_models(settings: Settings) -> Catalogue:
         catalogue.get(models.default)
     except UnknownModel as error:
         hint = f"Did you mean `{error.close[0]}`?" if error.close else "`python -m bot models` lists them."
-        raise SettingsInvalid(f"models.default: there is no model {models.default[:60]!r}. {hint}") from error
+        raise SettingsInvalid(f"models.default: there is no model {quoted(models.default)}. {hint}") from error
     except ModelUnavailable as error:
         raise SettingsInvalid(
             f"models.default: {error.title} can't be the default: {_UNAVAILABLE[error.why.code]}. "
@@ -179,6 +183,10 @@ async def _start_web(
     async def health() -> Mapping[str, bool]:
         return {"discord": bot.is_ready(), "store": await store_answers(store.kv)}
 
+    def detail() -> Mapping[str, str]:
+        problem = bot.command_sync.problem if bot.command_sync is not None else None
+        return {"commands": f"{problem}; people use those it holds until it takes ours"} if problem else {}
+
     async def on_callback(callback: FalCallback) -> None:
         await runner.on_webhook(callback.job_id, callback.attempt, callback.request_id)
 
@@ -187,7 +195,7 @@ async def _start_web(
         receiver = CallbackReceiver(
             key=callbacks.key, handler=on_callback, rest_url=settings.fal.rest_url, clock=utcnow
         )
-    return await start(settings.web, health, callbacks=receiver)
+    return await start(settings.web, health, detail=detail, callbacks=receiver)
 
 
 async def store_answers(kv: KeyValueStore) -> bool:

@@ -25,6 +25,7 @@ EaselError
 │   ├── Cancelled           fal says the request was cancelled
 │   ├── ResultUnusable      what came back is no picture
 │   ├── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
+│   ├── PreparationCrashed  its attachments ended one process after another
 │   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
 │   └── Undeliverable       every way into the channel is closed
@@ -47,6 +48,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.phrase import Param, Phrase, phrase
+from bot.redaction import redact
 
 
 class EaselError(Exception):
@@ -73,11 +75,14 @@ class ToldError(EaselError):
 
 
 class OperatorError(EaselError):
-    """An error for a console or the log, never shown in chat; `str(error)` is a whole English sentence."""
+    """An error for a console or the log, never shown in chat; `str(error)` is a whole English sentence.
+
+    What it quotes may be somebody's file or address, so whatever has the shape of a secret is removed from it.
+    """
 
     def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
-        super().__init__(sentence)
+        self.sentence = redact(sentence)
+        super().__init__(self.sentence)
 
 
 # ---------------------------------------------------------------------- refusals
@@ -335,6 +340,13 @@ class ResultWithheld(GenerationFailed):
 
     def __init__(self, *, flagged: bool = True) -> None:
         super().__init__(None if flagged else phrase("result_withheld_unjudged"))
+
+
+class PreparationCrashed(GenerationFailed):
+    """Process after process ended while the job's attachments were prepared; it is not tried again."""
+
+    code = "preparation_crashed"
+    worth_retrying = False
 
 
 class SubmitNeverConfirmed(GenerationFailed):

@@ -8,36 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from secrets import token_bytes
 from typing import Protocol, TextIO
 
-REMOVED = "[removed]"
+from bot.redaction import Redaction
 
 #: Attributes of every LogRecord; all others came with `extra=`.
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 #: They log every call with its URL at INFO, so they start at WARNING.
 _QUIET = ("aiohttp.access", "alembic", "asyncio", "fal_client", "httpcore", "httpx", "PIL", "sqlalchemy")
-
-#: Each pattern keeps its group `keep` and loses the rest.
-_SECRETS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"(?P<keep>/webhooks/\d+/)[\w-]+",  # webhook and follow-up URLs
-        r"(?P<keep>/interactions/\d+/)[\w-]+",
-        r"(?P<keep>(?i:authorization)[\\\"'\s]*[:=][\\\"'\s]*(?:(?i:key|bot|bearer|basic)\s+)?)[^\s\\'\",;)}]+",
-        r"(?P<keep>[?&](?i:token|key|signature|sig|hm|x-amz-signature|x-amz-credential|x-amz-security-token)=)[^&\s'\"]+",
-        r"(?P<keep>\w://[^\s:/@]*:)[^\s@/]+(?=@)",  # a password in a database URL
-        r"\b[MNO][\w-]{23,28}\.[\w-]{6}\.[\w-]{27,}",  # bot token
-        r"\baW50ZXJhY3Rpb246[\w-]+",  # interaction token: base64 of "interaction:…"
-        r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:[0-9a-f]{16,}",  # fal key: id and secret
-        r"\bsk-[\w-]{16,}",  # OpenAI key
-    )
-)
 
 
 class LogOptions(Protocol):
@@ -86,25 +69,6 @@ def is_loggable(record: logging.LogRecord) -> bool:
         record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
     # Easel uses no voice channels, so the missing voice libraries are not worth a warning.
     return not (record.name == "discord.client" and "voice will NOT be supported" in str(record.msg))
-
-
-class Redaction:
-    """Removes secrets from formatted text, tracebacks included."""
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        exact = sorted({secret for secret in secrets if len(secret) >= 6}, key=len, reverse=True)
-        self._exact = re.compile("|".join(map(re.escape, exact))) if exact else None
-
-    def __call__(self, text: str) -> str:
-        if self._exact is not None:
-            text = self._exact.sub(REMOVED, text)
-        for pattern in _SECRETS:
-            text = pattern.sub(_keep, text)
-        return text
-
-
-def _keep(match: re.Match[str]) -> str:
-    return match.groupdict().get("keep", "") + REMOVED
 
 
 class TextLines(logging.Formatter):

@@ -18,7 +18,7 @@ from bot.discord.http import is_rate_limit
 from bot.errors import EaselError, StoreDamaged, StoreUnusable, ToldError
 from bot.logs import incident
 from cogs.ui.messages import say
-from cogs.ui.text import clean
+from cogs.ui.text import clean, without_links
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
@@ -82,7 +82,7 @@ def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> st
         return say(locale, "database_away", incident=code)
     if isinstance(error, ToldError):
         log.debug("refused", extra={"interaction": interaction.id, "code": error.code})
-        return clean(say(locale, error.phrase))  # the sentence may quote what was typed
+        return without_links(clean(say(locale, error.phrase)))  # the sentence may quote what was typed
     if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
         return say(locale, "command_stale")
     if isinstance(error, app_commands.CheckFailure):

@@ -26,11 +26,22 @@ async def find_job(services: Services, job_id: str) -> Job:
     return job
 
 
-def check_owner(interaction: Interaction, job: Job, says: Phrase) -> None:
-    """Check that the person owns the job or may moderate the channel.
+def may_act_on(interaction: Interaction, job: Job) -> bool:
+    """Whether the person may cancel the job or delete its picture: the one rule for buttons, menus and commands.
+
+    They asked for it, or they moderate the server that it was asked for in. Moderating another server, where somebody
+    may have brought the id, gives no right; nor is there a moderator of direct messages.
+    """
+    if interaction.user.id == job.actor.user_id:
+        return True
+    return interaction_data.may_moderate(interaction) and interaction.guild_id == job.actor.guild_id
+
+
+def check_may_act(interaction: Interaction, job: Job, says: Phrase) -> None:
+    """Make sure of `may_act_on`.
 
     Raises:
-        NotYours: neither; with the phrase `says`.
+        NotYours: it says `says`.
     """
-    if interaction.user.id != job.actor.user_id and not interaction_data.may_moderate(interaction):
+    if not may_act_on(interaction, job):
         raise NotYours(says)

@@ -17,7 +17,7 @@ from bot.errors import BadPicture, NotYours
 from bot.phrase import phrase
 from cogs import intake, interaction_data
 from cogs.interaction_data import Interaction, locale_of, services_of
-from cogs.job_lookup import find_job
+from cogs.job_lookup import find_job, may_act_on
 from cogs.ui import cards, modals
 from cogs.ui.actions import ENDED, Click, Slot, Subject, action
 
@@ -139,11 +139,11 @@ async def _place(interaction: Interaction, model: Model, request: GenerationRequ
 
 
 def _may_delete(interaction: Interaction, job: Job | None) -> bool:
-    """Whether the person is the job's owner or a moderator; of a deleted job, Discord's metadata has the owner."""
+    """`may_act_on`; of a deleted job, a moderator here, or the owner by Discord's metadata."""
+    if job is not None:
+        return may_act_on(interaction, job)
     if interaction_data.may_moderate(interaction):
         return True
-    if job is not None:
-        return interaction.user.id == job.actor.user_id
     asked = interaction.message.interaction_metadata if interaction.message is not None else None
     return asked is not None and asked.user.id == interaction.user.id
 

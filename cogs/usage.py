@@ -9,12 +9,12 @@ from discord.app_commands import Choice
 from discord.ext import commands
 
 from bot.domain.job import LIVE, JobState
-from bot.errors import JobUnknown, NotYours
+from bot.errors import JobUnknown
 from bot.limits import policy_for, standing
 from bot.phrase import phrase
 from cogs import errors, interaction_data
 from cogs.interaction_data import Interaction, locale_of, services_of
-from cogs.job_lookup import check_owner, find_job
+from cogs.job_lookup import check_may_act, find_job
 from cogs.ui import pages
 from cogs.ui.actions import Click, Slot, Subject, action
 from cogs.ui.completion import job_choices
@@ -81,10 +81,7 @@ class UsageCog(commands.Cog, name="usage"):
         job = await self._services.store.jobs.get(job_id.strip())
         if job is None:
             raise JobUnknown
-        if job.actor.user_id != interaction.user.id and not (
-            interaction_data.may_moderate(interaction) and job.actor.guild_id == interaction.guild_id
-        ):
-            raise NotYours(phrase("not_yours_cancel"))
+        check_may_act(interaction, job, phrase("not_yours_cancel"))
         return job.id
 
     async def _cancel(self, interaction: Interaction, job_id: str) -> None:
@@ -110,7 +107,7 @@ async def cancel_job(interaction: Interaction, click: Click) -> None:
     """Cancel the job of the card; the card then shows the outcome, or a private followup why it failed."""
     services = services_of(interaction)
     job = await find_job(services, click.job_id)
-    check_owner(interaction, job, phrase("not_yours_cancel"))
+    check_may_act(interaction, job, phrase("not_yours_cancel"))
     await interaction.response.defer()
     outcome = await services.runner.cancel(job.id)
     ended = await services.store.jobs.get(job.id)
@@ -123,7 +120,7 @@ async def cancel_chosen_job(interaction: Interaction, click: Click) -> None:
     """Cancel the job chosen from a menu; the card with the menu then shows the outcome."""
     services = services_of(interaction)
     job = await find_job(services, click.choice)
-    check_owner(interaction, job, phrase("not_yours_cancel"))
+    check_may_act(interaction, job, phrase("not_yours_cancel"))
     await interaction.response.defer()
     outcome = await services.runner.cancel(job.id)
     await interaction.edit_original_response(view=pages.plain_page(say(locale_of(interaction), outcome.phrase)))

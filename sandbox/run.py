@@ -16,8 +16,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from bot.errors import SetupError
+from bot.private_files import make_private_folder
+from sandbox.access import address
+from sandbox.environment import bot_environment
 
 if TYPE_CHECKING:
     from sandbox.discord import FakeDiscord
@@ -37,17 +41,28 @@ Say = Callable[[str], None]
 
 
 class Child:
-    """The bot's process: started, watched, and restarted with growing pauses when it ends unexpectedly."""
+    """The bot's process: started, watched, and restarted with growing pauses when it ends unexpectedly.
+
+    Args:
+        environment: makes the process's variables; asked again for every restart, for settings may have changed.
+        on_line: gets every line of its log.
+        on_state: gets a sentence whenever the process ends.
+        folder: where it runs.
+        command: what it runs.
+    """
 
     def __init__(
         self,
-        environment: Mapping[str, str],
+        environment: Callable[[], Mapping[str, str]],
         *,
         on_line: Say,
         on_state: Say,
-        command: Sequence[str] = (sys.executable, "-m", "sandbox.child"),
+        folder: Path | None = None,
+        command: Sequence[str] = (sys.executable, "-P", "-m", "sandbox.child"),
     ) -> None:
-        self._environment = dict(environment)
+        self._read_environment = environment
+        self._environment = environment()
+        self._folder = folder
         self._command = command
         self._on_line = on_line
         self._on_state = on_state
@@ -67,9 +82,15 @@ class Child:
     async def start(self) -> None:
         """Start the process now."""
         self._asked = False
+        if self.starts:
+            try:
+                self._environment = self._read_environment()
+            except SetupError as error:
+                self._on_line(f"{error.sentence} The settings stay as they were.")
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
             env=self._environment,
+            cwd=self._folder,
             # Never written to: it closes when this process ends, even by SIGKILL, and the bot ends then.
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -163,6 +184,7 @@ class Sandbox:
         self.discord = discord
         self.fal = fal
         self.child = child
+        #: For a browser; holds the page's token.
         self.url = url
 
     async def ready(self, timeout_s: float = 60.0) -> None:
@@ -177,6 +199,7 @@ async def open_sandbox(
     port: int = 8765,
     data_dir: Path = Path("data/sandbox"),
     environment: Mapping[str, str] | None = None,
+    host_names: Sequence[str] = (),
     fal_options: Mapping[str, Any] | None = None,
     log: Say = lambda _line: None,
 ) -> AsyncIterator[Sandbox]:
@@ -190,30 +213,29 @@ async def open_sandbox(
         port: of the page; the next free one when it is taken, any free one for 0.
         data_dir: where the bot's database goes; it begins empty every time.
         environment: more variables for the bot.
+        host_names: under which the page may be reached, beside those of loopback.
         fal_options: keyword arguments of `FakeFal`.
         log: gets every line of the bot's log and what happens to its process.
 
     Raises:
-        SetupError: the address is not loopback, or no port is free.
+        SetupError: the address is not loopback, no port is free, or a setting is wrong.
     """
     page_socket, fal_socket = _listen(host, port), _listen(host, 0)
     page_port, fal_port = page_socket.getsockname()[1], fal_socket.getsockname()[1]
     relay = _Relay(log)
     database = await asyncio.to_thread(_fresh_database, data_dir, page_port)
-    child = Child(
-        _child_environment(host, page_port, fal_port, database) | dict(environment or {}),
-        on_line=relay.line,
-        on_state=relay.state,
-    )
+    own = _own_variables(host, page_port, fal_port, database) | dict(environment or {})
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(page_socket.close)
+        stack.callback(fal_socket.close)
+        child = Child(lambda: bot_environment(own), on_line=relay.line, on_state=relay.state, folder=data_dir)
         await child.start()
         stack.push_async_callback(child.stop)
 
         from sandbox.discord import FakeDiscord
 
-        discord = FakeDiscord()
-        url = await discord.start(sock=page_socket)
+        discord = FakeDiscord(host_names=host_names)
+        await discord.start(sock=page_socket)
         stack.push_async_callback(discord.stop)
         relay.open(discord)
 
@@ -226,7 +248,7 @@ async def open_sandbox(
         _connect(discord, fal, child)
         watching = asyncio.create_task(child.watch())
         try:
-            yield Sandbox(discord, fal, child, url=url)
+            yield Sandbox(discord, fal, child, url=discord.page_url)
         finally:
             # While its log is still read and both servers still answer.
             await child.stop()
@@ -235,8 +257,14 @@ async def open_sandbox(
                 await watching
 
 
-async def main(*, host: str = "127.0.0.1", port: int = 8765, data_dir: Path = Path("data/sandbox")) -> None:
-    """Run the sandbox until SIGINT or SIGTERM.
+async def main(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    data_dir: Path = Path("data/sandbox"),
+    host_names: Sequence[str] = (),
+) -> None:
+    """Run the sandbox until SIGINT or SIGTERM; see `open_sandbox` for the arguments.
 
     Raises:
         SetupError: the address is not loopback, or no port is free.
@@ -248,7 +276,9 @@ async def main(*, host: str = "127.0.0.1", port: int = 8765, data_dir: Path = Pa
         loop.add_signal_handler(number, over.set)
     terminal = _Terminal(unread=over.set)
     try:
-        async with open_sandbox(host=host, port=port, data_dir=data_dir, log=terminal.line) as sandbox:
+        async with open_sandbox(
+            host=host, port=port, data_dir=data_dir, host_names=host_names, log=terminal.line
+        ) as sandbox:
             terminal.welcome(sandbox.url, moved_from=port)
             announcing = asyncio.create_task(_announce(sandbox, began_s, terminal))
             await over.wait()
@@ -285,7 +315,7 @@ class _Terminal:
 
     def welcome(self, url: str, *, moved_from: int) -> None:
         """Print what to do now, then the lines held back."""
-        if moved_from and not url.endswith(f":{moved_from}"):
+        if moved_from and urlsplit(url).port != moved_from:
             self.say(f"Port {moved_from} is in use; the sandbox took the next free one.")
         self.say(_WELCOME.format(url=url))
         held, self._held = self._held or [], None
@@ -306,6 +336,7 @@ Easel's sandbox is open:  {url}
   Going live
     Put DISCORD_TOKEN=… and FAL_KEY=… into .env and run `make run` again; `python -m bot check` tells what is missing.
 
+  The address is for you alone: what follows “token=” is new at each start, and without it the page stays shut.
   Ctrl-C closes the sandbox.
 """
 
@@ -393,7 +424,7 @@ def _fresh_database(data_dir: Path, port: int) -> str:
     """An empty database of our own: the fake servers begin empty too."""
     folder = data_dir.resolve()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         for old in folder.glob(f"easel-{port}.db*"):
             old.unlink()
     except OSError as error:
@@ -441,16 +472,15 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _child_environment(host: str, page_port: int, fal_port: int, database_url: str) -> dict[str, str]:
+def _own_variables(host: str, page_port: int, fal_port: int, database_url: str) -> dict[str, str]:
+    """What is the sandbox's own in the bot's environment: addresses, made-up secrets, where the code is."""
     from sandbox.discord.wire import sandbox_token
 
-    page, fal = f"{host}:{page_port}", f"http://{host}:{fal_port}"
-    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    fal = address("http", host, fal_port)
+    inherited = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     return {
-        # The fake fal lists a request as soon as it has it, and nobody who tries an outage waits for eleven minutes.
-        "EASEL_FAL__RECONCILE_S": "30",
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
+        # The bot runs in another folder.
+        "PYTHONPATH": os.pathsep.join([str(_ROOT), *(str(Path(one).resolve()) for one in inherited)]),
         "PYTHONUNBUFFERED": "1",
         # Connections on this machine bypass any configured proxy.
         "NO_PROXY": "127.0.0.1,localhost,::1",
@@ -458,8 +488,8 @@ def _child_environment(host: str, page_port: int, fal_port: int, database_url: s
         "DISCORD_TOKEN": sandbox_token(),
         "FAL_KEY": "sandbox-key-id:sandbox-key-secret",
         "OPENAI_API_KEY": "sk-sandbox-only",
-        "EASEL_DISCORD__API_URL": f"http://{page}/api/v10",
-        "EASEL_DISCORD__GATEWAY_URL": f"ws://{page}/gateway",
+        "EASEL_DISCORD__API_URL": address("http", host, page_port) + "/api/v10",
+        "EASEL_DISCORD__GATEWAY_URL": address("ws", host, page_port) + "/gateway",
         "EASEL_FAL__QUEUE_URL": fal,
         "EASEL_FAL__REST_URL": fal,
         "EASEL_FAL__CDN_URL": fal,

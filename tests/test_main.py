@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -276,6 +277,68 @@ def test_a_database_is_made_examined_and_copied(tmp_path: Path, capsys: pytest.C
     assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
+def test_a_backup_is_private_from_its_first_byte_whatever_the_umask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
+    easel("db", "upgrade")
+    seen: list[int] = []
+    connect = sqlite3.connect
+
+    def look() -> int:
+        seen.extend(one.stat().st_mode & 0o777 for one in tmp_path.glob("copy.db*"))
+        return 0
+
+    def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        look()
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        connection.set_progress_handler(look, 50)
+        return connection
+
+    monkeypatch.setattr("bot.store.files.sqlite3.connect", watched)
+    before = os.umask(umask)
+    try:
+        assert easel("db", "backup", "copy.db") == 0
+    finally:
+        os.umask(before)
+
+    assert set(seen) == {0o600}
+    assert (tmp_path / "copy.db").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_the_database_and_its_folder_are_private_whatever_the_umask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
+    monkeypatch.setenv("EASEL_DATABASE_URL", "sqlite:///deep/data/easel.db")
+    before = os.umask(umask)
+    try:
+        assert easel("db", "upgrade") == 0
+    finally:
+        os.umask(before)
+
+    for made in (tmp_path / "deep", *(tmp_path / "deep").rglob("*")):
+        assert made.stat().st_mode & 0o077 == 0
+
+
+def test_check_warns_of_a_database_that_others_may_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loose").mkdir(0o755)
+    (tmp_path / "loose").chmod(0o755)
+    monkeypatch.setenv("EASEL_DATABASE_URL", "sqlite:///loose/easel.db")
+    easel("db", "upgrade")
+    easel("check")
+    assert f"may enter {tmp_path / 'loose'}" in capsys.readouterr().out
+    (tmp_path / "loose" / "easel.db").chmod(0o640)
+    easel("check")
+    assert f"may open {tmp_path / 'loose' / 'easel.db'}" in capsys.readouterr().out
+    (tmp_path / "loose" / "easel.db").chmod(0o600)
+    (tmp_path / "loose").chmod(0o700)
+    easel("check")
+    assert "other users" not in capsys.readouterr().out
+
+
 def test_a_backup_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     easel("db", "upgrade")
     (tmp_path / "copy.db").write_text("precious")
@@ -328,7 +391,7 @@ def test_a_backup_into_a_folder_that_becomes_read_only_meanwhile_ends_with_a_sen
         monkeypatch.undo()
 
     error = capsys.readouterr().err
-    assert error.startswith("easel: The copy shut/copy.db could not be written: unable to open database")
+    assert error.startswith("easel: The copy shut/copy.db could not be written: Permission denied")
     assert len(error.splitlines()) == 1
 
 

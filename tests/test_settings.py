@@ -240,7 +240,7 @@ def test_a_table_that_is_no_json_is_refused_by_the_name_of_its_variable(
 ) -> None:
     sentence = refusal(tmp_path, **{variable: "{oops"})
 
-    assert sentence == f"{variable} in the environment: it can't be '{{oops'. It takes {allowed}."
+    assert sentence == f"{variable} in the environment: it can't be this value. It takes {allowed}."
 
 
 @pytest.mark.parametrize("key", ["patron", "1 2", "042", "٤٢", "-1"])

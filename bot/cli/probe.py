@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.errors import SettingsInvalid
+from bot.redaction import redact
 
 if TYPE_CHECKING:
     from bot.settings import WebSettings
@@ -47,7 +48,7 @@ def ask(url: str, write: Callable[[str], None]) -> int:
         answer = connection.getresponse()
         write(answer.read(4096).decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException) as error:
-        write(f"no answer from {url}: {error}")
+        write(redact(f"no answer from {url}: {error}"))
         return 1
     finally:
         connection.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import sys
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ import discord
 import yarl
 from discord.ext import commands
 
+from bot.discord.command_sync import CommandSync
 from bot.discord.http import Throttle
 from bot.services import Services
 from bot.settings import DiscordSettings
@@ -88,6 +88,8 @@ class EaselBot(commands.Bot):
         self.services = services
         #: Called before each identify; it may wait. `initial`: it is the first one of this process.
         self.before_identify: BeforeIdentify | None = None
+        #: From the first login on, where commands are registered at all.
+        self.command_sync: CommandSync | None = None
         self._throttle = Throttle()
         intents = discord.Intents.none()
         # Guilds only: channel permissions and the age restriction of a thread's parent. Nothing privileged.
@@ -114,13 +116,24 @@ class EaselBot(commands.Bot):
         self.http.connector = self._throttle.connector()
 
     async def setup_hook(self) -> None:
-        """Load the cogs, then register the commands if they changed."""
+        """Load the cogs, then offer the commands to Discord if they changed."""
         self._set_read_timeout()
         for name in COGS:
             if name not in self.extensions:  # loaded already when a login failed half-way and is repeated
                 await self.load_extension(name)
         if self.services.settings.discord.sync_commands:
-            await self._register_commands()
+            await self._offer_commands()
+
+    async def _offer_commands(self) -> None:
+        """Offer the commands to Discord; where it does not take them at once, that goes on beside everything else.
+
+        Raises:
+            discord.LoginFailure: Discord does not accept the token any more.
+        """
+        if self.command_sync is None:
+            self.command_sync = CommandSync(self.tree, self.http, self.services.store.kv)
+            self.services.supervisor.start(self.command_sync.run(), name="commands")
+        await self.command_sync.first_attempt()
 
     def _set_read_timeout(self) -> None:
         """Set a read timeout on discord.py's session, for which it has no option.
@@ -137,22 +150,6 @@ class EaselBot(commands.Bot):
         await super().before_identify_hook(shard_id, initial=initial)
         if self.before_identify is not None:
             await self.before_identify(initial=initial)
-
-    async def _register_commands(self) -> None:
-        """PUT the command tree unless Discord still has exactly what we registered last."""
-        translator, known = self.tree.translator, self.tree.get_commands()
-        payload: list[dict[str, Any]] = [command.to_dict(self.tree) for command in known]
-        if translator is not None:
-            payload = [await command.get_translated_payload(self.tree, translator) for command in known]
-        key = f"commands:{self.application_id}"
-        digest = _digest(payload)
-        registered = await self.tree.fetch_commands()
-        if registered and await self.services.store.kv.get(key) == digest + _ids_digest(registered):
-            log.info("commands unchanged", extra={"commands": len(registered)})
-            return
-        registered = await self.tree.sync()
-        await self.services.store.kv.set(key, digest + _ids_digest(registered))
-        log.info("commands synced", extra={"commands": len(registered)})
 
     async def close(self) -> None:
         """Let commands under way respond, then disconnect; jobs that they accepted are already stored."""
@@ -173,12 +170,3 @@ def _commands_under_way() -> set[asyncio.Task[Any]]:
 async def _wait_until_ended(tasks: set[asyncio.Task[Any]], within_s: float) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=within_s)
-
-
-def _digest(payload: list[dict[str, Any]]) -> str:
-    return hashlib.sha256(discord.utils._to_json(payload).encode()).hexdigest()[:24]
-
-
-def _ids_digest(registered: list[discord.app_commands.AppCommand]) -> str:
-    """A digest of the commands' ids, which change when a command is deleted and registered again."""
-    return ":" + hashlib.sha256(",".join(sorted(str(command.id) for command in registered)).encode()).hexdigest()[:16]

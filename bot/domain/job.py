@@ -184,3 +184,5 @@ class Job:
     attempts: int = 0
     #: Attempts made although fal may have accepted the one before.
     possible_doubles: int = 0
+    #: Processes that ended uncleanly while they prepared this job's attachments.
+    prepare_crashes: int = 0

@@ -38,6 +38,7 @@ from bot.fal.status_watcher import StatusWatcher
 from bot.fal.submission import SubmitClient, headers_sent_trace
 from bot.fal.timings import Timings
 from bot.media.fetch import BadAddress, BadStatus, DownloadTooLarge, decode_data_uri, get_capped
+from bot.media.public_addresses import PublicConnector
 from bot.phrase import phrase
 from bot.retry import retry
 
@@ -127,7 +128,8 @@ class Fal:
         stack.push_async_callback(calls.close)
         streams = aiohttp.TCPConnector(limit=0, ssl=tls, ttl_dns_cache=60)
         stack.push_async_callback(streams.close)
-        media = aiohttp.TCPConnector(limit=2 * timings.downloads_at_once, ssl=tls, ttl_dns_cache=60)
+        at_home = self._origins.queue_is_loopback
+        media = PublicConnector(allow_loopback=at_home, limit=2 * timings.downloads_at_once, tls=tls)
         stack.push_async_callback(media.close)
         secret = {"Authorization": f"Key {self._key}"}
         submits = await stack.enter_async_context(_session(calls, secret, [headers_sent_trace()]))
@@ -372,7 +374,12 @@ class Fal:
             metrics.FAL_CALLS["media"].inc()
             try:
                 body = await get_capped(
-                    self._media, address, max_bytes=max_bytes, timeout_s=self._timings.download_s, reserve=reserve
+                    self._media,
+                    address,
+                    max_bytes=max_bytes,
+                    timeout_s=self._timings.download_s,
+                    may_follow=self._origins.may_download,
+                    reserve=reserve,
                 )
             except BadStatus as error:
                 if attempt.is_last and error.status in _GONE_PICTURE:

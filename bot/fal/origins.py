@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from yarl import URL
 
 from bot.domain.job import FalRequest
-from bot.media.fetch import is_loopback
+from bot.media.fetch import followable, is_loopback
 
 #: Hosts of fal's own that may see the key (fal_client's backup domain among them).
 _FAL_DOMAINS = ("fal.run", "falrun.com", "fal.ai")
@@ -53,6 +53,15 @@ class Origins:
         app = "/".join(parts[:3] if parts[0] in APP_NAMESPACES else parts[:2])
         base = f"{self.queue}{app}/requests/{request_id}"
         return FalRequest(request_id, f"{base}/status", base, f"{base}/cancel")
+
+    @property
+    def queue_is_loopback(self) -> bool:
+        """Whether the queue is a stand-in on this machine; only then pictures may be on it too."""
+        return is_loopback(URL(self.queue).host)
+
+    def may_download(self, url: URL) -> bool:
+        """Whether a picture of a result may be fetched from there."""
+        return followable(url) and (self.queue_is_loopback or not is_loopback(url.host))
 
     def may_see_key(self, address: str) -> bool:
         """Whether our key may be sent there: the queue's own host, or one of fal's over https."""

@@ -16,13 +16,14 @@ from bot.domain.events import ConfirmingSubmit, ProviderUnavailable
 from bot.domain.job import Failure, FalRequest, Job, JobState
 from bot.domain.ports import ImageBackend
 from bot.domain.request import GenerationRequest, Json
-from bot.errors import ProviderError, ProviderUnreachable, SubmitNeverConfirmed, SubmitUnconfirmed
+from bot.errors import PreparationCrashed, ProviderError, ProviderUnreachable, SubmitNeverConfirmed, SubmitUnconfirmed
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.canceller import Canceller
 from bot.jobs.context import RunnerContext
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.input_upload import InputUploader
 from bot.jobs.leases import Leases
+from bot.jobs.preparation import MOST_CRASHES, PreparationGate
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.submit_attempts import Losses
 from bot.phrase import phrase
@@ -76,6 +77,7 @@ class Submitter:
         self._leases = leases
         self._inputs = inputs
         self._callback_url = callback_url
+        self._gate = PreparationGate()
         #: Bounds concurrent submits; the runner also uses it for its calls to Discord during recovery.
         self.semaphore = AdaptiveSemaphore(
             self._timings.few_submits,
@@ -134,12 +136,35 @@ class Submitter:
             return None
         if submission.unsure and not await self._begin_next_attempt(submission):
             return None
+        request = await self._uploaded(submission)  # before the semaphore: decoding may have to wait
+        if request is None:
+            return None
         if not submission.losses.refused:  # else it still holds the semaphore
             await self._take_turn(submission)
-        request = await self._inputs.uploaded(submission.job)
         if submission.job.submitted_at is None and not await self._mark_submitting(submission):
             return None
         return request
+
+    async def _uploaded(self, submission: _Submission) -> GenerationRequest | None:
+        """The request with uploaded inputs, prepared alone where that has ended a process before; None when it moved.
+
+        Raises:
+            PreparationCrashed: that has happened too often.
+        """
+        job = submission.job
+        if not self._inputs.has_attachments(job):
+            return job.request
+        if job.prepare_crashes >= MOST_CRASHES:
+            raise PreparationCrashed
+        async with self._gate.enter(alone=job.prepare_crashes > 0):
+            if await self._mark_preparing(job, preparing=True) is None:
+                return None
+            request = await self._inputs.uploaded(job)
+            return request if await self._mark_preparing(job, preparing=False) is not None else None
+
+    async def _mark_preparing(self, job: Job, *, preparing: bool) -> Job | None:
+        mark = self._context.store.jobs.mark_preparing
+        return await self._context.retry_store(lambda: mark(job, preparing=preparing))
 
     async def _end_cancelled(self, job: Job, *, unsure: bool) -> None:
         """End a job that was cancelled before fal's request was known."""

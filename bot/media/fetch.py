@@ -13,6 +13,8 @@ from urllib.parse import unquote_to_bytes
 import aiohttp
 from yarl import URL
 
+from bot.media.public_addresses import leads_inside
+
 MAX_REDIRECTS = 5
 #: Memory set aside on a server's word that so much is coming.
 MOST_PREALLOCATED_BYTES = 16 * 1024 * 1024
@@ -25,7 +27,7 @@ class DownloadTooLarge(Exception):
 
 
 class BadAddress(Exception):
-    """An address that is not fetched: neither https, nor http to this machine."""
+    """An address that is not fetched: neither https, nor http to this machine, or one that leads into our network."""
 
 
 class BadStatus(Exception):
@@ -66,6 +68,7 @@ async def get_capped(
     """The body of one picture, at most `max_bytes` long, within `timeout_s` in all.
 
     A redirect from elsewhere to loopback is not followed, so that no outside page can make us read our own machine.
+    Where names lead is the business of the session's connector (`PublicConnector`).
 
     Args:
         reserve: told how many bytes the body takes, before it is read where the server says it, else whenever it has
@@ -81,14 +84,19 @@ async def get_capped(
     for _ in range(max_redirects + 1):
         if not may_follow(url) or (is_loopback(url.host) and not was_loopback):
             raise BadAddress
-        async with session.get(url, allow_redirects=False, timeout=timeout) as response:
-            location = response.headers.get("Location")
-            if response.status in (301, 302, 303, 307, 308) and location:
-                url = url.join(_parsed(location))
-                continue
-            if response.status != 200:
-                raise BadStatus(response.status)
-            return await _read_capped(response, max_bytes, reserve)
+        try:
+            async with session.get(url, allow_redirects=False, timeout=timeout) as response:
+                location = response.headers.get("Location")
+                if response.status in (301, 302, 303, 307, 308) and location:
+                    url = url.join(_parsed(location))
+                    continue
+                if response.status != 200:
+                    raise BadStatus(response.status)
+                return await _read_capped(response, max_bytes, reserve)
+        except aiohttp.ClientConnectionError as error:
+            if leads_inside(error):
+                raise BadAddress from error
+            raise
     raise BadAddress
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from decimal import Decimal
+from typing import Literal, Protocol
 
-from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from bot.redaction import UNSHOWN, name_shown, quoted
 from bot.settings.schema import SettingPath, all_paths, field_at, section_of, without_none
 
 
@@ -48,11 +50,11 @@ _PHRASES: Mapping[str, str] = {
 
 
 def explain(detail: ErrorDetails, sources: Sequence[LocatesValues]) -> str:
-    """One validation error as a sentence. A secret's value, or the database's URL, is never shown."""
+    """One validation error as a sentence; what was given is quoted only where it can be no secret."""
     path = tuple(str(part) for part in detail["loc"] if part != "[key]")  # a wrong key is named like its value
     source, location = next(
         ((source, location) for source in sources if (location := source.where(path)) is not None),
-        (sources[0], str(path)),
+        (sources[0], name_shown(".".join(path))),
     )
     if detail["type"] == "extra_forbidden":
         return f"{location}: there is no such setting.{source.similar(path)}"
@@ -63,10 +65,18 @@ def explain(detail: ErrorDetails, sources: Sequence[LocatesValues]) -> str:
         allowed = _PHRASES.get(detail["type"], detail["msg"]).format_map(
             {key: str(value) for key, value in context.items()}
         )
+    return f"{location}: it can't be {_shown(path, detail)}. It takes {allowed}."
+
+
+def _shown(path: SettingPath, detail: ErrorDetails) -> str:
+    """What was given, where the setting is a number, a choice or a name; anything else may be or hold a secret."""
+    value = detail["input"]
+    if detail["loc"][-1] == "[key]":  # the name of a tier
+        return quoted(value) if isinstance(value, str) else UNSHOWN
     field = field_at(path)
-    secret = field is None or without_none(field.annotation) is SecretStr or path[-1] == "database_url"
-    shown = "this value" if secret else repr(detail["input"])[:80]
-    return f"{location}: it can't be {shown}. It takes {allowed}."
+    annotation = without_none(field.annotation) if field is not None else None
+    plain = annotation in (bool, int, float, Decimal) or typing.get_origin(annotation) is Literal
+    return quoted(value) if plain and isinstance(value, str | int | float) else UNSHOWN
 
 
 def did_you_mean(path: SettingPath, show: Callable[[SettingPath], str]) -> str:

@@ -28,6 +28,7 @@ from pydantic_settings import (
 )
 
 from bot.errors import SettingsInvalid
+from bot.redaction import name_shown, quoted
 from bot.settings.explain import did_you_mean, explain
 from bot.settings.model import Settings
 from bot.settings.schema import ALIASES, SettingPath, field_at, variable_name
@@ -64,7 +65,7 @@ def _sources(environ: Mapping[str, str], cwd: Path) -> tuple[_Source, ...]:
     folder = environment.env_vars.get("easel_secrets_dir") or dotenv.env_vars.get("easel_secrets_dir")
     if folder is not None:
         if not (cwd / folder).is_dir():
-            raise SettingsInvalid(f"EASEL_SECRETS_DIR is {folder}, which is no folder.")
+            raise SettingsInvalid(f"EASEL_SECRETS_DIR is {quoted(folder)}, which is no folder.")
         sources.append(_open_source(_SecretFiles, cwd / folder))
     named = environment.env_vars.get("easel_config") or dotenv.env_vars.get("easel_config")
     file = cwd / (named or "config.toml")
@@ -82,7 +83,7 @@ def _open_source(source: Callable[[Path], _AnySource], path: Path) -> _AnySource
     try:
         return source(path)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsInvalid(f"{path} is no valid TOML: {error}.") from error
+        raise SettingsInvalid(f"{path} is no valid TOML: {name_shown(str(error))}.") from error
     except UnicodeDecodeError as error:
         raise SettingsInvalid(f"{path} can't be read: it is not UTF-8 text.") from error
     except OSError as error:
@@ -142,15 +143,17 @@ class _Variables(_Source, EnvSettingsSource):
             path = tuple(name.removeprefix("EASEL_").lower().split("__"))
             # Only the first part: what is wrong further down reaches validation, which refuses it.
             if _is_easel_variable(name) and field_at(path[:1]) is None:
-                yield f"{name} {self.location}: there is no such setting.{did_you_mean(path, variable_name)}"
+                meant = did_you_mean(path, variable_name)
+                yield f"{name_shown(name)} {self.location}: there is no such setting.{meant}"
 
     def where(self, path: SettingPath) -> str | None:
         names = (variable_name(path[:end]) for end in range(len(path), 0, -1))
         name = next((name for name in names if name.lower() in self.env_vars), None)
         if name is None or not self._holds(path):
             return None
-        usual = next((usual for usual, secret in ALIASES.items() if secret == path), name)
-        return f"{usual if self.env_vars.get(usual.lower()) == self.env_vars[name.lower()] else name} {self.location}"
+        usual = next((usual for usual, secret in ALIASES.items() if secret == path), None)
+        given_as_usual = usual is not None and self.env_vars.get(usual.lower()) == self.env_vars[name.lower()]
+        return f"{usual if given_as_usual else name_shown(name)} {self.location}"
 
     def similar(self, path: SettingPath) -> str:
         return did_you_mean(path, variable_name if variable_name(path).lower() in self.env_vars else ".".join)
@@ -208,7 +211,7 @@ class _TomlFile(_Source, TomlConfigSettingsSource):
         return _without_blanks(tomllib.loads(path.read_text("utf-8-sig")))
 
     def where(self, path: SettingPath) -> str | None:
-        return f"`{'.'.join(path)}` in {self._file}" if self._holds(path) else None
+        return f"`{'.'.join(map(name_shown, path))}` in {self._file}" if self._holds(path) else None
 
 
 def _without_blanks(table: Mapping[str, Any], above: SettingPath = ()) -> dict[str, Any]:

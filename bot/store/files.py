@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from bot.errors import BackupFailed, StoreUnusable
+from bot.private_files import make_private_file
 from bot.store.database import parse_url
 from bot.store.driver_errors import translate
 from bot.store.integrity import SOUND_SQLITE
@@ -76,13 +77,18 @@ def copy_file(file: Path, copy: Path) -> int:
     if not file.stat().st_size:
         raise StoreUnusable(f"The database {file} is empty: there is nothing to copy.")
     try:
+        # Before a byte of people's prompts is in it; SQLite writes into an empty file that is there already.
+        make_private_file(copy)
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
             connection.execute("VACUUM INTO ?", (str(copy),))
+    except FileExistsError as error:
+        raise StoreUnusable(f"{copy} exists already; name a file that does not.") from error
+    except OSError as error:
+        raise BackupFailed(f"The copy {copy} could not be written: {error.strerror}.") from error
     except sqlite3.Error as error:
         with suppress(OSError):  # there may be none, and the disk may have gone
             copy.unlink()
         raise _no_copy(file, copy, error) from error
-    copy.chmod(0o600)  # it holds people's prompts
     return copy.stat().st_size
 
 

@@ -22,6 +22,7 @@ from bot.store.tables import jobs
 from bot.store.times import maybe_us
 from bot.store.transitions import (
     Annotate,
+    MarkPreparing,
     MarkSubmitting,
     Resubmit,
     Transition,
@@ -98,6 +99,14 @@ class JobStore:
         """
         check_submitting(job)
         return await self._writer.run(self._transition_batch, MarkSubmitting(job))
+
+    async def mark_preparing(self, job: Job, *, preparing: bool) -> Job | None:
+        """Note that a SUBMITTING job's attachments are being fetched and decoded, or no longer; None when it moved.
+
+        Where this process ends uncleanly in between, whoever adopts the job counts that (`Job.prepare_crashes`).
+        """
+        check_submitting(job)
+        return await self._writer.run(self._transition_batch, MarkPreparing(job, preparing))
 
     async def resubmit(self, job: Job) -> Job | None:
         """Count another attempt of a SUBMITTING job although fal may have had the last one; None when it moved."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select, text
+from sqlalchemy import Connection, RowMapping, bindparam, case, or_, select, text
 
 from bot.domain.job import Job
 from bot.store.database import Database
@@ -142,6 +142,12 @@ class LeaseBatch:
         return adopted
 
 
+def _as_adopted(row: RowMapping, process: str) -> dict[str, Any]:
+    """The row under its new fence; a process that was preparing the job has ended without saying so."""
+    crashed = row["preparing"] if row["lease_owner"] != process else 0
+    return {**row, "fence": row["fence"] + 1, "preparing": 0, "prepare_crashes": row["prepare_crashes"] + crashed}
+
+
 def _page(connection: Connection, statement: Any, values: dict[str, Any], most: int) -> list[Job]:
     """Up to `most` jobs as they will be; what a newer version wrote is passed over."""
     found: list[Job] = []
@@ -149,7 +155,7 @@ def _page(connection: Connection, statement: Any, values: dict[str, Any], most: 
     while len(found) < most:
         wanted = most - len(found)
         rows = connection.execute(statement, {**values, "after": after, "most": wanted}).mappings().all()
-        found += readable({**row, "fence": row["fence"] + 1} for row in rows)
+        found += readable(_as_adopted(row, values["me"]) for row in rows)
         if len(rows) < wanted:
             break
         after = rows[-1]["seq"]
@@ -182,7 +188,7 @@ _EXTEND = tuple(
 _RELEASE = tuple(
     jobs.update()
     .where(jobs.c.id.in_(select(jobs.c.id).where(group, _OURS).order_by(jobs.c.id).with_for_update()))
-    .values(lease_until_us=0)
+    .values(lease_until_us=0, preparing=0)
     for group in _GROUPS
 )
 _FREE = {
@@ -199,7 +205,15 @@ _FREE = {
 _ADOPT = (
     jobs.update()
     .where(jobs.c.id.in_(bindparam("b_ids", expanding=True)))
-    .values(fence=jobs.c.fence + 1, lease_owner=bindparam("b_owner"), lease_until_us=bindparam("b_until"))
+    .values(
+        fence=jobs.c.fence + 1,
+        lease_owner=bindparam("b_owner"),
+        lease_until_us=bindparam("b_until"),
+        # As `_as_adopted` has it.
+        prepare_crashes=jobs.c.prepare_crashes
+        + case((jobs.c.lease_owner == bindparam("b_owner"), 0), else_=jobs.c.preparing),
+        preparing=0,
+    )
 )
 
 __all__ = ["LeaseStore"]

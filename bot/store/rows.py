@@ -92,6 +92,7 @@ def job_from(row: Row) -> Job:
         cancel_requested=bool(row["cancel_requested"]),
         attempts=row["attempts"],
         possible_doubles=row["possible_doubles"],
+        prepare_crashes=row["prepare_crashes"],
     )
 
 

@@ -94,6 +94,10 @@ jobs = Table(
     Column("possible_doubles", Integer, nullable=False, server_default=text("0")),
     #: fal's id, out of `request_json`; stays when the content is deleted.
     Column("request_id", Text),
+    #: Whether its process is preparing it: fetching and decoding what people attached.
+    Column("preparing", SmallInteger, nullable=False, server_default=text("0")),
+    #: Processes that ended uncleanly meanwhile.
+    Column("prepare_crashes", Integer, nullable=False, server_default=text("0")),
     Index("ix_jobs_queue", "flow_id", "user_id", "seq", sqlite_where=_IN_QUEUE, postgresql_where=_IN_QUEUE),
     Index("ix_jobs_claimed", "guild_id", "user_id", "state", sqlite_where=_CLAIMED, postgresql_where=_CLAIMED),
     Index("ix_jobs_held", "guild_id", sqlite_where=_HELD, postgresql_where=_HELD),

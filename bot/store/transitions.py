@@ -55,7 +55,15 @@ class MarkSubmitting:
     job: Job
 
 
-Change = Transition | Annotate | Resubmit | MarkSubmitting
+@dataclass(frozen=True, slots=True)
+class MarkPreparing:
+    """One call of `JobStore.mark_preparing`."""
+
+    job: Job
+    preparing: bool
+
+
+Change = Transition | Annotate | Resubmit | MarkSubmitting | MarkPreparing
 
 #: Time for the process that ended a job to notify its owner, before another one does.
 NOTIFY_LEASE_S = 12.0
@@ -122,12 +130,17 @@ class _Batch:
         if isinstance(change, MarkSubmitting):
             self._set(row["id"], {"submitted_us": self._now_us})
             return True
+        if isinstance(change, MarkPreparing):
+            self._set(row["id"], {"preparing": int(change.preparing)})
+            return True
         if JobState.QUEUED in {change.job.state, change.to}:
             self._queue.append((change.job.state, change.to, row))
         if change.to in TERMINAL:
             self._kept[row["id"]] = _billed(change) if change.to is JobState.DELIVERED else None
         self._set(row["id"], {"state": change.to.value, **self._moment(change.to), **change.columns})
         self._set(row["id"], self._lease(row, change.to))
+        if row["preparing"]:  # a process that moves a job is alive
+            self._set(row["id"], {"preparing": 0})
         self._blank_token(row["id"])
         return True
 

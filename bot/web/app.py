@@ -28,6 +28,14 @@ _http_log.addFilter(_is_our_fault)
 #: Asks each part whether it works, e.g. `{"discord": True, "store": True}`.
 Health = Callable[[], Awaitable[Mapping[str, bool]]]
 
+#: What does not work as it should though the bot does, by name, a sentence each.
+Detail = Callable[[], Mapping[str, str]]
+
+
+def _no_detail() -> Mapping[str, str]:
+    return {}
+
+
 #: A part that does not answer within this is unhealthy; Docker's own limit is longer.
 ANSWER_WITHIN_S = 3.0
 #: How long the rest of a refused request is read and discarded before the connection is closed.
@@ -39,14 +47,24 @@ FINISH_S = 1.0
 
 
 def make_app(
-    health: Health, *, callbacks: CallbackReceiver | None = None, with_metrics: bool = False
+    health: Health,
+    *,
+    detail: Detail = _no_detail,
+    callbacks: CallbackReceiver | None = None,
+    with_metrics: bool = False,
 ) -> web.Application:
-    """The application. `/health` answers 200 when every part works, else 503, with the parts by name."""
+    """The application. `/health` answers 200 when every part works, else 503, with the parts by name.
+
+    Args:
+        detail: what is told besides, and makes no part unhealthy: a restart would not mend it.
+    """
 
     async def get_health(_request: web.Request) -> web.Response:
         parts = await _ask(health)
         ready = bool(parts) and all(parts.values())
-        body = {"status": "ready" if ready else "not ready", "parts": dict(parts)}
+        body: dict[str, object] = {"status": "ready" if ready else "not ready", "parts": dict(parts)}
+        if told := detail():
+            body["detail"] = dict(told)
         return web.json_response(body, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
 
     app = web.Application(client_max_size=64 * 1024)
@@ -74,17 +92,24 @@ async def _ask(health: Health) -> Mapping[str, bool]:
     return {}
 
 
-async def start(settings: WebSettings, health: Health, *, callbacks: CallbackReceiver | None = None) -> web.AppRunner:
+async def start(
+    settings: WebSettings,
+    health: Health,
+    *,
+    detail: Detail = _no_detail,
+    callbacks: CallbackReceiver | None = None,
+) -> web.AppRunner:
     """Listen on the configured address; `cleanup()` of the returned runner stops it.
 
     Args:
+        detail: see `make_app`.
         callbacks: receives fal's callbacks below `/fal/`; closed with the server.
 
     Raises:
         SettingsInvalid: the address is taken or not ours.
     """
     runner = web.AppRunner(
-        make_app(health, callbacks=callbacks, with_metrics=settings.metrics),
+        make_app(health, detail=detail, callbacks=callbacks, with_metrics=settings.metrics),
         access_log=None,
         handle_signals=False,
         shutdown_timeout=FINISH_S,

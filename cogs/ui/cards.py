@@ -234,7 +234,7 @@ def failure_card(job: Job, model: Model | None, failure: Failure, *, successor: 
         sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
     return Card(
         *_prompt(job, limit=300, max_lines=3),
-        _words(text.shorten(sentence, 900)),
+        _words(text.without_links(text.shorten(sentence, 900))),
         _words(_small(_name(job, model), *_seed(job))),
         *action_rows(Slot.TRANSIENT_FAILURE if failure.worth_retrying else Slot.LASTING_FAILURE, job),
         colour=RED,
@@ -246,7 +246,7 @@ def cancelled_card(job: Job, model: Model | None, says: Phrase) -> Card:
     sentence = say(job.reply.locale, says)
     return Card(
         *_prompt(job, limit=300, max_lines=3),
-        _words(text.shorten(sentence, 900)),
+        _words(text.without_links(text.shorten(sentence, 900))),
         _words(_small(_name(job, model))),
         *action_rows(Slot.CANCELLED, job),
         colour=GREY,

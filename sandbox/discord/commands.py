@@ -13,8 +13,16 @@ from sandbox.discord.world import Channel, Person, World
 SUB_COMMAND, GROUP, STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT = range(1, 12)
 
 
+#: The type of the command that opens an application's Activity.
+ENTRY_POINT = 4
+
+
 class NotOffered(Exception):
     """Discord's own client would not let this person do that; `str()` says why."""
+
+
+#: How many commands of new names an application may make a day.
+CREATES_A_DAY = 200
 
 
 class Commands:
@@ -25,6 +33,7 @@ class Commands:
         self._by_scope: dict[str | None, dict[str, Obj]] = {None: {}, world.guild_id: {}}
         self._on_change = on_change
         self.overwrites = 0
+        self.creates_left = CREATES_A_DAY
 
     # ------------------------------------------------------------------ registration
 
@@ -36,11 +45,35 @@ class Commands:
         """Replace all of one scope; ids of unchanged names stay."""
         validate.commands(given)
         old = {(one["name"], one["type"]): one for one in self._by_scope[scope].values()}
+        self._check_entry_point(scope, _listed(given))
+        self._count_creates(sum((one["name"], one.get("type") or 1) not in old for one in _listed(given)))
         fresh = [self._full(scope, one, old.get((one["name"], one.get("type") or 1))) for one in _listed(given)]
         self._by_scope[scope] = {one["id"]: one for one in fresh}
         self.overwrites += 1
         self._on_change()
         return fresh
+
+    def add_entry_point(self, name: str = "launch") -> Obj:
+        """What Discord makes for an application with an Activity, or its owner in the developer portal."""
+        return self.upsert(None, {"name": name, "type": ENTRY_POINT, "handler": 2, "integration_types": [0, 1]})
+
+    def _check_entry_point(self, scope: str | None, given: list[Obj]) -> None:
+        kept = {one["name"] for one in given if one.get("type") == ENTRY_POINT}
+        held = {one["name"] for one in self._by_scope[scope].values() if one["type"] == ENTRY_POINT}
+        if held - kept:
+            raise DiscordError(
+                400,
+                50240,
+                "You cannot remove this app's Entry Point command in a bulk update operation. Please include the Entry "
+                "Point command in your update request or delete it separately.",
+            )
+
+    def _count_creates(self, count: int) -> None:
+        if count > self.creates_left:
+            raise DiscordError(
+                400, 30034, f"Max number of daily application command creates has been reached ({CREATES_A_DAY})"
+            )
+        self.creates_left -= count
 
     def upsert(self, scope: str | None, given: Obj) -> Obj:
         """Create one, or replace the one of that name."""
@@ -95,6 +128,8 @@ class Commands:
             "integration_types": given.get("integration_types") or [0],
             "nsfw": bool(given.get("nsfw")),
         }
+        if given.get("handler"):
+            full["handler"] = given["handler"]
         if given.get("options"):
             full["options"] = [_clean_option(one) for one in given["options"]]
         if scope is not None:

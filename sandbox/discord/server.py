@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.access import AccessControl, address
 from sandbox.discord import validate
 from sandbox.discord.chaos import RateLimitChaos, Scope
 from sandbox.discord.commands import Commands, NotOffered
@@ -29,6 +30,9 @@ from sandbox.discord.user_actions import UserActions
 from sandbox.discord.wire import ChannelType, Obj, sandbox_token
 from sandbox.discord.world import Channel, Message, Person, World, walk
 
+#: What the bot asks for, which knows nothing of the page's token.
+_OPEN_TO_BOT = ("/api/", "/gateway", "/attachments/")
+
 
 class FakeDiscord:
     """Gateway, REST API, world, page API.
@@ -39,11 +43,18 @@ class FakeDiscord:
         token: the bot token to accept; the sandbox's own by default.
         answer_deadline_s: how long the bot has for its first answer.
         token_lifetime_s: how long an interaction token lives.
+        host_names: under which the page may be reached, beside those of loopback.
     """
 
     def __init__(
-        self, *, token: str | None = None, answer_deadline_s: float = 3.0, token_lifetime_s: float = 15 * 60.0
+        self,
+        *,
+        token: str | None = None,
+        answer_deadline_s: float = 3.0,
+        token_lifetime_s: float = 15 * 60.0,
+        host_names: Sequence[str] = (),
     ) -> None:
+        self.access = AccessControl(host_names, open_to_bot=_OPEN_TO_BOT)
         self.token = token or sandbox_token()
         self.world = World()
         self.faults = Faults()
@@ -99,6 +110,7 @@ class FakeDiscord:
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, sock: socket.socket | None = None) -> str:
         """Listen (on a socket bound already, if one is given); returns the base URL."""
         app = web.Application(client_max_size=validate.MAX_REQUEST_BYTES, middlewares=[_calm])
+        self.access.install(app)
         self.rest.add_routes(app)
         app.router.add_get("/gateway", self.gateway.handle)
         app.router.add_get("/gateway/", self.gateway.handle)
@@ -113,7 +125,8 @@ class FakeDiscord:
             site = web.TCPSite(self._runner, host, port, backlog=2048)
         await site.start()
         host, port = self._runner.addresses[0][:2]
-        self.base_url = self.files.base_url = f"http://{host}:{port}"
+        self.access.port = port
+        self.base_url = self.files.base_url = address("http", host, port)
         self.gateway.url = self.gateway_url
         return self.base_url
 
@@ -126,6 +139,11 @@ class FakeDiscord:
             await self._runner.cleanup()
             self._runner = None
         self._waiter.close()
+
+    @property
+    def page_url(self) -> str:
+        """For a browser: the page, with the token that this start made."""
+        return f"{self.base_url}/?token={self.access.token}"
 
     @property
     def api_url(self) -> str:
@@ -397,6 +415,10 @@ class FakeDiscord:
         self.faults.failures.append(
             PlannedFailure(method, re.compile(path_regex), status, drop, after, times, code, message)
         )
+
+    def refuse_commands(self, code: int, *, status: int = 400, method: str = "PUT") -> None:
+        """Refuse the application's commands until `clear_faults`, as Discord does for a day or for good."""
+        self.fail_next(method, r"/applications/\d+/commands$", status, code=code, times=1_000_000)
 
     def clear_faults(self) -> None:
         """Stop injecting faults."""

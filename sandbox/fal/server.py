@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bot.catalogue.model import Model
 from bot.domain.request import Json
+from sandbox.access import AccessControl, address
 from sandbox.fal.fault_injection import InjectedFaults
 from sandbox.fal.files import Files
 from sandbox.fal.jobs import Accepted, Counters, Job, Status
@@ -66,6 +67,7 @@ class FakeFal:
         speed: factor on every plausible duration; 0.01 makes a 5 s picture take 50 ms.
         paint_s: fixed seconds from acceptance to completion, whatever the model.
         paint: `real` pictures, or `flat` ones that cost next to nothing (for load tests).
+        host_names: under which it may be asked, beside those of loopback.
 
     All but `models` may be changed while it runs, through `queue`, `faults` and `key`.
     """
@@ -81,7 +83,9 @@ class FakeFal:
         paint: Literal["real", "flat"] = "real",
         webhook_attempts: int = 6,
         webhook_pause_s: float = 0.5,
+        host_names: Sequence[str] = (),
     ) -> None:
+        self._access = AccessControl(host_names)
         self.key = key
         self.url = ""
         self.models = {model.endpoint: model for model in (_catalogue() if models is None else models)}
@@ -111,7 +115,9 @@ class FakeFal:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None) -> str:
         """Listen, and return the base URL for queue_url, rest_url and cdn_url alike."""
-        app = web.Application(client_max_size=_LARGEST_BODY_BYTES, middlewares=[self._guard])
+        app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
+        self._access.install(app)
+        app.middlewares.append(self._guard)
         app.add_routes(self.files.routes())
         app.add_routes(
             [
@@ -125,8 +131,8 @@ class FakeFal:
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, backlog=2048, ssl_context=tls)
         await site.start()
-        address = self._runner.addresses[0]
-        self.url = f"{'http' if tls is None else 'https'}://{address[0]}:{address[1]}"
+        host, port = self._runner.addresses[0][:2]
+        self.url = address("http" if tls is None else "https", host, port)
         return self.url
 
     async def stop(self) -> None:

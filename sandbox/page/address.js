@@ -1,5 +1,10 @@
 // The address bar: #person/channel, by name.
 
+/** The token has done its work, a cookie carries it from here; it need not be seen on a shared screen. */
+export function forgetToken() {
+  if (location.search) history.replaceState(null, "", location.pathname + location.hash);
+}
+
 export const slug = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
 
 export function readHash() {

@@ -23,7 +23,7 @@
 //   welcome, example-0 … example-2, scroller, messages, toast
 // document.body.dataset.ready is "true" once the first world is drawn.
 
-import { readHash, slug, writeHash } from "./address.js";
+import { forgetToken, readHash, slug, writeHash } from "./address.js";
 import { findComponent, picturesOf } from "./components.js";
 import { Composer } from "./composer.js";
 import { DevTools } from "./devtools.js";
@@ -310,6 +310,7 @@ function keepAboveKeyboard() {
   });
 }
 
+forgetToken();
 listen();
 keepAboveKeyboard();
 keepTimesCurrent();

@@ -13,6 +13,7 @@ from aiohttp import web
 from bot.catalogue import load
 from bot.cli.check import discord_api, fal_api, machine
 from bot.cli.check.report import run
+from bot.discord.command_sync import REFUSAL_KEY
 from bot.settings import Settings
 from bot.store import Store
 from sandbox.discord import FakeDiscord
@@ -35,6 +36,7 @@ ANSWERS: Mapping[str, tuple[int, object]] = {
             },
         },
     ),
+    "/applications/9/commands": (200, [{"id": "1", "name": "imagine", "type": 1}]),
     "/gateway/bot": (200, {"session_start_limit": {"total": 1000, "remaining": 998}}),
     "/users/@me/guilds": (200, [GUILD]),
     "/guilds/1": (200, {"premium_tier": 2}),
@@ -357,3 +359,22 @@ async def test_the_defaults_have_an_effect(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("reconcile_s", "warned"), [(660.0, False), (600.0, True), (30.0, True)])
 def test_sending_again_too_soon_is_a_warning(reconcile_s: float, warned: bool) -> None:
     assert (machine.short_reconcile(reconcile_s, 600.0) is not None) == warned
+
+
+async def test_commands_that_discord_did_not_take_are_a_warning(tmp_path: Path) -> None:
+    store = await Store.open(f"sqlite:///{tmp_path}/easel.db")
+    await store.kv.set(REFUSAL_KEY, "Discord answered 400 (code 30034: today's limit of new commands is reached)")
+    await store.close()
+
+    code, text = await report(tmp_path)
+
+    assert code == 0
+    assert "! Discord: the commands it shows are not this version's: Discord answered 400 (code 30034" in text
+
+
+async def test_commands_that_can_not_be_seen_end_no_examination(tmp_path: Path) -> None:
+    code, text = await report(tmp_path, {"/applications/9/commands": (403, {})})
+
+    assert code == 0
+    assert "! Discord: answered 403 to GET /applications/9/commands: the commands could not be seen" in text
+    assert "may post pictures in 1 server" in text

@@ -24,7 +24,7 @@ def an_interaction(
     *,
     kind: int = 2,
     data: dict[str, Any] | None = None,
-    guild: bool = True,
+    guild: bool | int = True,
     bot_is_member: bool = True,
     context: int | None = None,
     permissions: int = EVERYTHING,
@@ -34,7 +34,12 @@ def an_interaction(
     person: int = PERSON,
     message: dict[str, Any] | None = None,
 ) -> discord.Interaction[Any]:
-    """One interaction; its `response` and `followup` are autospecs, so wrong keywords fail."""
+    """One interaction; its `response` and `followup` are autospecs, so wrong keywords fail.
+
+    Args:
+        guild: the server's id; True for the usual one, False for a direct message.
+    """
+    guild_id = str(GUILD if guild is True else guild)
     user = {"id": str(person), "username": "ada", "discriminator": "0", "avatar": None, "global_name": "Ada"}
     payload: dict[str, Any] = {
         "id": "175928847299117063",
@@ -47,15 +52,15 @@ def an_interaction(
         "attachment_size_limit": 10 * 1024 * 1024,
         "app_permissions": str(app_permissions),
         "entitlements": [],
-        "authorizing_integration_owners": {"0": str(GUILD)} if guild and bot_is_member else {"1": str(person)},
+        "authorizing_integration_owners": {"0": guild_id} if guild and bot_is_member else {"1": str(person)},
         "context": context if context is not None else 0 if guild else 1,
-        "channel": channel or _channel(guild),
+        "channel": channel or _channel(bool(guild)),
     }
     if guild:
         member = {"user": user, "roles": [str(role) for role in roles], "permissions": str(permissions), "flags": 0}
         payload |= {
-            "guild_id": str(GUILD),
-            "guild": {"id": str(GUILD), "locale": "en-US", "features": []},
+            "guild_id": guild_id,
+            "guild": {"id": guild_id, "locale": "en-US", "features": []},
             "member": {**member, "joined_at": "2020-01-01T00:00:00+00:00", "deaf": False, "mute": False},
         }
     else:

@@ -80,3 +80,55 @@ async def test_a_menu_without_a_choice_is_a_sentence(fixture: CogFixture) -> Non
     item = discord.ui.Select[Any](custom_id="easel-menu:canceljob:-", options=[discord.SelectOption(label="x")])
     await DynamicComponent(item, Click("canceljob", "-")).callback(interaction)
     assert "no longer have the record" in said(interaction)[0]
+
+
+BUTTON, MENU, COMMAND, DELETE = "easel:cancel", "easel-menu:canceljob", "/cancel", "easel:delete"
+
+
+async def act(fixture: CogFixture, way: str, job: Job, **where: Any) -> bool:
+    """Try to cancel or delete the job in one of the ways that there are; whether it was allowed."""
+    if way == COMMAND:
+        interaction = await fixture.command("cancel", options={"job": job.id}, **where)
+    elif way == MENU:
+        interaction = await click(fixture, f"{MENU}:-", (job.id,), **where)
+    else:
+        interaction = await click(fixture, f"{way}:{job.id}", **where)
+    if cast("AsyncMock", interaction.response.defer).called:
+        return True
+    assert "Only the person who asked" in said(interaction)[0]
+    return False
+
+
+@pytest.mark.parametrize("way", [BUTTON, MENU, COMMAND, DELETE])
+@pytest.mark.parametrize(
+    ("places", "permissions", "allowed"),
+    [
+        ((10, 10), MODERATOR, True),
+        ((10, 10), MEMBER, False),
+        ((10, 99), MODERATOR, False),
+        ((None, 10), MODERATOR, False),
+        ((10, None), MODERATOR, False),
+        ((None, None), MODERATOR, False),
+    ],
+    ids=["moderator", "member", "of another server", "job from a DM", "in a DM", "DM, from a DM"],
+)
+async def test_a_moderator_acts_on_jobs_of_their_own_server_alone_whichever_way(
+    fixture: CogFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    places: tuple[int | None, int | None],
+    permissions: int,
+    *,
+    allowed: bool,
+) -> None:
+    asked_in, acts_in = places
+    for answer in ("delete_original_response", "edit_original_response"):
+        monkeypatch.setattr(discord.Interaction, answer, AsyncMock())
+    await fixture.command("imagine", options={"prompt": "a fox"}, guild=asked_in or False)
+    (job,) = await fixture.jobs()
+    assert job.actor.guild_id == asked_in
+
+    assert await act(fixture, way, job, person=OTHER, guild=acts_in or False, permissions=permissions) is allowed
+
+    if way != DELETE:
+        assert ((await fixture.jobs())[0].state is JobState.CANCELLED) is allowed

@@ -32,7 +32,7 @@ LAUNCH_ARGUMENTS = [
 
 @asynccontextmanager
 async def the_sandbox(folder: Path, **settings: str) -> AsyncIterator[str]:
-    """`python -m bot sandbox` in an empty folder; yields its URL."""
+    """`python -m bot sandbox` in an empty folder; yields the URL it prints."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EASEL_")}
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", "sandbox", "--port", "0"),
@@ -52,7 +52,7 @@ async def the_sandbox(folder: Path, **settings: str) -> AsyncIterator[str]:
                 line = (await child.stdout.readline()).decode()
                 assert line, "".join(said)
                 said.append(line)
-                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                if found := re.search(r"http://127\.0\.0\.1:\d+/\S+", line):
                     url = found.group()
         drain = asyncio.create_task(child.stdout.read())
         yield url

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from PIL import Image
 
 from bot.catalogue import load, parse
+from bot.catalogue.kinds import Attachment
 from bot.domain.events import Progress, ProgressEvent
 from bot.domain.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
-from bot.domain.picture import Picture
-from bot.domain.ports import DeliverableImages, ServedModel
+from bot.domain.picture import InputNeeds, PreparedInput
+from bot.domain.ports import AttachmentSource, DeliverableImages, ServedModel
 from bot.domain.provider import CancelAnswer, CompletedStatus, FoundRequest, InProgressStatus, InQueueStatus, Status
 from bot.domain.request import Json
 from bot.errors import GenerationFailed
@@ -23,6 +24,7 @@ from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
 from bot.jobs.timings import JobTimings
 from bot.limits import Policy, policy_for
+from bot.media.workers import ImageWorkers
 from bot.settings import FalSettings, LimitSettings
 from bot.store import Accepted, Store
 from bot.supervisor import Supervisor
@@ -67,6 +69,7 @@ class ScriptedFal:
         #: Whether fal's list shows the request whose answer was lost.
         self.keeps_lost = False
         self.looks = 0
+        self.downloads = 0
         self.posts_begun = asyncio.Event()
         self.submit_gate = asyncio.Event()
         self.submit_gate.set()
@@ -127,6 +130,7 @@ class ScriptedFal:
     async def download(
         self, picture: RemotePicture, *, max_bytes: int, reserve: Callable[[int], None] | None = None
     ) -> bytes:
+        self.downloads += 1
         if reserve is not None:
             reserve(len(self.picture))
         return self.picture
@@ -169,7 +173,10 @@ class NoAttachments:
     def is_attachment(self, url: str) -> bool:
         return False
 
-    async def fetch(self, url: str, *, option: str) -> Picture:
+    async def fetch(self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None) -> PreparedInput:
+        raise AssertionError("no attachment expected")
+
+    async def fetch_mask(self, url: str, *, picture: PreparedInput, option: str, owner: Hashable) -> PreparedInput:
         raise AssertionError("no attachment expected")
 
 
@@ -187,6 +194,8 @@ class RunnerFixture:
         settings: FalSettings,
         timings: JobTimings = PATIENT,
         callback_url: Callable[[str, int], str] | None = None,
+        *,
+        inputs: AttachmentSource | None = None,
     ) -> None:
         #: So much more time has passed than really has.
         self.ahead_s = 0.0
@@ -202,7 +211,8 @@ class RunnerFixture:
             max_waiting=1000,
             tick_s=0.01,
             clocks=Clocks(now, monotonic_s=lambda: time.monotonic() + self.ahead_s),
-            inputs=NoAttachments(),
+            inputs=inputs or NoAttachments(),
+            images=ImageWorkers(),
             supervisor=self.supervisor,
             callback_url=callback_url,
             timings=timings,
@@ -218,6 +228,8 @@ class RunnerFixture:
         answered: bool = True,
         age_restricted: bool = False,
         policy: Policy = UNLIMITED,
+        count: int = 1,
+        image: str | None = None,
     ) -> Job:
         self.count += 1
         reply = Reply(
@@ -227,7 +239,10 @@ class RunnerFixture:
             token_expires_at=now() + timedelta(minutes=15),
             age_restricted=age_restricted,
         )
-        new = NewJob(f"job{self.count:07}", Actor(user, 2, guild), reply, parse(MODEL, {"prompt": "a fox", "seed": 7}))
+        asked = parse(MODEL, {"prompt": "a fox", "seed": 7, "count": count})
+        if image is not None:
+            asked = parse(CATALOGUE.get("omnigen-v2"), {"prompt": "a fox", "image": Attachment(image)})
+        new = NewJob(f"job{self.count:07}", Actor(user, 2, guild), reply, asked)
         outcome = await self.runner.accept(new, policy)
         assert isinstance(outcome, Accepted)
         if answered:

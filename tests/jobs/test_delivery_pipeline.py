@@ -79,7 +79,7 @@ async def test_several_pictures_of_one_job_larger_than_guessed_are_fetched_toget
     runner_fixture = await build(fal, pictures_in_hand_mib=10, max_in_flight=0)
     posted: list[str] = []
     monkeypatch.setattr(runner_fixture.shown, "deliver", posting(fal, posted))
-    jobs = [await runner_fixture.ask(user=number) for number in range(4)]
+    jobs = [await runner_fixture.ask(user=number, count=3) for number in range(4)]
     for job in jobs:
         await runner_fixture.until(job, JobState.RUNNING)
     fal.hold.set()
@@ -156,7 +156,8 @@ async def test_no_picture_outlives_its_delivery_without_the_collector(
     gc.disable()
     try:
         for number in range(3):
-            await runner_fixture.until(await runner_fixture.ask(user=number), JobState.DELIVERED)
+            job = await runner_fixture.ask(user=number, count=pictures)
+            await runner_fixture.until(job, JobState.DELIVERED)
         await asyncio.sleep(0.05)
         assert len(fal.bodies) == 3 * pictures
         assert [body() for body in fal.bodies if body() is not None] == []

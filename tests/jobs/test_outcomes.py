@@ -46,7 +46,7 @@ async def test_a_flagged_picture_goes_behind_a_spoiler_inside(build: Build) -> N
     fal = ScriptedFal()
     fal.nsfw = (True, False)
     runner_fixture = await build(fal)
-    job = await runner_fixture.ask(age_restricted=True)
+    job = await runner_fixture.ask(age_restricted=True, count=2)
     await runner_fixture.until(job, JobState.DELIVERED)
     assert runner_fixture.shown.delivered[0][1].spoilers == (True, False)
 
@@ -65,7 +65,7 @@ async def test_only_the_unflagged_pictures_of_several_are_shown(build: Build) ->
     fal = ScriptedFal()
     fal.nsfw = (True, False, False)
     runner_fixture = await build(fal)
-    job = await runner_fixture.ask()
+    job = await runner_fixture.ask(count=3)
     await runner_fixture.until(job, JobState.DELIVERED)
     ready = runner_fixture.shown.delivered[0][1]
     assert len(ready.pictures) == 2

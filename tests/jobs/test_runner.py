@@ -139,6 +139,21 @@ async def test_what_is_being_claimed_at_a_stop_goes_back_to_the_queue(
     assert runner_fixture.fal.submitted == []
 
 
+@pytest.mark.parametrize("came", [2, 64])
+async def test_pictures_that_nobody_asked_for_are_neither_fetched_nor_posted(build: Build, came: int) -> None:
+    fal = ScriptedFal()
+    fal.nsfw = (False,) * came
+    runner_fixture = await build(fal)
+    job = await runner_fixture.ask()
+
+    done = await runner_fixture.until(job, JobState.DELIVERED)
+
+    assert fal.downloads == 1
+    assert [len(ready.pictures) for _, ready in runner_fixture.shown.delivered] == [1]
+    assert done.result is not None
+    assert len(done.result.pictures) == len(done.result.nsfw or ()) == 1
+
+
 async def test_a_stop_while_the_database_is_away_fails_no_job(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     fal = ScriptedFal()
     fal.hold.clear()

@@ -70,6 +70,7 @@ LEFT_BEHIND = {
     "0003": ("INSERT INTO meta VALUES ('of', 'revision 3')",),
     "0004": ("INSERT INTO meta VALUES ('in_use', '1')",),
     "0005": (),
+    "0006": (),
 }
 
 

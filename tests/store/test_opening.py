@@ -14,7 +14,7 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import DatabaseError
 
 from bot.errors import StoreDamaged, StoreUnusable
-from bot.logs import Redaction
+from bot.redaction import Redaction
 from bot.store import Store
 from bot.store.database import parse_url
 from bot.store.driver_errors import translate
@@ -291,7 +291,7 @@ async def test_a_file_that_becomes_read_only_is_named_when_it_is_opened_for_look
 FULL = """
 import asyncio, resource, signal, sys
 from bot.errors import StoreDamaged, StoreUnusable
-from bot.logs import Redaction
+from bot.redaction import Redaction
 from bot.store import Store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)

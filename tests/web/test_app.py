@@ -93,3 +93,19 @@ def test_a_public_address_is_https_or_on_this_machine(url: str) -> None:
 def test_other_public_addresses_are_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="starts with https://"):
         WebSettings(public_url=url)
+
+
+async def test_what_a_restart_would_not_mend_is_told_and_makes_nothing_unhealthy() -> None:
+    async def health() -> Mapping[str, bool]:
+        return {"discord": True}
+
+    runner = await start(WebSettings(), health, detail=lambda: {"commands": "Discord answered 400"})
+    try:
+        host, port = runner.addresses[0][:2]
+        async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}/health") as response:
+            assert response.status == 200
+            body = await response.json()
+    finally:
+        await runner.cleanup()
+
+    assert body == {"status": "ready", "parts": {"discord": True}, "detail": {"commands": "Discord answered 400"}}

@@ -52,6 +52,7 @@ class DiscordExamination:
             application = await self._get("/applications/@me")
             for finding in _application(application):
                 yield finding
+            yield await self._commands(str(application.get("id", "")))
             yield _identifies_left(await self._get("/gateway/bot"))
             async for finding in self._guilds(str(application.get("id", ""))):
                 yield finding
@@ -59,6 +60,14 @@ class DiscordExamination:
             yield unusable.finding
         if self._skew is not None:
             yield self._skew
+
+    async def _commands(self, application_id: str) -> Finding:
+        """What Discord shows people; no answer to this ends nothing, for the bot can do without it as well."""
+        try:
+            held = await self._get(f"/applications/{application_id}/commands")
+        except ExaminationEnded as unusable:
+            return warning(f"{unusable.finding.what}: the commands could not be seen", unusable.finding.advice or "")
+        return ok(f"Discord: holds {counted(len(held), 'command')}; the next start registers what changed")
 
     async def _guilds(self, application_id: str) -> AsyncIterator[Finding]:
         guilds = await self._get(f"/users/@me/guilds?limit={_MAX_GUILDS}")

@@ -9,7 +9,10 @@ from pathlib import Path
 from bot.catalogue import Catalogue
 from bot.cli.check.findings import Finding, fault, ok, warning
 from bot.cli.models import offered_models
+from bot.discord.command_sync import REFUSAL_KEY
 from bot.errors import EaselError, OperatorError, SettingsInvalid, StoreOutdated
+from bot.private_files import others_may_read
+from bot.redaction import quoted
 from bot.settings import Settings
 from bot.store import Store
 from bot.store.files import SOUND_SQLITE, may_write, sqlite_file, sqlite_version
@@ -82,7 +85,7 @@ async def database(url: str) -> AsyncIterator[Finding]:
         async for finding in _contents(url):
             yield finding
     if file is not None:
-        for maybe in (outdated_sqlite(sqlite_version()), _space(file)):
+        for maybe in (_readable(file), outdated_sqlite(sqlite_version()), _space(file)):
             if maybe is not None:
                 yield maybe
 
@@ -98,8 +101,14 @@ async def _contents(url: str) -> AsyncIterator[Finding]:
         return
     try:
         problems = await store.check()
+        refused = await store.kv.get(REFUSAL_KEY)
     finally:
         await store.close()
+    if refused:
+        yield warning(
+            f"Discord: the commands it shows are not this version's: {refused}",
+            "The bot works with those that Discord holds, and offers its own again at least once an hour.",
+        )
     for problem in problems:
         yield fault("Database: not sound", problem)
     if not problems:
@@ -120,6 +129,21 @@ def _database_files(file: Path) -> list[Path]:
     """What the bot writes for an SQLite database, as far as it is there."""
     beside = (file.with_name(file.name + ending) for ending in ("-wal", "-shm", ".lock"))
     return [file.parent, file, *(path for path in beside if path.exists())]
+
+
+def _readable(file: Path) -> Finding | None:
+    """A warning where other users of this machine may read people's prompts."""
+    if not file.exists():
+        return None
+    if others_may_read(file):
+        return warning(f"Database: other users of this machine may open {file}", f"chmod go= '{file}'")
+    if others_may_read(file.parent):
+        folder = file.parent
+        return warning(
+            f"Database: other users of this machine may enter {folder}",
+            f"chmod go= '{folder}', if nothing in it is meant for others; what Easel itself writes there is private.",
+        )
+    return None
 
 
 def _nearest_folder(file: Path) -> Path:
@@ -163,7 +187,7 @@ def models(settings: Settings, catalogue: Catalogue | SettingsInvalid) -> list[F
     except EaselError:
         findings.append(
             fault(
-                f"Models: the default model {settings.models.default!r} is not offered",
+                f"Models: the default model {quoted(settings.models.default)} is not offered",
                 "Set EASEL_MODELS__DEFAULT to one of the names that `python -m bot models` lists.",
             )
         )

@@ -15,7 +15,7 @@ from bot.cli.check import machine
 from bot.cli.check.discord_api import DiscordExamination
 from bot.cli.check.fal_api import FalExamination
 from bot.cli.check.findings import Finding, counted
-from bot.logs import Redaction
+from bot.redaction import Redaction
 from bot.settings import Settings
 
 Print = Callable[[str], None]

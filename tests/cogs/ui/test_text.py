@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 import unicodedata
 from decimal import Decimal
 
 import pytest
 
 from bot.domain.events import Queued
+from bot.domain.job import Failure
+from bot.phrase import phrase
 from cogs.ui import cards, text
 from tests.cogs.values import MODEL, NASTY, a_job, shown_text
 from tests.english import english
@@ -133,3 +136,34 @@ def test_the_bar_is_full_only_at_the_end() -> None:
     assert text.bar(0.999).count("▰") == 11
     assert text.bar(1) == "▰" * 12
     assert text.bar(7) == "▰" * 12
+
+
+@pytest.mark.parametrize("before", ["", " ", "_", "1", "é", "字", "x" * 40, "(", "-", "\u200b", "**", "|", "<"])
+@pytest.mark.parametrize("scheme", ["https", "HTTP", "discord", "steam", "ftp", "a1+b.c-d", "мой", "https:https"])
+def test_nothing_that_somebody_types_becomes_a_link(before: str, scheme: str) -> None:
+    typed = f"{before}{scheme}://host.test/a?b=c://d"
+    for shown in (text.safe(typed), text.escape(typed), text.without_links(typed)):
+        assert "://" not in shown
+        assert shown.count("\\:\\/\\/") == 2
+    assert "://" not in text.without_links(f"`{typed} is not closed")
+
+
+def test_a_link_that_cleaning_would_put_together_is_none_either() -> None:
+    assert "://" not in text.safe("https:\u200b//a.b https:\u2060/\u200b/c.d https\u202e://e.f")
+
+
+def test_in_inline_code_an_address_is_no_link_and_stays_readable() -> None:
+    sentence = "`image` can't be `https://a.b`. It takes 1https://c.d"
+    assert text.without_links(sentence) == "`image` can't be `https://a.b`. It takes 1https\\:\\/\\/c.d"
+
+
+@pytest.mark.parametrize("typed", ["_https://a.b", "1https://a.b", "éhttps://a.b", "steam://run/1", "discord://-/x"])
+def test_no_card_holds_a_live_link(typed: str) -> None:
+    job = a_job(typed)
+    failure = Failure("fal_broken", phrase("unknown_model", given=f"`{typed}"))
+    for card in (
+        cards.progress_card(job, MODEL, Queued(0)),
+        cards.failure_card(job, MODEL, failure),
+        cards.cancelled_card(job, MODEL, phrase("unknown_model", given=f"`{typed}")),
+    ):
+        assert "://" not in re.sub(r"`[^`]+`", "", shown_text(card))

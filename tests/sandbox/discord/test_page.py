@@ -55,8 +55,9 @@ class Browser:
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as one:
+async def session(fake_discord: FakeDiscord) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as one:
+        await one.get(fake_discord.page_url)
         yield one
 
 

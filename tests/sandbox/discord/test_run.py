@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from bot.errors import SetupError
 from sandbox import run
@@ -26,7 +27,7 @@ time.sleep(60)
 
 
 def a_child(code: str, lines: list[str], states: list[str]) -> Child:
-    return Child(dict(os.environ), on_line=lines.append, on_state=states.append, command=(sys.executable, "-c", code))
+    return Child(lambda: os.environ, on_line=lines.append, on_state=states.append, command=(sys.executable, "-c", code))
 
 
 async def until(test: object, timeout_s: float = 10.0) -> None:
@@ -134,8 +135,10 @@ async def test_the_command_line_opens_the_sandbox_and_closes_it_cleanly(tmp_path
         while not shown or "ready:" not in shown[-1]:
             shown.append((await process.stdout.readline()).decode())
     url = next(line.split()[-1] for line in shown if "sandbox is open" in line)
-    async with aiohttp.ClientSession() as session, session.get(f"{url}/sandbox/api/world") as answer:
-        world = await answer.json()
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        await session.get(url)
+        async with session.get(URL(url).with_path("/sandbox/api/world")) as answer:
+            world = await answer.json()
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(20):
         await process.communicate()

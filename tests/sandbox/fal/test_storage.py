@@ -60,7 +60,8 @@ async def test_an_upload_that_breaks_off_is_no_error_of_ours(
         token = (await response.json())["token"]
     address = URL(fake_fal.url)
     reading, writing = await asyncio.open_connection(address.host, address.port)
-    head = f"POST /files/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\nhalf"
+    head = f"POST /files/upload HTTP/1.1\r\nHost: {address.authority}\r\nAuthorization: Bearer {token}\r\n"
+    head += "Content-Length: 100\r\n\r\nhalf"
     writing.write(head.encode())
     async with asyncio.timeout(10):
         while not fake_fal.counters.requests["upload"]:

@@ -1,0 +1,78 @@
+"""The environment of the sandbox's bot: every setting the operator made, and none of their secrets.
+
+The settings are read here, from all their sources, and handed over as variables; the bot's process is started in a
+folder without .env and config.toml and learns of no secret files, so there is nowhere it could find a real secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.settings import Settings, load_settings
+
+#: Names that credentials have: ours under all their names, fal_client's own, and those of other programs.
+_CREDENTIAL_NAME = re.compile(
+    r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|API_?KEY|(^|_)KEY(_|$)", re.IGNORECASE
+)
+#: Sections of the settings and what of them is the sandbox's own, or a secret.
+_WITHHELD: dict[str, Any] = {
+    "database_url": True,
+    "discord": {"token", "api_url", "gateway_url"},
+    "fal": {"key", "openai_api_key", "queue_url", "rest_url", "cdn_url", "api_url"},
+}
+#: The fake fal lists a request as soon as it has it, and nobody who tries an outage waits for eleven minutes.
+_RECONCILE_S = 30
+#: Shorter pieces of a secret are found everywhere.
+_SHORTEST_PIECE = 8
+
+
+def bot_environment(
+    own: Mapping[str, str], *, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> dict[str, str]:
+    """Variables for the bot's process.
+
+    Args:
+        own: the sandbox's addresses and its made-up secrets; they win.
+        environ: this process's environment, by default.
+        cwd: where .env and config.toml are looked for; this process's folder, by default.
+
+    Raises:
+        SettingsInvalid: a setting is wrong.
+    """
+    environ, cwd = (os.environ if environ is None else environ), (Path.cwd() if cwd is None else cwd)
+    settings = load_settings(environ=environ, cwd=cwd)
+    return {**_harmless(environ, _pieces(settings)), **_as_variables(settings, cwd), **own}
+
+
+def _harmless(environ: Mapping[str, str], secret_pieces: Iterable[str]) -> dict[str, str]:
+    """What is no setting of ours and holds no secret, by its name or by what is in it."""
+    pieces = tuple(secret_pieces)
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.upper().startswith("EASEL_")
+        and _CREDENTIAL_NAME.search(name) is None
+        and not any(piece in value for piece in pieces)
+    }
+
+
+def _pieces(settings: Settings) -> Iterable[str]:
+    for secret in (settings.discord.token, settings.fal.key, settings.fal.openai_api_key):
+        if secret is not None:
+            parts = re.split(r"[:.]", secret.get_secret_value())
+            yield from (part for part in parts if len(part) >= _SHORTEST_PIECE)
+
+
+def _as_variables(settings: Settings, cwd: Path) -> dict[str, str]:
+    """What was set, a variable a section."""
+    made = settings.model_dump(mode="json", exclude_unset=True, exclude=_WITHHELD)
+    folder = settings.models.folder
+    if folder is not None:
+        made["models"]["folder"] = str(cwd / folder)
+    made["fal"] = {"reconcile_s": _RECONCILE_S, **made.get("fal", {})}
+    return {f"EASEL_{section.upper()}": json.dumps(values) for section, values in made.items() if values}
