@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from weakref import WeakValueDictionary
+
 from bot.catalogue import picture_options, with_pictures
 from bot.domain.job import Job
-from bot.domain.picture import Picture
+from bot.domain.picture import Picture, PreparedInput
 from bot.domain.ports import AttachmentSource, ImageBackend
 from bot.domain.request import GenerationRequest
+from bot.errors import BadPicture
 from bot.jobs.context import RunnerContext
-from bot.media import mask_matches
+from bot.phrase import phrase
 
-#: URL of an attachment → the option it was given for, and the picture.
-_Fetched = dict[str, tuple[str, Picture]]
+#: Jobs whose attachments are in memory at once.
+_AT_ONCE = 32
 
 
 class InputUploader:
-    """Uploads the attachments of a job to fal's storage."""
+    """Copies them: one job a person at a time, so that nobody's pictures fill the places of all."""
 
     def __init__(self, context: RunnerContext, fal: ImageBackend, attachments: AttachmentSource) -> None:
         self._context = context
         self._fal = fal
         self._attachments = attachments
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        #: By person.
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def has_attachments(self, job: Job) -> bool:
         """Whether anything has to be fetched and decoded for the job."""
@@ -33,29 +40,32 @@ class InputUploader:
         Raises:
             BadPicture: an attachment is no picture, or a mask does not fit its picture.
         """
-        fetched = await _with_matching_masks(await self._fetch(job))
-        copies = {url: await self._upload(job, picture, option) for url, (option, picture) in fetched.items()}
+        given = picture_options(self._context.model(job), job.request)
+        if not any(self._attachments.is_attachment(url) for urls in given.values() for url in urls):
+            return job.request
+        turn = self._turns.setdefault(job.actor.user_id, asyncio.Lock())
+        async with turn, self._at_once:
+            prepared = await self._prepared(job, given)
+            copies = {url: await self._upload(job, one.picture, option) for url, (option, one) in prepared.items()}
         return with_pictures(job.request, copies)
 
-    async def _fetch(self, job: Job) -> _Fetched:
-        fetched: _Fetched = {}
-        for option, urls in picture_options(self._context.model(job), job.request).items():
-            for url in urls:
-                if url not in fetched and self._attachments.is_attachment(url):
-                    fetched[url] = (option, await self._attachments.fetch(url, option=option))
-        return fetched
+    async def _prepared(self, job: Job, given: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, PreparedInput]]:
+        """Attachments by their address, set right for the model; masks after the picture that they belong to."""
+        prepared: dict[str, tuple[str, PreparedInput]] = {}
+        for option in sorted(given, key="mask".__eq__):
+            for url in filter(self._attachments.is_attachment, given[option]):
+                image = next((one for name, one in prepared.values() if name == "image"), None)
+                if option == "mask" and image is not None:
+                    if url in prepared:
+                        raise BadPicture(option, phrase("mask_is_picture"))
+                    one = await self._attachments.fetch_mask(url, picture=image, option=option, owner=job.actor.user_id)
+                elif url not in prepared:
+                    one = await self._attachments.fetch(url, option=option, owner=job.actor.user_id)
+                else:
+                    continue
+                prepared[url] = (option, one)
+        return prepared
 
     async def _upload(self, job: Job, picture: Picture, option: str) -> str:
         name = f"{option}.{picture.extension}"
         return await self._context.retry_fal(job, lambda: self._fal.upload(picture.body, picture.content_type, name))
-
-
-async def _with_matching_masks(fetched: _Fetched) -> _Fetched:
-    """Scale each mask to the dimensions of its picture. Raises BadPicture when the aspect ratios differ."""
-    image = next((picture for option, picture in fetched.values() if option == "image"), None)
-    if image is None:
-        return fetched
-    return {
-        url: (option, await mask_matches(image, picture) if option == "mask" else picture)
-        for url, (option, picture) in fetched.items()
-    }

@@ -136,11 +136,11 @@ class Submitter:
             return None
         if submission.unsure and not await self._begin_next_attempt(submission):
             return None
-        if not submission.losses.refused:  # else it still holds the semaphore
-            await self._take_turn(submission)
-        request = await self._uploaded(submission)
+        request = await self._uploaded(submission)  # before the semaphore: decoding may have to wait
         if request is None:
             return None
+        if not submission.losses.refused:  # else it still holds the semaphore
+            await self._take_turn(submission)
         if submission.job.submitted_at is None and not await self._mark_submitting(submission):
             return None
         return request

@@ -1,0 +1,469 @@
+"""Decoding in processes of their own, seen from the bot: started on demand, killed when they overrun, ended when idle.
+
+There are at most two. The first takes ordinary pictures; the second takes those that need much time or memory, those of
+people whose pictures had to be killed lately, and ordinary ones when it is free. Nobody has two pictures decoded at the
+same time, and whoever has had the least time comes first. So one person's hostile pictures, however many, keep nobody
+else's waiting.
+
+A picture crosses the boundary as an anonymous file: written once, mapped by the decoder, which fills another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bot.media.headers import Header, Unsound, huge, read_header
+from bot.phrase import Phrase, phrase
+
+log = logging.getLogger(__name__)
+
+_MIB = 1024 * 1024
+#: A worker without a task ends after this.
+IDLE_S = 60.0
+#: Address space of a worker with libraries loaded and nothing decoded, and what encoding needs beside the pixels.
+BASE_BYTES = 40 * _MIB
+#: Most address space of a worker, and of the first one.
+MAX_WORKER_BYTES = 400 * _MIB
+LIGHT_WORKER_BYTES = 256 * _MIB
+#: Processor time of one picture at most: this, and so many times what its header lets expect; never more than the last.
+CPU_BASE_S = 2.0
+CPU_PATIENCE = 4.0
+CPU_MOST_S = 10.0
+#: What should take longer than this is for the second worker.
+LIGHT_S = 1.1
+#: A picture that was killed counts against its sender for so long; from so many on nothing of theirs is decoded.
+STRIKE_S = 600.0
+MOST_STRIKES = 3
+#: The time that a person's pictures took counts half after so long.
+SPENT_HALVES_S = 60.0
+#: The largest file that a worker may write.
+MAX_OUTPUT_BYTES = 64 * _MIB
+#: Formats whose decoders take the file into memory.
+READ_WHOLE = frozenset({"WEBP", "AVIF", "HEIF"})
+_PIECE_BYTES = 2 * _MIB
+_MAX_REPLY_BYTES = 64 * 1024
+_WORKER = Path(__file__).with_name("worker.py")
+#: One arena, and large blocks given back at once: what a picture took is free when it is done.
+_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "LC_ALL": "C.UTF-8"}
+
+
+#: What a decoder says that ran into its limit.
+TOO_MUCH_MEMORY = "picture_takes_too_much_memory"
+
+
+class WorkersUnavailable(Exception):
+    """No decoding process could be started, or they are being closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to do with a picture, by the names in `bot.media.decoding`."""
+
+    name: str
+    args: dict[str, Any] = field(default_factory=dict)
+    #: Most pixels of what comes out, for the memory it takes.
+    output_pixels: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came out. Without `body` the file that went in is right as it is."""
+
+    width: int
+    height: int
+    body: bytes | None
+    notices: tuple[Phrase, ...] = ()
+    look: bytes = b""
+    flat: tuple[int, int, int] | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    owner: Hashable
+    task: Task
+    body: bytes
+    cpu_s: float
+    is_light: bool
+    done: asyncio.Future[Done]
+
+
+class _Overran(Exception):
+    """The worker was ended because a task took too long."""
+
+
+class _Died(Exception):
+    """The worker ended in the middle of a task by itself, or by somebody else's hand."""
+
+
+@dataclass(eq=False, slots=True)
+class _Slot:
+    """A place for one worker."""
+
+    is_light: bool
+    worker: _Worker | None = None
+    task: asyncio.Task[None] | None = None
+    idle: asyncio.TimerHandle | None = None
+
+
+class ImageWorkers:
+    """The decoding processes of this bot."""
+
+    def __init__(self, *, idle_s: float = IDLE_S, clock: Callable[[], float] | None = None) -> None:
+        self._idle_s = idle_s
+        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._slots = (_Slot(is_light=True), _Slot(is_light=False))
+        #: In the order in which they came.
+        self._waiting: dict[Hashable, deque[_Job]] = {}
+        self._busy: set[Hashable] = set()
+        #: What each person's pictures have taken: (seconds, at which moment that was so).
+        self._spent: dict[Hashable, tuple[float, float]] = {}
+        #: When pictures of a person were killed.
+        self._strikes: dict[Hashable, list[float]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The workers that run now."""
+        return [slot.worker.pid for slot in self._slots if slot.worker is not None]
+
+    async def run(self, task: Task, body: bytes, *, owner: Hashable) -> Done:
+        """Do this with a picture, in its owner's turn.
+
+        Raises:
+            Unsound: it is no picture, or can't be decoded within its limits.
+            WorkersUnavailable: no process could be started.
+        """
+        if self._is_closed:
+            raise WorkersUnavailable
+        header = read_header(body)
+        _check_memory(header, task, len(body))
+        if len(self._recent_strikes(owner)) >= MOST_STRIKES:
+            raise Unsound(phrase("picture_sender_paused"))
+        is_light = header.seconds <= LIGHT_S and _memory_bytes(header, task, len(body)) <= LIGHT_WORKER_BYTES
+        job = _Job(owner, task, body, _cpu_s(header), is_light, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(owner, deque()).append(job)
+        self._dispatch()
+        try:
+            return await job.done
+        finally:
+            if not job.done.done() or job.done.cancelled():  # nobody waits for it any more
+                self._forget(job)
+
+    async def close(self) -> None:
+        """End all workers, also in the middle of a task."""
+        self._is_closed = True
+        for queue in self._waiting.values():
+            for job in queue:
+                if not job.done.done():
+                    job.done.set_exception(WorkersUnavailable())
+        self._waiting.clear()
+        for slot in self._slots:
+            if slot.task is not None:
+                slot.task.cancel()
+            self._end(slot, kill=True)
+        running = [slot.task for slot in self._slots if slot.task is not None]
+        await asyncio.gather(*running, *self._ending, return_exceptions=True)
+
+    # ------------------------------------------------------------------ whose turn it is
+
+    def _dispatch(self) -> None:
+        for slot in self._slots:
+            if slot.task is None and (job := self._next(slot)) is not None:
+                self._busy.add(job.owner)
+                if slot.idle is not None:
+                    slot.idle.cancel()
+                slot.task = asyncio.get_running_loop().create_task(self._serve(slot, job), name="picture")
+
+    def _next(self, slot: _Slot) -> _Job | None:
+        """The picture that this worker takes next: of whoever has had the least time, and no picture killed."""
+        free = [
+            (self._is_struck(owner), self._spent_s(owner), index, owner)
+            for index, (owner, queue) in enumerate(self._waiting.items())
+            if owner not in self._busy and (queue[0].is_light or not slot.is_light)
+        ]
+        is_struck, _, _, owner = min(free, default=(True, 0.0, 0, None))
+        if owner is None or (is_struck and slot.is_light):
+            return None
+        queue = self._waiting[owner]
+        job = queue.popleft()
+        if not queue:
+            del self._waiting[owner]
+        return job
+
+    def _spent_s(self, owner: Hashable) -> float:
+        seconds, at_s = self._spent.get(owner, (0.0, 0.0))
+        return seconds * math.exp2((at_s - self._clock()) / SPENT_HALVES_S)
+
+    def _note_spent(self, owner: Hashable, seconds: float) -> None:
+        seconds += self._spent_s(owner)
+        self._spent.pop(owner, None)  # to the end: the oldest come first
+        self._spent[owner] = (seconds, self._clock())
+        while self._spent and self._clock() - next(iter(self._spent.values()))[1] > 10 * SPENT_HALVES_S:
+            del self._spent[next(iter(self._spent))]
+
+    def _is_struck(self, owner: Hashable) -> bool:
+        return bool(self._recent_strikes(owner))
+
+    def _forget(self, job: _Job) -> None:
+        queue = self._waiting.get(job.owner)
+        if queue is not None and job in queue:
+            queue.remove(job)
+            if not queue:
+                del self._waiting[job.owner]
+
+    def _recent_strikes(self, owner: Hashable) -> list[float]:
+        strikes = [at_s for at_s in self._strikes.get(owner, ()) if self._clock() - at_s < STRIKE_S]
+        if strikes:
+            self._strikes[owner] = strikes
+        else:
+            self._strikes.pop(owner, None)
+        return strikes
+
+    # ------------------------------------------------------------------ one picture
+
+    async def _serve(self, slot: _Slot, job: _Job) -> None:
+        began_s = self._clock()
+        try:
+            done = await self._attempt(slot, job)
+            if not job.done.done():
+                job.done.set_result(done)
+        except (Unsound, WorkersUnavailable) as error:
+            if slot.is_light and isinstance(error, Unsound) and error.phrase.code == TOO_MUCH_MEMORY:
+                job.is_light = False
+                self._waiting.setdefault(job.owner, deque()).appendleft(job)
+            elif not job.done.done():
+                job.done.set_exception(error)
+        except BaseException:
+            if not job.done.done():
+                job.done.set_exception(WorkersUnavailable())
+            raise
+        finally:
+            self._busy.discard(job.owner)
+            self._note_spent(job.owner, self._clock() - began_s)
+            slot.task = None
+            if not self._is_closed:
+                slot.idle = asyncio.get_running_loop().call_later(self._idle_s, self._end, slot)
+                self._dispatch()
+
+    async def _attempt(self, slot: _Slot, job: _Job) -> Done:
+        """Twice at most: a worker that something else has killed is no fault of the picture."""
+        for is_last in (False, True):
+            try:
+                if slot.worker is None:
+                    slot.worker = _Worker()
+                return await slot.worker.do(job, LIGHT_WORKER_BYTES if slot.is_light else MAX_WORKER_BYTES)
+            except _Overran:
+                self._end(slot, kill=True)
+                self._strikes.setdefault(job.owner, []).append(self._clock())
+                log.warning("a picture took too long to decode", extra={"task": job.task.name, "cpu_s": job.cpu_s})
+                raise Unsound(phrase("picture_takes_too_long")) from None
+            except _Died as error:
+                self._end(slot, kill=True)
+                log.warning("a decoding process died", extra={"task": job.task.name, "signal": str(error)})
+                if is_last:
+                    self._strikes.setdefault(job.owner, []).append(self._clock())
+                    raise Unsound(phrase("picture_damaged")) from None
+            except OSError as error:
+                self._end(slot, kill=True)
+                log.error("no decoding process", extra={"reason": str(error)})
+                raise WorkersUnavailable from error
+            except asyncio.CancelledError:
+                self._end(slot, kill=True)
+                raise
+        raise AssertionError("unreachable")
+
+    def _end(self, slot: _Slot, *, kill: bool = False) -> None:
+        """Let a worker go; `kill` where it may be in the middle of something."""
+        if slot.idle is not None:
+            slot.idle.cancel()
+            slot.idle = None
+        worker, slot.worker = slot.worker, None
+        if worker is not None:
+            worker.close(kill=kill)
+            task = asyncio.get_running_loop().create_task(worker.reap(), name="picture-worker-end")
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+
+def _memory_bytes(header: Header, task: Task, length: int) -> int:
+    """Address space for a picture: what decoding takes, or what setting it right takes, whichever is more."""
+    output = 4 * min(header.pixels, task.output_pixels or header.pixels)
+    output = min(output, header.decoded_bytes)
+    afterwards = max(header.decoded_bytes + output, 3 * output)
+    files = 2 * length if header.format in READ_WHOLE else 0
+    return BASE_BYTES + max(header.memory_bytes + files, afterwards)
+
+
+def _check_memory(header: Header, task: Task, length: int) -> None:
+    needed = _memory_bytes(header, task, length)
+    if needed > MAX_WORKER_BYTES:
+        raise huge(header, header.pixels * (MAX_WORKER_BYTES - BASE_BYTES) / (needed - BASE_BYTES))
+
+
+def _cpu_s(header: Header) -> float:
+    return min(CPU_BASE_S + CPU_PATIENCE * header.seconds, CPU_MOST_S)
+
+
+# ---------------------------------------------------------------------- one process
+
+
+class _Worker:
+    """One decoding process and the line to it."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._control.setblocking(False)
+            self._process = subprocess.Popen(  # noqa: S603 (our own file)
+                [sys.executable, "-I", str(_WORKER), str(theirs.fileno())],
+                stdin=subprocess.PIPE,  # the lifeline: never written to
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=_ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def do(self, job: _Job, memory_bytes: int) -> Done:
+        """Hand over one picture and wait for what comes out.
+
+        Raises:
+            Unsound: the decoder refuses it.
+            _Overran, _Died: the process is gone.
+        """
+        wall_s = 3 * job.cpu_s + 2  # where the processor is shared with others, or stands still
+        request = {
+            "task": job.task.name,
+            "args": job.task.args,
+            "cpu_s": job.cpu_s,
+            "wall_s": wall_s,
+            "memory_bytes": memory_bytes,
+            "output_bytes": MAX_OUTPUT_BYTES,
+        }
+        source, target = _anonymous_file(), _anonymous_file()
+        try:
+            await _write(source, job.body)
+            try:
+                socket.send_fds(self._control, [json.dumps(request).encode()], [source, target])
+                async with asyncio.timeout(wall_s + 2):
+                    reply = await self._reply()
+            except TimeoutError:
+                raise _Overran from None
+            except ConnectionError:
+                reply = b""
+            if not reply:
+                raise await self._how_it_ended()
+            done = await _read_reply(json.loads(reply), target)
+            await asyncio.sleep(0)  # giving back each file may take some milliseconds
+            os.truncate(source, 0)
+            await asyncio.sleep(0)
+            return done
+        finally:
+            os.close(source)
+            os.close(target)
+
+    async def _reply(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        received = b""
+        while not received.endswith(b"\n"):
+            piece = await loop.sock_recv(self._control, _MAX_REPLY_BYTES)
+            if not piece or len(received) > _MAX_REPLY_BYTES:
+                return b""
+            received += piece
+        return received
+
+    async def _how_it_ended(self) -> Exception:
+        await self.reap()
+        ended_by = -(self._process.returncode or 0)
+        if ended_by in (signal.SIGPROF, signal.SIGALRM):
+            return _Overran()
+        return _Died(ended_by)
+
+    def close(self, *, kill: bool) -> None:
+        """Close the line; an idle process ends by itself then."""
+        self._control.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        if kill:
+            self._process.kill()
+
+    async def reap(self) -> None:
+        """Wait until it is gone."""
+        for _ in range(200):
+            if self._process.poll() is not None:
+                return
+            await asyncio.sleep(0.01)
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
+
+
+async def _read_reply(reply: dict[str, Any], target: int) -> Done:
+    if "refused" in reply:
+        raise Unsound(Phrase.from_json(reply["refused"]))
+    length = reply["bytes"]
+    return Done(
+        width=int(reply["width"]),
+        height=int(reply["height"]),
+        body=None if length is None else await _read(target, min(int(length), MAX_OUTPUT_BYTES)),
+        notices=tuple(Phrase.from_json(notice) for notice in reply["notices"]),
+        look=bytes.fromhex(reply["look"]),
+        flat=tuple(reply["flat"]) if reply["flat"] else None,
+    )
+
+
+async def _read(file: int, length: int) -> bytes:
+    """In pieces, as in `_write`."""
+    pieces = []
+    for at in range(0, length, _PIECE_BYTES):
+        pieces.append(os.pread(file, min(_PIECE_BYTES, length - at), at))
+        await asyncio.sleep(0)
+    return b"".join(pieces)
+
+
+def _anonymous_file() -> int:
+    """A file without a name, in memory where the system can."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            return os.memfd_create("easel-picture")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+async def _write(file: int, body: bytes) -> None:
+    """In pieces, so that the event loop is never held up."""
+    left = memoryview(body)
+    while left:
+        left = left[os.write(file, left[:_PIECE_BYTES]) :]
+        if left:
+            await asyncio.sleep(0)
