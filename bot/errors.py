@@ -25,6 +25,7 @@ EaselError
 │   ├── Cancelled           fal says the request was cancelled
 │   ├── ResultUnusable      what came back is no picture
 │   ├── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
+│   ├── DecoderUnavailable  no process in which pictures are decoded could be kept running
 │   ├── PreparationCrashed  its attachments ended one process after another
 │   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
@@ -317,6 +318,12 @@ class Cancelled(GenerationFailed):
     """fal's 499: the request was cancelled there, by us or in fal's dashboard."""
 
     code = "cancelled"
+
+
+class DecoderUnavailable(GenerationFailed):
+    """No process in which pictures are decoded could be kept running, by no fault of the picture."""
+
+    code = "decoder_unavailable"
 
 
 class ResultUnusable(GenerationFailed):

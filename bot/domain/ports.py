@@ -130,10 +130,10 @@ class AttachmentSource(Protocol):
         """Whether the URL is a Discord attachment (anything else is left for fal to fetch)."""
 
     async def fetch(self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None) -> PreparedInput:
-        """Fetch it and set it right for a model, in its owner's turn. Raises BadPicture."""
+        """Fetch it and set it right for a model, in its owner's turn. Raises BadPicture, DecoderUnavailable."""
 
     async def fetch_mask(self, url: str, *, picture: PreparedInput, option: str, owner: Hashable) -> PreparedInput:
-        """Fetch a mask for this picture and set it right. Raises BadPicture."""
+        """Fetch a mask for this picture and set it right. Raises BadPicture, DecoderUnavailable."""
 
 
 class Delivery(Protocol):

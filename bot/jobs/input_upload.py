@@ -39,6 +39,7 @@ class InputUploader:
 
         Raises:
             BadPicture: an attachment is no picture, or a mask does not fit its picture.
+            DecoderUnavailable: no attachment can be decoded now.
         """
         given = picture_options(self._context.model(job), job.request)
         if not any(self._attachments.is_attachment(url) for urls in given.values() for url in urls):

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from bot.domain.picture import Picture, ResultPicture
-from bot.errors import ResultUnusable
+from bot.errors import DecoderUnavailable, ResultUnusable
 from bot.media.blank import DARK, may_be_black
 from bot.media.headers import Unsound, read_header
 from bot.media.picture import MAX_PIXELS, inspect
@@ -37,6 +37,7 @@ async def read_results(workers: ImageWorkers, bodies: Sequence[bytes], *, owner:
 
     Raises:
         ResultUnusable: one is no picture, or can't be decoded.
+        DecoderUnavailable: nothing can be decoded now.
     """
     return list(await asyncio.gather(*(_read(workers, body, owner) for body in bodies)))
 
@@ -89,6 +90,7 @@ async def fit(
 
     Raises:
         ResultUnusable: one can't be made small enough (an SVG, or a limit of a few bytes), or does not decode.
+        DecoderUnavailable: nothing can be decoded now.
     """
     limit = fair_limit([one.picture for one in pictures], file_limit_bytes, request_limit_bytes)
     fitted: list[ResultPicture] = []
@@ -129,7 +131,7 @@ async def _run(workers: ImageWorkers, task: Task, body: bytes, owner: Hashable) 
     except Unsound as error:
         raise ResultUnusable(error.phrase) from error
     except WorkersUnavailable as error:
-        raise ResultUnusable(phrase("picture_not_decoded_now")) from error
+        raise DecoderUnavailable from error
 
 
 def fair_limit(pictures: Sequence[Picture], file_limit_bytes: int, request_limit_bytes: int) -> int:

@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from bot.domain.picture import InputNeeds, Picture, PreparedInput
-from bot.errors import BadPicture
+from bot.errors import BadPicture, DecoderUnavailable
 from bot.media.fetch import BadAddress, BadStatus, DownloadTooLarge, get_capped
 from bot.media.headers import Unsound
 from bot.media.picture import inspect
@@ -55,6 +55,7 @@ async def prepare_input(
 
     Raises:
         BadPicture: it is no picture, or can't be decoded.
+        DecoderUnavailable: nothing can be decoded now.
     """
     needs = needs or InputNeeds()
     args = {"max_pixels": needs.max_pixels, "max_side_px": needs.max_side_px, "max_bytes": needs.max_bytes}
@@ -71,6 +72,7 @@ async def prepare_mask(
 
     Raises:
         BadPicture: it is no picture, has another shape, is one colour from edge to edge, or the picture itself.
+        DecoderUnavailable: nothing can be decoded now.
     """
     width, height = picture.picture.width, picture.picture.height
     if body == picture.picture.body:
@@ -86,7 +88,7 @@ async def _run(workers: ImageWorkers, task: Task, body: bytes, option: str, owne
     except Unsound as error:
         raise BadPicture(option, _about_a_file(error.phrase)) from error
     except WorkersUnavailable as error:
-        raise BadPicture(option, phrase("picture_not_decoded_now.given")) from error
+        raise DecoderUnavailable from error
 
 
 def _picture(done: Done, body: bytes) -> Picture:
@@ -188,11 +190,11 @@ class Attachments:
             return False
 
     async def fetch(self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None) -> PreparedInput:
-        """Fetch one and set it right. Raises BadPicture."""
+        """Fetch one and set it right. Raises BadPicture, DecoderUnavailable."""
         return await prepare_input(self._workers, await self._get(url, option), option=option, owner=owner, needs=needs)
 
     async def fetch_mask(self, url: str, *, picture: PreparedInput, option: str, owner: Hashable) -> PreparedInput:
-        """Fetch a mask for this picture and set it right. Raises BadPicture."""
+        """Fetch a mask for this picture and set it right. Raises BadPicture, DecoderUnavailable."""
         return await prepare_mask(
             self._workers, await self._get(url, option), picture=picture, option=option, owner=owner
         )

@@ -30,6 +30,7 @@ from typing import Any, Self
 
 from bot.media.headers import Header, Unsound, huge, read_header
 from bot.phrase import Phrase, phrase
+from bot.retry import retry
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,10 @@ MOST_STRIKES = 3
 SPENT_HALVES_S = 60.0
 #: The largest file that a worker may write.
 MAX_OUTPUT_BYTES = 64 * _MIB
+#: How a process ends whose decoder broke on its picture.
+_DECODER_BROKE = frozenset(
+    {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGXFSZ}
+)
 #: Formats whose decoders take the file into memory.
 READ_WHOLE = frozenset({"WEBP", "AVIF", "HEIF"})
 _PIECE_BYTES = 2 * _MIB
@@ -68,7 +73,7 @@ TOO_MUCH_MEMORY = "picture_takes_too_much_memory"
 
 
 class WorkersUnavailable(Exception):
-    """No decoding process could be started, or they are being closed."""
+    """No decoding process could be started, or each of them died, by no fault of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,16 @@ class Done:
     flat: tuple[int, int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Between attempts, in seconds."""
+
+    #: To start a process, a minute in all.
+    starts: tuple[float, ...] = (0.2, 0.5, 1, 2, 4, 8, 15, 15, 15)
+    #: With the same picture, after the process was ended.
+    deaths: tuple[float, ...] = (0.1, 1, 4)
+
+
 @dataclass(eq=False, slots=True)
 class _Job:
     owner: Hashable
@@ -108,7 +123,15 @@ class _Overran(Exception):
 
 
 class _Died(Exception):
-    """The worker ended in the middle of a task by itself, or by somebody else's hand."""
+    """The worker ended in the middle of a task by itself, or by somebody else's hand.
+
+    Args:
+        signal_number: by which signal; 0 and below: by itself.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        self.is_decoders_doing = signal_number in _DECODER_BROKE
+        super().__init__(str(signal_number))
 
 
 @dataclass(eq=False, slots=True)
@@ -124,8 +147,11 @@ class _Slot:
 class ImageWorkers:
     """The decoding processes of this bot."""
 
-    def __init__(self, *, idle_s: float = IDLE_S, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, *, idle_s: float = IDLE_S, clock: Callable[[], float] | None = None, pauses_s: Pauses = Pauses()
+    ) -> None:
         self._idle_s = idle_s
+        self._pauses_s = pauses_s
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._slots = (_Slot(is_light=True), _Slot(is_light=False))
         #: In the order in which they came.
@@ -156,10 +182,11 @@ class ImageWorkers:
 
         Raises:
             Unsound: it is no picture, or can't be decoded within its limits.
-            WorkersUnavailable: no process could be started.
+            WorkersUnavailable: no process could be started for a minute, or several were ended by somebody else.
+            asyncio.CancelledError: the workers are closed, as when the bot stops; the next start may do it.
         """
         if self._is_closed:
-            raise WorkersUnavailable
+            raise asyncio.CancelledError
         header = read_header(body)
         _check_memory(header, task, len(body))
         if len(self._recent_strikes(owner)) >= MOST_STRIKES:
@@ -175,12 +202,11 @@ class ImageWorkers:
                 self._forget(job)
 
     async def close(self) -> None:
-        """End all workers, also in the middle of a task."""
+        """End all workers, also in the middle of a task; whoever waits for them is cancelled."""
         self._is_closed = True
         for queue in self._waiting.values():
             for job in queue:
-                if not job.done.done():
-                    job.done.set_exception(WorkersUnavailable())
+                job.done.cancel()
         self._waiting.clear()
         for slot in self._slots:
             if slot.task is not None:
@@ -258,10 +284,12 @@ class ImageWorkers:
                 self._waiting.setdefault(job.owner, deque()).appendleft(job)
             elif not job.done.done():
                 job.done.set_exception(error)
-        except BaseException:
-            if not job.done.done():
-                job.done.set_exception(WorkersUnavailable())
+        except asyncio.CancelledError:
+            job.done.cancel()
             raise
+        except Exception as error:  # else whoever asked would wait for ever
+            if not job.done.done():
+                job.done.set_exception(error)
         finally:
             self._busy.discard(job.owner)
             self._note_spent(job.owner, self._clock() - began_s)
@@ -271,31 +299,61 @@ class ImageWorkers:
                 self._dispatch()
 
     async def _attempt(self, slot: _Slot, job: _Job) -> Done:
-        """Twice at most: a worker that something else has killed is no fault of the picture."""
-        for is_last in (False, True):
+        """Decode it; again, after a pause, where something else ended the process.
+
+        A decoder that breaks twice does so because of the picture.
+        """
+        has_broken = False
+        async for _ in retry(self._pauses_s.deaths):
             try:
-                if slot.worker is None:
-                    slot.worker = _Worker()
-                return await slot.worker.do(job, LIGHT_WORKER_BYTES if slot.is_light else MAX_WORKER_BYTES)
+                return await self._do(slot, job)
             except _Overran:
-                self._end(slot, kill=True)
-                self._strikes.setdefault(job.owner, []).append(self._clock())
+                self._strike(job)
                 log.warning("a picture took too long to decode", extra={"task": job.task.name, "cpu_s": job.cpu_s})
                 raise Unsound(phrase("picture_takes_too_long")) from None
             except _Died as error:
-                self._end(slot, kill=True)
                 log.warning("a decoding process died", extra={"task": job.task.name, "signal": str(error)})
-                if is_last:
-                    self._strikes.setdefault(job.owner, []).append(self._clock())
+                if error.is_decoders_doing and has_broken:
+                    self._strike(job)
                     raise Unsound(phrase("picture_damaged")) from None
+                has_broken |= error.is_decoders_doing
+        raise WorkersUnavailable
+
+    async def _do(self, slot: _Slot, job: _Job) -> Done:
+        """One attempt. A process that did not answer is not used again."""
+        worker = slot.worker or await self._started(slot)
+        try:
+            return await worker.do(job, LIGHT_WORKER_BYTES if slot.is_light else MAX_WORKER_BYTES)
+        except Unsound:
+            raise
+        except OSError as error:  # no descriptors left
+            self._end(slot, kill=True)
+            log.warning("a picture did not reach a decoding process", extra={"reason": str(error)})
+            raise _Died(0) from error
+        except BaseException:
+            self._end(slot, kill=True)
+            raise
+
+    async def _started(self, slot: _Slot) -> _Worker:
+        async for attempt in retry(self._pauses_s.starts):
+            try:
+                slot.worker = _Worker()
+                return slot.worker
             except OSError as error:
-                self._end(slot, kill=True)
-                log.error("no decoding process", extra={"reason": str(error)})
-                raise WorkersUnavailable from error
-            except asyncio.CancelledError:
-                self._end(slot, kill=True)
-                raise
-        raise AssertionError("unreachable")
+                log.error("no decoding process can be started", extra={"reason": str(error), "attempt": attempt.number})
+        self._give_up_all()
+        raise WorkersUnavailable
+
+    def _give_up_all(self) -> None:
+        """Whoever waits has waited long enough for a process."""
+        waiting = [job for queue in self._waiting.values() for job in queue]
+        self._waiting.clear()
+        for job in waiting:
+            if not job.done.done():
+                job.done.set_exception(WorkersUnavailable())
+
+    def _strike(self, job: _Job) -> None:
+        self._strikes.setdefault(job.owner, []).append(self._clock())
 
     def _end(self, slot: _Slot, *, kill: bool = False) -> None:
         """Let a worker go; `kill` where it may be in the middle of something."""
@@ -337,18 +395,13 @@ class _Worker:
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
+        self._control.setblocking(False)
         with theirs:
-            self._control.setblocking(False)
-            self._process = subprocess.Popen(  # noqa: S603 (our own file)
-                [sys.executable, "-I", str(_WORKER), str(theirs.fileno())],
-                stdin=subprocess.PIPE,  # the lifeline: never written to
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                env=_ENVIRONMENT,
-                cwd="/",
-                start_new_session=True,
-            )
+            try:
+                self._process = _launched(theirs.fileno())
+            except OSError:
+                self._control.close()
+                raise
 
     @property
     def pid(self) -> int:
@@ -428,7 +481,23 @@ class _Worker:
         await asyncio.to_thread(self._process.wait)
 
 
+def _launched(descriptor: int) -> subprocess.Popen[bytes]:
+    """A process that listens there. Raises OSError when none can be started."""
+    return subprocess.Popen(  # noqa: S603 (our own file)
+        [sys.executable, "-I", str(_WORKER), str(descriptor)],
+        stdin=subprocess.PIPE,  # the lifeline: never written to
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(descriptor,),
+        env=_ENVIRONMENT,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
 async def _read_reply(reply: dict[str, Any], target: int) -> Done:
+    if "broke" in reply:
+        log.warning("a decoder broke on a picture", extra={"error": reply["broke"]})
     if "refused" in reply:
         raise Unsound(Phrase.from_json(reply["refused"]))
     length = reply["bytes"]

@@ -19,7 +19,7 @@ import pytest
 from bot.media import headers
 from bot.media import workers as module
 from bot.media.headers import Unsound
-from bot.media.workers import Done, ImageWorkers, Task, WorkersUnavailable
+from bot.media.workers import Done, ImageWorkers, Pauses, Task, WorkersUnavailable
 from tests.media.hostile import HOSTILE, mutated, scans_jpeg
 from tests.media.paint import noise, opened, saved
 
@@ -279,6 +279,70 @@ async def test_a_process_killed_from_outside_is_no_fault_of_the_picture(workers:
     assert process_id not in workers.process_ids
 
 
+def started_with(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Processes that run this in place of a decoder; `control` is the line to the bot."""
+    head = "import os, signal, socket, sys; control = socket.socket(fileno=int(sys.argv[1]));"
+
+    def launched(descriptor: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", f"{head} {program}", str(descriptor)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=(descriptor,))
+
+    monkeypatch.setattr(module, "_launched", launched)
+
+
+async def test_a_process_that_cannot_be_started_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, refused = module._launched, 2
+
+    def launched(descriptor: int) -> subprocess.Popen[bytes]:
+        nonlocal refused
+        refused -= 1
+        if refused >= 0:
+            raise OSError(11, "Resource temporarily unavailable")
+        return usual(descriptor)
+
+    monkeypatch.setattr(module, "_launched", launched)
+    async with ImageWorkers(pauses_s=Pauses(starts=(0.01, 0.01))) as workers:
+        assert isinstance(await prepare(workers, NOTED), Done)
+
+
+async def test_where_no_process_can_be_started_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    def launched(descriptor: int) -> subprocess.Popen[bytes]:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(module, "_launched", launched)
+    async with ImageWorkers(pauses_s=Pauses(starts=(0.01, 0.01))) as workers:
+        asked = [workers.run(PREPARE, NOTED, owner=number) for number in range(5)]
+        async with asyncio.timeout(5):
+            errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(error) for error in errors] == [WorkersUnavailable] * 5
+
+
+@pytest.mark.parametrize(
+    "program", ["sys.exit(1)", "control.recv(9); os.kill(os.getpid(), signal.SIGKILL)", "control.recv(9); sys.exit(0)"]
+)
+async def test_processes_that_end_by_something_else_are_no_fault_of_the_picture(
+    monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    usual = module._launched
+    started_with(monkeypatch, program)
+    async with ImageWorkers(pauses_s=Pauses(deaths=(0.01, 0.01))) as workers:
+        for _ in range(module.MOST_STRIKES + 1):
+            with pytest.raises(WorkersUnavailable):
+                await workers.run(PREPARE, NOTED, owner="somebody")
+        monkeypatch.setattr(module, "_launched", usual)
+        assert isinstance(await prepare(workers, NOTED), Done)
+
+
+async def test_a_decoder_that_breaks_on_a_picture_twice_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = module._launched
+    started_with(monkeypatch, "control.recv(9); os.kill(os.getpid(), signal.SIGSEGV)")
+    async with ImageWorkers(pauses_s=Pauses(deaths=(0.01, 0.01))) as workers:
+        for _ in range(module.MOST_STRIKES):
+            assert await prepare(workers, NOTED) == "picture_damaged"
+        monkeypatch.setattr(module, "_launched", usual)
+        assert await prepare(workers, NOTED) == "picture_sender_paused"
+
+
 async def test_a_process_that_died_while_idle_is_replaced(workers: ImageWorkers) -> None:
     await prepare(workers, NOTED)
     (process_id,) = workers.process_ids
@@ -408,10 +472,10 @@ async def test_a_picture_that_nobody_waits_for_is_not_decoded(workers: ImageWork
 
 async def test_closing_ends_a_process_in_the_middle_of_a_picture() -> None:
     workers = ImageWorkers()
-    asking = asyncio.create_task(workers.run(PREPARE, SLOW, owner=1))
-    waiting = asyncio.create_task(workers.run(PREPARE, SLOW, owner=1))
+    asking = asyncio.create_task(workers.run(PREPARE, SLOWER, owner=1))
+    waiting = asyncio.create_task(workers.run(PREPARE, SLOWER, owner=1))
     assert await until(lambda: workers.process_ids)
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.1)
     process_ids = workers.process_ids
     began_s = time.monotonic()
 
@@ -419,10 +483,10 @@ async def test_closing_ends_a_process_in_the_middle_of_a_picture() -> None:
 
     assert time.monotonic() - began_s < 1
     assert not any(psutil.pid_exists(process_id) for process_id in process_ids)
-    for task in (asking, waiting):
-        with pytest.raises(WorkersUnavailable):
+    for task in (asking, waiting):  # as where the bot stops: the next start goes on with it
+        with pytest.raises(asyncio.CancelledError):
             await task
-    with pytest.raises(WorkersUnavailable):
+    with pytest.raises(asyncio.CancelledError):
         await workers.run(PREPARE, NOTED, owner=1)
 
 

@@ -174,6 +174,7 @@ limit_guild_concurrent = This server already has { $bound ->
 ## Failures: accepted, and then no picture came of it
 
 unexpected = Something broke on my side (code { $incident }). Your quota was not used; you can try again.
+decoder_unavailable = I can't open any pictures right now: something is wrong on the computer that I run on, not with your file. Nothing was painted and your quota was not used. Please try again in a few minutes.
 preparation_crashed = I stopped working each time I opened the pictures you attached, so I no longer try. Send other pictures, or save these ones anew first. Your quota was not used.
 content_refused = The model's content policy refused this prompt. Change the wording and try again. Your quota was not used.
 options_refused = fal.ai did not accept these options: { JOIN($details, by: "; ") }. Your quota was not used; change them and try again.
@@ -214,8 +215,6 @@ picture_takes_too_much_memory = the picture it sent takes too much memory to ope
     .given = it takes too much memory to open
 picture_sender_paused = pictures from here took too long to open several times, so I open none for some minutes
     .given = several of your pictures took too long to open, so I open no more of them for some minutes
-picture_not_decoded_now = I could not open its picture just now
-    .given = I could not open it just now; please try again
 picture_too_large = the { $format } file it made is too large for this channel ({ NUMBER($mebibytes, minimumFractionDigits: 1) } MiB)
 pictures_too_large = its files are too large to post together in this channel
 answer_unreadable = its answer could not be read
