@@ -314,6 +314,8 @@ class Runner:
         self._start(job, left_over=job.state is JobState.SUBMITTING)
 
     def _start(self, job: Job, *, left_over: bool = False) -> None:
+        if self.stopping:  # `stop` ends the tasks that it finds; what this one needs is closed after it
+            return
         active = self._active.open(job.id)
         if job.state in {JobState.SUBMITTING, JobState.RUNNING}:
             active.in_flight_since_s = self._context.now_s()
