@@ -32,6 +32,7 @@ EaselError
 │   └── Undeliverable       every way into the channel is closed
 ├── Transient               worth another try by the caller; never shown to a person
 │   ├── ProviderUnreachable no usable answer to a GET or PUT
+│   ├── DecoderBusy         a picture that takes long to decode would have to wait for others
 │   └── SubmitUnconfirmed   a submit POST whose answer never came: fal may or may not have it
 └── SetupError              the operator has to mend something; printed, never shown in chat
     ├── SettingsInvalid
@@ -391,6 +392,15 @@ class ProviderUnreachable(Transient):
     def __init__(self, sentence: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(sentence)
+
+
+class DecoderBusy(Transient):
+    """A picture that takes long to decode would have to wait for others, and its caller does not want to."""
+
+    code = "decoder_busy"
+
+    def __init__(self) -> None:
+        super().__init__("A picture that takes long to decode would have to wait.")
 
 
 class SubmitUnconfirmed(Transient):

@@ -129,11 +129,24 @@ class AttachmentSource(Protocol):
     def is_attachment(self, url: str) -> bool:
         """Whether the URL is a Discord attachment (anything else is left for fal to fetch)."""
 
-    async def fetch(self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None) -> PreparedInput:
-        """Fetch it and set it right for a model, in its owner's turn. Raises BadPicture, DecoderUnavailable."""
+    async def fetch(
+        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+    ) -> PreparedInput:
+        """Fetch it and set it right for a model, in its owner's turn.
 
-    async def fetch_mask(self, url: str, *, picture: PreparedInput, option: str, owner: Hashable) -> PreparedInput:
-        """Fetch a mask for this picture and set it right. Raises BadPicture, DecoderUnavailable."""
+        Args:
+            may_take_long: whether to wait where decoding it takes long and others are before it.
+
+        Raises:
+            BadPicture: it is no picture, or can't be decoded.
+            DecoderUnavailable: nothing can be decoded now.
+            DecoderBusy: it would have to wait, and may not.
+        """
+
+    async def fetch_mask(
+        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+    ) -> PreparedInput:
+        """Fetch a mask for this picture and set it right; as `fetch`."""
 
 
 class Delivery(Protocol):

@@ -8,6 +8,7 @@ public_addresses.py  where a connection may lead
 inputs.py     people's attachments and masks
 fit.py        results: re-encoded when a channel's limits demand it, and whether they are blank
 workers.py    the decoding processes, seen from the bot: turns, limits, killing
+turns.py      fairness between people where they share something scarce
 worker.py     the decoding process itself
 decoding.py   what it does with Pillow
 headers.py    what a file says it is, and what decoding it would take

@@ -45,26 +45,42 @@ def from_discord(url: URL, allowed_origins: Collection[str] = ()) -> bool:
 
 
 async def prepare_input(
-    workers: ImageWorkers, body: bytes, *, option: str, owner: Hashable, needs: InputNeeds | None = None
+    workers: ImageWorkers,
+    body: bytes,
+    *,
+    option: str,
+    owner: Hashable,
+    needs: InputNeeds | None = None,
+    may_take_long: bool = True,
 ) -> PreparedInput:
     """A file as a model takes it.
 
     Args:
         option: the one that it was given for, named in a refusal.
         owner: whose turn it is with the decoder.
+        may_take_long: whether to wait where it takes long and others are before it.
 
     Raises:
         BadPicture: it is no picture, or can't be decoded.
         DecoderUnavailable: nothing can be decoded now.
+        DecoderBusy: it would have to wait, and may not.
     """
     needs = needs or InputNeeds()
     args = {"max_pixels": needs.max_pixels, "max_side_px": needs.max_side_px, "max_bytes": needs.max_bytes}
-    done = await _run(workers, Task("prepare", args, needs.max_pixels), body, option, owner)
+    done = await _run(
+        workers, Task("prepare", args, needs.max_pixels), body, option=option, owner=owner, may_take_long=may_take_long
+    )
     return PreparedInput(_picture(done, body), done.notices, done.look)
 
 
 async def prepare_mask(
-    workers: ImageWorkers, body: bytes, *, picture: PreparedInput, option: str = "mask", owner: Hashable
+    workers: ImageWorkers,
+    body: bytes,
+    *,
+    picture: PreparedInput,
+    option: str = "mask",
+    owner: Hashable,
+    may_take_long: bool = True,
 ) -> PreparedInput:
     """A mask in grey, without transparency, with exactly the picture's dimensions, as models demand.
 
@@ -72,19 +88,23 @@ async def prepare_mask(
 
     Raises:
         BadPicture: it is no picture, has another shape, is one colour from edge to edge, or the picture itself.
-        DecoderUnavailable: nothing can be decoded now.
+        DecoderUnavailable, DecoderBusy: as above.
     """
     width, height = picture.picture.width, picture.picture.height
     if body == picture.picture.body:
         raise BadPicture(option, phrase("mask_is_picture"))
     args = {"width": width, "height": height, "picture_look": picture.look.hex()}
-    done = await _run(workers, Task("mask", args, width * height), body, option, owner)
+    done = await _run(
+        workers, Task("mask", args, width * height), body, option=option, owner=owner, may_take_long=may_take_long
+    )
     return PreparedInput(_picture(done, body), done.notices, done.look)
 
 
-async def _run(workers: ImageWorkers, task: Task, body: bytes, option: str, owner: Hashable) -> Done:
+async def _run(
+    workers: ImageWorkers, task: Task, body: bytes, *, option: str, owner: Hashable, may_take_long: bool
+) -> Done:
     try:
-        return await workers.run(task, body, owner=owner)
+        return await workers.run(task, body, owner=owner, may_take_long=may_take_long)
     except Unsound as error:
         raise BadPicture(option, _about_a_file(error.phrase)) from error
     except WorkersUnavailable as error:
@@ -189,14 +209,22 @@ class Attachments:
         except (ValueError, TypeError):
             return False
 
-    async def fetch(self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None) -> PreparedInput:
-        """Fetch one and set it right. Raises BadPicture, DecoderUnavailable."""
-        return await prepare_input(self._workers, await self._get(url, option), option=option, owner=owner, needs=needs)
+    async def fetch(
+        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+    ) -> PreparedInput:
+        """Fetch one and set it right. Raises BadPicture, DecoderUnavailable, DecoderBusy."""
+        body = await self._get(url, option)
+        return await prepare_input(
+            self._workers, body, option=option, owner=owner, needs=needs, may_take_long=may_take_long
+        )
 
-    async def fetch_mask(self, url: str, *, picture: PreparedInput, option: str, owner: Hashable) -> PreparedInput:
-        """Fetch a mask for this picture and set it right. Raises BadPicture, DecoderUnavailable."""
+    async def fetch_mask(
+        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+    ) -> PreparedInput:
+        """Fetch a mask for this picture and set it right. Raises BadPicture, DecoderUnavailable, DecoderBusy."""
+        body = await self._get(url, option)
         return await prepare_mask(
-            self._workers, await self._get(url, option), picture=picture, option=option, owner=owner
+            self._workers, body, picture=picture, option=option, owner=owner, may_take_long=may_take_long
         )
 
     async def _get(self, url: str, option: str) -> bytes:

@@ -1,9 +1,9 @@
 """Decoding in processes of their own, seen from the bot: started on demand, killed when they overrun, ended when idle.
 
-There are at most two. The first takes ordinary pictures; the second takes those that need much time or memory, those of
-people whose pictures had to be killed lately, and ordinary ones when it is free. Nobody has two pictures decoded at the
-same time, and whoever has had the least time comes first. So one person's hostile pictures, however many, keep nobody
-else's waiting.
+There are at most two. The first takes ordinary pictures, and gives up on those that take longer than they said; the
+second takes these, those that need much time or memory, those of people whose pictures had to be killed lately, and
+ordinary ones when it is free. Nobody has two pictures decoded at the same time, and whoever has had the least time
+comes first. So one person's hostile pictures, however many, keep nobody else's waiting.
 
 A picture crosses the boundary as an anonymous file: written once, mapped by the decoder, which fills another one.
 """
@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import math
 import os
 import signal
 import socket
@@ -28,7 +27,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bot.errors import DecoderBusy
 from bot.media.headers import Header, Unsound, huge, read_header
+from bot.media.turns import TimeTaken
 from bot.phrase import Phrase, phrase
 from bot.retry import retry
 
@@ -46,13 +47,12 @@ LIGHT_WORKER_BYTES = 256 * _MIB
 CPU_BASE_S = 2.0
 CPU_PATIENCE = 4.0
 CPU_MOST_S = 10.0
-#: What should take longer than this is for the second worker.
-LIGHT_S = 1.1
+#: What should take longer than this is for the second worker; so is what has taken the first one's processor so long.
+LIGHT_S = 0.75
+LIGHT_CPU_S = 1.5
 #: A picture that was killed counts against its sender for so long; from so many on nothing of theirs is decoded.
 STRIKE_S = 600.0
 MOST_STRIKES = 3
-#: The time that a person's pictures took counts half after so long.
-SPENT_HALVES_S = 60.0
 #: The largest file that a worker may write.
 MAX_OUTPUT_BYTES = 64 * _MIB
 #: How a process ends whose decoder broke on its picture.
@@ -115,11 +115,16 @@ class _Job:
     body: bytes
     cpu_s: float
     is_light: bool
+    may_take_long: bool
     done: asyncio.Future[Done]
 
 
 class _Overran(Exception):
     """The worker was ended because a task took too long."""
+
+
+class _Underestimated(Exception):
+    """The picture takes more time or memory than the first process has for one."""
 
 
 class _Died(Exception):
@@ -157,8 +162,8 @@ class ImageWorkers:
         #: In the order in which they came.
         self._waiting: dict[Hashable, deque[_Job]] = {}
         self._busy: set[Hashable] = set()
-        #: What each person's pictures have taken: (seconds, at which moment that was so).
-        self._spent: dict[Hashable, tuple[float, float]] = {}
+        #: What each person's pictures have taken.
+        self._taken = TimeTaken(self._clock)
         #: When pictures of a person were killed.
         self._strikes: dict[Hashable, list[float]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -177,10 +182,14 @@ class ImageWorkers:
         """The workers that run now."""
         return [slot.worker.pid for slot in self._slots if slot.worker is not None]
 
-    async def run(self, task: Task, body: bytes, *, owner: Hashable) -> Done:
+    async def run(self, task: Task, body: bytes, *, owner: Hashable, may_take_long: bool = True) -> Done:
         """Do this with a picture, in its owner's turn.
 
+        Args:
+            may_take_long: whether to wait where the second process is needed and has others to do.
+
         Raises:
+            DecoderBusy: it would have to wait for the second process, and may not.
             Unsound: it is no picture, or can't be decoded within its limits.
             WorkersUnavailable: no process could be started for a minute, or several were ended by somebody else.
             asyncio.CancelledError: the workers are closed, as when the bot stops; the next start may do it.
@@ -192,7 +201,10 @@ class ImageWorkers:
         if len(self._recent_strikes(owner)) >= MOST_STRIKES:
             raise Unsound(phrase("picture_sender_paused"))
         is_light = header.seconds <= LIGHT_S and _memory_bytes(header, task, len(body)) <= LIGHT_WORKER_BYTES
-        job = _Job(owner, task, body, _cpu_s(header), is_light, asyncio.get_running_loop().create_future())
+        future = asyncio.get_running_loop().create_future()
+        job = _Job(owner, task, body, _cpu_s(header), is_light, may_take_long, future)
+        if not self._may_wait(job):
+            raise DecoderBusy
         self._waiting.setdefault(owner, deque()).append(job)
         self._dispatch()
         try:
@@ -228,7 +240,7 @@ class ImageWorkers:
     def _next(self, slot: _Slot) -> _Job | None:
         """The picture that this worker takes next: of whoever has had the least time, and no picture killed."""
         free = [
-            (self._is_struck(owner), self._spent_s(owner), index, owner)
+            (self._is_struck(owner), self._taken.of(owner), index, owner)
             for index, (owner, queue) in enumerate(self._waiting.items())
             if owner not in self._busy and (queue[0].is_light or not slot.is_light)
         ]
@@ -241,16 +253,12 @@ class ImageWorkers:
             del self._waiting[owner]
         return job
 
-    def _spent_s(self, owner: Hashable) -> float:
-        seconds, at_s = self._spent.get(owner, (0.0, 0.0))
-        return seconds * math.exp2((at_s - self._clock()) / SPENT_HALVES_S)
-
-    def _note_spent(self, owner: Hashable, seconds: float) -> None:
-        seconds += self._spent_s(owner)
-        self._spent.pop(owner, None)  # to the end: the oldest come first
-        self._spent[owner] = (seconds, self._clock())
-        while self._spent and self._clock() - next(iter(self._spent.values()))[1] > 10 * SPENT_HALVES_S:
-            del self._spent[next(iter(self._spent))]
+    def _may_wait(self, job: _Job) -> bool:
+        """False where it needs the second worker, which has others to do, and may not take long."""
+        if job.may_take_long or (job.is_light and not self._is_struck(job.owner)):
+            return True
+        others = [one for queue in self._waiting.values() for one in queue]
+        return self._slots[1].task is None and all(one.is_light for one in others)
 
     def _is_struck(self, owner: Hashable) -> bool:
         return bool(self._recent_strikes(owner))
@@ -278,11 +286,14 @@ class ImageWorkers:
             done = await self._attempt(slot, job)
             if not job.done.done():
                 job.done.set_result(done)
-        except (Unsound, WorkersUnavailable) as error:
-            if slot.is_light and isinstance(error, Unsound) and error.phrase.code == TOO_MUCH_MEMORY:
-                job.is_light = False
+        except _Underestimated:
+            job.is_light = False
+            if self._may_wait(job):
                 self._waiting.setdefault(job.owner, deque()).appendleft(job)
             elif not job.done.done():
+                job.done.set_exception(DecoderBusy())
+        except (Unsound, WorkersUnavailable) as error:
+            if not job.done.done():
                 job.done.set_exception(error)
         except asyncio.CancelledError:
             job.done.cancel()
@@ -292,7 +303,7 @@ class ImageWorkers:
                 job.done.set_exception(error)
         finally:
             self._busy.discard(job.owner)
-            self._note_spent(job.owner, self._clock() - began_s)
+            self._taken.add(job.owner, self._clock() - began_s)
             slot.task = None
             if not self._is_closed:
                 slot.idle = asyncio.get_running_loop().call_later(self._idle_s, self._end, slot)
@@ -308,6 +319,8 @@ class ImageWorkers:
             try:
                 return await self._do(slot, job)
             except _Overran:
+                if slot.is_light and job.cpu_s > LIGHT_CPU_S:
+                    raise _Underestimated from None
                 self._strike(job)
                 log.warning("a picture took too long to decode", extra={"task": job.task.name, "cpu_s": job.cpu_s})
                 raise Unsound(phrase("picture_takes_too_long")) from None
@@ -323,8 +336,12 @@ class ImageWorkers:
         """One attempt. A process that did not answer is not used again."""
         worker = slot.worker or await self._started(slot)
         try:
-            return await worker.do(job, LIGHT_WORKER_BYTES if slot.is_light else MAX_WORKER_BYTES)
-        except Unsound:
+            if slot.is_light:
+                return await worker.do(job, LIGHT_WORKER_BYTES, min(job.cpu_s, LIGHT_CPU_S))
+            return await worker.do(job, MAX_WORKER_BYTES, job.cpu_s)
+        except Unsound as error:
+            if slot.is_light and error.phrase.code == TOO_MUCH_MEMORY:
+                raise _Underestimated from error
             raise
         except OSError as error:  # no descriptors left
             self._end(slot, kill=True)
@@ -408,18 +425,18 @@ class _Worker:
         """Its process id."""
         return self._process.pid
 
-    async def do(self, job: _Job, memory_bytes: int) -> Done:
+    async def do(self, job: _Job, memory_bytes: int, cpu_s: float) -> Done:
         """Hand over one picture and wait for what comes out.
 
         Raises:
             Unsound: the decoder refuses it.
             _Overran, _Died: the process is gone.
         """
-        wall_s = 3 * job.cpu_s + 2  # where the processor is shared with others, or stands still
+        wall_s = 3 * cpu_s + 2  # where the processor is shared with others, or stands still
         request = {
             "task": job.task.name,
             "args": job.task.args,
-            "cpu_s": job.cpu_s,
+            "cpu_s": cpu_s,
             "wall_s": wall_s,
             "memory_bytes": memory_bytes,
             "output_bytes": MAX_OUTPUT_BYTES,

@@ -30,7 +30,9 @@ class Attachments:
     def is_attachment(self, url: str) -> bool:
         return True
 
-    async def fetch(self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None) -> PreparedInput:
+    async def fetch(
+        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+    ) -> PreparedInput:
         print("fetch", url, flush=True)
         if url == KILLER and self._how != "well":
             await asyncio.sleep(0.3)  # others come in beside it, where they may
@@ -39,7 +41,9 @@ class Attachments:
             await asyncio.Event().wait()
         return PreparedInput(inspect(a_png()))
 
-    async def fetch_mask(self, url: str, *, picture: PreparedInput, option: str, owner: Hashable) -> PreparedInput:
+    async def fetch_mask(
+        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+    ) -> PreparedInput:
         return await self.fetch(url, option=option, owner=owner)
 
 

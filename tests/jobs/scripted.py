@@ -173,10 +173,14 @@ class NoAttachments:
     def is_attachment(self, url: str) -> bool:
         return False
 
-    async def fetch(self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None) -> PreparedInput:
+    async def fetch(
+        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+    ) -> PreparedInput:
         raise AssertionError("no attachment expected")
 
-    async def fetch_mask(self, url: str, *, picture: PreparedInput, option: str, owner: Hashable) -> PreparedInput:
+    async def fetch_mask(
+        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+    ) -> PreparedInput:
         raise AssertionError("no attachment expected")
 
 

@@ -11,11 +11,13 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
+from bot.errors import DecoderBusy
 from bot.media import headers
 from bot.media import workers as module
 from bot.media.headers import Unsound
@@ -224,6 +226,33 @@ async def test_what_needs_more_memory_than_the_first_process_has_goes_to_the_sec
 
     assert isinstance(done, Done)
     assert len(workers.process_ids) == 2
+
+
+async def test_what_takes_longer_than_it_said_leaves_the_first_process_to_others(
+    workers: ImageWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIGHT_S", 99)
+    monkeypatch.setattr(module, "LIGHT_CPU_S", 0.5)
+    slow = asyncio.create_task(prepare(workers, SLOWER, "attacker"))
+    await asyncio.sleep(0.05)
+
+    assert isinstance(await prepare(workers, NOTED, "another"), Done)
+    assert not slow.done()
+    assert isinstance(await slow, Done)
+    assert not workers._strikes
+
+
+async def test_who_does_not_want_to_wait_for_other_slow_pictures_is_told(workers: ImageWorkers) -> None:
+    run = partial(workers.run, PREPARE, may_take_long=False)
+    assert isinstance(await run(SLOWER, owner="first"), Done)  # nobody else is there
+    first = asyncio.create_task(prepare(workers, SLOWER, "first"))
+    await asyncio.sleep(0.05)
+
+    with pytest.raises(DecoderBusy):
+        await run(SLOWER, owner="second")
+
+    assert isinstance(await run(NOTED, owner="second"), Done)
+    assert isinstance(await first, Done)
 
 
 @pytest.mark.parametrize(
