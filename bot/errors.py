@@ -238,7 +238,7 @@ class Overloaded(Refusal):
         self.waiting = waiting
         self.left_today = left_today
         self.retry_at = retry_at
-        when = phrase("in_a_minute") if retry_at is None else phrase("at_moment", at=retry_at)
+        when = phrase("in_a_minute") if retry_at is None else phrase("after_moment", at=retry_at)
         left = phrase("overloaded_left", waiting=waiting, when=when, left=left_today)
         super().__init__(left if left_today is not None else None, waiting=waiting, when=when)
 

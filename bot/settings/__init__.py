@@ -24,10 +24,12 @@ from bot.settings.model import (
     LogSettings,
     ModelSettings,
     PrivacySettings,
+    ProxySettings,
     Settings,
     Tier,
     WebSettings,
     mode,
+    secrets_of,
 )
 from bot.settings.sources import load_settings
 
@@ -38,6 +40,7 @@ __all__ = [
     "LogSettings",
     "ModelSettings",
     "PrivacySettings",
+    "ProxySettings",
     "Settings",
     "Tier",
     "WebSettings",
@@ -45,4 +48,5 @@ __all__ = [
     "example_toml",
     "load_settings",
     "mode",
+    "secrets_of",
 ]

@@ -24,7 +24,7 @@ from bot.domain.events import (
 from bot.domain.job import Failure, RemotePicture, Result
 from bot.errors import ModelGone
 from bot.phrase import phrase
-from cogs.ui import cards
+from cogs.ui import cards, details
 from cogs.ui.actions import CUSTOM_ID
 from cogs.ui.messages import languages
 from tests.buttons import FAILURE_BUTTONS, RESULT_BUTTONS
@@ -43,7 +43,7 @@ def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: s
         cards.result_card(job, MODEL, PICTURES, withheld=2),
         cards.failure_card(job, MODEL, replace(FAILURE, incident="7F3A-91")),
         cards.cancelled_card(job, MODEL, phrase("cancelled_early")),
-        cards.details(job, MODEL, locale=LOCALE).card,
+        details.details(job, MODEL, locale=LOCALE).card,
     ):
         check_card(card)
         assert "@everyone" not in shown_text(cards.result_card(job, MODEL, PICTURES))
@@ -80,7 +80,7 @@ def test_alt_texts_count_pictures() -> None:
         (
             ConfirmingSubmit(datetime.fromtimestamp(1_800_000_000, UTC)),
             "fal.ai's answer got lost on the way. "
-            "I look for it there, and send it again <t:1800000000:R> at the latest.",
+            "I look for it there, and send it again at <t:1800000000:f> at the latest.",
         ),
     ],
 )
@@ -170,19 +170,23 @@ def test_details_hold_every_value_and_a_line_to_paste() -> None:
     request = a_request(
         "a fox\nat dawn", num_inference_steps=8, acceleration="high", image_size={"width": 640, "height": 480}
     )
-    shown = shown_text(cards.details(a_job(request=request), MODEL, locale=LOCALE).card)
-    assert "num_inference_steps: 8\n" in shown
+    shown = shown_text(details.details(a_job(request=request), MODEL, locale=LOCALE).card)
+    assert "\nsteps: 8\n" in shown
+    assert "num_inference_steps" not in shown
     assert "seed: 7" in shown
-    line = "/imagine prompt:a fox at dawn model:flux-schnell steps:8 size:640x480 seed:7 options:acceleration=high"
+    line = r"/imagine prompt:a fox\⏎at dawn model:flux-schnell steps:8 size:640x480 seed:7 options:acceleration=high"
     assert line in shown
 
 
-def test_details_mark_what_nobody_chose() -> None:
-    assert "image_size: landscape_4_3  (default)" in shown_text(cards.details(a_job(), MODEL, locale=LOCALE).card)
+def test_details_tell_what_nobody_chose_from_what_somebody_did() -> None:
+    shown = shown_text(details.details(a_job(request=a_request("a fox", steps=8)), MODEL, locale=LOCALE).card)
+    chosen, unchosen = shown.split("Not chosen, so as the model has it:\n")
+    assert "steps: 8\nseed: 7" in chosen
+    assert "size: landscape_4_3\n" in unchosen
 
 
 def test_details_of_a_long_prompt_come_as_a_file() -> None:
-    shown = cards.details(a_job("word " * 790), MODEL, locale=LOCALE)
+    shown = details.details(a_job("word " * 790), MODEL, locale=LOCALE)
     assert shown.attachment is not None
     assert shown.attachment.count("word") >= 1580
     assert "attachment://details.txt" in str(payload(shown.card))
@@ -262,12 +266,43 @@ def test_the_pasted_line_asks_for_exactly_the_same(model: Model) -> None:
             continue
         request = parse(model, {"prompt": "a fox, at dawn", option.name: value})
         request = with_seed(model, request, 5)
-        pasted = as_discord_reads_it(cards.command_line(a_job(request=request), model))
+        pasted = as_discord_reads_it(details.command_line(a_job(request=request), model))
         assert pasted.pop("model") == model.key
         again = parse(model, pasted)
         assert again.options == request.options
         tried += 1
     assert tried or model.key == "z-image-inpaint"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a poster that says size: huge and count: 3",
+        "two lines\nmodel: a mannequin\n\noptions: none",
+        'a "quoted" sign, seed:7, style:bold, C:\\temp',
+        "one\n  indented  twice",
+    ],
+)
+def test_the_pasted_line_is_exact_whatever_the_prompt_says(prompt: str) -> None:
+    model = load().get("z-image")
+    request = parse(model, {"prompt": prompt, "negative_prompt": "steps: 3\nno size:x", "options": "acceleration=none"})
+    request = with_seed(model, request, 5)
+    line = details.command_line(a_job(request=request), model)
+    assert "\n" not in line
+    pasted = as_discord_reads_it(line)
+    assert pasted.pop("model") == model.key
+    again = parse(model, pasted)
+    assert (again.prompt, again.options) == (request.prompt, request.options)
+
+
+def test_a_request_that_was_set_right_says_so_on_its_cards() -> None:
+    request = replace(a_request(), notices=(phrase("as_stored", text="I read `@everyone` https://x.example"),))
+    for card in (
+        cards.progress_card(a_job(request=request), MODEL, Queued(0)),
+        cards.result_card(a_job(request=request), MODEL, PICTURES),
+    ):
+        check_card(card)
+        assert r"-# I read `@everyone` https\:\/\/x.example" in shown_text(card)
 
 
 def _others(model: Model) -> list[Option]:

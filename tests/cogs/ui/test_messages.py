@@ -7,7 +7,7 @@ import inspect
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from shutil import copytree
@@ -341,6 +341,20 @@ def test_numbers_lists_money_and_moments(code: str, params: dict[str, Param], te
 def test_an_unknown_code_is_said_as_such_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "no words for (from_the_future)" in say("en-US", Phrase("from_the_future"))
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_a_moment_of_today_is_a_time_of_day_and_a_far_one_has_its_date() -> None:
+    now = datetime.now(UTC)
+    soon, later = now + timedelta(minutes=3), now + timedelta(hours=13)
+    assert english(phrase("after_moment", at=soon)).endswith(":t>")
+    assert english(phrase("after_moment", at=later)).endswith(":f>")
+    assert english(phrase("after_moment", at=now - timedelta(hours=13))).endswith(":f>")
+
+
+def test_no_sentence_tells_of_the_future_with_a_time_that_becomes_wrong() -> None:
+    """`<t:…:R>` reads "3 seconds ago" once it is over, so it is for what has happened."""
+    said = [name for name, source in bundled().language(ENGLISH).sources.items() if "AGO(" in source]
+    assert sorted(said) == ["at_moment", "details_asked"]
 
 
 @pytest.mark.parametrize("locale", [one.value for one in discord.Locale])

@@ -39,7 +39,8 @@ overloaded_left = { $waiting ->
        *[other] { $left } pictures
     } today.
 in_a_minute = in a minute
-at_moment = { $at }
+at_moment = { AGO($at) }
+after_moment = after { CLOCK($at) }
 settings_only_in_server = That is a setting of a server; use it in one. Nothing was changed.
 settings_not_member = I am not a member of this server, so it has no settings with me. Nothing was changed.
 settings_not_manager = Only people with the Manage Server permission can change that here. Nothing was changed.
@@ -67,7 +68,7 @@ limit_rate = That's a bit fast: { $left ->
     }, and { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
-    } will be possible { $at }. You have { $left_today ->
+    } will be possible from { CLOCK($at) }. You have { $left_today ->
         [one] { $left_today } picture
        *[other] { $left_today } pictures
     } left today. { nothing_spent }
@@ -84,7 +85,7 @@ limit_rate_never_now = That would be { $images ->
     } in one request; ask for at most { $bound } at once. Right now { $left ->
         [one] { $left } picture
        *[other] { $left } pictures
-    } would go through, the next one { $at }. { nothing_spent }
+    } would go through, the next one from { CLOCK($at) }. { nothing_spent }
 limit_user_day_zero = Your limit here is 0 pictures a day, so I can't paint for you. { nothing_spent }
 limit_user_day = { $images ->
         [one] { $images } picture
@@ -95,7 +96,7 @@ limit_user_day = { $images ->
     } a day. You have { $left ->
         [0] none left
        *[other] { $left } left
-    } today. The count starts again { $at }. { nothing_spent }
+    } today. The count starts again at { CLOCK($at) }. { nothing_spent }
 limit_user_day_never = { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
@@ -115,7 +116,7 @@ limit_user_day_never_now = { $images ->
     } a day. You have { $left ->
         [0] none left
        *[other] { $left } left
-    } today. Ask for at most { $most } at once; the count starts again { $at }. { nothing_spent }
+    } today. Ask for at most { $most } at once; the count starts again at { CLOCK($at) }. { nothing_spent }
 limit_guild_day_zero = This server's limit is 0 pictures a day, so I can't paint here. { nothing_spent }
 limit_guild_day = { $images ->
         [one] { $images } picture
@@ -126,7 +127,7 @@ limit_guild_day = { $images ->
     } a day. The server has { $left ->
         [0] none left
        *[other] { $left } left
-    } today. The count starts again { $at }. Your own limit leaves you { $own ->
+    } today. The count starts again at { CLOCK($at) }. Your own limit leaves you { $own ->
         [one] { $own } picture
        *[other] { $own } pictures
     } today. { nothing_spent }
@@ -152,7 +153,7 @@ limit_guild_day_never_now = { $images ->
     } a day. The server has { $left ->
         [0] none left
        *[other] { $left } left
-    } today. Ask for at most { $most } at once; the count starts again { $at }. Your own limit leaves you { $own ->
+    } today. Ask for at most { $most } at once; the count starts again at { CLOCK($at) }. Your own limit leaves you { $own ->
         [one] { $own } picture
        *[other] { $own } pictures
     } today. { nothing_spent }
