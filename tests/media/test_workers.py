@@ -30,7 +30,7 @@ PLAIN = saved(noise(64, 48), "PNG")
 #: With a note, so that something comes back.
 NOTED = saved(noise(64, 48), "JPEG", comment=b"hello")
 #: Takes most of a second to decode, as an ordinary picture may.
-SLOW = scans_jpeg(40, 3500, 3000)
+SLOW = scans_jpeg(40, 3000, 2400)
 #: Takes more than a second, which its header gives away.
 SLOWER = scans_jpeg(40, 6000, 4000)
 MIB = 1024 * 1024
@@ -221,6 +221,7 @@ async def test_what_needs_more_memory_than_the_first_process_has_goes_to_the_sec
 ) -> None:
     monkeypatch.setattr(module, "_memory_bytes", lambda header, task, length: 0)
     monkeypatch.setattr(module, "LIGHT_WORKER_BYTES", 64 * MIB)
+    monkeypatch.setattr(module, "LIGHT_S", 99)
 
     done = await prepare(workers, saved(noise(8, 8).resize((4000, 4000)), "PNG"))
 
@@ -439,7 +440,8 @@ async def test_people_take_turns(workers: ImageWorkers) -> None:
         await prepare(workers, NOTED, owner)
         order.append(owner)
 
-    await asyncio.gather(*(ask(owner) for owner in ["a"] * 6 + ["b", "c"]))
+    await asyncio.gather(*(prepare(workers, NOTED, number) for number in range(2)))  # both processes are there
+    await asyncio.gather(*(ask(owner) for owner in ["a"] * 20 + ["b", "c"]))
 
     assert order[-1] == "a"  # nobody waits for all that somebody else has sent
 
