@@ -1,12 +1,13 @@
 """Cards of a job (progress, result, failure): pure functions from values to a `LayoutView`.
 
-Discord's limits for a Components V2 message: 40 components, 4,000 characters of text in all, custom_ids
-of 100 characters. Cards are made for phones: short lines, the prompt first, one line of facts, one row
-of buttons.
+Discord's limits for a Components V2 message: 40 components, 4,000 characters of text in all, custom_ids of 100
+characters; here all counted in UTF-16 units (`text.length`), as Discord may do. Cards are made for phones: short lines,
+the prompt first, one line of facts, one row of buttons.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -27,11 +28,11 @@ from bot.domain.events import (
 )
 from bot.domain.job import Failure, Job
 from bot.domain.request import GenerationRequest
-from bot.errors import ModelGone
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
 from cogs.ui.actions import Slot, custom_id, job_named_by
 from cogs.ui.buttons import action_rows
+from cogs.ui.failure_words import failure_phrase
 from cogs.ui.messages import say
 
 BLUE = 0x5865F2
@@ -117,10 +118,10 @@ def alt_text(request: GenerationRequest, index: int, model: Model | None = None,
         shown = phrase("alt_painted_of", number=number, count=count, prompt=prompt) if count > 1 else one
     else:
         made = Phrase(f"made_{model.task.replace('-', '_')}" if model is not None else "made")
-        by = model.title if model is not None else request.endpoint
+        by = text.plain(model.title if model is not None else readable_name(request.endpoint), 100)
         one = phrase("alt_made", made=made, model=by)
         shown = phrase("alt_made_of", number=number, count=count, made=made, model=by) if count > 1 else one
-    return say(locale, shown)[:ALT_LIMIT]
+    return text.shorten(say(locale, shown), ALT_LIMIT)
 
 
 # ---------------------------------------------------------------------- cards by state
@@ -224,10 +225,7 @@ def failure_card(job: Job, model: Model | None, failure: Failure, *, successor: 
         successor: the model to suggest if fal no longer serves this one.
     """
     locale = job.reply.locale
-    sentence = say(locale, failure.phrase)
-    if failure.code == ModelGone.code and successor is not None:
-        title = failure.phrase.params.get("title", job.request.endpoint)
-        sentence = say(locale, "model_gone_successor", title=title, successor=text.escape(successor.title))
+    sentence = say(locale, failure_phrase(failure, model, successor))
     if failure.incident is not None and failure.incident not in sentence:
         sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
     return Card(
@@ -261,7 +259,7 @@ def unknown_model(endpoint: str) -> Model:
     return Model(
         endpoint=endpoint,
         key="unknown",
-        title=endpoint,
+        title=readable_name(endpoint),
         summary="",
         typical_s=10,
         options=(),
@@ -269,6 +267,12 @@ def unknown_model(endpoint: str) -> Model:
         price=Price(None, "image", "none"),
         size_option=None,
     )
+
+
+def readable_name(endpoint: str) -> str:
+    """`fal-ai/flux-pro/v1.1` → `Flux Pro V1.1`: a name for people where the catalogue has none."""
+    words = re.split(r"[/_-]+", endpoint.partition("/")[2] or endpoint)
+    return " ".join(word[:1].upper() + word[1:] for word in words if word)
 
 
 def facts(job: Job, model: Model | None, pictures: Sequence[Shown] = ()) -> list[str]:
@@ -331,7 +335,7 @@ def _small(*parts: str) -> str:
 
 
 def _name(job: Job, model: Model | None) -> str:
-    return text.escape(model.title if model is not None else job.request.endpoint)
+    return text.escape(text.plain(model.title if model is not None else readable_name(job.request.endpoint), 100))
 
 
 def notices(job: Job, locale: str) -> list[str]:

@@ -17,7 +17,7 @@ from bot.domain.job import Job
 from bot.domain.request import Json
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
-from cogs.ui.cards import BLUE, TEXT_LIMIT, Card, cost_usd, painting_s, seed_of
+from cogs.ui.cards import BLUE, TEXT_LIMIT, Card, cost_usd, painting_s, readable_name, seed_of
 from cogs.ui.messages import say
 
 #: Prefixes of attachment URLs at Discord and in the sandbox.
@@ -40,7 +40,7 @@ def details(job: Job, model: Model | None, *, locale: str) -> CardWithFile:
     listing = parameter_listing(job, model, locale=locale)
     # /imagine requires a prompt.
     line = command_line(job, model) if job.request.prompt else ""
-    fits = len(listing) + len(line) <= TEXT_LIMIT - 800
+    fits = text.length(listing) + text.length(line) <= TEXT_LIMIT - 800
     parts: list[discord.ui.Item[Any]] = [_words(_head(job, model, locale))]
     if fits:
         parts.append(_words(text.code_block(listing)))
@@ -60,7 +60,7 @@ def _words(content: str) -> discord.ui.TextDisplay[Any]:
 
 
 def _head(job: Job, model: Model | None, locale: str) -> str:
-    title = text.escape(model.title if model is not None else job.request.endpoint)
+    title = text.escape(model.title if model is not None else readable_name(job.request.endpoint))
     link = f"[{title}](<https://fal.ai/models/{job.request.endpoint}>)"
     cost = cost_usd(job, model)
     took_s = painting_s(job)

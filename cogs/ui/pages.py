@@ -90,7 +90,7 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET, *, locale: str) -> s
         described = say(locale, describe_option(option)).replace("`", "")
         line = f"`{option_name(model, option)}`: {text.shorten(described, 260)}"
         rest = len(options) - index
-        if sum(map(len, lines)) + len(line) > budget:
+        if sum(map(text.length, lines)) + text.length(line) > budget:
             names = text.shorten(", ".join(f"`{option_name(model, left)}`" for left in options[index:]), 500)
             lines.append(say(locale, "model_options_more", count=rest, options=names))
             break

@@ -95,7 +95,7 @@ def test_the_alt_text_says_what_was_done(enlarger: Model) -> None:
     assert (
         cards.alt_text(replace(request, images=3), 1, enlarger, locale=LOCALE) == "Picture 2 of 3, enlarged by Enlarger"
     )
-    assert cards.alt_text(request, 0, locale=LOCALE) == "A picture made by fal-ai/enlarger"
+    assert cards.alt_text(request, 0, locale=LOCALE) == "A picture made by Enlarger"
 
 
 def test_the_details_have_nothing_to_paste(enlarger: Model) -> None:

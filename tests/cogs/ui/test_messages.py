@@ -23,7 +23,8 @@ from bot import errors
 from bot.catalogue.model import Task
 from bot.domain.job import JobState
 from bot.errors import EaselError, ToldError
-from bot.fal import failures
+from bot.fal import partners, refused_options
+from bot.fal.fields import Thing
 from bot.limits import GuildLimits
 from bot.media import picture
 from bot.phrase import Param, Phrase, phrase
@@ -53,6 +54,14 @@ TOLD: tuple[ToldError, ...] = (
     errors.Overloaded(2000),
     errors.Overloaded(1, left_today=3, retry_at=NOON),
     errors.ContentRefused(),
+    errors.ContentRefused("picture"),
+    errors.ContentRefused("picture", option="image_url"),
+    errors.ContentRefused("picture", option="image_urls", number=2),
+    errors.ContentRefused("mask", option="mask_url"),
+    errors.ContentRefused("result"),
+    errors.ContentRefused("request"),
+    errors.PartnerAccountRefused("OpenAI", phrase("partner_unverified", service="OpenAI")),
+    errors.PartnerBusy("OpenAI"),
     errors.OptionsRefused(phrase("refused_unknown")),
     errors.ModelGone("FLUX", "fal-ai/flux"),
     errors.BalanceExhausted(),
@@ -78,8 +87,22 @@ _DYNAMIC: dict[str, frozenset[str]] = {
     **{f"permission_{name}": frozenset() for name in ("view_channel", "send_messages", "attach_files")},
     "permission_send_messages_in_threads": frozenset(),
     **{f"file_{name}": frozenset() for _, name in picture._SIGNATURES},
-    **{f"bound_{name}": frozenset({"value"}) for _, name in failures._LIMITS},
-    **{f"fault_{name}": frozenset() for name in {*failures._FAULTS.values(), "not_accepted"}},
+    **{f"bound_{name}": frozenset({"value"}) for _, name in refused_options._LIMITS},
+    **{f"bound_{name}_list": frozenset({"value"}) for name in ("min_length", "max_length")},
+    **{f"fault_{name}": frozenset() for name in {*refused_options._FAULTS.values(), "not_accepted"}},
+    **{f"fault_{name}": frozenset({"what"}) for name in refused_options._FILE_FAULTS.values()},
+    **{f"thing_{thing}": frozenset() for thing in Thing},
+    **{f"partner_{what}": frozenset({"service"} if what == "unverified" else ()) for what, _ in partners._ACCOUNT},
+    # stored by earlier versions
+    **{f"bound_{name}": frozenset({"value"}) for name in ("one_of", "max_bytes")},
+    **{
+        f"fault_{name}": frozenset()
+        for name in (
+            *("picture_unreadable", "picture_not_fetched", "picture_format", "picture_too_small"),
+            *("picture_too_large", "file_too_large"),
+        )
+    },
+    "refused_picture_unreadable": frozenset(),
     **{f"made_{task.replace('-', '_')}": frozenset() for task in Task},
     "made": frozenset(),
     **{f"job_{state.value}": frozenset({"job"}) for state in JobState},
@@ -170,7 +193,7 @@ def test_every_code_has_a_message_that_needs_what_it_gets(fixture: CogFixture) -
 
 
 #: It carries the endpoint for whoever names a successor.
-_MORE_IS_FINE = {"model_gone"}
+_MORE_IS_FINE = {"model_gone", *(f"partner_{what}" for what, _ in partners._ACCOUNT)}
 
 
 def test_no_message_is_unused(fixture: CogFixture) -> None:
