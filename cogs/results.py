@@ -1,4 +1,4 @@
-"""The buttons of a finished job: Again, Edit prompt, Details, Delete. Those of a refusal are in `cogs.fixes`."""
+"""The buttons of a job that has ended, and the windows of two of them. Those of a refusal are in `cogs.fixes`."""
 
 from __future__ import annotations
 
