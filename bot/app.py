@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -22,6 +23,7 @@ from bot.gc_tuning import trim_forever
 from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
 from bot.media import Attachments
+from bot.proxies import Proxies
 from bot.redaction import quoted
 from bot.services import Services
 from bot.settings import FalSettings, Settings, WebSettings
@@ -65,12 +67,14 @@ async def run(settings: Settings) -> int:
     if token is None or key is None:
         raise TokenMissing("The live bot needs both DISCORD_TOKEN and FAL_KEY.")
     catalogue = _offered_models(settings)
+    proxies = Proxies.of(settings.proxy)
+    proxies.export(os.environ)
     point_discord_at(settings.discord)
     async with AsyncExitStack() as stack:
         store = await Store.open(settings.database_url)
         stack.push_async_callback(store.close)
-        fal = await stack.enter_async_context(_fal(settings.fal, key.get_secret_value()))
-        inputs = await stack.enter_async_context(Attachments(extra_origins=_sandbox_origins(settings)))
+        fal = await stack.enter_async_context(_fal(settings.fal, key.get_secret_value(), proxies))
+        inputs = await stack.enter_async_context(Attachments(extra_origins=_sandbox_origins(settings), proxies=proxies))
         callbacks = await _callback_addresses(settings.web, store)
         supervisor = Supervisor()
         stack.push_async_callback(supervisor.close)
@@ -127,7 +131,7 @@ def _offered_models(settings: Settings) -> Catalogue:
     return catalogue
 
 
-def _fal(settings: FalSettings, key: str) -> Fal:
+def _fal(settings: FalSettings, key: str, proxies: Proxies) -> Fal:
     return Fal(
         key=key,
         queue_url=settings.queue_url,
@@ -136,6 +140,7 @@ def _fal(settings: FalSettings, key: str) -> Fal:
         api_url=settings.api_url,
         max_streams=settings.max_streams,
         store_payloads=settings.store_payloads,
+        proxies=proxies,
     )
 
 
@@ -190,7 +195,11 @@ async def _start_web(
     receiver = None
     if callbacks is not None:
         receiver = CallbackReceiver(
-            key=callbacks.key, handler=on_callback, rest_url=settings.fal.rest_url, clock=utcnow
+            key=callbacks.key,
+            handler=on_callback,
+            rest_url=settings.fal.rest_url,
+            clock=utcnow,
+            proxies=Proxies.of(settings.proxy),
         )
     return await start(settings.web, health, detail=detail, callbacks=receiver)
 

@@ -19,6 +19,8 @@ EaselError
 │   ├── ModelGone           fal answers 404 for this model
 │   ├── BalanceExhausted    the fal account has no money left
 │   ├── KeyRefused          fal does not know the key
+│   ├── PartnerAccountRefused  a model's maker refuses the operator's account there
+│   ├── PartnerBusy         a model's maker limits the operator's account for the moment
 │   ├── GenerationTimedOut  fal gave up waiting or we did
 │   ├── ProviderError       fal answered 5xx or nothing at all
 │   ├── RequestNotFound     fal no longer knows what it was given
@@ -47,6 +49,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from bot.graphemes import shorten
 from bot.phrase import Param, Phrase, phrase
 from bot.redaction import redact
 
@@ -114,8 +117,7 @@ class InvalidOption(Refusal):
         if because is not None:
             super().__init__(phrase("invalid_option_because", why=because))
             return
-        shown = self.given if len(self.given) <= 60 else self.given[:57] + "…"
-        shown = shown.replace("`", "ˋ").replace("\n", " ")
+        shown = shorten(self.given, 60).replace("`", "ˋ").replace("\n", " ")
         super().__init__(option=option, given=shown or " ", takes=takes)
 
 
@@ -127,7 +129,7 @@ class UnknownModel(Refusal):
     def __init__(self, given: str, close: Sequence[str] = ()) -> None:
         self.given = given
         self.close = tuple(close)
-        shown = given[:60].replace("`", "ˋ").replace("\n", " ")
+        shown = shorten(given, 60).replace("`", "ˋ").replace("\n", " ")
         super().__init__(phrase("unknown_model_close", given=shown, close=self.close) if close else None, given=shown)
 
 
@@ -236,7 +238,7 @@ class Overloaded(Refusal):
         self.waiting = waiting
         self.left_today = left_today
         self.retry_at = retry_at
-        when = phrase("in_a_minute") if retry_at is None else phrase("at_moment", at=retry_at)
+        when = phrase("in_a_minute") if retry_at is None else phrase("after_moment", at=retry_at)
         left = phrase("overloaded_left", waiting=waiting, when=when, left=left_today)
         super().__init__(left if left_today is not None else None, waiting=waiting, when=when)
 
@@ -253,10 +255,26 @@ class GenerationFailed(ToldError):
 
 
 class ContentRefused(GenerationFailed):
-    """fal's or a partner's content policy; never retryable with the same prompt."""
+    """fal's or a partner's content policy; never retryable with the same prompt and pictures.
+
+    Args:
+        what: `prompt`, `picture`, `mask`, `result`, or `request` where nothing says which.
+        option: fal's name of the picture's parameter; number: which of several, from 1.
+    """
 
     code = "content_refused"
     worth_retrying = False
+
+    def __init__(self, what: str = "prompt", *, option: str | None = None, number: int = 0) -> None:
+        self.what = what
+        if what == "result":  # another seed makes another picture
+            self.worth_retrying = True
+        named = {"option": option} if option is not None and what == "picture" else {}
+        numbered = {"number": number} if named and number else {}
+        ends = {"prompt": "", "picture": "_picture"}.get(what, f"_{what}")
+        if what == "picture":
+            ends += "" if not named else "_numbered" if numbered else "_named"
+        super().__init__(Phrase(f"content_refused{ends}", {**named, **numbered}))
 
 
 class OptionsRefused(GenerationFailed):
@@ -274,13 +292,17 @@ class OptionsRefused(GenerationFailed):
 
 
 class ModelGone(GenerationFailed):
-    """fal answers 404 for the endpoint; who puts it into words names what to use instead, if that is offered."""
+    """fal answers 404 for the endpoint; who puts it into words names what to use instead, if that is offered.
+
+    Args:
+        instead: the endpoint that fal names in its place.
+    """
 
     code = "model_gone"
     worth_retrying = False
 
-    def __init__(self, title: str, endpoint: str) -> None:
-        super().__init__(title=title, endpoint=endpoint)
+    def __init__(self, title: str, endpoint: str, instead: str | None = None) -> None:
+        super().__init__(title=title, endpoint=endpoint, **({"instead": instead} if instead else {}))
 
 
 class BalanceExhausted(GenerationFailed):
@@ -293,6 +315,29 @@ class KeyRefused(GenerationFailed):
     """fal's 401 or 403 about the key."""
 
     code = "key_refused"
+
+
+class PartnerAccountRefused(GenerationFailed):
+    """A model's maker refuses the operator's account there.
+
+    Args:
+        service: its name, e.g. OpenAI.
+        what: a phrase for what is wrong with the account.
+    """
+
+    code = "partner_account_refused"
+
+    def __init__(self, service: str, what: Phrase) -> None:
+        super().__init__(service=service, what=what)
+
+
+class PartnerBusy(GenerationFailed):
+    """A model's maker limits how much the operator's account there may ask for at a time."""
+
+    code = "partner_busy"
+
+    def __init__(self, service: str) -> None:
+        super().__init__(service=service)
 
 
 class GenerationTimedOut(GenerationFailed):

@@ -142,7 +142,8 @@ class DiscordDelivery:
         failure, model = job.failure or Failure("cancelled", phrase("cancelled_unused")), self._model(job)
         if job.state is JobState.CANCELLED:
             return cards.cancelled_card(job, model, failure.phrase), []
-        successor = self._catalogue.successor(job.request.endpoint)
+        instead = failure.phrase.params.get("instead")
+        successor = self._catalogue.successor(job.request.endpoint, instead if isinstance(instead, str) else None)
         return cards.failure_card(job, model, failure, successor=successor), []
 
     def _result(self, job: Job, ready: DeliverableImages) -> Content:

@@ -18,12 +18,15 @@ from bot.discord.http import is_rate_limit
 from bot.errors import EaselError, StoreDamaged, StoreUnusable, ToldError
 from bot.logs import incident
 from cogs.ui.messages import say
-from cogs.ui.text import clean, without_links
+from cogs.ui.text import clean, shorten, without_links
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
 
 log = logging.getLogger(__name__)
+
+#: Discord's limit for the text of a message without components.
+CONTENT_LIMIT = 2000
 
 #: Discord's codes for an unknown interaction, one already acknowledged, and an invalid webhook token.
 _GONE = frozenset({10062, 40060, 50027})
@@ -40,6 +43,7 @@ async def answer(interaction: discord.Interaction[Any], error: BaseException) ->
 
 async def answer_privately(interaction: discord.Interaction[Any], sentence: str) -> None:
     """Send an ephemeral initial response, or a followup if there was one; a failure to send is only logged."""
+    sentence = shorten(sentence, CONTENT_LIMIT)
     try:
         if interaction.response.is_done():
             await interaction.followup.send(sentence, ephemeral=True)

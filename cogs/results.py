@@ -18,7 +18,7 @@ from bot.phrase import phrase
 from cogs import intake, interaction_data
 from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.job_lookup import find_job, may_act_on
-from cogs.ui import cards, modals
+from cogs.ui import details, modals
 from cogs.ui.actions import ENDED, Click, Slot, Subject, action
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ async def show_details(interaction: Interaction, click: Click) -> None:
     """Respond privately with all parameters of the job; anybody may ask."""
     services = services_of(interaction)
     job = await find_job(services, click.job_id)
-    shown = cards.details(job, services.catalogue.known(job.request.endpoint), locale=locale_of(interaction))
+    shown = details.details(job, services.catalogue.known(job.request.endpoint), locale=locale_of(interaction))
     if shown.attachment is None:
         await interaction.response.send_message(view=shown.card, ephemeral=True)
         return
-    file = discord.File(io.BytesIO(shown.attachment.encode()), filename=cards.DETAILS_FILE)
+    file = discord.File(io.BytesIO(shown.attachment.encode()), filename=details.DETAILS_FILE)
     await interaction.response.send_message(view=shown.card, file=file, ephemeral=True)
 
 

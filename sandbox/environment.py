@@ -13,15 +13,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bot.settings import Settings, load_settings
+from bot.redaction import redact
+from bot.settings import Settings, Tier, load_settings, secrets_of
+from sandbox.discord.world import PATRON_ROLE_ID
 
 #: Names that credentials have: ours under all their names, fal_client's own, and those of other programs.
 _CREDENTIAL_NAME = re.compile(
     r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|API_?KEY|(^|_)KEY(_|$)", re.IGNORECASE
 )
+#: The sandbox's bot speaks with this machine alone, and an address of a proxy may hold a password.
+_PROXY_NAME = re.compile(r"(HTTPS?|ALL|NO|FTP|WSS?)_PROXY", re.IGNORECASE)
 #: Sections of the settings and what of them is the sandbox's own, or a secret.
 _WITHHELD: dict[str, Any] = {
     "database_url": True,
+    "proxy": True,
     "discord": {"token", "api_url", "gateway_url"},
     "fal": {"key", "openai_api_key", "queue_url", "rest_url", "cdn_url", "api_url"},
 }
@@ -56,16 +61,22 @@ def _harmless(environ: Mapping[str, str], secret_pieces: Iterable[str]) -> dict[
         name: value
         for name, value in environ.items()
         if not name.upper().startswith("EASEL_")
+        and not _PROXY_NAME.fullmatch(name)
         and _CREDENTIAL_NAME.search(name) is None
+        and redact(value) == value
         and not any(piece in value for piece in pieces)
     }
 
 
 def _pieces(settings: Settings) -> Iterable[str]:
-    for secret in (settings.discord.token, settings.fal.key, settings.fal.openai_api_key):
-        if secret is not None:
-            parts = re.split(r"[:.]", secret.get_secret_value())
-            yield from (part for part in parts if len(part) >= _SHORTEST_PIECE)
+    for secret in secrets_of(settings):
+        parts = re.split(r"[:.]", secret)
+        yield from (part for part in parts if len(part) >= _SHORTEST_PIECE)
+
+
+def _patrons(default: Tier) -> dict[str, float]:
+    """What the role Patron of the sandbox's server gives, where the operator's settings say nothing about roles."""
+    return {name: value * 2 for name, value in default.model_dump().items()}
 
 
 def _as_variables(settings: Settings, cwd: Path) -> dict[str, str]:
@@ -75,4 +86,5 @@ def _as_variables(settings: Settings, cwd: Path) -> dict[str, str]:
     if folder is not None:
         made["models"]["folder"] = str(cwd / folder)
     made["fal"] = {"reconcile_s": _RECONCILE_S, **made.get("fal", {})}
+    made["limits"] = {"tiers": {PATRON_ROLE_ID: _patrons(settings.limits.default)}, **made.get("limits", {})}
     return {f"EASEL_{section.upper()}": json.dumps(values) for section, values in made.items() if values}

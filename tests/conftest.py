@@ -7,6 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
+from bot.settings.schema import ALIASES
 from tools.browser import SENTENCE, find_chromium
 
 #: Where a skip would hide a missing part of the machine instead of saying so.
@@ -24,11 +25,9 @@ def chromium_path() -> str:
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the developer's own token, key or settings."""
+    """No test sees the developer's own token, key, proxies or settings."""
     for name in list(os.environ):
-        if name.upper() in {"DISCORD_TOKEN", "FAL_KEY", "OPENAI_API_KEY"} or (
-            name.upper().startswith("EASEL_") and name.upper() != "EASEL_CHROMIUM"
-        ):
+        if name.upper() in ALIASES or (name.upper().startswith("EASEL_") and name.upper() != "EASEL_CHROMIUM"):
             monkeypatch.delenv(name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.catalogue.arguments import arguments, input_pictures, picture_options, with_pictures
 from bot.catalogue.autocomplete import option_completions, size_choices, style_choices
-from bot.catalogue.descriptions import describe_option, value_text
+from bot.catalogue.descriptions import describe_option, option_name, value_text
 from bot.catalogue.load import load
 from bot.catalogue.model import (
     COMMON_ALIASES,
@@ -44,6 +44,7 @@ __all__ = [
     "known_prices",
     "load",
     "option_completions",
+    "option_name",
     "parse",
     "picture_options",
     "price_text",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Final
 
 from bot.catalogue import sizes
-from bot.catalogue.model import Option, OptionKind
+from bot.catalogue.model import Model, Option, OptionKind
 from bot.domain.request import Json
 from bot.phrase import Phrase, phrase
 
@@ -74,21 +76,64 @@ def takes(option: Option) -> Phrase:
 
 
 def value_text(value: Json) -> str:
-    """A value as a person would type it; empty for a value that can only be typed as JSON."""
+    """A value as a person would type it, and as `kinds` reads it; empty for one that can only be typed as JSON."""
     match value:
         case bool():
             return "true" if value else "false"
         case str():
             return value
         case int() | float():
-            return f"{value:g}" if isinstance(value, float) else str(value)
+            return number_text(value)
         case {"width": width, "height": height}:
             return f"{width}x{height}"
         case {"name": str(name), **rest} if not rest:
             return name
-        case [str(), *_]:
-            return ",".join(str(item) for item in value)
+        case {"members": [*members], **rest} if not rest:
+            return _listed([_member(member) for member in members])
+        case [_, *_]:
+            return _listed([_item(item) for item in value])
     return ""
+
+
+def number_text(value: float) -> str:
+    """A number as digits with at most one dot, exactly."""
+    short = f"{value:g}"
+    if isinstance(value, int):
+        return str(value)
+    return short if float(short) == value and "e" not in short else format(Decimal(repr(value)), "f")
+
+
+def _listed(items: Sequence[str]) -> str:
+    """Joined by commas; empty if one of them can't be typed, or holds what separates them."""
+    return ",".join(items) if items and all(item and not re.search(r"[,\s]", item) for item in items) else ""
+
+
+def _item(item: Json) -> str:
+    match item:
+        case str():
+            return item
+        case {"r": int(red), "g": int(green), "b": int(blue), **rest} if not rest:
+            return f"#{red:02x}{green:02x}{blue:02x}"
+        case {"path": str(path), **rest} if not rest:
+            return path
+        case {"path": str(path), "scale": int() | float() as scale, **rest} if not rest:
+            return f"{path}@{number_text(scale)}"
+    return ""
+
+
+def _member(member: Json) -> str:
+    match member:
+        case {"rgb": rgb, "color_weight": int() | float() as weight}:
+            return f"{_item(rgb)}:{number_text(weight)}"
+        case {"rgb": rgb}:
+            return _item(rgb)
+    return ""
+
+
+def option_name(model: Model, option: Option) -> str:
+    """The one name by which people know an option: its label, or fal's name where two options share the label."""
+    shared = sum(other.label == option.label for other in model.offered) > 1
+    return option.name if shared else option.label
 
 
 def describe_option(option: Option) -> Phrase:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Final
 
-from bot.catalogue.descriptions import takes, value_text
+from bot.catalogue.descriptions import option_name, takes, value_text
 from bot.catalogue.kinds import Attachment, parse_value
 from bot.catalogue.model import Model, Option, OptionKind, Rule
 from bot.catalogue.option_syntax import plain_key, read_pairs
+from bot.catalogue.pasted_line import unescape
 from bot.catalogue.prices import images_of, request_cost_usd, request_size
 from bot.catalogue.rejections import no_such_option, refuse, refuse_because, shown
 from bot.domain.request import GenerationRequest, Json
@@ -29,6 +30,7 @@ def parse(model: Model, raw: Mapping[str, object]) -> GenerationRequest:
     Raises:
         InvalidOption: a value, or a combination of values, that this model does not take.
     """
+    raw = {name: unescape(value) if type(value) is str else value for name, value in raw.items()}
     prompt = _prompt(model, raw)
     given: dict[str, Json] = {}
     for key, value in _pairs(model, raw):
@@ -168,13 +170,7 @@ def _value(model: Model, name: str, given: Mapping[str, Json]) -> Json:
 
 def _labels(model: Model, names: tuple[str, ...]) -> list[str]:
     """The names of options in a refusal: the alias, or fal's name where two options share the alias."""
-    return [
-        option.label if _tells_apart(model, option) else option.name for name in names if (option := model.option(name))
-    ]
-
-
-def _tells_apart(model: Model, option: Option) -> bool:
-    return sum(other.label == option.label for other in model.offered) == 1
+    return [option_name(model, option) for name in names if (option := model.option(name))]
 
 
 def _exclusive(model: Model, rule: Rule, given: Mapping[str, Json]) -> None:
@@ -242,4 +238,4 @@ def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> Gen
 
 def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> GenerationRequest:
     """Return the request with another prompt. Raises InvalidOption like `parse`."""
-    return dataclasses.replace(request, prompt=_prompt(model, {"prompt": prompt}))
+    return dataclasses.replace(request, prompt=_prompt(model, {"prompt": prompt}), notices=())

@@ -58,12 +58,16 @@ class Catalogue:
         """The model with an endpoint id, offered or not (for old jobs); None if it is unknown."""
         return self._known.get(endpoint)
 
-    def successor(self, endpoint: str) -> Model | None:
-        """The model to suggest when fal no longer serves this one: its successor, if that is offered here."""
+    def successor(self, endpoint: str, instead: str | None = None) -> Model | None:
+        """The model to suggest when fal no longer serves this one, if that is offered here.
+
+        Args:
+            instead: the endpoint that fal named in its place; the successor in the model's own file goes first.
+        """
         model = self._known.get(endpoint)
-        if model is None or model.retired is None or model.retired.successor is None:
-            return None
-        return next((other for other in self.models if other.endpoint == model.retired.successor), None)
+        named = model.retired.successor if model is not None and model.retired is not None else None
+        offered = {other.endpoint: other for other in self.models if other.endpoint != endpoint}
+        return next((offered[one] for one in (named, instead) if one in offered), None)
 
     def search(self, text: str, limit: int = 25, tasks: Collection[Task] = EVERY_TASK) -> list[Model]:
         """The offered models for any of the tasks that match the typed text, best first; all of them for no text."""

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import cast
 
 from bot.domain.request import GenerationRequest, Json
+from bot.phrase import Phrase
 
 
 def request_to_json(request: GenerationRequest) -> dict[str, Json]:
@@ -21,6 +22,7 @@ def request_to_json(request: GenerationRequest) -> dict[str, Json]:
         "images": request.images,
         "size": list(request.size) if request.size else None,
         "cost_usd": None if request.cost_usd is None else str(request.cost_usd),
+        "notices": [notice.to_json() for notice in request.notices],
     }
 
 
@@ -36,4 +38,5 @@ def request_from_json(data: Mapping[str, Json]) -> GenerationRequest:
         images=cast("int", data.get("images", 1)),
         size=(size[0], size[1]) if size else None,
         cost_usd=None if cost is None else Decimal(str(cost)),
+        notices=tuple(map(Phrase.from_json, cast("list[dict[str, Json]]", data.get("notices") or ()))),
     )

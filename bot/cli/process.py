@@ -43,9 +43,9 @@ def say(line: str) -> None:
 def configure_logging(settings: Settings) -> None:
     """Log as the settings say; the secrets among them are removed from every line."""
     from bot import logs
+    from bot.settings import secrets_of
 
-    secrets = (settings.discord.token, settings.fal.key, settings.fal.openai_api_key)
-    logs.configure(settings.log, secrets=[secret.get_secret_value() for secret in secrets if secret is not None])
+    logs.configure(settings.log, secrets=secrets_of(settings))
 
 
 def run_async(work: Coroutine[object, object, int | None]) -> int:

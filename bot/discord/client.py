@@ -14,6 +14,7 @@ from discord.ext import commands
 
 from bot.discord.command_sync import CommandSync
 from bot.discord.http import Throttle
+from bot.proxies import Proxies
 from bot.services import Services
 from bot.settings import DiscordSettings
 
@@ -91,6 +92,7 @@ class EaselBot(commands.Bot):
         #: From the first login on, where commands are registered at all.
         self.command_sync: CommandSync | None = None
         self._throttle = Throttle()
+        self._proxies = Proxies.of(services.settings.proxy)
         intents = discord.Intents.none()
         # Guilds only: channel permissions and the age restriction of a thread's parent. Nothing privileged.
         intents.guilds = True
@@ -104,7 +106,7 @@ class EaselBot(commands.Bot):
             chunk_guilds_at_startup=False,
             # Edits of messages older than an hour may be limited for up to an hour; a new message is better then.
             max_ratelimit_timeout=60.0,
-            connector=self._throttle.connector(),
+            connector=self._throttle.connector(self._proxies),
             http_trace=self._throttle.trace(),
             activity=discord.CustomActivity(name="/imagine"),
         )
@@ -113,7 +115,7 @@ class EaselBot(commands.Bot):
     async def forget_connections(self) -> None:
         """Close the connections of a failed login; closing its session closes the connector, so a new one is set."""
         await self.http.close()
-        self.http.connector = self._throttle.connector()
+        self.http.connector = self._throttle.connector(self._proxies)
 
     async def setup_hook(self) -> None:
         """Load the cogs, then offer the commands to Discord if they changed."""

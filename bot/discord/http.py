@@ -33,6 +33,7 @@ from discord.webhook.async_ import AsyncWebhookAdapter
 from bot import metrics
 from bot.discord import rate_limits
 from bot.discord.rate_limits import ApiCall, Priority, RateLimits
+from bot.proxies import DIRECT, ProxiedConnector, Proxies
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
@@ -98,9 +99,9 @@ class Throttle:
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._sequence = itertools.count()
 
-    def connector(self) -> aiohttp.TCPConnector:
-        """The connector for `discord.Client(connector=…)`."""
-        return ThrottledConnector(self, limit=MAX_CONNECTIONS, keepalive_timeout=30)
+    def connector(self, proxies: Proxies = DIRECT) -> aiohttp.TCPConnector:
+        """The connector for `discord.Client(connector=…)`: all that discord.py does, the gateway included."""
+        return ThrottledConnector(self, proxies, limit=MAX_CONNECTIONS, keepalive_timeout=30)
 
     def trace(self) -> aiohttp.TraceConfig:
         """The trace for `discord.Client(http_trace=…)`."""
@@ -226,11 +227,11 @@ class Throttle:
         )
 
 
-class ThrottledConnector(aiohttp.TCPConnector):
+class ThrottledConnector(ProxiedConnector):
     """A connector that gives a connection only to calls that the throttle allows."""
 
-    def __init__(self, throttle: Throttle, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, throttle: Throttle, proxies: Proxies = DIRECT, **options: Any) -> None:
+        super().__init__(proxies, **options)
         self._throttle = throttle
 
     async def connect(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from bot.domain.money import Cost
+from bot.phrase import Phrase
 
 #: Any JSON value, as sent to fal and stored.
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
@@ -32,6 +33,8 @@ class GenerationRequest:
     size: tuple[int, int] | None
     #: Worst-case price in USD, or None where unknown.
     cost_usd: Decimal | None
+    #: What was set right or left out of what was typed; told on the job's cards.
+    notices: tuple[Phrase, ...] = field(default=(), repr=False)
 
     @property
     def cost(self) -> Cost:

@@ -8,6 +8,10 @@ poller.py          one scheduler for all polled jobs: token bucket, duration est
 statuses.py        status bodies as InQueueStatus, InProgressStatus, CompletedStatus
 results.py         result bodies as Result
 failures.py        failing responses as GenerationFailed
+problems.py        failing responses, read for matching
+partners.py        what the makers of models say through fal: policy refusals, trouble with an account
+refused_options.py which argument fal did not accept, and why
+fields.py          what fal's parameters are to a person
 request_list.py    parsing fal's list of requests
 request_lookup.py  reading that list, shared by all who ask for it
 uploads.py         pictures into fal's storage, by fal_client

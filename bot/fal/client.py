@@ -30,7 +30,7 @@ from bot.errors import (
 )
 from bot.fal.failures import ModelLabel, failure_of
 from bot.fal.http import NETWORK_ERRORS, RESULT_BYTES, STATUS_BYTES, HttpResponse, read_response
-from bot.fal.origins import Origins, resolve
+from bot.fal.origins import FAL_MEDIA_DOMAINS, Origins, resolve
 from bot.fal.poller import Poller
 from bot.fal.request_lookup import RequestLookup
 from bot.fal.results import read_result
@@ -40,6 +40,7 @@ from bot.fal.timings import Timings
 from bot.media.fetch import BadAddress, BadStatus, DownloadTooLarge, decode_data_uri, get_capped
 from bot.media.public_addresses import PublicConnector
 from bot.phrase import phrase
+from bot.proxies import DIRECT, ProxiedConnector, Proxies
 from bot.retry import retry
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Fal:
         max_streams: int = 1000,
         store_payloads: bool = True,
         timings: Timings = Timings(),  # noqa: B008 - frozen
+        proxies: Proxies = DIRECT,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._key = key
@@ -106,6 +108,7 @@ class Fal:
         self._max_streams = max_streams
         self._store_payloads = store_payloads
         self._timings = timings
+        self._proxies = proxies
         self._jitter = jitter
         self._stack = AsyncExitStack()
 
@@ -124,12 +127,20 @@ class Fal:
         tls = ssl.create_default_context()  # honours SSL_CERT_FILE
         timings = self._timings
         # Idle connections are dropped early: a POST on one that fal has just closed would go unconfirmed.
-        calls = aiohttp.TCPConnector(limit=timings.calls_at_once, ssl=tls, keepalive_timeout=15, ttl_dns_cache=60)
+        calls = ProxiedConnector(
+            self._proxies, limit=timings.calls_at_once, ssl=tls, keepalive_timeout=15, ttl_dns_cache=60
+        )
         stack.push_async_callback(calls.close)
-        streams = aiohttp.TCPConnector(limit=0, ssl=tls, ttl_dns_cache=60)
+        streams = ProxiedConnector(self._proxies, limit=0, ssl=tls, ttl_dns_cache=60)
         stack.push_async_callback(streams.close)
         at_home = self._origins.queue_is_loopback
-        media = PublicConnector(allow_loopback=at_home, limit=2 * timings.downloads_at_once, tls=tls)
+        media = PublicConnector(
+            allow_loopback=at_home,
+            limit=2 * timings.downloads_at_once,
+            tls=tls,
+            proxies=self._proxies,
+            proxied_by_name=FAL_MEDIA_DOMAINS,
+        )
         stack.push_async_callback(media.close)
         secret = {"Authorization": f"Key {self._key}"}
         submits = await stack.enter_async_context(_session(calls, secret, [headers_sent_trace()]))

@@ -18,6 +18,8 @@ from bot.media.fetch import followable, is_loopback
 
 #: Hosts of fal's own that may see the key (fal_client's backup domain among them).
 _FAL_DOMAINS = ("fal.run", "falrun.com", "fal.ai")
+#: Where fal keeps the pictures it made.
+FAL_MEDIA_DOMAINS = ("fal.media", *_FAL_DOMAINS)
 _API_URL = "https://api.fal.ai"
 
 #: First parts of an endpoint that belong to its address, as fal_client knows them.

@@ -94,7 +94,7 @@ class SubmitClient:
         if answer.status >= 500:
             raise SubmitUnconfirmed(f"fal.ai answered {answer.status} to a submit.", refused=True)
         if answer.status == 404:  # no such endpoint, whatever the body says
-            answer = HttpResponse(410, {}, b"")
+            answer = HttpResponse(410, {}, answer.body)
         raise failure_of(answer, label) or ProviderError()
 
     def _request(self, answer: HttpResponse, endpoint: str) -> FalRequest:

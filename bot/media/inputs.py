@@ -21,6 +21,7 @@ from bot.media.metadata import has_metadata
 from bot.media.picture import inspect
 from bot.media.public_addresses import PublicConnector
 from bot.phrase import Phrase, phrase
+from bot.proxies import DIRECT, Proxies
 
 DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 #: fal's own helpers read 50 MiB at most; no model gains by more than this.
@@ -170,15 +171,24 @@ def _resized(mask: Picture, size: tuple[int, int]) -> Picture:
 class Attachments:
     """Where people's attachments come from. Own session, no key, a few downloads at once."""
 
-    def __init__(self, *, extra_origins: Collection[str] = (), max_bytes: int = MAX_INPUT_BYTES) -> None:
+    def __init__(
+        self, *, extra_origins: Collection[str] = (), max_bytes: int = MAX_INPUT_BYTES, proxies: Proxies = DIRECT
+    ) -> None:
         self._extra_origins = tuple(extra_origins)
         self._max_bytes = max_bytes
+        self._proxies = proxies
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         # Extra origins are on this machine, or there are none.
         tls = ssl.create_default_context()
-        connector = PublicConnector(allow_loopback=bool(self._extra_origins), limit=8, tls=tls)
+        connector = PublicConnector(
+            allow_loopback=bool(self._extra_origins),
+            limit=8,
+            tls=tls,
+            proxies=self._proxies,
+            proxied_by_name=DISCORD_HOSTS,
+        )
         self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self
 

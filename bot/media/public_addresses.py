@@ -3,6 +3,10 @@
 A picture's address comes from elsewhere (fal, a partner, somebody's attachment), and a name may resolve to this machine
 or its network. So the check is made on resolved addresses, inside the connector: what was checked is what is connected
 to, at every redirect too, and an answer of DNS that changes in between changes nothing.
+
+A proxy resolves names by itself, so it is not told any: a name is resolved here, and the proxy is asked for a tunnel
+to the address that was found to be public (TLS inside still checks the name). Only the names under which Discord and
+fal keep their own files go to the proxy as names; they also work where the proxy alone knows the Internet's names.
 """
 
 from __future__ import annotations
@@ -10,12 +14,18 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import DefaultResolver
+
+from bot.proxies import DIRECT, Proxies, send_through
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: IPv6 networks whose last 32 bits are an IPv4 address: NAT64, translated (SIIT), compatible (deprecated).
@@ -65,11 +75,13 @@ class PublicConnector(aiohttp.TCPConnector):
     """Connects to public addresses, and to this machine where that is allowed (the sandbox, tests).
 
     Names are judged by what they resolve to, and once more every address just before its socket is made, which is where
-    a number instead of a name is met. It is not for use through a proxy: that resolves names by itself.
+    a number instead of a name is met.
 
     Args:
         allow_loopback: this machine's own addresses may be connected to as well.
         resolver: asks DNS; the system's by default.
+        proxies: which hosts are reached through a proxy; its own address may be anywhere.
+        proxied_by_name: domains whose names are handed to the proxy without being resolved here.
     """
 
     def __init__(
@@ -80,6 +92,8 @@ class PublicConnector(aiohttp.TCPConnector):
         tls: ssl.SSLContext,
         ttl_dns_cache: int = 60,
         resolver: AbstractResolver | None = None,
+        proxies: Proxies = DIRECT,
+        proxied_by_name: Collection[str] = (),
     ) -> None:
         def may_connect(address: str) -> bool:
             return is_public(address) or (allow_loopback and is_loopback_address(address))
@@ -97,6 +111,54 @@ class PublicConnector(aiohttp.TCPConnector):
             resolver=_PublicResolver(resolver or DefaultResolver(), may_connect),
             socket_factory=make_socket,
         )
+        self._may_connect = may_connect
+        self._proxies = proxies
+        self._proxied_by_name = tuple(proxied_by_name)
+        # Its connections lead to the proxy, and may do so wherever that is.
+        self._tunnels = aiohttp.TCPConnector(limit=limit, ssl=tls)
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
+    ) -> Connection:
+        """Like aiohttp's, through the proxy where there is one for the request's URL.
+
+        Raises:
+            aiohttp.ClientConnectorError: caused by `PrivateAddress` where the URL leads inside.
+        """
+        proxy = self._proxies.for_url(req.url)
+        if proxy is None:
+            return await super().connect(req, traces, timeout)
+        url, name = req.url, req.server_hostname
+        address = await self._checked(req)
+        send_through(proxy, req)
+        if address is not None and address != url.host:
+            req.url, req.server_hostname = url.with_host(address), url.host
+        try:
+            return await self._tunnels.connect(req, traces, timeout)
+        finally:
+            req.url, req.server_hostname = url, name
+
+    async def _checked(self, request: aiohttp.ClientRequest) -> str | None:
+        """A public address that the request's host stands for; None where its name goes to the proxy as it is."""
+        host = request.host.rstrip(".")
+        if any(host == domain or host.endswith(f".{domain}") for domain in self._proxied_by_name):
+            return None
+        try:
+            found = await self._resolve_host(host, request.url.port or 443)
+            address = next((one["host"] for one in found if self._may_connect(one["host"])), None)
+            if address is None:
+                raise PrivateAddress
+        except OSError as error:
+            raise aiohttp.ClientConnectorDNSError(request.connection_key, error) from error
+        return address
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        """Like aiohttp's, with the connections to the proxy."""
+        await super().close(abort_ssl=abort_ssl)
+        await self._tunnels.close(abort_ssl=abort_ssl)
 
 
 class _PublicResolver(AbstractResolver):

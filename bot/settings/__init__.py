@@ -10,6 +10,7 @@ misspelt limit would otherwise be no limit.
 model.py     the sections and their fields
 schema.py    looking a setting up by its path
 sources.py   reading and merging the sources
+flaws.py     what clings to a pasted value
 explain.py   sentences for what is wrong
 docs.py      config.example.toml and the README's table
 """
@@ -24,10 +25,12 @@ from bot.settings.model import (
     LogSettings,
     ModelSettings,
     PrivacySettings,
+    ProxySettings,
     Settings,
     Tier,
     WebSettings,
     mode,
+    secrets_of,
 )
 from bot.settings.sources import load_settings
 
@@ -38,6 +41,7 @@ __all__ = [
     "LogSettings",
     "ModelSettings",
     "PrivacySettings",
+    "ProxySettings",
     "Settings",
     "Tier",
     "WebSettings",
@@ -45,4 +49,5 @@ __all__ = [
     "example_toml",
     "load_settings",
     "mode",
+    "secrets_of",
 ]

@@ -9,12 +9,13 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import TokenMissing
+from bot.settings import flaws
 
 
 def _url(*schemes: str) -> AfterValidator:
@@ -47,10 +48,13 @@ _SocketUrl = Annotated[str, _url("wss", "ws")]
 
 def _header_safe(value: SecretStr | None) -> SecretStr | None:
     """Keys and tokens become HTTP headers: printable ASCII without spaces only."""
-    text = value.get_secret_value() if value is not None else "-"
-    if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("the token or key alone, without spaces, line breaks or other characters around it")
-    return value
+    if value is None:
+        return None
+    text = flaws.trimmed(value.get_secret_value())
+    flaw = flaws.of_secret(text)
+    if flaw is not None:
+        raise flaws.error(flaw)
+    return SecretStr(text)
 
 
 _Secret = Annotated[SecretStr | None, AfterValidator(_header_safe)]
@@ -190,6 +194,25 @@ class WebSettings(Section):
     metrics: bool = Field(True, description="Figures for Prometheus at /metrics; they name nobody.")
 
 
+class ProxySettings(Section):
+    """The way out where connections must go through an HTTP proxy. This machine itself is always reached directly."""
+
+    https: SecretStr | None = Field(
+        None,
+        description="Proxy for https:// and wss://, so for all that Discord and fal are asked; usually HTTPS_PROXY: "
+        "http://host:port or http://user:password@host:port.",
+    )
+    http: SecretStr | None = Field(
+        None, description="Proxy for http://, which is used only where an address above says so; usually HTTP_PROXY."
+    )
+    all: SecretStr | None = Field(None, description="Proxy for both where they name none; usually ALL_PROXY.")
+    bypass: str | None = Field(
+        None,
+        description="Hosts that are reached without the proxy, with commas between: a name (also means every name "
+        "below it), an address, a network (10.0.0.0/8), or * for all; usually NO_PROXY.",
+    )
+
+
 class PrivacySettings(Section):
     """How long things are kept."""
 
@@ -219,6 +242,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     models: ModelSettings = Field(default_factory=ModelSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    proxy: ProxySettings = Field(default_factory=ProxySettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
@@ -232,6 +256,23 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Every secret among the settings, for whoever must not show them: tokens, keys, and passwords in addresses."""
+    given = (settings.discord.token, settings.fal.key, settings.fal.openai_api_key)
+    proxies = (settings.proxy.https, settings.proxy.http, settings.proxy.all)
+    addresses = [settings.database_url, *(proxy.get_secret_value() for proxy in proxies if proxy is not None)]
+    passwords = (_password(address) for address in addresses)
+    return [*(secret.get_secret_value() for secret in given if secret is not None), *filter(None, passwords)]
+
+
+def _password(address: str) -> str | None:
+    try:
+        password = urlsplit(address if "://" in address else f"//{address}").password
+    except ValueError:
+        return None
+    return unquote(password) if password else None
 
 
 def mode(settings: Settings) -> Literal["live", "sandbox"]:

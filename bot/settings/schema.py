@@ -14,11 +14,15 @@ from bot.settings.model import Section, Settings
 
 SettingPath = tuple[str, ...]
 
-#: Usual names of the secrets, beside their EASEL_ ones.
+#: Usual names of the secrets and the proxies, beside their EASEL_ ones.
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "DISCORD_TOKEN": ("discord", "token"),
     "FAL_KEY": ("fal", "key"),
     "OPENAI_API_KEY": ("fal", "openai_api_key"),
+    "HTTPS_PROXY": ("proxy", "https"),
+    "HTTP_PROXY": ("proxy", "http"),
+    "ALL_PROXY": ("proxy", "all"),
+    "NO_PROXY": ("proxy", "bypass"),
 }
 
 

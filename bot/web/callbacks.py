@@ -29,6 +29,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bot import metrics
+from bot.proxies import DIRECT, Proxies
 from bot.web.jwks import JwksCache
 
 log = logging.getLogger(__name__)
@@ -275,6 +276,7 @@ class CallbackReceiver:
             and calls again.
         rest_url: where fal publishes its keys, when not the usual place.
         clock: aware UTC now.
+        proxies: for the way to fal's keys.
     """
 
     def __init__(
@@ -284,12 +286,13 @@ class CallbackReceiver:
         handler: CallbackHandler,
         rest_url: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        proxies: Proxies = DIRECT,
         keys: JwksCache | None = None,
         body_timeout_s: float = BODY_TIMEOUT_S,
         handler_timeout_s: float = HANDLER_TIMEOUT_S,
     ) -> None:
         self._handler = handler
-        self._keys = keys or JwksCache(rest_url)
+        self._keys = keys or JwksCache(rest_url, proxies=proxies)
         self.verifier = Verifier(key, self._keys, clock=clock)
         self._replays = Replays(clock=clock)
         self._body_timeout_s = body_timeout_s

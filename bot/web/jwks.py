@@ -14,6 +14,8 @@ from collections.abc import Callable
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from bot.proxies import DIRECT, ProxiedConnector, Proxies
+
 log = logging.getLogger(__name__)
 
 DEFAULT_REST_URL = "https://rest.fal.ai"
@@ -47,10 +49,12 @@ class JwksCache:
         *,
         min_fetch_interval_s: float = MIN_FETCH_INTERVAL_S,
         monotonic: Callable[[], float] = time.monotonic,
+        proxies: Proxies = DIRECT,
     ) -> None:
         self._url = (rest_url or DEFAULT_REST_URL).rstrip("/") + PATH
         self._min_fetch_interval_s = min_fetch_interval_s
         self._monotonic = monotonic
+        self._proxies = proxies
         self._keys: tuple[Ed25519PublicKey, ...] = ()
         self._fetched_at = float("-inf")
         self._last_fetch_at = float("-inf")
@@ -111,7 +115,9 @@ class JwksCache:
     async def _get(self) -> bytes:
         timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S)
         async with (
-            aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
+            aiohttp.ClientSession(
+                connector=ProxiedConnector(self._proxies), timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+            ) as session,
             session.get(self._url, allow_redirects=False, headers={"Accept": "application/json"}) as response,
         ):
             if response.status != 200:

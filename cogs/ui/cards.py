@@ -1,13 +1,12 @@
-"""Cards of a job (progress, result, failure, details): pure functions from values to a `LayoutView`.
+"""Cards of a job (progress, result, failure): pure functions from values to a `LayoutView`.
 
-Discord's limits for a Components V2 message: 40 components, 4,000 characters of text in all, custom_ids
-of 100 characters. Cards are made for phones: short lines, the prompt first, one line of facts, one row
-of buttons.
+Discord's limits for a Components V2 message: 40 components, 4,000 characters of text in all, custom_ids of 100
+characters; here all counted in UTF-16 units (`text.length`), as Discord may do. Cards are made for phones: short lines,
+the prompt first, one line of facts, one row of buttons.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ from typing import Any, assert_never
 
 import discord
 
-from bot.catalogue.descriptions import value_text
-from bot.catalogue.model import COMMON_ALIASES, Model, Option, OptionKind, Output, Price
+from bot.catalogue.model import Model, Output, Price
 from bot.domain.events import (
     ConfirmingSubmit,
     Delivering,
@@ -29,12 +27,12 @@ from bot.domain.events import (
     Restarting,
 )
 from bot.domain.job import Failure, Job
-from bot.domain.request import GenerationRequest, Json
-from bot.errors import ModelGone
+from bot.domain.request import GenerationRequest
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
 from cogs.ui.actions import Slot, custom_id, job_named_by
 from cogs.ui.buttons import action_rows
+from cogs.ui.failure_words import failure_phrase
 from cogs.ui.messages import say
 
 BLUE = 0x5865F2
@@ -46,8 +44,8 @@ GREY = 0x80848E
 ALT_LIMIT = 1024
 #: Discord's limit for all text of one card.
 TEXT_LIMIT = 4000
-#: Prefixes of attachment URLs at Discord and in the sandbox.
-ATTACHED_AT = ("https://cdn.discordapp.com/", "https://media.discordapp.net/", "http://127.0.0.1:", "http://localhost:")
+#: Most lines about what was set right in a request, and most characters of each.
+MOST_NOTICES, NOTICE_LIMIT = 4, 240
 #: Most pictures in one gallery.
 GALLERY_LIMIT = 10
 
@@ -120,10 +118,10 @@ def alt_text(request: GenerationRequest, index: int, model: Model | None = None,
         shown = phrase("alt_painted_of", number=number, count=count, prompt=prompt) if count > 1 else one
     else:
         made = Phrase(f"made_{model.task.replace('-', '_')}" if model is not None else "made")
-        by = model.title if model is not None else request.endpoint
+        by = text.plain(model.title if model is not None else readable_name(request.endpoint), 100)
         one = phrase("alt_made", made=made, model=by)
         shown = phrase("alt_made_of", number=number, count=count, made=made, model=by) if count > 1 else one
-    return say(locale, shown)[:ALT_LIMIT]
+    return text.shorten(say(locale, shown), ALT_LIMIT)
 
 
 # ---------------------------------------------------------------------- cards by state
@@ -138,7 +136,7 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
     cancelling = job.cancel_requested or isinstance(progress, Delivering)
     locale = job.reply.locale
     status = say(locale, "cancelling") if job.cancel_requested else progress_text(progress, locale)
-    notes = [_small(say(locale, "resumed"))] if resumed else []
+    notes = [*notices(job, locale), *([_small(say(locale, "resumed"))] if resumed else [])]
     waits = (
         isinstance(progress, Queued | ProviderQueued | ProviderUnavailable | ConfirmingSubmit | Restarting)
         and not cancelling
@@ -203,6 +201,7 @@ def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, wit
     notes = [_small(say(locale, "pictures_withheld", count=withheld))] if withheld else []
     if any(shown.spoiler for shown in pictures):
         notes.append(_small(say(locale, "flagged")))
+    notes += notices(job, locale)
     return Card(
         *_prompt(job),
         _gallery(pictures),
@@ -226,10 +225,7 @@ def failure_card(job: Job, model: Model | None, failure: Failure, *, successor: 
         successor: the model to suggest if fal no longer serves this one.
     """
     locale = job.reply.locale
-    sentence = say(locale, failure.phrase)
-    if failure.code == ModelGone.code and successor is not None:
-        title = failure.phrase.params.get("title", job.request.endpoint)
-        sentence = say(locale, "model_gone_successor", title=title, successor=text.escape(successor.title))
+    sentence = say(locale, failure_phrase(failure, model, successor))
     if failure.incident is not None and failure.incident not in sentence:
         sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
     return Card(
@@ -263,7 +259,7 @@ def unknown_model(endpoint: str) -> Model:
     return Model(
         endpoint=endpoint,
         key="unknown",
-        title=endpoint,
+        title=readable_name(endpoint),
         summary="",
         typical_s=10,
         options=(),
@@ -271,6 +267,12 @@ def unknown_model(endpoint: str) -> Model:
         price=Price(None, "image", "none"),
         size_option=None,
     )
+
+
+def readable_name(endpoint: str) -> str:
+    """`fal-ai/flux-pro/v1.1` → `Flux Pro V1.1`: a name for people where the catalogue has none."""
+    words = re.split(r"[/_-]+", endpoint.partition("/")[2] or endpoint)
+    return " ".join(word[:1].upper() + word[1:] for word in words if word)
 
 
 def facts(job: Job, model: Model | None, pictures: Sequence[Shown] = ()) -> list[str]:
@@ -313,157 +315,6 @@ def seed_of(job: Job) -> int | None:
     return job.request.seed
 
 
-# ---------------------------------------------------------------------- details
-
-
-@dataclass(frozen=True, slots=True)
-class CardWithFile:
-    """A card and, where its content does not fit on it, the text of the file to attach."""
-
-    card: Card
-    attachment: str | None = None
-
-
-DETAILS_FILE = "details.txt"
-
-
-def details(job: Job, model: Model | None, *, locale: str) -> CardWithFile:
-    """All parameters in a code block, which phones copy with one long press, and a command line to paste."""
-    listing = parameter_listing(job, locale=locale)
-    # /imagine requires a prompt.
-    line = command_line(job, model) if job.request.prompt else ""
-    fits = len(listing) + len(line) <= TEXT_LIMIT - 800
-    parts: list[discord.ui.Item[Any]] = [_words(_details_head(job, model, locale))]
-    if fits:
-        parts.append(_words(text.code_block(listing)))
-        parts += [_words(say(locale, "details_paste") + "\n" + text.code_block(line))] if line else []
-        return CardWithFile(Card(*parts, colour=BLUE))
-    short = text.shorten(line or listing, 1500)
-    parts += [
-        _words(say(locale, "details_long")),
-        discord.ui.File(f"attachment://{DETAILS_FILE}"),
-        _words(say(locale, "details_beginning") + "\n" + text.code_block(short)),
-    ]
-    return CardWithFile(Card(*parts, colour=BLUE), f"{listing}\n\n{line}\n")
-
-
-def _details_head(job: Job, model: Model | None, locale: str) -> str:
-    link = f"[{_name(job, model)}](<https://fal.ai/models/{job.request.endpoint}>)"
-    cost = cost_usd(job, model)
-    took_s = painting_s(job)
-    unpriced = phrase("details_price_unknown")
-    person = f"<@{job.actor.user_id}>"
-    lines = [
-        phrase("details_price", price=text.money(cost)) if cost is not None else unpriced,
-        phrase("details_time", duration=text.duration(took_s)) if took_s is not None else None,
-        phrase("details_attach_again") if _has_pictures(job, model) else None,
-        _tokens(job),
-        phrase("details_asked", person=person, at=job.created_at),
-    ]
-    said = [say(locale, line) for line in lines if line is not None]
-    return "\n".join([f"**{link}**", *said, _small(say(locale, "details_job", id=job.id))])
-
-
-def _tokens(job: Job) -> Phrase | None:
-    """OpenAI's token count, for models that OpenAI bills."""
-    tokens = (job.result.usage or {}).get("total_tokens") if job.result is not None else None
-    return phrase("details_tokens", tokens=tokens) if isinstance(tokens, int) else None
-
-
-def _has_pictures(job: Job, model: Model | None) -> bool:
-    return model is not None and any(_is_attached(model.option(name)) for name in job.request.given)
-
-
-def parameter_listing(job: Job, *, locale: str) -> str:
-    """`name: value` lines; default values are marked."""
-    attached, default = say(locale, "details_attached"), say(locale, "details_default")
-    seed = seed_of(job)
-    lines = [f"prompt: {job.request.prompt}"] if job.request.prompt else []
-    lines.append(f"model: {job.request.endpoint}")
-    for name, value in job.request.options.items():
-        if name == "prompt" or value is None:
-            continue
-        shown = seed if name == "seed" and seed is not None else _without_links(value, attached)
-        if shown in ("", []):
-            continue
-        mark = "" if name in job.request.given or name == "seed" else f"  {default}"
-        lines.append(f"{name}: {plain_value(shown)}{mark}")
-    if "seed" not in job.request.options and seed is not None:
-        lines.append(f"seed: {seed}")
-    return "\n".join(lines)
-
-
-def _without_links(value: Json, attached: str) -> Json:
-    """Replace URLs of attachments by `attached`: anybody may read the details, but a person's files are private."""
-    match value:
-        case str() if value.startswith(ATTACHED_AT):
-            return attached
-        case list():
-            return [_without_links(item, attached) for item in value]
-        case dict():
-            return {name: _without_links(item, attached) for name, item in value.items()}
-        case _:
-            return value
-
-
-def plain_value(value: Json) -> str:
-    """A JSON value for people to read; objects as `value_text` writes them, else as JSON."""
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case list() if all(isinstance(item, str) for item in value):
-            return ", ".join(str(item) for item in value)
-        case list() | dict():
-            return value_text(value) or json.dumps(value, ensure_ascii=False)
-        case _:
-            return f"{value}"
-
-
-def command_line(job: Job, model: Model | None) -> str:
-    """`/imagine prompt:… model:… …`, which Discord's client turns into the command when it is pasted."""
-    key = model.key if model is not None else job.request.endpoint
-    words = {"prompt": " ".join(job.request.prompt.split()), "model": key}
-    pairs = []
-    for name in job.request.given:
-        value = job.request.options.get(name)
-        option = model.option(name) if model is not None else None
-        if name in ("prompt", "seed") or value is None or _is_attached(option):
-            continue
-        label = option.label if option is not None else name
-        if label in _FIELDS and label not in words:
-            words[label] = plain_value(value)
-        else:
-            pairs.append(f"{name}={_pair_value(value)}")
-    seed = seed_of(job)
-    if seed is not None and "seed" in job.request.options:
-        words["seed"] = str(seed)
-    if pairs:
-        words["options"] = " ".join(pairs)
-    return "/imagine " + " ".join(f"{name}:{value}" for name, value in words.items())
-
-
-#: The options that have a field in /imagine.
-_FIELDS = frozenset(COMMON_ALIASES)
-
-
-def _is_attached(option: Option | None) -> bool:
-    """Whether the option takes pictures, which must be attached again because attachment URLs expire."""
-    return option is not None and option.kind in (OptionKind.PICTURE, OptionKind.PICTURES)
-
-
-def _pair_value(value: Json) -> str:
-    """A value in the syntax of the field `options`: JSON, a plain word, or quoted text."""
-    if isinstance(value, list) or (isinstance(value, dict) and not value_text(value)):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    word = "true" if value is True else "false" if value is False else plain_value(value)
-    if _PLAIN_WORD.fullmatch(word):
-        return word
-    return '"' + " ".join(word.split()).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-_PLAIN_WORD = re.compile(r"[\w.:/#+-]+")
-
-
 # ---------------------------------------------------------------------- small parts
 
 
@@ -484,7 +335,13 @@ def _small(*parts: str) -> str:
 
 
 def _name(job: Job, model: Model | None) -> str:
-    return text.escape(model.title if model is not None else job.request.endpoint)
+    return text.escape(text.plain(model.title if model is not None else readable_name(job.request.endpoint), 100))
+
+
+def notices(job: Job, locale: str) -> list[str]:
+    """What was set right or left out of what the person typed, a line each; they may quote it."""
+    said = (text.without_links(text.clean(say(locale, notice)).replace("\n", " ")) for notice in job.request.notices)
+    return [_small(text.shorten(line, NOTICE_LIMIT)) for line in list(said)[:MOST_NOTICES]]
 
 
 def _seed(job: Job) -> list[str]:

@@ -18,10 +18,8 @@ LENGTH = 100
 
 def choices(pairs: Iterable[tuple[str, str]]) -> list[Choice[str]]:
     """Choices from (label, value) pairs; a value that is too long is left out, because it can't be shortened."""
-    fitting = [
-        Choice(name=text.plain(label, LENGTH), value=value) for label, value in pairs if 0 < len(value) <= LENGTH
-    ]
-    return fitting[:MOST]
+    fitting = [pair for pair in pairs if 0 < text.length(pair[1]) <= LENGTH]
+    return [Choice(name=text.plain(label, LENGTH), value=value) for label, value in fitting[:MOST]]
 
 
 def model_choices(models: Sequence[Model]) -> list[Choice[str]]:

@@ -130,7 +130,7 @@ def _prompt(default: str, locale: str) -> discord.ui.Label[Any]:
             custom_id="prompt",
             style=discord.TextStyle.paragraph,
             placeholder=say(locale, "form_prompt_hint"),
-            default=default[:FIELD_LIMIT] or None,
+            default=text.head(default, FIELD_LIMIT) or None,
             min_length=1,
             max_length=FIELD_LIMIT,
         ),
@@ -144,7 +144,7 @@ def _negative(default: str, locale: str) -> discord.ui.Label[Any]:
         component=discord.ui.TextInput(
             custom_id="negative_prompt",
             style=discord.TextStyle.paragraph,
-            default=default[:FIELD_LIMIT] or None,
+            default=text.head(default, FIELD_LIMIT) or None,
             required=False,
             max_length=FIELD_LIMIT,
         ),

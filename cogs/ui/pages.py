@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import discord
 
-from bot.catalogue import describe_option, is_well_known, known_prices
-from bot.catalogue.model import PROMPT_TASKS, Model, Option
+from bot.catalogue import describe_option, is_well_known, known_prices, option_name
+from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.domain.job import LIVE, Job, JobState
 from bot.limits import GuildLimits, Policy, Standing
 from bot.phrase import Phrase, phrase
@@ -88,20 +88,14 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET, *, locale: str) -> s
     options = [option for option in model.offered if option.name != "prompt"]
     for index, option in enumerate(options):
         described = say(locale, describe_option(option)).replace("`", "")
-        line = f"`{_option_name(model, option)}`: {text.shorten(described, 260)}"
+        line = f"`{option_name(model, option)}`: {text.shorten(described, 260)}"
         rest = len(options) - index
-        if sum(map(len, lines)) + len(line) > budget:
-            names = text.shorten(", ".join(f"`{left.label}`" for left in options[index:]), 500)
+        if sum(map(text.length, lines)) + text.length(line) > budget:
+            names = text.shorten(", ".join(f"`{option_name(model, left)}`" for left in options[index:]), 500)
             lines.append(say(locale, "model_options_more", count=rest, options=names))
             break
         lines.append(line)
     return "\n".join(lines) if options else say(locale, "model_no_options")
-
-
-def _option_name(model: Model, option: Option) -> str:
-    """The option's label, or fal's name where two options share the label."""
-    shared = sum(other.label == option.label for other in model.offered) > 1
-    return option.name if shared else option.label
 
 
 def _model_menus(models: Sequence[Model], shown: Model | None, locale: str) -> list[discord.ui.ActionRow[Any]]:

@@ -6,7 +6,11 @@ import re
 import unicodedata
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from bot import graphemes
 from bot.phrase import Phrase, phrase
+
+#: Lengths are those of `bot.graphemes`, in UTF-16 units.
+length, shorten, head = graphemes.length, graphemes.shorten, graphemes.head
 
 #: Most combining marks kept on one letter (Hebrew and Vietnamese need up to three).
 MAX_MARKS = 3
@@ -14,7 +18,6 @@ MAX_MARKS = 3
 #: Amounts are shown to this precision.
 LEAST_USD = Decimal("0.0001")
 
-_ELLIPSIS = "…"
 _ZERO_WIDTH_SPACE = "\u200b"
 _JOINERS = frozenset("\u200c\u200d")
 #: Blank or default-ignorable characters whose category is neither `Cf` nor `Cc`.
@@ -59,24 +62,6 @@ def _visible(char: str, category: str, before: str) -> str:
     return char
 
 
-def shorten(text: str, limit: int) -> str:
-    """Cut to `limit` characters, at a word boundary if one is near, never inside a joined emoji or combined letter."""
-    if len(text) <= limit:
-        return text
-    cut = max(0, limit - 1)
-    space = max(text.rfind(" ", 0, cut), text.rfind("\n", 0, cut))
-    if space >= cut * 3 // 4:
-        cut = space
-    while cut > 0 and _joined(text, cut):
-        cut -= 1
-    return text[:cut].rstrip() + _ELLIPSIS
-
-
-def _joined(text: str, cut: int) -> bool:
-    after = text[cut]
-    return after in _JOINERS or text[cut - 1] in _JOINERS or unicodedata.category(after) in ("Mn", "Me", "Mc", "Sk")
-
-
 def escape(text: str) -> str:
     """Escape Discord's markdown, mentions, timestamps and links, so that the text is shown literally."""
     text = _MARKDOWN.sub(r"\\\1", text)
@@ -106,7 +91,7 @@ def _disarm_line(match: re.Match[str]) -> str:
 def safe(text: str, limit: int = 600, max_lines: int = 6) -> str:
     """Clean, shorten and escape a person's text for a card.
 
-    The result has `limit` characters before escaping, which at most doubles the length (a link's `://` grows to six).
+    The result has `limit` UTF-16 units before escaping, which at most doubles them (a link's `://` grows to six).
     Empty where nothing is visible.
     """
     # Cut before cleaning too, to bound the work; more text would matter only if nearly all of it were removed.

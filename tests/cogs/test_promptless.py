@@ -15,7 +15,7 @@ from bot.domain.job import Failure, Job
 from bot.phrase import phrase
 from cogs import intake
 from cogs.interaction_data import services_of
-from cogs.ui import cards, completion, pages
+from cogs.ui import cards, completion, details, pages
 from cogs.ui.actions import ACTIONS, Action, Click
 from tests.catalogue.promptless import ENLARGER, PICTURE, catalogue_with
 from tests.cogs.conftest import CogFixture, with_services
@@ -95,12 +95,12 @@ def test_the_alt_text_says_what_was_done(enlarger: Model) -> None:
     assert (
         cards.alt_text(replace(request, images=3), 1, enlarger, locale=LOCALE) == "Picture 2 of 3, enlarged by Enlarger"
     )
-    assert cards.alt_text(request, 0, locale=LOCALE) == "A picture made by fal-ai/enlarger"
+    assert cards.alt_text(request, 0, locale=LOCALE) == "A picture made by Enlarger"
 
 
 def test_the_details_have_nothing_to_paste(enlarger: Model) -> None:
-    shown = shown_text(cards.details(a_promptless_job(enlarger), enlarger, locale=LOCALE).card)
-    assert "image_url: an attached picture" in shown
+    shown = shown_text(details.details(a_promptless_job(enlarger), enlarger, locale=LOCALE).card)
+    assert "image: an attached picture" in shown
     assert "prompt" not in shown
     assert "/imagine" not in shown
 

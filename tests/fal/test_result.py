@@ -234,20 +234,20 @@ SENTENCES: dict[str, tuple[object, str]] = {
         [detail("image_too_small", ("body", "image_url"), min_width=64, min_height=32)],
         "`image_url` must be at least 64 pixels wide and at least 32 pixels high",
     ),
-    "a place in a list": ([detail("missing", ("body", "loras", 0, "path"))], "`loras.path`: it is missing"),
-    "choices": ([detail("one_of", ("body", "style"), expected=["a", "b"])], "`style` must be one of a, b"),
+    "a place in a list": ([detail("missing", ("body", "loras", 0, "path"))], "`loras.path` (number 1): it is missing"),
+    "choices": ([detail("one_of", ("body", "style"), expected=["a", "b"])], "`style` must be one of `a`, `b`"),
     "choices in words": (
         [detail("enum", ("body", "style"), expected="'a' or 'b'")],
-        "`style` must be one of 'a' or 'b'",
+        "`style` must be one of `a`, `b`",
     ),
     "unknown kind": ([detail("mystery", ("body", "seed"))], "`seed`: not accepted"),
-    "a loc that quotes": ([detail("missing", ("body", "a SECRET prompt"))], "`body`: it is missing"),
-    "no loc": ([{"type": "missing"}], "`request`: it is missing"),
+    "a loc that quotes": ([detail("missing", ("body", "a SECRET prompt"))], "fal.ai does not say which"),
+    "no loc": ([{"type": "missing"}], "fal.ai does not say which"),
     "a limit that quotes": ([detail("one_of", ("body", "style"), expected="`@everyone`")], "`style`: not accepted"),
     "a limit that is a flag": ([detail("less_than", ("body", "seed"), lt=True)], "`seed`: not accepted"),
     "many": ([detail("missing", ("body", f"field_{number}")) for number in range(9)], "and 5 more"),
     "a string": ("prompt SECRET is bad", "fal.ai does not say which"),
-    "a picture": ("Failed to download SECRET", "a picture given could not be read"),
+    "a picture": ("Failed to download SECRET", "the file could not be fetched"),
 }
 
 

@@ -36,6 +36,11 @@ ENVIRON = {
     "FAL_KEY_SECRET": "REAL",
     "BACKUP_OF_IT": f"old={TOKEN}",
     "SOMETHING": FAL_KEY.partition(":")[2],
+    "DATABASE_URL": f"postgres://easel:{PASSWORD}@db/other",
+    "WEBHOOK": "https://discord.com/api/webhooks/123/REAL-abcdefghijklmnop",
+    "HTTPS_PROXY": f"http://easel:{PASSWORD}@proxy:3128",
+    "all_proxy": "http://REAL.proxy:3128",
+    "PIP_INDEX": "https://REAL-user:REAL-token@packages.example/simple",
 }
 MODEL_FOLDER = "my-models"
 

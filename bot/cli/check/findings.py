@@ -48,9 +48,19 @@ def unreachable(who: str, where: str, error: Exception) -> Finding:
             f"{who}: the certificate of {where} is not trusted",
             "Install the system's CA certificates (ca-certificates), or point SSL_CERT_FILE at your own bundle.",
         )
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return fault(
+            f"{who}: the proxy refused the way to {where} (status {error.status})",
+            "407: put user and password into HTTPS_PROXY. Otherwise let the proxy pass on HTTPS to this host.",
+        )
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return fault(
+            f"{who}: the proxy on the way to {where} does not answer",
+            "Check the address in HTTPS_PROXY, and that the proxy is running.",
+        )
     return fault(
         f"{who}: can't be reached at {where} ({type(error).__name__})",
-        "Check this machine's network, DNS and firewall: HTTPS must be able to leave.",
+        "Check this machine's network, DNS and firewall: HTTPS must be able to leave. Behind a proxy, set HTTPS_PROXY.",
     )
 
 

@@ -14,9 +14,11 @@ from bot.catalogue import Catalogue
 from bot.cli.check import machine
 from bot.cli.check.discord_api import DiscordExamination
 from bot.cli.check.fal_api import FalExamination
-from bot.cli.check.findings import Finding, counted
+from bot.cli.check.findings import Finding, counted, fault
+from bot.errors import SettingsInvalid
+from bot.proxies import ProxiedConnector, Proxies
 from bot.redaction import Redaction
-from bot.settings import Settings
+from bot.settings import Settings, secrets_of
 
 Print = Callable[[str], None]
 
@@ -26,7 +28,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 async def run(settings: Settings, write: Print) -> int:
     """Print the report; returns the exit code: 1 when there is a fault."""
-    redact = Redaction(_secrets(settings))
+    redact = Redaction(secrets_of(settings))
     faults = warnings = 0
     async for finding in examine(settings):
         faults += finding.level == "fault"
@@ -54,15 +56,15 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     catalogue = machine.catalogue(settings)
     for finding in machine.models(settings, catalogue):
         yield finding
-    async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+    try:
+        proxies = Proxies.of(settings.proxy)
+    except SettingsInvalid as error:
+        yield fault("Proxy: its address can't be used", error.sentence)
+        return
+    async with aiohttp.ClientSession(connector=ProxiedConnector(proxies), timeout=_TIMEOUT) as session:
         if settings.discord.token is not None:
             async for finding in DiscordExamination(session, settings).examine():
                 yield finding
         if settings.fal.key is not None and isinstance(catalogue, Catalogue):
             async for finding in FalExamination(session, settings, catalogue).examine():
                 yield finding
-
-
-def _secrets(settings: Settings) -> list[str]:
-    secrets = (settings.discord.token, settings.fal.key, settings.fal.openai_api_key)
-    return [secret.get_secret_value() for secret in secrets if secret is not None]

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
 from pathlib import Path
@@ -73,16 +73,25 @@ class _Money(FluentType):
         return format_currency(self.usd, "USD", locale=locale, decimal_quantization=False)
 
 
+#: How far from now a time of day alone says which day is meant.
+_UNAMBIGUOUS = timedelta(hours=12)
+
+
 @dataclass(frozen=True)
 class _Moment(FluentType):
-    """A time, shown by Discord in the reader's own time zone: `R` "in 5 minutes", `t` "14:05"."""
+    """A time, shown by Discord in the reader's own time zone.
+
+    `f` "4 May 2026 14:05", `t` "14:05" (with the date if that is more than half a day away), `R` "5 minutes ago".
+    `R` is for what has happened: of what is to come it says "3 seconds ago" once that is over.
+    """
 
     moment: datetime
-    style: Literal["R", "t"] = "R"
+    style: Literal["f", "t", "R"] = "f"
 
     def format(self, locale: Locale) -> str:
-        """A Discord timestamp, rounded up to the second so that the time has come when it shows "now"."""
-        return f"<t:{math.ceil(self.moment.timestamp())}:{self.style}>"
+        """A Discord timestamp, rounded up to the second so that the time has come when it is shown."""
+        far = self.style == "t" and abs(self.moment - datetime.now(UTC)) > _UNAMBIGUOUS
+        return f"<t:{math.ceil(self.moment.timestamp())}:{'f' if far else self.style}>"
 
 
 #: Functions that message files may call, besides Fluent's own NUMBER.
@@ -93,6 +102,7 @@ FUNCTIONS: dict[str, Callable[..., FluentType]] = {
     "JOIN": lambda words, by: replace(words, by=by),
     "MONEY": lambda usd: _Money(Decimal(usd)),
     "CLOCK": lambda moment: replace(moment, style="t"),
+    "AGO": lambda moment: replace(moment, style="R"),
 }
 
 

@@ -22,12 +22,13 @@ from bot.domain.events import (
     Queued,
 )
 from bot.domain.job import Failure, RemotePicture, Result
-from bot.errors import ModelGone
+from bot.errors import ModelGone, OptionsRefused
 from bot.phrase import phrase
-from cogs.ui import cards
+from cogs.ui import cards, details
 from cogs.ui.actions import CUSTOM_ID
 from cogs.ui.messages import languages
 from tests.buttons import FAILURE_BUTTONS, RESULT_BUTTONS
+from tests.catalogue import samples
 from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, parts, payload, shown_text
 from tests.english import LOCALE
 
@@ -43,7 +44,7 @@ def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: s
         cards.result_card(job, MODEL, PICTURES, withheld=2),
         cards.failure_card(job, MODEL, replace(FAILURE, incident="7F3A-91")),
         cards.cancelled_card(job, MODEL, phrase("cancelled_early")),
-        cards.details(job, MODEL, locale=LOCALE).card,
+        details.details(job, MODEL, locale=LOCALE).card,
     ):
         check_card(card)
         assert "@everyone" not in shown_text(cards.result_card(job, MODEL, PICTURES))
@@ -80,7 +81,7 @@ def test_alt_texts_count_pictures() -> None:
         (
             ConfirmingSubmit(datetime.fromtimestamp(1_800_000_000, UTC)),
             "fal.ai's answer got lost on the way. "
-            "I look for it there, and send it again <t:1800000000:R> at the latest.",
+            "I look for it there, and send it again at <t:1800000000:f> at the latest.",
         ),
     ],
 )
@@ -170,19 +171,23 @@ def test_details_hold_every_value_and_a_line_to_paste() -> None:
     request = a_request(
         "a fox\nat dawn", num_inference_steps=8, acceleration="high", image_size={"width": 640, "height": 480}
     )
-    shown = shown_text(cards.details(a_job(request=request), MODEL, locale=LOCALE).card)
-    assert "num_inference_steps: 8\n" in shown
+    shown = shown_text(details.details(a_job(request=request), MODEL, locale=LOCALE).card)
+    assert "\nsteps: 8\n" in shown
+    assert "num_inference_steps" not in shown
     assert "seed: 7" in shown
-    line = "/imagine prompt:a fox at dawn model:flux-schnell steps:8 size:640x480 seed:7 options:acceleration=high"
+    line = r"/imagine prompt:a fox\⏎at dawn model:flux-schnell steps:8 size:640x480 seed:7 options:acceleration=high"
     assert line in shown
 
 
-def test_details_mark_what_nobody_chose() -> None:
-    assert "image_size: landscape_4_3  (default)" in shown_text(cards.details(a_job(), MODEL, locale=LOCALE).card)
+def test_details_tell_what_nobody_chose_from_what_somebody_did() -> None:
+    shown = shown_text(details.details(a_job(request=a_request("a fox", steps=8)), MODEL, locale=LOCALE).card)
+    chosen, unchosen = shown.split("Not chosen, so as the model has it:\n")
+    assert "steps: 8\nseed: 7" in chosen
+    assert "size: landscape_4_3\n" in unchosen
 
 
 def test_details_of_a_long_prompt_come_as_a_file() -> None:
-    shown = cards.details(a_job("word " * 790), MODEL, locale=LOCALE)
+    shown = details.details(a_job("word " * 790), MODEL, locale=LOCALE)
     assert shown.attachment is not None
     assert shown.attachment.count("word") >= 1580
     assert "attachment://details.txt" in str(payload(shown.card))
@@ -196,7 +201,28 @@ def test_spoilers_are_in_the_file_name() -> None:
 def test_a_model_no_longer_described_can_still_be_shown() -> None:
     model = cards.unknown_model("fal-ai/gone")
     check_card(cards.result_card(a_job(), model, PICTURES))
-    assert "fal-ai/gone" in shown_text(cards.failure_card(a_job(), model, FAILURE))
+    shown = shown_text(cards.failure_card(a_job(), model, FAILURE))
+    assert "Gone" in shown
+    assert "fal-ai" not in shown
+
+
+def test_a_failure_names_options_as_the_commands_do() -> None:
+    limits = (phrase("bound_at_most", value=12),)
+    refused = OptionsRefused(
+        phrase("refused_limits", option="num_inference_steps", limits=limits),
+        phrase("refused_fault", option="num_images", fault=phrase("fault_missing")),
+        phrase("refused_fault", option="image_size.width", fault=phrase("fault_missing")),
+        phrase("refused_fault", option="unheard_of", fault=phrase("fault_missing")),
+    )
+    shown = shown_text(cards.failure_card(a_job(), MODEL, Failure.of(refused, worth_retrying=False)))
+    assert "`steps` must be at most 12; `count`: it is missing; `size.width`: it is missing; `unheard_of`" in shown
+
+
+def test_a_gone_model_that_the_catalogue_does_not_know_is_not_named_by_its_endpoint() -> None:
+    gone = Failure.of(ModelGone("fal-ai/old/v2", "fal-ai/old/v2", "fal-ai/new"), worth_retrying=False)
+    shown = shown_text(cards.failure_card(a_job(), None, gone, successor=MODEL))
+    assert "The model of this request is no longer served by fal.ai. Try **FLUX.1 schnell** instead." in shown
+    assert "fal-ai/" not in shown
 
 
 async def test_discord_py_forgets_a_card_once_it_is_sent() -> None:
@@ -228,46 +254,58 @@ def as_discord_reads_it(line: str) -> dict[str, object]:
     return {cut[1]: text[cut.end() : end] for cut, end in zip(cuts, ends, strict=True)}
 
 
-def a_value(option: Option) -> object:
-    """Something other than the default that the option takes."""
-    match option.kind:
-        case OptionKind.TEXT:
-            return 'two words, "quoted" and a=b'[: option.max_length or 100]
-        case OptionKind.BOOLEAN:
-            return not option.default
-        case OptionKind.CHOICE | OptionKind.PALETTE:
-            return option.choices[-1]
-        case OptionKind.INTEGER:
-            return int(option.maximum or 3)
-        case OptionKind.NUMBER:
-            return option.maximum or 1
-        case OptionKind.SIZE:
-            return "1024x1536" if option.custom_size else option.choices[0]
-        case OptionKind.TEXTS:
-            return "A1B2C3D4,00000000"
-        case OptionKind.COLOURS:
-            return "#ff0000,#00ff7f"
-        case OptionKind.LORAS:
-            return [{"path": "https://example.org/a.safetensors", "scale": 0.5}]
-        case _:
-            return None
+#: Text with everything in it that the field `options` reads as its own.
+TRICKY = 'two words, "quoted" and a=b'
 
 
 @pytest.mark.parametrize("model", load(has_openai_key=True).models, ids=lambda model: model.key)
 def test_the_pasted_line_asks_for_exactly_the_same(model: Model) -> None:
     tried = 0
     for option in model.offered:
-        value = a_value(option)
-        if option.name in ("prompt", "seed") or value is None or any(other.required for other in _others(model)):
+        value = TRICKY[: option.max_length] if option.kind is OptionKind.TEXT else samples.typed(option)
+        if option.name in ("prompt", "seed") or any(other.required for other in _others(model)):
+            continue
+        if option.kind in (OptionKind.PICTURE, OptionKind.PICTURES):  # attached again, as links expire
             continue
         request = parse(model, {"prompt": "a fox, at dawn", option.name: value})
         request = with_seed(model, request, 5)
-        pasted = as_discord_reads_it(cards.command_line(a_job(request=request), model))
+        pasted = as_discord_reads_it(details.command_line(a_job(request=request), model))
         assert pasted.pop("model") == model.key
         again = parse(model, pasted)
         assert again.options == request.options
         tried += 1
     assert tried or model.key == "z-image-inpaint"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a poster that says size: huge and count: 3",
+        "two lines\nmodel: a mannequin\n\noptions: none",
+        'a "quoted" sign, seed:7, style:bold, C:\\temp',
+        "one\n  indented  twice",
+    ],
+)
+def test_the_pasted_line_is_exact_whatever_the_prompt_says(prompt: str) -> None:
+    model = load().get("z-image")
+    request = parse(model, {"prompt": prompt, "negative_prompt": "steps: 3\nno size:x", "options": "acceleration=none"})
+    request = with_seed(model, request, 5)
+    line = details.command_line(a_job(request=request), model)
+    assert "\n" not in line
+    pasted = as_discord_reads_it(line)
+    assert pasted.pop("model") == model.key
+    again = parse(model, pasted)
+    assert (again.prompt, again.options) == (request.prompt, request.options)
+
+
+def test_a_request_that_was_set_right_says_so_on_its_cards() -> None:
+    request = replace(a_request(), notices=(phrase("as_stored", text="I read `@everyone` https://x.example"),))
+    for card in (
+        cards.progress_card(a_job(request=request), MODEL, Queued(0)),
+        cards.result_card(a_job(request=request), MODEL, PICTURES),
+    ):
+        check_card(card)
+        assert r"-# I read `@everyone` https\:\/\/x.example" in shown_text(card)
 
 
 def _others(model: Model) -> list[Option]:

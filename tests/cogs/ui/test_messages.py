@@ -7,7 +7,7 @@ import inspect
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from shutil import copytree
@@ -23,7 +23,8 @@ from bot import errors
 from bot.catalogue.model import Task
 from bot.domain.job import JobState
 from bot.errors import EaselError, ToldError
-from bot.fal import failures
+from bot.fal import partners, refused_options
+from bot.fal.fields import Thing
 from bot.limits import GuildLimits
 from bot.media import picture
 from bot.phrase import Param, Phrase, phrase
@@ -53,6 +54,14 @@ TOLD: tuple[ToldError, ...] = (
     errors.Overloaded(2000),
     errors.Overloaded(1, left_today=3, retry_at=NOON),
     errors.ContentRefused(),
+    errors.ContentRefused("picture"),
+    errors.ContentRefused("picture", option="image_url"),
+    errors.ContentRefused("picture", option="image_urls", number=2),
+    errors.ContentRefused("mask", option="mask_url"),
+    errors.ContentRefused("result"),
+    errors.ContentRefused("request"),
+    errors.PartnerAccountRefused("OpenAI", phrase("partner_unverified", service="OpenAI")),
+    errors.PartnerBusy("OpenAI"),
     errors.OptionsRefused(phrase("refused_unknown")),
     errors.ModelGone("FLUX", "fal-ai/flux"),
     errors.BalanceExhausted(),
@@ -77,8 +86,22 @@ _DYNAMIC: dict[str, frozenset[str]] = {
     **{f"permission_{name}": frozenset() for name in ("view_channel", "send_messages", "attach_files")},
     "permission_send_messages_in_threads": frozenset(),
     **{f"file_{name}": frozenset() for _, name in picture._SIGNATURES},
-    **{f"bound_{name}": frozenset({"value"}) for _, name in failures._LIMITS},
-    **{f"fault_{name}": frozenset() for name in {*failures._FAULTS.values(), "not_accepted"}},
+    **{f"bound_{name}": frozenset({"value"}) for _, name in refused_options._LIMITS},
+    **{f"bound_{name}_list": frozenset({"value"}) for name in ("min_length", "max_length")},
+    **{f"fault_{name}": frozenset() for name in {*refused_options._FAULTS.values(), "not_accepted"}},
+    **{f"fault_{name}": frozenset({"what"}) for name in refused_options._FILE_FAULTS.values()},
+    **{f"thing_{thing}": frozenset() for thing in Thing},
+    **{f"partner_{what}": frozenset({"service"} if what == "unverified" else ()) for what, _ in partners._ACCOUNT},
+    # stored by earlier versions
+    **{f"bound_{name}": frozenset({"value"}) for name in ("one_of", "max_bytes")},
+    **{
+        f"fault_{name}": frozenset()
+        for name in (
+            *("picture_unreadable", "picture_not_fetched", "picture_format", "picture_too_small"),
+            *("picture_too_large", "file_too_large"),
+        )
+    },
+    "refused_picture_unreadable": frozenset(),
     **{f"made_{task.replace('-', '_')}": frozenset() for task in Task},
     "made": frozenset(),
     **{f"job_{state.value}": frozenset({"job"}) for state in JobState},
@@ -169,7 +192,7 @@ def test_every_code_has_a_message_that_needs_what_it_gets(fixture: CogFixture) -
 
 
 #: It carries the endpoint for whoever names a successor.
-_MORE_IS_FINE = {"model_gone"}
+_MORE_IS_FINE = {"model_gone", *(f"partner_{what}" for what, _ in partners._ACCOUNT)}
 
 
 def test_no_message_is_unused(fixture: CogFixture) -> None:
@@ -340,6 +363,20 @@ def test_numbers_lists_money_and_moments(code: str, params: dict[str, Param], te
 def test_an_unknown_code_is_said_as_such_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "no words for (from_the_future)" in say("en-US", Phrase("from_the_future"))
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_a_moment_of_today_is_a_time_of_day_and_a_far_one_has_its_date() -> None:
+    now = datetime.now(UTC)
+    soon, later = now + timedelta(minutes=3), now + timedelta(hours=13)
+    assert english(phrase("after_moment", at=soon)).endswith(":t>")
+    assert english(phrase("after_moment", at=later)).endswith(":f>")
+    assert english(phrase("after_moment", at=now - timedelta(hours=13))).endswith(":f>")
+
+
+def test_no_sentence_tells_of_the_future_with_a_time_that_becomes_wrong() -> None:
+    """`<t:…:R>` reads "3 seconds ago" once it is over, so it is for what has happened."""
+    said = [name for name, source in bundled().language(ENGLISH).sources.items() if "AGO(" in source]
+    assert sorted(said) == ["at_moment", "details_asked"]
 
 
 @pytest.mark.parametrize("locale", [one.value for one in discord.Locale])

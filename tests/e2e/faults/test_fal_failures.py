@@ -38,7 +38,7 @@ def page(status: int) -> StoredResponse:
 ENDS = {
     "validation": (
         detail("less_than_equal", ["num_inference_steps"], le=12),
-        "did not accept these options: `num_inference_steps` must be at most 12",
+        "did not accept these options: `steps` must be at most 12",
     ),
     "validation of a picture": (
         detail("image_load_error", ["image_url"]),

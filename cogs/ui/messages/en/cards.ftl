@@ -37,7 +37,7 @@ progress_painting = Painting…
 progress_bar = Painting { $bar } { $percent } %
 progress_step = Step { $step } of { $steps }
 progress_delivering = Painted. Bringing it here…
-progress_confirming = fal.ai's answer got lost on the way. I look for it there, and send it again { $until } at the latest.
+progress_confirming = fal.ai's answer got lost on the way. I look for it there, and send it again at { CLOCK($until) } at the latest.
 progress_restarting = I am being restarted. Your picture is safe: it starts as soon as I am back.
 
 ## Finished
@@ -74,12 +74,12 @@ details_price_unknown = Price: unknown
 details_time = Time at fal.ai: { $duration }
 details_attach_again = Pictures have to be attached again.
 details_tokens = OpenAI tokens: { $tokens }
-details_asked = Asked for by { $person } { $at }
+details_asked = Asked for by { $person } { AGO($at) }
 details_job = Job { $id }
 details_paste = To paint it again, paste:
 details_long = The prompt is long; everything is in this file:
 details_beginning = The beginning:
-details_default = (default)
+details_defaults = Not chosen, so as the model has it:
 details_attached = an attached picture
 
 ## Buttons

@@ -39,7 +39,8 @@ overloaded_left = { $waiting ->
        *[other] { $left } pictures
     } today.
 in_a_minute = in a minute
-at_moment = { $at }
+at_moment = { AGO($at) }
+after_moment = after { CLOCK($at) }
 settings_only_in_server = That is a setting of a server; use it in one. Nothing was changed.
 settings_not_member = I am not a member of this server, so it has no settings with me. Nothing was changed.
 settings_not_manager = Only people with the Manage Server permission can change that here. Nothing was changed.
@@ -67,7 +68,7 @@ limit_rate = That's a bit fast: { $left ->
     }, and { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
-    } will be possible { $at }. You have { $left_today ->
+    } will be possible from { CLOCK($at) }. You have { $left_today ->
         [one] { $left_today } picture
        *[other] { $left_today } pictures
     } left today. { nothing_spent }
@@ -84,7 +85,7 @@ limit_rate_never_now = That would be { $images ->
     } in one request; ask for at most { $bound } at once. Right now { $left ->
         [one] { $left } picture
        *[other] { $left } pictures
-    } would go through, the next one { $at }. { nothing_spent }
+    } would go through, the next one from { CLOCK($at) }. { nothing_spent }
 limit_user_day_zero = Your limit here is 0 pictures a day, so I can't paint for you. { nothing_spent }
 limit_user_day = { $images ->
         [one] { $images } picture
@@ -95,7 +96,7 @@ limit_user_day = { $images ->
     } a day. You have { $left ->
         [0] none left
        *[other] { $left } left
-    } today. The count starts again { $at }. { nothing_spent }
+    } today. The count starts again at { CLOCK($at) }. { nothing_spent }
 limit_user_day_never = { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
@@ -115,7 +116,7 @@ limit_user_day_never_now = { $images ->
     } a day. You have { $left ->
         [0] none left
        *[other] { $left } left
-    } today. Ask for at most { $most } at once; the count starts again { $at }. { nothing_spent }
+    } today. Ask for at most { $most } at once; the count starts again at { CLOCK($at) }. { nothing_spent }
 limit_guild_day_zero = This server's limit is 0 pictures a day, so I can't paint here. { nothing_spent }
 limit_guild_day = { $images ->
         [one] { $images } picture
@@ -126,7 +127,7 @@ limit_guild_day = { $images ->
     } a day. The server has { $left ->
         [0] none left
        *[other] { $left } left
-    } today. The count starts again { $at }. Your own limit leaves you { $own ->
+    } today. The count starts again at { CLOCK($at) }. Your own limit leaves you { $own ->
         [one] { $own } picture
        *[other] { $own } pictures
     } today. { nothing_spent }
@@ -152,7 +153,7 @@ limit_guild_day_never_now = { $images ->
     } a day. The server has { $left ->
         [0] none left
        *[other] { $left } left
-    } today. Ask for at most { $most } at once; the count starts again { $at }. Your own limit leaves you { $own ->
+    } today. Ask for at most { $most } at once; the count starts again at { CLOCK($at) }. Your own limit leaves you { $own ->
         [one] { $own } picture
        *[other] { $own } pictures
     } today. { nothing_spent }
@@ -176,11 +177,25 @@ limit_guild_concurrent = This server already has { $bound ->
 unexpected = Something broke on my side (code { $incident }). Your quota was not used; you can try again.
 preparation_crashed = I stopped working each time I opened the pictures you attached, so I no longer try. Send other pictures, or save these ones anew first. Your quota was not used.
 content_refused = The model's content policy refused this prompt. Change the wording and try again. Your quota was not used.
+content_refused_picture = The model's content policy refused a picture that you gave. Use another picture and try again. Your quota was not used.
+content_refused_picture_named = The model's content policy refused the picture given as `{ $option }`. Use another picture and try again. Your quota was not used.
+content_refused_picture_numbered = The model's content policy refused picture { $number } of those given as `{ $option }`. Use another one in its place and try again. Your quota was not used.
+content_refused_mask = The model's content policy refused the mask that you gave. Use another mask and try again. Your quota was not used.
+content_refused_result = The model's content policy held back the finished picture. Press Again for another try, or change the wording. Your quota was not used.
+content_refused_request = The model's content policy refused this request and does not say why. Change the wording, or the pictures if you gave some, and try again. Your quota was not used.
 options_refused = fal.ai did not accept these options: { JOIN($details, by: "; ") }. Your quota was not used; change them and try again.
 model_gone = { $title }: this model is no longer served by fal.ai. `/models` shows the others. Your quota was not used.
+model_gone_unnamed = The model of this request is no longer served by fal.ai. `/models` shows the others. Your quota was not used.
+model_gone_unnamed_successor = The model of this request is no longer served by fal.ai. Try **{ $successor }** instead. Your quota was not used.
 model_gone_successor = { $title }: this model is no longer served by fal.ai. Try **{ $successor }** instead. Your quota was not used.
 balance_exhausted = The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot. Your quota was not used.
 key_refused = fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it. Your quota was not used.
+partner_account_refused = { $service } did not accept this bot's account: { $what }. Please tell whoever runs the bot; nothing is wrong with your request. Your quota was not used.
+partner_unverified = the organization behind it has to be verified at { $service } first
+partner_credit = it has no credit left, or has reached its spending limit
+partner_key = its API key is wrong or no longer valid
+partner_access = it may not use this model
+partner_busy = { $service } takes no more requests from this bot's account for the moment. Wait a minute and press Again. Your quota was not used.
 generation_timed_out = The model took too long and was stopped. Your quota was not used; you can try again.
 provider_error = fal.ai had a problem while painting this. Your quota was not used; you can try again.
 request_not_found = fal.ai no longer knows this request, so there will be no picture. Your quota was not used; you can try again.
@@ -231,6 +246,8 @@ file_unknown = something else
 
 refused_limits = `{ $option }` must be { JOIN($limits, by: " and ") }
 refused_fault = `{ $option }`: { $fault }
+refused_limits_numbered = `{ $option }` (number { $number }) must be { JOIN($limits, by: " and ") }
+refused_fault_numbered = `{ $option }` (number { $number }): { $fault }
 refused_more = and { $count } more
 refused_picture_unreadable = a picture given could not be read
 refused_picture_too_large = the picture given is too large
@@ -248,6 +265,11 @@ bound_min_height = at least { $value } pixels high
 bound_max_width = at most { $value } pixels wide
 bound_max_height = at most { $value } pixels high
 bound_max_bytes = at most { $value } bytes
+bound_min_length_list = at least { $value } in number
+bound_max_length_list = at most { $value } in number
+bound_max_mebibytes = at most { $value } MiB
+bound_max_kibibytes = at most { $value } KiB
+bound_one_of_values = one of { JOIN(CODES($values), by: ", ") }
 bound_one_of = one of { $value }
 fault_missing = it is missing
 fault_not_text = it must be text
@@ -264,6 +286,25 @@ fault_picture_too_small = the picture is too small
 fault_picture_too_large = the picture is too large
 fault_file_too_large = the file is too large
 fault_not_accepted = not accepted
+fault_not_address = it must be a web address
+fault_too_long = it is too long
+fault_too_short = it is too short
+fault_prompt_too_long = the prompt is too long for this model
+fault_mask_shape = the mask and the picture must have the same size
+fault_not_fetched = { $what } could not be fetched
+fault_unreadable = { $what } could not be read
+fault_format = { $what } has a format that the model does not take
+fault_too_small = { $what } is too small
+fault_too_large = { $what } is too large a file
+fault_too_many_pixels = { $what } has too many pixels
+thing_picture = the picture
+thing_mask = the mask
+thing_lora = the LoRA
+thing_controlnet = the ControlNet
+thing_prompt = the prompt
+thing_file = the file
+thing_key = the key
+thing_value = the value
 
 ## Cancelling
 

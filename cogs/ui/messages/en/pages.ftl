@@ -35,11 +35,11 @@ usage_now = **{ $pictures ->
 usage_burst = Pace: { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
-    } at once for now; all of them back { $full_at }.
+    } at once for now; all of them back at { CLOCK($full_at) }.
 usage_today = Today: { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
-    }; the count starts again { $at }.
+    }; the count starts again at { CLOCK($at) }.
 usage_guild_today = This whole server today: { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures

@@ -1,0 +1,43 @@
+"""Why a job failed, in the words that people know: options by the names of the commands, models by their title."""
+
+from __future__ import annotations
+
+from bot.catalogue import option_name
+from bot.catalogue.model import Model, OptionKind
+from bot.domain.job import Failure
+from bot.errors import ModelGone
+from bot.phrase import Param, Phrase, phrase
+from cogs.ui import text
+
+
+def failure_phrase(failure: Failure, model: Model | None, successor: Model | None) -> Phrase:
+    """A failure with the options under the names that people know, and a model that is gone with its successor."""
+    if failure.code != ModelGone.code:
+        return in_our_names(failure.phrase, model)
+    title, endpoint = (str(failure.phrase.params.get(name, "")) for name in ("title", "endpoint"))
+    named = text.escape(successor.title) if successor is not None else None
+    if title == endpoint:  # the model is not in the catalogue: it has no name for people
+        return phrase("model_gone_unnamed_successor", successor=named) if named else phrase("model_gone_unnamed")
+    return phrase("model_gone_successor", title=title, successor=named) if named else phrase("model_gone", title=title)
+
+
+def in_our_names(says: Phrase, model: Model | None) -> Phrase:
+    """The phrase with fal's names of options replaced by those that the commands have: `image_url` → `image`."""
+    if model is None:
+        return says
+    return Phrase(says.code, {name: _renamed(name, value, model) for name, value in says.params.items()})
+
+
+def _renamed(name: str, value: Param, model: Model) -> Param:
+    if isinstance(value, Phrase):
+        return in_our_names(value, model)
+    if isinstance(value, tuple):
+        return tuple(_renamed("", item, model) for item in value)
+    if name != "option" or not isinstance(value, str):
+        return value
+    field, dot, inner = value.partition(".")
+    option = model.option(field)
+    if option is None:
+        return value
+    is_part = inner and option.kind in (OptionKind.SIZE, OptionKind.CONTROLNET, OptionKind.IP_ADAPTER)
+    return f"{option_name(model, option)}{dot}{inner}" if is_part else option_name(model, option)
