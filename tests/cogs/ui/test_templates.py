@@ -40,10 +40,15 @@ def languages(tmp_path: Path) -> Languages:
     return Languages(tmp_path)
 
 
-def by_fluent(source: str, locale: str, code: str, params: dict[str, Param]) -> str:
-    """The same by Fluent alone."""
+def bundle_of(locale: str, source: str) -> FluentBundle:
+    """The messages, for Fluent alone."""
     bundle = FluentBundle([locale], FUNCTIONS, use_isolating=False)
     bundle.add_resource(FluentResource(source))
+    return bundle
+
+
+def by_fluent(bundle: FluentBundle, code: str, params: dict[str, Param]) -> str:
+    """A message as Fluent writes it."""
     values: dict[str, Any] = {name: _fluent(value) for name, value in params.items()}
     pattern = bundle.get_message(code).value
     assert pattern is not None
@@ -53,25 +58,25 @@ def by_fluent(source: str, locale: str, code: str, params: dict[str, Param]) -> 
 @pytest.mark.parametrize("code", ["plain", "seed", "twice", "both", "quoted", "ahead", "usd", "named"])
 @pytest.mark.parametrize("locale", ["en", "de"])
 def test_it_reads_as_fluent_writes_it_however_often_it_is_said(languages: Languages, locale: str, code: str) -> None:
-    source = SOURCE if locale == "en" else SOURCE.replace("requests", "Anfragen")
+    bundle = bundle_of(locale, SOURCE if locale == "en" else SOURCE.replace("requests", "Anfragen"))
     words: tuple[Param, ...] = () if code == "usd" else ("x", "{ $name }", "")
     for value in (*NUMBERS, *words) * 2:
         if code == "usd" and isinstance(value, bool):
             continue
-        params = dict.fromkeys(re.findall(r"\$(\w+)", SOURCE), value)
-        assert languages.say(locale, Phrase(code, params)) == by_fluent(source, locale, code, params)
+        params: dict[str, Param] = dict.fromkeys(re.findall(r"\$(\w+)", SOURCE), value)
+        assert languages.say(locale, Phrase(code, params)) == by_fluent(bundle, code, params)
 
 
 def test_every_bundled_message_reads_as_fluent_writes_it() -> None:
     language = bundled().language(ENGLISH)
-    source = "\n".join(language.sources.values())
+    bundle = bundle_of(ENGLISH, "\n".join(language.sources.values()))
     for code, own in language.sources.items():
         names = set(re.findall(r"\$(\w+)", own))
         if not names or re.search(r"\b(MONEY|CLOCK|AND|OR|CODES|JOIN)\(", own):
             continue
         for value in ("words", 1, 2, 0.25, 10_000, "words"):
             params: dict[str, Param] = dict.fromkeys(names, value)
-            assert language.format(code, params) == by_fluent(source, ENGLISH, code, params), code
+            assert language.format(code, params) == by_fluent(bundle, code, params), code
 
 
 def test_what_one_person_typed_is_never_said_to_another(languages: Languages) -> None:
