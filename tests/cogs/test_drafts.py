@@ -395,7 +395,7 @@ async def failed(fixture: CogFixture, failure: Failure, **options: Any) -> Job:
 
 
 async def test_a_job_that_failed_for_its_words_can_be_fixed_by_everybody(fixture: CogFixture) -> None:
-    job = await failed(fixture, Failure.of(ContentRefused(), worth_retrying=False), steps=3, seed=7)
+    job = await failed(fixture, Failure.of(ContentRefused()), steps=3, seed=7)
     form = window_of(await click_of(fixture, "fixjob", job))
     assert list(filled(form))[:2] == ["prompt", "model"]
     await send(fixture, form, prompt="a tame fox")
@@ -407,7 +407,7 @@ async def test_a_job_that_failed_for_its_words_can_be_fixed_by_everybody(fixture
 async def test_a_job_that_failed_for_its_mask_asks_for_a_mask(fixture: CogFixture) -> None:
     why = BadPicture("mask", phrase("mask_shape", mask="1×1", picture="2×2"))
     typed = {"model": "z-image-inpaint", "image": "5", "mask": "6"}
-    job = await failed(fixture, Failure.of(why, worth_retrying=False), **typed)
+    job = await failed(fixture, Failure.of(why), **typed)
     form = window_of(await click_of(fixture, "fixjob", job))
     assert next(iter(filled(form))) == "mask"
     assert (filled(form)["mask"], filled(form)["image"]) == (True, False)
@@ -419,7 +419,7 @@ async def test_a_job_that_failed_for_its_mask_asks_for_a_mask(fixture: CogFixtur
 
 async def test_somebody_elses_files_are_not_used_to_fix_a_job(fixture: CogFixture) -> None:
     typed = {"model": "z-image-inpaint", "image": "5", "mask": "6"}
-    job = await failed(fixture, Failure.of(ContentRefused(), worth_retrying=False), **typed)
+    job = await failed(fixture, Failure.of(ContentRefused()), **typed)
     custom_id = f"easel:fixjob:{job.id}"
     refused = await fixture.click(PostedMessage(custom_id), custom_id, person=OTHER)
     assert "starts from a file of theirs" in said(refused)[0]
