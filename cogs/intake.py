@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, assert_never
 
@@ -16,7 +16,7 @@ from bot import metrics
 from bot.catalogue import parse, with_seed
 from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.domain.events import Queued, Restarting
-from bot.domain.job import Job, NewJob
+from bot.domain.job import Job, NewJob, Reply
 from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
 from bot.limits import Policy, Refused, policy_for
@@ -90,7 +90,7 @@ async def place(
     actor = interaction_data.actor_of(interaction)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
     job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
-    new = NewJob(job_id, actor, interaction_data.reply_of(interaction), request, parent_id, draft_id)
+    new = NewJob(job_id, actor, await _reply_of(interaction), request, parent_id, draft_id)
     try:
         async with accepted(interaction, services, new, policy) as taken:
             progress = Restarting() if services.runner.stopping else Queued(taken.ahead)
@@ -101,6 +101,16 @@ async def place(
             await show_existing(interaction, before.job)
         else:
             log.info("interaction replayed", extra={"interaction": interaction.id, "job": before.job.id})
+
+
+async def _reply_of(interaction: Interaction) -> Reply:
+    """The interaction's reply, in a thread with the age restriction of its parent."""
+    reply = interaction_data.reply_of(interaction)
+    parent_id = interaction_data.thread_parent(interaction)
+    if parent_id is None:
+        return reply
+    restricted = await interaction_data.client_of(interaction).age_restrictions.of(parent_id)
+    return replace(reply, age_restricted=restricted)
 
 
 @dataclass(slots=True)

@@ -37,9 +37,14 @@ def locale_of(interaction: Interaction) -> str:
     return interaction.locale.value
 
 
+def client_of(interaction: Interaction) -> EaselBot:
+    """The client that received the interaction."""
+    return cast("EaselBot", interaction.client)
+
+
 def services_of(interaction: Interaction) -> Services:
     """The services of the client that received the interaction."""
-    return cast("EaselBot", interaction.client).services
+    return client_of(interaction).services
 
 
 def new_seed() -> int:
@@ -70,16 +75,22 @@ def reply_of(interaction: Interaction) -> Reply:
         token=interaction.token,
         token_expires_at=interaction.expires_at,
         upload_limit_bytes=interaction.filesize_limit,
-        age_restricted=is_age_restricted(interaction.channel),
+        age_restricted=_is_age_restricted(interaction.channel),
         bot_can_post=bot_can_post(interaction),
         ephemeral=must_be_private(interaction),
         locale=interaction.locale.value,
     )
 
 
-def is_age_restricted(channel: Any) -> bool:
-    """Whether the channel is age-restricted; a thread inherits from its parent, which must be in the cache."""
-    return isinstance(channel, discord.abc.GuildChannel | discord.Thread) and bool(getattr(channel, "is_nsfw", bool)())
+def _is_age_restricted(channel: Any) -> bool:
+    """What the interaction says of its channel. A thread is as restricted as its parent; see `thread_parent`."""
+    return isinstance(channel, discord.abc.GuildChannel) and bool(getattr(channel, "is_nsfw", bool)())
+
+
+def thread_parent(interaction: Interaction) -> int | None:
+    """The id of the channel that the thread belongs to; None outside threads."""
+    channel = interaction.channel
+    return channel.parent_id if isinstance(channel, discord.Thread) else None
 
 
 def bot_can_post(interaction: Interaction) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any, cast
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import discord
 import pytest
@@ -14,7 +14,7 @@ from bot.limits import GuildLimits
 from bot.settings import Tier
 from cogs.ui import cards, pages
 from tests.cogs.conftest import CogFixture, with_limits, with_services
-from tests.cogs.interactions import GUILD, said
+from tests.cogs.interactions import CHANNEL, GUILD, a_thread, said
 from tests.cogs.test_errors import http_error
 from tests.cogs.values import MODEL, check_card, custom_ids, payload, shown_text
 from tests.english import LOCALE
@@ -46,6 +46,20 @@ async def test_the_first_answer_is_the_progress_card_and_its_message_is_noted(fi
     assert fixture.runner.answers == [(job.id, 777)]
     assert (job.state, job.request.images, job.request.prompt) == (JobState.QUEUED, 2, "a fox @everyone")
     assert job.reply.interaction_id == interaction.id
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+async def test_a_thread_is_as_age_restricted_as_discord_says_of_its_parent(
+    fixture: CogFixture, restricted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = AsyncMock(return_value={"nsfw": restricted})
+    monkeypatch.setattr(fixture.bot.http, "get_channel", asked)
+
+    await fixture.command("imagine", options={"prompt": "a fox"}, channel=a_thread())
+
+    (job,) = await fixture.jobs()
+    assert job.reply.age_restricted is restricted
+    asked.assert_awaited_once_with(CHANNEL)
 
 
 async def test_a_seed_is_chosen_so_that_the_picture_can_be_repeated(fixture: CogFixture) -> None:
