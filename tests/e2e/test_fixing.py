@@ -99,6 +99,9 @@ async def test_every_way_on_from_a_refusal(chromium_path: str, tmp_path: Path, s
         await page.get_by_test_id("modal-input-prompt").fill("a hole in the sky")
         await page.get_by_test_id("modal-submit").click()
         await expect(page.get_by_test_id("modal-error-image")).to_have_text("A file is required.")
+        for part in ("modal-submit", "modal-cancel"):
+            await expect(page.get_by_test_id(part)).to_be_in_viewport(ratio=1)
+        await expect(page.get_by_text("Paint with Z-Image Turbo Inpaint")).to_be_in_viewport(ratio=1)
         await look(page, "inpaint-window")
         await page.get_by_test_id("modal-input-image").set_input_files(CAT)
         await page.get_by_test_id("modal-input-mask").set_input_files(MASK)
