@@ -30,6 +30,7 @@ EaselError
 │   ├── PreparationCrashed  its attachments ended one process after another
 │   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
+│   ├── CardDeleted         its message was deleted; ends as cancelled
 │   └── Undeliverable       every way into the channel is closed
 ├── Transient               worth another try by the caller; never shown to a person
 │   ├── ProviderUnreachable no usable answer to a GET or PUT
@@ -404,6 +405,12 @@ class Undeliverable(GenerationFailed):
     """Every way into the channel is closed."""
 
     code = "undeliverable"
+
+
+class CardDeleted(GenerationFailed):
+    """Somebody deleted the message that shows the job, so nobody wants its pictures; nothing is posted any more."""
+
+    code = "card_deleted"
 
 
 class SubmitUnresolved(GenerationFailed):

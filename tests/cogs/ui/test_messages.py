@@ -77,6 +77,7 @@ TOLD: tuple[ToldError, ...] = (
     errors.SubmitNeverConfirmed(),
     errors.SubmitUnresolved(),
     errors.Undeliverable(),
+    errors.CardDeleted(),
 )
 #: Bases, raised by nobody.
 ABSTRACT = {errors.ToldError, errors.Refusal, errors.GenerationFailed}
