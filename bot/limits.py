@@ -4,6 +4,7 @@ Five rules apply to every request:
 
 - `rate`: a generic cell rate algorithm (GCRA) per person. One moment, the theoretical arrival time (`tat`), says how
   much of the burst is used: an image costs `interval`, and `tat` may run ahead of now by `burst_images * interval`.
+  Such a moment means something under its own rate only, so a place with another rate counts apart (`Policy.rate_key`).
 - `user_day` and `guild_day`: images per person and per server in the UTC calendar day.
 - `concurrent` and `guild_concurrent`: unfinished jobs per person and per server.
 """
@@ -13,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, time, timedelta
-from typing import Self
+from hashlib import blake2b
+from typing import Literal, Self
 
 from bot.domain.money import Cost
 from bot.errors import LimitReached
@@ -40,6 +42,21 @@ class Policy:
     enabled: bool = True
     #: Most unfinished jobs of all people in the server together; only here 0 means no limit.
     guild_concurrent_jobs: int = 0
+    #: Whose rate it is: everybody's, that of a tier with another one, or the server's own.
+    rate_of: Literal["everybody", "tier", "guild"] = "everybody"
+
+    def rate_key(self, guild_id: int | None) -> int:
+        """Under which number the person's use of this rate is kept, so that one rate never changes another.
+
+        0 wherever everybody's rate holds, in servers and direct messages alike; the server's id where it has a rate of
+        its own; a negative number for a tier, the same in all servers where that tier's rate holds.
+        """
+        if self.rate_of == "guild":
+            return guild_id or 0
+        if self.rate_of == "tier":
+            numbers = f"{self.interval // timedelta(microseconds=1)}/{self.burst_images}"
+            return -int.from_bytes(blake2b(numbers.encode(), digest_size=7).digest())
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +212,8 @@ def decide(usage: Usage, policy: Policy, cost: Cost, now: datetime) -> Allowed |
 def capped(usage: Usage, policy: Policy, now: datetime) -> Usage:
     """The usage with its arrival time capped to the furthest that this policy can produce: now plus the whole burst.
 
-    A later one comes from a stricter policy (since relaxed, or of another server) and must not block a person for
-    longer than this policy's burst. The store keeps the capped time also when it refuses: otherwise the cap would move
+    A later one comes from a stricter policy, since relaxed, and must not block a person for longer than this policy's
+    burst. The store keeps the capped time also when it refuses: otherwise the cap would move
     along with now. After the clock was set back, `seen` counts instead of now, so that nothing is cut off.
     """
     burst = policy.interval * policy.burst_images
@@ -247,8 +264,13 @@ def policy_for(settings: LimitSettings, overrides: GuildLimits | None, role_ids:
         weight=best.weight,
         enabled=settings.enabled,
         guild_concurrent_jobs=settings.guild_concurrent_jobs,
+        rate_of="everybody" if _rate_of(best) == _rate_of(settings.default) else "tier",
     )
     return policy if overrides is None else _overridden(policy, overrides)
+
+
+def _rate_of(tier: Tier) -> tuple[float, int]:
+    return tier.images_per_hour, tier.burst_images
 
 
 def _best(tiers: Sequence[Tier]) -> Tier:
@@ -264,8 +286,10 @@ def _best(tiers: Sequence[Tier]) -> Tier:
 def _overridden(policy: Policy, overrides: GuildLimits) -> Policy:
     changes = overrides.to_json()
     per_hour = changes.pop("images_per_hour", None)
-    policy = replace(policy, **changes)  # type: ignore[arg-type]  # the names of both are the same
-    return policy if per_hour is None else replace(policy, interval=_interval(per_hour))
+    own = replace(policy, **changes)  # type: ignore[arg-type]  # the names of both are the same
+    own = own if per_hour is None else replace(own, interval=_interval(per_hour))
+    same = (own.interval, own.burst_images) == (policy.interval, policy.burst_images)
+    return own if same else replace(own, rate_of="guild")
 
 
 def _interval(images_per_hour: float) -> timedelta:

@@ -34,7 +34,7 @@ async def show_usage(interaction: Interaction, services: Services) -> None:
     actor = interaction_data.actor_of(interaction)
     preferences = await services.store.preferences.get(actor.user_id, actor.guild_id)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
-    left = standing(await services.store.usage.of(actor), policy, services.clock())
+    left = standing(await services.store.usage.of(actor, policy), policy, services.clock())
     jobs = await services.store.jobs.of_user(actor.user_id, live_only=True)
     ahead = await services.store.positions.of([job.id for job in jobs]) if jobs else {}
     page = pages.usage_page(left, jobs, ahead, model_titles(services), locale=locale_of(interaction))

@@ -297,7 +297,7 @@ def test_everybody_has_the_default_tier() -> None:
 
 
 def test_of_several_roles_the_most_generous_value_counts_in_any_order() -> None:
-    best = Policy(timedelta(minutes=1), 20, 100, 9, 500, 2.0)
+    best = Policy(timedelta(minutes=1), 20, 100, 9, 500, 2.0, rate_of="tier")
 
     assert policy_for(SETTINGS, None, (11, 12)) == policy_for(SETTINGS, None, (12, 5, 11)) == best
 
@@ -305,7 +305,21 @@ def test_of_several_roles_the_most_generous_value_counts_in_any_order() -> None:
 def test_a_servers_own_values_win_over_every_tier() -> None:
     own = GuildLimits(images_per_hour=3600, burst_images=1, guild_images_per_day=0)
 
-    assert policy_for(SETTINGS, own, (11, 12)) == Policy(timedelta(seconds=1), 1, 100, 9, 0, 2.0)
+    assert policy_for(SETTINGS, own, (11, 12)) == Policy(timedelta(seconds=1), 1, 100, 9, 0, 2.0, rate_of="guild")
+
+
+def test_each_rate_is_counted_apart_and_the_usual_one_once_a_person() -> None:
+    def key(own: GuildLimits | None, roles: tuple[int, ...], guild_id: int | None) -> int:
+        return policy_for(SETTINGS, own, roles).rate_key(guild_id)
+
+    strict, generous = GuildLimits(burst_images=1), GuildLimits(images_per_hour=120)
+    assert key(None, (), None) == key(None, (), 50) == key(None, (999,), 51) == 0
+    assert (key(strict, (), 50), key(generous, (), 51), key(generous, (11,), 51)) == (50, 51, 51)
+    assert key(GuildLimits(images_per_day=3), (), 50) == 0  # its pace is the usual one
+    assert key(GuildLimits(images_per_hour=30, burst_images=8), (), 50) == 0  # and so are these numbers
+    assert key(None, (11,), 50) == key(None, (11,), 51) < 0
+    assert key(None, (12,), 50) != key(None, (11,), 50)
+    assert key(None, (12,), 50) >= -(2**63)
 
 
 @pytest.mark.parametrize("per_hour", [1e-300, 1e-9, 1e300, float("inf")])

@@ -20,7 +20,7 @@ from bot.store.positions import EXACT_AT_ONCE, EXACT_POSITIONS, PositionEstimato
 from bot.store.rows import job_columns, job_from, queued_job
 from bot.store.tables import balances, jobs, ledger, rate_state
 from bot.store.times import day_of, span_us, to_us
-from bot.store.usage import Count, UsageSnapshot, counts_of
+from bot.store.usage import Count, RateKey, UsageSnapshot, counts_of, rate_key_of
 
 Answer = Accepted | Refused | Duplicate
 
@@ -63,7 +63,9 @@ class _Batch:
         self._now_us = to_us(now)
         self._day = day_of(now)
         # The locks come first: what is read below must be what the process before us committed.
-        self._usage = UsageSnapshot(connection, [request.new.actor for request in requests], self._day, lock=True)
+        actors = [request.new.actor for request in requests]
+        rates = {rate_key_of(request.new.actor, request.policy) for request in requests}
+        self._usage = UsageSnapshot(connection, actors, rates, self._day, lock=True)
         self._flow_states = FlowStates(connection, {_key(request.new) for request in requests})
         capped = {request.new.actor.guild_id for request in requests if request.policy.guild_concurrent_jobs}
         self._usage.read_guilds(connection, [guild for guild in capped if guild is not None])
@@ -76,7 +78,7 @@ class _Batch:
         self._job_rows: list[dict[str, Any]] = []
         self._ledger_rows: list[dict[str, Any]] = []
         self._touched: dict[Count, int] = {}
-        self._rate_changed: set[int] = set()
+        self._rate_changed: set[RateKey] = set()
         self.allowed: dict[str, Allowed] = {}
         self._own_before: dict[str, tuple[Key, int]] = {}
 
@@ -100,15 +102,16 @@ class _Batch:
             return answer
         if request.new.id in self._jobs:
             return ValueError(f"job id {request.new.id} is taken")
-        usage = self._usage.usage(request.new.actor)
+        rate = rate_key_of(request.new.actor, request.policy)
+        usage = self._usage.usage(request.new.actor, rate)
         if self._waiting >= request.max_waiting:
             left = max(0, request.policy.images_per_day - usage.images_today) if request.policy.enabled else None
             return Overloaded(self._waiting, left_today=left)
         verdict = decide(usage, request.policy, request.new.cost, self._now)
         if isinstance(verdict, Refused):
-            self._cap(request.new.actor.user_id, usage, request.policy)
+            self._cap(rate, usage, request.policy)
             return verdict
-        return self._add(request.new, request.policy, verdict)
+        return self._add(request.new, request.policy, rate, verdict)
 
     def _draft_answer(self, draft_id: str) -> Duplicate | DraftExpired | None:
         """Why a draft can't become a job now; None when it can."""
@@ -119,18 +122,19 @@ class _Batch:
             return DraftExpired()
         return None
 
-    def _cap(self, user_id: int, usage: Usage, policy: Policy) -> None:
+    def _cap(self, rate: RateKey, usage: Usage, policy: Policy) -> None:
         """Store the arrival time that a refusal was decided by: the retry time that was shown must stay true."""
         after = capped(usage, policy, self._now)
         if policy.enabled and after.tat is not None and after.tat != usage.tat:
-            self._usage.gcra_rows[user_id].set(to_us(after.tat), self._now_us)
-            self._rate_changed.add(user_id)
+            self._usage.gcra_rows[rate].set(to_us(after.tat), self._now_us)
+            self._rate_changed.add(rate)
 
-    def _add(self, new: NewJob, policy: Policy, allowed: Allowed) -> Job:
+    def _add(self, new: NewJob, policy: Policy, rate: RateKey, allowed: Allowed) -> Job:
         actor, cost = new.actor, new.cost
-        self._usage.add(actor, cost.images, tat_us=to_us(allowed.tat) if allowed.span else None, now_us=self._now_us)
+        tat_us = to_us(allowed.tat) if allowed.span else None
+        self._usage.add(actor, rate, cost.images, tat_us=tat_us, now_us=self._now_us)
         if allowed.span:
-            self._rate_changed.add(actor.user_id)
+            self._rate_changed.add(rate)
         # A microsecond for each, so that jobs of one batch keep their order.
         key = _key(new)
         self._own_before[new.id] = key, self._flow_states.join(key, self._now_us + len(self._job_rows))
@@ -148,6 +152,7 @@ class _Batch:
                 "usd_micros": cost.usd_micros,
                 "counted_usd_micros": cost.usd_micros,
                 "pace_us": span_us(allowed.span),
+                "rate_key": rate[1],
                 "state": "reserved",
                 "reserved_us": self._now_us,
             }
@@ -177,8 +182,13 @@ class _Batch:
             self._connection,
             rate_state,
             [
-                {"user_id": user, "tat_us": gcra_rows[user].tat_us, "seen_us": gcra_rows[user].seen_us}
-                for user in sorted(self._rate_changed)
+                {
+                    "user_id": user,
+                    "rate_key": key,
+                    "tat_us": gcra_rows[user, key].tat_us,
+                    "seen_us": gcra_rows[user, key].seen_us,
+                }
+                for user, key in sorted(self._rate_changed)
             ],
             replace=("tat_us", "seen_us"),
         )

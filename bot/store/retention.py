@@ -309,8 +309,9 @@ def _delete_balances(connection: Connection, rows: int, before_day: int) -> int:
 def _delete_rates(connection: Connection, rows: int, now_us: int) -> int:
     """Rates that hold nobody back any more."""
     live = exists().where(jobs.c.user_id == rate_state.c.user_id, jobs.c.ended_us.is_(None))
-    some = select(rate_state.c.user_id).where(rate_state.c.tat_us < now_us, ~live).limit(rows)
-    return connection.execute(delete(rate_state).where(rate_state.c.user_id.in_(some))).rowcount
+    key = (rate_state.c.user_id, rate_state.c.rate_key)
+    some = select(*key).where(rate_state.c.tat_us < now_us, ~live).limit(rows)
+    return connection.execute(delete(rate_state).where(tuple_(*key).in_(some))).rowcount
 
 
 def _delete_idle_flows(connection: Connection, rows: int) -> int:

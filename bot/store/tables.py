@@ -130,6 +130,8 @@ ledger = Table(
     #: Millionths of a US dollar reserved, and those that count now, in the same way; NULL where the price is not known.
     Column("usd_micros", BigInteger),
     Column("counted_usd_micros", BigInteger),
+    #: Which of the person's rates it was taken from: `rate_state.rate_key`.
+    Column("rate_key", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('reserved', 'settled', 'released')", name="state"),
     CheckConstraint("counted >= 0 AND counted <= images", name="counted"),
     Index("ix_ledger_user", "user_id", "reserved_us"),
@@ -147,11 +149,14 @@ balances = Table(
     Index("ix_balances_day", "day"),
 )
 
-#: A person's rate of requests: how much of the burst is used.
+#: A person's rate of requests: how much of the burst is used. One row where the usual rate holds, and one for each
+#: other rate, because a moment computed by one rate means nothing under another.
 rate_state = Table(
     "rate_state",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    #: `Policy.rate_key`: 0 the usual rate, a server's id its own, below 0 a tier's.
+    Column("rate_key", BigInteger, primary_key=True, autoincrement=False, server_default=text("0")),
     Column("tat_us", BigInteger, nullable=False),
     #: The latest moment `tat_us` was computed at: a clock that was set back is told from a limit that was loosened.
     Column("seen_us", BigInteger, nullable=False, server_default=text("0")),

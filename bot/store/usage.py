@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select, tuple_
 
 from bot.domain.job import Actor
 from bot.domain.money import Cost
-from bot.limits import Usage
+from bot.limits import Policy, Usage
 from bot.store.database import Database
 from bot.store.dialect import insert_into, is_sqlite
 from bot.store.fair_queue import CLAIMED, HELD
@@ -21,6 +21,8 @@ from bot.store.times import day_of, from_us, span_us
 
 #: Scope ('u' person, 'g' server), id, day.
 Count = tuple[str, int, int]
+#: A person and which of their rates (`Policy.rate_key`).
+RateKey = tuple[int, int]
 
 #: How far back reservations can still count in the GCRA when one of them is given back.
 _REPLAY_US = span_us(timedelta(hours=48))
@@ -40,6 +42,11 @@ class GcraRow:
         self.seen_us = max(self.seen_us, now_us)
 
 
+def rate_key_of(actor: Actor, policy: Policy) -> RateKey:
+    """The rate that an image of this actor is taken from."""
+    return actor.user_id, policy.rate_key(actor.guild_id)
+
+
 def counts_of(actor: Actor, day: int) -> list[Count]:
     """The balances an image of this actor adds to."""
     own: list[Count] = [("u", actor.user_id, day)]
@@ -53,14 +60,15 @@ class UsageStore:
         self._database = database
         self._clock = clock
 
-    async def of(self, actor: Actor) -> Usage:
-        """What somebody has used up, here and now."""
+    async def of(self, actor: Actor, policy: Policy | None = None) -> Usage:
+        """What somebody has used up, here and now, of the rate in that policy; without one, of the usual rate."""
         day = day_of(self._clock())
+        rate = (actor.user_id, 0) if policy is None else rate_key_of(actor, policy)
 
         def work(connection: Connection) -> Usage:
-            snapshot = UsageSnapshot(connection, [actor], day, lock=False)
+            snapshot = UsageSnapshot(connection, [actor], [rate], day, lock=False)
             snapshot.read_guilds(connection, [] if actor.guild_id is None else [actor.guild_id])
-            return snapshot.usage(actor)
+            return snapshot.usage(actor, rate)
 
         return await self._database.read(work)
 
@@ -68,12 +76,14 @@ class UsageStore:
 class UsageSnapshot:
     """Usage of everybody concerned, within one transaction."""
 
-    def __init__(self, connection: Connection, actors: Sequence[Actor], day: int, *, lock: bool) -> None:
+    def __init__(
+        self, connection: Connection, actors: Sequence[Actor], rates: Collection[RateKey], day: int, *, lock: bool
+    ) -> None:
         """Read it; with `lock`, other processes (PostgreSQL) wait until this transaction ends."""
         users = sorted({actor.user_id for actor in actors})
         counts = sorted({count for actor in actors for count in counts_of(actor, day)})
         self._day = day
-        self.gcra_rows = lock_gcra_rows(connection, users, lock=lock)
+        self.gcra_rows = lock_gcra_rows(connection, rates, lock=lock)
         self.counts = read_counts(connection, counts, lock=lock)
         self.active = _read_active(connection, users)
         self.guild_active: dict[int, int] = {}
@@ -82,9 +92,9 @@ class UsageSnapshot:
         """Also the unfinished jobs of servers; exact while the queue is locked."""
         self.guild_active.update(_read_guilds(connection, guilds))
 
-    def usage(self, actor: Actor) -> Usage:
+    def usage(self, actor: Actor, rate: RateKey) -> Usage:
         """As of now, with what was added since it was read."""
-        gcra = self.gcra_rows.get(actor.user_id)
+        gcra = self.gcra_rows.get(rate)
         return Usage(
             tat=from_us(gcra.tat_us) if gcra is not None and gcra.tat_us else None,
             images_today=self.counts.get(("u", actor.user_id, self._day), 0),
@@ -95,10 +105,10 @@ class UsageSnapshot:
             seen=from_us(gcra.seen_us) if gcra is not None and gcra.seen_us else None,
         )
 
-    def add(self, actor: Actor, images: int, *, tat_us: int | None, now_us: int) -> None:
+    def add(self, actor: Actor, rate: RateKey, images: int, *, tat_us: int | None, now_us: int) -> None:
         """Count one accepted job; `tat_us` None leaves the rate alone."""
         if tat_us is not None:
-            self.gcra_rows.setdefault(actor.user_id, GcraRow()).set(tat_us, now_us)
+            self.gcra_rows.setdefault(rate, GcraRow()).set(tat_us, now_us)
         for count in counts_of(actor, self._day):
             self.counts[count] = self.counts.get(count, 0) + images
         self.active[actor.user_id] += 1
@@ -106,23 +116,20 @@ class UsageSnapshot:
             self.guild_active[actor.guild_id] += 1
 
 
-def lock_gcra_rows(connection: Connection, users: Collection[int], *, lock: bool) -> dict[int, GcraRow]:
-    """Rows of `rate_state` by person; locked in the order of ids, so that two processes can't lock each other out."""
-    if not users:
+def lock_gcra_rows(connection: Connection, rates: Collection[RateKey], *, lock: bool) -> dict[RateKey, GcraRow]:
+    """Rows of `rate_state`; locked in the order of their keys, so that two processes can't lock each other out."""
+    if not rates:
         return {}
     if lock and not is_sqlite(connection):
-        new = [{"user_id": user, "tat_us": 0} for user in sorted(users)]
+        new = [{"user_id": user, "rate_key": key, "tat_us": 0} for user, key in sorted(rates)]
         connection.execute(insert_into(connection, rate_state).on_conflict_do_nothing(), new)
     statement = _RATE_STATES.with_for_update() if lock else _RATE_STATES
-    rows = connection.execute(statement, {"users": list(users)})
-    return {row.user_id: GcraRow(row.tat_us, row.seen_us) for row in rows}
+    rows = connection.execute(statement, {"rates": sorted(rates)})
+    return {(row.user_id, row.rate_key): GcraRow(row.tat_us, row.seen_us) for row in rows}
 
 
-_RATE_STATES = (
-    select(rate_state)
-    .where(rate_state.c.user_id.in_(bindparam("users", expanding=True)))
-    .order_by(rate_state.c.user_id)
-)
+_RATE_KEY = (rate_state.c.user_id, rate_state.c.rate_key)
+_RATE_STATES = select(rate_state).where(tuple_(*_RATE_KEY).in_(bindparam("rates", expanding=True))).order_by(*_RATE_KEY)
 
 
 def read_counts(connection: Connection, counts: Sequence[Count], *, lock: bool) -> dict[Count, int]:
@@ -193,7 +200,7 @@ def settle_or_release(connection: Connection, kept: Mapping[str, Cost | None], n
     """
     rows = connection.execute(_RESERVED, {"jobs": sorted(kept)}).mappings().all()
     returned_counts: defaultdict[Count, int] = defaultdict(int)
-    returned_us: defaultdict[int, int] = defaultdict(int)
+    returned_us: defaultdict[RateKey, int] = defaultdict(int)
     resolved = []
     for row in rows:
         keep = kept[row["job_id"]]
@@ -211,7 +218,7 @@ def settle_or_release(connection: Connection, kept: Mapping[str, Cost | None], n
         )
         if row["user_id"] is not None:
             returned_counts["u", row["user_id"], row["day"]] += row["images"] - counted
-            returned_us[row["user_id"]] += row["pace_us"] - pace_us
+            returned_us[row["user_id"], row["rate_key"]] += row["pace_us"] - pace_us
         if row["guild_id"] is not None:
             returned_counts["g", row["guild_id"], row["day"]] += row["images"] - counted
     if resolved:
@@ -256,36 +263,40 @@ _LESS = (
 )
 
 
-def _return_rate(connection: Connection, returned_us: Mapping[int, int], now_us: int) -> None:
-    users = sorted(user for user, pace_us in returned_us.items() if pace_us)
-    gcra_rows = lock_gcra_rows(connection, users, lock=True)
-    replayed = _replay(connection, users, now_us)
+def _return_rate(connection: Connection, returned_us: Mapping[RateKey, int], now_us: int) -> None:
+    rates = [rate for rate, pace_us in returned_us.items() if pace_us]
+    gcra_rows = lock_gcra_rows(connection, rates, lock=True)
+    replayed = _replay(connection, sorted({user for user, _ in rates}), now_us)
     changes = []
-    for user, gcra in gcra_rows.items():
-        tat_us = min(gcra.tat_us, max(replayed.get(user, 0), gcra.tat_us - returned_us[user]))
-        changes.append({"b_user": user, "tat_us": tat_us})
+    for (user, key), gcra in gcra_rows.items():
+        tat_us = min(gcra.tat_us, max(replayed.get((user, key), 0), gcra.tat_us - returned_us[user, key]))
+        changes.append({"b_user": user, "b_key": key, "tat_us": tat_us})
     if changes:
         connection.execute(_SET_RATE, changes)
 
 
-_SET_RATE = rate_state.update().where(rate_state.c.user_id == bindparam("b_user")).values(tat_us=bindparam("tat_us"))
+_SET_RATE = (
+    rate_state.update()
+    .where(rate_state.c.user_id == bindparam("b_user"), rate_state.c.rate_key == bindparam("b_key"))
+    .values(tat_us=bindparam("tat_us"))
+)
 
 
-def _replay(connection: Connection, users: Sequence[int], now_us: int) -> dict[int, int]:
+def _replay(connection: Connection, users: Sequence[int], now_us: int) -> dict[RateKey, int]:
     """The arrival times as if only what still counts had ever been reserved.
 
     Plain subtraction would give too much back: time that passed since has already paid for a part of it.
     """
-    tats: dict[int, int] = {}
+    tats: dict[RateKey, int] = {}
     if users:
         rows: Any = connection.execute(_COUNTING, {"users": users, "since": now_us - _REPLAY_US})
-        for user, reserved_us, pace_us in rows:
-            tats[user] = max(tats.get(user, 0), reserved_us) + pace_us
+        for user, key, reserved_us, pace_us in rows:
+            tats[user, key] = max(tats.get((user, key), 0), reserved_us) + pace_us
     return tats
 
 
 _COUNTING = (
-    select(ledger.c.user_id, ledger.c.reserved_us, ledger.c.pace_us)
+    select(ledger.c.user_id, ledger.c.rate_key, ledger.c.reserved_us, ledger.c.pace_us)
     .where(
         ledger.c.user_id.in_(bindparam("users", expanding=True)),
         ledger.c.reserved_us >= bindparam("since"),

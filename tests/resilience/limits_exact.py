@@ -26,7 +26,7 @@ from bot.limits import Policy, Usage
 from bot.store import Accepted, Store, accepting, times, usage
 from bot.store.jobs import JobStore
 from bot.store.tables import jobs, ledger
-from bot.store.usage import UsageSnapshot, UsageStore
+from bot.store.usage import RateKey, UsageSnapshot, UsageStore
 from tests.store.makers import new_job, policy
 
 RATE = policy(interval=timedelta(milliseconds=25), burst_images=9)
@@ -74,7 +74,7 @@ def jumping_clock(dice: random.Random) -> None:
 def no_row_locks() -> None:
     """Nobody is kept from reading what another process is about to change."""
     gcra_rows, counts = usage.lock_gcra_rows, usage.read_counts
-    vars(usage)["lock_gcra_rows"] = lambda connection, users, *, lock: gcra_rows(connection, users, lock=False)
+    vars(usage)["lock_gcra_rows"] = lambda connection, rates, *, lock: gcra_rows(connection, rates, lock=False)
     vars(usage)["read_counts"] = lambda connection, wanted, *, lock: counts(connection, wanted, lock=False)
 
 
@@ -84,14 +84,14 @@ def early_decision() -> None:
     seen: dict[int, Usage] = {}
 
     async def hasty(self: JobStore, new: Any, limits: Policy, *, max_waiting: int) -> Any:
-        seen[new.actor.user_id] = await UsageStore(self._database, clock=times.utcnow).of(new.actor)
+        seen[new.actor.user_id] = await UsageStore(self._database, clock=times.utcnow).of(new.actor, limits)
         return await accept(self, new, limits, max_waiting=max_waiting)
 
     usage_of = UsageSnapshot.usage
     setattr(JobStore, "accept", hasty)  # noqa: B010 - past its type
 
-    def remembered(self: UsageSnapshot, actor: Any) -> Usage:
-        return seen.get(actor.user_id) or usage_of(self, actor)
+    def remembered(self: UsageSnapshot, actor: Any, rate: RateKey) -> Usage:
+        return seen.get(actor.user_id) or usage_of(self, actor, rate)
 
     setattr(UsageSnapshot, "usage", remembered)  # noqa: B010 - past its type
 
@@ -99,7 +99,7 @@ def early_decision() -> None:
 def no_memory_of_moments() -> None:
     """A clock that was set back looks like a rate that was raised."""
     usage_of = UsageSnapshot.usage
-    setattr(UsageSnapshot, "usage", lambda self, actor: replace(usage_of(self, actor), seen=None))  # noqa: B010 - past its type
+    setattr(UsageSnapshot, "usage", lambda self, actor, rate: replace(usage_of(self, actor, rate), seen=None))  # noqa: B010 - past its type
 
 
 def own_clock() -> None:

@@ -71,6 +71,7 @@ LEFT_BEHIND = {
     "0004": ("INSERT INTO meta VALUES ('in_use', '1')",),
     "0005": (),
     "0006": (),
+    "0007": (),
 }
 
 
