@@ -62,7 +62,7 @@ class Canceller:
         """See `Runner.card_deleted`. What fal can't cancel any more is not shown when it comes."""
         log.info("a card was deleted; its job is cancelled", extra={"job": job_id})
         try:
-            await self._context.withdraw(job_id)
+            await self._context.store.jobs.annotate(job_id, cancel_requested=True, notified=True)
             await self.cancel(job_id, None)
         except EaselError as error:
             log.warning("a job whose card was deleted goes on for now", extra={"job": job_id, "reason": error.code})

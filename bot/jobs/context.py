@@ -245,7 +245,7 @@ class RunnerContext:
         if job is None or job.state in TERMINAL:
             return
         if failure.code == CardDeleted.code:
-            await self.withdraw(job_id)
+            await self.retry_store(lambda: self.store.jobs.annotate(job_id, notified=True))  # nothing is shown of it
             await self.end(job, JobState.CANCELLED, failure)
         elif job.cancel_requested:
             await self.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_unused")))
@@ -255,10 +255,6 @@ class RunnerContext:
             await self.end(job, JobState.CANCELLED, failure)
         else:
             await self.end(job, JobState.FAILED, failure)
-
-    async def withdraw(self, job_id: str) -> None:
-        """Record that a job is to be cancelled and nothing of it shown any more: its message was deleted."""
-        await self.retry_store(lambda: self.store.jobs.annotate(job_id, cancel_requested=True, notified=True))
 
     async def notify_outcome(self, job: Job) -> None:
         """Show how the job ended and store that, unless it was shown before."""

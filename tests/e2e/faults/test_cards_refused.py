@@ -15,7 +15,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 BLOCKED, INVALID_FORM = 200000, 50035
 
 
-
 def _refused(_job: Job) -> StoredResponse:
     return StoredResponse.of(422, {"detail": [{"loc": ["body", "prompt"], "type": "content_policy_violation"}]})
 
