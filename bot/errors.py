@@ -27,6 +27,7 @@ EaselError
 │   ├── Cancelled           fal says the request was cancelled
 │   ├── ResultUnusable      what came back is no picture
 │   ├── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
+│   ├── DecoderUnavailable  no process in which pictures are decoded could be kept running
 │   ├── PreparationCrashed  its attachments ended one process after another
 │   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
@@ -34,6 +35,7 @@ EaselError
 │   └── Undeliverable       every way into the channel is closed
 ├── Transient               worth another try by the caller; never shown to a person
 │   ├── ProviderUnreachable no usable answer to a GET or PUT
+│   ├── DecoderBusy         a picture that takes long to decode would have to wait for others
 │   └── SubmitUnconfirmed   a submit POST whose answer never came: fal may or may not have it
 └── SetupError              the operator has to mend something; printed, never shown in chat
     ├── SettingsInvalid
@@ -365,6 +367,12 @@ class Cancelled(GenerationFailed):
     code = "cancelled"
 
 
+class DecoderUnavailable(GenerationFailed):
+    """No process in which pictures are decoded could be kept running, by no fault of the picture."""
+
+    code = "decoder_unavailable"
+
+
 class ResultUnusable(GenerationFailed):
     """What came back is no picture we can post.
 
@@ -436,6 +444,15 @@ class ProviderUnreachable(Transient):
     def __init__(self, sentence: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(sentence)
+
+
+class DecoderBusy(Transient):
+    """A picture that takes long to decode would have to wait for others, and its caller does not want to."""
+
+    code = "decoder_busy"
+
+    def __init__(self) -> None:
+        super().__init__("A picture that takes long to decode would have to wait.")
 
 
 class SubmitUnconfirmed(Transient):

@@ -24,7 +24,7 @@ from bot.domain.events import ProgressEvent
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.ports import DeliverableImages
 from bot.errors import CardDeleted, Undeliverable
-from bot.media import fit
+from bot.media.fit import fit
 from bot.phrase import phrase
 from bot.retry import retry
 from cogs.delivery_routes import ORIGINAL, Content, OutgoingCard, Route, Routes, Sent
@@ -63,6 +63,7 @@ class DiscordDelivery:
         #: How much the cards of a job may say, where a word filter has refused more; kept until `forget`.
         self._wordings: dict[str, Wording] = {}
         self._catalogue = bot.services.catalogue
+        self._images = bot.services.images
         self._timings = bot.services.discord_timings
         self._routes = Routes(bot)
         settings = bot.services.settings.discord
@@ -118,8 +119,18 @@ class DiscordDelivery:
                 limit_bytes //= 2
                 if limit_bytes < LEAST_UPLOAD_BYTES:
                     raise Undeliverable from None
-                smaller = await fit(ready.pictures, file_limit_bytes=limit_bytes, request_limit_bytes=limit_bytes * 2)
-                ready = DeliverableImages(tuple(smaller), ready.spoilers, ready.withheld)
+                smaller = await fit(
+                    self._images,
+                    ready.as_results(),
+                    file_limit_bytes=limit_bytes,
+                    request_limit_bytes=limit_bytes * 2,
+                    owner=f"results of {job.actor.user_id}",
+                )
+                ready = replace(
+                    ready,
+                    pictures=tuple(one.picture for one in smaller),
+                    notices=tuple(one.notices for one in smaller),
+                )
 
     async def notify_outcome(self, job: Job) -> None:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""

@@ -333,8 +333,8 @@ def _check_string(definition: Obj, value: Any) -> None:
     if not isinstance(value, str) or not value:
         raise NotOffered(f"{name} takes text.")
     low, high = definition.get("min_length") or 0, definition.get("max_length") or 6000
-    if not low <= len(value) <= high:
-        raise NotOffered(f"{name} must be {low} to {high} characters long; it is {len(value)}.")
+    if len(value) < low or validate.length(value) > high:
+        raise NotOffered(f"{name} must be {low} to {high} characters long; it is {validate.length(value)}.")
 
 
 def _listed(given: object) -> list[Obj]:

@@ -194,6 +194,14 @@ def a_picture(width: int = 64, height: int = 64, kind: str = "PNG", *, noise: bo
     return body.getvalue()
 
 
+def a_mask(width: int = 64, height: int = 64) -> bytes:
+    """A PNG whose right half may be painted anew."""
+    mask, body = Image.new("L", (width, height)), io.BytesIO()
+    mask.paste(255, (width // 2, 0, width, height))
+    mask.save(body, "PNG")
+    return body.getvalue()
+
+
 # ---------------------------------------------------------------------- in this process
 
 
