@@ -75,6 +75,9 @@ class ToldError(EaselError):
         params: what that message needs.
     """
 
+    #: Whether a job that ended so may succeed if the same request is made again (shows the Again button).
+    worth_retrying = False
+
     def __init__(self, says: Phrase | None = None, /, **params: Param) -> None:
         self.phrase = says if says is not None else Phrase(self.code, params)
         super().__init__(self.phrase.code)
@@ -253,7 +256,6 @@ class GenerationFailed(ToldError):
     """An accepted job ended without a picture; its reservation is released."""
 
     code = "generation_failed"
-    #: Whether the same request may succeed if tried again (shows the Again button).
     worth_retrying = True
 
 

@@ -355,10 +355,8 @@ class Runner:
                     await delivering
                 case _:
                     await self._context.notify_outcome(job)
-        except GenerationFailed as error:
-            await self._context.fail(job_id, Failure.of(error, worth_retrying=error.worth_retrying))
-        except Refusal as error:  # an attachment is no usable picture
-            await self._context.fail(job_id, Failure.of(error, worth_retrying=False))
+        except (GenerationFailed, Refusal) as error:  # a Refusal: an attachment is no usable picture
+            await self._context.fail(job_id, Failure.of(error))
         except StoreUnusable as error:
             # Retries of the store end only when the runner stops; the next start resumes the job from its row.
             log.warning("a job is left as it stands on record", extra={"job": job_id, "reason": error.sentence})

@@ -189,6 +189,8 @@ class Commands:
         can = world.permissions(person, channel)
         if not can & Permission.USE_APPLICATION_COMMANDS:
             return "You lack Use Application Commands here."
+        if command["type"] == 1 and not can & Permission.SEND_MESSAGES:
+            return "You may not write in this channel, and commands are written."  # the client's line is shut
         needed = command["default_member_permissions"]
         if needed is not None and 0 in types and world.bot_is_in(channel):
             bits = int(needed)

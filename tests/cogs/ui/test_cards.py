@@ -144,7 +144,7 @@ def test_a_failure_shows_its_code_once() -> None:
 
 
 def test_a_model_that_is_gone_names_its_successor_where_that_is_offered() -> None:
-    gone = Failure.of(ModelGone("Old Model", "fal-ai/old"), worth_retrying=False)
+    gone = Failure.of(ModelGone("Old Model", "fal-ai/old"))
     job = a_job()
     assert "Try **FLUX.1 schnell** instead." in shown_text(cards.failure_card(job, None, gone, successor=MODEL))
     alone = shown_text(cards.failure_card(job, None, gone))
@@ -214,12 +214,12 @@ def test_a_failure_names_options_as_the_commands_do() -> None:
         phrase("refused_fault", option="image_size.width", fault=phrase("fault_missing")),
         phrase("refused_fault", option="unheard_of", fault=phrase("fault_missing")),
     )
-    shown = shown_text(cards.failure_card(a_job(), MODEL, Failure.of(refused, worth_retrying=False)))
+    shown = shown_text(cards.failure_card(a_job(), MODEL, Failure.of(refused)))
     assert "`steps` must be at most 12; `count`: it is missing; `size.width`: it is missing; `unheard_of`" in shown
 
 
 def test_a_gone_model_that_the_catalogue_does_not_know_is_not_named_by_its_endpoint() -> None:
-    gone = Failure.of(ModelGone("fal-ai/old/v2", "fal-ai/old/v2", "fal-ai/new"), worth_retrying=False)
+    gone = Failure.of(ModelGone("fal-ai/old/v2", "fal-ai/old/v2", "fal-ai/new"))
     shown = shown_text(cards.failure_card(a_job(), None, gone, successor=MODEL))
     assert "The model of this request is no longer served by fal.ai. Try **FLUX.1 schnell** instead." in shown
     assert "fal-ai/" not in shown

@@ -53,6 +53,8 @@ class PageFake:
         self.completions = 0
         self.picture_requests: list[str] = []
         self.hold_answers = False
+        #: Channels in which nobody may write.
+        self.silent: set[str] = set()
         self.last_interaction = ""
         self.messages: dict[str, list[Obj]] = {
             channel: [] for channel in (GENERAL, AFTER_DARK, READ_ONLY, PHONE, DIRECT)
@@ -376,7 +378,9 @@ class PageFake:
             (DIRECT, "Easel", "Direct messages with the bot.", {"kind": "dm"}),
         )
         channels = [
-            {"id": id_, "name": name, "topic": topic, "nsfw": False, "kind": "guild", "phone": False} | more
+            {"id": id_, "name": name, "topic": topic, "nsfw": False, "kind": "guild", "phone": False}
+            | {"can_send": id_ not in self.silent, "guild_id": None if "kind" in more else GUILD}
+            | more
             for id_, name, topic, more in rows
         ]
         return web.json_response(
