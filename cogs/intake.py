@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING, assert_never
@@ -14,18 +14,17 @@ import aiohttp
 import discord
 
 from bot import metrics
-from bot.catalogue import parse, with_seed
-from bot.catalogue.model import PROMPT_TASKS, Model
+from bot.catalogue import with_seed
+from bot.catalogue.model import Model
 from bot.discord.refusals import is_text_filtered
 from bot.domain.events import Progress, Queued, Restarting
-from bot.domain.job import Job, NewJob
+from bot.domain.job import Job, NewJob, Reply
 from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
 from bot.limits import Policy, Refused, policy_for
 from bot.retry import retry
 from bot.store import Accepted, Duplicate
 from cogs import interaction_data
-from cogs.defaults import default_model
 from cogs.interaction_data import Interaction
 from cogs.ui import cards, pages
 from cogs.ui.cards import Wording
@@ -38,28 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
-
-
-async def ask(
-    interaction: Interaction,
-    services: Services,
-    model_name: str | None,
-    raw: Mapping[str, object],
-    *,
-    parent_id: str | None = None,
-) -> None:
-    """Validate what was typed, accept it as a job and show that.
-
-    Raises:
-        Refusal: with the sentence for the person; no job was started.
-    """
-    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
-    if model_name:
-        model = services.catalogue.get(model_name, PROMPT_TASKS)
-    else:
-        model = default_model(services.catalogue, preferences, services.settings.models.default)
-    request = seeded(model, parse(model, raw))
-    await place(interaction, services, model, request, preferences, parent_id=parent_id)
 
 
 def seeded(model: Model, request: GenerationRequest) -> GenerationRequest:
@@ -93,7 +70,7 @@ async def place(
     actor = interaction_data.actor_of(interaction)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
     job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
-    new = NewJob(job_id, actor, interaction_data.reply_of(interaction), request, parent_id, draft_id)
+    new = NewJob(job_id, actor, await _reply_of(interaction), request, parent_id, draft_id)
     try:
         async with accepted(interaction, services, new, policy) as taken:
             progress = Restarting() if services.runner.stopping else Queued(taken.ahead)
@@ -103,6 +80,16 @@ async def place(
             await show_existing(interaction, before.job)
         else:
             log.info("interaction replayed", extra={"interaction": interaction.id, "job": before.job.id})
+
+
+async def _reply_of(interaction: Interaction) -> Reply:
+    """The interaction's reply, in a thread with the age restriction of its parent."""
+    reply = interaction_data.reply_of(interaction)
+    parent_id = interaction_data.thread_parent(interaction)
+    if parent_id is None:
+        return reply
+    restricted = await interaction_data.client_of(interaction).age_restrictions.of(parent_id)
+    return replace(reply, age_restricted=restricted)
 
 
 @dataclass(slots=True)
