@@ -31,6 +31,7 @@ EaselError
 │   ├── PreparationCrashed  its attachments ended one process after another
 │   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
+│   ├── CardDeleted         its message was deleted; ends as cancelled
 │   └── Undeliverable       every way into the channel is closed
 ├── Transient               worth another try by the caller; never shown to a person
 │   ├── ProviderUnreachable no usable answer to a GET or PUT
@@ -166,14 +167,21 @@ class LimitReached(Refusal):
         rule: `rate`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
         says: the whole sentence, with what remains.
         retry_at: the first moment the same request would be admitted; None when it depends on a running job.
+        fewer_might_do: whether the same request for fewer pictures may be admitted, now or later.
     """
 
     code = "limit_reached"
 
-    def __init__(self, rule: str, says: Phrase, retry_at: datetime | None) -> None:
+    def __init__(self, rule: str, says: Phrase, retry_at: datetime | None, *, fewer_might_do: bool = False) -> None:
         self.rule = rule
         self.retry_at = retry_at
+        self.fewer_might_do = fewer_might_do
         super().__init__(says)
+
+    @property
+    def can_pass_later(self) -> bool:
+        """Whether the same request may be admitted without a change: at `retry_at`, or when a job has ended."""
+        return self.retry_at is not None or self.rule.endswith("concurrent")
 
 
 class CannotPostHere(Refusal):
@@ -414,6 +422,12 @@ class Undeliverable(GenerationFailed):
     """Every way into the channel is closed."""
 
     code = "undeliverable"
+
+
+class CardDeleted(GenerationFailed):
+    """Somebody deleted the message that shows the job, so nobody wants its pictures; nothing is posted any more."""
+
+    code = "card_deleted"
 
 
 class SubmitUnresolved(GenerationFailed):

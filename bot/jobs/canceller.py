@@ -58,6 +58,15 @@ class Canceller:
             case _:
                 return CancelOutcome(False, phrase("cancel_ended"))
 
+    async def withdraw(self, job_id: str) -> None:
+        """See `Runner.card_deleted`. What fal can't cancel any more is not shown when it comes."""
+        log.info("a card was deleted; its job is cancelled", extra={"job": job_id})
+        try:
+            await self._context.store.jobs.annotate(job_id, cancel_requested=True, notified=True)
+            await self.cancel(job_id, None)
+        except EaselError as error:
+            log.warning("a job whose card was deleted goes on for now", extra={"job": job_id, "reason": error.code})
+
     def _is_unconfirmed(self, job: Job) -> bool:
         active = self._context.active.get(job.id)
         return active is not None and active.unconfirmed
