@@ -196,7 +196,7 @@ def _media(problems: Problems, at: Path, holder: Obj, key: str, tally: Tally, *,
     elif attachment_only or urlsplit(url).scheme not in {"http", "https"}:
         allowed = "attachment://" if attachment_only else "http, https, attachment"
         problems.add(path, "URL_TYPE_INVALID_SCHEME", f'Scheme of "{url[:80]}" must be one of ({allowed}).')
-    elif len(url) > 2048:
+    elif length(url) > 2048:
         problems.add(path, "BASE_TYPE_MAX_LENGTH", "Must be 2048 or fewer in length.")
 
 
