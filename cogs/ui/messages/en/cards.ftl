@@ -49,6 +49,10 @@ pictures_withheld = { $count ->
         [one] { $count } picture was
        *[other] { $count } pictures were
     } flagged by the safety checker and kept back.
+words_filtered = This server's word filter does not let me show the prompt here.
+card_moved = I could not change this message, so here is what became of it: { $link }
+card_moved_private = I could not change this message; what became of it is in our direct messages.
+posted_channel_gone = The channel that you asked in is gone, so it comes here.
 posted_elsewhere = I can no longer post in { $channel }, so it comes here.
 
 # What a screen reader says.
