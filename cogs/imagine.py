@@ -16,7 +16,7 @@ from cogs.intake import ask
 from cogs.interaction_data import Interaction, locale_of, picture_url, services_of
 from cogs.ui import modals
 from cogs.ui.actions import Click, action
-from cogs.ui.completion import choices, model_choices
+from cogs.ui.completion import choices, model_choices, no_styles
 from cogs.ui.messages.commands import described, localized
 
 if TYPE_CHECKING:
@@ -92,7 +92,10 @@ class Imagine(commands.Cog, name="imagine"):
 
     @imagine.autocomplete("style")
     async def _complete_style(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return choices(catalogue.style_choices(await self._chosen(interaction), typed))
+        model = await self._chosen(interaction)
+        if not model.has_styles:
+            return no_styles(model, self._services.catalogue.offered(PROMPT_TASKS), locale=locale_of(interaction))
+        return choices(catalogue.style_choices(model, typed))
 
     @imagine.autocomplete("options")
     async def _complete_options(self, interaction: Interaction, typed: str) -> list[Choice[str]]:

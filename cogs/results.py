@@ -103,10 +103,10 @@ def edited(model: Model, request: GenerationRequest, fields: Mapping[str, str]) 
     changed = with_prompt(model, request, prompt)
     option = model.option("negative_prompt")
     if option is not None and negative != (request.options.get(option.name) or ""):
-        options = {**request.options, option.name: parse_value(option, option.name, negative) if negative else ""}
-        given = tuple(dict.fromkeys((*request.given, option.name)))
+        options = {**changed.options, option.name: parse_value(option, option.name, negative) if negative else ""}
+        given = tuple(dict.fromkeys((*changed.given, option.name)))
         changed = dataclasses.replace(changed, options=options, given=given)
-    return changed if "seed" in request.given else with_seed(model, changed, interaction_data.new_seed())
+    return changed if "seed" in changed.given else with_seed(model, changed, interaction_data.new_seed())
 
 
 async def _repeatable(interaction: Interaction, job_id: str) -> tuple[Job, Model]:
