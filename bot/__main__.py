@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import NoReturn
 
 from bot.cli.process import FAILED, INTERRUPTED, MISUSED, OK
@@ -132,14 +131,47 @@ def _add_db(add: Callable[..., argparse.ArgumentParser]) -> None:
     database = add(
         "db",
         "look after the database",
-        "  python -m bot db check\n  python -m bot db backup easel-backup.db",
+        "  python -m bot db check\n  python -m bot db backup --keep 7",
     )
     actions = database.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
     actions.add_parser("upgrade", help="bring the database to this version (`run` does so by itself)")
     actions.add_parser("current", help="say which version the database has")
     actions.add_parser("check", help="look for damage")
-    backup = actions.add_parser("backup", help="write a consistent copy while the bot runs (SQLite)")
-    backup.add_argument("file", type=Path, metavar="FILE", help="a file that does not exist yet")
+    _add_backup(actions.add_parser)
+
+
+def _add_backup(add: Callable[..., argparse.ArgumentParser]) -> None:
+    about = "write a consistent copy while the bot runs (SQLite; for PostgreSQL it says what to use)"
+    backup = add(
+        "backup",
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog="examples:\n"
+        "  python -m bot db backup                      (into the folder `backups` beside the database)\n"
+        "  python -m bot db backup --keep 7             (the same; all but the newest seven are deleted)\n"
+        "  python -m bot db backup copy.db --replace    (always the same file)",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    backup.add_argument(
+        "place",
+        nargs="?",
+        metavar="PLACE",
+        help="a file, or a folder for copies with the date in their names",
+    )
+    several = backup.add_mutually_exclusive_group()
+    several.add_argument(
+        "--keep",
+        type=_number_of_copies,
+        metavar="N",
+        help="put the date into the name, and keep the newest N copies only",
+    )
+    several.add_argument("--replace", action="store_true", help="replace an earlier copy of this name")
+
+
+def _number_of_copies(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of copies; it takes a whole number from 1")
+    return int(text)
 
 
 def _port(text: str) -> int:

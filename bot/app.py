@@ -22,7 +22,8 @@ from bot.fal import Fal
 from bot.gc_tuning import trim_forever
 from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
-from bot.media import Attachments
+from bot.media.inputs import Attachments
+from bot.media.workers import ImageWorkers
 from bot.proxies import Proxies
 from bot.redaction import quoted
 from bot.services import Services
@@ -74,7 +75,9 @@ async def run(settings: Settings) -> int:
         store = await Store.open(settings.database_url)
         stack.push_async_callback(store.close)
         fal = await stack.enter_async_context(_fal(settings.fal, key.get_secret_value(), proxies))
-        inputs = await stack.enter_async_context(Attachments(extra_origins=_sandbox_origins(settings), proxies=proxies))
+        images = await stack.enter_async_context(ImageWorkers())
+        origins = _sandbox_origins(settings)
+        inputs = await stack.enter_async_context(Attachments(images, extra_origins=origins, proxies=proxies))
         callbacks = await _callback_addresses(settings.web, store)
         supervisor = Supervisor()
         stack.push_async_callback(supervisor.close)
@@ -87,10 +90,11 @@ async def run(settings: Settings) -> int:
             tick_s=settings.discord.progress_interval_s,
             clocks=Clocks(utcnow),
             inputs=inputs,
+            images=images,
             supervisor=supervisor,
             callback_url=callbacks.url if callbacks is not None else None,
         )
-        bot = EaselBot(Services(settings, store, catalogue, runner, utcnow, supervisor))
+        bot = EaselBot(Services(settings, store, catalogue, runner, images, utcnow, supervisor))
         stack.push_async_callback(bot.close)
         if settings.web.port is not None:
             server = await _start_web(settings, bot, store, runner, callbacks)

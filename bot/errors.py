@@ -27,12 +27,14 @@ EaselError
 │   ├── Cancelled           fal says the request was cancelled
 │   ├── ResultUnusable      what came back is no picture
 │   ├── ResultWithheld      flagged by the safety checker in a channel that is not age-restricted
+│   ├── DecoderUnavailable  no process in which pictures are decoded could be kept running
 │   ├── PreparationCrashed  its attachments ended one process after another
 │   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
 │   └── Undeliverable       every way into the channel is closed
 ├── Transient               worth another try by the caller; never shown to a person
 │   ├── ProviderUnreachable no usable answer to a GET or PUT
+│   ├── DecoderBusy         a picture that takes long to decode would have to wait for others
 │   └── SubmitUnconfirmed   a submit POST whose answer never came: fal may or may not have it
 └── SetupError              the operator has to mend something; printed, never shown in chat
     ├── SettingsInvalid
@@ -71,6 +73,9 @@ class ToldError(EaselError):
         says: what it says, where that is not the message named like the class's code.
         params: what that message needs.
     """
+
+    #: Whether a job that ended so may succeed if the same request is made again (shows the Again button).
+    worth_retrying = False
 
     def __init__(self, says: Phrase | None = None, /, **params: Param) -> None:
         self.phrase = says if says is not None else Phrase(self.code, params)
@@ -250,7 +255,6 @@ class GenerationFailed(ToldError):
     """An accepted job ended without a picture; its reservation is released."""
 
     code = "generation_failed"
-    #: Whether the same request may succeed if tried again (shows the Again button).
     worth_retrying = True
 
 
@@ -364,6 +368,12 @@ class Cancelled(GenerationFailed):
     code = "cancelled"
 
 
+class DecoderUnavailable(GenerationFailed):
+    """No process in which pictures are decoded could be kept running, by no fault of the picture."""
+
+    code = "decoder_unavailable"
+
+
 class ResultUnusable(GenerationFailed):
     """What came back is no picture we can post.
 
@@ -429,6 +439,15 @@ class ProviderUnreachable(Transient):
     def __init__(self, sentence: str, retry_after_s: float | None = None) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(sentence)
+
+
+class DecoderBusy(Transient):
+    """A picture that takes long to decode would have to wait for others, and its caller does not want to."""
+
+    code = "decoder_busy"
+
+    def __init__(self) -> None:
+        super().__init__("A picture that takes long to decode would have to wait.")
 
 
 class SubmitUnconfirmed(Transient):

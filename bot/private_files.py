@@ -36,6 +36,17 @@ def make_private_folder(path: Path) -> None:
     path.mkdir(exist_ok=True)
 
 
+def make_private(path: Path) -> bool:
+    """Take away what other users may do with a file or folder of ours; whether it is private now."""
+    try:
+        mode = path.stat().st_mode
+        if others_may_read(path) and path.stat().st_uid == os.geteuid():
+            path.chmod(mode & 0o7700)
+    except OSError:  # a file system without rights, or one that keeps its own
+        pass
+    return not others_may_read(path)
+
+
 def others_may_read(path: Path) -> bool:
     """Whether other users of this machine may enter the folder or read the file."""
     return os.name == "posix" and path.exists() and bool(path.stat().st_mode & 0o077)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bot.catalogue import Catalogue
 from bot.jobs.runner import Runner
+from bot.media.workers import ImageWorkers
 from bot.settings import Settings
 from bot.store import Store
 from bot.supervisor import Supervisor
@@ -46,6 +47,8 @@ class Services:
     store: Store
     catalogue: Catalogue
     runner: Runner
+    #: Where pictures are decoded.
+    images: ImageWorkers
     #: Aware UTC now.
     clock: Callable[[], datetime]
     #: Owns what runs for as long as the process does.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from bot.domain.events import ProgressEvent
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.ports import DeliverableImages
 from bot.errors import Undeliverable
-from bot.media import fit
+from bot.media.fit import fit
 from bot.phrase import phrase
 from bot.retry import retry
 from cogs.delivery_routes import ORIGINAL, Content, OutgoingCard, Route, Routes
@@ -52,6 +53,7 @@ class DiscordDelivery:
 
     def __init__(self, bot: EaselBot, *, backpressure: Callable[[], bool], on_late_edit: Callable[[str], None]) -> None:
         self._catalogue = bot.services.catalogue
+        self._images = bot.services.images
         self._timings = bot.services.discord_timings
         self._routes = Routes(bot)
         settings = bot.services.settings.discord
@@ -94,8 +96,18 @@ class DiscordDelivery:
                 limit_bytes //= 2
                 if limit_bytes < LEAST_UPLOAD_BYTES:
                     raise Undeliverable from None
-                smaller = await fit(ready.pictures, file_limit_bytes=limit_bytes, request_limit_bytes=limit_bytes * 2)
-                ready = DeliverableImages(tuple(smaller), ready.spoilers, ready.withheld)
+                smaller = await fit(
+                    self._images,
+                    ready.as_results(),
+                    file_limit_bytes=limit_bytes,
+                    request_limit_bytes=limit_bytes * 2,
+                    owner=f"results of {job.actor.user_id}",
+                )
+                ready = replace(
+                    ready,
+                    pictures=tuple(one.picture for one in smaller),
+                    notices=tuple(one.notices for one in smaller),
+                )
 
     async def notify_outcome(self, job: Job) -> None:
         """Say how a FAILED or CANCELLED job ended. Safe to repeat."""

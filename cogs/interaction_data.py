@@ -24,11 +24,14 @@ Interaction: TypeAlias = "discord.Interaction[Any]"
 
 #: Bounds of attachments, checked by the metadata that Discord sends, before anything is fetched.
 MAX_INPUT_BYTES = 20 * 1024 * 1024
-MAX_INPUT_SIDE_PX = 8192
-MAX_INPUT_PIXELS = 32_000_000
+MAX_INPUT_PIXELS = 64_000_000
+#: JPEG is decoded at a fraction of its size.
+MAX_JPEG_PIXELS = 200_000_000
 
-#: Image formats that models don't read, with the name shown to people.
-_UNREADABLE = {"svg+xml": "SVG", "heic": "HEIC", "heif": "HEIF", "tiff": "TIFF", "x-icon": "ICO"}
+#: Image formats that are not read, with the name shown to people.
+_UNREADABLE = {"svg+xml": "SVG", "jxl": "JPEG XL", "jp2": "JPEG 2000", "x-icon": "ICO", "vnd.microsoft.icon": "ICO"}
+#: Types that say nothing about a file: its bytes are looked at later.
+_UNKNOWN_TYPES = frozenset({"", "application/octet-stream"})
 
 
 def locale_of(interaction: Interaction) -> str:
@@ -156,17 +159,18 @@ def picture_url(option: str, attachment: discord.Attachment | None) -> str | Non
 
 
 def _why_unusable(attachment: discord.Attachment) -> Phrase | None:
-    family, _, kind = (attachment.content_type or "").partition(";")[0].strip().lower().partition("/")
-    if family != "image":
+    content_type = (attachment.content_type or "").partition(";")[0].strip().lower()
+    family, _, kind = content_type.partition("/")
+    if content_type not in _UNKNOWN_TYPES and family != "image":
         return phrase("file_not_picture")
     if kind in _UNREADABLE:
         return phrase("file_unreadable", format=_UNREADABLE[kind])
     if attachment.size > MAX_INPUT_BYTES:
         return phrase("file_too_large", mebibytes=MAX_INPUT_BYTES // 1024**2)
     width, height = attachment.width or 0, attachment.height or 0
-    if max(width, height) > MAX_INPUT_SIDE_PX or width * height > MAX_INPUT_PIXELS:
-        size, megapixels = f"{width}×{height}", MAX_INPUT_PIXELS // 10**6
-        return phrase("file_too_many_pixels", size=size, side=MAX_INPUT_SIDE_PX, megapixels=megapixels)
+    most_pixels = MAX_INPUT_PIXELS if family == "image" and kind not in ("jpeg", "jpg") else MAX_JPEG_PIXELS
+    if width * height > most_pixels:
+        return phrase("file_too_many_pixels", size=f"{width}×{height}", megapixels=most_pixels // 10**6)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The buttons of a finished job: Again, Edit prompt, Details, Delete."""
+"""The buttons of a job that has ended, and the window of one of them."""
 
 from __future__ import annotations
 

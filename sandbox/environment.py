@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bot.redaction import redact
-from bot.settings import Settings, load_settings, secrets_of
+from bot.settings import Settings, Tier, load_settings, secrets_of
+from sandbox.discord.world import PATRON_ROLE_ID
 
 #: Names that credentials have: ours under all their names, fal_client's own, and those of other programs.
 _CREDENTIAL_NAME = re.compile(
@@ -73,6 +74,11 @@ def _pieces(settings: Settings) -> Iterable[str]:
         yield from (part for part in parts if len(part) >= _SHORTEST_PIECE)
 
 
+def _patrons(default: Tier) -> dict[str, float]:
+    """What the role Patron of the sandbox's server gives, where the operator's settings say nothing about roles."""
+    return {name: value * 2 for name, value in default.model_dump().items()}
+
+
 def _as_variables(settings: Settings, cwd: Path) -> dict[str, str]:
     """What was set, a variable a section."""
     made = settings.model_dump(mode="json", exclude_unset=True, exclude=_WITHHELD)
@@ -80,4 +86,5 @@ def _as_variables(settings: Settings, cwd: Path) -> dict[str, str]:
     if folder is not None:
         made["models"]["folder"] = str(cwd / folder)
     made["fal"] = {"reconcile_s": _RECONCILE_S, **made.get("fal", {})}
+    made["limits"] = {"tiers": {PATRON_ROLE_ID: _patrons(settings.limits.default)}, **made.get("limits", {})}
     return {f"EASEL_{section.upper()}": json.dumps(values) for section, values in made.items() if values}

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bot.errors import SetupError
-from bot.private_files import make_private_folder
+from bot.private_files import make_private, make_private_folder
 from sandbox.access import address
 from sandbox.environment import bot_environment
 
@@ -425,6 +425,7 @@ def _fresh_database(data_dir: Path, port: int) -> str:
     folder = data_dir.resolve()
     try:
         make_private_folder(folder)
+        make_private(folder)
         for old in folder.glob(f"easel-{port}.db*"):
             old.unlink()
     except OSError as error:

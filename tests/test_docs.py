@@ -19,6 +19,9 @@ from bot.cli.check.discord_api import NEEDED_PERMISSIONS
 from bot.cli.check.report import examine
 from bot.discord.client import COGS
 from bot.settings import ModelSettings, Settings, example_toml, load_settings
+from cogs.ui.messages import ENGLISH, say
+from sandbox import run as sandbox_run
+from tests.buttons import RESULT_BUTTONS
 from tests.resilience.__main__ import PROOFS
 from tools import docs
 
@@ -102,6 +105,12 @@ def test_every_room_in_contributing_exists() -> None:
         assert (ROOT / path).exists(), path
 
 
+def test_every_room_of_the_bot_is_in_the_table_of_contributing() -> None:
+    rows = "\n".join(re.findall(r"^\| (`[\w/., `]+`) \|", CONTRIBUTING, re.MULTILINE))
+    rooms = {path.relative_to(ROOT).as_posix() for path in (ROOT / "bot").iterdir() if path.name[0] not in "_."}
+    assert {room for room in rooms if f"`{room}" not in rows} == set()
+
+
 def test_every_file_named_in_contributing_exists() -> None:
     named = set(re.findall(r"\b(?:bot|cogs|sandbox|tests|tools|requirements)/[\w/.-]*\w", CONTRIBUTING))
     # Of a language that is to be added, as an example.
@@ -129,6 +138,25 @@ def test_the_readme_lists_every_command() -> None:
                 offered |= {group} if is_group else {command.name for command in cog.__cog_app_commands__}
 
     assert {f"/{name}" for name in offered} == set(re.findall(r"^\| `(/\w+)` \|", README, re.MULTILINE))
+
+
+def in_bold(text: str) -> set[str]:
+    return set(re.findall(r"\*\*([^*]+)\*\*", " ".join(text.split())))
+
+
+def test_the_help_names_every_button_under_a_result_in_its_order() -> None:
+    named = re.findall(r"\*\*([^*]+)\*\*", say(ENGLISH, "help_buttons"))
+    assert named == RESULT_BUTTONS, "`help_buttons` in cogs/ui/messages/en/pages.ftl"
+
+
+def test_the_tour_in_the_readme_names_every_button_under_a_result() -> None:
+    tour = README.partition("## A tour of the sandbox")[2].partition("\n## ")[0]
+    assert set(RESULT_BUTTONS) <= in_bold(tour)
+
+
+def test_the_sandbox_names_buttons_that_exist_when_it_opens() -> None:
+    (line,) = re.findall(r"Press (.+) under the picture", sandbox_run._WELCOME)
+    assert set(re.split(r", | or ", line)) <= set(RESULT_BUTTONS)
 
 
 @pytest.mark.parametrize("target", ["run", "setup", "test", "check", "bench", "soak", "docs", "screenshots", "lock"])

@@ -85,7 +85,8 @@ class Option:
     pattern_says: str = ""
     #: Keys that each entry may have (LORAS only).
     fields: tuple[str, ...] = ()
-    #: Name of an option; if that is given, the default is not sent (a control image determines the size).
+    #: Name of another option of the model. If the person gives that one, this option's default is not sent: a control
+    #: image determines the size, unless the person gives a size too.
     default_unless: str | None = None
 
     @property

@@ -11,6 +11,7 @@ from bot.phrase import Phrase, phrase
 _MENTIONS = re.compile(r"<(?:@[!&]?|#)\d+>|</[^>]{1,80}:\d+>|<t:-?\d+(?::\w)?>|@everyone|@here|https?://\S+")
 #: Letters and symbols that are invisible: Hangul fillers and the empty Braille cell.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+_UNSENDABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 #: Most combining marks per visible character; no living script needs more than about two.
 _MOST_MARKS = 3
 
@@ -25,6 +26,8 @@ def nothing_to_paint(text: str) -> Phrase | None:
     if not text.strip():
         return phrase("prompt_empty")
     plain = unicodedata.normalize("NFC", _MENTIONS.sub(" ", text))
+    if plain.isascii() and any(map(_visible, plain)):  # most prompts; marks are beyond ASCII
+        return None
     seen = sum(_visible(character) for character in plain)
     marks = sum(unicodedata.category(character) in {"Mn", "Me"} for character in plain if not _variation(character))
     if not seen:
@@ -40,6 +43,4 @@ def _variation(character: str) -> bool:
 
 def unsendable(text: str) -> bool:
     """Whether the text has characters that a JSON parser may refuse: control characters and lone surrogates."""
-    return any(
-        unicodedata.category(character) == "Cs" or (character < " " and character not in "\n\r\t") for character in text
-    )
+    return _UNSENDABLE.search(text) is not None

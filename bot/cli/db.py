@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.cli.process import configure_logging, run_async, say
 from bot.errors import StoreUnusable
 from bot.settings import load_settings
 from bot.store import Store
+from bot.store.backup import back_up
 from bot.store.database import Database, parse_url
-from bot.store.files import copy_file, file_damage, sqlite_file
+from bot.store.files import file_damage, sqlite_file
 from bot.store.schema_version import HEAD, revision_of
 
 Print = Callable[[str], None]
@@ -23,7 +26,7 @@ def command(options: argparse.Namespace) -> int:
     settings = load_settings()
     configure_logging(settings)
     if options.action == "backup":
-        return run_async(backup(settings.database_url, options.file, say))
+        return run_async(backup(settings.database_url, options, say))
     action = {"upgrade": upgrade, "current": current, "check": check}[options.action]
     return run_async(action(settings.database_url, say))
 
@@ -76,7 +79,7 @@ async def check(url: str, write: Print) -> int:
 _COMPANIONS = "{name}-wal and {name}-shm beside it, if there are any, go with it"
 
 
-async def backup(url: str, copy: Path, write: Print) -> int:
+async def backup(url: str, options: argparse.Namespace, write: Print) -> int:
     """Write a consistent copy of an SQLite database while the bot goes on working.
 
     Raises:
@@ -85,13 +88,44 @@ async def backup(url: str, copy: Path, write: Print) -> int:
     """
     file = _existing(url)
     if file is None:
-        raise StoreUnusable("For PostgreSQL use its own tool: pg_dump --format=custom --file=easel.dump DATABASE")
-    size_bytes = await asyncio.to_thread(copy_file, file, copy)
+        raise StoreUnusable(_POSTGRESQL.format(where=_as_options(url)))
+    place = Path(options.place) if options.place is not None else None
+    if options.place is not None and options.place.endswith("/") and place is not None and not place.is_dir():
+        raise StoreUnusable(f"There is no folder {place} to write the copy to.")
+    made = await asyncio.to_thread(back_up, file, place, datetime.now(UTC), keep=options.keep, replace=options.replace)
+    write(f"Wrote {made.file} ({made.size_bytes / 2**20:.1f} MiB).")
+    if made.removed:
+        write(f"Removed {_copies(len(made.removed))}.")
     write(
-        f"Wrote {copy} ({size_bytes / 2**20:.1f} MiB). To restore it: stop Easel, remove {file} (and {file.name}-wal "
-        f"and {file.name}-shm beside it, if there are any), and put the copy in its place."
+        f"To restore it: stop Easel, remove {file} (and {file.name}-wal and {file.name}-shm beside it, if there are "
+        "any), and put the copy in its place."
     )
     return 0
+
+
+def _copies(number: int) -> str:
+    return "1 older copy" if number == 1 else f"{number} older copies"
+
+
+#: `db backup` is for SQLite; PostgreSQL brings better tools of its own.
+_POSTGRESQL = """\
+PostgreSQL has its own tools for backups, which work while Easel runs:
+  pg_dump {where} --format=custom --file=easel.dump
+To restore one: stop Easel, then
+  pg_restore {where} --clean --if-exists easel.dump
+They ask for the password, or take it from ~/.pgpass or PGPASSWORD."""
+
+
+def _as_options(url: str) -> str:
+    """The database as options of PostgreSQL's tools, without the password."""
+    parsed, _ = parse_url(url)
+    given = {
+        "host": parsed.host,
+        "port": parsed.port,
+        "username": parsed.username,
+        "dbname": parsed.database,
+    }
+    return " ".join(f"--{name}={shlex.quote(str(value))}" for name, value in given.items() if value)
 
 
 def _existing(url: str) -> Path | None:

@@ -130,9 +130,9 @@ class Failure:
     incident: str | None = None
 
     @classmethod
-    def of(cls, error: ToldError, *, worth_retrying: bool) -> Failure:
+    def of(cls, error: ToldError) -> Failure:
         """The failure that an error describes."""
-        return cls(error.code, error.phrase, worth_retrying)
+        return cls(error.code, error.phrase, error.worth_retrying)
 
 
 @dataclass(frozen=True, slots=True)

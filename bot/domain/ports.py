@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from bot.domain.events import ProgressEvent
 from bot.domain.job import FalRequest, Job, RemotePicture, Result
-from bot.domain.picture import Picture
+from bot.domain.picture import InputNeeds, Picture, PreparedInput, ResultPicture
 from bot.domain.provider import CancelAnswer, FoundRequest, Status
 from bot.domain.request import Json
 from bot.phrase import Phrase
@@ -24,6 +24,15 @@ class DeliverableImages:
     spoilers: tuple[bool, ...]
     #: Number of pictures not shown because the safety checker flagged them.
     withheld: int = 0
+    #: For each picture, what differs from what the model made (`bot.domain.picture.ResultPicture`).
+    notices: tuple[tuple[Phrase, ...], ...] = ()
+    #: For each picture, whether it is black all over: what a safety checker puts in the place of another.
+    blank: tuple[bool, ...] = ()
+
+    def as_results(self) -> list[ResultPicture]:
+        """The pictures with their notices, to be fitted once more."""
+        notices = self.notices or ((),) * len(self.pictures)
+        return [ResultPicture(picture, about) for picture, about in zip(self.pictures, notices, strict=True)]
 
 
 class ServedModel(Protocol):
@@ -120,8 +129,24 @@ class AttachmentSource(Protocol):
     def is_attachment(self, url: str) -> bool:
         """Whether the URL is a Discord attachment (anything else is left for fal to fetch)."""
 
-    async def fetch(self, url: str, *, option: str) -> Picture:
-        """Fetch the attachment given for `option`. Raises BadPicture when it is no usable picture."""
+    async def fetch(
+        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+    ) -> PreparedInput:
+        """Fetch it and set it right for a model, in its owner's turn.
+
+        Args:
+            may_take_long: whether to wait where decoding it takes long and others are before it.
+
+        Raises:
+            BadPicture: it is no picture, or can't be decoded.
+            DecoderUnavailable: nothing can be decoded now.
+            DecoderBusy: it would have to wait, and may not.
+        """
+
+    async def fetch_mask(
+        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+    ) -> PreparedInput:
+        """Fetch a mask for this picture and set it right; as `fetch`."""
 
 
 class Delivery(Protocol):

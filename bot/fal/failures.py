@@ -2,8 +2,9 @@
 
 A failed job is COMPLETED like any other; what happened is the HTTP status and body of the result GET. Three shapes
 exist: `{"detail": [{loc, msg, type, ctx, input}]}` from models, `{"detail": "…", "error_type": "…"}` from fal's
-infrastructure (also header X-Fal-Error-Type), and account problems as 401, 403 and 429. `problems` reads them,
-`partners` knows the words of models' makers, and `refused_options` says which argument was not accepted.
+infrastructure (also header X-Fal-Error-Type), and account problems as 401, 402 and 403. `problems` reads them,
+`partners` knows the words of models' makers, and `refused_options` says which argument was not accepted. The rules are
+asked in the order of `failure_of`; what none of them names and may be over soon (`_last`) is retried by the caller.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def _named(problem: ProviderProblem) -> GenerationFailed | None:
 
 
 def account_failure(answer: HttpResponse) -> KeyRefused | BalanceExhausted | None:
-    """What an answer says against our account or key; None where it says nothing of the kind."""
+    """The failure where an answer is about our account or key; None where it is about anything else."""
     return _account(ProviderProblem.of(answer))
 
 

@@ -43,6 +43,7 @@ class ActiveJob:
         "_in_flight_since_s",
         "_losses",
         "_position_from_s",
+        "_preparing",
         "_probing_since_s",
         "_queued",
         "_response",
@@ -76,6 +77,8 @@ class ActiveJob:
     in_flight_since_s = _Listed[float]()
     #: The job's row, while it is claimed and certainly not submitted.
     unsent = _Listed[Job]()
+    #: True while its attachments are fetched, decoded and uploaded, or wait for that.
+    preparing = _Listed[bool]()
     #: Set while fal answered the job's latest submit with an error.
     losses = _Listed[Losses]()
     #: Id of the request that was found for its lost attempt and is not stored yet.
@@ -235,6 +238,11 @@ class ActiveJobs:
     def unsent(self) -> Mapping[str, ActiveJob]:
         """Jobs claimed by this process that were certainly not submitted."""
         return self._listed["unsent"]
+
+    @property
+    def preparing(self) -> Mapping[str, ActiveJob]:
+        """Jobs whose attachments are being prepared, or wait for that."""
+        return self._listed["preparing"]
 
     @property
     def refused(self) -> Mapping[str, ActiveJob]:

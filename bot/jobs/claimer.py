@@ -69,9 +69,10 @@ class Claimer:
         Nothing while more than half of `claimed_ahead` are unsent: one claim for each submit would cost too many
         transactions.
         """
-        context = self._context
-        limit, unsent = context.settings.max_in_flight, len(context.active.unsent)
-        ahead = context.timings.claimed_ahead
+        context, timings = self._context, self._context.timings
+        limit, ahead = context.settings.max_in_flight, timings.claimed_ahead
+        preparing = len(context.active.preparing.keys() & context.active.unsent.keys())
+        unsent = len(context.active.unsent) - min(preparing, timings.most_preparing)
         room = ahead - unsent if 2 * unsent <= ahead else 0
         return room if limit == 0 else min(room, limit - len(context.active.in_flight))
 

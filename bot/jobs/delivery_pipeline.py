@@ -16,7 +16,8 @@ from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.byte_budget import ByteBudget, Grant, OutOfRoom, SizeGuess
 from bot.jobs.context import RunnerContext
 from bot.jobs.initial_response import UNANSWERED
-from bot.media import fit, inspect
+from bot.media.fit import fit, read_results
+from bot.media.workers import ImageWorkers
 from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,12 @@ MAX_PICTURE_BYTES = 64 * 1024 * 1024
 class ResultDeliverer:
     """Fetches results and posts them."""
 
-    def __init__(self, context: RunnerContext, fal: ImageBackend, *, backpressure: Callable[[], bool]) -> None:
+    def __init__(
+        self, context: RunnerContext, fal: ImageBackend, images: ImageWorkers, *, backpressure: Callable[[], bool]
+    ) -> None:
         self._context = context
         self._fal = fal
+        self._images = images
         timings = context.timings
         budget_bytes = context.settings.pictures_in_hand_mib * 1024 * 1024
         self._budget = ByteBudget(budget_bytes)
@@ -188,9 +192,20 @@ class ResultDeliverer:
         if not shown:
             raise ResultWithheld(flagged=any(result.nsfw or ()))
         bodies = await self._download_all(job, [remote for remote, _ in shown], room)
-        pictures = await fit([inspect(body) for body in bodies], file_limit_bytes=job.reply.upload_limit_bytes)
-        spoilers = tuple(flagged for _, flagged in shown)
-        return DeliverableImages(tuple(pictures), spoilers, withheld=len(flags) - len(shown))
+        owner = f"results of {job.actor.user_id}"
+        pictures = await fit(
+            self._images,
+            await read_results(self._images, bodies, owner=owner),
+            file_limit_bytes=job.reply.upload_limit_bytes,
+            owner=owner,
+        )
+        return DeliverableImages(
+            tuple(one.picture for one in pictures),
+            tuple(flagged for _, flagged in shown),
+            withheld=len(flags) - len(shown),
+            notices=tuple(one.notices for one in pictures),
+            blank=tuple(one.is_black for one in pictures),
+        )
 
     async def _download_all(self, job: Job, pictures: Sequence[RemotePicture], room: _Room) -> list[bytes]:
         """All of them. An error is raised once no download is under way any more."""

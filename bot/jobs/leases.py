@@ -42,8 +42,11 @@ class Leases:
         """
         adopted: list[Job] = []
         context, at_once = self._context, self._context.timings.adopted_at_once
-        while jobs := await context.retry_store(
-            partial(context.store.leases.adopt, lease_s=self._lease_s, limit=at_once, orphans=orphans)
+        adopt_some = context.store.leases.adopt
+        while not context.stopping.is_set() and (
+            jobs := await context.retry_store(
+                partial(adopt_some, lease_s=self._lease_s, limit=at_once, orphans=orphans)
+            )
         ):
             orphans = ()
             adopted += jobs

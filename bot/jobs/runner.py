@@ -43,6 +43,7 @@ from bot.jobs.timings import JobTimings
 from bot.jobs.watcher import Watcher
 from bot.limits import Policy, Refused
 from bot.logs import incident
+from bot.media.workers import ImageWorkers
 from bot.phrase import phrase
 from bot.settings import FalSettings
 from bot.store import Accepted, Duplicate, Store
@@ -72,6 +73,7 @@ class Runner:
         tick_s: float,
         clocks: Clocks,
         inputs: AttachmentSource,
+        images: ImageWorkers,
         supervisor: Supervisor,
         callback_url: Callable[[str, int], str] | None = None,
         timings: JobTimings = JobTimings(),  # noqa: B008 - frozen
@@ -114,7 +116,7 @@ class Runner:
             inputs=InputUploader(context, fal, inputs),
             callback_url=callback_url,
         )
-        self._deliverer = ResultDeliverer(context, fal, backpressure=lambda: self.backpressure)
+        self._deliverer = ResultDeliverer(context, fal, images, backpressure=lambda: self.backpressure)
         self._downtime = Downtime(context)
         self._claimer = Claimer(context, self._positions, self._responses, self._start)
         #: Whether the jobs of an earlier process have been adopted. Until then a callback for a job that is unknown
@@ -312,6 +314,8 @@ class Runner:
         self._start(job, left_over=job.state is JobState.SUBMITTING)
 
     def _start(self, job: Job, *, left_over: bool = False) -> None:
+        if self.stopping:  # `stop` ends the tasks that it finds; what this one needs is closed after it
+            return
         active = self._active.open(job.id)
         if job.state in {JobState.SUBMITTING, JobState.RUNNING}:
             active.in_flight_since_s = self._context.now_s()
@@ -346,10 +350,8 @@ class Runner:
                     await delivering
                 case _:
                     await self._context.notify_outcome(job)
-        except GenerationFailed as error:
-            await self._context.fail(job_id, Failure.of(error, worth_retrying=error.worth_retrying))
-        except Refusal as error:  # an attachment is no usable picture
-            await self._context.fail(job_id, Failure.of(error, worth_retrying=False))
+        except (GenerationFailed, Refusal) as error:  # a Refusal: an attachment is no usable picture
+            await self._context.fail(job_id, Failure.of(error))
         except StoreUnusable as error:
             # Retries of the store end only when the runner stops; the next start resumes the job from its row.
             log.warning("a job is left as it stands on record", extra={"job": job_id, "reason": error.sentence})

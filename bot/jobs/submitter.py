@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,7 +16,14 @@ from bot.domain.events import ConfirmingSubmit, ProviderUnavailable
 from bot.domain.job import Failure, FalRequest, Job, JobState
 from bot.domain.ports import ImageBackend
 from bot.domain.request import GenerationRequest, Json
-from bot.errors import PreparationCrashed, ProviderError, ProviderUnreachable, SubmitNeverConfirmed, SubmitUnconfirmed
+from bot.errors import (
+    DecoderBusy,
+    PreparationCrashed,
+    ProviderError,
+    ProviderUnreachable,
+    SubmitNeverConfirmed,
+    SubmitUnconfirmed,
+)
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.canceller import Canceller
 from bot.jobs.context import RunnerContext
@@ -136,11 +143,11 @@ class Submitter:
             return None
         if submission.unsure and not await self._begin_next_attempt(submission):
             return None
-        if not submission.losses.refused:  # else it still holds the semaphore
-            await self._take_turn(submission)
-        request = await self._uploaded(submission)
+        request = await self._uploaded(submission)  # before the semaphore: decoding may have to wait
         if request is None:
             return None
+        if not submission.losses.refused:  # else it still holds the semaphore
+            await self._take_turn(submission)
         if submission.job.submitted_at is None and not await self._mark_submitting(submission):
             return None
         return request
@@ -151,15 +158,30 @@ class Submitter:
         Raises:
             PreparationCrashed: that has happened too often.
         """
-        job = submission.job
+        job, active = submission.job, self._active.open(submission.job.id)
         if not self._inputs.has_attachments(job):
             return job.request
         if job.prepare_crashes >= MOST_CRASHES:
             raise PreparationCrashed
-        async with self._gate.enter(alone=job.prepare_crashes > 0):
+        active.preparing = True
+        self._context.wake.set()  # there is room for another claim
+        try:
+            with suppress(DecoderBusy):
+                return await self._prepared_inputs(job, slow=False)
+            return await self._prepared_inputs(job, slow=True)
+        finally:
+            active.preparing = None
+
+    async def _prepared_inputs(self, job: Job, *, slow: bool) -> GenerationRequest | None:
+        alone = job.prepare_crashes > 0
+        async with self._inputs.turn(job, slow=slow), self._gate.enter(alone=alone):
             if await self._mark_preparing(job, preparing=True) is None:
                 return None
-            request = await self._inputs.uploaded(job)
+            try:
+                request = await self._inputs.uploaded(job, slow=slow)
+            except DecoderBusy:
+                await self._mark_preparing(job, preparing=False)
+                raise
             return request if await self._mark_preparing(job, preparing=False) is not None else None
 
     async def _mark_preparing(self, job: Job, *, preparing: bool) -> Job | None:

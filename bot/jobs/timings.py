@@ -46,6 +46,8 @@ class JobTimings:
     # ------------------------------------------------------------------ queue
     #: Most jobs claimed and not yet submitted; the others stay in the queue, where they keep their positions.
     claimed_ahead: int = 64
+    #: Of these, so many do not count while their attachments are prepared, or wait for that: others need not wait.
+    most_preparing: int = 500
     #: Queue positions read per tick: of this many jobs at the front, and of as many of the rest in rotation.
     positions_a_tick: int = 100
     #: Where several processes share the database: positions read in one batch, and the pause between two batches.

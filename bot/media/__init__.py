@@ -1,17 +1,16 @@
-"""Bytes: what a picture is, fetched under a cap, fitted to Discord's limits.
+"""Bytes: what a picture is, fetched under a cap, set right for models, fitted to Discord's limits.
 
-picture.py    inspect: format and size from the header alone
+Import from the modules: the decoding process imports this package too, and is to start quickly.
+
+picture.py    inspect: format and size of a result from its header alone
 fetch.py      one GET under a cap, with its own rules for redirects
 public_addresses.py  where a connection may lead
-fit.py        re-encode when a channel's limits demand it
 inputs.py     people's attachments and masks
-workshop.py   the one thread that decodes
+fit.py        results: re-encoded when a channel's limits demand it, and whether they are blank
+workers.py    the decoding processes, seen from the bot: turns, limits, killing
+turns.py      fairness between people where they share something scarce
+worker.py     the decoding process itself
+decoding.py   what it does with Pillow
+headers.py    what a file says it is, and what decoding it would take
+guards.py     tricks that are refused before a decoder sees them
 """
-
-from __future__ import annotations
-
-from bot.media.fit import fit
-from bot.media.inputs import Attachments, fetch_input, mask_matches
-from bot.media.picture import inspect
-
-__all__ = ["Attachments", "fetch_input", "fit", "inspect", "mask_matches"]

@@ -1,39 +1,38 @@
-"""People's attachments: fetched from Discord alone, judged by their bytes, rid of what a camera wrote into them."""
+"""People's attachments: fetched from Discord alone, judged by their bytes, set right for models.
+
+Neither the name nor the announced type of a file counts. What a decoder reads is taken, whatever our own rules about
+headers would say; what is larger than a model takes is made smaller. Masks that can only waste money are refused.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import ssl
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from types import TracebackType
 from typing import Self
 
 import aiohttp
 from yarl import URL
 
-from bot.domain.picture import Picture
-from bot.errors import BadPicture, ResultUnusable
+from bot.domain.picture import InputNeeds, Picture, PreparedInput
+from bot.errors import BadPicture, DecoderUnavailable
 from bot.media.fetch import BadAddress, BadStatus, DownloadTooLarge, get_capped
-from bot.media.fit import open_upright
-from bot.media.image_thread import run_in_image_thread
-from bot.media.metadata import has_metadata
+from bot.media.headers import Unsound
 from bot.media.picture import inspect
 from bot.media.public_addresses import PublicConnector
+from bot.media.workers import Done, ImageWorkers, Task, WorkersUnavailable
 from bot.phrase import Phrase, phrase
 from bot.proxies import DIRECT, Proxies
 
 DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 #: fal's own helpers read 50 MiB at most; no model gains by more than this.
 MAX_INPUT_BYTES = 25 * 1024 * 1024
-MAX_INPUT_PIXELS = 32_000_000
 FETCH_TIMEOUT_S = 30.0
 #: Pauses before the same attachment is asked for again, five minutes in all: Discord's storage may be away.
 FETCH_PAUSES_S = (0.3, 1.5, 4, 8, *(15,) * 19)
-#: A mask whose shape differs by more than this was made for another picture.
-MAX_SHAPE_DIFFERENCE = 0.03
-
-_ACCEPTED = frozenset({"png", "jpg", "webp"})
+#: Downloads, and pictures of any size between download and upload, at once.
+AT_ONCE = 8
 
 
 def from_discord(url: URL, allowed_origins: Collection[str] = ()) -> bool:
@@ -43,18 +42,102 @@ def from_discord(url: URL, allowed_origins: Collection[str] = ()) -> bool:
     return url.host is not None and any(url.origin() == URL(origin).origin() for origin in allowed_origins)
 
 
-async def fetch_input(
+# ---------------------------------------------------------------------- setting right
+
+
+async def prepare_input(
+    workers: ImageWorkers,
+    body: bytes,
+    *,
+    option: str,
+    owner: Hashable,
+    needs: InputNeeds | None = None,
+    may_take_long: bool = True,
+) -> PreparedInput:
+    """A file as a model takes it.
+
+    Args:
+        option: the one that it was given for, named in a refusal.
+        owner: whose turn it is with the decoder.
+        may_take_long: whether to wait where it takes long and others are before it.
+
+    Raises:
+        BadPicture: it is no picture, or can't be decoded.
+        DecoderUnavailable: nothing can be decoded now.
+        DecoderBusy: it would have to wait, and may not.
+    """
+    needs = needs or InputNeeds()
+    args = {"max_pixels": needs.max_pixels, "max_side_px": needs.max_side_px, "max_bytes": needs.max_bytes}
+    done = await _run(
+        workers, Task("prepare", args, needs.max_pixels), body, option=option, owner=owner, may_take_long=may_take_long
+    )
+    return PreparedInput(_picture(done, body), done.notices, done.look)
+
+
+async def prepare_mask(
+    workers: ImageWorkers,
+    body: bytes,
+    *,
+    picture: PreparedInput,
+    option: str = "mask",
+    owner: Hashable,
+    may_take_long: bool = True,
+) -> PreparedInput:
+    """A mask in grey, without transparency, with exactly the picture's dimensions, as models demand.
+
+    One of the same shape is resized with nearest neighbour, which keeps its edges hard.
+
+    Raises:
+        BadPicture: it is no picture, has another shape, is one colour from edge to edge, or the picture itself.
+        DecoderUnavailable, DecoderBusy: as above.
+    """
+    width, height = picture.picture.width, picture.picture.height
+    if body == picture.picture.body:
+        raise BadPicture(option, phrase("mask_is_picture"))
+    args = {"width": width, "height": height, "picture_look": picture.look.hex()}
+    done = await _run(
+        workers, Task("mask", args, width * height), body, option=option, owner=owner, may_take_long=may_take_long
+    )
+    return PreparedInput(_picture(done, body), done.notices, done.look)
+
+
+async def _run(
+    workers: ImageWorkers, task: Task, body: bytes, *, option: str, owner: Hashable, may_take_long: bool
+) -> Done:
+    try:
+        return await workers.run(task, body, owner=owner, may_take_long=may_take_long)
+    except Unsound as error:
+        raise BadPicture(option, _about_a_file(error.phrase)) from error
+    except WorkersUnavailable as error:
+        raise DecoderUnavailable from error
+
+
+def _picture(done: Done, body: bytes) -> Picture:
+    """What came out, which its own header has to bear out."""
+    return inspect(body if done.body is None else done.body)
+
+
+def _about_a_file(why: Phrase) -> Phrase:
+    """The reason inside "The model answered, but …", said about a person's file."""
+    return Phrase(f"{why.code}.given", why.params) if why.code.startswith("picture_") else why
+
+
+# ---------------------------------------------------------------------- fetching
+
+
+_NO_LONGER = phrase("file_gone")
+_NOT_NOW = phrase("file_unreachable")
+
+
+async def fetch_attachment(
     session: aiohttp.ClientSession,
     url: str,
     *,
     option: str,
     max_bytes: int = MAX_INPUT_BYTES,
     allowed_origins: Collection[str] = (),
-    max_pixels: int = MAX_INPUT_PIXELS,
-) -> Picture:
-    """A person's attachment as a checked PNG, JPEG or WebP. Name and announced type are not believed.
-
-    Where EXIF or XMP is present (place, camera, time) the picture is re-encoded without it, turned upright.
+) -> bytes:
+    """What lies at a Discord attachment's address.
 
     Raises:
         BadPicture: with the reason.
@@ -71,9 +154,7 @@ async def fetch_input(
         )
 
     try:
-        body = await _persistently(get)
-        picture = inspect(body, max_pixels=max_pixels)
-        return await _acceptable(picture, option)
+        return await _persistently(get)
     except BadAddress as error:
         raise BadPicture(option, phrase("file_foreign")) from error
     except DownloadTooLarge as error:
@@ -82,12 +163,6 @@ async def fetch_input(
         raise BadPicture(option, _NOT_NOW if error.status >= 500 else _NO_LONGER) from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise BadPicture(option, _NOT_NOW) from error
-    except ResultUnusable as error:
-        raise BadPicture(option, _why(error)) from error
-
-
-_NO_LONGER = phrase("file_gone")
-_NOT_NOW = phrase("file_unreachable")
 
 
 async def _persistently(get: Callable[[], Awaitable[bytes]]) -> bytes:
@@ -104,76 +179,18 @@ async def _persistently(get: Callable[[], Awaitable[bytes]]) -> bytes:
     return await get()
 
 
-def _why(error: ResultUnusable) -> Phrase:
-    """The reason inside "The model answered, but …", said about a person's file."""
-    return Phrase(f"{error.why.code}.given", error.why.params)
-
-
-async def _acceptable(picture: Picture, option: str) -> Picture:
-    if picture.extension not in _ACCEPTED:
-        raise BadPicture(option, phrase("file_format", format=picture.extension.upper()))
-    if has_metadata(picture):
-        return await run_in_image_thread(without_metadata, picture)
-    return picture
-
-
-def without_metadata(picture: Picture) -> Picture:
-    """The same picture upright, in the same format, without EXIF, XMP or text chunks. Blocking."""
-    image = open_upright(picture)
-    buffer = io.BytesIO()
-    profile = image.info.get("icc_profile")
-    if picture.extension == "jpg":
-        image.convert("RGB" if image.mode == "RGBA" else image.mode).save(
-            buffer, "JPEG", quality=95, subsampling=0, icc_profile=profile, exif=b""
-        )
-    elif picture.extension == "webp":
-        lossless = picture.body[12:16] == b"VP8L" or b"VP8L" in picture.body[:256]
-        image.save(
-            buffer, "WEBP", quality=95, lossless=lossless, method=2, icc_profile=profile or b"", exif=b"", xmp=b""
-        )
-    else:
-        image.info = {key: value for key, value in image.info.items() if key == "icc_profile"}
-        image.save(buffer, "PNG", icc_profile=profile)
-    return inspect(buffer.getvalue())
-
-
-async def mask_matches(picture: Picture, mask: Picture, *, option: str = "mask") -> Picture:
-    """A mask with exactly the picture's dimensions, as models demand.
-
-    An equal one is returned as it is; one of the same shape is resized with nearest neighbour, which keeps its
-    edges hard.
-
-    Raises:
-        BadPicture: its shape is another, so it was drawn for another picture.
-    """
-    if (mask.width, mask.height) == (picture.width, picture.height):
-        return mask
-    shape, wanted = mask.width / mask.height, picture.width / picture.height
-    if abs(shape / wanted - 1) > MAX_SHAPE_DIFFERENCE:
-        raise BadPicture(
-            option,
-            phrase("mask_shape", mask=f"{mask.width}×{mask.height}", picture=f"{picture.width}×{picture.height}"),
-        )
-    try:
-        return await run_in_image_thread(_resized, mask, (picture.width, picture.height))
-    except ResultUnusable as error:
-        raise BadPicture(option, _why(error)) from error
-
-
-def _resized(mask: Picture, size: tuple[int, int]) -> Picture:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    open_upright(mask).resize(size, Image.Resampling.NEAREST).save(buffer, "PNG")
-    return inspect(buffer.getvalue())
-
-
 class Attachments:
-    """Where people's attachments come from. Own session, no key, a few downloads at once."""
+    """Where people's attachments come from. Own session, no key, a few at once."""
 
     def __init__(
-        self, *, extra_origins: Collection[str] = (), max_bytes: int = MAX_INPUT_BYTES, proxies: Proxies = DIRECT
+        self,
+        workers: ImageWorkers,
+        *,
+        extra_origins: Collection[str] = (),
+        max_bytes: int = MAX_INPUT_BYTES,
+        proxies: Proxies = DIRECT,
     ) -> None:
+        self._workers = workers
         self._extra_origins = tuple(extra_origins)
         self._max_bytes = max_bytes
         self._proxies = proxies
@@ -184,7 +201,7 @@ class Attachments:
         tls = ssl.create_default_context()
         connector = PublicConnector(
             allow_loopback=bool(self._extra_origins),
-            limit=8,
+            limit=AT_ONCE,
             tls=tls,
             proxies=self._proxies,
             proxied_by_name=DISCORD_HOSTS,
@@ -205,10 +222,27 @@ class Attachments:
         except (ValueError, TypeError):
             return False
 
-    async def fetch(self, url: str, *, option: str) -> Picture:
-        """Fetch and check one. Raises BadPicture."""
+    async def fetch(
+        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+    ) -> PreparedInput:
+        """Fetch one and set it right. Raises BadPicture, DecoderUnavailable, DecoderBusy."""
+        body = await self._get(url, option)
+        return await prepare_input(
+            self._workers, body, option=option, owner=owner, needs=needs, may_take_long=may_take_long
+        )
+
+    async def fetch_mask(
+        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+    ) -> PreparedInput:
+        """Fetch a mask for this picture and set it right. Raises BadPicture, DecoderUnavailable, DecoderBusy."""
+        body = await self._get(url, option)
+        return await prepare_mask(
+            self._workers, body, picture=picture, option=option, owner=owner, may_take_long=may_take_long
+        )
+
+    async def _get(self, url: str, option: str) -> bytes:
         if self._session is None:
             raise RuntimeError("Attachments is used outside its context")
-        return await fetch_input(
+        return await fetch_attachment(
             self._session, url, option=option, max_bytes=self._max_bytes, allowed_origins=self._extra_origins
         )

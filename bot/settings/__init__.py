@@ -10,6 +10,7 @@ misspelt limit would otherwise be no limit.
 model.py     the sections and their fields
 schema.py    looking a setting up by its path
 sources.py   reading and merging the sources
+flaws.py     what clings to a pasted value
 explain.py   sentences for what is wrong
 docs.py      config.example.toml and the README's table
 """

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from bot.redaction import UNSHOWN, name_shown, quoted
+from bot.settings import flaws
 from bot.settings.schema import SettingPath, all_paths, field_at, section_of, without_none
 
 
@@ -58,6 +59,8 @@ def explain(detail: ErrorDetails, sources: Sequence[LocatesValues]) -> str:
     )
     if detail["type"] == "extra_forbidden":
         return f"{location}: there is no such setting.{source.similar(path)}"
+    if detail["type"] == flaws.FLAWED:
+        return f"{location}: {detail['msg']}"
     context = detail.get("ctx", {})
     if detail["type"] == "value_error":
         allowed = str(context.get("error", detail["msg"]))

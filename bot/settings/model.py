@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import TokenMissing
+from bot.settings import flaws
 
 
 def _url(*schemes: str) -> AfterValidator:
@@ -47,10 +48,13 @@ _SocketUrl = Annotated[str, _url("wss", "ws")]
 
 def _header_safe(value: SecretStr | None) -> SecretStr | None:
     """Keys and tokens become HTTP headers: printable ASCII without spaces only."""
-    text = value.get_secret_value() if value is not None else "-"
-    if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("the token or key alone, without spaces, line breaks or other characters around it")
-    return value
+    if value is None:
+        return None
+    text = flaws.trimmed(value.get_secret_value())
+    flaw = flaws.of_secret(text)
+    if flaw is not None:
+        raise flaws.error(flaw)
+    return SecretStr(text)
 
 
 _Secret = Annotated[SecretStr | None, AfterValidator(_header_safe)]

@@ -29,6 +29,7 @@ from pydantic_settings import (
 
 from bot.errors import SettingsInvalid
 from bot.redaction import name_shown, quoted
+from bot.settings import flaws
 from bot.settings.explain import did_you_mean, explain
 from bot.settings.model import Settings
 from bot.settings.schema import ALIASES, SettingPath, field_at, variable_name
@@ -47,11 +48,14 @@ def load_settings(*, environ: Mapping[str, str] | None = None, cwd: Path | None 
         SettingsInvalid: names each wrong key or value, where it stands, and what is allowed there.
     """
     sources = _sources(os.environ if environ is None else environ, Path.cwd() if cwd is None else cwd)
+    quoted_values = {place: sentence for source in sources for place, sentence in source.quoted_values()}
     problems = [problem for source in sources for problem in source.unknown()]
+    problems += [f"{place}: {sentence}" for place, sentence in quoted_values.items()]
     try:
         settings = Settings(_build_sources=(sources, {}))
     except ValidationError as error:
-        problems += [explain(detail, sources) for detail in error.errors(include_url=False)]
+        wrong = [explain(detail, sources) for detail in error.errors(include_url=False)]
+        problems += [one for one in wrong if not one.startswith(tuple(f"{place}: " for place in quoted_values))]
     else:
         if not problems:
             return settings
@@ -62,6 +66,11 @@ def _sources(environ: Mapping[str, str], cwd: Path) -> tuple[_Source, ...]:
     """Every source that exists, the highest precedence first."""
     environment, dotenv = _Environment(environ), _open_source(_Dotenv, cwd / ".env")
     sources: list[_Source] = [environment, dotenv]
+    for source in (environment, dotenv):
+        for name in sorted(_OTHER_VARIABLES):
+            sentence = flaws.quotes(source.env_vars.get(name.lower()) or "")
+            if sentence is not None:
+                raise SettingsInvalid(f"{name} {source.location}: {sentence}")
     folder = environment.env_vars.get("easel_secrets_dir") or dotenv.env_vars.get("easel_secrets_dir")
     if folder is not None:
         if not (cwd / folder).is_dir():
@@ -99,6 +108,10 @@ class _Source(PydanticBaseSettingsSource):
         """A sentence for each unknown name that validation would not notice."""
         return iter(())
 
+    def quoted_values(self) -> Iterator[tuple[str, str]]:
+        """The place of each value that arrived with quotes around it, and a sentence on that."""
+        return iter(())
+
     @abstractmethod
     def where(self, path: SettingPath) -> str | None:
         """How people call the place of the value at `path`; None when it is not from here."""
@@ -124,7 +137,8 @@ class _Variables(_Source, EnvSettingsSource):
     location = "in the environment"
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        texts = {name: text.strip() for name, text in super()._load_env_vars().items() if text and text.strip()}
+        texts = {name: flaws.trimmed(text or "") for name, text in super()._load_env_vars().items()}
+        texts = {name: text for name, text in texts.items() if text}
         for usual, path in ALIASES.items():
             if usual.lower() in texts:  # within one source the longer name wins
                 texts.setdefault(variable_name(path).lower(), texts[usual.lower()])
@@ -138,6 +152,21 @@ class _Variables(_Source, EnvSettingsSource):
             is_list = typing.get_origin(getattr(field, "annotation", None)) is tuple
             return [part.strip() for part in value.split(",") if part.strip()] if is_list else value
 
+    def quoted_values(self) -> Iterator[tuple[str, str]]:
+        for name in sorted(self._as_written()):
+            sentence = flaws.quotes(self.env_vars[name] or "")
+            if sentence is not None:
+                yield f"{name_shown(name.upper())} {self.location}", sentence
+
+    def _as_written(self) -> Iterator[str]:
+        """The variables that are settings; a secret given under its usual name under that one only."""
+        made = {variable_name(path).lower() for usual, path in ALIASES.items() if usual.lower() in self.env_vars}
+        for name in self.env_vars:
+            section = name.removeprefix("easel_").split("__")[0]
+            known = _is_easel_variable(name.upper()) and field_at((section,)) is not None
+            if name.upper() in ALIASES or (known and name not in made):
+                yield name
+
     def unknown(self) -> Iterator[str]:
         for name in sorted(name.upper() for name in self.env_vars):
             path = tuple(name.removeprefix("EASEL_").lower().split("__"))
@@ -145,6 +174,12 @@ class _Variables(_Source, EnvSettingsSource):
             if _is_easel_variable(name) and field_at(path[:1]) is None:
                 meant = did_you_mean(path, variable_name)
                 yield f"{name_shown(name)} {self.location}: there is no such setting.{meant}"
+            clean = flaws.name_meant(name)
+            if clean != name and (clean in ALIASES or clean.startswith("EASEL_")):
+                yield (
+                    f"{name_shown(clean)} {self.location}: an invisible character, or a quotation mark, arrived as "
+                    "part of its name. Write that line anew."
+                )
 
     def where(self, path: SettingPath) -> str | None:
         names = (variable_name(path[:end]) for end in range(len(path), 0, -1))

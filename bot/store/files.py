@@ -1,17 +1,13 @@
-"""SQLite files as files: where one is, whether it can be written, what is damaged in it, and a copy of it."""
+"""SQLite files as files: where one is, whether it can be written, and what is damaged in it."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
-from bot.errors import BackupFailed, StoreUnusable
-from bot.private_files import make_private_file
 from bot.store.database import parse_url
-from bot.store.driver_errors import translate
 from bot.store.integrity import SOUND_SQLITE
 
 #: Findings of SQLite that are shown.
@@ -53,59 +49,4 @@ def _sqlite_name(error: sqlite3.Error) -> str:
     return getattr(error, "sqlite_errorname", None) or ""
 
 
-def copy_file(file: Path, copy: Path) -> int:
-    """Write a consistent copy beside a running bot, readable by its owner only; returns its size in bytes.
-
-    Raises:
-        StoreUnusable: an empty or damaged database, or a place that no copy can have.
-        BackupFailed: the copy could not be written there.
-    """
-    folder = copy.absolute().parent
-    try:
-        taken, is_folder = copy.exists(), folder.is_dir()
-    except OSError as error:
-        raise BackupFailed(f"The copy {copy} could not be written: {error.strerror}.") from error
-    if taken:
-        raise StoreUnusable(f"{copy} exists already; name a file that does not.")
-    if not is_folder:
-        raise StoreUnusable(f"There is no folder {folder} to write the copy to.")
-    if not may_write(folder):
-        raise BackupFailed(
-            f"The copy {copy} could not be written: {folder} is read-only. Let the user that runs this write there, or "
-            "name a file in another folder."
-        )
-    if not file.stat().st_size:
-        raise StoreUnusable(f"The database {file} is empty: there is nothing to copy.")
-    try:
-        # Before a byte of people's prompts is in it; SQLite writes into an empty file that is there already.
-        make_private_file(copy)
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
-            connection.execute("VACUUM INTO ?", (str(copy),))
-    except FileExistsError as error:
-        raise StoreUnusable(f"{copy} exists already; name a file that does not.") from error
-    except OSError as error:
-        raise BackupFailed(f"The copy {copy} could not be written: {error.strerror}.") from error
-    except sqlite3.Error as error:
-        with suppress(OSError):  # there may be none, and the disk may have gone
-            copy.unlink()
-        raise _no_copy(file, copy, error) from error
-    return copy.stat().st_size
-
-
-def _no_copy(file: Path, copy: Path, error: sqlite3.Error) -> BackupFailed | StoreUnusable:
-    """Whether the fault lies with the database or with the place of the copy."""
-    try:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    except sqlite3.Error as cause:
-        return StoreUnusable(f"{translate(cause, str(file)).sentence} No copy was made.")
-    if file_damage(file):
-        return StoreUnusable(f"The database {file} is damaged: `python -m bot db check` says where. No copy was made.")
-    free, needed = shutil.disk_usage(copy.absolute().parent).free, file.stat().st_size
-    if free < needed:
-        room = f"{free / 2**20:.1f} MiB are free there, about {needed / 2**20:.1f} MiB are needed"
-        return BackupFailed(f"The copy {copy} could not be written: {room}.")
-    return BackupFailed(f"The copy {copy} could not be written: {error}.")
-
-
-__all__ = ["SOUND_SQLITE", "copy_file", "file_damage", "may_write", "sqlite_file", "sqlite_version"]
+__all__ = ["SOUND_SQLITE", "file_damage", "may_write", "sqlite_file", "sqlite_version"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import sqlite3
 import sys
@@ -18,7 +19,9 @@ import aiosqlite
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event
 
 from bot.errors import StoreUnusable
-from bot.private_files import make_private_folder
+from bot.private_files import make_private, make_private_folder, others_may_read
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -271,7 +274,32 @@ def lock_file(path: Path) -> FileLock:
             f"The database {path} is in use by another Easel process. Stop that one first; to share the work between "
             "several processes use PostgreSQL."
         ) from error
+    _keep_private(path)
     return FileLock(descriptor)
+
+
+#: What may lie beside the database in a folder that is Easel's alone: copies, and the sandbox's databases.
+_OURS_TOO = frozenset({"backups", "sandbox"})
+
+
+def _keep_private(path: Path) -> None:
+    """Close to others what earlier versions or a copied folder left open; where that is not ours to do, say so."""
+    folder = path.parent
+    try:
+        there = list(folder.iterdir())
+    except OSError:  # a folder that may be entered and written, not listed
+        there = [path]
+    files = [one for one in there if one.name.startswith(path.name) and one.is_file()]
+    loose = [one for one in files if not make_private(one)]
+    if others_may_read(folder):
+        is_ours = all(one.name.startswith(path.name) or one.name in _OURS_TOO for one in there)
+        if not (is_ours and make_private(folder)):
+            loose.append(folder)
+    if loose:
+        log.warning(
+            "other users of this machine may read or enter what holds people's prompts; `chmod go=` closes it",
+            extra={"paths": ", ".join(map(str, loose))},
+        )
 
 
 if sys.platform == "win32":

@@ -36,7 +36,8 @@ class Subject(StrEnum):
     NOTHING = "nothing"
     #: A job's id.
     JOB = "job"
-    #: A job's id and the 0-based index of one of its pictures: `0a1b2c3d4e5f.2`. A card has one button per picture.
+    #: A job's id and the 0-based index of one of its pictures: `0a1b2c3d4e5f.2`. A card with four pictures gets four
+    #: buttons of such an action, numbered; one with a single picture gets one, without a number.
     PICTURE = "picture"
     #: A model's key.
     MODEL = "model"

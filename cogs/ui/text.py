@@ -33,6 +33,8 @@ def clean(text: str) -> str:
 
     Runs of whitespace become one space, runs of newlines one newline.
     """
+    if text.isascii() and text.isprintable():  # most prompts; there is nothing to remove
+        return " ".join(text.split())
     kept: list[str] = []
     marks = 0
     for char in unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")):

@@ -189,6 +189,8 @@ class Commands:
         can = world.permissions(person, channel)
         if not can & Permission.USE_APPLICATION_COMMANDS:
             return "You lack Use Application Commands here."
+        if command["type"] == 1 and not can & Permission.SEND_MESSAGES:
+            return "You may not write in this channel, and commands are written."  # the client's line is shut
         needed = command["default_member_permissions"]
         if needed is not None and 0 in types and world.bot_is_in(channel):
             bits = int(needed)
@@ -333,8 +335,8 @@ def _check_string(definition: Obj, value: Any) -> None:
     if not isinstance(value, str) or not value:
         raise NotOffered(f"{name} takes text.")
     low, high = definition.get("min_length") or 0, definition.get("max_length") or 6000
-    if not low <= len(value) <= high:
-        raise NotOffered(f"{name} must be {low} to {high} characters long; it is {len(value)}.")
+    if len(value) < low or validate.length(value) > high:
+        raise NotOffered(f"{name} must be {low} to {high} characters long; it is {validate.length(value)}.")
 
 
 def _listed(given: object) -> list[Obj]:

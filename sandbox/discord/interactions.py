@@ -486,7 +486,9 @@ def _reference(message: Message) -> Obj:
     reference: Obj = {"type": 0, "channel_id": message.channel.id, "message_id": message.id}
     if message.channel.guild_id is not None:
         reference["guild_id"] = message.channel.guild_id
-    return {"message_reference": reference}
+    # One level only: what the answered message itself answers is left out.
+    answered = {key: value for key, value in message.data.items() if key != "referenced_message"}
+    return {"message_reference": reference, "referenced_message": answered}
 
 
 def _focused_kind(data: Mapping[str, Any]) -> int:

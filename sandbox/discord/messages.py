@@ -138,6 +138,9 @@ class Messages:
         self.messages.pop(message.id, None)
         for file in message.files:
             self.composer.files.forget(file)
+        for answer in message.channel.messages.values():
+            if (answer.data.get("message_reference") or {}).get("message_id") == message.id:
+                answer.data["referenced_message"] = None
         self.announce("delete", message)
 
     # ------------------------------------------------------------------ notifying

@@ -96,14 +96,22 @@ class ChatPage:
         world = self._world
         person = self._actions.person(request.query.get("person") or world.ada.id)
         channels = [one for one in world.channels.values() if world.person_can_see(person, one)]
+        since = request.query.get("since", "")
+        if since and not since.isdigit():
+            raise NotOffered("since must be what an earlier answer said.")
         return {
             "person": person.id,
+            "since": since or world.snowflakes.next(),
             "people": [self._shown_person(one) for one in _cast(world)],
             "channels": [self._shown_channel(one, person) for one in channels],
-            "guild": {"id": world.guild_id, "name": world.guild_name},
+            "guild": {
+                "id": world.guild_id,
+                "name": world.guild_name,
+                "roles": [{"id": one.id, "name": one.name} for one in world.roles.values() if one.id != world.guild_id],
+            },
             "bot": {"id": world.bot.id, "name": world.bot.name, "online": self._bot_online()},
             "commands": self._actions.commands.offered(person),
-            "messages": {one.id: self._shown_messages(one, person) for one in channels},
+            "messages": {one.id: self._shown_messages(one, person, int(since or 0)) for one in channels},
             "faults": self._devtools.describe(),
             "uploads_limit_bytes": self._file_limit_bytes(),
             "can_delete": True,
@@ -146,9 +154,13 @@ class ChatPage:
             "can_send": world.may_send(person, channel),
         }
 
-    def _shown_messages(self, channel: Channel, person: Person) -> list[Obj]:
+    def _shown_messages(self, channel: Channel, person: Person, since: int) -> list[Obj]:
+        """The newest; of those that only this person sees, what came while the page has been open.
+
+        Discord's client forgets them when it is loaded again. `since` is 0 then.
+        """
         newest = list(channel.messages.values())[-_SHOWN_MESSAGES * 3 :]
-        seen = [one for one in newest if one.visible_to is None or (one.visible_to == person.id and not one.dismissed)]
+        seen = [one for one in newest if one.visible_to is None or (since and _is_kept(one, person, since))]
         return [one.data for one in seen[-_SHOWN_MESSAGES:]]
 
     # ------------------------------------------------------------------ doing
@@ -230,8 +242,10 @@ class ChatPage:
         channel = self._visible(person, str(given.get("channel_id", "")))
         content = str(given.get("content") or "")
         uploads = [str(one) for one in given.get("uploads") or ()]
-        if len(content) > validate.MAX_CONTENT:
+        if validate.length(content) > validate.MAX_CONTENT:
             raise NotOffered(f"A message has at most {validate.MAX_CONTENT} characters.")
+        if len(uploads) > validate.MAX_FILES:
+            raise NotOffered(f"A message has at most {validate.MAX_FILES} files.")
         if not content.strip() and not uploads:
             raise NotOffered("An empty message cannot be sent.")
         if not self._world.may_send(person, channel):
@@ -280,6 +294,10 @@ class ChatPage:
 def _cast(world: World) -> list[Person]:
     """The named people; synthetic ones are not for the page."""
     return [world.ada, world.mo, world.nia, world.pat]
+
+
+def _is_kept(message: Message, person: Person, since: int) -> bool:
+    return message.visible_to == person.id and not message.dismissed and int(message.id) > since
 
 
 def _options(given: Obj) -> list[Obj]:

@@ -124,6 +124,8 @@ class UserActions:
         message = channel.messages.get(target_id)
         if message is None:
             raise NotOffered("That message is gone.")
+        if message.ephemeral:
+            raise NotOffered("Discord offers no commands on a message that only one person sees.")
         resolved["messages"] = {target_id: message.data}
 
     def use_component(
@@ -267,7 +269,7 @@ def _check_length(field: Obj, text: str) -> None:
     """What Discord's client checks before it sends a text input."""
     required = field.get("required", True)
     least, most = field.get("min_length") or int(bool(required)), field.get("max_length") or 4000
-    if not least <= len(text) <= most and (text or required):
+    if (len(text.strip() and text) < least or validate.length(text) > most) and (text.strip() or required):
         raise NotOffered(f"{field['custom_id']} must be {least} to {most} characters long.")
 
 

@@ -263,7 +263,12 @@ class World:
         )
         self.nia = self._person(3, "nia", name="Nia", about="A newcomer without any role.", color="#e07a5f")
         self.pat = self._person(
-            4, "pat", name="Pat", about="A patron with a supporter role.", color="#e0b04f", roles=(PATRON_ROLE_ID,)
+            4,
+            "pat",
+            name="Pat",
+            about="A patron: that role doubles the limits.",
+            color="#e0b04f",
+            roles=(PATRON_ROLE_ID,),
         )
         self.user_installs.update({self.ada.id, self.pat.id})
         self._channels()

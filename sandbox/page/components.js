@@ -130,12 +130,15 @@ function attachmentOf(media, context) {
 /** One picture's facts: address, size, alt text, whether it is veiled. */
 function pictureOf(media, description, spoiler, context) {
   const attachment = attachmentOf(media, context);
+  const type = media.content_type ?? attachment?.content_type ?? "";
+  const name = attachment?.filename ?? nameIn(media.url).split("/").at(-1);
   return {
     url: safeUrl(attachment?.url ?? media.url),
+    shown: isShown(type, name) || isVideo({ type }),
     width: media.width ?? attachment?.width ?? null,
     height: media.height ?? attachment?.height ?? null,
-    type: media.content_type ?? attachment?.content_type ?? "",
-    name: attachment?.filename ?? (media.url ?? "").split("?")[0].split("/").at(-1),
+    type,
+    name,
     alt: description ?? attachment?.description ?? "",
     spoiler: Boolean(spoiler),
   };
@@ -160,14 +163,18 @@ export function picturesOf(message) {
       if (item.image) found.push(pictureOf(item.image, item.image.description ?? item.title, false, context));
     }
   }
-  return found.filter((picture) => picture.url && !isVideo(picture));
+  return found.filter((picture) => picture.url && picture.shown && !isVideo(picture));
 }
 
 export const usesComponents = (message) => Boolean(message.flags & 32768);
 
-const isPicture = (attachment) =>
-  /^image\//.test(attachment.content_type ?? "") || (!attachment.content_type && /\.(png|jpe?g|webp|gif|svg)$/i.test(attachment.filename ?? ""));
-const isVideo = (picture) => /^video\//.test(picture.type);
+/** What Discord's client decodes; it shows every other file as a file, and in a gallery as a tile without a picture. */
+const SHOWN_TYPES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"]);
+const SHOWN_NAMES = /\.(png|jpe?g|gif|webp|avif)$/i;
+const nameIn = (url) => (url ?? "").split(/[?#]/)[0];
+const isShown = (type, name) => (type ? SHOWN_TYPES.has(type.split(";")[0]) : SHOWN_NAMES.test(name ?? ""));
+const isPicture = (attachment) => isShown(attachment.content_type, attachment.filename);
+const isVideo = (picture) => /^video\/(mp4|webm|quicktime)$/.test(picture.type);
 
 function fromAttachment(item, context) {
   return pictureOf({ ...item, attachment_id: item.id }, item.description, item.filename.startsWith("SPOILER_") || item.flags & 8, context);
@@ -191,8 +198,8 @@ function tile(picture, context, path, alone) {
   const hidden = picture.spoiler && !context.ui.revealed.has(key);
   const vars = alone && picture.width && picture.height ? { "--w": picture.width, "--h": picture.height } : {};
   const node = el("div", { class: `tile${hidden ? " veiled" : ""}`, vars, data: { key, kind: "tile" } });
-  if (!picture.url) {
-    node.append(el("div", { class: "broken" }, icon("image"), "No address"));
+  if (!picture.url || !picture.shown) {
+    node.append(el("div", { class: "broken", role: "img", "aria-label": "A file that Discord cannot show as a picture", data: { testid: "broken" } }, icon("image"), el("span", { "aria-hidden": "true" }, "Not shown by Discord")));
     return node;
   }
   if (isVideo(picture)) {
@@ -233,7 +240,7 @@ function altBadge(alt, context, key) {
     { class: "alt", data: { kind: "alt" } },
     el(
       "button",
-      { class: "alt-badge", type: "button", "aria-label": "Picture description", "aria-expanded": String(open), data: { action: "alt", alt: key, testid: "alt-badge", kind: "badge" } },
+      { class: "alt-badge", type: "button", "aria-label": "ALT: description of the picture", "aria-expanded": String(open), data: { action: "alt", alt: key, testid: "alt-badge", kind: "badge" } },
       "ALT",
     ),
     open ? el("div", { class: "alt-text", role: "note", data: { testid: "alt-text" } }, alt) : null,

@@ -4,6 +4,8 @@ import { Autocomplete } from "./autocomplete.js";
 import { byId, el, icon } from "./dom.js";
 import { createField, TYPE } from "./fields.js";
 import { avatar } from "./message.js";
+import { gated } from "./gate.js";
+import { commandLine } from "./pasted.js";
 import { channel, leafByTitle, leaves, state } from "./state.js";
 import { Suggestions } from "./suggestions.js";
 import { UploadTray } from "./tray.js";
@@ -36,8 +38,6 @@ export class Composer {
       class: "say",
       id: "say",
       rows: 1,
-      role: "combobox",
-      "aria-expanded": "false",
       "aria-autocomplete": "list",
       "aria-controls": "suggest",
       "aria-label": "Message or command",
@@ -58,8 +58,9 @@ export class Composer {
       { class: "composer-box" },
       this.tray.node,
       this.commandHead,
-      el("div", { class: "line" }, this.attach, el("div", { class: "line-main" }, this.text, this.fieldsNode), this.slash, this.sendButton),
+      el("div", { class: "line" }, this.attach, el("div", { class: "line-main" }, this.text, this.fieldsNode), this.slash),
       this.more,
+      this.sendButton, // after the options: that is the order in which Tab reaches them
       this.fileInput,
     );
     this.form.append(this.suggestions.node, this.box, this.hint);
@@ -108,10 +109,13 @@ export class Composer {
   refresh() {
     const here = channel();
     if (!here) return;
+    this.form.hidden = gated();
     const place = here.kind === "dm" ? `@${here.name}` : `#${here.name}`;
     const silent = here.can_send === false;
     const narrow = byId("chat").clientWidth < NARROW_PX;
-    this.text.placeholder = silent ? "You cannot write here · / for commands" : narrow ? "Message or /" : `Message ${place}, or type / for commands`;
+    // Without the right to write Discord takes no commands either: both go through the same line.
+    for (const control of [this.text, this.attach, this.slash, this.sendButton]) control.disabled = silent;
+    this.text.placeholder = silent ? "You may not write in this channel" : narrow ? "Message or /" : `Message ${place}, or type / for commands`;
     if (this.leaf && !leafByTitle(this.leaf.title)) this.leaf.gone = true;
     if (!this.leaf && this.text.value.startsWith("/") && document.activeElement === this.text) this.#typedText();
   }
@@ -150,18 +154,11 @@ export class Composer {
     this.#grow();
     const text = this.text.value;
     this.#say(text.length > MAX_MESSAGE ? `${text.length - MAX_MESSAGE} characters too many for one message.` : "");
-    if (!text.startsWith("/") || text.includes("\n")) {
-      this.suggestions.close();
-      return;
-    }
-    const typed = text.slice(1).toLowerCase();
     const all = leaves();
-    const exact = all.find((leaf) => typed.startsWith(`${leaf.title} `) && !all.some((other) => other !== leaf && other.title.startsWith(`${leaf.title} `) && other.title.startsWith(typed.trimEnd())));
-    if (exact) {
-      this.begin(exact, readInline(exact, text.slice(exact.title.length + 2)));
-      return;
-    }
-    this.#palette(all, typed.trim());
+    const written = commandLine(text, all);
+    if (written) this.begin(written.leaf, written.values);
+    else if (text.startsWith("/") && !text.includes("\n")) this.#palette(all, text.slice(1).toLowerCase().trim());
+    else this.suggestions.close();
   }
 
   #palette(all, typed) {
@@ -457,19 +454,4 @@ export class Composer {
     }
     this.tray.add(file);
   }
-}
-
-/** "/imagine prompt: a fox model: flux" or "/imagine a fox", as people paste it. */
-export function readInline(leaf, text) {
-  const values = {};
-  const names = leaf.options.map((option) => option.name);
-  const found = [...text.matchAll(/(?:^|\s)([-\w]{1,32}):\s?/g)].filter((match) => names.includes(match[1]));
-  const free = text.slice(0, found[0]?.index ?? text.length).trim();
-  const first = leaf.options.find((option) => option.type === TYPE.STRING && option.required) ?? leaf.options.find((option) => option.type === TYPE.STRING);
-  if (free && first) values[first.name] = free;
-  found.forEach((match, index) => {
-    const value = text.slice(match.index + match[0].length, found[index + 1]?.index ?? text.length).trim();
-    if (value) values[match[1]] = value;
-  });
-  return values;
 }

@@ -72,7 +72,7 @@ export class DevTools {
       return { node, show: (value) => node.setAttribute("aria-checked", String(Boolean(value))) };
     }
     if (item.kind === "action") {
-      const node = el("div", { class: "fault" }, text, el("button", { class: "button secondary", type: "button", "aria-label": item.label ?? item.name, data: { testid: id }, on: { click: () => this.#set(item, true) } }, "Do it"));
+      const node = el("div", { class: "fault" }, text, el("button", { class: "button secondary", type: "button", "aria-label": `Do it: ${item.label ?? item.name}`, data: { testid: id }, on: { click: () => this.#set(item, true) } }, "Do it"));
       return { node, show: () => {} };
     }
     const input = el("input", { class: "number", type: "number", id, min: item.min, max: item.max, step: item.step ?? "any", inputmode: "decimal", "aria-label": item.label ?? item.name, data: { testid: id } });

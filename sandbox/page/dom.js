@@ -155,6 +155,11 @@ function drop(node) {
 
 export const byId = (id) => document.getElementById(id);
 
+/** Says something to screen readers, once they have finished what they are saying. */
+export function announce(text) {
+  byId("announce").textContent = text;
+}
+
 export function isNarrow() {
   return window.matchMedia("(max-width: 760px)").matches;
 }

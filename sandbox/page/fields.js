@@ -1,10 +1,12 @@
 // One field per command option: what it shows, what it holds, what is wrong with it.
 
 import { el, fileSize, icon } from "./dom.js";
+import { entityChoices } from "./choices.js";
 import { state } from "./state.js";
 
 export const TYPE = { STRING: 3, INTEGER: 4, BOOLEAN: 5, USER: 6, CHANNEL: 7, ROLE: 8, MENTIONABLE: 9, NUMBER: 10, ATTACHMENT: 11 };
 const NUMERIC = new Set([TYPE.INTEGER, TYPE.NUMBER]);
+const MAX_TEXT = 6000;
 
 /** composer: what a field needs of its surroundings: focused(field), typed(field), changed(), removed(field), keydown(event, field) */
 export function createField(option, composer) {
@@ -18,6 +20,8 @@ class Field {
     this.option = option;
     this.composer = composer;
     this.error = null;
+    /** What was pasted for it and cannot be its value: the reason. */
+    this.misread = null;
     this.note = el("div", { class: "field-error", role: "alert", id: `error-${option.name}`, data: { testid: `error-${option.name}` } });
     this.node = el("div", { class: "field", data: { testid: `field-${option.name}`, option: option.name } });
   }
@@ -28,7 +32,7 @@ class Field {
       el(
         "div",
         { class: "field-box" },
-        el("label", { class: "field-name", for: `option-${option.name}`, title: option.description }, option.name, option.required ? el("span", { class: "required", title: "Required" }, "*") : null),
+        el("label", { class: "field-name", id: `name-${option.name}`, for: `option-${option.name}`, title: option.description }, option.name, option.required ? el("span", { class: "required", title: "Required" }, "*") : null),
         control,
         option.required
           ? null
@@ -47,7 +51,7 @@ class Field {
 
   /** The reason it cannot be sent as it is, or null. */
   check() {
-    if (this.empty()) return this.option.required ? "This option is required." : null;
+    if (this.empty()) return this.misread ?? (this.option.required ? "This option is required." : null);
     return this.problem();
   }
 
@@ -82,7 +86,6 @@ class TextField extends Field {
       "aria-controls": this.#suggests() ? "suggest" : null,
       "aria-describedby": `error-${option.name} composer-hint`,
       "aria-required": option.required ? "true" : null,
-      maxlength: long ? 6000 : null,
       data: { testid: `command-option-${option.name}` },
     });
     this.frame(this.control);
@@ -128,7 +131,7 @@ class TextField extends Field {
   ownChoices() {
     const typed = this.picked ? "" : this.control.value.trim().toLowerCase();
     let list = this.option.choices;
-    if (!list?.length) list = worldChoices(this.option.type);
+    if (!list?.length) list = worldChoices(this.option);
     return list?.filter((choice) => choice.name.toLowerCase().includes(typed)).slice(0, 25) ?? null;
   }
 
@@ -165,9 +168,10 @@ class TextField extends Field {
     if (this.#closed() && this.value() === null) return "Choose one from the list.";
     if (this.picked) return null;
     if (NUMERIC.has(option.type)) return numberProblem(option, this.control.value);
-    const length = [...this.control.value].length;
-    if (option.min_length && length < option.min_length) return `At least ${option.min_length} characters (now ${length}).`;
-    if (length > (option.max_length ?? 6000)) return `At most ${option.max_length ?? 6000} characters (now ${length}).`;
+    const { length } = this.control.value; // UTF-16 units; the least number counts whole characters, so the stricter way each
+    const characters = [...this.control.value].length;
+    if (option.min_length && characters < option.min_length) return `At least ${option.min_length} characters (now ${characters}).`;
+    if (length > (option.max_length ?? MAX_TEXT)) return `At most ${option.max_length ?? MAX_TEXT} characters (now ${length}).`;
     return null;
   }
 
@@ -175,11 +179,11 @@ class TextField extends Field {
     if (this.picked) return this.picked.value;
     const text = this.control.value;
     if (this.#closed()) {
-      const typed = text.trim().toLowerCase();
-      const list = this.option.choices?.length ? this.option.choices : (worldChoices(this.option.type) ?? []);
-      return list.find((choice) => choice.name.toLowerCase() === typed)?.value ?? null;
+      if (this.option.choices?.length) return this.option.choices.find((choice) => choice.name.toLowerCase() === text.trim().toLowerCase())?.value ?? null;
+      const typed = bare(text);
+      return (worldChoices(this.option) ?? []).find((choice) => choice.value === typed || bare(choice.name) === typed)?.value ?? null;
     }
-    if (NUMERIC.has(this.option.type)) return Number(text.trim().replace(",", "."));
+    if (NUMERIC.has(this.option.type)) return Number(text.trim());
     return text;
   }
 
@@ -189,27 +193,27 @@ class TextField extends Field {
   }
 }
 
+/** Digits only: what JavaScript reads as a number besides ("1e3", "0x10", "4.0" for a whole one) is none for Discord. */
 function numberProblem(option, text) {
   const whole = option.type === TYPE.INTEGER;
-  const value = Number(text.trim().replace(",", "."));
-  if (!Number.isFinite(value) || (whole && !Number.isInteger(value))) return whole ? "Must be a whole number." : "Must be a number.";
+  if (!(whole ? /^[+-]?\d+$/ : /^[+-]?(?:\d+\.?\d*|\.\d+)$/).test(text.trim())) return whole ? "Must be a whole number." : "Must be a number, with a point before decimals.";
+  const value = Number(text.trim());
   if (!Number.isSafeInteger(Math.round(value))) return "The number is too large.";
   if (option.min_value !== undefined && value < option.min_value) return `Must be ${option.min_value} or more.`;
   if (option.max_value !== undefined && value > option.max_value) return `Must be ${option.max_value} or less.`;
   return null;
 }
 
-function worldChoices(type) {
-  const people = (state.world?.people ?? []).map((item) => ({ name: `@${item.name}`, value: item.id }));
-  if (type === TYPE.USER || type === TYPE.MENTIONABLE) return people;
-  if (type === TYPE.CHANNEL) return state.world.channels.filter((item) => item.kind !== "dm").map((item) => ({ name: `#${item.name}`, value: item.id }));
-  if (type === TYPE.ROLE) {
-    const roles = new Map();
-    for (const someone of state.world.people) for (const role of someone.roles ?? []) if (role?.id) roles.set(role.id, role.name);
-    return [...roles].map(([value, name]) => ({ name: `@${name}`, value }));
-  }
-  return null;
+/** Command option types → the select types with the same choices. */
+const ENTITY_SELECTS = new Map([[TYPE.USER, 5], [TYPE.ROLE, 6], [TYPE.MENTIONABLE, 7], [TYPE.CHANNEL, 8]]);
+
+function worldChoices(option) {
+  const type = ENTITY_SELECTS.get(option.type);
+  return type ? entityChoices(type, option.channel_types).map((item) => ({ name: item.label, value: item.value })) : null;
 }
+
+/** As it may have been pasted: "@Ada", "Ada" or "<@123>". */
+const bare = (text) => text.trim().toLowerCase().replace(/^<(?:@[!&]?|#)(\d+)>$/, "$1").replace(/^[@#]/, "");
 
 class BooleanField extends Field {
   constructor(option, composer) {
@@ -218,7 +222,7 @@ class BooleanField extends Field {
     this.buttons = [true, false].map((value) =>
       el(
         "button",
-        { class: "toggle", type: "button", role: "radio", "aria-checked": "false", data: { testid: `command-option-${option.name}-${value}` }, on: { click: () => this.set(value), focus: () => composer.focused(this), keydown: (event) => composer.keydown(event, this) } },
+        { class: "toggle", type: "button", role: "radio", "aria-checked": "false", data: { testid: `command-option-${option.name}-${value}` }, tabindex: value ? 0 : -1, on: { click: () => this.set(value), focus: () => composer.focused(this), keydown: (event) => this.#key(event) } },
         value ? "True" : "False",
       ),
     );
@@ -230,10 +234,27 @@ class BooleanField extends Field {
     this.buttons[this.held === false ? 1 : 0].focus();
   }
 
+  /** A boolean, or one as it was typed; anything else is left unset and said to be wrong. */
   set(value) {
-    this.held = value === true || value === "true";
-    this.buttons.forEach((item, index) => item.setAttribute("aria-checked", String((index === 0) === this.held)));
-    this.fail(null);
+    const typed = String(value).trim().toLowerCase();
+    this.held = { true: true, false: false }[typed] ?? null;
+    this.buttons.forEach((item, index) => {
+      const on = this.held !== null && (index === 0) === this.held;
+      item.setAttribute("aria-checked", String(on));
+      item.tabIndex = on || (this.held === null && index === 0) ? 0 : -1;
+    });
+    this.misread = this.held === null ? `“${value}” is neither True nor False.` : null;
+    this.fail(this.misread);
+  }
+
+  #key(event) {
+    if (["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"].includes(event.key)) {
+      event.preventDefault();
+      this.set(event.currentTarget !== this.buttons[0]);
+      this.focus();
+      return;
+    }
+    this.composer.keydown(event, this);
   }
 
   empty() {
@@ -259,7 +280,7 @@ class AttachmentField extends Field {
     this.upload = null;
     this.busy = false;
     this.input = el("input", { type: "file", class: "unseen", id: `option-${option.name}`, tabindex: -1, data: { testid: `command-option-${option.name}` } });
-    this.control = el("button", { class: "file-pick", type: "button", on: { click: () => this.input.click(), focus: () => composer.focused(this), keydown: (event) => composer.keydown(event, this) } });
+    this.control = el("button", { class: "file-pick", type: "button", id: `pick-${option.name}`, "aria-labelledby": `name-${option.name} pick-${option.name}`, "aria-describedby": `error-${option.name}`, on: { click: () => this.input.click(), focus: () => composer.focused(this), keydown: (event) => composer.keydown(event, this) } });
     const holder = el("div", { class: "file-field" }, this.input, this.control);
     this.frame(holder);
     this.input.addEventListener("change", () => this.input.files[0] && this.take(this.input.files[0]));
@@ -278,6 +299,7 @@ class AttachmentField extends Field {
     }
     this.busy = true;
     this.upload = null;
+    this.misread = null;
     this.fail(null);
     this.#show(icon("file"), `Uploading ${file.name || "picture"}…`);
     try {
@@ -307,7 +329,12 @@ class AttachmentField extends Field {
   }
 
   set(value) {
-    if (!value?.id) return;
+    if (!value?.id) {
+      this.misread = `“${value}” is only a name: choose the file itself.`;
+      this.fail(this.misread);
+      return;
+    }
+    this.misread = null;
     this.upload = value;
     this.#show(icon("file"), value.filename ?? "file");
   }

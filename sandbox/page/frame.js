@@ -90,8 +90,8 @@ export class Frame {
       avatar({ ...me, username: me.name }),
       el("span", { class: "me-text" }, el("span", { class: "me-name clip" }, me.name), el("span", { class: "me-about clip" }, me.about ?? "")),
       icon("up"),
+      el("span", { class: "unseen" }, "Be somebody else"),
     );
-    byId("person-switch").setAttribute("aria-label", `You are ${me.name}. Be somebody else`);
     byId("person-switch-small").replaceChildren(avatar({ ...me, username: me.name }, "avatar small"));
   }
 

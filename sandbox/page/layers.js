@@ -127,7 +127,8 @@ function menuItem(item, role, close) {
   );
 }
 
-function walkMenu(event, menu) {
+/** Arrow keys, Home and End in a list of .menu-item. */
+export function walkMenu(event, menu) {
   const steps = { ArrowDown: 1, ArrowUp: -1 };
   const all = [...menu.querySelectorAll(".menu-item:not([disabled])")];
   if (!all.length) return;
@@ -149,7 +150,7 @@ export function placeMenu(menu, anchor, point) {
     return;
   }
   const at = anchor?.getBoundingClientRect();
-  if (menu.getAttribute("role") === "listbox" && at) menu.style.setProperty("width", `${Math.max(264, at.width)}px`);
+  if (["listbox", "dialog"].includes(menu.getAttribute("role")) && at) menu.style.setProperty("width", `${Math.max(264, at.width)}px`);
   const size = menu.getBoundingClientRect();
   let left = (at ? at.left : point.x) - bounds.left;
   let top = (at ? at.bottom + 6 : point.y) - bounds.top;

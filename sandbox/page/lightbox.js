@@ -17,7 +17,7 @@ export function openLightbox(pictures, startUrl) {
     at = (at + by + pictures.length) % pictures.length;
     show();
   };
-  const arrow = (name, by, label) => el("button", { class: `lightbox-step ${name}`, type: "button", "aria-label": label, data: { testid: `lightbox-${by > 0 ? "next" : "previous"}` }, on: { click: () => step(by) } }, icon(name));
+  const arrow = (name, by, label) => el("button", { class: `lightbox-step ${name}`, type: "button", "aria-label": label, data: { testid: by > 0 ? "lightbox-next" : "lightbox-previous" }, on: { click: () => step(by) } }, icon(name));
   const several = pictures.length > 1;
   const node = el(
     "div",

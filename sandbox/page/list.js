@@ -1,11 +1,13 @@
 // The message list: keyed, patched in place, and either stuck to the bottom or left exactly where the reader is.
 
 import { byId, el, icon, morph } from "./dom.js";
+import { gate, gated } from "./gate.js";
 import { buildMessage, buildPending, continues, dayDivider } from "./message.js";
-import { channel, messagesOf, state, uiOf } from "./state.js";
+import { answeredIn, channel, messagesOf, state, uiOf } from "./state.js";
 import { welcome } from "./welcome.js";
 
 const NEAR_BOTTOM_PX = 48;
+const POINTED_AT_MS = 1600;
 
 export class MessageList {
   constructor() {
@@ -41,6 +43,8 @@ export class MessageList {
     const keys = new Set(wanted.map((item) => item.key));
     for (const [key, { node }] of this.drawn) {
       if (!keys.has(key)) {
+        // Whoever stood in it goes on in the list, not at the top of the page.
+        if (node.contains(document.activeElement)) this.scroller.focus({ preventScroll: true });
         node.remove();
         this.drawn.delete(key);
       }
@@ -75,6 +79,7 @@ export class MessageList {
   }
 
   #wanted() {
+    if (gated()) return [{ key: "gate", signature: [], build: () => gate(channel()) }];
     const messages = messagesOf(state.channelId);
     const pending = state.pending.filter((item) => item.channelId === state.channelId);
     const wanted = [];
@@ -86,7 +91,7 @@ export class MessageList {
       const before = previous;
       const divider = dayDivider(message, before);
       if (divider) wanted.push({ key: divider.dataset.key, signature: [], build: () => divider });
-      const signature = [message, continues(message, before), uiOf(message.id).version];
+      const signature = [message, continues(message, before), uiOf(message.id).version, answeredIn(message)];
       wanted.push({ key: `msg:${message.id}`, signature, build: () => buildMessage(message, before) });
       previous = message;
     }
@@ -123,6 +128,16 @@ export class MessageList {
     this.missed = 0;
     this.#pill();
     this.#follow();
+  }
+
+  /** Brings a message into view and marks it for a moment. */
+  show(messageId) {
+    const node = this.drawn.get(`msg:${messageId}`)?.node;
+    if (!node) return;
+    this.stuck = false;
+    node.scrollIntoView({ block: "center" });
+    node.classList.add("pointed-at");
+    setTimeout(() => node.classList.remove("pointed-at"), POINTED_AT_MS);
   }
 
   /** What the reader did to a message changed: draw that message anew. */

@@ -20,6 +20,8 @@
 //   menu, menu-item (data-value)                 context menus and selects; select-done for selects of several
 //   devtools-toggle, devtools, devtools-close, fault-<name>, more-faults (folded), log-box, log
 //   refused-panel, refused-code, refused-dismiss
+//   answered (the line over an answer to a message), link-preview, broken (a tile without a picture)
+//   gate, gate-back, gate-continue               before an age-restricted channel
 //   welcome, example-0 … example-2, scroller, messages, toast
 // document.body.dataset.ready is "true" once the first world is drawn.
 
@@ -27,8 +29,9 @@ import { forgetToken, readHash, slug, writeHash } from "./address.js";
 import { findComponent, picturesOf } from "./components.js";
 import { Composer } from "./composer.js";
 import { DevTools } from "./devtools.js";
-import { byId, isNarrow } from "./dom.js";
+import { announce, byId, isNarrow } from "./dom.js";
 import { Frame } from "./frame.js";
+import { agree, gated } from "./gate.js";
 import { listenToMessages, messageAt } from "./gestures.js";
 import { Interactions, NO_ANSWER } from "./interactions.js";
 import { hasLayer, toast } from "./layers.js";
@@ -112,7 +115,8 @@ function go(channelId) {
   state.unread.delete(channelId);
   frame.showSidebar(false);
   drawAll();
-  if (!isNarrow()) composer.focus();
+  if (gated()) document.querySelector("[data-testid=gate-back]")?.focus();
+  else if (!isNarrow()) composer.focus();
 }
 
 // Events ----------------------------------------------------------------------------------------------------------------
@@ -120,8 +124,9 @@ function go(channelId) {
 function takeEvent(event) {
   switch (event.type) {
     case "message_create":
+      return takeMessage(event.channel_id, event.message, false);
     case "message_update":
-      return takeMessage(event.channel_id, event.message);
+      return takeMessage(event.channel_id, event.message, true);
     case "message_delete":
       forget(event.channel_id, event.message_id);
       return list.refresh();
@@ -154,8 +159,10 @@ function takeEvent(event) {
   }
 }
 
-function takeMessage(channelId, message) {
+function takeMessage(channelId, message, changed) {
   const before = state.world.messages[channelId]?.find((item) => item.id === message.id);
+  // Discord's client ignores changes of what it does not hold, such as a private answer from before a reload.
+  if (changed && !before) return;
   const isNew = upsert(channelId, message);
   const interactionId = (message.interaction_metadata ?? message.interaction)?.id;
   if (interactionId) interactions.resolve(interactionId, {});
@@ -166,7 +173,7 @@ function takeMessage(channelId, message) {
       else list.arrived();
     }
     const finished = before && (before.flags & LOADING || picturesOf(message).length > picturesOf(before).length);
-    if (isNew || finished) byId("announce").textContent = spoken(message);
+    if ((isNew || finished) && !gated()) announce(spoken(message));
     list.refresh();
   } else if (isNew && !mine) {
     state.unread.add(channelId);
@@ -233,6 +240,13 @@ const ACTIONS = {
   "user-menu": (node) => userMenu(node.dataset.userId, { anchor: node }, run),
   "copy-code": (node) => copy(node.closest(".code").querySelector("code").textContent),
   "go-channel": (node) => go(node.dataset.channelId),
+  "go-message": (node) => list.show(node.dataset.messageTarget),
+  "gate-back": () => go(state.world.channels.find((item) => !item.nsfw).id),
+  "gate-continue": () => {
+    agree();
+    drawAll();
+    composer.focus();
+  },
   "use-command": (node) => {
     const leaf = leafByTitle(node.dataset.name);
     if (leaf) composer.begin(leaf);
@@ -295,7 +309,7 @@ function followHash() {
 
 /** A key pressed with nothing focused is meant for the composer. */
 function typeAnywhere(event) {
-  if (hasLayer() || event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return;
+  if (hasLayer() || gated() || event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return;
   const at = document.activeElement;
   if (at && at !== document.body && at.id !== "scroller") return;
   composer.focus();

@@ -4,6 +4,8 @@ import { el, icon, safeUrl } from "./dom.js";
 import { fullTime, timeText } from "./times.js";
 
 const MAX_DEPTH = 14;
+/** The level of a message's own heading, under which those of its text stand. */
+const HEAD_OF_A_MESSAGE = 2;
 
 /**
  * @param {string} source
@@ -12,16 +14,18 @@ const MAX_DEPTH = 14;
  */
 export function markdown(source, context) {
   const fragment = document.createDocumentFragment();
-  const run = { ...context, spoilers: 0 };
+  const run = { ...context, spoilers: 0, headings: [HEAD_OF_A_MESSAGE] };
   blocks(String(source ?? "").replace(/\r\n?/g, "\n"), fragment, run, 0);
   return fragment;
 }
 
-/** Markdown's text without its marks, for announcements and titles. */
+/** Markdown's text without its marks, for announcements; what a spoiler hides stays hidden. */
 export function plainText(source, context) {
   const holder = el("div");
   holder.append(markdown(source, context));
-  return holder.textContent;
+  for (const node of holder.querySelectorAll(".spoiler:not(.shown)")) node.replaceChildren("(spoiler)");
+  for (const node of holder.querySelectorAll("br, .md-p, .md-h, .md-sub, li, blockquote")) node.after(" ");
+  return holder.textContent.replace(/\s+/g, " ").trim();
 }
 
 const FENCE = /^```(?:([\w+\-.#]{1,20})\n)?\n*([\s\S]+?)\n*```\n?/;
@@ -76,7 +80,7 @@ function block(rest, lineStart, run, depth) {
   const heading = HEADING.exec(rest);
   if (heading) {
     const level = heading[1].length;
-    const node = el("div", { class: `md-h md-h${level}`, role: "heading", "aria-level": level + 2 });
+    const node = el("div", { class: `md-h md-h${level}`, role: "heading", "aria-level": spokenLevel(run, level) });
     return { length: heading[0].length, node: inline(heading[2], node, run, depth) };
   }
   const subtext = SUBTEXT.exec(rest);
@@ -84,6 +88,13 @@ function block(rest, lineStart, run, depth) {
   const list = LIST.exec(rest);
   if (list) return { length: list[0].length, node: listNode(list[0].replace(/\n$/, "").split("\n"), run, depth) };
   return null;
+}
+
+/** Looks are the text's own, but levels leave none out: "###" alone is the first one under its message's heading. */
+function spokenLevel(run, level) {
+  while (run.headings.length > 1 && run.headings.at(-1) >= level) run.headings.pop();
+  run.headings.push(level);
+  return HEAD_OF_A_MESSAGE + run.headings.length - 1;
 }
 
 function codeBlock(code, language) {
@@ -230,25 +241,27 @@ function timestamp(unixS, style) {
 }
 
 function maskedLink(rest, run, depth) {
-  const found = /^\[((?:\\.|[^[\]\\\n])+)\]\(<?(https?:\/\/(?:[^\s<>()]|\([^\s<>()]*\))+)>?(?: +["']([^"'\n]*)["'])? *\)/.exec(rest);
-  if (!found || !safeUrl(found[2]) || depth > MAX_DEPTH) return null;
-  const node = link(found[2], [], found[3] ?? found[2]);
+  const found = /^\[((?:\\.|[^[\]\\\n])+)\]\((<?)(https?:\/\/(?:[^\s<>()]|\([^\s<>()]*\))+)>?(?: +["']([^"'\n]*)["'])? *\)/.exec(rest);
+  // A label that is itself an address is shown as it is: it could name another place than it leads to.
+  if (!found || !safeUrl(found[3]) || found[1].includes("://") || depth > MAX_DEPTH) return null;
+  const node = link(found[3], [], found[4] ?? found[3], !found[2]);
   return { node: inline(found[1], node, { ...run, everyone: false }, depth + 1), length: found[0].length };
 }
 
+/** Wherever "https://" stands, also right after a letter or a digit. */
 function bareLink(text, at) {
-  if (at > 0 && WORD.test(text[at - 1])) return null;
   const found = /^https?:\/\/[^\s<>"]+/.exec(text.slice(at, at + 2100));
   if (!found) return null;
-  let address = found[0].replace(/[.,:;!?'*_~|]+$/, "");
+  let address = found[0].replace(/[.,:;'\]]+$/, "");
   const opened = (address.match(/\(/g) ?? []).length;
   while (address.endsWith(")") && (address.match(/\)/g) ?? []).length > opened) address = address.slice(0, -1);
   if (address.length < 10 || !safeUrl(address)) return null;
-  return { node: link(address, [address]), length: address.length };
+  return { node: link(address, [address], null, true), length: address.length };
 }
 
-function link(address, children, title = null) {
-  return el("a", { href: safeUrl(address), target: "_blank", rel: "noopener noreferrer nofollow", title }, children);
+/** `previewed`: Discord fetches the page and shows a preview of it under the message. */
+function link(address, children, title = null, previewed = false) {
+  return el("a", { href: safeUrl(address), target: "_blank", rel: "noopener noreferrer nofollow", title, data: { preview: previewed ? "true" : null } }, children);
 }
 
 function everyone(rest, run) {

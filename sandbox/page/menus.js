@@ -3,7 +3,7 @@
 import { usesComponents } from "./components.js";
 import { openMenu, toast } from "./layers.js";
 import { avatar } from "./message.js";
-import { channel, commandsHere, person, state } from "./state.js";
+import { channel, commandsHere, EPHEMERAL, person, state } from "./state.js";
 
 const MANAGE_MESSAGES = 0x2000n;
 const ADMINISTRATOR = 0x8n;
@@ -20,7 +20,7 @@ function mayModerate() {
 
 /** What can be done with a message; `run(title, interaction)` runs a command of the bot. */
 export function messageMenu(message, where, run) {
-  const apps = commandsHere(3).map((command) => ({
+  const apps = (message.flags & EPHEMERAL ? [] : commandsHere(3)).map((command) => ({
     label: command.name,
     node: avatar(state.world.bot, "avatar small"),
     testid: "app-command",
@@ -34,7 +34,7 @@ export function messageMenu(message, where, run) {
     ...(text ? [{ label: "Copy text", icon: "copy", pick: () => copy(text) }] : []),
     { label: "Copy message ID", icon: "copy", pick: () => copy(message.id) },
   ];
-  if (state.world.can_delete && !(message.flags & 64) && (own || mayModerate())) {
+  if (state.world.can_delete && !(message.flags & EPHEMERAL) && (own || mayModerate())) {
     items.push({ rule: true }, { label: "Delete message", icon: "trash", danger: true, testid: "delete-message", pick: () => removeMessage(message) });
   }
   openMenu({ ...where, title: "Message", items });

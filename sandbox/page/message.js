@@ -1,12 +1,14 @@
 // One message → one <article>. Pure: the same message and the same reader's state give the same nodes.
 
 import { el, icon } from "./dom.js";
-import { attachments, components, embeds, usesComponents } from "./components.js";
-import { markdown } from "./markdown.js";
-import { channelName, colourOf, EPHEMERAL, LOADING, nameOf, roleName, state, uiOf, userName } from "./state.js";
+import { attachments, components, embeds, picturesOf, usesComponents } from "./components.js";
+import { markdown, plainText } from "./markdown.js";
+import { answeredIn, channelName, colourOf, EPHEMERAL, LOADING, nameOf, roleName, state, uiOf, userName } from "./state.js";
 import { dayText, messageTime } from "./times.js";
 
 const GROUP_MS = 7 * 60 * 1000;
+const SUPPRESS_EMBEDS = 4;
+const MOST_PREVIEWS = 5;
 
 export function avatar(user, className = "avatar") {
   if (user?.id && user.id === state.world?.bot.id) {
@@ -33,7 +35,7 @@ export function continues(message, previous) {
     previous &&
       previous.author.id === message.author.id &&
       !usedLine(message) &&
-      !message.referenced_message &&
+      answeredIn(message) === undefined &&
       !((message.flags ^ previous.flags) & EPHEMERAL) &&
       new Date(message.timestamp) - new Date(previous.timestamp) < GROUP_MS &&
       sameDay(message, previous),
@@ -83,9 +85,20 @@ export function buildMessage(message, previous) {
 function above(message) {
   const used = usedLine(message);
   if (used) return used;
-  if (!message.referenced_message) return null;
-  const target = message.referenced_message;
-  return el("div", { class: "used", data: { kind: "above" } }, spine(), el("b", {}, nameOf(target.author)), el("span", { class: "muted clip" }, target.content || "a message"));
+  const target = answeredIn(message);
+  if (target === undefined) return null;
+  if (target === null) return el("div", { class: "used", data: { kind: "above", testid: "answered" } }, spine(), el("i", { class: "muted" }, "Original message was deleted"));
+  // Discord quotes the plain text only; of a message made of components or files it says that there is something.
+  const quoted = plainText(target.content, mdContext(target, uiOf(target.id), "quoted")) || "Click to see the message";
+  return el(
+    "button",
+    { class: "used", type: "button", data: { kind: "above", testid: "answered", action: "go-message", messageTarget: target.id } },
+    spine(),
+    avatar(target.author, "avatar tiny"),
+    el("b", {}, nameOf(target.author)),
+    target.author.bot ? el("span", { class: "app-tag" }, "App") : null,
+    el("span", { class: "muted clip" }, quoted),
+  );
 }
 
 const spine = () => el("span", { class: "spine", "aria-hidden": "true" });
@@ -117,7 +130,7 @@ function usedName(message, origin, name) {
 
 function head(message) {
   return el(
-    "header",
+    "h2",
     { class: "message-head", data: { kind: "head" } },
     el("button", { class: "author", type: "button", vars: colourOf(message.author.id) ? { "--colour": colourOf(message.author.id) } : {}, data: { action: "user-menu", userId: message.author.id } }, nameOf(message.author)),
     message.author.bot ? el("span", { class: "app-tag" }, "App") : null,
@@ -133,7 +146,14 @@ function content(message, context) {
   }
   const text = message.content ? el("div", { class: "md", data: { kind: "text" } }, markdown(message.content, context.md("t"))) : null;
   if (text && edited) (text.lastElementChild?.classList.contains("md-p") ? text.lastElementChild : text).append(" ", edited);
-  return [text, attachments(message, context), embeds(message, context), components(message.components, context), !text && edited ? el("div", { class: "edited-line" }, edited) : null];
+  const previews = text && !(message.flags & SUPPRESS_EMBEDS) ? linkPreviews(text) : null;
+  return [text, previews, attachments(message, context), embeds(message, context), components(message.components, context), !text && edited ? el("div", { class: "edited-line" }, edited) : null];
+}
+
+/** Discord fetches what is linked and shows it under the text; this page says so instead of asking other hosts. */
+function linkPreviews(text) {
+  const addresses = new Set([...text.querySelectorAll("a[data-preview]")].filter((node) => !node.closest(".spoiler")).map((node) => node.href));
+  return [...addresses].slice(0, MOST_PREVIEWS).map((address) => el("div", { class: "preview", data: { key: `p:${address}`, testid: "link-preview" } }, icon("external"), el("span", { class: "clip" }, `Discord shows a preview of ${new URL(address).host} here`)));
 }
 
 export function dots() {
@@ -188,11 +208,13 @@ export function spoken(message) {
   const walk = (list) => {
     for (const item of list ?? []) {
       if (item.type === 10) parts.push(item.content);
-      if (item.type === 12) parts.push(item.items.length === 1 ? "1 picture" : `${item.items.length} pictures`);
       walk(item.components);
     }
   };
   if (message.content) parts.push(message.content);
   walk(message.components);
-  return `${nameOf(message.author)}: ${parts.join(". ").replace(/[*_~`#|>]/g, "").slice(0, 200)}`;
+  const said = plainText(parts.join("\n"), mdContext(message, uiOf(message.id), "spoken"));
+  const pictures = picturesOf(message).length;
+  const shown = pictures ? `${pictures} ${pictures === 1 ? "picture" : "pictures"}` : "";
+  return `${nameOf(message.author)}${message.flags & EPHEMERAL ? ", only to you" : ""}: ${[said.slice(0, 200), shown].filter(Boolean).join(". ")}`;
 }

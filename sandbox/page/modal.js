@@ -1,6 +1,7 @@
 // A form the bot opened. It stays open, with what was typed, until the bot has answered.
 
-import { add, el, fileSize, icon } from "./dom.js";
+import { el, fileSize, icon } from "./dom.js";
+import { entityChoices } from "./choices.js";
 import { markdown } from "./markdown.js";
 import { openLayer } from "./layers.js";
 import { mdContext } from "./message.js";
@@ -18,7 +19,7 @@ export class Modal {
     const cancel = el("button", { class: "button ghost", type: "button", data: { testid: "modal-cancel" }, on: { click: () => this.close() } }, "Cancel");
     const form = el(
       "form",
-      { class: "modal", role: "dialog", "aria-modal": "true", "aria-labelledby": "modal-title", novalidate: true, data: { testid: "modal" } },
+      { class: "modal-form", novalidate: true },
       el(
         "header",
         { class: "modal-head" },
@@ -41,7 +42,8 @@ export class Modal {
       }
     });
     const first = this.fields[0]?.control ?? this.send;
-    this.closeLayer = openLayer(form, { className: "layer-dialog dim", canClose: () => !this.busy, focus: first });
+    const dialog = el("div", { class: "modal", role: "dialog", "aria-modal": "true", "aria-labelledby": "modal-title", data: { testid: "modal" } }, form);
+    this.closeLayer = openLayer(dialog, { className: "layer-dialog dim", canClose: () => !this.busy, focus: first });
     if (first.setSelectionRange && first.value) first.setSelectionRange(first.value.length, first.value.length);
     for (const field of this.fields) field.fit?.();
   }
@@ -60,14 +62,18 @@ export class Modal {
     const maker = FIELDS[item.type] ?? unknown;
     const field = maker(item, id);
     field.item = item;
-    field.note = el("div", { class: "field-error", role: "alert", data: { testid: `modal-error-${item.custom_id}` } });
-    if (item.type !== 0) this.fields.push(field);
+    field.note = el("div", { class: "field-error", role: "alert", id: `${id}-error`, data: { testid: `modal-error-${item.custom_id}` } });
+    this.fields.push(field);
     const required = item.required !== false && item.type !== 23;
+    // A label names one control; several of them together are named by reference.
+    const name = { class: "modal-label", id: `${id}-name`, for: field.named ? null : id };
+    field.named?.setAttribute("aria-labelledby", `${id}-name${field.named === field.control ? ` ${field.control.id}` : ""}`);
+    (field.named ?? field.control).setAttribute("aria-describedby", [description && `${id}-about`, `${id}-error`].filter(Boolean).join(" "));
     return el(
       "div",
       { class: "modal-field", data: { testid: `modal-field-${item.custom_id}` } },
-      el("label", { class: "modal-label", for: id }, label, required ? el("span", { class: "required", title: "Required" }, "*") : null),
-      description ? el("div", { class: "modal-about" }, description) : null,
+      el(field.named ? "div" : "label", name, label, required ? el("span", { class: "required", title: "Required" }, "*") : null),
+      description ? el("div", { class: "modal-about", id: `${id}-about` }, description) : null,
       field.node,
       field.note,
     );
@@ -138,7 +144,7 @@ function textInput(item, id) {
   const max = item.max_length ?? 4000;
   const count = el("span", { class: "counter", "aria-hidden": "true" });
   const fit = () => {
-    const length = [...control.value].length;
+    const { length } = control.value; // UTF-16 units, the larger of the two ways to count
     count.textContent = long || length > max * 0.8 ? `${length} / ${max}` : "";
     count.classList.toggle("wrong", length > max);
     if (!long) return;
@@ -151,9 +157,10 @@ function textInput(item, id) {
     control,
     fit,
     problem: () => {
-      const length = [...control.value].length;
-      if (!length) return item.required === false ? null : "This field is required.";
-      if (item.min_length && length < item.min_length) return `At least ${item.min_length} characters (now ${length}).`;
+      const { length } = control.value;
+      const characters = [...control.value].length;
+      if (!control.value.trim()) return item.required === false ? null : "This field is required.";
+      if (item.min_length && characters < item.min_length) return `At least ${item.min_length} characters (now ${characters}).`;
       if (length > max) return `At most ${max} characters (now ${length}).`;
       return null;
     },
@@ -163,7 +170,8 @@ function textInput(item, id) {
 
 /** String, person and channel selects, radio and checkbox groups: a list to tick. */
 function choice(item, id) {
-  const options = item.options ?? people(item.type);
+  const preset = new Set((item.default_values ?? []).map((one) => one.id));
+  const options = item.options ?? entityChoices(item.type, item.channel_types).map((one) => ({ ...one, default: preset.has(one.value) }));
   const max = item.type === 21 ? 1 : (item.max_values ?? (item.type === 22 ? options.length : 1));
   const min = item.required === false ? 0 : (item.min_values ?? 1);
   const single = max === 1;
@@ -182,6 +190,7 @@ function choice(item, id) {
   const chosen = () => boxes.filter((box) => box.checked).map((box) => box.value);
   return {
     node,
+    named: node,
     control: boxes[0] ?? node,
     problem: () => {
       const count = chosen().length;
@@ -191,11 +200,6 @@ function choice(item, id) {
     },
     answer: () => (item.type === 21 ? { value: chosen()[0] ?? null } : { values: chosen() }),
   };
-}
-
-function people(type) {
-  if (type === 8) return state.world.channels.filter((item) => item.kind !== "dm").map((item) => ({ label: `#${item.name}`, value: item.id }));
-  return state.world.people.map((item) => ({ label: item.name, description: item.about, value: item.id }));
 }
 
 function checkbox(item, id) {
@@ -210,7 +214,7 @@ function fileUpload(item, id) {
   let uploads = [];
   let busy = 0;
   let failure = null;
-  const input = el("input", { type: "file", class: "unseen", id, multiple: max > 1, data: { testid: `modal-input-${item.custom_id}` } });
+  const input = el("input", { type: "file", class: "unseen", id, multiple: max > 1, tabindex: -1, "aria-hidden": "true", data: { testid: `modal-input-${item.custom_id}` } });
   const list = el("div", { class: "upload-list" });
   const draw = () =>
     list.replaceChildren(
@@ -236,7 +240,7 @@ function fileUpload(item, id) {
     input.value = "";
   };
   input.addEventListener("change", () => take(input.files));
-  const pick = el("button", { class: "drop", type: "button", on: { click: () => input.click() } }, icon("image"), el("span", {}, max > 1 ? `Choose or drop up to ${max} files` : "Choose or drop a file"));
+  const pick = el("button", { class: "drop", type: "button", id: `${id}-pick`, on: { click: () => input.click() } }, icon("image"), el("span", {}, max > 1 ? `Choose or drop up to ${max} files` : "Choose or drop a file"));
   const node = el("div", { class: "upload" }, input, pick, list);
   node.addEventListener("dragover", (event) => event.preventDefault());
   node.addEventListener("drop", (event) => {
@@ -245,7 +249,8 @@ function fileUpload(item, id) {
     take(event.dataTransfer.files);
   });
   return {
-    node: add(node, []),
+    node,
+    named: pick,
     control: pick,
     problem: () => {
       if (busy) return "Still uploading.";

@@ -1,14 +1,15 @@
 // Select menus of messages: of one choice, and of several.
 
+import { entityChoices } from "./choices.js";
 import { el, icon } from "./dom.js";
-import { openLayer, openMenu, placeMenu } from "./layers.js";
-import { state } from "./state.js";
+import { openLayer, openMenu, placeMenu, walkMenu } from "./layers.js";
 
 /** Opens the choices of a select; `choose(values)` is called with what was chosen. */
 export function openSelect(component, anchor, choose) {
-  const options = component.options ?? worldOptions(component.type);
+  const preset = new Set((component.default_values ?? []).map((item) => item.id));
+  const options = component.options ?? entityChoices(component.type, component.channel_types).map((item) => ({ ...item, default: preset.has(item.value) }));
   const max = Math.min(component.max_values ?? 1, options.length);
-  if (max > 1) {
+  if (max > 1 || component.min_values === 0) {
     openMultiSelect(component, options, max, anchor, choose);
     return;
   }
@@ -25,11 +26,6 @@ export function openSelect(component, anchor, choose) {
       pick: () => choose([option.value]),
     })),
   });
-}
-
-function worldOptions(type) {
-  if (type === 8) return state.world.channels.filter((item) => item.kind !== "dm").map((item) => ({ label: `#${item.name}`, value: item.id }));
-  return state.world.people.map((item) => ({ label: item.name, description: item.about, value: item.id }));
 }
 
 function openMultiSelect(component, options, max, anchor, choose) {
@@ -50,7 +46,10 @@ function openMultiSelect(component, options, max, anchor, choose) {
     done.disabled = chosen.size < min;
   };
   mark();
-  const menu = el("div", { class: "menu", role: "listbox", "aria-multiselectable": "true", "aria-label": component.placeholder ?? "Choose", data: { testid: "menu" } }, el("div", { class: "menu-title" }, `${component.placeholder ?? "Choose"} (${min === max ? max : `${min}–${max}`})`), rows, el("div", { class: "menu-foot" }, done));
+  const title = `${component.placeholder ?? "Choose"} (${min === max ? max : `${min}–${max}`})`;
+  const list = el("div", { class: "menu-list", role: "listbox", "aria-multiselectable": "true", "aria-label": title }, rows);
+  const menu = el("div", { class: "menu", role: "dialog", "aria-modal": "true", "aria-label": title, data: { testid: "menu" } }, el("div", { class: "menu-title", "aria-hidden": "true" }, title), list, el("div", { class: "menu-foot" }, done));
+  menu.addEventListener("keydown", (event) => walkMenu(event, list));
   const close = openLayer(menu, { className: "layer-menu", focus: rows[0] });
   done.addEventListener("click", () => {
     close();

@@ -43,6 +43,8 @@ export class Session {
     this.closed = false;
     this.retryMs = FIRST_RETRY_MS;
     this.early = null; // events that came before the world they belong to
+    /** The point in time from which this page has seen what only this person sees; what is older is gone with a reload. */
+    this.since = null;
   }
 
   start() {
@@ -64,8 +66,10 @@ export class Session {
 
   async #load(socket) {
     try {
-      const world = await request(`/world?person=${encodeURIComponent(this.person)}`);
+      const since = this.since ? `&since=${this.since}` : "";
+      const world = await request(`/world?person=${encodeURIComponent(this.person)}${since}`);
       if (this.closed || socket !== this.socket) return;
+      this.since ??= world.since;
       this.retryMs = FIRST_RETRY_MS;
       this.handlers.world(world);
       this.handlers.link("open");

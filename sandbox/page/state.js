@@ -18,6 +18,8 @@ export const state = {
   link: "lost",
   /** the last channel shown, to find its like when somebody else looks */
   lastChannel: null,
+  /** ids of messages that were deleted while the page was open */
+  deleted: new Set(),
 };
 
 export function uiOf(messageId) {
@@ -103,4 +105,13 @@ export function forget(channelId, messageId) {
   const at = list.findIndex((item) => item.id === messageId);
   if (at !== -1) list.splice(at, 1);
   state.ui.delete(messageId);
+  state.deleted.add(messageId);
+}
+
+/** The message that `message` answers, as it is now; null when it is gone, undefined when it answers none. */
+export function answeredIn(message) {
+  const id = message.message_reference?.message_id;
+  if (!id) return undefined;
+  if (state.deleted.has(id)) return null;
+  return messageById(id, message.channel_id) ?? message.referenced_message ?? null;
 }

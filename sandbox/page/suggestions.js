@@ -1,6 +1,6 @@
 // The list over the composer: commands, choices, what autocomplete answered. It belongs to one control at a time.
 
-import { byId, el } from "./dom.js";
+import { announce, byId, el } from "./dom.js";
 
 const ENOUGH_ROOM_PX = 230;
 const LEAST_ROOM_PX = 120;
@@ -15,7 +15,10 @@ export class Suggestions {
   constructor(form, closed) {
     this.form = form;
     this.closed = closed;
-    this.node = el("div", { class: "suggest", id: "suggest", role: "listbox", "aria-label": "Suggestions", hidden: true, data: { testid: "suggestions" } });
+    this.title = el("div", { class: "suggest-title", "aria-hidden": "true" });
+    this.list = el("div", { id: "suggest", role: "listbox", "aria-label": "Suggestions" });
+    this.empty = el("div", { class: "suggest-empty" });
+    this.node = el("div", { class: "suggest", hidden: true, data: { testid: "suggestions" } }, this.title, this.list, this.empty);
     this.node.addEventListener("pointerdown", (event) => event.preventDefault()); // keep the focus in the field
     this.node.addEventListener("click", (event) => {
       const item = event.target.closest("[data-index]");
@@ -28,23 +31,24 @@ export class Suggestions {
     this.#items = items;
     this.owner = owner;
     this.#active = items.length ? Math.min(active, items.length - 1) : -1;
-    this.node.replaceChildren(
-      el("div", { class: "suggest-title", "aria-hidden": "true" }, title),
-      ...(items.length
-        ? items.map((item, index) => el("div", { class: "suggest-item", role: "option", id: `suggest-${index}`, data: { index, testid: item.testid, value: item.value } }, item.node))
-        : [el("div", { class: "suggest-empty", role: "status" }, empty)]),
+    this.title.textContent = title;
+    this.list.replaceChildren(
+      ...items.map((item, index) => el("div", { class: "suggest-item", role: "option", id: `suggest-${index}`, data: { index, testid: item.testid, value: item.value } }, item.node)),
     );
+    this.list.hidden = !items.length;
+    this.empty.hidden = items.length > 0;
+    this.empty.textContent = items.length ? "" : empty;
+    announce(items.length ? `${items.length} ${items.length === 1 ? "suggestion" : "suggestions"} for ${title}` : empty);
     this.#makeRoom();
     this.node.hidden = false;
     this.node.scrollTop = 0;
-    this.#control()?.setAttribute("aria-expanded", "true");
+    this.#expanded(true);
     this.#mark();
   }
 
   close() {
-    const control = this.#control();
-    control?.setAttribute?.("aria-expanded", "false");
-    control?.removeAttribute?.("aria-activedescendant");
+    this.#expanded(false);
+    this.#control()?.removeAttribute?.("aria-activedescendant");
     this.node.hidden = true;
     this.form.classList.remove("cramped");
     this.#items = [];
@@ -84,6 +88,12 @@ export class Suggestions {
     const room = () => this.form.getBoundingClientRect().top - byId("chat").getBoundingClientRect().top - 8;
     if (room() < ENOUGH_ROOM_PX) this.form.classList.add("cramped");
     this.node.style.setProperty("--room", `${Math.round(Math.max(LEAST_ROOM_PX, room()))}px`);
+  }
+
+  /** A text of several lines cannot be a combobox; it only says which suggestion is the current one. */
+  #expanded(open) {
+    const control = this.#control();
+    if (control?.getAttribute?.("role") === "combobox") control.setAttribute("aria-expanded", String(open));
   }
 
   #control() {

@@ -1,7 +1,10 @@
 // Files of a chat message that is being written.
 
-import { el, icon } from "./dom.js";
+import { el, fileSize, icon } from "./dom.js";
+import { toast } from "./layers.js";
 import { state } from "./state.js";
+
+const MOST_FILES = 10;
 
 export class UploadTray {
   #items = []; // {file, upload, error}
@@ -18,8 +21,17 @@ export class UploadTray {
     return this.#items.some((item) => !item.upload && !item.error);
   }
 
-  /** Uploads a file at once and shows it. */
+  /** Uploads a file at once and shows it, unless there are too many or it is too large. */
   add(file) {
+    if (this.#items.length >= MOST_FILES) {
+      toast(`Discord takes at most ${MOST_FILES} files in a message.`, "bad");
+      return;
+    }
+    const limit = state.world?.uploads_limit_bytes;
+    if (limit && file.size > limit) {
+      toast(`${file.name} has ${fileSize(file.size)}; Discord takes at most ${fileSize(limit)}.`, "bad");
+      return;
+    }
     const item = { file, upload: null, error: null };
     this.#items.push(item);
     this.#draw();

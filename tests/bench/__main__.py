@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from tests.bench.children import FakeServers, environment, process
+from tests.bench.hostile import hostile
 from tests.bench.in_flight import in_flight
 from tests.bench.memory import TreeMemory
 from tests.bench.retention import retention
@@ -135,8 +136,9 @@ async def main() -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        help=f"of: start idle in-flight retention steady {' '.join(one.name for one in (*SCENARIOS, *RUSHES))}; "
-        "default all but in-flight, retention and steady",
+        help=f"of: start idle in-flight hostile retention steady "
+        f"{' '.join(one.name for one in (*SCENARIOS, *RUSHES))}; "
+        "default all but in-flight, hostile, retention and steady",
     )
     parser.add_argument("--no-naive", action="store_true", help="leave the baseline out")
     parser.add_argument("--idle-s", type=float, default=20, help="how long the idle bot is watched")
@@ -144,6 +146,7 @@ async def main() -> None:
     parser.add_argument("--callbacks", action="store_true", help="in-flight: fal calls back")
     parser.add_argument("--plain", action="store_true", help="in-flight: speak to fal without TLS")
     parser.add_argument("--rate", type=float, default=150, help="in-flight: interactions a second on the way there")
+    parser.add_argument("--pictures", type=int, default=1_000, help="hostile: how many pictures")
     parser.add_argument("--steady-s", type=float, default=600, help="steady: seconds of 15 pictures a second")
     parser.add_argument("--picture-bytes", type=int, default=PICTURE_BYTES, help="steady: bytes of each picture")
     parser.add_argument("--due", type=int, default=500_000, help="retention: how many jobs are to be deleted")
@@ -171,6 +174,9 @@ async def main() -> None:
             )
         if not options.names or "idle" in options.names:
             show("idle", await idle(folder_for(name, "idle"), options.idle_s), None)
+        if "hostile" in options.names:
+            figures = await hostile(folder_for(name, "hostile"), pictures=options.pictures)
+            show(f"hostile: {options.pictures} pictures made to hurt, and another person's meanwhile", figures, None)
         if "retention" in options.names:
             figures = await retention(folder_for(name, "retention"), due=options.due)
             show(

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
 
+from bot.catalogue import OptionKind
+
 Facts = dict[str, Any]
 
-_FILE: Facts = json.loads((Path(__file__).parent / "seed_facts.json").read_text(encoding="utf-8"))
+_FILE: Facts = json.loads((Path(__file__).parent / "fal_parameters.json").read_text(encoding="utf-8"))
 NESTED: Facts = _FILE["_nested"]
 FACTS: Mapping[str, Facts] = {name: facts for name, facts in _FILE.items() if not name.startswith("_")}
-#: Parameters that only newer versions of fal's documentation have.
+#: Parameters that fal_parameters.json lacks, because only newer versions of fal's documentation have them.
 BEYOND = {
     "fal-ai/flux-1/schnell": {"guidance_scale": "float"},
     "fal-ai/z-image/turbo": {"enable_prompt_expansion": "boolean"},
@@ -96,26 +99,45 @@ def _is_list_of(fits: Callable[[Any], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and all(map(fits, value))
 
 
-_TYPES: Mapping[str, Callable[[Any], bool]] = {
-    "string": lambda value: isinstance(value, str),
-    "integer": _is_integer,
-    "float": _is_number,
-    "boolean": lambda value: isinstance(value, bool),
-    "enum": lambda value: isinstance(value, str),
-    "ImageSize|enum": lambda value: isinstance(value, str) or _is_size(value),
-    "image_url": _is_link,
-    "list<image_url>": _is_list_of(_is_link),
-    "list<string>": _is_list_of(lambda value: isinstance(value, str)),
-    "list<RGBColor>": _is_list_of(_is_colour),
-    "ColorPalette": _is_palette,
-    "list<LoraWeight>": _is_list_of(_is_lora),
-    "ControlNet": _is_nested("ControlNet"),
-    "IPAdapter": _is_nested("IPAdapter"),
+@dataclass(frozen=True, slots=True)
+class FalType:
+    """One of the types in fal's documentation."""
+
+    #: The kinds of options that describe such a parameter.
+    kinds: frozenset[OptionKind]
+    #: Whether a value in a request body is of this type.
+    fits: Callable[[Any], bool]
+
+    @classmethod
+    def of(cls, *kinds: OptionKind, fits: Callable[[Any], bool]) -> FalType:
+        return cls(frozenset(kinds), fits)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+#: By fal's own name for the type, as in fal_parameters.json.
+TYPES: Mapping[str, FalType] = {
+    "string": FalType.of(OptionKind.TEXT, fits=_is_text),
+    "integer": FalType.of(OptionKind.INTEGER, fits=_is_integer),
+    "float": FalType.of(OptionKind.NUMBER, fits=_is_number),
+    "boolean": FalType.of(OptionKind.BOOLEAN, fits=lambda value: isinstance(value, bool)),
+    "enum": FalType.of(OptionKind.CHOICE, OptionKind.SIZE, fits=_is_text),
+    "ImageSize|enum": FalType.of(OptionKind.SIZE, fits=lambda value: _is_text(value) or _is_size(value)),
+    "image_url": FalType.of(OptionKind.PICTURE, fits=_is_link),
+    "list<image_url>": FalType.of(OptionKind.PICTURES, fits=_is_list_of(_is_link)),
+    "list<string>": FalType.of(OptionKind.TEXTS, fits=_is_list_of(_is_text)),
+    "list<RGBColor>": FalType.of(OptionKind.COLOURS, fits=_is_list_of(_is_colour)),
+    "ColorPalette": FalType.of(OptionKind.PALETTE, fits=_is_palette),
+    "list<LoraWeight>": FalType.of(OptionKind.LORAS, fits=_is_list_of(_is_lora)),
+    "ControlNet": FalType.of(OptionKind.CONTROLNET, fits=_is_nested("ControlNet")),
+    "IPAdapter": FalType.of(OptionKind.IP_ADAPTER, fits=_is_nested("IPAdapter")),
 }
 
 
 def _fault(fact: Facts, value: Any) -> str | None:
-    if not _TYPES[fact["type"]](value):
+    if not TYPES[fact["type"]].fits(value):
         return f"is no {fact['type']}"
     if isinstance(value, str) and "enum" in fact and value not in fact["enum"]:
         return "is not in the enum"

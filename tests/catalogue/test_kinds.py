@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bot.catalogue import Catalogue, OptionKind, descriptions
 from bot.catalogue.descriptions import describe_option, takes
@@ -22,6 +23,7 @@ from bot.catalogue.sizes import PRESETS_PX
 from bot.domain.request import Json
 from bot.errors import InvalidOption
 from sandbox.fal import argument_checks
+from tests.catalogue import samples
 from tests.catalogue.facts import NESTED
 from tests.catalogue.parsing import each, given, refused
 from tests.english import english
@@ -38,6 +40,7 @@ KIND_TABLES: dict[str, Mapping[OptionKind, object]] = {
     "PARSERS in bot/catalogue/kinds.py": PARSERS,
     "_TAKES in bot/catalogue/descriptions.py": descriptions._TAKES,
     "_CHECKS in sandbox/fal/argument_checks.py": argument_checks._CHECKS,
+    "SAMPLES in tests/catalogue/samples.py": samples.SAMPLES,
 }
 
 
@@ -45,6 +48,16 @@ KIND_TABLES: dict[str, Mapping[OptionKind, object]] = {
 @each("kind", OptionKind)
 def test_every_table_has_an_entry_for_every_kind(table: str, kind: OptionKind) -> None:
     assert kind in KIND_TABLES[table], f"{table} has no entry for OptionKind.{kind.name}"
+
+
+@each("kind", OptionKind)
+def test_every_kind_takes_its_sample_and_what_it_made_of_it(catalogue: Catalogue, kind: OptionKind) -> None:
+    options = [option for model in catalogue.models for option in model.offered if option.kind is kind]
+    for option in options or [Option("x", kind, "")]:
+        value = parse_value(option, "x", samples.typed(option))
+        assert parse_value(option, "x", value) == value
+        shown = descriptions.value_text(value)
+        assert not shown or parse_value(option, "x", shown) == value, shown
 
 
 def test_every_kind_is_in_the_list_for_people_who_write_model_files() -> None:
@@ -58,6 +71,22 @@ def test_every_kind_has_one_function_and_words_of_its_own() -> None:
     assert len(set(PARSERS.values())) == len(OptionKind)
     for kind in OptionKind:
         assert english(takes(Option("name", kind, "", choices=("a", "b"), max_items=3)))
+
+
+@each("kind", OptionKind)
+@each(
+    "bounds",
+    [
+        {},
+        {"minimum": 1},
+        {"minimum": 1, "maximum": 3},
+        {"max_length": 9, "max_items": 3, "pattern_says": "of eight digits"},
+        {"choices": tuple(f"choice {number}" for number in range(40)), "custom_size": False},
+    ],
+)
+def test_what_a_kind_takes_begins_without_an_article_in_lists(kind: OptionKind, bounds: dict[str, Any]) -> None:
+    described = english(describe_option(Option("name", kind, "", **{"choices": ("a", "b"), **bounds})))
+    assert not re.match(r"(an?|the) ", described), "its message in cogs/ui/messages/en/options.ftl needs a `.brief`"
 
 
 @each(("typed", "value"), [("1", 1), (" 12 ", 12), ("+3", 3), (4, 4), (4.0, 4), ("007", 7)])

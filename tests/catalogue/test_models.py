@@ -11,24 +11,8 @@ import pytest
 
 from bot.catalogue import COMMON_ALIASES, OPERATOR_ONLY, Catalogue, Model, Option, OptionKind, load
 from bot.catalogue.load import OWN_FOLDER
-from tests.catalogue.facts import BEYOND, DOCUMENTS, FACTS, NESTED, Facts
+from tests.catalogue.facts import BEYOND, DOCUMENTS, FACTS, NESTED, TYPES, Facts
 
-_KINDS = {
-    "string": {OptionKind.TEXT},
-    "integer": {OptionKind.INTEGER},
-    "float": {OptionKind.NUMBER},
-    "boolean": {OptionKind.BOOLEAN},
-    "enum": {OptionKind.CHOICE, OptionKind.SIZE},
-    "ImageSize|enum": {OptionKind.SIZE},
-    "image_url": {OptionKind.PICTURE},
-    "list<image_url>": {OptionKind.PICTURES},
-    "list<string>": {OptionKind.TEXTS},
-    "list<RGBColor>": {OptionKind.COLOURS},
-    "ColorPalette": {OptionKind.PALETTE},
-    "list<LoraWeight>": {OptionKind.LORAS},
-    "ControlNet": {OptionKind.CONTROLNET},
-    "IPAdapter": {OptionKind.IP_ADAPTER},
-}
 _PARAMETERS = [(endpoint, name) for endpoint, facts in FACTS.items() for name in facts["parameters"]]
 _FILES = {tomllib.loads(path.read_text("utf-8"))["endpoint"]: path for path in OWN_FOLDER.glob("*.toml")}
 
@@ -68,12 +52,17 @@ def test_parameters_of_newer_documents_are_marked_and_without_default(catalogue:
     assert all(option.default is None and not option.required for option in beyond)
 
 
+def test_every_type_that_fal_documents_is_known_and_no_other() -> None:
+    documented = {fact["type"] for facts in FACTS.values() for fact in facts["parameters"].values()}
+    assert documented | {sort for beyond in BEYOND.values() for sort in beyond.values()} == set(TYPES)
+
+
 @pytest.mark.parametrize(("endpoint", "name"), _PARAMETERS)
 def test_a_parameter_is_as_its_document_says(catalogue: Catalogue, endpoint: str, name: str) -> None:
     fact: Facts = FACTS[endpoint]["parameters"][name]
     option = _option(catalogue, endpoint, name)
     declared = _declared(endpoint, name)
-    assert option.kind in _KINDS[fact["type"]]
+    assert option.kind in TYPES[fact["type"]].kinds
     assert option.required == (fact["required"] and name not in OPERATOR_ONLY) or name == "openai_api_key"
     if not option.default_unless:
         assert (option.default, type(option.default)) == (fact["default"], type(fact["default"]))

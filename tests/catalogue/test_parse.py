@@ -6,6 +6,7 @@ import pytest
 
 from bot.catalogue import Catalogue, with_prompt, with_seed
 from bot.errors import InvalidOption
+from tests.catalogue import samples
 from tests.catalogue.parsing import each, given, refused, request
 from tests.english import english
 
@@ -63,21 +64,12 @@ def test_inpainting_maps_image_and_mask(catalogue: Catalogue) -> None:
 
 
 def test_every_offered_option_can_be_reached_through_the_options_field(catalogue: Catalogue) -> None:
-    samples = {
-        "size": "square_hd", "number": "0.5", "boolean": "true", "text": "something", "texts": "A1B2C3D4",
-        "picture": "https://x.example/a", "pictures": "https://x.example/a", "colours": "#fff", "palette": "#fff",
-        "loras": "a/b", "controlnet": '{"path":"a/b","control_image_url":"https://x.example/a"}',
-        "ip_adapter": '{"path":"a/b","image_encoder_path":"a/b","image_url":"https://x.example/a","scale":1}',
-    }  # fmt: skip
     reached = 0
     for model in catalogue.models:
         for option in model.offered:
             if option.name in {"prompt", "image_url", "mask_image_url"}:
                 continue
-            value = samples.get(option.kind) if option.custom_size else None
-            if option.kind in {"integer", "number"}:
-                value = str(int(option.minimum or 0))
-            text = f"{option.name}={value or option.choices[0]}"
+            text = f"{option.name}={samples.typed(option)}"
             assert option.name in request(catalogue, model.key, options=text).given, (model.key, option.name)
             reached += 1
     assert reached > 120

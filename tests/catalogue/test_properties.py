@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from bot.catalogue import (
     Model,
-    Option,
-    OptionKind,
     arguments,
     load,
     parse,
@@ -22,6 +20,7 @@ from bot.catalogue import (
 )
 from bot.catalogue.model import COMMON_ALIASES, OPERATOR_ONLY
 from bot.errors import Refusal
+from tests.catalogue import samples
 from tests.catalogue.facts import QUICK, faults
 from tests.catalogue.parsing import NEEDS
 from tests.english import english
@@ -90,43 +89,6 @@ def test_prompts_are_refused_or_sent_as_they_are(model: Model, prompt: object) -
         assert body["prompt"] == prompt.strip()
 
 
-def _fair(  # noqa: PLR0911 (one kind, one answer)
-    option: Option,
-) -> st.SearchStrategy[Any]:
-    """Values the option must take."""
-    low, high = option.minimum or 0, option.maximum or 0
-    links = st.sampled_from(["https://x.example/a.png", "https://y.example/b.webp"])
-    match option.kind:
-        case OptionKind.INTEGER:
-            return st.integers(int(low), int(high)).flatmap(lambda value: st.sampled_from([value, str(value)]))
-        case OptionKind.NUMBER:
-            return st.integers(int(low * 100), int(high * 100)).map(lambda value: f"{value / 100:.2f}")
-        case OptionKind.BOOLEAN:
-            return st.booleans()
-        case OptionKind.CHOICE | OptionKind.SIZE:
-            return st.sampled_from(option.choices)
-        case OptionKind.PICTURE:
-            return links
-        case OptionKind.PICTURES:
-            return st.lists(links, min_size=1, max_size=option.max_items)
-        case OptionKind.TEXTS:
-            return st.lists(st.from_regex(option.pattern or "", fullmatch=True), min_size=1, max_size=option.max_items)
-        case OptionKind.COLOURS | OptionKind.PALETTE:
-            colour = st.integers(0, 0xFFFFFF).map(lambda value: f"#{value:06x}")
-            return st.lists(colour, min_size=1, max_size=option.max_items)
-        case OptionKind.LORAS:
-            return st.lists(
-                st.sampled_from(["a/b", "a/b@0.5", "https://x.example/l@2"]), min_size=1, max_size=option.max_items
-            )
-        case OptionKind.CONTROLNET:
-            return st.just({"path": "a/b", "control_image_url": "https://x.example/a"})
-        case OptionKind.IP_ADAPTER:
-            return st.just(
-                {"path": "a/b", "image_encoder_path": "c/d", "image_url": "https://x.example/a", "scale": "0.5"}
-            )
-    return st.sampled_from(["dull", "blurry, ugly hands"])
-
-
 @st.composite
 def _fair_orders(draw: st.DrawFn) -> tuple[Model, dict[str, Any]]:
     model = draw(MODELS)
@@ -139,7 +101,7 @@ def _fair_orders(draw: st.DrawFn) -> tuple[Model, dict[str, Any]]:
             max_size=5,
         )
     )
-    return model, {option.name: draw(_fair(option)) for option in chosen}
+    return model, {option.name: draw(samples.drawn(option)) for option in chosen}
 
 
 @QUICK

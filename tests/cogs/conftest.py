@@ -20,6 +20,7 @@ from bot.domain.job import Job, JobState, NewJob
 from bot.domain.ports import CancelOutcome
 from bot.jobs.runner import Runner
 from bot.limits import Policy, Refused
+from bot.media.workers import ImageWorkers
 from bot.phrase import phrase
 from bot.services import DiscordTimings, Services
 from bot.settings import Settings
@@ -178,6 +179,7 @@ async def fixture(tmp_path: Path) -> AsyncIterator[CogFixture]:
         store,
         CATALOGUE,
         cast("Runner", runner),
+        ImageWorkers(),
         lambda: datetime.now(UTC),
         Supervisor(),
         DiscordTimings(own_answer_pauses_s=(0.0, 0.0)),

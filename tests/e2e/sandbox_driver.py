@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -69,8 +69,11 @@ class SandboxDriver:
         record = await self.discord.command(person, channel, name, options)
         return await record.answered(PATIENCE_S)
 
-    async def press(self, person: Any, message: Message, which: str) -> InteractionRecord:
-        record = await self.discord.press(person, message, which)
+    async def press(
+        self, person: Any, message: Message, which: str, values: Sequence[str] | None = None
+    ) -> InteractionRecord:
+        """A click on a button by its label, or a choice of `values` from a menu by its custom_id."""
+        record = await self.discord.press(person, message, which, values)
         return await record.answered(PATIENCE_S)
 
     async def paint(self, person: Any = "ada", channel: Any = "general", **options: Any) -> Message:
@@ -191,6 +194,14 @@ def a_picture(width: int = 64, height: int = 64, kind: str = "PNG", *, noise: bo
         Image.frombytes("RGB", (width, height), os.urandom(width * height * 3)).save(body, kind)
     else:
         Image.new("RGB", (width, height), (200, 90, 40)).save(body, kind)
+    return body.getvalue()
+
+
+def a_mask(width: int = 64, height: int = 64) -> bytes:
+    """A PNG whose right half may be painted anew."""
+    mask, body = Image.new("L", (width, height)), io.BytesIO()
+    mask.paste(255, (width // 2, 0, width, height))
+    mask.save(body, "PNG")
     return body.getvalue()
 
 

@@ -213,7 +213,7 @@ async def test_a_small_file_that_decodes_to_hundreds_of_megabytes_is_refused_by_
 
 async def test_nor_is_it_decoded_when_discord_announces_no_size(sandbox: SandboxDriver) -> None:
     upload = sandbox.discord.upload("ada", "bomb.png", a_bomb())
-    assert "width" not in upload
+    upload = {name: value for name, value in upload.items() if name not in {"width", "height"}}
     said = await failed(sandbox, model="omnigen-v2", image=upload)
     assert "`image`" in said
 
@@ -229,7 +229,7 @@ async def test_a_mask_of_another_shape_is_refused_with_both_sizes(sandbox: Sandb
 
 async def test_a_mask_of_the_same_shape_is_brought_to_size(sandbox: SandboxDriver) -> None:
     image = sandbox.discord.upload("ada", "cat.png", a_picture(96, 64))
-    mask = sandbox.discord.upload("ada", "mask.png", a_picture(48, 32))
+    mask = sandbox.discord.upload("ada", "mask.png", a_picture(48, 32, noise=True))
     await sandbox.paint(model=INPAINT, image=image, mask=mask)
     url = str(sandbox.fal.accepted[-1].arguments["mask_image_url"])
     assert Image.open(io.BytesIO(sandbox.fal.files.read(url))).size == (96, 64)

@@ -2,98 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-import discord
 import pytest
 import pytest_asyncio
-from PIL import Image
-from pydantic import SecretStr
 
-from bot.app import run
-from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier
-from sandbox.discord import FakeDiscord, InteractionRecord, Message
-from sandbox.fal import FakeFal
+from sandbox.discord import Message
 from tests.buttons import RESULT_BUTTONS
+from tests.e2e.sandbox_driver import SandboxDriver, a_picture, in_process_bot
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-COMMANDS = 8
 UNKNOWN_INTERACTION = 10062
-
-
-class SandboxDriver:
-    """Both fake servers and shorthands for what people do."""
-
-    def __init__(self, fake: FakeDiscord, fal: FakeFal) -> None:
-        self.discord = fake
-        self.fal = fal
-
-    async def paint(self, person: str = "ada", channel: str = "general", **options: Any) -> Message:
-        """`/imagine`, waited for until the picture is there."""
-        record = await self.imagine(person, channel, **options)
-        return await self.picture(record)
-
-    async def imagine(self, person: str = "ada", channel: str = "general", **options: Any) -> InteractionRecord:
-        return await self.run(person, channel, "imagine", {"prompt": "a lighthouse in a storm", **options})
-
-    async def run(self, person: str, channel: str, name: str, options: Any = None, **more: Any) -> InteractionRecord:
-        record = await self.discord.command(person, channel, name, options, **more)
-        return await record.answered()
-
-    async def press(self, person: str, message: Message, which: str, values: Any = None) -> InteractionRecord:
-        record = await self.discord.press(person, message, which, values)
-        return await record.answered()
-
-    async def picture(self, record: InteractionRecord) -> Message:
-        await self.until(lambda: "Delete" in record.message.buttons() or not record.message.buttons())
-        assert record.message.files, record.message.text()
-        return record.message
-
-    async def until(self, predicate: Any) -> Any:
-        return await self.discord.wait_for(predicate, timeout_s=8)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SandboxDriver]:
-    base, gateway = discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
-    fake, fal = FakeDiscord(), FakeFal(speed=0.01)
-    await fake.start()
-    url = await fal.start()
-    bot = asyncio.create_task(run(_settings(fake, url, tmp_path_factory.mktemp("bot"))))
-    try:
-        ready = asyncio.create_task(fake.wait_ready(commands=COMMANDS))
-        await asyncio.wait({bot, ready}, return_when=asyncio.FIRST_COMPLETED)
-        await ready
-        yield SandboxDriver(fake, fal)
-        assert [one for one in fake.refusals if one.code != UNKNOWN_INTERACTION] == [], "Discord refused a payload"
-    finally:
-        bot.cancel()
-        with suppress(asyncio.CancelledError):
-            await bot
-        await fake.stop()
-        await fal.stop()
-        discord.http.Route.BASE, discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = base, gateway
-
-
-def _settings(fake: FakeDiscord, fal_url: str, folder: Path) -> Settings:
-    generous = Tier(images_per_hour=10_000, burst_images=1000, images_per_day=10_000, concurrent_jobs=50)
-    return Settings(
-        database_url=f"sqlite:///{folder / 'easel.db'}",
-        discord=DiscordSettings(
-            token=SecretStr(fake.token),
-            api_url=fake.api_url,
-            gateway_url=fake.gateway_url,
-            progress_interval_s=1,
-        ),
-        fal=FalSettings(key=SecretStr("a:b"), queue_url=fal_url, rest_url=fal_url, cdn_url=fal_url, max_in_flight=0),
-        limits=LimitSettings(default=generous),
-    )
+    async with in_process_bot(tmp_path_factory.mktemp("bot")) as made:
+        made.expected.add(UNKNOWN_INTERACTION)
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -103,10 +31,9 @@ def _clear_faults(sandbox: SandboxDriver) -> Iterator[None]:
     sandbox.fal.faults.clear()
 
 
-def a_png(width: int = 64, height: int = 64) -> bytes:
-    body = io.BytesIO()
-    Image.new("RGB", (width, height), (200, 90, 40)).save(body, "PNG")
-    return body.getvalue()
+async def disappears(sandbox: SandboxDriver, message: Message) -> None:
+    """Wait until the message is deleted."""
+    await sandbox.until(lambda: message.id not in message.channel.messages)
 
 
 # ---------------------------------------------------------------------- painting
@@ -189,7 +116,7 @@ async def test_a_file_that_is_no_picture_is_refused_before_anything_is_spent(san
 
 
 async def test_an_attached_picture_is_used(sandbox: SandboxDriver) -> None:
-    upload = sandbox.discord.upload("ada", "cat.png", a_png())
+    upload = sandbox.discord.upload("ada", "cat.png", a_picture())
     message = await sandbox.paint(model="omnigen-v2", image=upload)
     assert message.files
 
@@ -264,13 +191,13 @@ async def test_only_the_requester_or_a_moderator_deletes(sandbox: SandboxDriver)
     assert "Only the person who asked" in refused.message.text()
     for person, message in (("ada", first), ("mo", second)):
         await sandbox.press(person, message, "Delete")
-        await sandbox.until(lambda message=message: message.id not in message.channel.messages)
+        await disappears(sandbox, message)
 
 
 async def test_a_picture_can_be_deleted_where_the_bot_is_no_member(sandbox: SandboxDriver) -> None:
     message = await sandbox.paint("ada", "Ada & Pat")
     await sandbox.press("ada", message, "Delete")
-    await sandbox.until(lambda: message.id not in message.channel.messages)
+    await disappears(sandbox, message)
 
 
 async def test_a_failure_says_why_and_can_be_tried_again(sandbox: SandboxDriver) -> None:
@@ -403,4 +330,4 @@ async def test_a_persons_data_is_deleted_with_what_is_under_way(sandbox: Sandbox
     gone = await sandbox.press("ada", old, "Details")
     assert "no longer have the record" in gone.message.text()
     await sandbox.press("pat", old, "Delete")
-    await sandbox.until(lambda: old.id not in old.channel.messages)
+    await disappears(sandbox, old)

@@ -9,10 +9,11 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Hashable
 
 from bot.domain.job import TERMINAL
-from bot.domain.picture import Picture
-from bot.media import inspect
+from bot.domain.picture import InputNeeds, PreparedInput
+from bot.media.picture import inspect
 from bot.settings import FalSettings
 from bot.store import Store
 from tests.jobs.scripted import RunnerFixture, ScriptedFal, a_png
@@ -29,14 +30,21 @@ class Attachments:
     def is_attachment(self, url: str) -> bool:
         return True
 
-    async def fetch(self, url: str, *, option: str) -> Picture:
+    async def fetch(
+        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+    ) -> PreparedInput:
         print("fetch", url, flush=True)
         if url == KILLER and self._how != "well":
             await asyncio.sleep(0.3)  # others come in beside it, where they may
             if self._how == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             await asyncio.Event().wait()
-        return inspect(a_png())
+        return PreparedInput(inspect(a_png()))
+
+    async def fetch_mask(
+        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+    ) -> PreparedInput:
+        return await self.fetch(url, option=option, owner=owner)
 
 
 async def main(path: str, how: str, *, fresh: bool) -> None:

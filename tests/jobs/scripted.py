@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from bot.catalogue import load, parse
 from bot.catalogue.kinds import Attachment
 from bot.domain.events import Progress, ProgressEvent
 from bot.domain.job import Actor, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
-from bot.domain.picture import Picture
+from bot.domain.picture import InputNeeds, PreparedInput
 from bot.domain.ports import AttachmentSource, DeliverableImages, ServedModel
 from bot.domain.provider import CancelAnswer, CompletedStatus, FoundRequest, InProgressStatus, InQueueStatus, Status
 from bot.domain.request import Json
@@ -24,6 +24,7 @@ from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
 from bot.jobs.timings import JobTimings
 from bot.limits import Policy, policy_for
+from bot.media.workers import ImageWorkers
 from bot.settings import FalSettings, LimitSettings
 from bot.store import Accepted, Store
 from bot.supervisor import Supervisor
@@ -172,7 +173,14 @@ class NoAttachments:
     def is_attachment(self, url: str) -> bool:
         return False
 
-    async def fetch(self, url: str, *, option: str) -> Picture:
+    async def fetch(
+        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+    ) -> PreparedInput:
+        raise AssertionError("no attachment expected")
+
+    async def fetch_mask(
+        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+    ) -> PreparedInput:
         raise AssertionError("no attachment expected")
 
 
@@ -208,6 +216,7 @@ class RunnerFixture:
             tick_s=0.01,
             clocks=Clocks(now, monotonic_s=lambda: time.monotonic() + self.ahead_s),
             inputs=inputs or NoAttachments(),
+            images=ImageWorkers(),
             supervisor=self.supervisor,
             callback_url=callback_url,
             timings=timings,

@@ -12,6 +12,7 @@ from bot.domain.job import Job, JobState, NewJob
 from bot.domain.ports import DeliverableImages
 from bot.errors import StoreUnusable
 from tests.jobs.scripted import (
+    MODEL,
     UNLIMITED,
     Build,
     ScriptedFal,
@@ -137,6 +138,45 @@ async def test_what_is_being_claimed_at_a_stop_goes_back_to_the_queue(
     assert kept is not None
     assert kept.state is JobState.QUEUED
     assert runner_fixture.fal.submitted == []
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.FINISHED])
+async def test_what_is_being_taken_up_at_a_stop_is_left_to_the_next_start(
+    build: Build, monkeypatch: pytest.MonkeyPatch, state: JobState
+) -> None:
+    """Connections and decoders are closed after a stop: what would begin then could only fail."""
+    fal = ScriptedFal()
+    fal.hold.clear()
+    before = await build(fal)
+    job = await before.ask()
+    running = await before.until(job, JobState.RUNNING)
+    assert running.fal_request is not None
+    if state is JobState.FINISHED:
+        await before.runner.stop()
+        await before.store.jobs.transition(running, state, result=await fal.result(running.fal_request, model=MODEL))
+    restarted = await build(fal, run=False)
+    adopt, adopted, go_on = restarted.store.leases.adopt, asyncio.Event(), asyncio.Event()
+
+    async def slowly(**given: Any) -> list[Job]:
+        jobs = await adopt(**given)
+        adopted.set()
+        await go_on.wait()
+        return jobs
+
+    monkeypatch.setattr(restarted.store.leases, "adopt", slowly)
+    starting = asyncio.create_task(restarted.runner.run())
+    async with asyncio.timeout(60):
+        await adopted.wait()
+    await restarted.runner.stop()
+    go_on.set()
+    await starting
+
+    assert restarted.runner.jobs_alive == 0
+    kept = await restarted.store.jobs.get(job.id)
+    assert kept is not None
+    assert kept.state is state
+    fal.hold.set()
+    await (await build(fal)).until(job, JobState.DELIVERED)
 
 
 @pytest.mark.parametrize("came", [2, 64])

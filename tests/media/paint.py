@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from bot.domain.picture import Picture
-from bot.media import inspect
+from bot.media.picture import inspect
 
 
 def noise(width: int, height: int, mode: str = "RGB", seed: int = 1) -> Image.Image:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import ResultUnusable
-from bot.media import inspect
+from bot.media.picture import inspect
 from tests.english import raises_saying
 from tests.media.paint import bomb, noise, png_of, saved
 

@@ -15,10 +15,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from bot.domain.job import RemotePicture
 from bot.errors import BadPicture, ResultUnusable
 from bot.fal import Fal
-from bot.media import Attachments
 from bot.media.fetch import BadAddress, get_capped
-from bot.media.inputs import fetch_input
+from bot.media.inputs import Attachments, fetch_attachment
 from bot.media.public_addresses import PublicConnector, is_public
+from bot.media.workers import ImageWorkers
 
 INSIDE = [
     "127.0.0.1",
@@ -228,15 +228,17 @@ async def test_a_result_at_this_machine_is_fetched_for_a_queue_there(reached: li
         assert await fal.download(RemotePicture(f"http://127.0.0.1:{reached[0]}/x"), max_bytes=1000) == b"secret"
 
 
-async def test_an_attachment_whose_name_leads_inside_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_attachment_whose_name_leads_inside_is_refused(
+    workers: ImageWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Discord's own host name, resolved by somebody who lies."""
     monkeypatch.setattr("bot.media.public_addresses.DefaultResolver", lambda: Dns(("10.0.0.1",)))
     monkeypatch.setattr("bot.media.inputs.FETCH_PAUSES_S", ())
-    async with Attachments() as attachments:
+    async with Attachments(workers) as attachments:
         with pytest.raises(BadPicture):
-            await attachments.fetch("https://cdn.discordapp.com/attachments/1/2/a.png", option="image")
+            await attachments.fetch("https://cdn.discordapp.com/attachments/1/2/a.png", option="image", owner=1)
         assert attachments._session is not None
         with pytest.raises(BadPicture):
-            await fetch_input(
+            await fetch_attachment(
                 attachments._session, "http://127.0.0.1:9/a", option="image", allowed_origins=["http://127.0.0.1:9"]
             )

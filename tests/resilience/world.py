@@ -20,7 +20,7 @@ from bot.store import Store
 from sandbox.discord import FakeDiscord, Message, NotAnswered, NotOffered
 from sandbox.discord.gateway import Session
 from sandbox.fal import FakeFal
-from tests.e2e.sandbox_driver import a_picture
+from tests.e2e.sandbox_driver import a_mask, a_picture
 from tests.resilience.databases import File, Rows, a_database
 from tests.resilience.processes import PATIENCE_S, Boundary, Child, Forks, fork_server
 from tests.resilience.verdict import Ask, Evidence, Verdict
@@ -275,7 +275,8 @@ class World:
         return self._note(Ask(kind, prompt, record, images))
 
     def _inputs(self, who: str) -> dict[str, Any]:
-        return {name: self.discord.upload(who, f"{name}.png", a_picture(256, 256))["id"] for name in ("image", "mask")}
+        bodies = {"image": a_picture(256, 256), "mask": a_mask(256, 256)}
+        return {name: self.discord.upload(who, f"{name}.png", body)["id"] for name, body in bodies.items()}
 
     async def again(self, ask: Ask) -> Ask | None:
         """Press Again on the result, if it still is there."""

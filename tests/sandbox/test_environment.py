@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import load_settings
+from bot.settings import LimitSettings, load_settings
+from sandbox.discord.world import PATRON_ROLE_ID
 from sandbox.environment import bot_environment
 from sandbox.run import open_sandbox
 
@@ -90,6 +91,19 @@ def test_the_sandbox_waits_for_a_lost_answer_less_long_unless_told(tmp_path: Pat
     settings = load_settings(environ=bot_environment({}, environ={}, cwd=tmp_path), cwd=tmp_path)
 
     assert settings.fal.reconcile_s == 30
+
+
+def test_patrons_have_twice_the_limits_unless_the_operator_says_what_roles_give(tmp_path: Path) -> None:
+    def limits(**environ: str) -> LimitSettings:
+        return load_settings(environ=bot_environment({}, environ=environ, cwd=tmp_path), cwd=tmp_path).limits
+
+    usual = limits()
+    assert usual.tiers[PATRON_ROLE_ID].images_per_day == 2 * usual.default.images_per_day
+    assert usual.tiers[PATRON_ROLE_ID].burst_images == 2 * usual.default.burst_images
+    strict = limits(EASEL_LIMITS__DEFAULT__BURST_IMAGES="3")
+    assert (strict.default.burst_images, strict.tiers[PATRON_ROLE_ID].burst_images) == (3, 6)
+    own = limits(EASEL_LIMITS__TIERS__42__IMAGES_PER_DAY="7")
+    assert list(own.tiers) == ["42"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

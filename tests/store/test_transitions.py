@@ -361,7 +361,7 @@ async def test_a_failure_stored_under_a_former_code_keeps_its_sentence(
     read = await store.jobs.get(job.id)
 
     assert read is not None
-    assert read.failure == Failure.of(error, worth_retrying=True)
+    assert read.failure == Failure.of(error)
 
 
 @pytest.mark.postgres

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +17,11 @@ from babel import Locale
 from babel.lists import format_list
 from babel.numbers import format_currency
 from fluent.runtime import FluentBundle, FluentResource
+from fluent.runtime.resolver import Pattern
 from fluent.runtime.types import FluentType, fluent_number
 
 from bot.phrase import Param, Phrase
+from cogs.ui.messages.templates import Template, template_of
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ MISSING = "message_missing"
 _LISTS_LIKE = {"en": "en_GB"}
 #: Most decimals of a number. Fluent's default is three; guidance and scales of models have more.
 _MOST_FRACTION_DIGITS = 6
+#: How many numbers, and sentences about nothing but numbers, each language keeps in words.
+_MOST_KEPT = 1000
 
 #: The start of a message, a term (`-name`) or a comment.
 _ENTRY = re.compile(r"^(?:(-?[A-Za-z][\w-]*)[ ]*=|#)", re.MULTILINE)
@@ -108,7 +112,13 @@ class Language:
     def __init__(self, locale: str, source: str) -> None:
         self.locale = locale
         self.sources = dict(_entries(source))
-        self._bundle: FluentBundle | None = None
+        self._bundle = FluentBundle([locale], FUNCTIONS, use_isolating=False)
+        self._babel = Locale.parse(locale, sep="-")
+        #: By code, and whether its attribute had to exist.
+        self._patterns: dict[tuple[str, bool], tuple[Template | None, Pattern]] = {}
+        self._integer = lru_cache(_MOST_KEPT)(self._shown)
+        #: What Fluent made of nothing but numbers, by code and numbers.
+        self._counted: dict[tuple[str, ...], str] = {}
 
     def format(self, code: str, arguments: Mapping[str, Any], *, exactly: bool = False) -> str | None:
         """Format the message, or one of its attributes (`code.attribute`); None when there is none.
@@ -116,23 +126,52 @@ class Language:
         Args:
             exactly: if False, the message itself is used where it does not have the attribute.
         """
+        found = self._patterns.get((code, exactly))
+        if found is None:
+            pattern = self._pattern(code, exactly=exactly)
+            if pattern is None:
+                return None
+            found = self._patterns[code, exactly] = template_of(pattern, self._pattern), pattern
+        template, pattern = found
+        if template is not None and template.variables <= arguments.keys():
+            return template.fill(arguments, self._word)
+        return self._by_fluent(code, pattern, arguments)
+
+    def _pattern(self, code: str, *, exactly: bool = False) -> Pattern | None:
         name, _, attribute = code.partition(".")
         if name not in self.sources:
             return None
-        bundle = self._bundle = self._bundle or FluentBundle([self.locale], FUNCTIONS, use_isolating=False)
-        self._parse(bundle, name)
-        if not bundle.has_message(name):
+        self._parse(self._bundle, name)
+        if not self._bundle.has_message(name):
             log.error("message can't be read", extra={"message_code": name, "locale": self.locale})
             return None
-        message = bundle.get_message(name)
-        instead = None if attribute and exactly else message.value
-        pattern = message.attributes.get(attribute, instead)
-        if pattern is None:
-            return None
-        text, errors = bundle.format_pattern(pattern, dict(arguments))
+        message = self._bundle.get_message(name)
+        return message.attributes.get(attribute, None if attribute and exactly else message.value)
+
+    def _word(self, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        return self._integer(value) if type(value) is int else self._shown(value)
+
+    def _shown(self, value: Any) -> str:
+        fluent = _fluent(value)
+        return fluent if isinstance(fluent, str) else fluent.format(self._babel)
+
+    def _by_fluent(self, code: str, pattern: Pattern, arguments: Mapping[str, Any]) -> str:
+        """Let Fluent format it; once for the same numbers, while sentences with words of people are not kept."""
+        numbers = all(isinstance(value, int | float | Decimal) for value in arguments.values())
+        # 1, 1.0 and 1.00 are equal, but read differently.
+        key = (code, *(f"{name} {value!r}" for name, value in arguments.items())) if numbers else ()
+        if (kept := self._counted.get(key)) is not None:
+            return kept
+        said, errors = self._bundle.format_pattern(pattern, {name: _fluent(value) for name, value in arguments.items()})
         if errors:
             log.warning("message not filled in", extra={"message_code": code, "locale": self.locale})
-        return str(text)
+        elif key:
+            if len(self._counted) >= _MOST_KEPT:
+                del self._counted[next(iter(self._counted))]
+            self._counted[key] = str(said)
+        return str(said)
 
     def _parse(self, bundle: FluentBundle, name: str) -> None:
         """Add a message, and all messages that it refers to, to the Fluent bundle."""
@@ -161,6 +200,7 @@ class Languages:
         for path in sorted(folder.glob("**/*.ftl")):
             self._files.setdefault(path.relative_to(folder).parts[0].removesuffix(".ftl"), []).append(path)
         self._loaded: dict[str, Language] = {}
+        self._best: dict[str, str] = {}
 
     @property
     def locales(self) -> tuple[str, ...]:
@@ -177,37 +217,51 @@ class Languages:
 
     def best(self, locale: str) -> str:
         """The available locale closest to a reader's: `de` for `de-AT`, `pt-BR` for `pt`; English if there is none."""
-        same = [name for name in self._files if name.partition("-")[0] == locale.partition("-")[0]]
-        return locale if locale in same else min(same, key=len, default=ENGLISH)
+        best = self._best.get(locale)
+        if best is None:
+            same = [name for name in self._files if name.partition("-")[0] == locale.partition("-")[0]]
+            best = self._best[locale] = locale if locale in same else min(same, key=len, default=ENGLISH)
+        return best
 
     def say(self, locale: str, what: str | Phrase, /, **params: Param) -> str:
         """Format a message or a phrase in a reader's locale."""
         phrase = Phrase(what, params) if isinstance(what, str) else what
-        arguments = {name: self._argument(locale, value) for name, value in phrase.params.items()}
-        for name in dict.fromkeys((self.best(locale), ENGLISH)):
-            text = self.language(name).format(phrase.code, arguments)
-            if text is not None:
-                return text
+        best = self.best(locale)
+        arguments = {name: self._argument(best, value) for name, value in phrase.params.items()}
+        text = self.language(best).format(phrase.code, arguments)
+        if text is None and best != ENGLISH:
+            text = self.language(ENGLISH).format(phrase.code, arguments)
+        if text is not None:
+            return text
         log.error("there is no such message", extra={"message_code": phrase.code})
         return self.say(locale, MISSING, message=phrase.code)
 
     def _argument(self, locale: str, value: Param) -> Any:
+        """Phrases in words, and lists as lists of words; anything else is formatted by the message."""
         match value:
             case Phrase():
                 return self.say(locale, value)
             case tuple():
-                return _List(tuple(self._argument(locale, item) for item in value))
-            case datetime():
-                return _Moment(value)
-            case bool():
-                return "yes" if value else "no"
-            case int():
-                return fluent_number(value)
-            case float():
-                return fluent_number(value, maximumFractionDigits=_MOST_FRACTION_DIGITS)
-            case None:
-                return ""
+                return _List(tuple(_fluent(self._argument(locale, item)) for item in value))
         return value
+
+
+def _fluent(value: Any) -> FluentType | str:
+    """A parameter as Fluent formats it."""
+    match value:
+        case datetime():
+            return _Moment(value)
+        case bool():
+            return "yes" if value else "no"
+        case int() | Decimal():
+            return fluent_number(value)
+        case float():
+            return fluent_number(value, maximumFractionDigits=_MOST_FRACTION_DIGITS)
+        case None:
+            return ""
+        case FluentType() | str():
+            return value
+    raise TypeError(f"no message can show {type(value).__name__}")
 
 
 @cache

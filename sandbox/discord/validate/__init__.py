@@ -21,6 +21,7 @@ from sandbox.discord.validate.limits import (
     GALLERY,
     LABEL,
     MAX_CONTENT,
+    MAX_FILES,
     MAX_REQUEST_BYTES,
     RADIO,
     ROW,
@@ -32,7 +33,7 @@ from sandbox.discord.validate.limits import (
 )
 from sandbox.discord.validate.message_rules import message
 from sandbox.discord.validate.modal_rules import modal
-from sandbox.discord.validate.problems import Path, Problems
+from sandbox.discord.validate.problems import Path, Problems, length
 
 __all__ = [
     "CHECKBOX",
@@ -40,6 +41,7 @@ __all__ = [
     "GALLERY",
     "LABEL",
     "MAX_CONTENT",
+    "MAX_FILES",
     "MAX_REQUEST_BYTES",
     "RADIO",
     "ROW",
@@ -55,6 +57,7 @@ __all__ = [
     "command",
     "command_text",
     "commands",
+    "length",
     "message",
     "modal",
 ]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from sandbox.discord.validate.limits import MAX_CHOICES, MAX_COMMAND_TEXT
-from sandbox.discord.validate.problems import Path, Problems, code_points, refusing
+from sandbox.discord.validate.problems import Path, Problems, length, refusing
 from sandbox.discord.wire import DiscordError, Obj
 
 _COMMAND_NAME = re.compile(r"[-_'\w\u0900-\u097F\u0E00-\u0E7F]{1,32}")
@@ -156,12 +156,12 @@ def command_text(payload: Obj) -> int:
 
 def _texts(node: Obj) -> Iterator[int]:
     for key in ("name", "description"):
-        lengths = [code_points(str(node.get(key) or ""))]
-        lengths += [code_points(str(text)) for text in (node.get(f"{key}_localizations") or {}).values()]
+        lengths = [length(str(node.get(key) or ""))]
+        lengths += [length(str(text)) for text in (node.get(f"{key}_localizations") or {}).values()]
         yield max(lengths)
     for one in node.get("choices") or ():
-        yield code_points(str(one.get("name", "")))
+        yield length(str(one.get("name", "")))
         if isinstance(one.get("value"), str):
-            yield code_points(one["value"])
+            yield length(one["value"])
     for option in node.get("options") or ():
         yield from _texts(option)

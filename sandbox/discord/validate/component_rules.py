@@ -27,7 +27,7 @@ from sandbox.discord.validate.limits import (
     TEXT,
     THUMBNAIL,
 )
-from sandbox.discord.validate.problems import Path, Problems, code_points
+from sandbox.discord.validate.problems import Path, Problems, length
 from sandbox.discord.wire import Obj
 
 _ROW_CHILDREN = SELECTS | {BUTTON}
@@ -147,7 +147,7 @@ def check_text_display(problems: Problems, at: Path, component: Obj, tally: Tall
     """A text display; its characters count towards the whole message's."""
     _count(problems, at, component, tally)
     text = problems.text((*at, "content"), component.get("content"), MAX_V2_TEXT, shortest=1, required=True)
-    tally.text += code_points(text or "")
+    tally.text += length(text or "")
 
 
 def _children_of_section(problems: Problems, at: Path, section: Obj, tally: Tally) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandbox.discord.validate.component_rules import Files, check_v1_components, check_v2_components
 from sandbox.discord.validate.limits import MAX_ALT_TEXT, MAX_CONTENT, MAX_EMBED_TEXT, MAX_EMBEDS, MAX_FILES, MAX_NONCE
-from sandbox.discord.validate.problems import Path, Problems, code_points, refusing
+from sandbox.discord.validate.problems import Path, Problems, length, refusing
 from sandbox.discord.wire import DiscordError, Flag, Obj
 
 
@@ -122,6 +122,6 @@ def _embeds(problems: Problems, path: Path, embeds: object) -> None:
                 problems.text((*at, "fields", number, "value"), row.get("value"), 1024, shortest=1, required=True)
             )
         problems.integer((*at, "color"), embed.get("color"), 0, 0xFFFFFF)
-        total += sum(code_points(part) for part in parts if part)
+        total += sum(length(part) for part in parts if part)
     if total > MAX_EMBED_TEXT:
         problems.add(path, "MAX_EMBED_SIZE_EXCEEDED", f"Embed size exceeds maximum size of {MAX_EMBED_TEXT}")

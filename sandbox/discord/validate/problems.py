@@ -46,10 +46,9 @@ class Problems:
         if not isinstance(value, str):
             self.add(path, "STRING_TYPE_CONVERT", f'Could not interpret "{value!r}" as string.')
             return None
-        length = code_points(value)
         if shortest and not value.strip():
             self.required(path)
-        elif not shortest <= length <= longest:
+        elif len(value) < shortest or length(value) > longest:
             if shortest:
                 self.add(path, "BASE_TYPE_BAD_LENGTH", f"Must be between {shortest} and {longest} in length.")
             else:
@@ -118,6 +117,10 @@ def refusing(check: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
     return checked
 
 
-def code_points(text: str) -> int:
-    """The length of a text as Discord counts it."""
-    return len(text)
+def length(text: str) -> int:
+    """The length of a text where it has to stay below a limit, in UTF-16 units.
+
+    Discord's parts count in different ways, some in code points. A limit that holds in UTF-16 units holds in both, so
+    what is accepted here is accepted there. Where a text has to be long enough, `len` is the stricter way.
+    """
+    return len(text) + sum(ord(letter) > 0xFFFF for letter in text)

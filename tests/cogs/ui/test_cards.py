@@ -28,6 +28,7 @@ from cogs.ui import cards, details
 from cogs.ui.actions import CUSTOM_ID
 from cogs.ui.messages import languages
 from tests.buttons import FAILURE_BUTTONS, RESULT_BUTTONS
+from tests.catalogue import samples
 from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, parts, payload, shown_text
 from tests.english import LOCALE
 
@@ -143,7 +144,7 @@ def test_a_failure_shows_its_code_once() -> None:
 
 
 def test_a_model_that_is_gone_names_its_successor_where_that_is_offered() -> None:
-    gone = Failure.of(ModelGone("Old Model", "fal-ai/old"), worth_retrying=False)
+    gone = Failure.of(ModelGone("Old Model", "fal-ai/old"))
     job = a_job()
     assert "Try **FLUX.1 schnell** instead." in shown_text(cards.failure_card(job, None, gone, successor=MODEL))
     alone = shown_text(cards.failure_card(job, None, gone))
@@ -213,12 +214,12 @@ def test_a_failure_names_options_as_the_commands_do() -> None:
         phrase("refused_fault", option="image_size.width", fault=phrase("fault_missing")),
         phrase("refused_fault", option="unheard_of", fault=phrase("fault_missing")),
     )
-    shown = shown_text(cards.failure_card(a_job(), MODEL, Failure.of(refused, worth_retrying=False)))
+    shown = shown_text(cards.failure_card(a_job(), MODEL, Failure.of(refused)))
     assert "`steps` must be at most 12; `count`: it is missing; `size.width`: it is missing; `unheard_of`" in shown
 
 
 def test_a_gone_model_that_the_catalogue_does_not_know_is_not_named_by_its_endpoint() -> None:
-    gone = Failure.of(ModelGone("fal-ai/old/v2", "fal-ai/old/v2", "fal-ai/new"), worth_retrying=False)
+    gone = Failure.of(ModelGone("fal-ai/old/v2", "fal-ai/old/v2", "fal-ai/new"))
     shown = shown_text(cards.failure_card(a_job(), None, gone, successor=MODEL))
     assert "The model of this request is no longer served by fal.ai. Try **FLUX.1 schnell** instead." in shown
     assert "fal-ai/" not in shown
@@ -253,37 +254,18 @@ def as_discord_reads_it(line: str) -> dict[str, object]:
     return {cut[1]: text[cut.end() : end] for cut, end in zip(cuts, ends, strict=True)}
 
 
-def a_value(option: Option) -> object:
-    """Something other than the default that the option takes."""
-    match option.kind:
-        case OptionKind.TEXT:
-            return 'two words, "quoted" and a=b'[: option.max_length or 100]
-        case OptionKind.BOOLEAN:
-            return not option.default
-        case OptionKind.CHOICE | OptionKind.PALETTE:
-            return option.choices[-1]
-        case OptionKind.INTEGER:
-            return int(option.maximum or 3)
-        case OptionKind.NUMBER:
-            return option.maximum or 1
-        case OptionKind.SIZE:
-            return "1024x1536" if option.custom_size else option.choices[0]
-        case OptionKind.TEXTS:
-            return "A1B2C3D4,00000000"
-        case OptionKind.COLOURS:
-            return "#ff0000,#00ff7f"
-        case OptionKind.LORAS:
-            return [{"path": "https://example.org/a.safetensors", "scale": 0.5}]
-        case _:
-            return None
+#: Text with everything in it that the field `options` reads as its own.
+TRICKY = 'two words, "quoted" and a=b'
 
 
 @pytest.mark.parametrize("model", load(has_openai_key=True).models, ids=lambda model: model.key)
 def test_the_pasted_line_asks_for_exactly_the_same(model: Model) -> None:
     tried = 0
     for option in model.offered:
-        value = a_value(option)
-        if option.name in ("prompt", "seed") or value is None or any(other.required for other in _others(model)):
+        value = TRICKY[: option.max_length] if option.kind is OptionKind.TEXT else samples.typed(option)
+        if option.name in ("prompt", "seed") or any(other.required for other in _others(model)):
+            continue
+        if option.kind in (OptionKind.PICTURE, OptionKind.PICTURES):  # attached again, as links expire
             continue
         request = parse(model, {"prompt": "a fox, at dawn", option.name: value})
         request = with_seed(model, request, 5)

@@ -73,6 +73,7 @@ TOLD: tuple[ToldError, ...] = (
     errors.ResultUnusable(WHY),
     errors.ResultWithheld(),
     errors.ResultWithheld(flagged=False),
+    errors.DecoderUnavailable(),
     errors.PreparationCrashed(),
     errors.SubmitNeverConfirmed(),
     errors.SubmitUnresolved(),

@@ -34,6 +34,7 @@ from tests.e2e.page.recorded import (
     NIA,
     PHONE,
     READ_ONLY,
+    ROLES,
     Obj,
     picture,
 )
@@ -47,9 +48,13 @@ class PageFake:
     def __init__(self, *, examples: bool = False) -> None:
         self.posted: list[tuple[str, Obj]] = []
         self.uploads: dict[str, bytes] = {}
-        self.autocomplete_delays_s: list[float] = []
+        #: What the next questions for completion wait for before they are answered.
+        self.completion_gates: list[asyncio.Event] = []
+        self.completions = 0
         self.picture_requests: list[str] = []
         self.hold_answers = False
+        #: Channels in which nobody may write.
+        self.silent: set[str] = set()
         self.last_interaction = ""
         self.messages: dict[str, list[Obj]] = {
             channel: [] for channel in (GENERAL, AFTER_DARK, READ_ONLY, PHONE, DIRECT)
@@ -59,8 +64,16 @@ class PageFake:
         self._ids = itertools.count(900_000)
         self._now = datetime.now(UTC) - timedelta(minutes=20)
         self._tasks: set[asyncio.Task[None]] = set()
-        if examples:
-            self._examples()
+        self._examples_are_due = examples
+
+    def forget(self) -> None:
+        """As at the start, for another page."""
+        for listed in self.messages.values():
+            listed.clear()
+        self.posted.clear()
+        self.uploads.clear()
+        self.faults = [dict(one) for one in FAULTS]
+        self.hold_answers = False
 
     # ---------------------------------------------------------------- objects
 
@@ -185,7 +198,12 @@ class PageFake:
         }
         return self.message(used="imagine", flags=COMPONENTS_V2, components=[card], **fields)
 
-    def _examples(self) -> None:
+    async def post_examples(self) -> None:
+        """One of everything that a message can be, for a page that is open: private ones do not outlive a reload."""
+        for one in self._examples():
+            await self.post_message(one)
+
+    def _examples(self) -> list[Obj]:
         text = (
             "# Heading\n## Smaller\n### Smallest\n-# Subtext below\n**bold** *italic* ***both*** __under__ ~~struck~~ "
             "`code` ||spoiler||\n"
@@ -193,7 +211,8 @@ class PageFake:
             f"[masked](https://example.org) https://example.org/a_(b) <@{MO['id']}> <#{AFTER_DARK}> "
             "</imagine:5001> \\*escaped\\* <script>alert(1)</script>"
         )
-        say = self.messages[GENERAL].append
+        examples: list[Obj] = []
+        say = examples.append
         say(self.message(ADA, content="hello! does this paint?"))
         say(self.message(MO, content="it does, type / and try. second line\nwith **bold**"))
         say(self.message(MO, content=text))
@@ -252,6 +271,19 @@ class PageFake:
         say(self.message(content="An older message", embeds=[embed], edited_timestamp=self._now.isoformat()))
         say(self.progress("an owl reading by candlelight", 40))
         say(self.message(used="usage", flags=EPHEMERAL | LOADING))
+        say(self.message(MO, content="https://example.org/a and <https://example.org/b>"))
+        say(self.answer_to(examples[3], content="`/imagine prompt: a cat`", flags=EPHEMERAL))
+        say(self.answer_to(examples[0], content="it does"))
+        say(self.message(content="", attachments=[self.attachment("notes.txt") | {"content_type": "text/plain"}]))
+        vector = self.result("a poster")
+        vector["attachments"][0] |= {"filename": "poster.svg", "content_type": "image/svg+xml"}
+        say(vector)
+        return examples
+
+    def answer_to(self, message: Obj, **fields: Any) -> Obj:
+        """What the bot posts when a button of `message` was pressed."""
+        reference = {"type": 0, "channel_id": GENERAL, "message_id": message["id"]}
+        return self.message(type=19, message_reference=reference, referenced_message=message, **fields)
 
     # ---------------------------------------------------------------- pushing
 
@@ -310,6 +342,7 @@ class PageFake:
         )
 
     async def _world(self, request: web.Request) -> web.Response:
+        since = request.query.get("since", "")
         me = request.query.get("person") or ADA["id"]
         people = [
             {
@@ -345,7 +378,9 @@ class PageFake:
             (DIRECT, "Easel", "Direct messages with the bot.", {"kind": "dm"}),
         )
         channels = [
-            {"id": id_, "name": name, "topic": topic, "nsfw": False, "kind": "guild", "phone": False} | more
+            {"id": id_, "name": name, "topic": topic, "nsfw": False, "kind": "guild", "phone": False}
+            | {"can_send": id_ not in self.silent, "guild_id": None if "kind" in more else GUILD}
+            | more
             for id_, name, topic, more in rows
         ]
         return web.json_response(
@@ -353,10 +388,16 @@ class PageFake:
                 "person": me,
                 "people": people,
                 "channels": channels,
-                "guild": {"id": GUILD, "name": "Easel Studio"},
+                "guild": {"id": GUILD, "name": "Easel Studio", "roles": ROLES},
                 "bot": {"id": BOT["id"], "name": "Easel", "online": True},
                 "commands": COMMANDS,
-                "messages": self.messages,
+                "messages": {
+                    channel: [
+                        one for one in listed if not one["flags"] & EPHEMERAL or int(one["id"]) > int(since or 1e30)
+                    ]
+                    for channel, listed in self.messages.items()
+                },
+                "since": since or self.next_id(),
                 "faults": self.faults,
                 "uploads_limit_bytes": 10 * 1024 * 1024,
                 "can_delete": True,
@@ -367,6 +408,9 @@ class PageFake:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self._sockets[socket] = request.query.get("person", "")
+        if self._examples_are_due:
+            self._examples_are_due = False
+            self._tasks.add(asyncio.create_task(self.post_examples()))
         for line in ("12:00:01 INFO  bot.app          started", "12:00:02 WARNING bot.fal         slow answer"):
             await socket.send_json({"type": "log", "line": line})
         try:
@@ -433,12 +477,13 @@ class PageFake:
     async def _complete(self, interaction: str, given: Obj) -> None:
         focused = next(one for one in given["options"] if one.get("focused"))
         typed = str(focused["value"]).lower()
-        if self.autocomplete_delays_s:
-            await asyncio.sleep(self.autocomplete_delays_s.pop(0))
+        if self.completion_gates:
+            await self.completion_gates.pop(0).wait()
         choices = [{"name": title, "value": key} for key, title in MODELS if typed in key or typed in title.lower()]
         if focused["name"] == "size":
             choices = [{"name": one, "value": one} for one in ("square", "16:9", "9:16", "1024x1024") if typed in one]
         await self.push("autocomplete", interaction_id=interaction, choices=choices)
+        self.completions += 1
 
     async def _command(self, interaction: str, given: Obj) -> None:
         name = next(one["name"] for one in COMMANDS if one["id"] == given["command_id"])

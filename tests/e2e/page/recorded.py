@@ -14,6 +14,7 @@ BOT: Obj = {"id": "1204104999880728576", "username": "Easel", "global_name": Non
 ADA: Obj = {"id": "1204106000004194304", "username": "ada", "global_name": "Ada"}
 MO: Obj = {"id": "1204106000008388608", "username": "mo", "global_name": "Mo"}
 NIA: Obj = {"id": "1204106000012582912", "username": "nia", "global_name": "Nia"}
+ROLES: list[Obj] = [{"id": "2001", "name": "Patron"}, {"id": "2002", "name": "Moderator"}]
 GENERAL, AFTER_DARK, READ_ONLY, PHONE, DIRECT = ("3001", "3002", "3003", "3004", "3005")
 EPHEMERAL, LOADING, COMPONENTS_V2 = 64, 128, 32768
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from playwright.async_api import FilePayload, expect
 
@@ -41,17 +43,20 @@ async def test_a_command_is_composed_with_the_keyboard_alone(fake: PageFake, vis
 
 
 async def test_stale_autocomplete_answers_are_dropped(fake: PageFake, visit: Open) -> None:
-    fake.autocomplete_delays_s = [0.5, 0.0]
+    first = asyncio.Event()
+    fake.completion_gates = [first]
     page = await visit()
     await begin(page, "imagine")
     await page.get_by_test_id("add-option-model").click()  # asks at once, is answered last
     await eventually(lambda: len(sent(fake, "autocomplete")) == 1)
-    await page.keyboard.type("qwen")
-    await expect(page.get_by_test_id("option-suggestion")).to_have_count(1)
-    await page.wait_for_timeout(600)
-    await expect(page.get_by_test_id("option-suggestion")).to_have_text(
-        ["Qwen Image · lettering · $0.02 per megapixel"]
-    )
+    await page.get_by_test_id("command-option-model").fill("qwen")
+    wanted = ["Qwen Image · lettering · $0.02 per megapixel"]
+    await expect(page.get_by_test_id("option-suggestion")).to_have_text(wanted)
+    first.set()
+    await eventually(lambda: fake.completions == 2)
+    await fake.push("log", line="after the stale answer")
+    await expect(page.get_by_test_id("log")).to_contain_text("after the stale answer")
+    await expect(page.get_by_test_id("option-suggestion")).to_have_text(wanted)
     assert sent(fake, "autocomplete")[-1]["options"][-1] == {
         "name": "model",
         "type": 3,

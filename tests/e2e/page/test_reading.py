@@ -55,6 +55,12 @@ _MARKDOWN = [
     ("[a link](https://example.org/x_(y))", "a:a link"),
     ("<https://example.org> https://example.org/a.", "a:https://example.org a:https://example.org/a"),
     ("||hush||", "span:hush"),
+    (
+        "1https://a.example éhttps://b.example _https://c.example",
+        "a:https://a.example a:https://b.example a:https://c.example",
+    ),
+    ("[https://safe.example](https://evil.example)", "a:https://evil.example"),
+    ("https://a.example/x, (https://b.example/y)", "a:https://a.example/x a:https://b.example/y"),
 ]
 
 

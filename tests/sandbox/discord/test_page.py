@@ -10,7 +10,7 @@ import aiohttp
 import discord
 import pytest
 
-from sandbox.discord.server import FakeDiscord, Message
+from sandbox.discord.server import FakeDiscord, Message, NotOffered
 from sandbox.discord.wire import Permission
 from tests.sandbox.discord.conftest import RunBot, SmallBot
 from tests.sandbox.discord.test_happy_path import a_png, commands
@@ -30,8 +30,9 @@ class Browser:
         self.socket = await self.session.ws_connect(url)
         return self
 
-    async def world(self) -> Any:
-        url = f"{self.fake_discord.base_url}/sandbox/api/world?person={self.person.id}"
+    async def world(self, since: str = "") -> Any:
+        """What a page shows that has just been loaded, or one that has been open since then and was cut off."""
+        url = f"{self.fake_discord.base_url}/sandbox/api/world?person={self.person.id}&since={since}"
         async with self.session.get(url) as answer:
             assert answer.headers["Content-Type"] == "application/json"
             return await answer.json()
@@ -141,9 +142,92 @@ async def test_a_modal_is_shown_to_its_person_and_sent_back(
     gone = {"person": nia.person.id, "channel_id": fake_discord.world.general.id, "message_id": answer["id"]}
     assert (await nia.post("dismiss", json=gone))[0] == 200
     assert (await nia.event("message_delete"))["message_id"] == answer["id"]
-    assert (await nia.world())["messages"][fake_discord.world.general.id] == []
+    assert (await nia.world("1"))["messages"][fake_discord.world.general.id] == []
     fake_discord.say("nia", "general", "the end")
     assert (await mo.event("message_create", "modal"))["message"]["content"] == "the end"
+
+
+async def test_a_private_answer_is_forgotten_by_a_page_that_is_loaded_anew(
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
+) -> None:
+    await run_bot(commands)
+    nia, mo = Browser(fake_discord, session, "nia"), Browser(fake_discord, session, "mo")
+    general = fake_discord.world.general.id
+
+    async def shown(browser: Browser, since: str = "") -> list[str]:
+        listed = (await browser.world(since))["messages"][general]
+        return [one["content"] for one in listed if not one["content"].startswith("again: ")]  # the bot's follow-ups
+
+    async def say(text: str) -> None:
+        await (await fake_discord.command("nia", "general", "say", {"text": text, "hidden": True})).shown()
+
+    await say("before")
+    opened = (await nia.world())["since"]
+    await say("after")
+    fake_discord.say("mo", "general", "for all")
+
+    assert await shown(nia) == ["for all"]
+    assert await shown(nia, opened) == ["after", "for all"]
+    assert await shown(mo, opened) == ["for all"]
+    assert (await nia.world(opened))["since"] == opened
+    await say("later still")
+    assert await shown(nia, opened) == ["after", "for all", "later still"]
+    async with session.get(f"{fake_discord.base_url}/sandbox/api/world?since=x") as answer:
+        assert answer.status == 400
+
+
+async def test_an_answer_to_a_button_carries_the_message_it_answers(
+    fake_discord: FakeDiscord, run_bot: RunBot, session: aiohttp.ClientSession
+) -> None:
+    def setup(bot: SmallBot) -> None:
+        class Ask(discord.ui.View):
+            @discord.ui.button(label="Ask")
+            async def ask(self, interaction: discord.Interaction, _button: discord.ui.Button[Ask]) -> None:
+                await interaction.response.send_message("the answer")
+
+        @bot.tree.command(description="x")
+        async def post(interaction: discord.Interaction) -> None:
+            await interaction.response.send_message("the question", view=Ask())
+
+    bot = await run_bot(setup)
+    question = await (await fake_discord.command("nia", "general", "post")).shown()
+    answer = await (await fake_discord.press("nia", question, "Ask")).shown()
+
+    assert answer.data["type"] == 19
+    assert answer.data["message_reference"]["message_id"] == question.id
+    assert answer.data["referenced_message"]["content"] == "the question"
+    seen = await bot.get_partial_messageable(int(answer.channel.id)).fetch_message(int(answer.id))
+    assert isinstance(seen.reference and seen.reference.resolved, discord.Message)
+    fake_discord.delete_message(question)
+    shown = (await Browser(fake_discord, session, "nia").world())["messages"][fake_discord.world.general.id]
+    assert [one["referenced_message"] for one in shown] == [None]
+
+
+async def test_what_discords_client_does_not_send_is_not_taken_from_the_page(
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot
+) -> None:
+    def setup(bot: SmallBot) -> None:
+        commands(bot)
+
+        @bot.tree.context_menu(name="Repeat")
+        async def repeat(interaction: discord.Interaction, message: discord.Message) -> None:
+            await interaction.response.send_message(message.content)
+
+    await run_bot(setup)
+    nia = Browser(fake_discord, session, "nia")
+    where = {"person": nia.person.id, "channel_id": fake_discord.world.general.id}
+    hidden = await (await fake_discord.command("nia", "general", "say", {"text": "hush", "hidden": True})).shown()
+
+    assert (await nia.post("message", json=where | {"content": "🦊" * 1001}))[0] == 400
+    assert (await nia.post("message", json=where | {"content": "🦊" * 1000}))[0] == 200
+    uploads = [fake_discord.upload("nia", f"{number}.png", b"x")["id"] for number in range(11)]
+    assert (await nia.post("message", json=where | {"uploads": uploads}))[0] == 400
+    assert (await nia.post("message", json=where | {"uploads": uploads[:10]}))[0] == 200
+    with pytest.raises(NotOffered, match="only one person sees"):
+        await fake_discord.context_menu("nia", "general", "Repeat", hidden)
+    fake_discord.world.general.overwrites[fake_discord.world.guild_id] = (0, 0, Permission.SEND_MESSAGES)
+    with pytest.raises(NotOffered, match="may not write"):
+        await fake_discord.command("nia", "general", "say", {"text": "hello", "hidden": True})
 
 
 async def test_own_messages_are_deleted_and_others_by_a_moderator_only(

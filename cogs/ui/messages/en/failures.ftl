@@ -51,7 +51,7 @@ bad_picture = I can't use the file given as `{ $option }`: { $why }. Send a PNG,
 file_not_picture = it is not a picture
 file_unreadable = { $format } files can't be read by the models
 file_too_large = it is larger than { $mebibytes } MiB
-file_too_many_pixels = { $size } is too large (at most { $side } a side and { $megapixels } megapixels)
+file_too_many_pixels = { $size } is too large (at most { $megapixels } megapixels)
 file_expired = Discord's link to it has expired; attach it again with `/imagine`
 file_foreign = it is not a Discord attachment
 file_gone = Discord no longer has it; please attach it again
@@ -175,6 +175,7 @@ limit_guild_concurrent = This server already has { $bound ->
 ## Failures: accepted, and then no picture came of it
 
 unexpected = Something broke on my side (code { $incident }). Your quota was not used; you can try again.
+decoder_unavailable = I can't open any pictures right now: something is wrong on the computer that I run on, not with your file. Nothing was painted and your quota was not used. Please try again in a few minutes.
 preparation_crashed = I stopped working each time I opened the pictures you attached, so I no longer try. Send other pictures, or save these ones anew first. Your quota was not used.
 content_refused = The model's content policy refused this prompt. Change the wording and try again. Your quota was not used.
 content_refused_picture = The model's content policy refused a picture that you gave. Use another picture and try again. Your quota was not used.
@@ -221,6 +222,14 @@ picture_sizeless = the picture it sent has no size ({ $width }×{ $height })
     .given = it has no size ({ $width }×{ $height })
 picture_huge = the picture it sent is too large to handle ({ $width }×{ $height }, more than { $megapixels } megapixels)
     .given = it is too large to handle ({ $width }×{ $height }, more than { $megapixels } megapixels)
+picture_hostile = the picture it sent is built in a way that I don't open
+    .given = it is built in a way that I don't open, because files that do harm are built like that
+picture_takes_too_long = the picture it sent takes too long to open
+    .given = it takes too long to open
+picture_takes_too_much_memory = the picture it sent takes too much memory to open
+    .given = it takes too much memory to open
+picture_sender_paused = pictures from here took too long to open several times, so I open none for some minutes
+    .given = several of your pictures took too long to open, so I open no more of them for some minutes
 picture_too_large = the { $format } file it made is too large for this channel ({ NUMBER($mebibytes, minimumFractionDigits: 1) } MiB)
 pictures_too_large = its files are too large to post together in this channel
 answer_unreadable = its answer could not be read
@@ -240,7 +249,21 @@ file_heic = a HEIC file
 file_video = a video
 file_bmp = a BMP file
 file_tiff = a TIFF file
+file_sound = a sound file
 file_unknown = something else
+result_converted = The model made a { $before } file, which Discord does not show; this is the same picture as { $after }.
+result_recompressed = Saved again as { $after } (it was { $before }), because the file was too large for this channel.
+result_made_smaller = Made smaller, from { $before } to { $after }, because the file was too large for this channel.
+picture_shrunk = Your picture was made smaller, from { $before } to { $after }: the model takes no larger one.
+picture_first_frame = Your picture moves; only its first frame is used.
+mask_light_is_drawn = Your mask had see-through parts: they count as black, so only what you painted changes.
+mask_erased_is_white = Your mask had see-through parts: they count as white, so what you erased changes.
+mask_drawn_is_white = Your mask had see-through parts: what you painted counts as white, so it changes; the rest stays.
+mask_empty = it is empty: nothing is drawn on it. Paint the part to change white and the rest black
+mask_all_black = it is all black, so nothing would change. Paint the part to change white
+mask_all_white = it is all white, so everything would change. Paint the part to keep black
+mask_one_grey = it is one grey from edge to edge. Paint the part to change white and the rest black
+mask_is_picture = it is the picture itself. Paint the part to change white and the rest black
 
 ## What fal.ai says about options that it did not accept
 
