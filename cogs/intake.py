@@ -55,7 +55,7 @@ async def ask(
         model = services.catalogue.get(model_name, PROMPT_TASKS)
     else:
         model = default_model(services.catalogue, preferences, services.settings.models.default)
-    request = seeded(model, parse(model, raw))
+    request = seeded(model, parse(model, interaction_data.named_mentions(interaction, raw)))
     await place(interaction, services, model, request, preferences, parent_id=parent_id)
 
 

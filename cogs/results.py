@@ -56,7 +56,8 @@ async def open_edit_modal(interaction: Interaction, click: Click) -> None:
 async def paint_edited(interaction: Interaction, form: modals.Submitted) -> None:
     """Repeat the request with the prompt from the edit modal."""
     job, model = await _repeatable(interaction, form.subject)
-    await _place(interaction, model, edited(model, job.request, form.fields), job)
+    fields = interaction_data.named_mentions(interaction, form.fields)
+    await _place(interaction, model, edited(model, job.request, fields), job)
 
 
 @action(
@@ -93,13 +94,13 @@ async def delete_message(interaction: Interaction, click: Click) -> None:
     log.info("picture deleted", extra={"job": click.job_id, "by": interaction.user.id})
 
 
-def edited(model: Model, request: GenerationRequest, fields: Mapping[str, str]) -> GenerationRequest:
+def edited(model: Model, request: GenerationRequest, fields: Mapping[str, object]) -> GenerationRequest:
     """The request with the prompts from the edit modal. A seed that the person chose is kept, else there is a new one.
 
     Raises:
         InvalidOption: the model does not take a prompt.
     """
-    prompt, negative = fields.get("prompt", ""), fields.get("negative_prompt", "")
+    prompt, negative = str(fields.get("prompt", "")), str(fields.get("negative_prompt", ""))
     changed = with_prompt(model, request, prompt)
     option = model.option("negative_prompt")
     if option is not None and negative != (request.options.get(option.name) or ""):

@@ -47,7 +47,8 @@ def size_choices(model: Model, typed: str = "") -> list[Choice]:
         return []
     usual = sorted(option.choices, key=lambda choice: choice == "square")
     listed = _fitting([(sizes.label(option, choice), choice) for choice in usual], typed)
-    first = [] if typed.strip() and any(map(str.isalpha, typed)) and listed else _typed_size(option, typed)
+    # A word may mean a preset other than the one it fits best: `square` is fal's name of the small one.
+    first = _typed_size(option, typed) if any(map(str.isdigit, typed)) or not listed else []
     return (first + [choice for choice in listed if choice not in first])[:_MOST]
 
 

@@ -12,7 +12,10 @@ SEPARATOR: Final = " · "
 _LIKE_X = dict.fromkeys(map(ord, "×✕✖⨯⨉╳хХ✗"), "x")
 _LIKE_COLON = dict.fromkeys(map(ord, "∶：﹕"), ":")
 _LIKE_DOT = dict.fromkeys(map(ord, "•∙⋅‧・"), "·")
-_MARKUP = dict.fromkeys(map(ord, "`*"), None)
+_MARKUP = {ord("`"): None}
+#: Bold and italic, around the whole or a part; a star between figures is a sign for "times".
+_STARS = re.compile(r"\*{2,}|^\s*\*|\*\s*$")
+_TIMES = re.compile(r"(?<=[0-9])(\s*)\*(\s*)(?=[0-9])")
 _TABLE: Final = {**_LIKE_X, **_LIKE_COLON, **_LIKE_DOT, **_MARKUP}
 _CUT = re.compile(r"(?:…|\.\.\.)\s*$")
 #: Fewest characters of a label that was cut off.
@@ -22,6 +25,7 @@ _LEAST_CUT: Final = 3
 def fold(text: str) -> str:
     """The text as it is compared: lower case, plain spaces and signs, nothing invisible, no markup around it."""
     kept = unicodedata.normalize("NFKC", text.translate(_TABLE)).translate(_TABLE)
+    kept = _TIMES.sub(r"\1x\2", _STARS.sub("", kept))
     plain = "".join(_plain(character) for character in kept)
     return " ".join(plain.casefold().split())
 

@@ -41,11 +41,18 @@ def read(prompt: str) -> Reading:
     """Take a prompt apart; one without any of these habits comes back as it is, and so does what is left of one."""
     if not any(sign in prompt for sign in ("--", "—", "–", "<", ":")):
         return Reading(prompt)
+    text, wishes = prompt, list[Wish]()
+    # What is taken out may bring two halves of something together: what is left must say nothing more.
+    while (taken := _taken_out(text))[1]:
+        text, wishes = taken[0], [*wishes, *taken[1]]
+    return Reading(text.strip(), tuple(wishes)) if wishes else Reading(prompt)
+
+
+def _taken_out(prompt: str) -> tuple[str, list[Wish]]:
     text, pasted = _without_settings(prompt)
     text, tags = _without_tags(text)
     text, flags = _without_flags(text)
-    wishes = (*flags, *tags, *pasted)
-    return Reading(text.strip(), wishes) if wishes else Reading(prompt)
+    return text, [*flags, *tags, *pasted]
 
 
 def _cut(text: str, start: int, end: int) -> str:

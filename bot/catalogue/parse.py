@@ -177,7 +177,9 @@ def _resolve(model: Model, key: str, value: object) -> tuple[Option | None, Json
 
 def _is_no_choice(options: list[Option], key: str, value: object) -> bool:
     words = _NO_CHOICE.get(key, frozenset())
-    word = fold(shown(value)[:_MOST_LABEL]).partition(SEPARATOR.strip())[0].strip()
+    word = (
+        fold((value if isinstance(value, str) else shown(value))[:_MOST_LABEL]).partition(SEPARATOR.strip())[0].strip()
+    )
     return word in words and not any(word == fold(choice) for option in options for choice in option.choices)
 
 

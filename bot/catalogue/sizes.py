@@ -134,17 +134,23 @@ def parse_size(option: Option, name: str, given: object) -> Json:
 
 
 def _figures(option: Option, text: str) -> Json:
-    """A size from the whole text, or from a part of the label of another model."""
+    """A size from the whole text, or from a part of the label of another model: its pixels, its ratio, its shape."""
     parts = [part.strip() for part in text.split(SEPARATOR.strip())]
-    for part in dict.fromkeys([text, *reversed(parts)]):
-        plain = _SHAPE_BEFORE.sub("", part, count=1)
-        pixels, ratio = read_pixels(plain), read_ratio(plain)
-        if pixels and min(pixels) and max(pixels) <= _MOST_OF_RATIO:
-            ratio, pixels = pixels[0] / pixels[1], None
-        read = _custom if option.custom_size else _listed
-        if (value := read(option, plain, pixels, ratio)) is not None:
+    read = [(part, *_read(_SHAPE_BEFORE.sub("", part, count=1))) for part in dict.fromkeys([text, *parts])]
+    parse = _custom if option.custom_size else _listed
+    # Shapes come last: `16:9 · landscape` is no 4:3.
+    for part, pixels, ratio in sorted(read, key=lambda entry: (entry[1] is None, entry[2] is None)):
+        if (value := parse(option, part, pixels, ratio)) is not None:
             return value
     return None
+
+
+def _read(text: str) -> tuple[tuple[int, int] | None, float | None]:
+    """The pixels or the ratio in a text."""
+    pixels = read_pixels(text)
+    if pixels and min(pixels) and max(pixels) <= _MOST_OF_RATIO:
+        return None, pixels[0] / pixels[1]
+    return pixels, read_ratio(text)
 
 
 def _folded(text: str) -> str:

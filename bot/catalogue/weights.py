@@ -16,8 +16,8 @@ from bot.phrase import Phrase, phrase
 _HUB_PATH = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[\w.-]{1,200}){1,6}", re.ASCII)
 _NUMBER = r"[+-]?(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})"
 _SCALE_ALONE = re.compile(rf"[@:*=]?({_NUMBER})")
-#: `owner/name:0.8`, also behind a link: a port is no scale, because a slash comes before this colon.
-_SCALE_AFTER = re.compile(rf"(.*/.*?)[:*=]({_NUMBER})")
+#: `owner/name:0.8`, also behind a link: a port is no scale, because a slash comes before this colon; nor is a query.
+_SCALE_AFTER = re.compile(rf"(.*/.*?)[:*]({_NUMBER})|([^?]*/[^?]*?)=({_NUMBER})")
 #: A tag as other programs have it in the prompt.
 _TAG = re.compile(r"<?\s*(?:lora|lyco|lycoris)\s*:\s*([^:>]+)(?::([^:>]*))?[^>]*>?", re.IGNORECASE)
 #: Other names for the members of an entry, in JSON.
@@ -85,16 +85,16 @@ def _entry(token: str) -> dict[object, object]:
     if tag:
         return {"path": tag[1], **({"scale": tag[2]} if tag[2] else {})}
     before, at, scale = token.rpartition("@")
-    if at:
+    if at and not _AIR.fullmatch(token):
         return {"path": before, "scale": scale}
     after = _SCALE_AFTER.fullmatch(token)
-    return {"path": after[1], "scale": after[2]} if after else {"path": token}
+    return {"path": after[1] or after[3], "scale": after[2] or after[4]} if after else {"path": token}
 
 
 def typed(entry: Mapping[object, object]) -> object:
     """An entry as somebody would type it, to be quoted in a refusal."""
     path, scale = entry.get("path"), entry.get("scale")
-    if not isinstance(path, str):
+    if not isinstance(path, str) or not isinstance(scale, str | int | float | None) or isinstance(scale, bool):
         return entry
     return path if scale is None else f"{path}@{scale}"
 
