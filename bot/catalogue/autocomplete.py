@@ -17,14 +17,14 @@ from bot.catalogue.parse import candidates
 from bot.errors import InvalidOption
 
 Choice = tuple[str, str]
-_MOST: Final = 25
-_MOST_CHARACTERS: Final = 100
+_MAX_CHOICES: Final = 25
+_MAX_CHARACTERS: Final = 100
 _KEYS = re.compile(r"(?:^|[\s,;])([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
 _TAIL = re.compile(r"[\s,;]*([^\s,;=]*)$")
 
 
 def _short(text: str) -> str:
-    return text if graphemes.length(text) <= _MOST_CHARACTERS else graphemes.head(text, _MOST_CHARACTERS - 1) + "…"
+    return text if graphemes.length(text) <= _MAX_CHARACTERS else graphemes.head(text, _MAX_CHARACTERS - 1) + "…"
 
 
 def _fitting(choices: Iterable[Choice], typed: str) -> list[Choice]:
@@ -34,7 +34,7 @@ def _fitting(choices: Iterable[Choice], typed: str) -> list[Choice]:
         for at, (label, value) in enumerate(choices)
         if (rank := match_rank(typed, label, label.partition(SEPARATOR)[0], value)) is not None
     ]
-    return [choice for _, _, choice in sorted(ranked, key=lambda entry: entry[:2])][:_MOST]
+    return [choice for _, _, choice in sorted(ranked, key=lambda entry: entry[:2])][:_MAX_CHOICES]
 
 
 # ---------------------------------------------------------------------- sizes and styles
@@ -49,7 +49,7 @@ def size_choices(model: Model, typed: str = "") -> list[Choice]:
     listed = _fitting([(sizes.label(option, choice), choice) for choice in usual], typed)
     # A word may mean a preset other than the one it fits best: `square` is fal's name of the small one.
     first = _typed_size(option, typed) if any(map(str.isdigit, typed)) or not listed else []
-    return (first + [choice for choice in listed if choice not in first])[:_MOST]
+    return (first + [choice for choice in listed if choice not in first])[:_MAX_CHOICES]
 
 
 def _typed_size(option: Option, typed: str) -> list[Choice]:
@@ -90,7 +90,7 @@ def option_completions(model: Model, typed: str) -> list[Choice]:
 
 #: A finished value, the separator after it, and the beginning of the next key.
 _FINISHED = re.compile(r"(\"[^\"]*\"|[^\s,;\"'{\[]+)[\s,;]+([A-Za-z_.-]*)")
-_SEVERAL: Final = frozenset(
+_LIST_KINDS: Final = frozenset(
     {OptionKind.TEXTS, OptionKind.PICTURES, OptionKind.COLOURS, OptionKind.PALETTE, OptionKind.LORAS}
 )
 
@@ -103,7 +103,7 @@ def _split(model: Model, typed: str) -> tuple[str, str | None, str]:
     last = keys[-1]
     value = typed[last.end() :]
     finished = _FINISHED.fullmatch(value)
-    takes_several = any(option.kind in _SEVERAL for option in candidates(model, plain_key(last[1])))
+    takes_several = any(option.kind in _LIST_KINDS for option in candidates(model, plain_key(last[1])))
     if finished and not (takes_several and value.rstrip().endswith(",")):
         return f"{typed[: last.end()]}{finished[1]} ", None, finished[2]
     return typed[: last.start(1)], last[1], value
@@ -112,7 +112,9 @@ def _split(model: Model, typed: str) -> tuple[str, str | None, str]:
 def _whole(earlier: str, endings: Iterable[tuple[str, str]]) -> list[Choice]:
     """Choices from (ending of the field, words about it)."""
     full = {f"{earlier}{ending}": words for ending, words in endings}
-    fitting = [(text, words) for text, words in full.items() if graphemes.length(text) <= _MOST_CHARACTERS][:_MOST]
+    fitting = [(text, words) for text, words in full.items() if graphemes.length(text) <= _MAX_CHARACTERS][
+        :_MAX_CHOICES
+    ]
     return [(_short(f"{text}{SEPARATOR}{words}") if words else text, text) for text, words in fitting]
 
 

@@ -28,10 +28,10 @@ def choices(pairs: Iterable[tuple[str, str]]) -> list[Choice[str]]:
 def no_styles(model: Model, models: Sequence[Model], *, locale: str) -> list[Choice[str]]:
     """One choice, which changes nothing, that says that the model has no styles, and which models have."""
     having = tuple(other.title for other in models if other.has_styles)
-    says = phrase("completion_no_styles_at_all", model=model.title)
+    message = phrase("completion_no_styles_at_all", model=model.title)
     if having:
-        says = phrase("completion_no_styles", model=model.title, having=having)
-    return choices([(f"{NO_STYLE}{SEPARATOR}{say(locale, says)}", NO_STYLE)])
+        message = phrase("completion_no_styles", model=model.title, having=having)
+    return choices([(f"{NO_STYLE}{SEPARATOR}{say(locale, message)}", NO_STYLE)])
 
 
 def model_choices(models: Sequence[Model]) -> list[Choice[str]]:

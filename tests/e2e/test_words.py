@@ -57,7 +57,7 @@ async def test_mentions_reach_fal_as_names(sandbox: SandboxDriver) -> None:
     role = next(iter(sandbox.discord.world.roles.values()))
     typed = f"<@{nia.id}> of <@&{role.id}> in <#{channel.id}> with <@1> and <:pepe:123456789>"
     got, _ = await sent(sandbox, prompt=typed, model="z-image", options=f'negative_prompt="<@{nia.id}>"')
-    assert got["prompt"] == f"{nia.name} of {role.name.lstrip("@")} in {channel.name} with someone and pepe"
+    assert got["prompt"] == f"{nia.name} of {role.name.lstrip('@')} in {channel.name} with someone and pepe"
     assert got["negative_prompt"] == nia.name
     composed = await sandbox.run("ada", "general", "compose", {"model": "z-image"})
     record = await sandbox.discord.submit_modal(composed, {"Prompt": f"<@{nia.id}> and <#{channel.id}>"})
