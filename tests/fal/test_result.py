@@ -75,7 +75,7 @@ async def test_everything_a_model_may_send_is_read(fake: FakeFal, fal: Fal) -> N
 async def test_pictures_have_their_own_seeds_where_fal_tells_them(
     fake: FakeFal, fal: Fal, body: dict[str, object], seeds: tuple[int | None, ...]
 ) -> None:
-    fake.always("result", says(body))
+    fake.always("result", json_reply(body))
     result = await fal.result(fake.request(), model=model())
     assert tuple(picture.seed for picture in result.pictures) == seeds
 
