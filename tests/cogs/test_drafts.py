@@ -13,7 +13,15 @@ import pytest
 from bot.catalogue import load
 from bot.domain.draft import DRAFT_LIFE
 from bot.domain.job import Failure, Job, JobState
-from bot.errors import BadPicture, ContentRefused, StoreUnusable
+from bot.errors import (
+    BadPicture,
+    ContentRefused,
+    ModelGone,
+    OptionsRefused,
+    PreparationCrashed,
+    StoreUnusable,
+    ToldError,
+)
 from bot.phrase import phrase
 from bot.settings import Tier
 from cogs import drafts
@@ -402,6 +410,38 @@ async def test_a_job_that_failed_for_its_words_can_be_fixed_by_everybody(fixture
     mended = (await fixture.jobs())[0]
     assert (mended.request.prompt, mended.request.seed, mended.parent_id) == ("a tame fox", 7, job.id)
     assert mended.request.options["num_inference_steps"] == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "first"),
+    [
+        (ContentRefused(), "prompt"),
+        (ContentRefused("request"), "prompt"),
+        (ContentRefused("picture"), "image"),
+        (ContentRefused("picture", option="image_url"), "image"),
+        (ContentRefused("mask"), "mask"),
+        (BadPicture("mask_image_url", phrase("mask_all_black")), "mask"),
+        (
+            OptionsRefused(phrase("refused_fault", option="num_inference_steps", fault=phrase("fault_not_whole"))),
+            "steps",
+        ),
+        (OptionsRefused(phrase("refused_fault", option="loras", fault=phrase("fault_not_accepted"))), "options"),
+        (OptionsRefused(phrase("refused_unknown")), "prompt"),
+        (ModelGone("Z-Image", "fal-ai/z-image"), "model"),
+        (PreparationCrashed(), "prompt"),
+    ],
+    ids=lambda value: value.phrase.code if isinstance(value, ToldError) else value,
+)
+async def test_a_window_of_a_failed_job_begins_with_the_culprit(
+    fixture: CogFixture, error: ToldError, first: str
+) -> None:
+    typed = {"model": "z-image-inpaint", "image": "5", "mask": "6", "steps": 6}
+    job = await failed(fixture, Failure.of(error), **typed)
+    shown = filled(window_of(await click_of(fixture, "fixjob", job)))
+    assert next(iter(shown)) == first
+    assert {name: True for name in ("image", "mask") if name == first} == {
+        name: needed for name, needed in shown.items() if name in {"image", "mask"} and needed
+    }
 
 
 async def test_a_job_that_failed_for_its_mask_asks_for_a_mask(fixture: CogFixture) -> None:
