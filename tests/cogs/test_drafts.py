@@ -369,6 +369,15 @@ async def test_an_edit_that_is_refused_is_kept(fixture: CogFixture) -> None:
     assert (edited.request.options["num_inference_steps"], edited.parent_id) == (9, job.id)
 
 
+async def test_an_edit_that_changes_the_words_alone_gives_nothing_else(fixture: CogFixture) -> None:
+    """Qwen's usual negative prompt is one space, which the window shows as an empty field."""
+    job = await fixture.a_delivered_job("a fox", model="qwen-image")
+    await send(fixture, window_of(await click_of(fixture, "edit", job)), prompt="a wolf")
+    edited = (await fixture.jobs())[0]
+    assert (edited.request.prompt, edited.request.given) == ("a wolf", ())
+    assert edited.request.options["negative_prompt"] == job.request.options["negative_prompt"]
+
+
 async def test_an_attachment_that_expired_is_asked_for_again(fixture: CogFixture) -> None:
     await imagine(fixture, (CAT,), model="omnigen-v2", image="5", seed=7)
     (job,) = await fixture.jobs()
