@@ -27,7 +27,7 @@ from bot.settings import Tier
 from cogs import drafts
 from cogs.ui.typed import Typed
 from sandbox.discord import validate
-from tests.cogs.conftest import CogFixture, with_limits, with_services
+from tests.cogs.conftest import CATALOGUE, CogFixture, with_limits, with_services
 from tests.cogs.interactions import said
 from tests.cogs.values import PostedMessage, check_card, custom_ids, parts, shown_text
 
@@ -157,6 +157,20 @@ async def test_every_refusal_that_editing_can_mend_can_be_fixed(
     if first not in {"image", "model"}:
         assert str(options[first]).startswith(str(shown[first]) or str(options[first]))
     assert await fixture.jobs() == []
+
+
+@pytest.mark.parametrize("name", ["flux-schnel", "enlarger", "🦊"])
+async def test_a_window_for_a_model_that_is_not_here_lets_one_choose(fixture: CogFixture, name: str) -> None:
+    custom_id = "easel:paint:gone"
+    for refused in (
+        await fixture.command("compose", options={"model": name}),
+        await fixture.click(PostedMessage(custom_id), custom_id),
+    ):
+        form = window_of(await press(fixture, refused, "Fix it"))
+        assert list(filled(form))[:2] == ["model", "prompt"]
+        await send(fixture, form, model="qwen-image", prompt="a fox")
+    assert {job.request.endpoint for job in await fixture.jobs()} == {CATALOGUE.get("qwen-image").endpoint}
+    assert len(await fixture.jobs()) == 2
 
 
 async def test_a_window_that_is_sent_wrong_again_can_be_fixed_again(fixture: CogFixture) -> None:

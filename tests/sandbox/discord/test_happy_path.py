@@ -233,7 +233,8 @@ async def test_menus_and_files_of_a_modal_go_back_as_they_were_left(fake_discord
     await run_bot(commands)
     files = [fake_discord.upload("nia", f"{number}.png", a_png()) for number in range(3)]
     said = []
-    for values in ({}, {"model": []}, {"model": ["Other"], "files": files[:2]}):
+    left: tuple[dict[str, object], ...] = ({}, {"model": []}, {"model": ["Other"], "files": files[:2]})
+    for values in left:
         opened = await (await fake_discord.command("nia", "general", "choose")).answered()
         said.append((await (await fake_discord.submit_modal(opened, values)).shown()).content)
     assert said == ["['flux'] []", "[] []", "['Other'] ['0.png', '1.png']"]
