@@ -166,14 +166,21 @@ class LimitReached(Refusal):
         rule: `rate`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
         says: the whole sentence, with what remains.
         retry_at: the first moment the same request would be admitted; None when it depends on a running job.
+        fewer_might_do: whether the same request for fewer pictures may be admitted, now or later.
     """
 
     code = "limit_reached"
 
-    def __init__(self, rule: str, says: Phrase, retry_at: datetime | None) -> None:
+    def __init__(self, rule: str, says: Phrase, retry_at: datetime | None, *, fewer_might_do: bool = False) -> None:
         self.rule = rule
         self.retry_at = retry_at
+        self.fewer_might_do = fewer_might_do
         super().__init__(says)
+
+    @property
+    def can_pass_later(self) -> bool:
+        """Whether the same request may be admitted without a change: at `retry_at`, or when a job has ended."""
+        return self.retry_at is not None or self.rule.endswith("concurrent")
 
 
 class CannotPostHere(Refusal):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
+from discord.utils import MISSING
 
 from bot.discord.http import is_rate_limit
 from bot.errors import EaselError, StoreDamaged, StoreUnusable, ToldError
@@ -38,17 +39,19 @@ async def answer(interaction: discord.Interaction[Any], error: BaseException) ->
     if is_gone(cause):
         log.info("interaction gone", extra={"interaction": interaction.id, "error": type(cause).__name__})
         return
-    await answer_privately(interaction, _sentence(interaction, cause))
+    await answer_privately(interaction, sentence_of(interaction, cause))
 
 
-async def answer_privately(interaction: discord.Interaction[Any], sentence: str) -> None:
+async def answer_privately(
+    interaction: discord.Interaction[Any], sentence: str, buttons: discord.ui.View | None = None
+) -> None:
     """Send an ephemeral initial response, or a followup if there was one; a failure to send is only logged."""
     sentence = shorten(sentence, CONTENT_LIMIT)
     try:
         if interaction.response.is_done():
-            await interaction.followup.send(sentence, ephemeral=True)
+            await interaction.followup.send(sentence, ephemeral=True, view=buttons or MISSING)
         else:
-            await interaction.response.send_message(sentence, ephemeral=True)
+            await interaction.response.send_message(sentence, ephemeral=True, view=buttons or MISSING)
     except (discord.DiscordException, OSError) as failure:
         log.info("could not answer", extra={"interaction": interaction.id, "error": type(failure).__name__})
 
@@ -74,7 +77,8 @@ async def setup(bot: EaselBot) -> None:
     install(bot)
 
 
-def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> str:
+def sentence_of(interaction: discord.Interaction[Any], error: BaseException) -> str:
+    """What the person is told of an error; one that was not expected is logged."""
     locale = interaction.locale.value
     if isinstance(error, StoreDamaged):
         code = incident()

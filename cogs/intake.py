@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from random import SystemRandom
@@ -13,8 +13,8 @@ import aiohttp
 import discord
 
 from bot import metrics
-from bot.catalogue import parse, with_seed
-from bot.catalogue.model import PROMPT_TASKS, Model
+from bot.catalogue import with_seed
+from bot.catalogue.model import Model
 from bot.domain.events import Queued, Restarting
 from bot.domain.job import Job, NewJob, Reply
 from bot.domain.request import GenerationRequest
@@ -23,7 +23,6 @@ from bot.limits import Policy, Refused, policy_for
 from bot.retry import retry
 from bot.store import Accepted, Duplicate
 from cogs import interaction_data
-from cogs.defaults import default_model
 from cogs.interaction_data import Interaction
 from cogs.ui import cards, pages
 
@@ -35,28 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
-
-
-async def ask(
-    interaction: Interaction,
-    services: Services,
-    model_name: str | None,
-    raw: Mapping[str, object],
-    *,
-    parent_id: str | None = None,
-) -> None:
-    """Validate what was typed, accept it as a job and show that.
-
-    Raises:
-        Refusal: with the sentence for the person; no job was started.
-    """
-    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
-    if model_name:
-        model = services.catalogue.get(model_name, PROMPT_TASKS)
-    else:
-        model = default_model(services.catalogue, preferences, services.settings.models.default)
-    request = seeded(model, parse(model, raw))
-    await place(interaction, services, model, request, preferences, parent_id=parent_id)
 
 
 def seeded(model: Model, request: GenerationRequest) -> GenerationRequest:

@@ -91,7 +91,7 @@ async def test_every_job_goes_on_where_it_stood(
     again = await sandbox.press("ada", done.message, "Again")
     await sandbox.picture(again)
     assert (await sandbox.press("nia", painting.message, "Details")).message.ephemeral
-    await sandbox.press("ada", painting.message, "Delete")
+    await sandbox.delete("ada", painting.message)
     await sandbox.until(lambda: painting.message.id not in painting.message.channel.messages)
 
 

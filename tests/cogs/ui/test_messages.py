@@ -28,6 +28,7 @@ from bot.fal.fields import Thing
 from bot.limits import GuildLimits
 from bot.media import picture
 from bot.phrase import Param, Phrase, phrase
+from cogs.ui import typed
 from cogs.ui.actions import ACTIONS
 from cogs.ui.messages import ENGLISH, Languages, bundled, say
 from cogs.ui.messages.commands import Translator, translates_commands
@@ -115,6 +116,13 @@ _DYNAMIC: dict[str, frozenset[str]] = {
         f"price_per_{unit}_range{about}": frozenset({"least", "most"})
         for unit in ("image", "megapixel")
         for about in ("", "_about")
+    },
+    **{f"form_{name}": frozenset() for name in (*typed.FIELDS, "model")},
+    **{f"form_{name}_hint": frozenset() for name in ("negative_prompt", "size", "image", "mask")},
+    **{
+        f"elsewhere_{kind}{some}": frozenset({"model", "option", "models"})
+        for kind in ("option", "picture")
+        for some in ("", "_some")
     },
     # said by the messages themselves
     "message_missing": frozenset({"message"}),

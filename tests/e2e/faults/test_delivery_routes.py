@@ -38,7 +38,7 @@ async def test_a_message_deleted_meanwhile_does_not_take_the_picture_with_it(
     await sandbox.state(record, JobState.DELIVERED)
     (message,) = sandbox.pictures("what was deleted", channel=channel)
     assert list(message.buttons()) == RESULT_BUTTONS
-    await sandbox.press("ada", message, "Delete")
+    await sandbox.delete("ada", message)
     await sandbox.until(lambda: not sandbox.pictures("what was deleted", channel=channel))
 
 

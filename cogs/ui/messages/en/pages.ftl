@@ -155,13 +155,32 @@ erased_left = { $requests ->
 ## Windows to type in; labels have at most 45 characters, the smaller text 100
 
 form_compose = Paint with { $model }
-form_edit = Edit the prompt
+form_edit = Edit and paint again
+form_fix = Fix it
+form_optional = { $field } (optional)
+form_choose = Choose…
 form_prompt = Prompt
 form_prompt_hint = What should be painted?
-form_negative = Negative prompt (optional)
-form_negative_hint = What should not be in the picture.
-form_size = Size (optional)
+form_model = Model
+form_model_hint = Its short name; /models lists them all.
+form_negative_prompt = Negative prompt
+form_negative_prompt_hint = What should not be in the picture.
+form_size = Size
 form_size_example = landscape, 16:9 or 1280x720
 form_size_hint = A preset, a ratio or width x height.
-form_options = More options (optional)
+form_count = How many pictures
+form_seed = Seed
+form_style = Style
+form_steps = Steps
+form_guidance = Guidance
+form_image = Picture
+form_image_hint = A picture to start from.
+form_mask = Mask
+form_mask_hint = The same picture: white where it may change, black elsewhere.
+form_file_kept = Yours is kept. Choose a file only to replace it.
+form_options = More options
 form_options_hint = As name=value pairs; /models name:{ $model } lists them.
+form_rest = … and the rest of it
+form_rest_hint = At most { $most } characters in all: please shorten it, here or above.
+form_delete = Delete this?
+form_delete_question = The message goes away for everybody here, and so do its prompt and options. This can't be undone.
