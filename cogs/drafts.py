@@ -6,6 +6,7 @@ for 24 hours, and becomes at most one job, however often it is accepted, also af
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,9 @@ import discord
 from bot.catalogue import parse
 from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.errors import BadPicture, DraftExpired, ModelUnavailable, NotYours, Refusal, StoreUnusable, UnknownModel
-from bot.phrase import phrase
+from bot.phrase import Phrase, phrase
 from cogs import errors, intake, interaction_data
-from cogs.defaults import default_model
+from cogs.defaults import default_model, passed_over
 from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.job_lookup import find_job
 from cogs.ui.fixing import trouble_of, ways_buttons, ways_on
@@ -59,6 +60,9 @@ async def attempt(
         if unusable is not None:
             raise unusable
         request = intake.seeded(model, parse(model, typed.values))
+        request = dataclasses.replace(
+            request, notices=(*_about_default(services, typed, preferences), *request.notices)
+        )
         check_links_live(services, model, request)
         await intake.place(
             interaction,
@@ -77,6 +81,15 @@ def _model(services: Services, typed: Typed, preferences: Preferences) -> Model:
     if typed.model:
         return services.catalogue.get(typed.model, PROMPT_TASKS)
     return default_model(services.catalogue, preferences, services.settings.models.default)
+
+
+def _about_default(services: Services, typed: Typed, preferences: Preferences) -> list[Phrase]:
+    """Why the model that was chosen as a default does not paint, where that is so."""
+    if typed.model:
+        return []
+    chosen = next((name for name in (preferences.user_model, preferences.guild_model) if name), None)
+    why = passed_over(services.catalogue, chosen)
+    return [why] if why is not None else []
 
 
 def _checked(files: Files) -> tuple[dict[str, Json], BadPicture | None]:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from bot import metrics
 from bot.catalogue import arguments
+from bot.catalogue.kinds import PICTURE_MEMBERS
 from bot.catalogue.model import Model, OptionKind
 from bot.domain.events import ConfirmingSubmit, ProviderUnavailable
 from bot.domain.job import Failure, FalRequest, Job, JobState
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 #: Options left out of the comparison with fal's request list: upload URLs differ from attempt to attempt, and secrets
 #: must not be compared.
-PICTURE_KINDS = frozenset({OptionKind.PICTURE, OptionKind.PICTURES, OptionKind.CONTROLNET, OptionKind.IP_ADAPTER})
+PICTURE_KINDS = frozenset({OptionKind.PICTURE, OptionKind.PICTURES, *PICTURE_MEMBERS})
 SECRETS = frozenset({"openai_api_key"})
 
 

@@ -124,6 +124,7 @@ _DYNAMIC: dict[str, frozenset[str]] = {
         for kind in ("option", "picture")
         for some in ("", "_some")
     },
+    **{f"default_{why}": frozenset({"model", "key", "needs"}) for why in ("needs_more", "passed_over")},
     # said by the messages themselves
     "message_missing": frozenset({"message"}),
 }
