@@ -15,9 +15,9 @@ from cogs.ui.messages.languages import FOLDER
 _HEAD = """\
 # Every sentence of the bot
 
-Made by `make docs` from `cogs/ui/messages/en`, with examples where something is filled in; several lines for one code show how it
-changes with a number. `<t:…>` is a time, which Discord shows in the reader's own time zone. Read it as somebody who did not write it:
-would a thirteen-year-old, or somebody who learns English, understand each line at once?
+Made by `make docs` from `cogs/ui/messages/en`, with examples where something is filled in. Several lines for one code
+show how it changes with a number. Times are shown by Discord, in the reader's own time zone. Read it as somebody who
+did not write it: would a thirteen-year-old, or somebody who learns English, understand each line at once?
 """
 
 _AT = datetime(2026, 5, 4, 14, 5, tzinfo=UTC)
@@ -45,14 +45,14 @@ _EXAMPLES: Mapping[str, Param] = {
     "left": "about 20 s left",
     "limits": ("at least 1", "at most 50"),
     "link": "https://discord.com/channels/1/2/3",
-    "made": "painted anew in a part",
+    "made": "partly repainted",
     "mask": "512×512",
     "message": "some_code",
     "missing": ("Attach Files",),
     "model": "FLUX.1 schnell",
     "names": ("pictures an hour", "pictures a day"),
     "needs": ("image", "mask"),
-    "note": "it may be retired soon",
+    "note": "fal.ai may stop it soon",
     "option": "steps",
     "options": ("prompt", "size", "seed"),
     "pattern": "each up to 40 characters",
@@ -77,6 +77,21 @@ _EXAMPLES: Mapping[str, Param] = {
     "when": "in a minute",
     "why": "it is not a picture",
     "wrong": ("`start` above `end`",),
+}
+#: … and where the usual example of a parameter would make no sense, by code.
+_FOR: Mapping[str, Mapping[str, Param]] = {
+    "bad_picture": {"option": "image"},
+    "content_refused_picture_named": {"option": "image"},
+    "content_refused_picture_numbered": {"option": "image_urls"},
+    "option_start_above_end": {"option": "ip_adapter"},
+    "option_twice_as": {"option": "size", "names": ("size", "image_size")},
+    "options_missing": {"missing": ("mask",)},
+    "options_order": {"one": "start", "other": "end"},
+    "result_converted": {"before": "TIFF", "after": "PNG"},
+    "result_recompressed": {"before": "PNG", "after": "JPEG"},
+    **{f"fault_{fault}": {"what": "the LoRA"} for fault in ("not_fetched", "unreadable", "format")},
+    **{f"fault_{fault}": {"what": "the picture"} for fault in ("too_small", "too_large", "too_many_pixels")},
+    "takes_loras": {"range": "from 0 to 2"},
 }
 _NUMBERS = (0, 1, 2, 3, 10_000)
 
@@ -108,7 +123,10 @@ def _entries(file: Path, sources: Mapping[str, str]) -> Iterator[str]:
 
 
 def _entry(code: str, source: str, sources: Mapping[str, str]) -> str:
-    said = list(dict.fromkeys(" ".join(text.split()) for text in _ways(code, _whole(source, sources))))
+    ways = (" ".join(text.split()) for text in _ways(code, _whole(source, sources)))
+    said = list(
+        dict.fromkeys(re.sub(r"<t:\d+:R>", "2 minutes ago", re.sub(r"<t:\d+:[ft]>", "14:05", one)) for one in ways)
+    )
     first, *others = said
     return "".join([f"- `{code}`: {first}\n", *(f"  - {one}\n" for one in others)])
 
@@ -127,7 +145,8 @@ def _ways(code: str, source: str) -> Iterator[str]:
     numbers = [number for number in _NUMBERS if number in keys | {1, 3}] if chosen else [3]
     for number in numbers:
         counted = dict.fromkeys(chosen, number)
-        yield Languages.say(bundled(), ENGLISH, Phrase(code, {name: _example(name, source, counted) for name in names}))
+        params = {name: _FOR.get(code, {}).get(name) or _example(name, source, counted) for name in names}
+        yield Languages.say(bundled(), ENGLISH, Phrase(code, params))
 
 
 def _example(name: str, source: str, counted: Mapping[str, int]) -> Param:

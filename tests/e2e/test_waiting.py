@@ -53,7 +53,7 @@ async def test_a_full_queue_shows_the_place_and_says_why(sandbox: SandboxDriver)
     assert "3 requests are waiting in total." in said
     assert "The one place at fal.ai is taken." in said
     assert "At fal.ai now: 1 of 1" in said
-    assert "should start in about" in said
+    assert "My guess: it starts in about" in said
     assert "restarted" not in said
     assert "yours" not in await reason(sandbox, mine, "pat")
 
@@ -70,8 +70,10 @@ async def test_a_server_at_its_cap_waits_while_others_go_on_and_the_card_says_so
     first = await sandbox.imagine("nia", prompt="first")
     await sandbox.painting("first")
     second = await sandbox.imagine("ada", prompt="second")
-    await sandbox.until(lambda: "another one of this server" in second.message.text())
-    assert "1 request of this server is at fal.ai. That is the most at once for one server." in await reason(sandbox, second)
+    await sandbox.until(lambda: "another picture of this server" in second.message.text())
+    assert "1 request of this server is at fal.ai. That is the most at once for one server." in await reason(
+        sandbox, second
+    )
 
     elsewhere = await sandbox.imagine("ada", "dm", prompt="elsewhere")
     paused.finish("elsewhere")
@@ -89,7 +91,7 @@ async def test_a_person_at_their_cap_is_told_that_it_is_their_own(sandbox: Sandb
     await sandbox.imagine("ada", prompt="first")
     await sandbox.painting("first")
     second = await sandbox.imagine("ada", prompt="second")
-    await sandbox.until(lambda: "one of yours" in second.message.text())
+    await sandbox.until(lambda: "one of your other pictures" in second.message.text())
     assert "1 of your requests is at fal.ai. That is the most at once for one person." in await reason(sandbox, second)
     paused.free()
     await sandbox.picture(second)

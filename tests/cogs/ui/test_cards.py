@@ -148,7 +148,7 @@ def test_a_model_that_is_gone_names_its_successor_where_that_is_offered() -> Non
     job = a_job()
     assert "Try **FLUX.1 schnell** instead." in shown_text(cards.failure_card(job, None, gone, successor=MODEL))
     alone = shown_text(cards.failure_card(job, None, gone))
-    assert "Old Model: this model is no longer served by fal.ai. `/models` shows the others." in alone
+    assert "Old Model is no longer offered by fal.ai. `/models` shows the others." in alone
     assert "Try" not in alone
 
 
@@ -221,7 +221,7 @@ def test_a_failure_names_options_as_the_commands_do() -> None:
 def test_a_gone_model_that_the_catalogue_does_not_know_is_not_named_by_its_endpoint() -> None:
     gone = Failure.of(ModelGone("fal-ai/old/v2", "fal-ai/old/v2", "fal-ai/new"))
     shown = shown_text(cards.failure_card(a_job(), None, gone, successor=MODEL))
-    assert "The model of this request is no longer served by fal.ai. Try **FLUX.1 schnell** instead." in shown
+    assert "The model of this request is no longer offered by fal.ai. Try **FLUX.1 schnell** instead." in shown
     assert "fal-ai/" not in shown
 
 

@@ -15,7 +15,7 @@ usd = { MONEY($amount) }
 usd_under = under { MONEY($amount) }
 nothing_visible = (nothing visible)
 
-## Under way
+## In progress
 
 cancelling = Cancelling…
 resumed = I was restarted. Your picture is safe and will be finished.
