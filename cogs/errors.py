@@ -16,6 +16,7 @@ from discord import app_commands
 from discord.utils import MISSING
 
 from bot.discord.http import is_rate_limit
+from bot.discord.refusals import is_text_filtered
 from bot.errors import EaselError, StoreDamaged, StoreUnusable, ToldError
 from bot.logs import incident
 from cogs.ui.messages import say
@@ -46,14 +47,22 @@ async def answer_privately(
     interaction: discord.Interaction[Any], sentence: str, buttons: discord.ui.View | None = None
 ) -> None:
     """Send an ephemeral initial response, or a followup if there was one; a failure to send is only logged."""
-    sentence = shorten(sentence, CONTENT_LIMIT)
     try:
-        if interaction.response.is_done():
-            await interaction.followup.send(sentence, ephemeral=True, view=buttons or MISSING)
-        else:
-            await interaction.response.send_message(sentence, ephemeral=True, view=buttons or MISSING)
+        try:
+            await _send(interaction, shorten(sentence, CONTENT_LIMIT), buttons)
+        except discord.HTTPException as refusal:
+            if not is_text_filtered(refusal):
+                raise
+            await _send(interaction, say(interaction.locale.value, "answer_filtered"), buttons)
     except (discord.DiscordException, OSError) as failure:
         log.info("could not answer", extra={"interaction": interaction.id, "error": type(failure).__name__})
+
+
+async def _send(interaction: discord.Interaction[Any], sentence: str, buttons: discord.ui.View | None) -> None:
+    if interaction.response.is_done():
+        await interaction.followup.send(sentence, ephemeral=True, view=buttons or MISSING)
+    else:
+        await interaction.response.send_message(sentence, ephemeral=True, view=buttons or MISSING)
 
 
 def is_gone(error: BaseException) -> bool:
@@ -95,6 +104,8 @@ def sentence_of(interaction: discord.Interaction[Any], error: BaseException) -> 
         return say(locale, "command_stale")
     if isinstance(error, app_commands.CheckFailure):
         return say(locale, "command_not_here")
+    if is_text_filtered(error):
+        return say(locale, "answer_filtered")
     if is_rate_limit(error):
         log.warning("Discord let no answer through", extra={"interaction": interaction.id})
         return say(locale, "discord_limited")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING, assert_never
 
@@ -15,7 +16,8 @@ import discord
 from bot import metrics
 from bot.catalogue import with_seed
 from bot.catalogue.model import Model
-from bot.domain.events import Queued, Restarting
+from bot.discord.refusals import is_text_filtered
+from bot.domain.events import Progress, Queued, Restarting
 from bot.domain.job import Job, NewJob, Reply
 from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
@@ -25,6 +27,7 @@ from bot.store import Accepted, Duplicate
 from cogs import interaction_data
 from cogs.interaction_data import Interaction
 from cogs.ui import cards, pages
+from cogs.ui.cards import Wording
 
 if TYPE_CHECKING:
     from bot.jobs.runner import Runner
@@ -71,8 +74,7 @@ async def place(
     try:
         async with accepted(interaction, services, new, policy) as taken:
             progress = Restarting() if services.runner.stopping else Queued(taken.ahead)
-            card = cards.progress_card(taken.job, model, progress)
-            taken.message_id = await _answer(interaction, services, card, taken.job)
+            taken.message_id = await _answer(interaction, services, partial(_first_card, taken.job, model, progress))
     except _AcceptedBefore as before:
         if before.job.reply.interaction_id != interaction.id:
             await show_existing(interaction, before.job)
@@ -156,8 +158,28 @@ async def show_existing(interaction: Interaction, job: Job) -> None:
 # ---------------------------------------------------------------------- the initial response
 
 
-async def _answer(interaction: Interaction, services: Services, card: cards.Card, job: Job) -> int | None:
-    """Send the card as initial response. Returns the message's id; None if it could not be found out."""
+def _first_card(job: Job, model: Model, progress: Progress, wording: Wording) -> tuple[Job, cards.Card]:
+    return job, cards.progress_card(job, model, progress, wording=wording)
+
+
+async def _answer(
+    interaction: Interaction, services: Services, show: Callable[[Wording], tuple[Job, cards.Card]]
+) -> int | None:
+    """Send the card as initial response; with fewer words where a word filter refuses them.
+
+    Returns the message's id; None if it could not be found out.
+    """
+    wording = Wording.FULL
+    while True:
+        try:
+            return await _send(interaction, services, *show(wording))
+        except discord.HTTPException as error:
+            if not is_text_filtered(error) or wording.less is None:
+                raise
+            wording = wording.less
+
+
+async def _send(interaction: Interaction, services: Services, job: Job, card: cards.Card) -> int | None:
     try:
         response = await interaction.response.send_message(view=card, ephemeral=job.reply.ephemeral)
     except discord.HTTPException as error:

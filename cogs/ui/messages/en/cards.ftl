@@ -50,6 +50,10 @@ pictures_withheld = { $count ->
        *[other] { $count } pictures were
     } flagged by the safety checker and kept back.
 posted_elsewhere = I can no longer post in { $channel }, so I post it here.
+words_filtered = This server's word filter does not let me show the prompt here.
+card_moved = I could not change this message. The result is here: { $link }
+card_moved_private = I could not change this message. The result is in our direct messages.
+posted_channel_gone = The channel that you asked in is gone, so I post it here.
 
 # What a screen reader says.
 alt_painted = A picture painted from the prompt: { $prompt }

@@ -45,6 +45,8 @@ settings_only_in_server = This is a setting for a server. Use the command in tha
 settings_not_member = I am not a member of this server, so I keep no settings for it. Nothing was changed.
 settings_not_manager = Only people with the permission Manage Server can change this. Nothing was changed.
 
+answer_filtered = This server's word filter does not let me show my answer here. Try it in another channel, or in a direct message to me.
+
 ## A file that somebody attached
 
 bad_picture = I can't use the file given as `{ $option }`: { $why }. No quota was used.
@@ -206,6 +208,7 @@ result_unusable = The model answered, but { $why }. Your quota was not used; you
 result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Your quota was not used. Another wording or seed may help.
 result_withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Your quota was not used. Another wording or seed may help.
 submit_never_confirmed = fal.ai did not answer when I sent your request, and the request did not arrive there. Your quota was not used; press Again to try once more.
+card_deleted = Cancelled, because its message was deleted. Your quota was not used.
 undeliverable = The picture is finished, but I can no longer post in that channel. Your quota was not used.
 submit_unresolved = fal.ai did not answer when I sent your request, and I could not find out whether the picture was painted. So I did not send it again. fal.ai may charge for it. Your quota was not used; press Again to try once more.
 
