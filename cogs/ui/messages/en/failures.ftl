@@ -208,6 +208,7 @@ result_unusable = The model answered, but { $why }. Your quota was not used; you
 result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Your quota was not used. Another wording or seed may help.
 result_withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Your quota was not used. Another wording or seed may help.
 submit_never_confirmed = fal.ai did not answer when I sent your request, and the request did not arrive there. Your quota was not used; press Again to try once more.
+result_blanked = The safety checker painted this picture black, so there is nothing to show. Your quota was not used. Another wording or seed may help.
 card_deleted = Cancelled, because its message was deleted. Your quota was not used.
 undeliverable = The picture is finished, but I can no longer post in that channel. Your quota was not used.
 submit_unresolved = fal.ai did not answer when I sent your request, and I could not find out whether the picture was painted. So I did not send it again. fal.ai may charge for it. Your quota was not used; press Again to try once more.
