@@ -154,7 +154,7 @@ async def offer(
         draft = await _keep(interaction, services, kept, draft)
     except StoreUnusable:
         raise refusal from None
-    told = refusal if ways.says is None else Refusal(ways.says)
+    told = refusal if ways.message is None else Refusal(ways.message)
     await errors.answer_privately(
         interaction,
         errors.sentence_of(interaction, told),

@@ -15,7 +15,7 @@ from cogs import drafts
 from cogs.interaction_data import Interaction, files_of, locale_of, services_of
 from cogs.job_lookup import find_job
 from cogs.ui import modals, windows
-from cogs.ui.actions import Click, Slot, Subject, action
+from cogs.ui.actions import CardKind, Click, Subject, action
 from cogs.ui.typed import Typed, typed_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ async def take_other_model(interaction: Interaction, click: Click) -> None:
         await drafts.attempt(interaction, typed, draft=draft)
 
 
-@action("fixjob", style=discord.ButtonStyle.primary, subject=Subject.JOB, slots=(Slot.LASTING_FAILURE,), rank=10)
+@action("fixjob", style=discord.ButtonStyle.primary, subject=Subject.JOB, cards=(CardKind.LASTING_FAILURE,), rank=10)
 async def open_window_of_job(interaction: Interaction, click: Click) -> None:
     """Open a window to mend the request of a job that failed, as a draft of the person who clicked."""
     services = services_of(interaction)
@@ -97,7 +97,7 @@ async def _open(interaction: Interaction, draft: Draft, page: int) -> None:
 
 
 @modals.on_submit("fix")
-async def paint_mended(interaction: Interaction, form: modals.Submitted) -> None:
+async def paint_mended(interaction: Interaction, form: modals.ModalSubmit) -> None:
     """Accept the draft with what was changed in the window; the fields that it did not show stay as they are."""
     draft = await drafts.find(interaction, form.subject)
     if draft is None:

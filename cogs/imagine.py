@@ -112,7 +112,7 @@ async def open_compose_modal(interaction: Interaction, click: Click) -> None:
 
 
 @modals.on_submit("compose")
-async def paint_composed(interaction: Interaction, form: modals.Submitted) -> None:
+async def paint_composed(interaction: Interaction, form: modals.ModalSubmit) -> None:
     """Accept the request from the modal; its subject is the model's key."""
     await attempt(interaction, Typed(form.subject, form.fields), files=files_of(interaction, form.files))
 

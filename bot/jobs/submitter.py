@@ -191,8 +191,8 @@ class Submitter:
 
     async def _end_cancelled(self, job: Job, *, unsure: bool) -> None:
         """End a job that was cancelled before fal's request was known."""
-        says = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
-        await self._context.end(job, JobState.CANCELLED, Failure("cancelled", says))
+        message = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
+        await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message))
 
     async def _begin_next_attempt(self, submission: _Submission) -> bool:
         """Store that the next POST may be a double of the one before; False when another process moved the job."""

@@ -31,7 +31,7 @@ from bot.domain.job import Failure, Job
 from bot.domain.request import GenerationRequest
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
-from cogs.ui.actions import Slot, custom_id, job_named_by
+from cogs.ui.actions import CardKind, custom_id, job_named_by
 from cogs.ui.buttons import action_rows
 from cogs.ui.failure_words import failure_phrase
 from cogs.ui.messages import say
@@ -171,14 +171,14 @@ def progress_card(
         isinstance(progress, Queued | ProviderQueued | ProviderUnavailable | ConfirmingSubmit | Restarting)
         and not cancelling
     )
-    slot = Slot.WAITING if waits else Slot.PROGRESS
+    card_kind = CardKind.WAITING if waits else CardKind.PROGRESS
     if wording is Wording.NONE:
-        return Card(_words(UNDER_WAY_SIGN), *action_rows(slot, job, disabled=cancelling), colour=BLUE)
+        return Card(_words(UNDER_WAY_SIGN), *action_rows(card_kind, job, disabled=cancelling), colour=BLUE)
     return Card(
         *_prompt(job, wording, limit=300, max_lines=3),
         _words(status),
         _words("\n".join([_small(_name(job, model), *_seed(job), *_size(job)), *notes])),
-        *action_rows(slot, job, disabled=cancelling),
+        *action_rows(card_kind, job, disabled=cancelling),
         colour=BLUE,
     )
 
@@ -239,7 +239,7 @@ def result_card(
     """The pictures and the facts about them. `withheld` pictures are not shown, as the safety checker flagged them."""
     locale = job.reply.locale
     if wording is Wording.NONE:
-        return Card(_gallery(pictures), *action_rows(Slot.RESULT, job, pictures=len(pictures)), colour=GREEN)
+        return Card(_gallery(pictures), *action_rows(CardKind.RESULT, job, pictures=len(pictures)), colour=GREEN)
     notes = [_small(say(locale, "pictures_withheld", count=withheld))] if withheld else []
     if any(shown.spoiler for shown in pictures):
         notes.append(_small(say(locale, "flagged")))
@@ -248,7 +248,7 @@ def result_card(
         *_prompt(job, wording),
         _gallery(pictures),
         _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
-        *action_rows(Slot.RESULT, job, pictures=len(pictures)),
+        *action_rows(CardKind.RESULT, job, pictures=len(pictures)),
         colour=GREEN,
     )
 
@@ -277,28 +277,28 @@ def failure_card(
     sentence = say(locale, failure_phrase(failure, model, successor))
     if failure.incident is not None and failure.incident not in sentence:
         sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
-    slot = Slot.TRANSIENT_FAILURE if failure.worth_retrying else Slot.LASTING_FAILURE
+    card_kind = CardKind.TRANSIENT_FAILURE if failure.worth_retrying else CardKind.LASTING_FAILURE
     if wording is Wording.NONE:
-        return Card(_words(FAILED_SIGN), *action_rows(slot, job), colour=RED)
+        return Card(_words(FAILED_SIGN), *action_rows(card_kind, job), colour=RED)
     return Card(
         *_prompt(job, wording, limit=300, max_lines=3),
         _words(text.without_links(text.shorten(sentence, 900))),
         _words(_small(_name(job, model), *_seed(job))),
-        *action_rows(slot, job),
+        *action_rows(card_kind, job),
         colour=RED,
     )
 
 
-def cancelled_card(job: Job, model: Model | None, says: Phrase, *, wording: Wording = Wording.FULL) -> Card:
-    """A cancelled job; `says` tells whether anything was charged."""
-    sentence = say(job.reply.locale, says)
+def cancelled_card(job: Job, model: Model | None, message: Phrase, *, wording: Wording = Wording.FULL) -> Card:
+    """A cancelled job; `message` tells whether anything was charged."""
+    sentence = say(job.reply.locale, message)
     if wording is Wording.NONE:
-        return Card(_words(FAILED_SIGN), *action_rows(Slot.CANCELLED, job), colour=GREY)
+        return Card(_words(FAILED_SIGN), *action_rows(CardKind.CANCELLED, job), colour=GREY)
     return Card(
         *_prompt(job, wording, limit=300, max_lines=3),
         _words(text.without_links(text.shorten(sentence, 900))),
         _words(_small(_name(job, model))),
-        *action_rows(Slot.CANCELLED, job),
+        *action_rows(CardKind.CANCELLED, job),
         colour=GREY,
     )
 

@@ -40,7 +40,7 @@ class Ways:
     """How to go on from a refusal."""
 
     #: What to say instead of the refusal's own sentence.
-    says: Phrase | None = None
+    message: Phrase | None = None
     #: Whether editing can mend it.
     fix: bool = False
     #: Whether the same may be accepted later.

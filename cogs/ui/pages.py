@@ -14,7 +14,7 @@ from bot.domain.job import LIVE, Job, JobState
 from bot.limits import GuildLimits, Policy, Standing
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
-from cogs.ui.actions import Slot
+from cogs.ui.actions import CardKind
 from cogs.ui.buttons import action_rows, button, menu, row
 from cogs.ui.cards import BLUE, GREY, RED, Card
 from cogs.ui.messages import say
@@ -201,7 +201,7 @@ def existing_job_page(job: Job, locale: str) -> Card:
         sentence = say(locale, "draft_taken")
     else:
         sentence = say(locale, "draft_taken_at", link=f"https://discord.com/channels/{where}")
-    return Card(_words(sentence), *(action_rows(Slot.WAITING, job) if job.state in LIVE else []), colour=BLUE)
+    return Card(_words(sentence), *(action_rows(CardKind.WAITING, job) if job.state in LIVE else []), colour=BLUE)
 
 
 def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str], locale: str) -> str:

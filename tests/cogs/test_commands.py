@@ -80,7 +80,7 @@ async def test_a_model_without_a_seed_gets_none(fixture: CogFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"prompt": "a fox", "model": "flux-schnel"}, "flux-schnell"),
         ({"prompt": "a fox", "steps": 99}, "whole number from 1 to 12"),
@@ -93,11 +93,11 @@ async def test_a_model_without_a_seed_gets_none(fixture: CogFixture) -> None:
     ],
 )
 async def test_what_the_model_does_not_take_is_a_private_sentence_and_nothing_starts(
-    fixture: CogFixture, options: dict[str, Any], says: str
+    fixture: CogFixture, options: dict[str, Any], expected: str
 ) -> None:
     interaction = await fixture.command("imagine", options=options)
     sentence, private = said(interaction)
-    assert says in sentence
+    assert expected in sentence
     assert "broke" not in sentence
     assert private
     assert await fixture.jobs() == []

@@ -246,7 +246,7 @@ async def test_what_was_refused_can_be_left_out(fixture: CogFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "says", "takes"),
+    ("typed", "expected", "takes"),
     [
         ({"image": "5"}, "FLUX.1 schnell can't start from a picture (`image`)", {"omnigen-v2"}),
         ({"mask": "5", "image": "5"}, "FLUX.1 schnell can't start from a picture", {"z-image-inpaint"}),
@@ -255,11 +255,11 @@ async def test_what_was_refused_can_be_left_out(fixture: CogFixture) -> None:
     ],
 )
 async def test_what_the_model_does_not_take_names_the_models_that_do_and_goes_on_with_one(
-    fixture: CogFixture, typed: dict[str, Any], says: str, takes: set[str]
+    fixture: CogFixture, typed: dict[str, Any], expected: str, takes: set[str]
 ) -> None:
     files = (CAT,) if "image" in typed else ()
     refused = await imagine(fixture, files, seed=7, **typed)
-    assert says in said(refused)[0]
+    assert expected in said(refused)[0]
     offered = menu_of(refused)
     assert takes <= set(offered)
     assert "flux-schnell" not in offered

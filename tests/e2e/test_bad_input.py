@@ -71,7 +71,7 @@ def harmless(message: Message) -> str:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"model": "flux-schnel"}, ["`flux-schnel`", "Did you mean `flux-schnell`"]),
         ({"model": "dall-e-9 `\u202e**x**`"}, ["`/models` lists them all"]),
@@ -105,10 +105,10 @@ def harmless(message: Message) -> str:
     ],
 )
 async def test_a_value_the_model_does_not_take_is_named_with_what_is_allowed(
-    sandbox: SandboxDriver, options: dict[str, Any], says: list[str]
+    sandbox: SandboxDriver, options: dict[str, Any], expected: list[str]
 ) -> None:
     said = await refused(sandbox, **options)
-    for part in says:
+    for part in expected:
         assert part in said
 
 

@@ -73,7 +73,7 @@ async def test_where_the_bot_may_not_post_nothing_is_spent(sandbox: SandboxDrive
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"model": "flux-schnel"}, "Did you mean"),
         ({"steps": 99}, "whole number from 1 to 12"),
@@ -86,12 +86,12 @@ async def test_where_the_bot_may_not_post_nothing_is_spent(sandbox: SandboxDrive
     ],
 )
 async def test_bad_input_is_a_private_sentence_and_nothing_is_spent(
-    sandbox: SandboxDriver, options: dict[str, Any], says: str
+    sandbox: SandboxDriver, options: dict[str, Any], expected: str
 ) -> None:
     before = len(sandbox.fal.accepted)
     record = await sandbox.imagine(**options)
     assert record.message.ephemeral
-    assert says in record.message.text()
+    assert expected in record.message.text()
     assert "broke" not in record.message.text()
     assert len(sandbox.fal.accepted) == before
 
