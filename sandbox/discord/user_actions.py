@@ -245,7 +245,7 @@ class UserActions:
         preset = [one["value"] for one in field.get("options") or () if one.get("default")]
         chosen = [
             str(one["id"] if isinstance(one, dict) else one)
-            for one in ([value] if isinstance(value, str | dict) else value or preset)
+            for one in ([value] if isinstance(value, str | dict) else preset if value is None else value)
         ]
         if not unchecked:
             _check_chosen(field, chosen)
