@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qs, urlsplit
@@ -128,6 +129,15 @@ def check_can_post(interaction: Interaction) -> None:
 def may_moderate(interaction: Interaction) -> bool:
     """Whether the person may cancel and delete other people's jobs here (Manage Messages)."""
     return interaction.guild_id is not None and interaction.permissions.manage_messages
+
+
+def files_of(interaction: Interaction, ids: Mapping[str, Sequence[str]]) -> dict[str, list[discord.Attachment]]:
+    """The files that a submitted modal holds, by field."""
+    resolved = cast("dict[str, Any]", interaction.data or {}).get("resolved", {}).get("attachments", {})
+    return {
+        name: [discord.Attachment(data=resolved[one], state=interaction._state) for one in given if one in resolved]
+        for name, given in ids.items()
+    }
 
 
 def picture_url(option: str, attachment: discord.Attachment | None) -> str | None:

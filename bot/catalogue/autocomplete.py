@@ -15,14 +15,14 @@ from bot.catalogue.parse import candidates
 from bot.errors import InvalidOption
 
 Choice = tuple[str, str]
-_MOST: Final = 25
-_MOST_CHARACTERS: Final = 100
+_MAX_CHOICES: Final = 25
+_MAX_CHARACTERS: Final = 100
 _KEYS = re.compile(r"(?:^|[\s,;])([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
 _TAIL = re.compile(r"[\s,;]*([^\s,;=]*)$")
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"
 
 
 def _fitting(choices: Iterable[Choice], typed: str) -> list[Choice]:
@@ -30,7 +30,7 @@ def _fitting(choices: Iterable[Choice], typed: str) -> list[Choice]:
     words = re.split(r"[\s_/-]+", typed.strip().lower())
     found = [(label, value) for label, value in choices if all(word in f"{label} {value}".lower() for word in words)]
     found.sort(key=lambda choice: not choice[1].lower().startswith(typed.strip().lower()))
-    return [(_short(label), value) for label, value in found][:_MOST]
+    return [(_short(label), value) for label, value in found][:_MAX_CHOICES]
 
 
 def _pretty(value: str) -> str:
@@ -72,7 +72,7 @@ def size_choices(model: Model, typed: str = "") -> list[Choice]:
         return []
     first = _typed_size(option, typed)
     listed = _fitting([(_size_label(option, choice), choice) for choice in option.choices], typed)
-    return (first + [choice for choice in listed if choice not in first])[:_MOST]
+    return (first + [choice for choice in listed if choice not in first])[:_MAX_CHOICES]
 
 
 def _typed_size(option: Option, typed: str) -> list[Choice]:
@@ -112,7 +112,7 @@ def option_completions(model: Model, typed: str) -> list[Choice]:
 
 #: A finished value, the separator after it, and the beginning of the next key.
 _FINISHED = re.compile(r"(\"[^\"]*\"|[^\s,;\"'{\[]+)[\s,;]+([A-Za-z_.-]*)")
-_SEVERAL: Final = frozenset(
+_LIST_KINDS: Final = frozenset(
     {OptionKind.TEXTS, OptionKind.PICTURES, OptionKind.COLOURS, OptionKind.PALETTE, OptionKind.LORAS}
 )
 
@@ -125,7 +125,7 @@ def _split(model: Model, typed: str) -> tuple[str, str | None, str]:
     last = keys[-1]
     value = typed[last.end() :]
     finished = _FINISHED.fullmatch(value)
-    takes_several = any(option.kind in _SEVERAL for option in candidates(model, plain_key(last[1])))
+    takes_several = any(option.kind in _LIST_KINDS for option in candidates(model, plain_key(last[1])))
     if finished and not (takes_several and value.rstrip().endswith(",")):
         return f"{typed[: last.end()]}{finished[1]} ", None, finished[2]
     return typed[: last.start(1)], last[1], value
@@ -133,7 +133,7 @@ def _split(model: Model, typed: str) -> tuple[str, str | None, str]:
 
 def _whole(earlier: str, endings: Iterable[str]) -> list[Choice]:
     full = dict.fromkeys(f"{earlier}{ending}" for ending in endings)
-    return [(text, text) for text in full if len(text) <= _MOST_CHARACTERS][:_MOST]
+    return [(text, text) for text in full if len(text) <= _MAX_CHARACTERS][:_MAX_CHOICES]
 
 
 #: With at most this many matching keys, `key=value` pairs are suggested too.

@@ -196,14 +196,14 @@ def _narrowest(pick: Any, limits: Iterable[float | None]) -> Any:
     return pick((limit for limit in limits if limit is not None), default=None)
 
 
-_LEAST: Final = ("maximum", "max_items", "max_length", "max_side_px", "max_pixels")
-_MOST: Final = ("minimum", "min_side_px", "min_pixels")
+_UPPER_BOUNDS: Final = ("maximum", "max_items", "max_length", "max_side_px", "max_pixels")
+_LOWER_BOUNDS: Final = ("minimum", "min_side_px", "min_pixels")
 
 
 def _option(read: _OptionFile) -> Option:
     sources: tuple[_Limits, ...] = (read, read.docs, read.ours)
-    limits = {name: _narrowest(min, (getattr(source, name) for source in sources)) for name in _LEAST}
-    limits |= {name: _narrowest(max, (getattr(source, name) for source in sources)) for name in _MOST}
+    limits = {name: _narrowest(min, (getattr(source, name) for source in sources)) for name in _UPPER_BOUNDS}
+    limits |= {name: _narrowest(max, (getattr(source, name) for source in sources)) for name in _LOWER_BOUNDS}
     taken = {"docs", "ours", *limits}
     plain = {name: getattr(read, name) for name in type(read).model_fields if name not in taken}
     return Option(**plain, **limits)

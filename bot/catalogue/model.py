@@ -182,6 +182,16 @@ class Model:
         """Whether the model takes a prompt; False for one that works from a picture alone."""
         return self.option("prompt") is not None
 
+    @property
+    def needs(self) -> tuple[Option, ...]:
+        """The options, besides the prompt, without which it refuses every request."""
+        return tuple(option for option in self.offered if option.required and option.name != "prompt")
+
+    @property
+    def paints_from_words(self) -> bool:
+        """Whether a prompt alone is enough. Only such a model can be a default, or every plain /imagine would fail."""
+        return self.takes_prompt and not self.needs
+
     def option(self, name: str) -> Option | None:
         """The option fal calls `name`, or None."""
         return next((option for option in self.options if option.name == name), None)

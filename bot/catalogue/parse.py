@@ -154,10 +154,9 @@ def _none_takes(options: list[Option], key: str, value: object) -> InvalidOption
 
 
 def _check_required(model: Model, given: Mapping[str, Json]) -> None:
-    needed = [o for o in model.offered if o.required and o.name != "prompt"]
-    missing = tuple(option.label for option in needed if option.name not in given)
+    missing = tuple(option.label for option in model.needs if option.name not in given)
     if missing:
-        wanted = tuple(option.label for option in needed)
+        wanted = tuple(option.label for option in model.needs)
         count = len(missing)
         why = phrase("options_missing", model=model.title, needs=wanted, missing=missing, count=count)
         raise refuse_because(missing[0], "", why)

@@ -27,6 +27,7 @@ COGS = (
     "cogs.components",
     "cogs.imagine",
     "cogs.results",
+    "cogs.fixes",
     "cogs.models",
     "cogs.usage",
     "cogs.settings",
