@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: An address that can stand in a link as it is.
+_PLAIN_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:_/%?=&~+-]{1,280}")
 #: Pictures are not made smaller than this to fit Discord's limit.
 LEAST_UPLOAD_BYTES = 64 * 1024
 
@@ -184,14 +187,19 @@ class DiscordDelivery:
         return cards.failure_card(job, model, failure, successor=successor, wording=wording), []
 
     def _result(self, job: Job, ready: DeliverableImages, wording: Wording) -> Content:
-        shown, files = [], []
-        for index, (picture, spoiler) in enumerate(zip(ready.pictures, ready.spoilers, strict=True)):
-            name = cards.file_name(job.id, index, picture.extension, spoiler)
-            alt = cards.alt_text(job.request, index, self._model(job), locale=job.reply.locale, wording=wording)
-            shown.append(cards.Shown(name, alt, spoiler, (picture.width, picture.height)))
+        shown, files, model = [], [], self._model(job)
+        notices = ready.notices or ((),) * len(ready.pictures)
+        for picture, spoiler, number, about in zip(ready.pictures, ready.spoilers, ready.numbers, notices, strict=True):
+            name = cards.file_name(job.id, number - 1, picture.extension, spoiler)
+            alt = cards.alt_text(
+                job.request, number - 1, model, count=ready.made, locale=job.reply.locale, wording=wording
+            )
+            size_px, original = (picture.width, picture.height), _original(job, number) if about else None
+            shown.append(cards.Shown(name, alt, spoiler, size_px, number, about, original))
             body = PictureFile(picture.body)
             files.append(discord.File(body, filename=name, description=alt or None, spoiler=spoiler))
-        return cards.result_card(job, self._model(job), shown, withheld=ready.withheld, wording=wording), files
+        card = cards.result_card(job, model, shown, made=ready.made, withheld=ready.withheld, wording=wording)
+        return card, files
 
     def _model(self, job: Job) -> Model:
         model = self._catalogue.known(job.request.endpoint)
@@ -259,6 +267,13 @@ class DiscordDelivery:
             attempt.wait_at_least(min(asked_s, self._timings.longest_retry_s))
             log.info("delivery tried again", extra={"job": job.id, "reason": reason, "pause_s": attempt.pause_s})
         return None
+
+
+def _original(job: Job, number: int) -> str | None:
+    """Where fal keeps a picture as it made it; None where that is no address that people can open."""
+    pictures = job.result.pictures if job.result is not None else ()
+    url = pictures[number - 1].url if number <= len(pictures) else ""
+    return url if _PLAIN_ADDRESS.fullmatch(url) else None
 
 
 def _sending(route: Route, outgoing: OutgoingCard) -> Callable[[], Awaitable[Sent]]:

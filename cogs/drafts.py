@@ -52,7 +52,7 @@ async def attempt(
     """
     services = services_of(interaction)
     kept, unusable = _checked(files or {})
-    typed = typed.having(kept)
+    typed = dataclasses.replace(typed, values=interaction_data.named_mentions(interaction, typed.values)).having(kept)
     preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
     model: Model | None = None
     try:

@@ -16,7 +16,7 @@ from cogs.drafts import attempt
 from cogs.interaction_data import Interaction, files_of, locale_of, services_of
 from cogs.ui import modals, windows
 from cogs.ui.actions import Click, action
-from cogs.ui.completion import choices, model_choices
+from cogs.ui.completion import choices, model_choices, no_styles
 from cogs.ui.messages.commands import described, localized
 from cogs.ui.typed import Typed
 
@@ -92,7 +92,10 @@ class Imagine(commands.Cog, name="imagine"):
 
     @imagine.autocomplete("style")
     async def _complete_style(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return choices(catalogue.style_choices(await self._chosen(interaction), typed))
+        model = await self._chosen(interaction)
+        if not model.has_styles:
+            return no_styles(model, self._services.catalogue.offered(PROMPT_TASKS), locale=locale_of(interaction))
+        return choices(catalogue.style_choices(model, typed))
 
     @imagine.autocomplete("options")
     async def _complete_options(self, interaction: Interaction, typed: str) -> list[Choice[str]]:

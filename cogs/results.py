@@ -17,7 +17,7 @@ from bot.errors import NotYours, Refusal
 from bot.phrase import phrase
 from cogs import intake, interaction_data
 from cogs.drafts import attempt, check_links_live, offer
-from cogs.interaction_data import Interaction, files_of, locale_of, new_seed, services_of
+from cogs.interaction_data import Interaction, files_of, locale_of, named_mentions, new_seed, services_of
 from cogs.job_lookup import find_job, may_act_on
 from cogs.ui import details, modals, windows
 from cogs.ui.actions import ENDED, CardKind, Click, Subject, action
@@ -70,14 +70,15 @@ async def open_edit_modal(interaction: Interaction, click: Click) -> None:
 async def paint_edited(interaction: Interaction, form: modals.ModalSubmit) -> None:
     """Repeat the request with what was changed in the edit window."""
     repeated = await _repeated(interaction, form.subject)
-    typed = typed_of(*repeated).having({name: form.fields.get(name) for name in form.shown})
+    fields = named_mentions(interaction, form.fields)
+    typed = typed_of(*repeated).having({name: fields.get(name) for name in form.shown})
     if form.files:
         await attempt(interaction, typed, files=files_of(interaction, form.files))
         return
     try:
         model = _offered(interaction, repeated)
         check_links_live(services_of(interaction), model, repeated.job.request)
-        await _place(interaction, model, edited(model, repeated.job.request, form.fields), repeated.job)
+        await _place(interaction, model, edited(model, repeated.job.request, fields), repeated.job)
     except Refusal as refusal:
         await offer(interaction, refusal, typed, repeated.model)
 
@@ -131,10 +132,10 @@ def edited(model: Model, request: GenerationRequest, fields: Mapping[str, str]) 
     option = model.option("negative_prompt")
     before = request.options.get("negative_prompt")
     if option is not None and negative != (before.strip() if isinstance(before, str) else ""):
-        options = {**request.options, option.name: parse_value(option, option.name, negative) if negative else ""}
-        given = tuple(dict.fromkeys((*request.given, option.name)))
+        options = {**changed.options, option.name: parse_value(option, option.name, negative) if negative else ""}
+        given = tuple(dict.fromkeys((*changed.given, option.name)))
         changed = dataclasses.replace(changed, options=options, given=given)
-    return changed if "seed" in request.given else with_seed(model, changed, new_seed())
+    return changed if "seed" in changed.given else with_seed(model, changed, new_seed())
 
 
 class Repeated(NamedTuple):

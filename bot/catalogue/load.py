@@ -45,6 +45,7 @@ _Alias = Literal["size", "count", "seed", "negative_prompt", "style", "steps", "
 _OneLine = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\r\n]+$")]
 _Endpoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*){1,7}$", max_length=100)]
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+_Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{2,20}$")]
 _Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
 
@@ -131,6 +132,7 @@ class _ModelFile(_File):
     summary: _OneLine
     typical_s: float = Field(gt=0, le=3600)
     task: Task = Task.TEXT_TO_IMAGE
+    tags: tuple[_Tag, ...] = Field((), max_length=20)
     order: int = 1000
     size_option: _Name | None = None
     store_payload: bool = True
@@ -223,6 +225,7 @@ def _model(read: _ModelFile) -> Model:
         summary=read.summary,
         typical_s=read.typical_s,
         task=read.task,
+        tags=read.tags,
         options=tuple(map(_option, read.options)),
         output=Output(**read.output.model_dump()),
         price=_price(read.price),

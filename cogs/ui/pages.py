@@ -288,7 +288,7 @@ def help_page(default: Model, *, locale: str) -> Card:
     return Card(
         _words(f"### {say(locale, 'help_title')}\n{say(locale, 'help_start', model=_title(default))}"),
         _words("\n".join([say(locale, "help_try"), *blocks])),
-        _words(f"{say(locale, 'help_buttons')}\n{say(locale, 'help_commands')}"),
+        _words(f"{say(locale, 'help_buttons')}\n{say(locale, 'help_fix')}\n{say(locale, 'help_commands')}"),
         row(button("compose", locale=locale), button("models", locale=locale), button("usage", locale=locale)),
         colour=BLUE,
     )

@@ -74,6 +74,7 @@ ERROR_EXAMPLES: tuple[ToldError, ...] = (
     errors.ResultUnusable(WHY),
     errors.ResultWithheld(),
     errors.ResultWithheld(flagged=False),
+    errors.ResultWithheld(blanked=True),
     errors.DecoderUnavailable(),
     errors.PreparationCrashed(),
     errors.SubmitNeverConfirmed(),

@@ -44,7 +44,14 @@ progress_restarting = I am being restarted. Your picture is safe: it starts as s
 
 seed = seed `{ $seed }`
 for_person = for { $person }
-flagged = Flagged by the safety checker: behind a spoiler, and often painted black by fal.ai.
+flagged = Flagged by the safety checker, so it is behind a spoiler.
+fewer_came = { $came ->
+        [one] The model made { $came } picture
+       *[other] The model made { $came } pictures
+    } of the { $asked } that were asked for; the rest does not count.
+pictures_numbered = Picture { AND($numbers) }:
+original = the original
+original_numbered = original { $number }
 pictures_withheld = { $count ->
         [one] { $count } picture was
        *[other] { $count } pictures were
@@ -77,6 +84,9 @@ details_price = Price: { $price }
 details_price_unknown = Price: unknown
 details_time = Time at fal.ai: { $duration }
 details_attach_again = Pictures have to be attached again.
+details_picture_size = Picture { $number }: { $size }
+details_picture_seed = Picture { $number }: seed `{ $seed }`
+details_picture_seed_size = Picture { $number }: { $size }, seed `{ $seed }`
 details_tokens = OpenAI tokens: { $tokens }
 details_asked = Asked for by { $person } { AGO($at) }
 details_job = Job { $id }

@@ -205,6 +205,7 @@ request_not_found = fal.ai no longer knows this request, so there will be no pic
 cancelled = This picture was cancelled at fal.ai. Your quota was not used.
 result_unusable = The model answered, but { $why }. Your quota was not used; you can try again.
 result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
+result_blanked = The safety checker painted this picture black, so there is nothing to show. Your quota was not used; another wording or seed may do.
 result_withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
 submit_never_confirmed = fal.ai did not answer when I handed it this picture, and it did not turn up there later. Your quota was not used; press Again to try once more.
 card_deleted = Cancelled, because its message was deleted. Your quota was not used.

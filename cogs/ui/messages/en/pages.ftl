@@ -127,12 +127,13 @@ help_example_one = a lighthouse in a storm, oil painting
 help_example_two = a fox asleep in a teacup size:16:9 count:2
 help_example_three = a paper city at dawn seed:7
 help_buttons = Under every picture: **Again** paints it with a new seed, **Edit prompt** lets you change the words, **Details** shows every value to copy, **Delete** takes it away.
+help_fix = If something can't be painted, **Fix it** brings back everything you typed, so that you can change it.
 help_commands = `/usage` what you have left · `/cancel` stop one · `/settings` your default model · `/privacy` your data
 
 ## Privacy
 
 privacy_title = Your data
-privacy_kept = **Kept here:** your Discord id, the channel, your prompts and options, the times, what you used up, links to the results, the price, and your default model. Not the pictures themselves.
+privacy_kept = **Kept here:** your Discord id, the channel, your prompts and options, the times, what you used up, links to the results, the price, and your default model. What could not be painted waits 24 hours to be fixed. Not the pictures themselves.
 privacy_sent = **Sent to fal.ai,** which runs the models: the prompt, the options and the pictures you attach; never who you are. fal.ai is told not to keep it, and finished pictures stay on its servers for a time.
 privacy_sent_kept = **Sent to fal.ai,** which runs the models: the prompt, the options and the pictures you attach; never who you are. fal.ai may keep it up to 30 days, and finished pictures stay on its servers for a time.
 privacy_how_long = **How long:** requests are deleted after { $days ->
