@@ -114,7 +114,7 @@ class FalSettings(Section):
     reconcile_s: float = Field(
         660,
         ge=0,
-        description="When fal's answer to a new request was lost: how long Easel looks for the request at fal before it "
+        description="When fal's answer to a new request was lost: how long Easel looks for the request there before it "
         "sends it again. Keep it longer than start_timeout_s, because fal lists only requests that have started.",
     )
     job_timeout_s: float = Field(1800, gt=1, description="After this time a request is given up and cancelled at fal.")
