@@ -52,6 +52,8 @@ TEXT_LIMIT = 4000
 MOST_NOTICES, NOTICE_LIMIT = 4, 240
 #: Most UTF-16 units of links to originals in one line.
 LINKS_LIMIT = 400
+#: Formats that Discord's clients show as a broken picture.
+NOT_SHOWN = frozenset({"svg"})
 #: Most pictures in one gallery.
 GALLERY_LIMIT = 10
 
@@ -103,6 +105,8 @@ class Shown:
     #: What differs from what the model made, and where that can be seen.
     notices: tuple[Phrase, ...] = ()
     original: str | None = None
+    #: The attachment that holds it where Discord does not show its format; `filename` is a preview then, or empty.
+    file: str | None = None
 
 
 def file_name(job_id: str, index: int, extension: str, spoiler: bool = False) -> str:
@@ -117,6 +121,8 @@ def shows_end_of(components: Iterable[object], job_id: str, *, with_pictures: bo
     for component in _walk(components):
         if isinstance(component, discord.MediaGalleryComponent):
             urls += [item.media.url for item in component.items]
+        elif isinstance(component, discord.FileComponent):
+            urls.append(component.media.url)
         elif isinstance(component, discord.Button) and component.custom_id:
             offered.add(component.custom_id)
     if with_pictures:
@@ -254,7 +260,7 @@ def result_card(
     """
     locale = job.reply.locale
     if wording is Wording.NONE:
-        return Card(_gallery(pictures), *action_rows(CardKind.RESULT, job, pictures=len(pictures)), colour=GREEN)
+        return Card(*_shown(pictures), *action_rows(CardKind.RESULT, job, pictures=len(pictures)), colour=GREEN)
     notes = [_small(say(locale, "pictures_withheld", count=withheld))] if withheld else []
     if any(shown.spoiler for shown in pictures):
         notes.append(_small(say(locale, "flagged")))
@@ -265,18 +271,23 @@ def result_card(
     notes += notices(job, locale) if wording is Wording.FULL else []
     return Card(
         *_prompt(job, wording),
-        _gallery(pictures),
+        *_shown(pictures),
         _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
         *action_rows(CardKind.RESULT, job, pictures=len(pictures)),
         colour=GREEN,
     )
 
 
-def _gallery(pictures: Sequence[Shown]) -> discord.ui.MediaGallery[Any]:
+def _shown(pictures: Sequence[Shown]) -> Iterator[discord.ui.Item[Any]]:
+    """A gallery of what Discord shows, and the files that it does not."""
     gallery: discord.ui.MediaGallery[Any] = discord.ui.MediaGallery()
-    for shown in pictures[:GALLERY_LIMIT]:
+    for shown in [one for one in pictures if one.filename][:GALLERY_LIMIT]:
         gallery.add_item(media=f"attachment://{shown.filename}", description=shown.alt or None, spoiler=shown.spoiler)
-    return gallery
+    if gallery.items:
+        yield gallery
+    for shown in pictures:
+        if shown.file is not None:
+            yield discord.ui.File(f"attachment://{shown.file}", spoiler=shown.spoiler)
 
 
 def failure_card(

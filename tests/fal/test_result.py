@@ -236,7 +236,7 @@ async def test_while_fal_breaks_on_everything_a_painted_picture_is_not_given_up(
 async def test_a_gone_model_is_named(fake: FakeFal, fal: Fal) -> None:
     fake.always("result", json_reply({"detail": "Path /x not found"}, 404))
 
-    with raises_saying(ModelGone, match="Alias One: this model is no longer served") as caught:
+    with raises_saying(ModelGone, match="Alias One is no longer offered") as caught:
         await fal.result(fake.request(), model=RETIRED)
 
     assert caught.value.phrase.params["endpoint"] == RETIRED.endpoint
