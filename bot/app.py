@@ -33,8 +33,6 @@ from bot.store.kv import KeyValueStore
 from bot.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from bot.web import FalCallback
 
 log = logging.getLogger(__name__)
@@ -81,6 +79,8 @@ async def run(settings: Settings) -> int:
         callbacks = await _callback_addresses(settings.web, store)
         supervisor = Supervisor()
         stack.push_async_callback(supervisor.close)
+        supervisor.start(store.until_broken(), name="store-writer")
+        supervisor.start(fal.until_broken(), name="fal-poller")
         runner = Runner(
             store=store,
             fal=fal,
@@ -97,8 +97,7 @@ async def run(settings: Settings) -> int:
         bot = EaselBot(Services(settings, store, catalogue, runner, images, utcnow, supervisor))
         stack.push_async_callback(bot.close)
         if settings.web.port is not None:
-            server = await _start_web(settings, bot, store, runner, callbacks)
-            stack.push_async_callback(server.cleanup)
+            await _start_web(stack, bot, callbacks)
         stack.push_async_callback(runner.stop)
         session = DiscordSession(bot, store.kv, utcnow)
         await serve(session, bot.services, token.get_secret_value())
@@ -181,20 +180,23 @@ async def _callback_addresses(settings: WebSettings, store: Store) -> _CallbackA
     return _CallbackAddresses(settings.public_url, bytes.fromhex(key))
 
 
-async def _start_web(
-    settings: Settings, bot: EaselBot, store: Store, runner: Runner, callbacks: _CallbackAddresses | None
-) -> web.AppRunner:
-    from bot.web import CallbackReceiver, start  # here: cryptography takes 8 MB, and most bots serve no web pages
+async def _start_web(stack: AsyncExitStack, bot: EaselBot, callbacks: _CallbackAddresses | None) -> None:
+    """Serve until the stack is unwound; the supervisor hears when the server ends before that."""
+    # Here: cryptography takes 8 MB, and most bots serve no web pages.
+    from bot.web import CallbackReceiver, start, until_broken
+
+    services = bot.services
+    settings = services.settings
 
     async def health() -> Mapping[str, bool]:
-        return {"discord": bot.is_ready(), "store": await store_answers(store.kv)}
+        return {"discord": bot.is_ready(), "store": await store_answers(services.store.kv)}
 
     def detail() -> Mapping[str, str]:
         problem = bot.command_sync.problem if bot.command_sync is not None else None
         return {"commands": f"{problem}; people use those it holds until it takes ours"} if problem else {}
 
     async def on_callback(callback: FalCallback) -> None:
-        await runner.on_webhook(callback.job_id, callback.attempt, callback.request_id)
+        await services.runner.on_webhook(callback.job_id, callback.attempt, callback.request_id)
 
     receiver = None
     if callbacks is not None:
@@ -205,7 +207,9 @@ async def _start_web(
             clock=utcnow,
             proxies=Proxies.of(settings.proxy),
         )
-    return await start(settings.web, health, detail=detail, callbacks=receiver)
+    server = await start(settings.web, health, detail=detail, callbacks=receiver)
+    stack.push_async_callback(server.cleanup)
+    services.supervisor.start(until_broken(server), name="web-server")
 
 
 async def store_answers(kv: KeyValueStore) -> bool:
@@ -234,16 +238,17 @@ async def serve(session: DiscordSession, services: Services, token: str) -> None
     signalled = asyncio.create_task(stop.wait(), name="stop-signal")
     login = asyncio.create_task(session.login(token), name="login")
     try:
-        await asyncio.wait({login, signalled}, return_when=asyncio.FIRST_COMPLETED)
-        if stop.is_set():
+        ended = await _first_to_end(supervisor, signalled, login)
+        if ended is signalled:
             return
-        await login
-        _tune_collector()
-        supervisor.start(session.run(), name="gateway")
-        supervisor.start(runner.run(), name="runner")
-        supervisor.start(trim_forever(runner), name="gc-trim")
-        supervisor.start(_purge_forever(services.store, services.settings.privacy.keep_days), name="retention")
-        ended = await _first_to_end(supervisor, signalled)
+        if ended is login:
+            await login
+            _tune_collector()
+            supervisor.start(session.run(), name="gateway")
+            supervisor.start(runner.run(), name="runner")
+            supervisor.start(trim_forever(runner), name="gc-trim")
+            supervisor.start(_purge_forever(services.store, services.settings.privacy.keep_days), name="retention")
+            ended = await _first_to_end(supervisor, signalled)
         log.info("stopping", extra={"because": ended.get_name()})
         error = _error_of(ended) if ended is not signalled else None
         await runner.stop()
@@ -259,12 +264,12 @@ async def serve(session: DiscordSession, services: Services, token: str) -> None
         await supervisor.close()
 
 
-async def _first_to_end(supervisor: Supervisor, signalled: asyncio.Task[Any]) -> asyncio.Task[Any]:
-    """The part that ended by itself, or the signal to stop."""
+async def _first_to_end(supervisor: Supervisor, *others: asyncio.Task[Any]) -> asyncio.Task[Any]:
+    """The first of the others that is done (the signal to stop, say), else the part that ended by itself."""
     watch = asyncio.create_task(supervisor.wait(), name="supervisor")
     try:
-        await asyncio.wait({signalled, watch}, return_when=asyncio.FIRST_COMPLETED)
-        return signalled if signalled.done() else watch.result()
+        await asyncio.wait({*others, watch}, return_when=asyncio.FIRST_COMPLETED)
+        return next((task for task in others if task.done()), None) or watch.result()
     finally:
         watch.cancel()
 

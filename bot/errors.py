@@ -31,6 +31,7 @@ EaselError
 │   ├── PreparationCrashed  its attachments ended one process after another
 │   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
+│   ├── CardDeleted         its message was deleted; ends as cancelled
 │   └── Undeliverable       every way into the channel is closed
 ├── Transient               worth another try by the caller; never shown to a person
 │   ├── ProviderUnreachable no usable answer to a GET or PUT
@@ -70,15 +71,15 @@ class ToldError(EaselError):
     `str(error)` is a code alone: parameters may hold what somebody typed, and belong into no log.
 
     Args:
-        says: what it says, where that is not the message named like the class's code.
+        message: what it says, where that is not the message named like the class's code.
         params: what that message needs.
     """
 
     #: Whether a job that ended so may succeed if the same request is made again (shows the Again button).
     worth_retrying = False
 
-    def __init__(self, says: Phrase | None = None, /, **params: Param) -> None:
-        self.phrase = says if says is not None else Phrase(self.code, params)
+    def __init__(self, message: Phrase | None = None, /, **params: Param) -> None:
+        self.phrase = message if message is not None else Phrase(self.code, params)
         super().__init__(self.phrase.code)
 
 
@@ -164,16 +165,23 @@ class LimitReached(Refusal):
 
     Args:
         rule: `rate`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
-        says: the whole sentence, with what remains.
+        message: the whole sentence, with what remains.
         retry_at: the first moment the same request would be admitted; None when it depends on a running job.
+        fewer_might_do: whether the same request for fewer pictures may be admitted, now or later.
     """
 
     code = "limit_reached"
 
-    def __init__(self, rule: str, says: Phrase, retry_at: datetime | None) -> None:
+    def __init__(self, rule: str, message: Phrase, retry_at: datetime | None, *, fewer_might_do: bool = False) -> None:
         self.rule = rule
         self.retry_at = retry_at
-        super().__init__(says)
+        self.fewer_might_do = fewer_might_do
+        super().__init__(message)
+
+    @property
+    def can_pass_later(self) -> bool:
+        """Whether the same request may be admitted without a change: at `retry_at`, or when a job has ended."""
+        return self.retry_at is not None or self.rule.endswith("concurrent")
 
 
 class CannotPostHere(Refusal):
@@ -208,13 +216,13 @@ class NotYours(Refusal):
     """Somebody else's job.
 
     Args:
-        says: what only the person who asked may do.
+        message: what only the person who asked may do.
     """
 
     code = "not_yours"
 
-    def __init__(self, says: Phrase) -> None:
-        super().__init__(says)
+    def __init__(self, message: Phrase) -> None:
+        super().__init__(message)
 
 
 class JobUnknown(Refusal):
@@ -414,6 +422,12 @@ class Undeliverable(GenerationFailed):
     """Every way into the channel is closed."""
 
     code = "undeliverable"
+
+
+class CardDeleted(GenerationFailed):
+    """Somebody deleted the message that shows the job, so nobody wants its pictures; nothing is posted any more."""
+
+    code = "card_deleted"
 
 
 class SubmitUnresolved(GenerationFailed):

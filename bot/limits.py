@@ -157,7 +157,8 @@ class Refused:
 
     def error(self) -> LimitReached:
         """The refusal as an error with a phrase for the person."""
-        return LimitReached(self.rule, _SAYS[self.rule](self), self.retry_at)
+        fewer = self.images > 1 and self.bound > 0 and not self.rule.endswith("concurrent")
+        return LimitReached(self.rule, _SAYS[self.rule](self), self.retry_at, fewer_might_do=fewer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bot.catalogue import Catalogue
 from bot.catalogue.model import PROMPT_TASKS, Model
-from bot.errors import ModelUnavailable, NoModels, UnknownModel
+from bot.errors import ModelUnavailable, NoModels, Refusal, UnknownModel
+from bot.phrase import Phrase
 
 if TYPE_CHECKING:
     from bot.services import Services
@@ -21,7 +22,10 @@ async def default_of(interaction: Interaction, services: Services) -> Model:
 
 
 def default_model(catalogue: Catalogue, preferences: Preferences, operators: str) -> Model:
-    """The first of the chosen models that is offered for prompts, else the first offered model.
+    """The first of the chosen models that paints from words alone, else the first offered model that does.
+
+    A model that needs a picture is no default, though it may have been chosen once (see `passed_over`): a prompt alone
+    would always be refused. Only where no other is offered, it is.
 
     Args:
         operators: the default in the operator's settings.
@@ -31,12 +35,32 @@ def default_model(catalogue: Catalogue, preferences: Preferences, operators: str
     """
     for name in (preferences.user_model, preferences.guild_model, operators):
         model = offered(catalogue, name)
-        if model is not None:
+        if model is not None and model.paints_from_words:
             return model
     usable = catalogue.offered(PROMPT_TASKS)
     if not usable:
         raise NoModels
-    return usable[0]
+    return next((model for model in usable if model.paints_from_words), usable[0])
+
+
+def passed_over(catalogue: Catalogue, name: str | None) -> Phrase | None:
+    """Why a stored default is not used: it needs more than words. None if it is used, or not offered any more."""
+    model = offered(catalogue, name)
+    return _needs("default_passed_over", model) if model is not None and not model.paints_from_words else None
+
+
+def check_can_be_default(model: Model) -> None:
+    """Make sure that a prompt alone is enough for the model.
+
+    Raises:
+        Refusal: it needs a picture, so every plain /imagine would be refused.
+    """
+    if not model.paints_from_words:
+        raise Refusal(_needs("default_needs_more", model))
+
+
+def _needs(code: str, model: Model) -> Phrase:
+    return Phrase(code, {"model": model.title, "key": model.key, "needs": tuple(one.label for one in model.needs)})
 
 
 def offered(catalogue: Catalogue, name: str | None) -> Model | None:

@@ -18,18 +18,19 @@ import aiohttp
 import discord
 from discord.ext import commands
 
-from bot.discord import http
+from bot.discord import http, refusals
 from bot.discord.picture_file import PictureFile
 from bot.domain.events import ProgressEvent
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.ports import DeliverableImages
-from bot.errors import Undeliverable
+from bot.errors import CardDeleted, Undeliverable
 from bot.media.fit import fit
 from bot.phrase import phrase
 from bot.retry import retry
-from cogs.delivery_routes import ORIGINAL, Content, OutgoingCard, Route, Routes
+from cogs.delivery_routes import ORIGINAL, Content, OutgoingCard, Route, Routes, Sent
 from cogs.progress_editor import ProgressEditor
 from cogs.ui import cards
+from cogs.ui.cards import Wording
 
 if TYPE_CHECKING:
     from bot.catalogue.model import Model
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Discord's numeric error code.
-TOO_LARGE = 40005
 #: Pictures are not made smaller than this to fit Discord's limit.
 LEAST_UPLOAD_BYTES = 64 * 1024
 
@@ -49,9 +48,20 @@ class DiscordDelivery:
     Args:
         backpressure: whether initial responses are in a hurry, which go before progress.
         on_late_edit: told the id of a job whose progress may have been shown too late.
+        on_card_deleted: told the id of a job whose message is seen to be deleted while it is under way.
     """
 
-    def __init__(self, bot: EaselBot, *, backpressure: Callable[[], bool], on_late_edit: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        bot: EaselBot,
+        *,
+        backpressure: Callable[[], bool],
+        on_late_edit: Callable[[str], None],
+        on_card_deleted: Callable[[str], None],
+    ) -> None:
+        self._on_card_deleted = on_card_deleted
+        #: How much the cards of a job may say, where a word filter has refused more; kept until `forget`.
+        self._wordings: dict[str, Wording] = {}
         self._catalogue = bot.services.catalogue
         self._images = bot.services.images
         self._timings = bot.services.discord_timings
@@ -76,15 +86,28 @@ class DiscordDelivery:
     def forget(self, job_id: str) -> None:
         """No more progress for this job."""
         self.editor.forget(job_id)
+        self._wordings.pop(job_id, None)
 
     async def _edit_progress(self, event: ProgressEvent) -> None:
-        card = cards.progress_card(event.job, self._model(event.job), event.progress, resumed=event.resumed)
-        await self._routes.edit_original(event.job, card)
+        job, wording = event.job, self._wordings.get(event.job.id, Wording.FULL)
+        card = cards.progress_card(job, self._model(job), event.progress, resumed=event.resumed, wording=wording)
+        try:
+            await self._routes.edit_original(job, card)
+        except discord.HTTPException as error:
+            if refusals.is_deleted(error):
+                self._on_card_deleted(job.id)
+            elif refusals.is_text_filtered(error) and wording.less is not None:
+                self._wordings[job.id] = wording.less  # the next edit says less
+            raise
 
     # ------------------------------------------------------------------ what became of a job
 
     async def deliver(self, job: Job, ready: DeliverableImages) -> int | None:
-        """Post the pictures; returns the message id. Safe to repeat."""
+        """Post the pictures; returns the message id. Safe to repeat.
+
+        Raises:
+            CardDeleted: the message that showed its progress is gone. Undeliverable: every way is closed.
+        """
         await self.editor.settle(job.id)
         limit_bytes = job.reply.upload_limit_bytes
         while True:
@@ -114,6 +137,8 @@ class DiscordDelivery:
         await self.editor.settle(job.id)
         try:
             await self._deliver_by_first_open_route(OutgoingCard(job, partial(self._outcome_card, job)))
+        except CardDeleted:
+            log.info("a card was deleted; how its job ended is not shown", extra={"job": job.id})
         except Undeliverable:
             code = job.failure.code if job.failure is not None else ""
             log.warning("could not tell how a job ended", extra={"job": job.id, "failure": code})
@@ -127,8 +152,8 @@ class DiscordDelivery:
                 await self._attempt(job, lambda: self._routes.edit_by_token.send(outgoing))
             elif job.reply.message_id is not None and job.reply.bot_can_post:
                 await self._attempt(job, lambda: self._routes.edit_as_bot.send(outgoing))
-        except _UploadTooLarge:
-            log.warning("a card could not be set right", extra={"job": job.id, "reason": "too large"})
+        except (_UploadTooLarge, _TextFiltered, _ChannelGone, CardDeleted) as error:
+            log.warning("a card could not be set right", extra={"job": job.id, "reason": type(error).__name__})
 
     async def was_answered(self, job: Job) -> bool | None:
         """Whether the initial response to the interaction went out; None when that can't be found out."""
@@ -150,22 +175,23 @@ class DiscordDelivery:
 
     # ------------------------------------------------------------------ cards
 
-    def _outcome_card(self, job: Job) -> Content:
+    def _outcome_card(self, job: Job, wording: Wording) -> Content:
         failure, model = job.failure or Failure("cancelled", phrase("cancelled_unused")), self._model(job)
         if job.state is JobState.CANCELLED:
-            return cards.cancelled_card(job, model, failure.phrase), []
+            return cards.cancelled_card(job, model, failure.phrase, wording=wording), []
         instead = failure.phrase.params.get("instead")
         successor = self._catalogue.successor(job.request.endpoint, instead if isinstance(instead, str) else None)
-        return cards.failure_card(job, model, failure, successor=successor), []
+        return cards.failure_card(job, model, failure, successor=successor, wording=wording), []
 
-    def _result(self, job: Job, ready: DeliverableImages) -> Content:
+    def _result(self, job: Job, ready: DeliverableImages, wording: Wording) -> Content:
         shown, files = [], []
         for index, (picture, spoiler) in enumerate(zip(ready.pictures, ready.spoilers, strict=True)):
             name = cards.file_name(job.id, index, picture.extension, spoiler)
-            alt = cards.alt_text(job.request, index, self._model(job), locale=job.reply.locale)
+            alt = cards.alt_text(job.request, index, self._model(job), locale=job.reply.locale, wording=wording)
             shown.append(cards.Shown(name, alt, spoiler, (picture.width, picture.height)))
-            files.append(discord.File(PictureFile(picture.body), filename=name, description=alt, spoiler=spoiler))
-        return cards.result_card(job, self._model(job), shown, withheld=ready.withheld), files
+            body = PictureFile(picture.body)
+            files.append(discord.File(body, filename=name, description=alt or None, spoiler=spoiler))
+        return cards.result_card(job, self._model(job), shown, withheld=ready.withheld, wording=wording), files
 
     def _model(self, job: Job) -> Model:
         model = self._catalogue.known(job.request.endpoint)
@@ -174,52 +200,89 @@ class DiscordDelivery:
     # ------------------------------------------------------------------ ways
 
     async def _deliver_by_first_open_route(self, outgoing: OutgoingCard) -> int | None:
-        """Send a card by the first route that is open.
+        """Send a card by the first route that is open; where its words are refused, with fewer of them.
 
         Raises:
+            CardDeleted: the message that showed progress is gone.
             Undeliverable: no way is open.
             _UploadTooLarge: Discord refuses the size.
         """
+        outgoing = replace(outgoing, wording=self._wordings.get(outgoing.job.id, Wording.FULL))
         for route in self._routes.in_order:
-            if route.is_open(outgoing):
-                done, message_id = await self._attempt(outgoing.job, _sending(route, outgoing), patient=route.waits)
-                if done:
-                    return message_id
+            if not route.is_open(outgoing):
+                continue
+            outgoing, shown = await self._by(route, outgoing)
+            if shown is not None:
+                if shown.is_new:
+                    await self._routes.close_card(outgoing.job, shown)
+                return shown.message_id
         raise Undeliverable
 
-    async def _attempt(
-        self, job: Job, send: Callable[[], Awaitable[int | None]], *, patient: bool = True
-    ) -> tuple[bool, int | None]:
-        """One way, with our own retries; False when it is closed for good.
+    async def _by(self, route: Route, outgoing: OutgoingCard) -> tuple[OutgoingCard, Sent | None]:
+        """One route, with fewer and fewer words where they are refused; None when it is closed for good."""
+        while True:
+            try:
+                return outgoing, await self._attempt(outgoing.job, _sending(route, outgoing), patient=route.waits)
+            except _ChannelGone:
+                return replace(outgoing, channel_gone=True), None
+            except _TextFiltered:
+                less = outgoing.wording.less
+                log.info("a text filter refused a card", extra={"job": outgoing.job.id, "said": outgoing.wording.value})
+                if less is None:
+                    return outgoing, None
+                outgoing = replace(outgoing, wording=less)
+
+    async def _attempt(self, job: Job, send: Callable[[], Awaitable[Sent]], *, patient: bool = True) -> Sent | None:
+        """One way, with our own retries; None when it is closed for good.
 
         Raises:
-            _UploadTooLarge: Discord refuses the size.
+            CardDeleted, _ChannelGone: so Discord says.
+            _UploadTooLarge, _TextFiltered: Discord refuses the size, or the words.
         """
         async for attempt in retry(self._timings.delivery_pauses_s, jitter=0):
             try:
-                return True, await send()
+                return await send()
             except discord.HTTPException as error:
-                if error.status == 413 or error.code == TOO_LARGE:
-                    raise _UploadTooLarge from error
                 if error.status < 500 and error.status != 429:
                     log.info("delivery way closed", extra={"job": job.id, "status": error.status, "code": error.code})
-                    return False, None
+                    _raise_what_it_means(error)
+                    return None
                 reason, asked_s = f"HTTP {error.status}", http.retry_after_s(error)
             except discord.RateLimited as error:  # longer than is waited for in place (see bot.discord.rate_limits)
                 if not patient and not isinstance(error, http.GloballyRateLimited):
-                    return False, None
+                    return None
                 reason, asked_s = "rate limit", error.retry_after
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 reason, asked_s = type(error).__name__, 0.0
             if attempt.is_last or not (job.reply.token or job.reply.bot_can_post):
-                return False, None
+                return None
             attempt.wait_at_least(min(asked_s, self._timings.longest_retry_s))
             log.info("delivery tried again", extra={"job": job.id, "reason": reason, "pause_s": attempt.pause_s})
-        return False, None
+        return None
 
 
-def _sending(route: Route, outgoing: OutgoingCard) -> Callable[[], Awaitable[int | None]]:
+def _sending(route: Route, outgoing: OutgoingCard) -> Callable[[], Awaitable[Sent]]:
     return lambda: route.send(outgoing)
+
+
+def _raise_what_it_means(error: discord.HTTPException) -> None:
+    """Raise where another card, or no further way, is the answer to a refusal."""
+    if refusals.is_too_large(error):
+        raise _UploadTooLarge from error
+    if refusals.is_text_filtered(error):
+        raise _TextFiltered from error
+    if refusals.is_deleted(error):
+        raise CardDeleted from error
+    if refusals.is_channel_gone(error):
+        raise _ChannelGone from error
+
+
+class _TextFiltered(Exception):
+    """A text filter refuses the words."""
+
+
+class _ChannelGone(Exception):
+    """The channel or thread was deleted."""
 
 
 class _UploadTooLarge(Exception):
@@ -233,7 +296,10 @@ class DeliveryCog(commands.Cog):
         runner = bot.services.runner
         self._supervisor = bot.services.supervisor
         self._delivery = DiscordDelivery(
-            bot, backpressure=lambda: runner.backpressure, on_late_edit=runner.repair_message
+            bot,
+            backpressure=lambda: runner.backpressure,
+            on_late_edit=runner.repair_message,
+            on_card_deleted=runner.card_deleted,
         )
         runner.attach(self._delivery)
         self._editor: asyncio.Task[None] | None = None

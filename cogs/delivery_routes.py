@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+import aiohttp
 import discord
 
 from bot import metrics
 from bot.domain.job import Job, JobState
 from cogs.ui import cards
+from cogs.ui.cards import Wording
 from cogs.ui.messages import say
 
 if TYPE_CHECKING:
@@ -38,17 +41,25 @@ class OutgoingCard:
 
     job: Job
     #: Builds the card anew for every attempt: files can be read once.
-    content: Callable[[], Content]
+    build: Callable[[Wording], Content]
     #: Whether it may go where only the person sees it, instead of the channel.
     may_go_private: bool = True
+    #: How much it says.
+    wording: Wording = Wording.FULL
+    #: Whether Discord says that the channel or thread was deleted.
+    channel_gone: bool = False
+
+    def content(self) -> Content:
+        """The card and its files, for one attempt."""
+        return self.build(self.wording)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way. `send` returns the id of the message that shows the card, where Discord says it."""
+    """One way. `send` returns the message that shows the card."""
 
     is_open: Callable[[OutgoingCard], bool]
-    send: Callable[[OutgoingCard], Awaitable[int | None]]
+    send: Callable[[OutgoingCard], Awaitable[Sent]]
     #: Whether a long rate limit is waited out; else the next route is tried.
     waits: bool = True
 
@@ -58,6 +69,17 @@ class _BareWebhook(discord.Webhook):
 
     def _create_message(self, data: Mapping[str, str], *, thread: object) -> discord.Object:
         return discord.Object(int(data["id"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The message by which a card went out."""
+
+    message_id: int
+    #: The channel that everybody sees it in; None for a direct message.
+    channel_id: int | None
+    #: Whether it is another message than the one that showed progress.
+    is_new: bool = False
 
 
 class Routes:
@@ -99,51 +121,83 @@ class Routes:
 
     async def edit_original(
         self, job: Job, view: discord.ui.LayoutView, files: list[discord.File] | None = None
-    ) -> int | None:
+    ) -> int:
         """Edit the answer to the interaction, by its token; without `files` it keeps what is attached."""
         attachments = discord.utils.MISSING if files is None else files
         message = await self.webhook(job).edit_message(ORIGINAL, view=view, attachments=attachments)
         metrics.DISCORD_EDITS.inc()
         return message.id
 
-    async def _edit_by_token(self, outgoing: OutgoingCard) -> int | None:
-        return await self.edit_original(outgoing.job, *outgoing.content())
+    async def _edit_by_token(self, outgoing: OutgoingCard) -> Sent:
+        return Sent(await self.edit_original(outgoing.job, *outgoing.content()), outgoing.job.actor.channel_id)
 
-    async def _edit_as_bot(self, outgoing: OutgoingCard) -> int | None:
+    async def _edit_as_bot(self, outgoing: OutgoingCard) -> Sent:
         """Edit the same message as the bot, once the token is dead."""
         job, (view, files) = outgoing.job, outgoing.content()
         message = self._channel(job).get_partial_message(job.reply.message_id or 0)
         await message.edit(view=view, attachments=files)
         metrics.DISCORD_EDITS.inc()
-        return message.id
+        return Sent(message.id, job.actor.channel_id)
 
-    async def _post(self, outgoing: OutgoingCard) -> int | None:
+    async def close_card(self, job: Job, shown: Sent) -> None:
+        """Take the buttons from the message that showed progress, because the end is shown by another one.
+
+        It says where; and is deleted where it can't be edited.
+        """
+        guild = job.actor.guild_id or "@me"
+        link = f"https://discord.com/channels/{guild}/{shown.channel_id}/{shown.message_id}"
+        for edit, delete in self._ways_to_close(job):
+            card = cards.moved_card(link if shown.channel_id is not None else None, locale=job.reply.locale)
+            with suppress(discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError):
+                await edit(card)
+                return
+            with suppress(discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError):
+                await delete()
+                return
+        log.info("an old card could not be closed", extra={"job": job.id})
+
+    def _ways_to_close(
+        self, job: Job
+    ) -> Iterator[tuple[Callable[[cards.Card], Awaitable[object]], Callable[[], Awaitable[object]]]]:
+        if self.token_lives(job):
+            webhook = self.webhook(job)
+            yield (
+                lambda card: webhook.edit_message(ORIGINAL, view=card, attachments=[]),
+                lambda: webhook.delete_message(ORIGINAL),
+            )
+        if job.reply.message_id is not None and job.reply.bot_can_post and not job.reply.ephemeral:
+            message = self._channel(job).get_partial_message(job.reply.message_id)
+            yield lambda card: message.edit(view=card, attachments=[]), message.delete
+
+    async def _post(self, outgoing: OutgoingCard) -> Sent:
         """A new message; the nonce makes a repeated POST return the first one, while Discord remembers it."""
         job, (view, files) = outgoing.job, outgoing.content()
         if self._nonce_forgotten(job):
             posted = await self._posted_before(job, with_pictures=bool(files))
             if posted is not None:
-                return posted
+                return Sent(posted, job.actor.channel_id, is_new=posted != job.reply.message_id)
         message = await self._channel(job).send(view=view, files=files, nonce=nonce(job))
         metrics.DISCORD_POSTS.inc()
-        return message.id
+        return Sent(message.id, job.actor.channel_id, is_new=True)
 
-    async def _send_followup(self, outgoing: OutgoingCard) -> int | None:
+    async def _send_followup(self, outgoing: OutgoingCard) -> Sent:
         """One more message by the interaction's token."""
         job, (view, files) = outgoing.job, outgoing.content()
         webhook = self.webhook(job)
         webhook.type = discord.WebhookType.application  # `partial` can't know; only these may be ephemeral
         message = await webhook.send(view=view, files=files, wait=True, ephemeral=job.reply.ephemeral)
-        return message.id
+        return Sent(message.id, job.actor.channel_id, is_new=True)
 
-    async def _send_dm(self, outgoing: OutgoingCard) -> int | None:
+    async def _send_dm(self, outgoing: OutgoingCard) -> Sent:
         """To the person themselves, where the bot was shut out of the channel."""
         job, (view, files) = outgoing.job, outgoing.content()
         moved = say(job.reply.locale, "posted_elsewhere", channel=f"<#{job.actor.channel_id}>")
+        if outgoing.channel_gone:
+            moved = say(job.reply.locale, "posted_channel_gone")
         view.add_item(discord.ui.TextDisplay(f"-# {moved}"))
         channel = await self._bot.create_dm(discord.Object(job.actor.user_id))
         message = await channel.send(view=view, files=files, nonce=nonce(job))
-        return message.id
+        return Sent(message.id, None, is_new=True)
 
     def _channel(self, job: Job) -> discord.PartialMessageable:
         return self._bot.get_partial_messageable(job.actor.channel_id, guild_id=job.actor.guild_id)

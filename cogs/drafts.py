@@ -1,80 +1,210 @@
-"""Drafts: requests that become a job with one more click, e.g. to confirm or complete them.
+"""Drafts: requests that are not accepted yet. What was refused is kept in one, files included, to be mended.
 
-The buttons of a draft's card have the draft's id as subject (`Subject.DRAFT`). Their handlers must check who may click.
-A draft becomes at most one job, however often it is accepted, also after restarts.
+The buttons of a draft have its id as subject (`Subject.DRAFT`). A draft belongs to one person and one channel, lives
+for 24 hours, and becomes at most one job, however often it is accepted, also after restarts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from bot.catalogue import request_from_json, request_to_json
-from bot.errors import DraftExpired
-from cogs import intake
-from cogs.interaction_data import Interaction
+import discord
+
+from bot.catalogue import parse
+from bot.catalogue.model import PROMPT_TASKS, Model
+from bot.errors import BadPicture, DraftExpired, ModelUnavailable, NotYours, Refusal, StoreUnusable, UnknownModel
+from bot.phrase import Phrase, phrase
+from cogs import errors, intake, interaction_data
+from cogs.defaults import default_model, passed_over
+from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.job_lookup import find_job
+from cogs.ui.fixing import trouble_of, ways_buttons, ways_on
+from cogs.ui.typed import Typed
 
 if TYPE_CHECKING:
     from bot.domain.draft import Draft
     from bot.domain.request import GenerationRequest, Json
     from bot.services import Services
+    from bot.store import Preferences
+
+#: The kind of a draft that is to be mended.
+FIX = "fix"
+
+Files = Mapping[str, Sequence[discord.Attachment]]
 
 
-async def keep(
-    interaction: Interaction,
-    services: Services,
-    kind: str,
-    request: GenerationRequest,
-    *,
-    parent_id: str | None = None,
-) -> Draft:
-    """Store a request as a draft for 24 hours; its cost is not reserved.
+# ---------------------------------------------------------------------- attempts
+
+
+async def attempt(
+    interaction: Interaction, typed: Typed, *, files: Files | None = None, draft: Draft | None = None
+) -> None:
+    """Check what was typed, accept it as a job and show that; or say why not, with the ways on.
 
     Args:
-        kind: what the person must do, at most 20 characters.
-        parent_id: the job that it repeats or edits.
+        files: what was attached, by field; it takes the place of what `typed` has there.
+        draft: where it was kept so far.
+
+    Raises:
+        Refusal: nothing that was typed can change it; no job was started.
     """
-    return await services.store.drafts.create(
-        kind,
-        {"request": request_to_json(request), "parent_id": parent_id},
+    services = services_of(interaction)
+    kept, unusable = _checked(files or {})
+    typed = dataclasses.replace(typed, values=interaction_data.named_mentions(interaction, typed.values)).having(kept)
+    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
+    model: Model | None = None
+    try:
+        model = _model(services, typed, preferences)
+        if unusable is not None:
+            raise unusable
+        request = intake.seeded(model, parse(model, typed.values))
+        request = dataclasses.replace(
+            request, notices=(*_about_default(services, typed, preferences), *request.notices)
+        )
+        check_links_live(services, model, request)
+        await intake.place(
+            interaction,
+            services,
+            model,
+            request,
+            preferences,
+            parent_id=typed.parent_id,
+            draft_id=draft.id if draft is not None else None,
+        )
+    except Refusal as refusal:
+        await offer(interaction, refusal, typed, model, draft=draft)
+
+
+def _model(services: Services, typed: Typed, preferences: Preferences) -> Model:
+    if typed.model:
+        return services.catalogue.get(typed.model, PROMPT_TASKS)
+    return default_model(services.catalogue, preferences, services.settings.models.default)
+
+
+def _about_default(services: Services, typed: Typed, preferences: Preferences) -> list[Phrase]:
+    """Why the model that was chosen as a default does not paint, where that is so."""
+    if typed.model:
+        return []
+    chosen = next((name for name in (preferences.user_model, preferences.guild_model) if name), None)
+    why = passed_over(services.catalogue, chosen)
+    return [why] if why is not None else []
+
+
+def _checked(files: Files) -> tuple[dict[str, Json], BadPicture | None]:
+    """The addresses of the files that can be used, by field, and what is wrong with the first that can't."""
+    kept: dict[str, Json] = {}
+    unusable: BadPicture | None = None
+    for name, given in files.items():
+        try:
+            links = [interaction_data.picture_url(name, one) for one in given]
+        except BadPicture as error:
+            unusable = unusable or error
+            kept[name] = None
+        else:
+            kept[name] = links[0] if len(links) == 1 else list(links)
+    return kept, unusable
+
+
+def check_links_live(services: Services, model: Model, request: GenerationRequest) -> None:
+    """Make sure that Discord still gives out the attached files.
+
+    Raises:
+        BadPicture: the address of one of them has expired.
+    """
+    for name, value in request.options.items():
+        for link in value if isinstance(value, list) else [value]:
+            if isinstance(link, str) and interaction_data.link_expired(link, services.clock()):
+                option = model.option(name)
+                raise BadPicture(option.label if option is not None else name, phrase("file_expired"))
+
+
+def named_model(services: Services, typed: Typed) -> Model | None:
+    """The model that a draft names; None if there is none of that name here, or not any more."""
+    try:
+        return services.catalogue.get(typed.model or "", PROMPT_TASKS)
+    except (UnknownModel, ModelUnavailable):
+        return None
+
+
+# ---------------------------------------------------------------------- refusals
+
+
+async def offer(
+    interaction: Interaction, refusal: Refusal, typed: Typed, model: Model | None, *, draft: Draft | None = None
+) -> None:
+    """Say why it was refused, keep what was typed in a draft, and show the ways on.
+
+    Args:
+        model: the model that it was meant for; None if there is none of that name.
+        draft: where it was kept so far.
+
+    Raises:
+        Refusal: the same, if there is no way on.
+    """
+    services = services_of(interaction)
+    ways = ways_on(refusal, model, typed, services.catalogue)
+    if ways is None:
+        raise refusal
+    trouble = trouble_of(refusal, typed)
+    kept = typed.without(trouble) if isinstance(refusal, BadPicture) else typed
+    kept = Typed(model.key if model is not None else typed.model, kept.values, typed.parent_id, trouble)
+    try:
+        draft = await _keep(interaction, services, kept, draft)
+    except StoreUnusable:
+        raise refusal from None
+    told = refusal if ways.message is None else Refusal(ways.message)
+    await errors.answer_privately(
+        interaction,
+        errors.sentence_of(interaction, told),
+        ways_buttons(draft.id, ways, model, kept, locale=locale_of(interaction)),
+    )
+
+
+async def _keep(interaction: Interaction, services: Services, typed: Typed, draft: Draft | None) -> Draft:
+    """Store it in its draft, or in a new one for 24 hours; its cost is not reserved."""
+    if draft is not None:
+        updated = await services.store.drafts.update(draft.id, typed.to_json())
+        if updated is not None:
+            return updated
+    return await keep(interaction, typed)
+
+
+async def keep(interaction: Interaction, typed: Typed) -> Draft:
+    """Keep a request for 24 hours, for the person and the channel of the interaction; its cost is not reserved."""
+    return await services_of(interaction).store.drafts.create(
+        FIX,
+        typed.to_json(),
         user_id=interaction.user.id,
         channel_id=interaction.channel_id or 0,
         guild_id=interaction.guild_id,
     )
 
 
-async def find(services: Services, draft_id: str) -> Draft:
-    """Read a draft, including one that became a job.
+# ---------------------------------------------------------------------- clicks
+
+
+async def find(interaction: Interaction, draft_id: str) -> Draft | None:
+    """Read a draft of this person in this channel. None: it became a job, which is shown instead.
 
     Raises:
         DraftExpired: its 24 hours are over, or it was deleted.
+        NotYours: it is somebody else's, or of another channel.
+        JobUnknown: it became a job whose record is gone.
     """
+    services = services_of(interaction)
     draft = await services.store.drafts.get(draft_id)
     if draft is None:
         raise DraftExpired
+    if draft.user_id != interaction.user.id:
+        raise NotYours(phrase("not_yours_draft"))
+    if draft.channel_id != (interaction.channel_id or 0):
+        raise NotYours(phrase("draft_elsewhere"))
+    if draft.job_id is not None:
+        await intake.show_existing(interaction, await find_job(services, draft.job_id))
+        return None
     return draft
 
 
-async def accept(interaction: Interaction, services: Services, draft: Draft) -> None:
-    """Turn a draft into a job of the person who clicked; if it became a job before, show that one privately.
-
-    Raises:
-        Refusal: with the sentence for the person; no job was started, and the draft is unchanged.
-    """
-    if draft.job_id is not None:
-        await intake.show_existing(interaction, await find_job(services, draft.job_id))
-        return
-    request = request_from_json(cast("Mapping[str, Json]", draft.payload["request"]))
-    model = services.catalogue.get(request.endpoint)
-    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
-    parent_id = draft.payload.get("parent_id")
-    await intake.place(
-        interaction,
-        services,
-        model,
-        request,
-        preferences,
-        parent_id=str(parent_id) if parent_id is not None else None,
-        draft_id=draft.id,
-    )
+__all__ = ["attempt", "check_links_live", "find", "keep", "named_model", "offer"]

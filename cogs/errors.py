@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
+from discord.utils import MISSING
 
 from bot.discord.http import is_rate_limit
+from bot.discord.refusals import is_text_filtered
 from bot.errors import EaselError, StoreDamaged, StoreUnusable, ToldError
 from bot.logs import incident
 from cogs.ui.messages import say
@@ -38,19 +40,29 @@ async def answer(interaction: discord.Interaction[Any], error: BaseException) ->
     if is_gone(cause):
         log.info("interaction gone", extra={"interaction": interaction.id, "error": type(cause).__name__})
         return
-    await answer_privately(interaction, _sentence(interaction, cause))
+    await answer_privately(interaction, sentence_of(interaction, cause))
 
 
-async def answer_privately(interaction: discord.Interaction[Any], sentence: str) -> None:
+async def answer_privately(
+    interaction: discord.Interaction[Any], sentence: str, buttons: discord.ui.View | None = None
+) -> None:
     """Send an ephemeral initial response, or a followup if there was one; a failure to send is only logged."""
-    sentence = shorten(sentence, CONTENT_LIMIT)
     try:
-        if interaction.response.is_done():
-            await interaction.followup.send(sentence, ephemeral=True)
-        else:
-            await interaction.response.send_message(sentence, ephemeral=True)
+        try:
+            await _send(interaction, shorten(sentence, CONTENT_LIMIT), buttons)
+        except discord.HTTPException as refusal:
+            if not is_text_filtered(refusal):
+                raise
+            await _send(interaction, say(interaction.locale.value, "answer_filtered"), buttons)
     except (discord.DiscordException, OSError) as failure:
         log.info("could not answer", extra={"interaction": interaction.id, "error": type(failure).__name__})
+
+
+async def _send(interaction: discord.Interaction[Any], sentence: str, buttons: discord.ui.View | None) -> None:
+    if interaction.response.is_done():
+        await interaction.followup.send(sentence, ephemeral=True, view=buttons or MISSING)
+    else:
+        await interaction.response.send_message(sentence, ephemeral=True, view=buttons or MISSING)
 
 
 def is_gone(error: BaseException) -> bool:
@@ -74,7 +86,8 @@ async def setup(bot: EaselBot) -> None:
     install(bot)
 
 
-def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> str:
+def sentence_of(interaction: discord.Interaction[Any], error: BaseException) -> str:
+    """What the person is told of an error; one that was not expected is logged."""
     locale = interaction.locale.value
     if isinstance(error, StoreDamaged):
         code = incident()
@@ -91,6 +104,8 @@ def _sentence(interaction: discord.Interaction[Any], error: BaseException) -> st
         return say(locale, "command_stale")
     if isinstance(error, app_commands.CheckFailure):
         return say(locale, "command_not_here")
+    if is_text_filtered(error):
+        return say(locale, "answer_filtered")
     if is_rate_limit(error):
         log.warning("Discord let no answer through", extra={"interaction": interaction.id})
         return say(locale, "discord_limited")

@@ -12,16 +12,18 @@ from discord.ext import commands
 from bot import catalogue
 from bot.catalogue.model import PROMPT_TASKS
 from cogs.defaults import default_of, offered
-from cogs.intake import ask
-from cogs.interaction_data import Interaction, locale_of, picture_url, services_of
-from cogs.ui import modals
+from cogs.drafts import attempt
+from cogs.interaction_data import Interaction, files_of, locale_of, services_of
+from cogs.ui import modals, windows
 from cogs.ui.actions import Click, action
-from cogs.ui.completion import choices, model_choices
+from cogs.ui.completion import choices, model_choices, no_styles
 from cogs.ui.messages.commands import described, localized
+from cogs.ui.typed import Typed
 
 if TYPE_CHECKING:
     from bot.catalogue.model import Model
     from bot.discord.client import EaselBot
+    from bot.domain.request import Json
 
 
 class Imagine(commands.Cog, name="imagine"):
@@ -51,7 +53,7 @@ class Imagine(commands.Cog, name="imagine"):
         options: str | None = None,
     ) -> None:
         """Paint a picture from your words."""
-        typed: dict[str, object] = {
+        typed: dict[str, Json] = {
             "prompt": prompt,
             "size": size,
             "count": count,
@@ -60,12 +62,10 @@ class Imagine(commands.Cog, name="imagine"):
             "style": style,
             "steps": steps,
             "guidance": guidance,
-            "image": picture_url("image", image),
-            "mask": picture_url("mask", mask),
             "options": options,
         }
-        raw = {name: value for name, value in typed.items() if value is not None}
-        await ask(interaction, self._services, model, raw)
+        files = {name: [given] for name, given in (("image", image), ("mask", mask)) if given is not None}
+        await attempt(interaction, Typed(model, {}).having(typed), files=files)
 
     @app_commands.command(description=localized("command_compose"))
     @app_commands.allowed_installs(guilds=True, users=True)
@@ -77,7 +77,7 @@ class Imagine(commands.Cog, name="imagine"):
             chosen = self._services.catalogue.get(model, PROMPT_TASKS)
         else:
             chosen = await default_of(interaction, self._services)
-        await interaction.response.send_modal(modals.compose(chosen, locale=locale_of(interaction)))
+        await interaction.response.send_modal(windows.compose(chosen, locale=locale_of(interaction)))
 
     # ------------------------------------------------------------------ autocomplete
 
@@ -92,7 +92,10 @@ class Imagine(commands.Cog, name="imagine"):
 
     @imagine.autocomplete("style")
     async def _complete_style(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return choices(catalogue.style_choices(await self._chosen(interaction), typed))
+        model = await self._chosen(interaction)
+        if not model.has_styles:
+            return no_styles(model, self._services.catalogue.offered(PROMPT_TASKS), locale=locale_of(interaction))
+        return choices(catalogue.style_choices(model, typed))
 
     @imagine.autocomplete("options")
     async def _complete_options(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
@@ -108,13 +111,13 @@ class Imagine(commands.Cog, name="imagine"):
 async def open_compose_modal(interaction: Interaction, click: Click) -> None:
     """Open an empty modal for the person's default model."""
     model = await default_of(interaction, services_of(interaction))
-    await interaction.response.send_modal(modals.compose(model, locale=locale_of(interaction)))
+    await interaction.response.send_modal(windows.compose(model, locale=locale_of(interaction)))
 
 
 @modals.on_submit("compose")
-async def paint_composed(interaction: Interaction, form: modals.Submitted) -> None:
+async def paint_composed(interaction: Interaction, form: modals.ModalSubmit) -> None:
     """Accept the request from the modal; its subject is the model's key."""
-    await ask(interaction, services_of(interaction), form.subject, form.fields)
+    await attempt(interaction, Typed(form.subject, form.fields), files=files_of(interaction, form.files))
 
 
 async def setup(bot: EaselBot) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING, assert_never
 
@@ -13,19 +14,20 @@ import aiohttp
 import discord
 
 from bot import metrics
-from bot.catalogue import parse, with_seed
-from bot.catalogue.model import PROMPT_TASKS, Model
-from bot.domain.events import Queued, Restarting
-from bot.domain.job import Job, NewJob
+from bot.catalogue import with_seed
+from bot.catalogue.model import Model
+from bot.discord.refusals import is_text_filtered
+from bot.domain.events import Progress, Queued, Restarting
+from bot.domain.job import Job, NewJob, Reply
 from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
 from bot.limits import Policy, Refused, policy_for
 from bot.retry import retry
 from bot.store import Accepted, Duplicate
 from cogs import interaction_data
-from cogs.defaults import default_model
 from cogs.interaction_data import Interaction
 from cogs.ui import cards, pages
+from cogs.ui.cards import Wording
 
 if TYPE_CHECKING:
     from bot.jobs.runner import Runner
@@ -35,28 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
-
-
-async def ask(
-    interaction: Interaction,
-    services: Services,
-    model_name: str | None,
-    raw: Mapping[str, object],
-    *,
-    parent_id: str | None = None,
-) -> None:
-    """Validate what was typed, accept it as a job and show that.
-
-    Raises:
-        Refusal: with the sentence for the person; no job was started.
-    """
-    preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
-    if model_name:
-        model = services.catalogue.get(model_name, PROMPT_TASKS)
-    else:
-        model = default_model(services.catalogue, preferences, services.settings.models.default)
-    request = seeded(model, parse(model, raw))
-    await place(interaction, services, model, request, preferences, parent_id=parent_id)
 
 
 def seeded(model: Model, request: GenerationRequest) -> GenerationRequest:
@@ -90,17 +70,26 @@ async def place(
     actor = interaction_data.actor_of(interaction)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
     job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
-    new = NewJob(job_id, actor, interaction_data.reply_of(interaction), request, parent_id, draft_id)
+    new = NewJob(job_id, actor, await _reply_of(interaction), request, parent_id, draft_id)
     try:
         async with accepted(interaction, services, new, policy) as taken:
             progress = Restarting() if services.runner.stopping else Queued(taken.ahead)
-            card = cards.progress_card(taken.job, model, progress)
-            taken.message_id = await _answer(interaction, services, card, taken.job)
+            taken.message_id = await _answer(interaction, services, partial(_first_card, taken.job, model, progress))
     except _AcceptedBefore as before:
         if before.job.reply.interaction_id != interaction.id:
             await show_existing(interaction, before.job)
         else:
             log.info("interaction replayed", extra={"interaction": interaction.id, "job": before.job.id})
+
+
+async def _reply_of(interaction: Interaction) -> Reply:
+    """The interaction's reply, in a thread with the age restriction of its parent."""
+    reply = interaction_data.reply_of(interaction)
+    parent_id = interaction_data.thread_parent(interaction)
+    if parent_id is None:
+        return reply
+    restricted = await interaction_data.client_of(interaction).age_restrictions.of(parent_id)
+    return replace(reply, age_restricted=restricted)
 
 
 @dataclass(slots=True)
@@ -169,8 +158,28 @@ async def show_existing(interaction: Interaction, job: Job) -> None:
 # ---------------------------------------------------------------------- the initial response
 
 
-async def _answer(interaction: Interaction, services: Services, card: cards.Card, job: Job) -> int | None:
-    """Send the card as initial response. Returns the message's id; None if it could not be found out."""
+def _first_card(job: Job, model: Model, progress: Progress, wording: Wording) -> tuple[Job, cards.Card]:
+    return job, cards.progress_card(job, model, progress, wording=wording)
+
+
+async def _answer(
+    interaction: Interaction, services: Services, show: Callable[[Wording], tuple[Job, cards.Card]]
+) -> int | None:
+    """Send the card as initial response; with fewer words where a word filter refuses them.
+
+    Returns the message's id; None if it could not be found out.
+    """
+    wording = Wording.FULL
+    while True:
+        try:
+            return await _send(interaction, services, *show(wording))
+        except discord.HTTPException as error:
+            if not is_text_filtered(error) or wording.less is None:
+                raise
+            wording = wording.less
+
+
+async def _send(interaction: Interaction, services: Services, job: Job, card: cards.Card) -> int | None:
     try:
         response = await interaction.response.send_message(view=card, ephemeral=job.reply.ephemeral)
     except discord.HTTPException as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import discord
 
+from bot.catalogue.mentions import key_of, with_names
 from bot.domain.job import Actor, Reply
 from bot.errors import BadPicture, CannotPostHere
 from bot.phrase import Phrase, phrase
@@ -16,6 +18,8 @@ from bot.phrase import Phrase, phrase
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
     from bot.services import Services
+
+T = TypeVar("T")
 
 #: An interaction received by an `EaselBot`; `services_of` does the cast.
 Interaction: TypeAlias = "discord.Interaction[Any]"
@@ -37,9 +41,14 @@ def locale_of(interaction: Interaction) -> str:
     return interaction.locale.value
 
 
+def client_of(interaction: Interaction) -> EaselBot:
+    """The client that received the interaction."""
+    return cast("EaselBot", interaction.client)
+
+
 def services_of(interaction: Interaction) -> Services:
     """The services of the client that received the interaction."""
-    return cast("EaselBot", interaction.client).services
+    return client_of(interaction).services
 
 
 def new_seed() -> int:
@@ -70,16 +79,22 @@ def reply_of(interaction: Interaction) -> Reply:
         token=interaction.token,
         token_expires_at=interaction.expires_at,
         upload_limit_bytes=interaction.filesize_limit,
-        age_restricted=is_age_restricted(interaction.channel),
+        age_restricted=_is_age_restricted(interaction.channel),
         bot_can_post=bot_can_post(interaction),
         ephemeral=must_be_private(interaction),
         locale=interaction.locale.value,
     )
 
 
-def is_age_restricted(channel: Any) -> bool:
-    """Whether the channel is age-restricted; a thread inherits from its parent, which must be in the cache."""
-    return isinstance(channel, discord.abc.GuildChannel | discord.Thread) and bool(getattr(channel, "is_nsfw", bool)())
+def _is_age_restricted(channel: Any) -> bool:
+    """What the interaction says of its channel. A thread is as restricted as its parent; see `thread_parent`."""
+    return isinstance(channel, discord.abc.GuildChannel) and bool(getattr(channel, "is_nsfw", bool)())
+
+
+def thread_parent(interaction: Interaction) -> int | None:
+    """The id of the channel that the thread belongs to; None outside threads."""
+    channel = interaction.channel
+    return channel.parent_id if isinstance(channel, discord.Thread) else None
 
 
 def bot_can_post(interaction: Interaction) -> bool:
@@ -117,6 +132,40 @@ def check_can_post(interaction: Interaction) -> None:
 def may_moderate(interaction: Interaction) -> bool:
     """Whether the person may cancel and delete other people's jobs here (Manage Messages)."""
     return interaction.guild_id is not None and interaction.permissions.manage_messages
+
+
+def mention_names(interaction: Interaction) -> dict[str, str]:
+    """Names for the mentions in what was typed: those that came with the interaction, by `mentions.key_of`."""
+    data = cast("Mapping[str, Any]", interaction.data or {})
+    resolved: Mapping[str, Any] = data.get("resolved") or {}
+    names = {key_of("@", interaction.user.id): interaction.user.display_name}
+    channel_name = getattr(interaction.channel, "name", None)
+    if isinstance(channel_name, str):
+        names[key_of("#", interaction.channel_id)] = channel_name
+    for sign, kind in (("@&", "roles"), ("#", "channels")):
+        names |= {key_of(sign, one): thing.get("name") or "" for one, thing in (resolved.get(kind) or {}).items()}
+    members = resolved.get("members") or {}
+    for one, user in (resolved.get("users") or {}).items():
+        nick = (members.get(one) or {}).get("nick")
+        names[key_of("@", one)] = nick or user.get("global_name") or user.get("username") or ""
+    return names
+
+
+def named_mentions(interaction: Interaction, typed: Mapping[str, T]) -> dict[str, T]:
+    """What was typed, with names in place of mentions as far as they came with the interaction."""
+    names = mention_names(interaction)
+    return {
+        name: cast("T", with_names(str(value), names)) if type(value) is str else value for name, value in typed.items()
+    }
+
+
+def files_of(interaction: Interaction, ids: Mapping[str, Sequence[str]]) -> dict[str, list[discord.Attachment]]:
+    """The files that a submitted modal holds, by field."""
+    resolved = cast("dict[str, Any]", interaction.data or {}).get("resolved", {}).get("attachments", {})
+    return {
+        name: [discord.Attachment(data=resolved[one], state=interaction._state) for one in given if one in resolved]
+        for name, given in ids.items()
+    }
 
 
 def picture_url(option: str, attachment: discord.Attachment | None) -> str | None:

@@ -10,9 +10,9 @@ from discord.app_commands import Choice
 from discord.ext import commands
 
 from bot.catalogue.model import PROMPT_TASKS
-from cogs.defaults import default_of
+from cogs.defaults import check_can_be_default, default_of
 from cogs.interaction_data import Interaction, locale_of, services_of
-from cogs.ui import modals, pages
+from cogs.ui import pages, windows
 from cogs.ui.actions import Click, Subject, action
 from cogs.ui.completion import model_choices
 from cogs.ui.messages.commands import described, localized
@@ -69,7 +69,7 @@ async def show_chosen_model(interaction: Interaction, click: Click) -> None:
 async def open_compose_modal(interaction: Interaction, click: Click) -> None:
     """Open an empty modal for the model of the page."""
     model = services_of(interaction).catalogue.get(click.subject, PROMPT_TASKS)
-    await interaction.response.send_modal(modals.compose(model, locale=locale_of(interaction)))
+    await interaction.response.send_modal(windows.compose(model, locale=locale_of(interaction)))
 
 
 @action("mydefault", subject=Subject.MODEL)
@@ -77,6 +77,7 @@ async def make_default(interaction: Interaction, click: Click) -> None:
     """Make the model of the page the person's default, and update the page."""
     services = services_of(interaction)
     model = services.catalogue.get(click.subject, PROMPT_TASKS)
+    check_can_be_default(model)
     await services.store.preferences.set_user_model(interaction.user.id, model.endpoint)
     page = pages.model_page(services.catalogue.models, model, model, locale=locale_of(interaction))
     await interaction.response.edit_message(view=page)

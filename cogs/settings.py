@@ -14,7 +14,7 @@ from bot.errors import Refusal
 from bot.limits import GuildLimits, policy_for
 from bot.phrase import Phrase, phrase
 from cogs import interaction_data
-from cogs.defaults import default_model, offered
+from cogs.defaults import check_can_be_default, default_model, offered, passed_over
 from cogs.interaction_data import Interaction, locale_of
 from cogs.ui import pages
 from cogs.ui.completion import model_choices
@@ -55,6 +55,8 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
     async def model(self, interaction: Interaction, model: str, whose: str = MINE) -> None:
         """Choose the model that paints when none is named."""
         chosen = None if model.strip().lower() == RESET else self._services.catalogue.get(model, PROMPT_TASKS)
+        if chosen is not None:
+            check_can_be_default(chosen)
         endpoint = chosen.endpoint if chosen is not None else None
         title = {"model": escape(chosen.title)} if chosen is not None else {}
         if whose == MINE:
@@ -112,13 +114,15 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
         model = default_model(services.catalogue, preferences, services.settings.models.default)
         mine = offered(services.catalogue, preferences.user_model)
         servers = offered(services.catalogue, preferences.guild_model)
+        stored = (preferences.user_model, preferences.guild_model)
         shown = pages.SettingsView(
             model=model,
-            origin="your" if mine is not None else "server" if servers is not None else "usual",
+            origin="your" if model is mine else "server" if model is servers else "usual",
             guild_model=servers,
             policy=policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids),
             overrides=preferences.guild_limits,
             in_guild=actor.guild_id is not None,
+            notices=tuple(why for name in stored if (why := passed_over(services.catalogue, name)) is not None),
         )
         await interaction.response.send_message(
             view=pages.settings_page(shown, locale=locale_of(interaction)), ephemeral=True
@@ -126,7 +130,8 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
 
     @model.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return model_choices(self._services.catalogue.search(typed, tasks=PROMPT_TASKS))
+        found = self._services.catalogue.search(typed, tasks=PROMPT_TASKS)
+        return model_choices([model for model in found if model.paints_from_words])
 
 
 def _managed_guild(interaction: Interaction) -> int:

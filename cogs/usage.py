@@ -16,7 +16,7 @@ from cogs import errors, interaction_data
 from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.job_lookup import check_may_act, find_job
 from cogs.ui import pages
-from cogs.ui.actions import Click, Slot, Subject, action
+from cogs.ui.actions import CardKind, Click, Subject, action
 from cogs.ui.completion import job_choices
 from cogs.ui.messages import say
 from cogs.ui.messages.commands import described, localized
@@ -102,7 +102,7 @@ async def show_own_usage(interaction: Interaction, click: Click) -> None:
     await show_usage(interaction, services_of(interaction))
 
 
-@action("cancel", subject=Subject.JOB, slots=(Slot.PROGRESS, Slot.WAITING), rank=10)
+@action("cancel", subject=Subject.JOB, cards=(CardKind.PROGRESS, CardKind.WAITING), rank=10)
 async def cancel_job(interaction: Interaction, click: Click) -> None:
     """Cancel the job of the card; the card then shows the outcome, or a private followup why it failed."""
     services = services_of(interaction)
@@ -126,7 +126,7 @@ async def cancel_chosen_job(interaction: Interaction, click: Click) -> None:
     await interaction.edit_original_response(view=pages.plain_page(say(locale_of(interaction), outcome.phrase)))
 
 
-@action("why", subject=Subject.JOB, slots=(Slot.WAITING,), rank=20)
+@action("why", subject=Subject.JOB, cards=(CardKind.WAITING,), rank=20)
 async def explain_wait(interaction: Interaction, click: Click) -> None:
     """Respond privately with what the job waits for; anybody may ask."""
     services = services_of(interaction)

@@ -169,3 +169,18 @@ async def test_a_part_that_ends_unasked_ends_the_bot_as_a_crash(how: str, monkey
         await asyncio.wait_for(serve(session, services, "token"), 5)
     session.record_end.assert_awaited_once_with(crashed=True)
     services.runner.stop.assert_awaited_once()
+
+
+async def test_a_part_that_breaks_while_discord_is_away_ends_the_bot_too() -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    session = create_autospec(DiscordSession, instance=True)
+    session.login.side_effect = lambda _token: asyncio.Event().wait()
+    services = Mock(supervisor=Supervisor(), runner=create_autospec(Runner, instance=True))
+    services.supervisor.start(broken(), name="store-writer")
+
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(serve(session, services, "token"), 5)
+
+    session.record_end.assert_awaited_once_with(crashed=True)

@@ -12,6 +12,7 @@ import discord
 import yarl
 from discord.ext import commands
 
+from bot.discord.age_restrictions import AgeRestrictions
 from bot.discord.command_sync import CommandSync
 from bot.discord.http import Throttle
 from bot.proxies import Proxies
@@ -26,6 +27,7 @@ COGS = (
     "cogs.components",
     "cogs.imagine",
     "cogs.results",
+    "cogs.fixes",
     "cogs.models",
     "cogs.usage",
     "cogs.settings",
@@ -94,7 +96,7 @@ class EaselBot(commands.Bot):
         self._throttle = Throttle()
         self._proxies = Proxies.of(services.settings.proxy)
         intents = discord.Intents.none()
-        # Guilds only: channel permissions and the age restriction of a thread's parent. Nothing privileged.
+        # Guilds only: no messages, no members, nothing privileged.
         intents.guilds = True
         super().__init__(
             command_prefix=commands.when_mentioned,
@@ -111,6 +113,7 @@ class EaselBot(commands.Bot):
             activity=discord.CustomActivity(name="/imagine"),
         )
         self._throttle.install(self.http)
+        self.age_restrictions = AgeRestrictions(self.http)
 
     async def forget_connections(self) -> None:
         """Close the connections of a failed login; closing its session closes the connector, so a new one is set."""
@@ -156,6 +159,7 @@ class EaselBot(commands.Bot):
     async def close(self) -> None:
         """Let commands under way respond, then disconnect; jobs that they accepted are already stored."""
         await _wait_until_ended(_commands_under_way(), ANSWERS_TIMEOUT_S)
+        await self.age_restrictions.close()
         await super().close()
 
     async def on_ready(self) -> None:

@@ -156,6 +156,10 @@ class Fal:
         stack.push_async_callback(self._lists.close)
         self._watcher = StatusWatcher(self._streams, self._poller, timings, max_streams=self._max_streams)
 
+    async def until_broken(self) -> None:
+        """Raise what ends the polling of statuses, should that ever happen."""
+        await self._poller.until_broken()
+
     @property
     def unavailable(self) -> bool:
         """Whether the latest status poll was useless: no answer, 429, 5xx, a proxy's page."""

@@ -201,6 +201,8 @@ class Poller:
         #: Loop time at which `polls_per_s` allows the next poll.
         self._next_at = float("-inf")
         self._closed = False
+        #: Gets the error that ended the scheduling of polls.
+        self._broken: asyncio.Future[None] = self._loop.create_future()
         self._budget = PollBudget(timings, self._loop.time())
         self._durations = DurationEstimator()
 
@@ -251,9 +253,14 @@ class Poller:
         self._pump()
         return True
 
+    async def until_broken(self) -> None:
+        """Raise what ends the scheduling of polls, should that ever happen: timers start it, so nobody else would."""
+        await asyncio.shield(self._broken)
+
     async def close(self) -> None:
         """Cancel everything that waits or is under way."""
         self._closed = True
+        self._broken.cancel()
         if self._timer is not None:
             self._timer.cancel()
         for task in self._polling:
@@ -308,7 +315,7 @@ class Poller:
                     heapq.heapreplace(self._heap, head)
                     continue
             if start_at > now:
-                self._timer = self._loop.call_at(start_at, self._pump)
+                self._timer = self._loop.call_at(start_at, self._pump_or_break)
                 return
             self._start(self._pop(), now)
 
@@ -338,9 +345,23 @@ class Poller:
 
     def _poll_done(self, task: asyncio.Task[None]) -> None:
         self._polling.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("polling broke", exc_info=error)
-        self._pump()
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._break(error)
+        self._pump_or_break()
+
+    def _pump_or_break(self) -> None:
+        """`_pump`, where the event loop calls it and would only log an error."""
+        try:
+            self._pump()
+        except Exception as error:
+            self._break(error)
+
+    def _break(self, error: BaseException) -> None:
+        log.error("polling broke", exc_info=error)
+        if not self._broken.done():
+            self._broken.set_exception(error)
+            self._broken.exception()  # retrieved: it is in the log
 
     async def _poll_once(self, ticket: _Ticket) -> None:
         sent_at = self._loop.time()

@@ -58,6 +58,15 @@ class Canceller:
             case _:
                 return CancelOutcome(False, phrase("cancel_ended"))
 
+    async def withdraw(self, job_id: str) -> None:
+        """See `Runner.card_deleted`. What fal can't cancel any more is not shown when it comes."""
+        log.info("a card was deleted; its job is cancelled", extra={"job": job_id})
+        try:
+            await self._context.store.jobs.annotate(job_id, cancel_requested=True, notified=True)
+            await self.cancel(job_id, None)
+        except EaselError as error:
+            log.warning("a job whose card was deleted goes on for now", extra={"job": job_id, "reason": error.code})
+
     def _is_unconfirmed(self, job: Job) -> bool:
         active = self._context.active.get(job.id)
         return active is not None and active.unconfirmed
@@ -117,10 +126,10 @@ class Canceller:
                 await self._context.store.jobs.annotate(job.id, cancel_requested=False)
             return CancelOutcome(False, phrase("cancel_painted"))
         begun = self._watcher.has_begun(job.id)
-        says = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
-        if await self._context.end(job, JobState.CANCELLED, Failure("cancelled", says)) is None:
+        message = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
+        if await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message)) is None:
             return CancelOutcome(False, phrase("cancel_too_late"))
-        return CancelOutcome(True, says)
+        return CancelOutcome(True, message)
 
     async def cancel_if_requested(self, running: Job | None) -> Job | None:
         """Return the running job, or cancel it at fal and return None if that was requested during its submit.
@@ -137,6 +146,6 @@ class Canceller:
         except ProviderError:
             answer = CancelAnswer.UNKNOWN
         removed = answer is CancelAnswer.REMOVED_OR_REQUESTED
-        says = phrase("cancelled_at_once") if removed else phrase("cancelled_maybe_painted")
-        await self._context.end(running, JobState.CANCELLED, Failure("cancelled", says))
+        message = phrase("cancelled_at_once") if removed else phrase("cancelled_maybe_painted")
+        await self._context.end(running, JobState.CANCELLED, Failure("cancelled", message))
         return None

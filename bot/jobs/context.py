@@ -21,7 +21,7 @@ from bot.catalogue.model import Model
 from bot.domain.events import Progress, ProgressEvent, ProviderUnavailable
 from bot.domain.job import TERMINAL, Failure, Job, JobState
 from bot.domain.ports import Delivery
-from bot.errors import Cancelled, EaselError, ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
+from bot.errors import Cancelled, CardDeleted, EaselError, ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
 from bot.jobs.active_jobs import ActiveJobs
 from bot.jobs.owned_tasks import OwnedTasks
 from bot.jobs.timings import JobTimings
@@ -244,7 +244,10 @@ class RunnerContext:
         job = await self.retry_store(lambda: self.store.jobs.get(job_id))
         if job is None or job.state in TERMINAL:
             return
-        if job.cancel_requested:
+        if failure.code == CardDeleted.code:
+            await self.retry_store(lambda: self.store.jobs.annotate(job_id, notified=True))  # nothing is shown of it
+            await self.end(job, JobState.CANCELLED, failure)
+        elif job.cancel_requested:
             await self.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_unused")))
         elif failure.code == Cancelled.code:
             # fal cancelled it. The row may not say so: when the answer to a first cancel was lost, the second one is

@@ -157,6 +157,11 @@ class Runner:
         """
         return await self._canceller.cancel(job_id, patience_s)
 
+    def card_deleted(self, job_id: str) -> None:
+        """Cancel a job whose message was deleted, here and at fal; nothing of it is shown any more."""
+        if not self.stopping:
+            self._context.tasks.spawn_background(self._canceller.withdraw(job_id), name=f"withdraw-{job_id}")
+
     def repair_message(self, job_id: str) -> None:
         """Show how a job ended once more, after a late edit by this process may have overwritten another process's."""
         if not self.stopping:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from bot import metrics
 from bot.catalogue import arguments
+from bot.catalogue.kinds import PICTURE_MEMBERS
 from bot.catalogue.model import Model, OptionKind
 from bot.domain.events import ConfirmingSubmit, ProviderUnavailable
 from bot.domain.job import Failure, FalRequest, Job, JobState
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 #: Options left out of the comparison with fal's request list: upload URLs differ from attempt to attempt, and secrets
 #: must not be compared.
-PICTURE_KINDS = frozenset({OptionKind.PICTURE, OptionKind.PICTURES, OptionKind.CONTROLNET, OptionKind.IP_ADAPTER})
+PICTURE_KINDS = frozenset({OptionKind.PICTURE, OptionKind.PICTURES, *PICTURE_MEMBERS})
 SECRETS = frozenset({"openai_api_key"})
 
 
@@ -190,8 +191,8 @@ class Submitter:
 
     async def _end_cancelled(self, job: Job, *, unsure: bool) -> None:
         """End a job that was cancelled before fal's request was known."""
-        says = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
-        await self._context.end(job, JobState.CANCELLED, Failure("cancelled", says))
+        message = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
+        await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message))
 
     async def _begin_next_attempt(self, submission: _Submission) -> bool:
         """Store that the next POST may be a double of the one before; False when another process moved the job."""

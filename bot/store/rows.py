@@ -240,8 +240,8 @@ def _failure_from(text: str | None) -> Failure | None:
     data = json.loads(text)
     kept = _known(data, ("worth_retrying", "incident"))
     # Rows that were stored before there were phrases hold an English sentence.
-    says = Phrase.from_json(data["phrase"]) if "phrase" in data else phrase("as_stored", text=data["sentence"])
-    return Failure(_present_code(data["code"]), Phrase(_present_code(says.code), says.params), **kept)
+    message = Phrase.from_json(data["phrase"]) if "phrase" in data else phrase("as_stored", text=data["sentence"])
+    return Failure(_present_code(data["code"]), Phrase(_present_code(message.code), message.params), **kept)
 
 
 def _present_code(stored: str) -> str:

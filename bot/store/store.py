@@ -120,6 +120,10 @@ class Store:
         """Whether other processes may work on the same jobs (PostgreSQL)."""
         return not self._database.is_sqlite
 
+    async def until_broken(self) -> None:
+        """Return, or raise what ended it, when writes are no longer executed."""
+        await self._writer.until_broken()
+
     async def close(self) -> None:
         """Finish what is being written and let go of the database. Leases are kept: see `LeaseStore.release`."""
         try:

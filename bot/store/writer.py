@@ -120,6 +120,11 @@ class Writer:
         if self._task is not None:
             await asyncio.wait([self._task])
 
+    async def until_broken(self) -> None:
+        """Return, or raise its error, when the writing task ends."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
     async def _work(self) -> None:
         try:
             while self._waiting or not self._closing:

@@ -7,7 +7,7 @@ jwks.py       fal's public keys, cached
 
 from __future__ import annotations
 
-from bot.web.app import Health, make_app, start
+from bot.web.app import Health, make_app, start, until_broken
 from bot.web.callbacks import CallbackReceiver, FalCallback, callback_url
 
-__all__ = ["CallbackReceiver", "FalCallback", "Health", "callback_url", "make_app", "start"]
+__all__ = ["CallbackReceiver", "FalCallback", "Health", "callback_url", "make_app", "start", "until_broken"]

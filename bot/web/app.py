@@ -42,6 +42,8 @@ ANSWER_WITHIN_S = 3.0
 LINGER_S = 1.0
 #: An idle connection is closed after this.
 KEEP_ALIVE_S = 30.0
+#: How often it is checked that the server still listens.
+WATCH_EVERY_S = 5.0
 #: Requests under way at a stop get this long to finish.
 FINISH_S = 1.0
 
@@ -90,6 +92,14 @@ async def _ask(health: Health) -> Mapping[str, bool]:
     except Exception:  # reported as unhealthy
         log.exception("health check failed")
     return {}
+
+
+async def until_broken(runner: web.AppRunner, *, every_s: float = WATCH_EVERY_S) -> None:
+    """Raise RuntimeError when the server does not listen any more, whatever closed its socket."""
+    while True:
+        await asyncio.sleep(every_s)
+        if not runner.addresses:
+            raise RuntimeError("the web server listens no more")
 
 
 async def start(

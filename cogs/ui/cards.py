@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Any, assert_never
 
 import discord
@@ -30,7 +31,7 @@ from bot.domain.job import Failure, Job
 from bot.domain.request import GenerationRequest
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
-from cogs.ui.actions import Slot, custom_id, job_named_by
+from cogs.ui.actions import CardKind, custom_id, job_named_by
 from cogs.ui.buttons import action_rows
 from cogs.ui.failure_words import failure_phrase
 from cogs.ui.messages import say
@@ -40,6 +41,8 @@ GREEN = 0x3BA55D
 RED = 0xD9534F
 GREY = 0x80848E
 
+#: What a card says where every word is refused.
+UNDER_WAY_SIGN, FAILED_SIGN = "🎨 …", "🎨 ✖"
 #: Discord's limit for the alt text of one picture.
 ALT_LIMIT = 1024
 #: Discord's limit for all text of one card.
@@ -48,6 +51,22 @@ TEXT_LIMIT = 4000
 MOST_NOTICES, NOTICE_LIMIT = 4, 240
 #: Most pictures in one gallery.
 GALLERY_LIMIT = 10
+
+
+class Wording(Enum):
+    """How much a card says. Each is tried where a server's word filter refuses the one before."""
+
+    #: Everything, with what the person typed.
+    FULL = "full"
+    #: Nothing that a person typed.
+    OURS = "ours"
+    #: Pictures, buttons and signs.
+    NONE = "none"
+
+    @property
+    def less(self) -> Wording | None:
+        """What to say where this is refused."""
+        return {Wording.FULL: Wording.OURS, Wording.OURS: Wording.NONE}.get(self)
 
 
 class Card(discord.ui.LayoutView):
@@ -109,10 +128,19 @@ def _walk(components: Iterable[object]) -> Iterator[object]:
         yield from _walk(getattr(component, "children", ()))
 
 
-def alt_text(request: GenerationRequest, index: int, model: Model | None = None, *, locale: str) -> str:
+def alt_text(
+    request: GenerationRequest,
+    index: int,
+    model: Model | None = None,
+    *,
+    locale: str,
+    wording: Wording = Wording.FULL,
+) -> str:
     """The alt text of picture `index` (0-based)."""
+    if wording is Wording.NONE:
+        return ""
     number, count = index + 1, request.images
-    if request.prompt:
+    if request.prompt and wording is Wording.FULL:
         prompt = text.plain(request.prompt, 900) or phrase("alt_unreadable")
         one = phrase("alt_painted", prompt=prompt)
         shown = phrase("alt_painted_of", number=number, count=count, prompt=prompt) if count > 1 else one
@@ -127,7 +155,9 @@ def alt_text(request: GenerationRequest, index: int, model: Model | None = None,
 # ---------------------------------------------------------------------- cards by state
 
 
-def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed: bool = False) -> Card:
+def progress_card(
+    job: Job, model: Model | None, progress: Progress, *, resumed: bool = False, wording: Wording = Wording.FULL
+) -> Card:
     """An unfinished job, with a Cancel button, and while it waits one that explains why.
 
     Args:
@@ -141,11 +171,14 @@ def progress_card(job: Job, model: Model | None, progress: Progress, *, resumed:
         isinstance(progress, Queued | ProviderQueued | ProviderUnavailable | ConfirmingSubmit | Restarting)
         and not cancelling
     )
+    card_kind = CardKind.WAITING if waits else CardKind.PROGRESS
+    if wording is Wording.NONE:
+        return Card(_words(UNDER_WAY_SIGN), *action_rows(card_kind, job, disabled=cancelling), colour=BLUE)
     return Card(
-        *_prompt(job, limit=300, max_lines=3),
+        *_prompt(job, wording, limit=300, max_lines=3),
         _words(status),
         _words("\n".join([_small(_name(job, model), *_seed(job), *_size(job)), *notes])),
-        *action_rows(Slot.WAITING if waits else Slot.PROGRESS, job, disabled=cancelling),
+        *action_rows(card_kind, job, disabled=cancelling),
         colour=BLUE,
     )
 
@@ -195,18 +228,27 @@ def _painting_text(progress: InProgress, locale: str) -> str:
     return line + left
 
 
-def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, withheld: int = 0) -> Card:
+def result_card(
+    job: Job,
+    model: Model | None,
+    pictures: Sequence[Shown],
+    *,
+    withheld: int = 0,
+    wording: Wording = Wording.FULL,
+) -> Card:
     """The pictures and the facts about them. `withheld` pictures are not shown, as the safety checker flagged them."""
     locale = job.reply.locale
+    if wording is Wording.NONE:
+        return Card(_gallery(pictures), *action_rows(CardKind.RESULT, job, pictures=len(pictures)), colour=GREEN)
     notes = [_small(say(locale, "pictures_withheld", count=withheld))] if withheld else []
     if any(shown.spoiler for shown in pictures):
         notes.append(_small(say(locale, "flagged")))
-    notes += notices(job, locale)
+    notes += notices(job, locale) if wording is Wording.FULL else []
     return Card(
-        *_prompt(job),
+        *_prompt(job, wording),
         _gallery(pictures),
         _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
-        *action_rows(Slot.RESULT, job, pictures=len(pictures)),
+        *action_rows(CardKind.RESULT, job, pictures=len(pictures)),
         colour=GREEN,
     )
 
@@ -214,11 +256,18 @@ def result_card(job: Job, model: Model | None, pictures: Sequence[Shown], *, wit
 def _gallery(pictures: Sequence[Shown]) -> discord.ui.MediaGallery[Any]:
     gallery: discord.ui.MediaGallery[Any] = discord.ui.MediaGallery()
     for shown in pictures[:GALLERY_LIMIT]:
-        gallery.add_item(media=f"attachment://{shown.filename}", description=shown.alt, spoiler=shown.spoiler)
+        gallery.add_item(media=f"attachment://{shown.filename}", description=shown.alt or None, spoiler=shown.spoiler)
     return gallery
 
 
-def failure_card(job: Job, model: Model | None, failure: Failure, *, successor: Model | None = None) -> Card:
+def failure_card(
+    job: Job,
+    model: Model | None,
+    failure: Failure,
+    *,
+    successor: Model | None = None,
+    wording: Wording = Wording.FULL,
+) -> Card:
     """Why the job failed, in one sentence, with the buttons that may help.
 
     Args:
@@ -228,23 +277,28 @@ def failure_card(job: Job, model: Model | None, failure: Failure, *, successor: 
     sentence = say(locale, failure_phrase(failure, model, successor))
     if failure.incident is not None and failure.incident not in sentence:
         sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
+    card_kind = CardKind.TRANSIENT_FAILURE if failure.worth_retrying else CardKind.LASTING_FAILURE
+    if wording is Wording.NONE:
+        return Card(_words(FAILED_SIGN), *action_rows(card_kind, job), colour=RED)
     return Card(
-        *_prompt(job, limit=300, max_lines=3),
+        *_prompt(job, wording, limit=300, max_lines=3),
         _words(text.without_links(text.shorten(sentence, 900))),
         _words(_small(_name(job, model), *_seed(job))),
-        *action_rows(Slot.TRANSIENT_FAILURE if failure.worth_retrying else Slot.LASTING_FAILURE, job),
+        *action_rows(card_kind, job),
         colour=RED,
     )
 
 
-def cancelled_card(job: Job, model: Model | None, says: Phrase) -> Card:
-    """A cancelled job; `says` tells whether anything was charged."""
-    sentence = say(job.reply.locale, says)
+def cancelled_card(job: Job, model: Model | None, message: Phrase, *, wording: Wording = Wording.FULL) -> Card:
+    """A cancelled job; `message` tells whether anything was charged."""
+    sentence = say(job.reply.locale, message)
+    if wording is Wording.NONE:
+        return Card(_words(FAILED_SIGN), *action_rows(CardKind.CANCELLED, job), colour=GREY)
     return Card(
-        *_prompt(job, limit=300, max_lines=3),
+        *_prompt(job, wording, limit=300, max_lines=3),
         _words(text.without_links(text.shorten(sentence, 900))),
         _words(_small(_name(job, model))),
-        *action_rows(Slot.CANCELLED, job),
+        *action_rows(CardKind.CANCELLED, job),
         colour=GREY,
     )
 
@@ -322,8 +376,16 @@ def _words(content: str) -> discord.ui.TextDisplay[Any]:
     return discord.ui.TextDisplay(content)
 
 
-def _prompt(job: Job, limit: int = 600, max_lines: int = 6) -> list[discord.ui.TextDisplay[Any]]:
+def moved_card(link: str | None, *, locale: str) -> Card:
+    """What stays of a card whose end is shown elsewhere: no buttons, and where that is. No `link`: in private."""
+    sentence = say(locale, "card_moved", link=link) if link is not None else say(locale, "card_moved_private")
+    return Card(_words(sentence), colour=GREY)
+
+
+def _prompt(job: Job, wording: Wording, limit: int = 600, max_lines: int = 6) -> list[discord.ui.TextDisplay[Any]]:
     """The prompt as it is shown on a card; empty for a request without a prompt."""
+    if job.request.prompt and wording is not Wording.FULL:
+        return [_words(_small(say(job.reply.locale, "words_filtered")))]
     shown = text.safe(job.request.prompt, limit, max_lines) or say(job.reply.locale, "nothing_visible")
     return [_words(shown)] if job.request.prompt else []
 

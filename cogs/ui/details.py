@@ -162,7 +162,7 @@ def command_line(job: Job, model: Model | None) -> str:
         if label in _FIELDS and label not in words:
             words[label] = value if isinstance(value, str) else plain_value(value)
         else:
-            pairs.append(f"{name}={_pair_value(value)}")
+            pairs.append(f"{name}={pair_value(value)}")
     seed = seed_of(job)
     if seed is not None and "seed" in job.request.options:
         words["seed"] = str(seed)
@@ -176,7 +176,7 @@ def _is_attached(option: Option | None) -> bool:
     return option is not None and option.kind in (OptionKind.PICTURE, OptionKind.PICTURES)
 
 
-def _pair_value(value: Json) -> str:
+def pair_value(value: Json) -> str:
     """A value in the syntax of the field `options`: JSON, a plain word, or quoted text."""
     if isinstance(value, list) or (isinstance(value, dict) and not value_text(value)):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Build modals, and parse their submits.
+"""Modals: what they are opened for, and what comes back (`cogs.ui.windows` builds ours).
 
 A modal's custom_id, `easel-modal:<purpose>:<subject>`, says what it was opened for; cogs register a handler for each
 purpose (`on_submit`). So any process can handle a submit, also after a restart while the person was typing. Discord's
@@ -9,37 +9,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import discord
 
-from bot.catalogue.model import Model, OptionKind
-from bot.domain.job import Job
 from cogs.ui import text
 from cogs.ui.actions import check_unclaimed
-from cogs.ui.messages import say
+from cogs.ui.fields import joined
 
-#: Discord's limit for the text of one field.
-FIELD_LIMIT = 4000
+#: Discord's type of a field for files.
+UPLOAD = 19
 
 _TEMPLATE = re.compile(r"easel-modal:(?P<purpose>[a-z]+):(?P<subject>[0-9A-Za-z_.-]{1,64})")
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
+class ModalSubmit:
     """A submitted modal."""
 
     #: What it was opened for.
     purpose: str
     #: A job's id, a model's key or the like, depending on the purpose.
     subject: str
-    #: The typed text by field name; empty fields are left out.
+    #: What was typed or chosen, by field name; empty fields are left out.
     fields: Mapping[str, str]
+    #: The ids of the files given, by field name; empty fields are left out.
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: The names of the fields for texts and choices that the window had, also of those left empty.
+    shown: frozenset[str] = frozenset()
 
 
 #: Handles a submit and responds to the interaction; errors are shown by `cogs.errors`.
-SubmitHandler = Callable[[discord.Interaction[Any], Submitted], Awaitable[None]]
+SubmitHandler = Callable[[discord.Interaction[Any], ModalSubmit], Awaitable[None]]
 
 _SUBMIT_HANDLERS: dict[str, SubmitHandler] = {}
 
@@ -63,97 +65,45 @@ def submit_handler(purpose: str) -> SubmitHandler | None:
 class Form(discord.ui.Modal):
     """A modal that discord.py sends without keeping it (`send_modal` stores only modals that are not finished)."""
 
-    def __init__(self, title: str, purpose: str, subject: str, *fields: discord.ui.Label[Any]) -> None:
+    def __init__(self, title: str, purpose: str, subject: str, *parts: discord.ui.Item[Any]) -> None:
         super().__init__(title=text.plain(title, 45), timeout=None, custom_id=f"easel-modal:{purpose}:{subject}")
-        for field in fields:
-            self.add_item(field)
+        for part in parts:
+            self.add_item(part)
         self.stop()
 
     def is_finished(self) -> bool:
-        """Always True: the submit is parsed by `submitted`."""
+        """Always True: the submit is parsed by `parse_submit`."""
         return True
 
 
-def _example(model: Model) -> str:
-    """An example for the field `options`: up to two `name=value` pairs that this model takes."""
-    pairs = ["seed=7"] if model.option("seed") is not None else []
-    pairs += [f"{option.label}={option.choices[-1]}" for option in model.offered if option.kind is OptionKind.CHOICE]
-    return " ".join(pairs[:2])
-
-
-def compose(model: Model, *, locale: str) -> Form:
-    """An empty modal for `model`: a long prompt, and the options that people change most."""
-    fields = [_prompt("", locale)]
-    if model.option("negative_prompt") is not None:
-        fields.append(_negative("", locale))
-    if model.size_option is not None:
-        example, hint = say(locale, "form_size_example"), say(locale, "form_size_hint")
-        fields.append(_line("size", say(locale, "form_size"), example, hint))
-    hint = say(locale, "form_options_hint", model=model.key)
-    fields.append(_line("options", say(locale, "form_options"), _example(model), hint))
-    return Form(say(locale, "form_compose", model=model.title), "compose", model.key, *fields)
-
-
-def edit(job: Job, model: Model, *, locale: str) -> Form:
-    """A modal to edit the job's prompt and repeat the request with it."""
-    fields = [_prompt(job.request.prompt, locale)]
-    if model.option("negative_prompt") is not None:
-        negative = job.request.options.get("negative_prompt")
-        fields.append(_negative(negative if isinstance(negative, str) else "", locale))
-    return Form(say(locale, "form_edit"), "edit", job.id, *fields)
-
-
-def submitted(interaction_data: Mapping[str, Any]) -> Submitted | None:
+def parse_submit(interaction_data: Mapping[str, Any]) -> ModalSubmit | None:
     """Parse the data of a modal submit; None for a custom_id of another format."""
     match = _TEMPLATE.fullmatch(str(interaction_data.get("custom_id", "")))
     if match is None:
         return None
-    values = _values(interaction_data.get("components", ()))
-    return Submitted(match["purpose"], match["subject"], {name: value for name, value in values if value})
+    parts = list(_parts(interaction_data.get("components", ())))
+    files = {part["custom_id"]: tuple(map(str, part.get("values", ()))) for part in parts if part.get("type") == UPLOAD}
+    typed = joined({part["custom_id"]: _value(part) for part in parts if part.get("type") != UPLOAD})
+    return ModalSubmit(
+        match["purpose"],
+        match["subject"],
+        {name: value for name, value in typed.items() if value},
+        {name: ids for name, ids in files.items() if ids},
+        frozenset(typed),
+    )
 
 
-def _values(components: Any) -> Iterator[tuple[str, str]]:
-    """(custom_id, value) of the text fields, which are inside labels (type 18) or rows (type 1)."""
+def _parts(components: Any) -> Iterator[Mapping[str, Any]]:
+    """The fields, which are inside labels (type 18) or rows (type 1)."""
     for component in components:
         if "component" in component:
-            yield from _values([component["component"]])
+            yield from _parts([component["component"]])
         elif "components" in component:
-            yield from _values(component["components"])
-        elif "custom_id" in component and "value" in component:
-            yield component["custom_id"], str(component["value"]).strip()
+            yield from _parts(component["components"])
+        elif "custom_id" in component:
+            yield component
 
 
-def _prompt(default: str, locale: str) -> discord.ui.Label[Any]:
-    return discord.ui.Label(
-        text=say(locale, "form_prompt"),
-        component=discord.ui.TextInput(
-            custom_id="prompt",
-            style=discord.TextStyle.paragraph,
-            placeholder=say(locale, "form_prompt_hint"),
-            default=text.head(default, FIELD_LIMIT) or None,
-            min_length=1,
-            max_length=FIELD_LIMIT,
-        ),
-    )
-
-
-def _negative(default: str, locale: str) -> discord.ui.Label[Any]:
-    return discord.ui.Label(
-        text=say(locale, "form_negative"),
-        description=say(locale, "form_negative_hint"),
-        component=discord.ui.TextInput(
-            custom_id="negative_prompt",
-            style=discord.TextStyle.paragraph,
-            default=text.head(default, FIELD_LIMIT) or None,
-            required=False,
-            max_length=FIELD_LIMIT,
-        ),
-    )
-
-
-def _line(name: str, label: str, placeholder: str, description: str) -> discord.ui.Label[Any]:
-    return discord.ui.Label(
-        text=text.plain(label, 45),
-        description=text.plain(description, 100),
-        component=discord.ui.TextInput(custom_id=name, placeholder=placeholder, required=False, max_length=1000),
-    )
+def _value(part: Mapping[str, Any]) -> str:
+    chosen = part.get("values", ())
+    return str(part.get("value") or (chosen[0] if chosen else ""))

@@ -14,7 +14,7 @@ from bot.domain.job import LIVE, Job, JobState
 from bot.limits import GuildLimits, Policy, Standing
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
-from cogs.ui.actions import Slot
+from cogs.ui.actions import CardKind
 from cogs.ui.buttons import action_rows, button, menu, row
 from cogs.ui.cards import BLUE, GREY, RED, Card
 from cogs.ui.messages import say
@@ -54,14 +54,15 @@ def model_page(models: Sequence[Model], model: Model, default: Model, *, locale:
     head.append(f"-# `{model.key}` · [{model.endpoint}](<https://fal.ai/models/{model.endpoint}>)")
     is_default = model.endpoint == default.endpoint
     label = say(locale, "action_mydefault.chosen") if is_default else None
-    use = row(
-        button("paint", model.key, locale=locale),
-        button("mydefault", model.key, locale=locale, label=label, disabled=is_default),
-    )
+    use = [button("paint", model.key, locale=locale)]
+    if model.paints_from_words:
+        use.append(button("mydefault", model.key, locale=locale, label=label, disabled=is_default))
+    elif model.needs:
+        head.append(say(locale, "model_needs", needs=tuple(option.label for option in model.needs)))
     return Card(
         _words("\n".join(head)),
         _words(option_list(model, locale=locale)),
-        *([use] if model.task in PROMPT_TASKS else []),
+        *([row(*use)] if model.task in PROMPT_TASKS else []),
         *_model_menus(models, model, locale),
         colour=BLUE,
     )
@@ -200,7 +201,7 @@ def existing_job_page(job: Job, locale: str) -> Card:
         sentence = say(locale, "draft_taken")
     else:
         sentence = say(locale, "draft_taken_at", link=f"https://discord.com/channels/{where}")
-    return Card(_words(sentence), *(action_rows(Slot.WAITING, job) if job.state in LIVE else []), colour=BLUE)
+    return Card(_words(sentence), *(action_rows(CardKind.WAITING, job) if job.state in LIVE else []), colour=BLUE)
 
 
 def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str], locale: str) -> str:
@@ -239,12 +240,15 @@ class SettingsView:
     policy: Policy
     overrides: GuildLimits | None
     in_guild: bool
+    #: Why a stored default is not used.
+    notices: tuple[Phrase, ...] = ()
 
 
 def settings_page(shown: SettingsView, *, locale: str) -> Card:
     """The settings that apply to a person here, and how to change them."""
     model = say(locale, Phrase(f"settings_model_{shown.origin}", {"model": _title(shown.model)}))
     parts = [f"### {say(locale, 'settings_title')}\n{model}\n-# {say(locale, 'settings_change_model')}"]
+    parts += [f"-# {say(locale, notice)}" for notice in shown.notices]
     if shown.in_guild and shown.guild_model is not None:
         parts.append(say(locale, "settings_guild_model", model=_title(shown.guild_model)))
     parts.append(f"{say(locale, 'settings_limits')}\n{policy_text(shown.policy, locale=locale)}")

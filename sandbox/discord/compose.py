@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from sandbox.discord import validate
 from sandbox.discord.files import FileStore, Upload, clean_name
 from sandbox.discord.wire import DiscordError, Flag, Obj, timestamp
-from sandbox.discord.world import Message, StoredFile, World, walk
+from sandbox.discord.world import Channel, Message, StoredFile, World, walk
 
+#: Fields of a message and its components that people read.
+_READ = frozenset({"content", "title", "name", "value", "text", "label", "placeholder", "description"})
 _SETTABLE = Flag.SUPPRESS_EMBEDS | Flag.SUPPRESS_NOTIFICATIONS | Flag.COMPONENTS_V2
 _USER_MENTION = re.compile(r"<@!?(\d+)>")
 _ROLE_MENTION = re.compile(r"<@&(\d+)>")
@@ -20,20 +22,28 @@ _ATTACHMENT = "attachment://"
 class Composer:
     """Fills and changes messages the way Discord does."""
 
-    def __init__(self, world: World, files: FileStore) -> None:
+    def __init__(self, world: World, files: FileStore, blocked_words: Collection[str] = ()) -> None:
         self.world = world
         self.files = files
         self.file_limit_bytes = 10 * 1024 * 1024
+        #: Words that the server's AutoMod refuses, in any case, anywhere in a message of its channels.
+        self._blocked_words = blocked_words
         #: Called with files of a Components V2 message that no component shows, so that nobody sees them.
         self.on_unseen: list[Callable[[Message, list[str]], None]] = []
 
     def check(
-        self, payload: Obj, uploads: Sequence[Upload], *, at: validate.Path = (), old: Message | None = None
+        self,
+        payload: Obj,
+        uploads: Sequence[Upload],
+        *,
+        channel: Channel,
+        at: validate.Path = (),
+        old: Message | None = None,
     ) -> None:
         """Refuse what Discord refuses; changes nothing.
 
         Raises:
-            DiscordError: 50035, 50006 or 40005.
+            DiscordError: 50035, 50006, 40005, or 200000 by the server's word filter.
         """
         named = _named(payload, uploads)
         kept = self._kept(payload, uploads, old, at)
@@ -47,6 +57,10 @@ class Composer:
             at=at,
             old=None if old is None else old.data,
         )
+        if channel.guild_id is not None and self._blocked_words:
+            said = "\n".join(_texts(payload)).casefold()
+            if any(word.casefold() in said for word in self._blocked_words):
+                raise DiscordError(400, 200000, "Message was blocked by automatic moderation")
 
     def fill(self, message: Message, payload: Obj, uploads: Sequence[Upload], *, now_s: float) -> None:
         """Put a checked payload into a new (or still loading) message."""
@@ -257,3 +271,15 @@ def _file(shown: Obj, given: Obj, files: Sequence[StoredFile]) -> None:
 
 
 __all__ = ["Composer", "DiscordError", "render_components"]
+
+
+def _texts(part: object, field: str = "") -> Iterator[str]:
+    """Everything that people would read of a payload."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield from _texts(value, key)
+    elif isinstance(part, list):
+        for one in part:
+            yield from _texts(one, field)
+    elif isinstance(part, str) and field in _READ:
+        yield part

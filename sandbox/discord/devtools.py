@@ -8,6 +8,9 @@ from typing import Any, Protocol
 from sandbox.discord.fault_injection import Faults
 from sandbox.discord.wire import Obj
 
+#: The word that the page's word filter refuses.
+FILTERED_WORD = "forbidden"
+
 
 class FaultSource(Protocol):
     """Switches of another server, shown among ours."""
@@ -62,6 +65,15 @@ class DevTools:
         )
         shown.append(
             {
+                "name": "word_filter",
+                "label": "Word filter",
+                "about": f"AutoMod refuses messages in the server that hold the word “{FILTERED_WORD}”.",
+                "kind": "switch",
+                "value": FILTERED_WORD in self._faults.blocked_words,
+            }
+        )
+        shown.append(
+            {
                 "name": "gateway_drop",
                 "label": "Drop the gateway",
                 "about": "Cuts the bot's connection; it resumes without losing anything.",
@@ -79,6 +91,8 @@ class DevTools:
         """
         if name == "rate_limit":
             self._faults.random_429s = bool(value)
+        elif name == "word_filter":
+            (self._faults.blocked_words.add if value else self._faults.blocked_words.discard)(FILTERED_WORD)
         elif name == "gateway_drop":
             await self._drop_gateway()
         elif name in self._actions:

@@ -95,6 +95,8 @@ class Faults:
         self.failures: list[PlannedFailure] = []
         self.random_429s = False  # the page's switch: a share of all answers is 429
         self.random_429_share = 0.4
+        #: Words for which AutoMod refuses messages in the server, in any case.
+        self.blocked_words: set[str] = set()
         self.chaos: RateLimitChaos | None = None
         self.default_limit = 1_000_000
         self._random = random.Random(7)
@@ -118,6 +120,7 @@ class Faults:
         """Stop injecting faults."""
         self.limits.clear()
         self.failures.clear()
+        self.blocked_words.clear()
         self.delay_s = 0.0
         self.random_429s = False
         if self.chaos is not None:

@@ -252,7 +252,7 @@ class Interactions:
     def _answer(self, record: InteractionRecord, kind: int, data: Obj, uploads: Sequence[Upload]) -> None:
         match kind:
             case Callback.MESSAGE:
-                self.message_store.composer.check(data, uploads, at=("data",))
+                self.message_store.composer.check(data, uploads, channel=record.channel, at=("data",))
                 self._acknowledge(record, kind)
                 self._first_message(record, data, uploads, int(data.get("flags") or 0) & Flag.EPHEMERAL)
             case Callback.DEFERRED_MESSAGE:
@@ -432,7 +432,7 @@ class Interactions:
             self.message_store.edit(original, payload, uploads)
             self._changed(record)
             return original
-        self.message_store.composer.check(payload, uploads)
+        self.message_store.composer.check(payload, uploads, channel=record.channel)
         if record.outside and record.followups >= _MAX_OUTSIDE_FOLLOWUPS:
             raise DiscordError(400, 40094, "This interaction has reached the maximum number of follow-up messages.")
         record.followups += 1

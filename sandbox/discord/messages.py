@@ -107,7 +107,7 @@ class Messages:
         Raises:
             DiscordError: 50035, 40005 or 30046.
         """
-        self.composer.check(payload, uploads, at=at, old=message)
+        self.composer.check(payload, uploads, channel=message.channel, at=at, old=message)
         now_s = self.clock()
         self._limit_old_edits(message, now_s)
         if message.loading:

@@ -334,7 +334,7 @@ class Rest:
     async def _post(self, call: RestCall) -> object:
         needs = Permission.SEND_MESSAGES | (Permission.ATTACH_FILES if call.uploads else 0)
         channel = self._channel(call, needs=needs)
-        self.message_store.composer.check(call.payload, call.uploads)
+        self.message_store.composer.check(call.payload, call.uploads, channel=channel)
         extra = self._reply(channel, call.payload.get("message_reference"))
         return self.message_store.post_once(channel, call.payload, call.uploads, extra=extra).data
 

@@ -64,7 +64,7 @@ class FakeDiscord:
         self._runner: web.AppRunner | None = None
         self._waiter = ConditionWaiter()
         self.files = FileStore(self.world.snowflakes)
-        self.composer = Composer(self.world, self.files)
+        self.composer = Composer(self.world, self.files, self.faults.blocked_words)
         self.page_feed = PageFeed(self.world)
         self.unseen_files: deque[str] = deque(maxlen=10_000)
         self.composer.on_unseen.append(self._unseen)

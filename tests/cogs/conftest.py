@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,7 +114,7 @@ class CogFixture:
         interaction = self.interaction(
             kind=3,
             data={"component_type": kind, "custom_id": custom_id, "values": list(values)},
-            message={**_message(view.to_components()), **(message or {})},
+            message={**a_message(view.to_components()), **(message or {})},
             **where,
         )
         views = self.bot._connection._view_store
@@ -122,12 +122,24 @@ class CogFixture:
         await asyncio.gather(*views._ViewStore__tasks)  # type: ignore[attr-defined]
         return interaction
 
-    async def submit(self, custom_id: str, fields: dict[str, str], **where: Any) -> Any:
-        """Somebody sends a modal."""
-        components = [
-            {"type": 18, "component": {"type": 4, "custom_id": name, "value": value}} for name, value in fields.items()
-        ]
-        interaction = self.interaction(kind=5, data={"custom_id": custom_id, "components": components}, **where)
+    async def submit(
+        self,
+        custom_id: str,
+        fields: Mapping[str, str | tuple[str, ...]],
+        files: dict[str, list[dict[str, Any]]] | None = None,
+        **where: Any,
+    ) -> Any:
+        """Somebody sends a modal; a tuple is what was chosen from a menu, and files are as Discord describes them."""
+        components = [{"type": 18, "component": _filled(name, value)} for name, value in fields.items()]
+        data: dict[str, Any] = {"custom_id": custom_id, "components": components}
+        if files:
+            given = [one for several in files.values() for one in several]
+            data["resolved"] = {"attachments": {one["id"]: one for one in given}}
+            components += [
+                {"type": 18, "component": {"type": 19, "custom_id": name, "values": [one["id"] for one in several]}}
+                for name, several in files.items()
+            ]
+        interaction = self.interaction(kind=5, data=data, **where)
         await cast("Any", self.bot.get_cog("components")).on_interaction(interaction)
         return interaction
 
@@ -144,12 +156,18 @@ class CogFixture:
         return job
 
 
+def _filled(name: str, value: str | tuple[str, ...]) -> dict[str, Any]:
+    if isinstance(value, tuple):
+        return {"type": 3, "custom_id": name, "values": list(value)}
+    return {"type": 4, "custom_id": name, "value": value}
+
+
 def _option(name: str, value: Any) -> dict[str, Any]:
     kind = {bool: 5, int: 4, float: 10}.get(type(value), 3)
     return {"name": name, "type": 11 if name in ("image", "mask") else kind, "value": value}
 
 
-def _message(components: list[dict[str, Any]]) -> dict[str, Any]:
+def a_message(components: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": "888",
         "channel_id": "22",

@@ -87,3 +87,23 @@ def said(interaction: discord.Interaction[Any]) -> tuple[str, bool]:
     call = response.call_args or cast("AsyncMock", interaction.followup.send).call_args
     assert call is not None
     return str(call.args[0]), bool(call.kwargs.get("ephemeral"))
+
+
+def a_thread() -> dict[str, Any]:
+    """A public thread of the usual channel, as interactions describe it: without `nsfw`."""
+    return {
+        "id": "9",
+        "type": 11,
+        "name": "t",
+        "parent_id": str(CHANNEL),
+        "guild_id": str(GUILD),
+        "owner_id": str(PERSON),
+        "message_count": 0,
+        "member_count": 1,
+        "thread_metadata": {
+            "archived": False,
+            "auto_archive_duration": 60,
+            "archive_timestamp": "2026-01-01T00:00:00+00:00",
+            "locked": False,
+        },
+    }

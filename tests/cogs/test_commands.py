@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 
 import discord
 import pytest
@@ -13,8 +14,9 @@ from bot.domain.job import JobState
 from bot.limits import GuildLimits
 from bot.settings import Tier
 from cogs.ui import cards, pages
+from sandbox.discord import validate
 from tests.cogs.conftest import CogFixture, with_limits, with_services
-from tests.cogs.interactions import GUILD, said
+from tests.cogs.interactions import CHANNEL, GUILD, a_thread, said
 from tests.cogs.test_errors import http_error
 from tests.cogs.values import MODEL, check_card, custom_ids, payload, shown_text
 from tests.english import LOCALE
@@ -48,6 +50,20 @@ async def test_the_first_answer_is_the_progress_card_and_its_message_is_noted(fi
     assert job.reply.interaction_id == interaction.id
 
 
+@pytest.mark.parametrize("restricted", [True, False])
+async def test_a_thread_is_as_age_restricted_as_discord_says_of_its_parent(
+    fixture: CogFixture, restricted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = AsyncMock(return_value={"nsfw": restricted})
+    monkeypatch.setattr(fixture.bot.http, "get_channel", asked)
+
+    await fixture.command("imagine", options={"prompt": "a fox"}, channel=a_thread())
+
+    (job,) = await fixture.jobs()
+    assert job.reply.age_restricted is restricted
+    asked.assert_awaited_once_with(CHANNEL)
+
+
 async def test_a_seed_is_chosen_so_that_the_picture_can_be_repeated(fixture: CogFixture) -> None:
     await fixture.command("imagine", options={"prompt": "a fox"})
     await fixture.command("imagine", options={"prompt": "a fox", "seed": 5})
@@ -64,7 +80,7 @@ async def test_a_model_without_a_seed_gets_none(fixture: CogFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"prompt": "a fox", "model": "flux-schnel"}, "flux-schnell"),
         ({"prompt": "a fox", "steps": 99}, "whole number from 1 to 12"),
@@ -77,11 +93,11 @@ async def test_a_model_without_a_seed_gets_none(fixture: CogFixture) -> None:
     ],
 )
 async def test_what_the_model_does_not_take_is_a_private_sentence_and_nothing_starts(
-    fixture: CogFixture, options: dict[str, Any], says: str
+    fixture: CogFixture, options: dict[str, Any], expected: str
 ) -> None:
     interaction = await fixture.command("imagine", options=options)
     sentence, private = said(interaction)
-    assert says in sentence
+    assert expected in sentence
     assert "broke" not in sentence
     assert private
     assert await fixture.jobs() == []
@@ -313,6 +329,7 @@ async def test_a_long_prompt_of_several_lines_is_written_in_a_modal(fixture: Cog
         "prompt",
         "negative_prompt",
         "size",
+        "count",
         "options",
     ]
     fields = {"prompt": "a fox\nat dawn", "negative_prompt": "dogs", "size": "", "options": "seed=3"}
@@ -327,13 +344,7 @@ async def test_a_modal_fits_discord_for_every_model(fixture: CogFixture) -> None
     for model in fixture.bot.services.catalogue.models:
         interaction = await fixture.command("compose", options={"model": model.key})
         modal = interaction.response.send_modal.call_args.args[0].to_dict()
-        assert len(modal["title"]) <= 45
-        assert len(modal["custom_id"]) <= 100
-        assert 1 <= len(modal["components"]) <= 5
-        for label in modal["components"]:
-            assert len(label["label"]) <= 45
-            assert len(label.get("description") or "") <= 100
-            assert len(label["component"].get("placeholder") or "") <= 100
+        validate.modal(modal)
 
 
 async def test_a_refusal_after_a_modal_is_a_private_sentence(fixture: CogFixture) -> None:
@@ -411,11 +422,25 @@ async def test_delete_is_for_the_requester_and_moderators(
 ) -> None:
     message = Deleting(monkeypatch)
     job = await fixture.a_delivered_job()
-    interaction = await fixture.click(a_card(job), f"easel:delete:{job.id}", person=person, permissions=permissions)
+    asked = await fixture.click(a_card(job), f"easel:delete:{job.id}", person=person, permissions=permissions)
+    assert not message.deleted
+    assert await fixture.store.jobs.get(job.id) is not None
+    assert asked.response.send_modal.called is works
+    confirmed = await fixture.submit(f"easel-modal:delete:{job.id}", {}, person=person, permissions=permissions)
     assert message.deleted == works
     assert (await fixture.store.jobs.get(job.id) is None) is works
     if not works:
-        assert "Only the person who asked" in said(interaction)[0]
+        assert "Only the person who asked" in said(asked)[0]
+        assert "Only the person who asked" in said(confirmed)[0]
+
+
+async def test_the_question_before_deleting_fits_discord_and_needs_nothing_typed(fixture: CogFixture) -> None:
+    job = await fixture.a_delivered_job()
+    asked = await fixture.click(a_card(job), f"easel:delete:{job.id}")
+    form = asked.response.send_modal.call_args.args[0].to_dict()
+    validate.modal(form)
+    assert form["custom_id"] == f"easel-modal:delete:{job.id}"
+    assert [part["type"] for part in form["components"]] == [10]
 
 
 @pytest.mark.parametrize("verb", ["again", "edit", "details", "cancel"])
@@ -435,8 +460,11 @@ async def test_again_on_a_model_that_is_no_longer_offered_says_so(fixture: CogFi
 
 
 async def test_again_with_an_expired_attachment_says_so(fixture: CogFixture) -> None:
-    url = "https://cdn.discordapp.com/attachments/1/2/cat.png?ex=1&is=1&hm=2"
+    soon = int(datetime.now(UTC).timestamp()) + 60
+    url = f"https://cdn.discordapp.com/attachments/1/2/cat.png?ex={soon:x}&is=1&hm=2"
     job = await fixture.a_delivered_job("a fox", model="omnigen-v2", options=f"input_image_urls={url}")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    with_services(fixture, replace(fixture.bot.services, clock=lambda: later))
     interaction = await fixture.click(a_card(job), f"easel:again:{job.id}")
     assert "expired" in said(interaction)[0]
 

@@ -1,87 +1,465 @@
-"""Two clicks on one draft make one job. The action is a made-up one; those of the bot come with what they confirm."""
+"""What was refused is kept with all that was typed and attached, and goes on by a window, a button or another model."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import discord
 import pytest
 
-from bot.catalogue import parse
-from bot.domain.draft import DRAFT_LIFE, Draft
-from bot.domain.job import JobState
+from bot.catalogue import load
+from bot.domain.draft import DRAFT_LIFE
+from bot.domain.job import Failure, Job, JobState
+from bot.errors import BadPicture, ContentRefused, StoreUnusable
+from bot.phrase import phrase
+from bot.settings import Tier
 from cogs import drafts
-from cogs.interaction_data import services_of
-from cogs.ui.actions import ACTIONS, Click, Subject, action
-from tests.cogs.conftest import CATALOGUE, CogFixture, with_limits
+from cogs.ui.typed import Typed
+from sandbox.discord import validate
+from tests.cogs.conftest import CogFixture, with_limits, with_services
 from tests.cogs.interactions import said
-from tests.cogs.values import PostedMessage, check_card, custom_ids, shown_text
+from tests.cogs.values import PostedMessage, check_card, custom_ids, parts, shown_text
 
-MODEL = CATALOGUE.get("flux-schnell")
 OTHER = 12
+CAT = {
+    "id": "5",
+    "filename": "cat.png",
+    "size": 900,
+    "url": "https://cdn.discordapp.com/ephemeral-attachments/1/5/cat.png?ex=7fffffff&is=1&hm=2",
+    "proxy_url": "https://media.discordapp.net/ephemeral-attachments/1/5/cat.png?ex=7fffffff&is=1&hm=2",
+    "content_type": "image/png",
+    "width": 640,
+    "height": 480,
+}
+MASK = {**CAT, "id": "6", "filename": "mask.png", "url": str(CAT["url"]).replace("cat", "mask")}
+OTHER_MASK = str(CAT["url"]).replace("cat", "other")
+PDF = {**CAT, "id": "7", "filename": "a.pdf", "content_type": "application/pdf"}
 
 
-@pytest.fixture(autouse=True)
-def confirm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A button that takes a draft up."""
-    monkeypatch.setattr(ACTIONS, "_actions", dict(ACTIONS._actions))
-
-    @action("confirm", subject=Subject.DRAFT)
-    async def take_up(interaction: discord.Interaction[Any], click: Click) -> None:
-        services = services_of(interaction)
-        await drafts.accept(interaction, services, await drafts.find(services, click.subject))
+async def imagine(fixture: CogFixture, files: tuple[dict[str, Any], ...] = (), **options: Any) -> Any:
+    """/imagine with what is typed and attached; a file is named by its id."""
+    resolved = {"resolved": {"attachments": {one["id"]: one for one in files}}} if files else {}
+    return await fixture.command("imagine", options={"prompt": "a fox", **options}, data=resolved)
 
 
-async def a_draft(fixture: CogFixture, **raw: object) -> Draft:
-    request = parse(MODEL, {"prompt": "a fox", "seed": 7, **raw})
-    return await drafts.keep(fixture.interaction(), fixture.bot.services, "confirm", request, parent_id="0a1b2c3d4e5f")
+def buttons_of(interaction: Any) -> dict[str, str]:
+    """custom_id by label of what stands under a sentence; a menu by its placeholder."""
+    call = interaction.response.send_message.call_args
+    view = call.kwargs.get("view") if call is not None else None
+    if not isinstance(view, discord.ui.View):
+        return {}
+    found = [part for part in parts(view.to_components()) if "custom_id" in part]
+    return {str(part.get("label") or part.get("placeholder")): part["custom_id"] for part in found}
 
 
-async def click(fixture: CogFixture, draft: Draft, **where: Any) -> Any:
-    custom_id = f"easel:confirm:{draft.id}"
-    return await fixture.click(PostedMessage(custom_id), custom_id, **where)
+def menu_of(interaction: Any) -> list[str]:
+    """The models to go on with."""
+    view = interaction.response.send_message.call_args.kwargs["view"]
+    return [one["value"] for part in parts(view.to_components()) for one in part.get("options", ())]
 
 
-def card(interaction: Any) -> Any:
-    check_card(interaction.response.send_message.call_args.kwargs["view"])
-    return interaction.response.send_message.call_args.kwargs["view"]
+async def press(fixture: CogFixture, refused: Any, label: str, *values: str, **where: Any) -> Any:
+    custom_id = buttons_of(refused)[label]
+    return await fixture.click(PostedMessage(custom_id), custom_id, values, **where)
 
 
-async def test_a_draft_becomes_the_job_it_was_meant_to_be(fixture: CogFixture) -> None:
-    draft = await a_draft(fixture, steps=3)
-    assert await fixture.jobs() == []
-    interaction = await click(fixture, draft)
+def window_of(interaction: Any) -> dict[str, Any]:
+    form: dict[str, Any] = interaction.response.send_modal.call_args.args[0].to_dict()
+    validate.modal(form)
+    return form
+
+
+def filled(form: dict[str, Any]) -> dict[str, Any]:
+    """What a window shows, by field: the text, what is chosen, or whether a file is needed."""
+    shown = {}
+    for part in (label["component"] for label in form["components"]):
+        chosen = [one["value"] for one in part.get("options", ()) if one.get("default")]
+        shown[part["custom_id"]] = part["required"] if part["type"] == 19 else part.get("value") or ",".join(chosen)
+    return shown
+
+
+async def send(fixture: CogFixture, form: dict[str, Any], files: Any = None, **changes: str) -> Any:
+    """Send a window as it is filled, but for what is changed."""
+    texts: dict[str, Any] = {}
+    for part in (label["component"] for label in form["components"]):
+        name = part["custom_id"]
+        if part["type"] != 19:
+            value = changes.get(name, filled(form)[name])
+            texts[name] = (value,) if part["type"] == 3 and value else () if part["type"] == 3 else value
+    return await fixture.submit(form["custom_id"], texts, files)
+
+
+# ---------------------------------------------------------------------- mending
+
+
+async def test_fix_it_opens_a_window_filled_with_what_was_typed_and_the_rest_stays(fixture: CogFixture) -> None:
+    refused = await imagine(
+        fixture, (CAT,), model="omnigen-v2", image="5", steps=999, seed=7, negative_prompt="dogs", size="16:9"
+    )
+    assert "`steps` can't be `999`" in said(refused)[0]
+    form = window_of(await press(fixture, refused, "Fix it"))
+    assert filled(form) == {"steps": "999", "prompt": "a fox", "model": "omnigen-v2", "image": False, "size": "16:9"}
+
+    mended = await send(fixture, form, steps="20", prompt="a fox\nat dawn")
+
     (job,) = await fixture.jobs()
-    assert job.request == parse(MODEL, {"prompt": "a fox", "seed": 7, "steps": 3})
-    assert (job.parent_id, job.state) == ("0a1b2c3d4e5f", JobState.QUEUED)
-    assert "Next in line." in shown_text(card(interaction))
-    assert fixture.runner.answers == [(job.id, 777)]
+    assert (job.request.prompt, job.request.options["num_inference_steps"], job.request.seed) == (
+        "a fox\nat dawn",
+        20,
+        7,
+    )
+    assert job.request.options["negative_prompt"] == "dogs"
+    assert job.request.options["input_image_urls"] == [CAT["url"]]
+    assert "Next in line." in shown_text(mended.response.send_message.call_args.kwargs["view"])
+
+
+@pytest.mark.parametrize(
+    ("options", "first"),
+    [
+        ({"model": "flux-schnel"}, "model"),
+        ({"model": "🦊" * 60}, "model"),
+        ({"steps": 99}, "steps"),
+        ({"size": "enormous"}, "size"),
+        ({"count": 40}, "count"),
+        ({"seed": -77}, "seed"),
+        ({"style": "oil"}, "style"),
+        ({"negative_prompt": "dogs"}, "negative_prompt"),
+        ({"guidance": 3.5, "model": "imagen4"}, "guidance"),
+        ({"options": "acceleration=turbo"}, "options"),
+        ({"options": "=="}, "options"),
+        ({"options": "sync_mode=true"}, "options"),
+        ({"prompt": "@everyone"}, "prompt"),
+        ({"prompt": "x" * 6000, "model": "recraft-v2"}, "prompt"),
+        ({"model": "z-image-inpaint"}, "image"),
+    ],
+)
+async def test_every_refusal_that_editing_can_mend_can_be_fixed(
+    fixture: CogFixture, options: dict[str, Any], first: str
+) -> None:
+    refused = await imagine(fixture, **options)
+    assert said(refused)[1]
+    form = window_of(await press(fixture, refused, "Fix it"))
+    shown = filled(form)
+    assert next(iter(shown)) == first
+    typed = str(options.get("prompt", "a fox"))
+    assert "".join(str(value) for name, value in shown.items() if name.startswith("prompt")) == typed
+    if first not in {"image", "model"}:
+        assert str(options[first]).startswith(str(shown[first]) or str(options[first]))
+    assert await fixture.jobs() == []
+
+
+async def test_a_window_that_is_sent_wrong_again_can_be_fixed_again(fixture: CogFixture) -> None:
+    refused = await imagine(fixture, steps=99, size="enormous")
+    for mended in ({"size": "huge"}, {"size": "square"}, {"steps": "98"}, {"steps": "4"}):
+        assert await fixture.jobs() == []
+        form = window_of(await press(fixture, refused, "Fix it"))
+        assert next(iter(filled(form))) in mended
+        refused = await send(fixture, form, **mended)
+    (job,) = await fixture.jobs()
+    assert (job.request.options["num_inference_steps"], job.request.options["image_size"]) == (4, "square")
+
+
+async def test_a_field_that_is_emptied_is_given_no_more(fixture: CogFixture) -> None:
+    refused = await imagine(fixture, style="oil", steps=3)
+    await send(fixture, window_of(await press(fixture, refused, "Fix it")), style="")
+    (job,) = await fixture.jobs()
+    assert job.request.given == ("num_inference_steps",)
+
+
+async def test_other_fields_are_in_further_windows_and_what_is_changed_there_counts(fixture: CogFixture) -> None:
+    refused = await imagine(
+        fixture, model="omnigen-v2", steps=999, negative_prompt="dogs", options="image_guidance_scale=2"
+    )
+    shown: list[str] = []
+    labels = [label for label in buttons_of(refused) if label.startswith(("Fix it", "Other fields"))]
+    for label in labels:
+        shown += filled(window_of(await press(fixture, refused, label)))
+    assert len(labels) == 2
+    assert sorted(shown) == sorted(
+        ["steps", "prompt", "model", "image", "size", "count", "seed", "negative_prompt", "guidance", "options"]
+    )
+
+    further = window_of(await press(fixture, refused, "Other fields"))
+    still = await send(fixture, further, negative_prompt="cats")
+    assert "`steps` can't be `999`" in said(still)[0]
+    await send(fixture, window_of(await press(fixture, still, "Fix it")), steps="20")
+    (job,) = await fixture.jobs()
+    assert job.request.options["negative_prompt"] == "cats"
+    assert job.request.options["image_guidance_scale"] == 2
+
+
+async def test_a_refusal_after_a_window_gives_everything_back(fixture: CogFixture) -> None:
+    long = " ".join(f"word{number}" for number in range(450))
+    refused = await fixture.submit("easel-modal:compose:flux-schnell", {"prompt": long, "options": "steps=99 seed=4"})
+    shown = filled(window_of(await press(fixture, refused, "Fix it")))
+    assert (shown["options"], shown["prompt"], shown["model"]) == ("steps=99 seed=4", long, "flux-schnell")
+
+
+@pytest.mark.parametrize("text", ["word " * 1199 + "end!!", "x" * 6000, "é\n" * 3000, "👩‍👩‍👧‍👦 " * 700])
+async def test_a_text_that_is_too_long_is_shown_whole(fixture: CogFixture, text: str) -> None:
+    refused = await imagine(fixture, prompt=text[:6000].strip())
+    form = window_of(await press(fixture, refused, "Fix it"))
+    again = await send(fixture, form)
+    assert said(again)[0] == said(refused)[0]
+    (draft_id,) = {custom_id.split(":")[2].split(".")[0] for custom_id in buttons_of(again).values()}
+    draft = await fixture.store.drafts.get(draft_id)
+    assert draft is not None
+    assert Typed.from_json(draft.payload).values["prompt"] == text[:6000].strip()
+
+
+async def test_a_wrong_file_is_asked_for_again_and_the_rest_is_kept(fixture: CogFixture) -> None:
+    refused = await imagine(fixture, (PDF, MASK), model="z-image-inpaint", image="7", mask="6", steps=6)
+    assert "`image`: it is not a picture" in said(refused)[0]
+    form = window_of(await press(fixture, refused, "Fix it"))
+    assert filled(form) | {"image": True, "mask": False} == filled(form)
+    assert next(iter(filled(form))) == "image"
+
+    await send(fixture, form, {"image": [CAT]})
+
+    (job,) = await fixture.jobs()
+    assert (job.request.options["image_url"], job.request.options["mask_image_url"]) == (CAT["url"], MASK["url"])
+    assert job.request.options["num_inference_steps"] == 6
+
+
+async def test_a_wrong_file_given_in_a_window_is_refused_and_the_good_one_kept(fixture: CogFixture) -> None:
+    form = {"prompt": "a fox", "options": ""}
+    refused = await fixture.submit("easel-modal:compose:z-image-inpaint", form, {"image": [CAT], "mask": [PDF]})
+    assert "`mask`: it is not a picture" in said(refused)[0]
+    window = window_of(await press(fixture, refused, "Fix it"))
+    assert (filled(window)["mask"], filled(window).get("image", False)) == (True, False)
+    await send(fixture, window, {"mask": [MASK]})
+    (job,) = await fixture.jobs()
+    assert (job.request.options["image_url"], job.request.options["mask_image_url"]) == (CAT["url"], MASK["url"])
+
+
+async def test_what_was_refused_can_be_left_out(fixture: CogFixture) -> None:
+    refused = await imagine(fixture, style="oil", seed=7)
+    await press(fixture, refused, "Leave it out")
+    (job,) = await fixture.jobs()
+    assert job.request.given == ("seed",)
+
+
+# ---------------------------------------------------------------------- another model
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected", "takes"),
+    [
+        ({"image": "5"}, "FLUX.1 schnell can't start from a picture (`image`)", {"omnigen-v2"}),
+        ({"mask": "5", "image": "5"}, "FLUX.1 schnell can't start from a picture", {"z-image-inpaint"}),
+        ({"style": "REALISTIC"}, "FLUX.1 schnell has no option `style`", {"ideogram-v3"}),
+        ({"negative_prompt": "dogs"}, "FLUX.1 schnell has no option `negative_prompt`", {"qwen-image", "hidream"}),
+    ],
+)
+async def test_what_the_model_does_not_take_names_the_models_that_do_and_goes_on_with_one(
+    fixture: CogFixture, typed: dict[str, Any], expected: str, takes: set[str]
+) -> None:
+    files = (CAT,) if "image" in typed else ()
+    refused = await imagine(fixture, files, seed=7, **typed)
+    assert expected in said(refused)[0]
+    offered = menu_of(refused)
+    assert takes <= set(offered)
+    assert "flux-schnell" not in offered
+    catalogue = fixture.bot.services.catalogue
+    assert any(catalogue.get(key).title in said(refused)[0] for key in offered)
+
+    await press(fixture, refused, "Go on with another model…", sorted(takes)[0])
+
+    (job,) = await fixture.jobs()
+    model = catalogue.get(sorted(takes)[0])
+    assert (job.request.endpoint, job.request.prompt, job.request.seed) == (model.endpoint, "a fox", 7)
+    if files:
+        assert str(CAT["url"]) in str(job.request.options)
+
+
+async def test_a_picture_that_the_model_does_not_take_can_be_left_out(fixture: CogFixture) -> None:
+    refused = await imagine(fixture, (CAT,), image="5", seed=7)
+    await press(fixture, refused, "Go on without the picture")
+    (job,) = await fixture.jobs()
+    assert (job.request.endpoint, job.request.given) == ("fal-ai/flux-1/schnell", ("seed",))
+
+
+async def test_a_model_that_is_gone_by_the_time_is_a_sentence_and_another_can_be_chosen(fixture: CogFixture) -> None:
+    refused = await imagine(fixture, steps=99)
+    with_services(fixture, replace(fixture.bot.services, catalogue=load(disabled=["flux-schnell"])))
+    form = window_of(await press(fixture, refused, "Fix it"))
+    assert "model" in filled(form)
+    again = await send(fixture, form, steps="4", model="")
+    assert "not available here" in said(again)[0]
+    await press(fixture, again, "Go on with another model…", "hidream")
+    (job,) = await fixture.jobs()
+    assert job.request.endpoint == fixture.bot.services.catalogue.get("hidream").endpoint
+
+
+# ---------------------------------------------------------------------- limits
+
+
+async def test_too_many_pictures_can_be_made_fewer(fixture: CogFixture) -> None:
+    with_limits(fixture, default=Tier(burst_images=2, images_per_hour=60))
+    refused = await imagine(fixture, count=4)
+    assert next(iter(buttons_of(refused))) == "Fix it"
+    assert "Try again" not in buttons_of(refused)
+    await send(fixture, window_of(await press(fixture, refused, "Fix it")), count="2")
+    (job,) = await fixture.jobs()
+    assert job.request.images == 2
+
+
+async def test_what_is_possible_later_can_be_tried_again_with_all_that_was_typed(fixture: CogFixture) -> None:
+    with_limits(fixture, default=Tier(concurrent_jobs=1))
+    await imagine(fixture)
+    refused = await imagine(fixture, steps=3)
+    assert list(buttons_of(refused)) == ["Try again"]
+    (job,) = await fixture.jobs()
+    await fixture.store.jobs.transition(job, JobState.CANCELLED)
+    await press(fixture, refused, "Try again")
+    assert (await fixture.jobs())[0].request.options["num_inference_steps"] == 3
+
+
+async def test_a_missing_permission_can_be_given_meanwhile(fixture: CogFixture) -> None:
+    without = discord.Permissions(send_messages=True, view_channel=True)
+    refused = await fixture.command("imagine", options={"prompt": "a fox"}, app_permissions=without.value)
+    assert list(buttons_of(refused)) == ["Try again"]
+    await press(fixture, refused, "Try again")
+    assert len(await fixture.jobs()) == 1
+
+
+async def test_a_limit_of_nothing_at_all_has_no_buttons(fixture: CogFixture) -> None:
+    with_limits(fixture, default=Tier(images_per_day=0))
+    assert buttons_of(await imagine(fixture)) == {}
+
+
+# ---------------------------------------------------------------------- jobs that are repeated, and those that failed
+
+
+def click_of(fixture: CogFixture, verb: str, job: Job) -> Any:
+    custom_id = f"easel:{verb}:{job.id}"
+    return fixture.click(PostedMessage(custom_id), custom_id)
+
+
+async def test_a_repetition_that_is_refused_goes_on_with_another_model(fixture: CogFixture) -> None:
+    job = await fixture.a_delivered_job("a fox", steps=3, size="16:9")
+    with_services(fixture, replace(fixture.bot.services, catalogue=load(disabled=["flux-schnell"])))
+    refused = await click_of(fixture, "again", job)
+    assert "not available here" in said(refused)[0]
+    await press(fixture, refused, "Go on with another model…", "z-image-turbo")
+    again = (await fixture.jobs())[0]
+    assert (again.request.prompt, again.parent_id) == ("a fox", job.id)
+    assert again.request.options["num_inference_steps"] == 3
+
+
+async def test_an_edit_that_is_refused_is_kept(fixture: CogFixture) -> None:
+    job = await fixture.a_delivered_job("a fox", model="qwen-image", steps=9)
+    fields = {"prompt": "@everyone", "negative_prompt": "dogs"}
+    refused = await fixture.submit(f"easel-modal:edit:{job.id}", fields)
+    form = window_of(await press(fixture, refused, "Fix it"))
+    await send(fixture, form, prompt="a wolf")
+    edited = (await fixture.jobs())[0]
+    assert (edited.request.prompt, edited.request.options["negative_prompt"]) == ("a wolf", "dogs")
+    assert (edited.request.options["num_inference_steps"], edited.parent_id) == (9, job.id)
+
+
+async def test_an_attachment_that_expired_is_asked_for_again(fixture: CogFixture) -> None:
+    await imagine(fixture, (CAT,), model="omnigen-v2", image="5", seed=7)
+    (job,) = await fixture.jobs()
+    with_services(fixture, replace(fixture.bot.services, clock=lambda: datetime.fromtimestamp(0x7FFFFFFF, UTC)))
+    refused = await click_of(fixture, "again", job)
+    assert "expired" in said(refused)[0]
+    form = window_of(await press(fixture, refused, "Fix it"))
+    assert filled(form)["image"] is True
+    fresh = {**CAT, "url": str(CAT["url"]).replace("7fffffff", "ffffffffff")}
+    await send(fixture, form, {"image": [fresh]})
+    again = (await fixture.jobs())[0]
+    assert again.request.options["input_image_urls"] == [fresh["url"]]
+
+
+async def test_an_edit_can_bring_another_picture(fixture: CogFixture) -> None:
+    await imagine(fixture, (CAT,), model="omnigen-v2", image="5", seed=7)
+    (job,) = await fixture.jobs()
+    form = window_of(await click_of(fixture, "edit", job))
+    assert list(filled(form)) == ["prompt", "negative_prompt", "image"]
+    await send(fixture, form, {"image": [MASK]}, prompt="a wolf")
+    edited = (await fixture.jobs())[0]
+    assert (edited.request.prompt, edited.request.seed) == ("a wolf", 7)
+    assert edited.request.options["input_image_urls"] == [MASK["url"]]
+
+
+async def failed(fixture: CogFixture, failure: Failure, **options: Any) -> Job:
+    await imagine(fixture, (CAT, MASK), **options)
+    (job,) = await fixture.store.jobs.claim(1)
+    ended = await fixture.store.jobs.transition(job, JobState.FAILED, failure=failure)
+    assert ended is not None
+    return ended
+
+
+async def test_a_job_that_failed_for_its_words_can_be_fixed_by_everybody(fixture: CogFixture) -> None:
+    job = await failed(fixture, Failure.of(ContentRefused()), steps=3, seed=7)
+    form = window_of(await click_of(fixture, "fixjob", job))
+    assert list(filled(form))[:2] == ["prompt", "model"]
+    await send(fixture, form, prompt="a tame fox")
+    mended = (await fixture.jobs())[0]
+    assert (mended.request.prompt, mended.request.seed, mended.parent_id) == ("a tame fox", 7, job.id)
+    assert mended.request.options["num_inference_steps"] == 3
+
+
+async def test_a_job_that_failed_for_its_mask_asks_for_a_mask(fixture: CogFixture) -> None:
+    why = BadPicture("mask", phrase("mask_shape", mask="1×1", picture="2×2"))
+    typed = {"model": "z-image-inpaint", "image": "5", "mask": "6"}
+    job = await failed(fixture, Failure.of(why), **typed)
+    form = window_of(await click_of(fixture, "fixjob", job))
+    assert next(iter(filled(form))) == "mask"
+    assert (filled(form)["mask"], filled(form)["image"]) == (True, False)
+    await send(fixture, form, {"mask": [{**MASK, "id": "8", "url": OTHER_MASK}]})
+    mended = (await fixture.jobs())[0]
+    assert mended.request.options["mask_image_url"] == OTHER_MASK
+    assert mended.request.options["image_url"] == CAT["url"]
+
+
+async def test_somebody_elses_files_are_not_used_to_fix_a_job(fixture: CogFixture) -> None:
+    typed = {"model": "z-image-inpaint", "image": "5", "mask": "6"}
+    job = await failed(fixture, Failure.of(ContentRefused()), **typed)
+    custom_id = f"easel:fixjob:{job.id}"
+    refused = await fixture.click(PostedMessage(custom_id), custom_id, person=OTHER)
+    assert "starts from a file of theirs" in said(refused)[0]
+
+
+# ---------------------------------------------------------------------- one draft, one person, one job
+
+
+def existing(interaction: Any) -> Any:
+    view = interaction.response.send_message.call_args.kwargs["view"]
+    check_card(view)
+    return view
 
 
 async def test_a_second_click_shows_the_job_that_exists_already(fixture: CogFixture) -> None:
-    draft = await a_draft(fixture)
-    await click(fixture, draft)
+    refused = await imagine(fixture, style="oil")
+    form = window_of(await press(fixture, refused, "Fix it"))
+    await press(fixture, refused, "Leave it out")
     (job,) = await fixture.jobs()
     await fixture.store.jobs.annotate(job.id, message_id=888)
-    for person in (11, OTHER):
-        second = await click(fixture, draft, person=person)
+    for second in (
+        await press(fixture, refused, "Leave it out"),
+        await press(fixture, refused, "Fix it"),
+        await send(fixture, form, style=""),
+    ):
         assert second.response.send_message.call_args.kwargs["ephemeral"]
-        assert f"https://discord.com/channels/33/22/{888}" in shown_text(card(second))
-        assert custom_ids(card(second)) == [f"easel:cancel:{job.id}", f"easel:why:{job.id}"]
+        assert f"https://discord.com/channels/33/22/{888}" in shown_text(existing(second))
+        assert custom_ids(existing(second)) == [f"easel:cancel:{job.id}", f"easel:why:{job.id}"]
     assert [each.id for each in await fixture.jobs()] == [job.id]
-    assert await fixture.jobs(OTHER) == []
     assert fixture.runner.lost == []
 
 
 async def test_clicks_at_the_same_time_make_one_job_and_are_all_answered(fixture: CogFixture) -> None:
-    draft = await a_draft(fixture)
-    services = fixture.bot.services
-    interactions = [fixture.interaction(kind=3, person=person) for person in (11, OTHER, 11, OTHER)]
-    await asyncio.gather(*(drafts.accept(interaction, services, draft) for interaction in interactions))
-    assert len([*await fixture.jobs(), *await fixture.jobs(OTHER)]) == 1
-    shown = [shown_text(card(interaction)) for interaction in interactions]
+    await imagine(fixture, style="oil")
+    typed = Typed("flux-schnell", {"prompt": "a fox"})
+    draft = await drafts.keep(fixture.interaction(), typed)
+    clicks = [fixture.interaction(kind=3) for _ in range(4)]
+    await asyncio.gather(*(drafts.attempt(one, typed, draft=draft) for one in clicks))
+    assert len(await fixture.jobs()) == 1
+    shown = [shown_text(existing(interaction)) for interaction in clicks]
     assert len([text for text in shown if "Next in line." in text]) == 1
     assert len([text for text in shown if "This was asked for already." in text]) == 3
     assert len(fixture.runner.answers) == 1
@@ -89,55 +467,75 @@ async def test_clicks_at_the_same_time_make_one_job_and_are_all_answered(fixture
 
 
 async def test_a_click_that_discord_sends_again_does_nothing(fixture: CogFixture) -> None:
-    draft = await a_draft(fixture)
+    typed = Typed("flux-schnell", {"prompt": "a fox"})
+    draft = await drafts.keep(fixture.interaction(), typed)
     first, again = fixture.interaction(kind=3), fixture.interaction(kind=3)
     again.id = first.id
     for interaction in (first, again):
-        await drafts.accept(interaction, fixture.bot.services, draft)
+        await drafts.attempt(interaction, typed, draft=draft)
     cast("Any", again.response.send_message).assert_not_called()
     assert len(await fixture.jobs()) == 1
 
 
 async def test_a_job_that_has_ended_is_shown_without_its_buttons_of_the_way(fixture: CogFixture) -> None:
-    draft = await a_draft(fixture)
-    await click(fixture, draft)
+    refused = await imagine(fixture, style="oil")
+    await press(fixture, refused, "Leave it out")
     (job,) = await fixture.jobs()
     await fixture.store.jobs.transition(job, JobState.CANCELLED)
-    assert custom_ids(card(await click(fixture, draft))) == []
+    assert custom_ids(existing(await press(fixture, refused, "Leave it out"))) == []
 
 
-async def test_a_refusal_leaves_the_draft_as_it_was(fixture: CogFixture) -> None:
-    draft = await a_draft(fixture)
-    without = discord.Permissions(send_messages=True, view_channel=True)
-    refused = await click(fixture, draft, app_permissions=without.value)
-    assert "Attach Files" in said(refused)[0]
-    await click(fixture, draft)
-    assert len(await fixture.jobs()) == 1
+@pytest.mark.parametrize("label", ["Fix it", "Leave it out", "Other fields"])
+async def test_a_draft_belongs_to_one_person_and_one_channel(fixture: CogFixture, label: str) -> None:
+    refused = await imagine(fixture, style="oil")
+    assert "Only the person who typed this" in said(await press(fixture, refused, label, person=OTHER))[0]
+    channel = {"id": "77", "type": 0, "name": "other", "guild_id": "33", "position": 0, "nsfw": False}
+    assert "another channel" in said(await press(fixture, refused, label, channel=channel))[0]
+    assert await fixture.jobs() == []
+    assert await fixture.jobs(OTHER) == []
 
 
-async def test_limits_hold_for_drafts_too(fixture: CogFixture) -> None:
-    with_limits(fixture, default=fixture.bot.services.settings.limits.default.model_copy(update={"burst_images": 1}))
-    first, second = await a_draft(fixture), await a_draft(fixture)
-    await click(fixture, first)
-    assert "<t:" in said(await click(fixture, second))[0]
-    assert len(await fixture.jobs()) == 1
+async def test_a_window_of_somebody_else_is_not_sent_in_their_name(fixture: CogFixture) -> None:
+    refused = await imagine(fixture, style="oil")
+    form = window_of(await press(fixture, refused, "Fix it"))
+    stolen = await fixture.submit(form["custom_id"], {"style": "", "prompt": "mine"}, person=OTHER)
+    assert "Only the person who typed this" in said(stolen)[0]
+    assert await fixture.jobs(OTHER) == []
 
 
 async def test_a_draft_that_waited_too_long_says_so(fixture: CogFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    draft = await a_draft(fixture)
+    refused = await imagine(fixture, style="oil")
+    form = window_of(await press(fixture, refused, "Fix it"))
     later = datetime.now(UTC) + DRAFT_LIFE + timedelta(seconds=1)
     monkeypatch.setattr(fixture.store.drafts, "_clock", lambda: later)
-    sentence, private = said(await click(fixture, draft))
-    assert "waited too long" in sentence
-    assert private
+    for late in (await press(fixture, refused, "Leave it out"), await send(fixture, form, style="")):
+        assert "waited too long" in said(late)[0]
+        assert said(late)[1]
     assert await fixture.jobs() == []
 
 
+async def test_erasing_ones_data_takes_the_drafts_along(fixture: CogFixture) -> None:
+    refused = await imagine(fixture, style="oil")
+    await fixture.store.retention.erase_user(11)
+    assert "is gone" in said(await press(fixture, refused, "Fix it"))[0]
+
+
 async def test_a_job_whose_content_was_deleted_is_not_shown_again(fixture: CogFixture) -> None:
-    draft = await a_draft(fixture)
-    await click(fixture, draft)
+    refused = await imagine(fixture, style="oil")
+    await press(fixture, refused, "Leave it out")
     (job,) = await fixture.jobs()
     await fixture.store.jobs.transition(job, JobState.CANCELLED)
     await fixture.store.retention.delete_job(job.id)
-    assert "no longer have the record" in said(await click(fixture, draft))[0]
-    assert fixture.runner.answers == [(job.id, 777)]
+    assert "no longer have the record" in said(await press(fixture, refused, "Fix it"))[0]
+
+
+async def test_without_a_database_the_sentence_is_said_all_the_same(
+    fixture: CogFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_args: object, **_kwargs: object) -> None:
+        raise StoreUnusable("the disk is full")
+
+    monkeypatch.setattr(fixture.store.drafts, "create", away)
+    refused = await imagine(fixture, steps=99)
+    assert "`steps` can't be `99`" in said(refused)[0]
+    assert buttons_of(refused) == {}

@@ -8,7 +8,7 @@ import pytest
 
 from bot.errors import BadPicture, CannotPostHere
 from cogs import interaction_data
-from tests.cogs.interactions import CHANNEL, GUILD, PERSON, a_client, an_interaction
+from tests.cogs.interactions import CHANNEL, GUILD, PERSON, a_client, a_thread, an_interaction
 from tests.english import raises_saying
 
 POSTING = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
@@ -69,34 +69,15 @@ async def test_the_reply_holds_what_the_channel_allows() -> None:
     assert reply.token_expires_at.tzinfo is not None
 
 
-def a_thread() -> dict[str, Any]:
-    return {
-        "id": "9",
-        "type": 11,
-        "name": "t",
-        "parent_id": str(CHANNEL),
-        "guild_id": str(GUILD),
-        "owner_id": str(PERSON),
-        "message_count": 0,
-        "member_count": 1,
-        "thread_metadata": {
-            "archived": False,
-            "auto_archive_duration": 60,
-            "archive_timestamp": "2026-01-01T00:00:00+00:00",
-            "locked": False,
-        },
-    }
-
-
-async def test_a_thread_is_as_age_restricted_as_its_parent() -> None:
+async def test_a_thread_names_its_parent_and_the_cache_is_not_asked() -> None:
     client = a_client()
     data: Any = {"id": str(GUILD), "name": "s", "channels": [a_channel(nsfw=True)], "roles": [], "emojis": []}
     client._connection._add_guild(discord.Guild(data=data, state=client._connection))
-    assert interaction_data.reply_of(an_interaction(client, channel=a_thread())).age_restricted
+    interaction = an_interaction(client, channel=a_thread())
 
-
-async def test_a_thread_whose_parent_is_unknown_is_not_age_restricted() -> None:
-    assert not interaction_data.reply_of(an_interaction(channel=a_thread())).age_restricted
+    assert interaction_data.thread_parent(interaction) == CHANNEL
+    assert not interaction_data.reply_of(interaction).age_restricted
+    assert interaction_data.thread_parent(an_interaction(channel=a_channel())) is None
 
 
 async def test_threads_have_a_permission_of_their_own() -> None:

@@ -11,7 +11,7 @@ import pytest
 from bot.domain.job import Job, JobState
 from cogs.components import DynamicComponent
 from cogs.ui.actions import Click
-from tests.cogs.conftest import CogFixture
+from tests.cogs.conftest import CogFixture, a_message
 from tests.cogs.interactions import said
 from tests.cogs.values import PostedMessage
 
@@ -59,8 +59,11 @@ async def test_without_a_record_discords_own_note_of_who_asked_decides_about_del
     user = {"id": str(asked_by), "username": "a", "discriminator": "0", "avatar": None, "global_name": None}
     noted = {"id": "7", "type": 2, "user": user, "authorizing_integration_owners": {}}
     message = {"interaction_metadata": noted} if asked_by is not None else {}
-    custom_id = "easel:delete:0a1b2c3d4e5f"
-    interaction = await click(fixture, custom_id, message=message, person=OTHER, permissions=MEMBER)
+    where: dict[str, Any] = {"message": message, "person": OTHER, "permissions": MEMBER}
+    interaction = await click(fixture, "easel:delete:0a1b2c3d4e5f", **where)
+    assert cast("AsyncMock", interaction.response.send_modal).called is works
+    where["message"] = {**a_message([]), **message}
+    await fixture.submit("easel-modal:delete:0a1b2c3d4e5f", {}, **where)
     assert delete.await_count == works
     if not works:
         assert "Only the person who asked" in said(interaction)[0]
@@ -93,6 +96,8 @@ async def act(fixture: CogFixture, way: str, job: Job, **where: Any) -> bool:
         interaction = await click(fixture, f"{MENU}:-", (job.id,), **where)
     else:
         interaction = await click(fixture, f"{way}:{job.id}", **where)
+    if cast("AsyncMock", interaction.response.send_modal).called:
+        interaction = await fixture.submit(f"easel-modal:delete:{job.id}", {}, **where)
     if cast("AsyncMock", interaction.response.defer).called:
         return True
     assert "Only the person who asked" in said(interaction)[0]

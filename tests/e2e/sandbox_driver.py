@@ -76,6 +76,11 @@ class SandboxDriver:
         record = await self.discord.press(person, message, which, values)
         return await record.answered(PATIENCE_S)
 
+    async def delete(self, person: Any, message: Message) -> InteractionRecord:
+        """Press Delete and confirm it."""
+        record = await self.discord.submit_modal(await self.press(person, message, "Delete"))
+        return await record.answered(PATIENCE_S)
+
     async def paint(self, person: Any = "ada", channel: Any = "general", **options: Any) -> Message:
         return await self.picture(await self.imagine(person, channel, **options))
 

@@ -73,7 +73,7 @@ async def test_where_the_bot_may_not_post_nothing_is_spent(sandbox: SandboxDrive
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"model": "flux-schnel"}, "Did you mean"),
         ({"steps": 99}, "whole number from 1 to 12"),
@@ -86,12 +86,12 @@ async def test_where_the_bot_may_not_post_nothing_is_spent(sandbox: SandboxDrive
     ],
 )
 async def test_bad_input_is_a_private_sentence_and_nothing_is_spent(
-    sandbox: SandboxDriver, options: dict[str, Any], says: str
+    sandbox: SandboxDriver, options: dict[str, Any], expected: str
 ) -> None:
     before = len(sandbox.fal.accepted)
     record = await sandbox.imagine(**options)
     assert record.message.ephemeral
-    assert says in record.message.text()
+    assert expected in record.message.text()
     assert "broke" not in record.message.text()
     assert len(sandbox.fal.accepted) == before
 
@@ -190,13 +190,13 @@ async def test_only_the_requester_or_a_moderator_deletes(sandbox: SandboxDriver)
     refused = await sandbox.press("nia", first, "Delete")
     assert "Only the person who asked" in refused.message.text()
     for person, message in (("ada", first), ("mo", second)):
-        await sandbox.press(person, message, "Delete")
+        await sandbox.delete(person, message)
         await disappears(sandbox, message)
 
 
 async def test_a_picture_can_be_deleted_where_the_bot_is_no_member(sandbox: SandboxDriver) -> None:
     message = await sandbox.paint("ada", "Ada & Pat")
-    await sandbox.press("ada", message, "Delete")
+    await sandbox.delete("ada", message)
     await disappears(sandbox, message)
 
 
@@ -329,5 +329,5 @@ async def test_a_persons_data_is_deleted_with_what_is_under_way(sandbox: Sandbox
     assert "ancelled" in live.message.text()
     gone = await sandbox.press("ada", old, "Details")
     assert "no longer have the record" in gone.message.text()
-    await sandbox.press("pat", old, "Delete")
+    await sandbox.delete("pat", old)
     await disappears(sandbox, old)

@@ -15,7 +15,7 @@ from tests.buttons import FAILURE_BUTTONS
 from tests.e2e.sandbox_driver import Child, PausedPainting, SandboxDriver, child_bot
 
 INVALID_TOKEN = 50027
-UNKNOWN_MESSAGE = 10008
+INVALID_FORM = 50035
 FOREVER_S = 3600.0
 ENDS = pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
 
@@ -91,7 +91,7 @@ async def test_every_job_goes_on_where_it_stood(
     again = await sandbox.press("ada", done.message, "Again")
     await sandbox.picture(again)
     assert (await sandbox.press("nia", painting.message, "Details")).message.ephemeral
-    await sandbox.press("ada", painting.message, "Delete")
+    await sandbox.delete("ada", painting.message)
     await sandbox.until(lambda: painting.message.id not in painting.message.channel.messages)
 
 
@@ -99,13 +99,13 @@ async def test_what_was_done_but_never_confirmed_is_not_done_again(
     running: tuple[SandboxDriver, Child, PausedPainting],
 ) -> None:
     sandbox, child, paused = running
-    sandbox.expected |= {INVALID_TOKEN, UNKNOWN_MESSAGE}
+    sandbox.expected |= {INVALID_TOKEN, INVALID_FORM}
     edited = await sandbox.imagine("ada", prompt="an edit")
     await sandbox.painting("an edit")
     posted = await sandbox.imagine("nia", prompt="a post")
     await sandbox.state(posted, JobState.RUNNING)
     sandbox.discord.kill_token(posted)
-    sandbox.discord.delete_message(posted.message)
+    sandbox.discord.fail_next("PATCH", "/channels/", status=400, code=INVALID_FORM, times=1000)
     sandbox.discord.fail_next("PATCH", "/webhooks/", drop=True, after=True, times=1000)
     sandbox.discord.fail_next("POST", "/messages$", drop=True, after=True, times=1000)
     paused.free()
@@ -116,6 +116,7 @@ async def test_what_was_done_but_never_confirmed_is_not_done_again(
 
     await child.end(signal.SIGKILL)
     sandbox.discord.clear_faults()
+    sandbox.discord.fail_next("PATCH", "/channels/", status=400, code=INVALID_FORM, times=1000)
     sandbox.fal.faults.clear()
     await child.start()
 

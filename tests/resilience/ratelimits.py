@@ -193,10 +193,8 @@ class _People:
         elif what < 0.2:
             if (ask := _some(world, self._chance, "Again")) is not None:
                 await world.again(ask)
-        elif what < 0.3:
-            await self._delete()
         elif what < 0.4:
-            task = asyncio.create_task(self._complete())
+            task = asyncio.create_task(self._delete() if what < 0.3 else self._complete())
             self._completing.add(task)
             task.add_done_callback(self._completing.discard)
         else:
@@ -207,7 +205,9 @@ class _People:
         if ask is None or ask.deleted:
             return
         with suppress(NotOffered, NotAnswered, LookupError):
-            record = await self._world.discord.press(ask.record.person, ask.record, "Delete")
+            question = await self._world.discord.press(ask.record.person, ask.record, "Delete")
+            await question.answered()
+            record = await self._world.discord.submit_modal(question)
             ask.deleted = True
             self._done.deletes += 1
             self._deletes.append((ask, record))

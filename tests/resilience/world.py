@@ -295,12 +295,12 @@ class World:
         return False
 
     def orphan(self, ask: Ask) -> bool:
-        """The answer's token dies and a moderator deletes it: the picture must be posted anew."""
+        """The answer's token dies and its message takes no edit any more: the picture must be posted anew."""
         original = ask.record.original
         if original is None or original.files or original.id not in original.channel.messages:
             return False
         self.discord.kill_token(ask.record)
-        self.discord.delete_message(original)
+        self.discord.fail_next("PATCH", rf"/channels/\d+/messages/{original.id}$", status=400, code=50035, times=10**9)
         return True
 
     def hold(self) -> None:

@@ -183,7 +183,14 @@ def models(settings: Settings, catalogue: Catalogue | SettingsInvalid) -> list[F
         return [fault("Models: a model file or a model setting is wrong", catalogue.sentence)]
     findings = [ok(f"Models: {len(catalogue.models)} offered")]
     try:
-        catalogue.get(settings.models.default)
+        default = catalogue.get(settings.models.default)
+        if not default.paints_from_words:
+            findings.append(
+                fault(
+                    f"Models: the default model {quoted(settings.models.default)} needs more than words",
+                    "A plain /imagine falls back to another; set EASEL_MODELS__DEFAULT to one that needs no picture.",
+                )
+            )
     except EaselError:
         findings.append(
             fault(

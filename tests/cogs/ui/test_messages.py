@@ -28,6 +28,7 @@ from bot.fal.fields import Thing
 from bot.limits import GuildLimits
 from bot.media import picture
 from bot.phrase import Param, Phrase, phrase
+from cogs.ui import typed
 from cogs.ui.actions import ACTIONS
 from cogs.ui.messages import ENGLISH, Languages, bundled, say
 from cogs.ui.messages.commands import Translator, translates_commands
@@ -38,7 +39,7 @@ WHY = phrase("file_gone")
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 #: Every error that is told to people, each way it is raised.
-TOLD: tuple[ToldError, ...] = (
+ERROR_EXAMPLES: tuple[ToldError, ...] = (
     errors.InvalidOption("steps", 99, phrase("takes_any_integer")),
     errors.InvalidOption("steps", 99, because=phrase("prompt_empty")),
     errors.UnknownModel("flix"),
@@ -78,6 +79,7 @@ TOLD: tuple[ToldError, ...] = (
     errors.SubmitNeverConfirmed(),
     errors.SubmitUnresolved(),
     errors.Undeliverable(),
+    errors.CardDeleted(),
 )
 #: Bases, raised by nobody.
 ABSTRACT = {errors.ToldError, errors.Refusal, errors.GenerationFailed}
@@ -116,6 +118,14 @@ _DYNAMIC: dict[str, frozenset[str]] = {
         for unit in ("image", "megapixel")
         for about in ("", "_about")
     },
+    **{f"form_{name}": frozenset() for name in (*typed.FIELDS, "model")},
+    **{f"form_{name}_hint": frozenset() for name in ("negative_prompt", "size", "image", "mask")},
+    **{
+        f"elsewhere_{kind}{some}": frozenset({"model", "option", "models"})
+        for kind in ("option", "picture")
+        for some in ("", "_some")
+    },
+    **{f"default_{why}": frozenset({"model", "key", "needs"}) for why in ("needs_more", "passed_over")},
     # said by the messages themselves
     "message_missing": frozenset({"message"}),
 }
@@ -139,13 +149,13 @@ def _said() -> dict[str, set[frozenset[str]]]:
                 shown.add(str(call.args[0].value))
             if isinstance(code, ast.Constant) and isinstance(code.value, str):
                 found[code.value].add(frozenset(one.arg for one in call.keywords if one.arg is not None))
-    for error in TOLD:
+    for error in ERROR_EXAMPLES:
         found[error.phrase.code].add(frozenset(error.phrase.params))
     for made, params in _DYNAMIC.items():
         found[made].add(params)
     for verb in ACTIONS.verbs():
         action = ACTIONS.get(verb)
-        if verb in shown or (action is not None and action.slots):
+        if verb in shown or (action is not None and action.cards):
             found[f"action_{verb}"].add(frozenset())
     return found
 
@@ -170,10 +180,10 @@ def _all_errors(kind: type[EaselError]) -> Iterator[type[EaselError]]:
 
 
 def test_every_error_that_people_are_told_is_looked_at_here() -> None:
-    assert {type(error) for error in TOLD} | ABSTRACT == {ToldError, *_all_errors(ToldError)}
+    assert {type(error) for error in ERROR_EXAMPLES} | ABSTRACT == {ToldError, *_all_errors(ToldError)}
 
 
-@pytest.mark.parametrize("error", TOLD, ids=lambda error: error.phrase.code)
+@pytest.mark.parametrize("error", ERROR_EXAMPLES, ids=lambda error: error.phrase.code)
 def test_an_error_is_a_whole_sentence_and_keeps_what_was_typed_out_of_logs(error: ToldError) -> None:
     assert english(error)[-1] in ".!"
     assert "{" not in english(error)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.job import JobState
-from tests.buttons import RESULT_BUTTONS
-from tests.e2e.faults.outcomes import INVALID_TOKEN, MISSING_ACCESS, UNKNOWN_MESSAGE, single
+from tests.e2e.faults.outcomes import INVALID_TOKEN, MISSING_ACCESS, single
 from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -24,24 +23,6 @@ async def test_a_dead_token_does_not_keep_the_picture_from_its_message(
     await single(sandbox, record)
 
 
-@pytest.mark.parametrize(("channel", "token_lives"), [("general", True), ("general", False), ("dm", True)])
-async def test_a_message_deleted_meanwhile_does_not_take_the_picture_with_it(
-    sandbox: SandboxDriver, paused: PausedPainting, channel: str, token_lives: bool
-) -> None:
-    sandbox.expected |= {UNKNOWN_MESSAGE, INVALID_TOKEN}
-    record = await sandbox.imagine(channel=channel, prompt="what was deleted")
-    await sandbox.painting("what was deleted")
-    if not token_lives:
-        sandbox.discord.kill_token(record)
-    sandbox.discord.delete_message(record.message)
-    paused.finish("what was deleted")
-    await sandbox.state(record, JobState.DELIVERED)
-    (message,) = sandbox.pictures("what was deleted", channel=channel)
-    assert list(message.buttons()) == RESULT_BUTTONS
-    await sandbox.press("ada", message, "Delete")
-    await sandbox.until(lambda: not sandbox.pictures("what was deleted", channel=channel))
-
-
 @pytest.mark.parametrize("channel", ["elsewhere", "Ada & Pat"])
 async def test_where_the_bot_is_no_member_the_picture_comes_and_again_works(
     sandbox: SandboxDriver, paused: PausedPainting, channel: str
@@ -51,21 +32,6 @@ async def test_where_the_bot_is_no_member_the_picture_comes_and_again_works(
     message = await single(sandbox, record)
     again = await sandbox.press("ada", message, "Again")
     assert (await sandbox.picture(again)).channel is message.channel
-
-
-@pytest.mark.parametrize("channel", ["elsewhere", "Ada & Pat"])
-async def test_where_the_bot_is_no_member_a_deleted_message_is_followed_up(
-    sandbox: SandboxDriver, paused: PausedPainting, channel: str
-) -> None:
-    sandbox.expected.add(UNKNOWN_MESSAGE)
-    prompt = f"followed up in {channel}"
-    record = await sandbox.imagine(channel=channel, prompt=prompt)
-    await sandbox.painting(prompt)
-    sandbox.discord.delete_message(record.message)
-    paused.finish(prompt)
-    await sandbox.state(record, JobState.DELIVERED)
-    assert len(sandbox.discord.read(record.messages[-1])) == 1
-    assert len(record.messages) == 2
 
 
 async def test_a_private_answer_outside_stays_private_and_gets_its_picture(

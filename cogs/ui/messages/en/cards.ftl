@@ -49,6 +49,10 @@ pictures_withheld = { $count ->
         [one] { $count } picture was
        *[other] { $count } pictures were
     } flagged by the safety checker and kept back.
+words_filtered = This server's word filter does not let me show the prompt here.
+card_moved = I could not change this message, so here is what became of it: { $link }
+card_moved_private = I could not change this message; what became of it is in our direct messages.
+posted_channel_gone = The channel that you asked in is gone, so it comes here.
 posted_elsewhere = I can no longer post in { $channel }, so it comes here.
 
 # What a screen reader says.
@@ -93,6 +97,12 @@ action_delete = Delete
 action_paint = Paint with this
 action_mydefault = Use as my default
     .chosen = Your default
+action_fix = Fix it
+action_fixjob = Fix it
+action_fixmore = Other fields
+action_goon = Try again
+action_omit = Leave it out
+    .picture = Go on without the picture
 action_compose = Write a prompt
 action_models = Browse models
 action_usage = What I have left

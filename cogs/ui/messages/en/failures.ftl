@@ -45,6 +45,8 @@ settings_only_in_server = That is a setting of a server; use it in one. Nothing 
 settings_not_member = I am not a member of this server, so it has no settings with me. Nothing was changed.
 settings_not_manager = Only people with the Manage Server permission can change that here. Nothing was changed.
 
+answer_filtered = This server's word filter does not let me show my answer here. Try it in another channel, or in a direct message to me.
+
 ## A file that somebody attached
 
 bad_picture = I can't use the file given as `{ $option }`: { $why }. Send a PNG, JPEG or WebP picture. No quota was used.
@@ -205,6 +207,7 @@ result_unusable = The model answered, but { $why }. Your quota was not used; you
 result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
 result_withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
 submit_never_confirmed = fal.ai did not answer when I handed it this picture, and it did not turn up there later. Your quota was not used; press Again to try once more.
+card_deleted = Cancelled, because its message was deleted. Your quota was not used.
 undeliverable = The picture is finished, but I can no longer post in that channel. Your quota was not used.
 submit_unresolved = fal.ai did not answer when I handed it this picture, and since then I could not find out whether it was painted; so I did not hand it over again. fal.ai may charge for it. Your quota was not used; press Again to try once more.
 

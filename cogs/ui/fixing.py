@@ -1,0 +1,182 @@
+"""Ways on from a refusal: which there are, and their buttons. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import discord
+
+from bot.catalogue import Catalogue, parse
+from bot.catalogue.model import PROMPT_TASKS, Model
+from bot.catalogue.option_syntax import plain_key
+from bot.catalogue.parse import candidates
+from bot.errors import (
+    BadPicture,
+    CannotPostHere,
+    InvalidOption,
+    LimitReached,
+    ModelUnavailable,
+    Overloaded,
+    Refusal,
+    UnknownModel,
+)
+from bot.phrase import Phrase
+from cogs.ui import text
+from cogs.ui.buttons import button, label_of, menu, row
+from cogs.ui.fields import MOST_CHOICES, has_field
+from cogs.ui.messages import say
+from cogs.ui.typed import FIELDS, Typed, takes_pictures
+from cogs.ui.windows import pages
+
+#: Most models named in a sentence.
+MOST_NAMED: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How to go on from a refusal."""
+
+    #: What to say instead of the refusal's own sentence.
+    message: Phrase | None = None
+    #: Whether editing can mend it.
+    fix: bool = False
+    #: Whether the same may be accepted later.
+    again: bool = False
+    #: The field that can be left out.
+    omit: str | None = None
+    #: Models that take all that was typed.
+    models: tuple[Model, ...] = ()
+
+
+def trouble_of(refusal: Refusal, typed: Typed) -> str | None:
+    """The field on whose account it was refused; None where it was none."""
+    match refusal:
+        case UnknownModel() | ModelUnavailable():
+            return "model"
+        case InvalidOption() | BadPicture():
+            name = plain_key(refusal.option)
+            is_field = name in FIELDS and (bool(typed.values.get(name)) or not _in_options(name, typed))
+            return name if is_field else "options"
+        case LimitReached():
+            return "count"
+    return None
+
+
+def _in_options(name: str, typed: Typed) -> bool:
+    """Whether a value of that name was typed into the field `options`."""
+    return re.search(rf"\b{name}\b", plain_key(typed.shown("options"))) is not None
+
+
+def ways_on(refusal: Refusal, model: Model | None, typed: Typed, catalogue: Catalogue) -> Ways | None:
+    """How to go on; None where nothing that was typed can change it.
+
+    Args:
+        model: the model that it was meant for; None if there is no such model.
+    """
+    match refusal:
+        case UnknownModel() | ModelUnavailable():
+            return Ways(fix=True, models=_taking(typed, catalogue))
+        case InvalidOption() | BadPicture():
+            return _mendable(refusal, model, typed, catalogue)
+        case LimitReached():
+            later = refusal.can_pass_later
+            return Ways(fix=refusal.fewer_might_do, again=later) if later or refusal.fewer_might_do else None
+        case Overloaded() | CannotPostHere():
+            return Ways(again=True)
+    return None
+
+
+def _mendable(refusal: InvalidOption | BadPicture, model: Model | None, typed: Typed, catalogue: Catalogue) -> Ways:
+    trouble = trouble_of(refusal, typed)
+    needed = model is not None and any(option.label == trouble for option in model.needs)
+    given = trouble is not None and (isinstance(refusal, BadPicture) or bool(typed.values.get(trouble)))
+    omit = trouble if given and not needed and trouble != "prompt" else None
+    if model is None or trouble is None or isinstance(refusal, BadPicture) or has_field(model, trouble):
+        return Ways(fix=True, omit=omit)
+    others = _taking(typed, catalogue)
+    return Ways(_where_else(model, trouble, others or _having(trouble, catalogue)), True, omit=omit, models=others)
+
+
+def _taking(typed: Typed, catalogue: Catalogue) -> tuple[Model, ...]:
+    """The offered models that take everything that was typed."""
+    return tuple(model for model in catalogue.offered(PROMPT_TASKS) if _takes(model, typed))
+
+
+def _takes(model: Model, typed: Typed) -> bool:
+    try:
+        parse(model, typed.values)
+    except InvalidOption:
+        return False
+    return True
+
+
+def _having(name: str, catalogue: Catalogue) -> tuple[Model, ...]:
+    return tuple(model for model in catalogue.offered(PROMPT_TASKS) if candidates(model, name))
+
+
+def _where_else(model: Model, name: str, others: Sequence[Model]) -> Phrase | None:
+    """The sentence that names the models that have the option; None if there are none."""
+    if not others:
+        return None
+    kind = "picture" if name in {"image", "mask"} else "option"
+    some = "_some" if len(others) > MOST_NAMED else ""
+    titles = tuple(text.escape(text.plain(other.title, 80)) for other in others[:MOST_NAMED])
+    return Phrase(f"elsewhere_{kind}{some}", {"model": model.title, "option": name, "models": titles})
+
+
+# ---------------------------------------------------------------------- buttons
+
+
+class Buttons(discord.ui.View):
+    """Buttons under a sentence; discord.py sends them without keeping them (see `cogs.ui.cards.Card`)."""
+
+    def __init__(self, rows: Sequence[discord.ui.ActionRow[Any]]) -> None:
+        super().__init__(timeout=None)
+        for at, each in enumerate(rows):
+            for item in each.children:
+                item.row = at
+                self.add_item(item)
+        self.stop()
+
+    def is_finished(self) -> bool:
+        """Always True, also when it was built outside an event loop."""
+        return True
+
+
+def ways_buttons(draft_id: str, ways: Ways, model: Model | None, typed: Typed, *, locale: str) -> Buttons:
+    """The buttons of a refusal; their subject is the draft."""
+    made = [button("fix", draft_id, locale=locale)] if ways.fix else []
+    if ways.again:
+        made.append(button("goon", draft_id, locale=locale))
+    if ways.omit is not None:
+        which = ".picture" if takes_pictures(ways.omit) else ""
+        made.append(button("omit", draft_id, locale=locale, label=say(locale, f"action_omit{which}")))
+    if ways.fix:
+        made += [
+            button("fixmore", f"{draft_id}.{number}", locale=locale, label=_more(number, locale))
+            for number in range(1, len(pages(model, typed)))
+        ][: 5 - len(made)]
+    return Buttons([row(*made), *_model_menu(draft_id, ways, locale)])
+
+
+def _more(number: int, locale: str) -> str:
+    label = label_of("fixmore", locale)
+    return label if number == 1 else say(locale, "action_numbered", action=label, number=number)
+
+
+def _model_menu(draft_id: str, ways: Ways, locale: str) -> list[discord.ui.ActionRow[Any]]:
+    if not ways.models:
+        return []
+    options = [
+        discord.SelectOption(
+            label=text.plain(model.title, 100), value=model.key, description=text.plain(model.summary, 100) or None
+        )
+        for model in ways.models[:MOST_CHOICES]
+    ]
+    return [menu("usemodel", draft_id, options, say(locale, "fix_other_model"))]
+
+
+__all__ = ["Buttons", "Ways", "trouble_of", "ways_buttons", "ways_on"]
