@@ -397,12 +397,13 @@ class ResultUnusable(GenerationFailed):
 
 
 class ResultWithheld(GenerationFailed):
-    """Flagged, or unflagged where a flag is due, in a channel that is not age-restricted."""
+    """Flagged, or unflagged where a flag is due, in a channel that is not age-restricted; or painted black."""
 
     code = "result_withheld"
 
-    def __init__(self, *, flagged: bool = True) -> None:
-        super().__init__(None if flagged else phrase("result_withheld_unjudged"))
+    def __init__(self, *, flagged: bool = True, blanked: bool = False) -> None:
+        unjudged = None if flagged else phrase("result_withheld_unjudged")
+        super().__init__(phrase("result_blanked") if blanked else unjudged)
 
 
 class PreparationCrashed(GenerationFailed):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: An address that can stand in a link as it is.
+_PLAIN_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:_/%?=&~+-]{1,280}")
 #: Pictures are not made smaller than this to fit Discord's limit.
 LEAST_UPLOAD_BYTES = 64 * 1024
 
@@ -130,6 +133,7 @@ class DiscordDelivery:
                     ready,
                     pictures=tuple(one.picture for one in smaller),
                     notices=tuple(one.notices for one in smaller),
+                    previews=tuple(one.preview for one in smaller),
                 )
 
     async def notify_outcome(self, job: Job) -> None:
@@ -184,14 +188,35 @@ class DiscordDelivery:
         return cards.failure_card(job, model, failure, successor=successor, wording=wording), []
 
     def _result(self, job: Job, ready: DeliverableImages, wording: Wording) -> Content:
-        shown, files = [], []
-        for index, (picture, spoiler) in enumerate(zip(ready.pictures, ready.spoilers, strict=True)):
-            name = cards.file_name(job.id, index, picture.extension, spoiler)
-            alt = cards.alt_text(job.request, index, self._model(job), locale=job.reply.locale, wording=wording)
-            shown.append(cards.Shown(name, alt, spoiler, (picture.width, picture.height)))
-            body = PictureFile(picture.body)
-            files.append(discord.File(body, filename=name, description=alt or None, spoiler=spoiler))
-        return cards.result_card(job, self._model(job), shown, withheld=ready.withheld, wording=wording), files
+        model, shown, files = self._model(job), [], []
+        for index, picture in enumerate(ready.pictures):
+            number, spoiler = ready.numbers[index], ready.spoilers[index]
+            alt = cards.alt_text(
+                job.request, number - 1, model, count=ready.made, locale=job.reply.locale, wording=wording
+            )
+            posted = {"": picture, "preview.": ready.previews[index] if ready.previews else None}
+            names = {}
+            for kind, one in posted.items():
+                if one is not None:
+                    names[kind] = cards.file_name(job.id, number - 1, f"{kind}{one.extension}", spoiler)
+                    body = PictureFile(one.body)
+                    files.append(discord.File(body, filename=names[kind], description=alt or None, spoiler=spoiler))
+            is_shown = picture.extension not in cards.NOT_SHOWN
+            about = ready.notices[index] if ready.notices else ()
+            shown.append(
+                cards.Shown(
+                    names[""] if is_shown else names.get("preview.", ""),
+                    alt,
+                    spoiler,
+                    (picture.width, picture.height),
+                    number,
+                    about,
+                    _original(job, number) if about else None,
+                    None if is_shown else names[""],
+                )
+            )
+        card = cards.result_card(job, model, shown, made=ready.made, withheld=ready.withheld, wording=wording)
+        return card, files
 
     def _model(self, job: Job) -> Model:
         model = self._catalogue.known(job.request.endpoint)
@@ -259,6 +284,13 @@ class DiscordDelivery:
             attempt.wait_at_least(min(asked_s, self._timings.longest_retry_s))
             log.info("delivery tried again", extra={"job": job.id, "reason": reason, "pause_s": attempt.pause_s})
         return None
+
+
+def _original(job: Job, number: int) -> str | None:
+    """Where fal keeps a picture as it made it; None where that is no address that people can open."""
+    pictures = job.result.pictures if job.result is not None else ()
+    url = pictures[number - 1].url if number <= len(pictures) else ""
+    return url if _PLAIN_ADDRESS.fullmatch(url) else None
 
 
 def _sending(route: Route, outgoing: OutgoingCard) -> Callable[[], Awaitable[Sent]]:

@@ -8,7 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.domain.job import LIVE, JobState
+from bot.domain.job import LIVE, Job, JobState
 from bot.errors import JobUnknown
 from bot.limits import policy_for, standing
 from bot.phrase import phrase
@@ -17,7 +17,7 @@ from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.job_lookup import check_may_act, find_job
 from cogs.ui import pages
 from cogs.ui.actions import CardKind, Click, Subject, action
-from cogs.ui.completion import job_choices
+from cogs.ui.completion import job_choices, labelled_job
 from cogs.ui.messages import say
 from cogs.ui.messages.commands import described, localized
 from cogs.ui.queue_status import waiting_page
@@ -78,11 +78,16 @@ class UsageCog(commands.Cog, name="usage"):
             await interaction.response.send_message(view=page, ephemeral=True)
 
     async def _own(self, interaction: Interaction, job_id: str) -> str:
-        job = await self._services.store.jobs.get(job_id.strip())
+        job = await self._services.store.jobs.get(job_id.strip()) or await self._labelled(interaction, job_id)
         if job is None:
             raise JobUnknown
         check_may_act(interaction, job, phrase("not_yours_cancel"))
         return job.id
+
+    async def _labelled(self, interaction: Interaction, label: str) -> Job | None:
+        """The job whose label in autocomplete was given back: some clients send that instead of the id."""
+        jobs = await self._services.store.jobs.of_user(interaction.user.id, live_only=True)
+        return labelled_job(jobs, label, locale=locale_of(interaction))
 
     async def _cancel(self, interaction: Interaction, job_id: str) -> None:
         # Deferred, because fal may take longer than the three seconds within which Discord expects a response.

@@ -49,9 +49,12 @@ def by_label(typed: str, labels: Iterable[tuple[str, str]]) -> str | None:
     """
     every = [(fold(label), value) for label, value in labels]
     wanted = squash(typed)
-    same = {value for label, value in every if squash(label) == wanted} if wanted else set()
-    if len(same) == 1:
-        return same.pop()
+    for same in (
+        {value for label, value in every if label == fold(typed)},
+        {value for label, value in every if squash(label) == wanted} if wanted else set(),
+    ):
+        if len(same) == 1:
+            return same.pop()
     cut = _CUT.sub("", fold(typed)).rstrip(" ·")
     if len(cut) < _LEAST_CUT or (SEPARATOR.strip() not in fold(typed) and not _CUT.search(fold(typed))):
         return None

@@ -7,6 +7,7 @@ from decimal import ROUND_CEILING, ROUND_UP, Decimal
 
 from bot.catalogue import sizes
 from bot.catalogue.model import Model, Price
+from bot.domain.job import Result
 from bot.domain.request import GenerationRequest, Json
 
 _MEGAPIXEL = Decimal(1_000_000)
@@ -42,6 +43,34 @@ def request_cost_usd(model: Model, request: GenerationRequest) -> Decimal | None
     return (each * request.images + extra).quantize(_CENT_OF_A_CENT, ROUND_UP).normalize() + 0
 
 
+def result_cost_usd(model: Model, request: GenerationRequest, result: Result) -> Decimal | None:
+    """The cost of what came, in USD: by the units that fal billed, else by the number and the sizes of the pictures.
+
+    None where the price is unknown.
+    """
+    each = _unit_usd(model.price, request)
+    if each is None:
+        return None
+    units = result.billable_units
+    if units is None or units <= 0:
+        units = _units_of(model, request, result)
+    extra = sum((usd for name, usd in model.price.surcharges.items() if request.options.get(name) is True), Decimal(0))
+    return (each * units + extra).quantize(_CENT_OF_A_CENT, ROUND_UP).normalize() + 0
+
+
+def _units_of(model: Model, request: GenerationRequest, result: Result) -> Decimal:
+    if model.price.unit != "megapixel":
+        return Decimal(len(result.pictures))
+    expected = _megapixels(model, request)
+    return sum(
+        (
+            _rounded(model, picture.width * picture.height) if picture.width and picture.height else expected
+            for picture in result.pictures
+        ),
+        Decimal(0),
+    )
+
+
 def _unit_usd(price: Price, request: GenerationRequest) -> Decimal | None:
     if price.by_option:
         name, by_value = price.by_option
@@ -53,6 +82,10 @@ def _megapixels(model: Model, request: GenerationRequest) -> Decimal:
     option = model.option(model.size_option or "")
     largest = sizes.most_pixels(option) if option else 0
     pixels = request.size[0] * request.size[1] if request.size else largest
+    return _rounded(model, pixels)
+
+
+def _rounded(model: Model, pixels: int) -> Decimal:
     megapixels = Decimal(pixels) / _MEGAPIXEL
     return megapixels.to_integral_value(ROUND_CEILING) if model.price.round_up_megapixels else megapixels
 

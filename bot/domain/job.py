@@ -102,6 +102,8 @@ class RemotePicture:
     content_type: str | None = None
     width: int | None = None
     height: int | None = None
+    #: Its own, where the model reports one for each.
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ class Result:
     billable_units: Decimal | None = None
     #: OpenAI token usage (gpt-image), as sent.
     usage: Mapping[str, Json] | None = None
+    #: US dollars for what came, by fal's units or by what the pictures are; None where the price is not known.
+    cost_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,27 @@ class DeliverableImages:
     withheld: int = 0
     #: For each picture, what differs from what the model made (`bot.domain.picture.ResultPicture`).
     notices: tuple[tuple[Phrase, ...], ...] = ()
-    #: For each picture, whether it is black all over: what a safety checker puts in the place of another.
-    blank: tuple[bool, ...] = ()
+    #: For each picture, what to show in its place where Discord does not show it.
+    previews: tuple[Picture | None, ...] = ()
+    #: For each picture, which of the set it is, from 1; without it they are numbered as they stand.
+    numbers: tuple[int, ...] = ()
+    #: How many pictures the model made; 0: as many as these.
+    made: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.numbers:
+            object.__setattr__(self, "numbers", tuple(range(1, len(self.pictures) + 1)))
+        if not self.made:
+            object.__setattr__(self, "made", max(self.numbers, default=0))
 
     def as_results(self) -> list[ResultPicture]:
-        """The pictures with their notices, to be fitted once more."""
+        """The pictures with their notices and previews, to be fitted once more."""
         notices = self.notices or ((),) * len(self.pictures)
-        return [ResultPicture(picture, about) for picture, about in zip(self.pictures, notices, strict=True)]
+        previews = self.previews or (None,) * len(self.pictures)
+        return [
+            ResultPicture(picture, about, preview)
+            for picture, about, preview in zip(self.pictures, notices, previews, strict=True)
+        ]
 
 
 class ServedModel(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from bot.domain.job import RemotePicture, Result
@@ -21,7 +22,7 @@ def read_result(body: Mapping[str, Json], headers: Mapping[str, str]) -> Result:
     Raises:
         ResultUnusable: no picture in it.
     """
-    pictures = _pictures(body)
+    pictures = _with_seeds(_pictures(body), body.get("seeds"))
     if not pictures:
         raise ResultUnusable(phrase("no_picture_sent"))
     return Result(
@@ -52,6 +53,17 @@ def _picture(entry: Json) -> RemotePicture | None:
         content_type=content_type if isinstance(content_type, str) else None,
         width=_whole(entry.get("width")),
         height=_whole(entry.get("height")),
+        seed=_whole(entry.get("seed")),
+    )
+
+
+def _with_seeds(pictures: tuple[RemotePicture, ...], seeds: Json) -> tuple[RemotePicture, ...]:
+    """The pictures with their own seeds, where a list of as many is sent beside them."""
+    if not isinstance(seeds, list) or len(seeds) != len(pictures):
+        return pictures
+    return tuple(
+        replace(picture, seed=_whole(seed) if picture.seed is None else picture.seed)
+        for picture, seed in zip(pictures, seeds, strict=True)
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from bot.catalogue.model import Model
+from bot.catalogue.prices import result_cost_usd
 from bot.domain.job import TERMINAL, Failure, Job, JobState, RemotePicture, Result
 from bot.domain.ports import DeliverableImages, ImageBackend
 from bot.errors import EaselError, ResultUnusable, ResultWithheld
@@ -89,9 +90,16 @@ class ResultDeliverer:
         if fal_request is None:
             raise RuntimeError("a running job has a request")
         async with self._results:
-            return await self._context.retry_fal(
+            result = await self._context.retry_fal(
                 job, lambda: self._fal.result(fal_request, model=self._context.model(job))
             )
+        return self._priced(job, asked_for(job, result))
+
+    def _priced(self, job: Job, result: Result) -> Result:
+        """With the cost of what came, which is settled and shown."""
+        model = self._context.model_of(job.request.endpoint)
+        cost_usd = result_cost_usd(model, job.request, result) if model is not None else None
+        return dataclasses.replace(result, cost_usd=cost_usd)
 
     async def _deliver(self, job: Job, result: Result, grant: Grant) -> None:
         """Fetch the pictures while the result goes on record, fit them, post them, settle."""
@@ -178,33 +186,38 @@ class ResultDeliverer:
 
         Raises:
             OutOfRoom: it takes more bytes than are granted.
-            ResultWithheld: the safety checker flagged every picture and the channel is not age-restricted.
+            ResultWithheld: the safety checker flagged every picture and the channel is not age-restricted, or it
+                painted them black.
         """
         result = asked_for(job, result)
         if not result.pictures:
             raise ResultUnusable(phrase("no_picture_held"))
-        flags = nsfw_flags(self._context.model(job), result)
-        shown = [
-            (remote, flagged)
-            for remote, flagged in zip(result.pictures, flags, strict=True)
-            if job.reply.age_restricted or not flagged
-        ]
-        if not shown:
+        model = self._context.model(job)
+        flags = nsfw_flags(model, result)
+        wanted = [index for index, flagged in enumerate(flags) if job.reply.age_restricted or not flagged]
+        if not wanted:
             raise ResultWithheld(flagged=any(result.nsfw or ()))
-        bodies = await self._download_all(job, [remote for remote, _ in shown], room)
+        bodies = await self._download_all(job, [result.pictures[index] for index in wanted], room)
         owner = f"results of {job.actor.user_id}"
+        read = dict(zip(wanted, await read_results(self._images, bodies, owner=owner), strict=True))
+        del bodies
+        shown = [index for index in wanted if not (read[index].is_black and may_be_blanked(model, result, index))]
+        if not shown:
+            raise ResultWithheld(blanked=True)
         pictures = await fit(
             self._images,
-            await read_results(self._images, bodies, owner=owner),
+            [read.pop(index) for index in shown],
             file_limit_bytes=job.reply.upload_limit_bytes,
             owner=owner,
         )
         return DeliverableImages(
             tuple(one.picture for one in pictures),
-            tuple(flagged for _, flagged in shown),
+            tuple(flags[index] for index in shown),
             withheld=len(flags) - len(shown),
             notices=tuple(one.notices for one in pictures),
-            blank=tuple(one.is_black for one in pictures),
+            previews=tuple(one.preview for one in pictures),
+            numbers=tuple(index + 1 for index in shown),
+            made=len(flags),
         )
 
     async def _download_all(self, job: Job, pictures: Sequence[RemotePicture], room: _Room) -> list[bytes]:
@@ -275,6 +288,13 @@ def asked_for(job: Job, result: Result) -> Result:
     log.warning("more pictures came than were asked for", extra={"job": job.id, "came": len(result.pictures)})
     nsfw = result.nsfw[:most] if result.nsfw is not None else None
     return dataclasses.replace(result, pictures=result.pictures[:most], nsfw=nsfw)
+
+
+def may_be_blanked(model: Model, result: Result, index: int) -> bool:
+    """Whether a picture that is black all over is what a safety checker put in another one's place."""
+    if model.output.has_nsfw_concepts and result.nsfw is not None and index < len(result.nsfw):
+        return result.nsfw[index]
+    return model.output.has_nsfw_concepts or model.option("enable_safety_checker") is not None
 
 
 def nsfw_flags(model: Model, result: Result) -> tuple[bool, ...]:

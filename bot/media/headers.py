@@ -56,6 +56,8 @@ _MAX_JPEG_SEGMENTS = 2_000
 _HEVC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _AV1_BRANDS = frozenset({b"avif", b"avis"})
 _OPEN_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf", b"MiHB", b"MiHE", b"MiHA"})
+#: The longer side of an SVG's preview, in pixels.
+PREVIEW_SIDE_PX = 1024
 #: How far into a file its measures may stand.
 _HEAD_BYTES = 256 * 1024
 
@@ -107,6 +109,14 @@ def read_header(body: Buffer) -> Header:
             _check_size(header)
             return header
     raise _no_picture(body)
+
+
+def preview_header(width: int, height: int, length: int) -> Header:
+    """What rendering a preview takes, in place of a pixel format's own header: measured, and rounded up."""
+    scale = PREVIEW_SIDE_PX / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    pixels_bytes = 4 * size[0] * size[1]
+    return Header("SVG", *size, 96 * 1024 * 1024 + 20 * length + 8 * pixels_bytes, 2 * pixels_bytes, 1.0)
 
 
 def _check_size(header: Header) -> None:

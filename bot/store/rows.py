@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 #: One row by column name.
 Row = Mapping[str, Any] | RowMapping
 
-_PICTURE = ("url", "content_type", "width", "height")
+_PICTURE = ("url", "content_type", "width", "height", "seed")
 
 
 def job_columns(new: NewJob, now_us: int, *, flow_id: int, fair_cost: float) -> dict[str, object]:
@@ -142,6 +142,7 @@ def result_json(result: Result | None) -> str | None:
             "inference_s": result.inference_s,
             "billable_units": None if result.billable_units is None else str(result.billable_units),
             "usage": None if result.usage is None else dict(result.usage),
+            "cost_usd": None if result.cost_usd is None else str(result.cost_usd),
         }
     )
 
@@ -218,6 +219,7 @@ def _result_from(text: str | None) -> Result | None:
         inference_s=data.get("inference_s"),
         billable_units=None if units is None else Decimal(units),
         usage=data.get("usage"),
+        cost_usd=None if data.get("cost_usd") is None else Decimal(data["cost_usd"]),
     )
 
 

@@ -242,10 +242,13 @@ def _reply(known: Reply, row: Mapping[str, Any]) -> Reply:
 
 
 def _billed(move: Transition) -> Cost:
-    """What to settle: the images that fal made, where the answer is known, at their share of the price."""
+    """What to settle: the images that fal made, where the answer is known, at their price or their share of it."""
     result = move.fields.get("result", move.job.result)
     reserved = move.job.request.cost
-    return reserved if result is None else reserved.share(min(reserved.images, max(1, len(result.pictures))))
+    if result is None:
+        return reserved
+    images = min(reserved.images, max(1, len(result.pictures)))
+    return reserved.share(images) if result.cost_usd is None else Cost(images, result.cost_usd)
 
 
 def _read(connection: Connection, changes: Sequence[Change]) -> dict[str, dict[str, Any]]:

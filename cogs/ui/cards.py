@@ -17,6 +17,7 @@ from typing import Any, assert_never
 import discord
 
 from bot.catalogue.model import Model, Output, Price
+from bot.catalogue.prices import result_cost_usd
 from bot.domain.events import (
     ConfirmingSubmit,
     Delivering,
@@ -49,6 +50,10 @@ ALT_LIMIT = 1024
 TEXT_LIMIT = 4000
 #: Most lines about what was set right in a request, and most characters of each.
 MOST_NOTICES, NOTICE_LIMIT = 4, 240
+#: Most UTF-16 units of links to originals in one line.
+LINKS_LIMIT = 400
+#: Formats that Discord's clients show as a broken picture.
+NOT_SHOWN = frozenset({"svg"})
 #: Most pictures in one gallery.
 GALLERY_LIMIT = 10
 
@@ -93,8 +98,15 @@ class Shown:
     filename: str
     alt: str
     spoiler: bool = False
-    #: (width, height) as posted; shown where fal reports no size.
+    #: (width, height) as posted.
     size_px: tuple[int, int] | None = None
+    #: Which of the set it is, from 1.
+    number: int = 1
+    #: What differs from what the model made, and where that can be seen.
+    notices: tuple[Phrase, ...] = ()
+    original: str | None = None
+    #: The attachment that holds it where Discord does not show its format; `filename` is a preview then, or empty.
+    file: str | None = None
 
 
 def file_name(job_id: str, index: int, extension: str, spoiler: bool = False) -> str:
@@ -109,6 +121,8 @@ def shows_end_of(components: Iterable[object], job_id: str, *, with_pictures: bo
     for component in _walk(components):
         if isinstance(component, discord.MediaGalleryComponent):
             urls += [item.media.url for item in component.items]
+        elif isinstance(component, discord.FileComponent):
+            urls.append(component.media.url)
         elif isinstance(component, discord.Button) and component.custom_id:
             offered.add(component.custom_id)
     if with_pictures:
@@ -134,12 +148,13 @@ def alt_text(
     model: Model | None = None,
     *,
     locale: str,
+    count: int | None = None,
     wording: Wording = Wording.FULL,
 ) -> str:
-    """The alt text of picture `index` (0-based)."""
+    """The alt text of picture `index` (0-based) of `count`, by default of as many as were asked for."""
     if wording is Wording.NONE:
         return ""
-    number, count = index + 1, request.images
+    number, count = index + 1, count if count is not None else request.images
     if request.prompt and wording is Wording.FULL:
         prompt = text.plain(request.prompt, 900) or phrase("alt_unreadable")
         one = phrase("alt_painted", prompt=prompt)
@@ -233,31 +248,46 @@ def result_card(
     model: Model | None,
     pictures: Sequence[Shown],
     *,
+    made: int | None = None,
     withheld: int = 0,
     wording: Wording = Wording.FULL,
 ) -> Card:
-    """The pictures and the facts about them. `withheld` pictures are not shown, as the safety checker flagged them."""
+    """The pictures and the facts about them.
+
+    Args:
+        made: how many the model made, by default those shown and withheld.
+        withheld: how many are not shown, because the safety checker flagged them or painted them black.
+    """
     locale = job.reply.locale
     if wording is Wording.NONE:
-        return Card(_gallery(pictures), *action_rows(CardKind.RESULT, job, pictures=len(pictures)), colour=GREEN)
+        return Card(*_shown(pictures), *action_rows(CardKind.RESULT, job, pictures=len(pictures)), colour=GREEN)
     notes = [_small(say(locale, "pictures_withheld", count=withheld))] if withheld else []
     if any(shown.spoiler for shown in pictures):
         notes.append(_small(say(locale, "flagged")))
+    came = made if made is not None else len(pictures) + withheld
+    if came < job.request.images:
+        notes.append(_small(say(locale, "fewer_came", came=came, asked=job.request.images)))
+    notes += picture_notes(pictures, locale)
     notes += notices(job, locale) if wording is Wording.FULL else []
     return Card(
         *_prompt(job, wording),
-        _gallery(pictures),
+        *_shown(pictures),
         _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
         *action_rows(CardKind.RESULT, job, pictures=len(pictures)),
         colour=GREEN,
     )
 
 
-def _gallery(pictures: Sequence[Shown]) -> discord.ui.MediaGallery[Any]:
+def _shown(pictures: Sequence[Shown]) -> Iterator[discord.ui.Item[Any]]:
+    """A gallery of what Discord shows, and the files that it does not."""
     gallery: discord.ui.MediaGallery[Any] = discord.ui.MediaGallery()
-    for shown in pictures[:GALLERY_LIMIT]:
+    for shown in [one for one in pictures if one.filename][:GALLERY_LIMIT]:
         gallery.add_item(media=f"attachment://{shown.filename}", description=shown.alt or None, spoiler=shown.spoiler)
-    return gallery
+    if gallery.items:
+        yield gallery
+    for shown in pictures:
+        if shown.file is not None:
+            yield discord.ui.File(f"attachment://{shown.file}", spoiler=shown.spoiler)
 
 
 def failure_card(
@@ -303,9 +333,32 @@ def cancelled_card(job: Job, model: Model | None, message: Phrase, *, wording: W
     )
 
 
-def _posted_size(pictures: Sequence[Shown]) -> list[str]:
-    size_px = pictures[0].size_px if pictures else None
-    return [f"{size_px[0]}×{size_px[1]}"] if size_px is not None else []
+def picture_notes(pictures: Sequence[Shown], locale: str) -> list[str]:
+    """What differs from what the model made, each said once, with links to the originals."""
+    said: dict[str, list[Shown]] = {}
+    for shown in pictures:
+        for notice in shown.notices:
+            said.setdefault(say(locale, notice), []).append(shown)
+    lines = []
+    for sentence, ones in list(said.items())[:MOST_NOTICES]:
+        several = len(pictures) > 1
+        which = say(locale, "pictures_numbered", numbers=tuple(one.number for one in ones)) + " " if several else ""
+        links = [_original_link(one, several, locale) for one in ones if one.original is not None]
+        while links and text.length(" · ".join(links)) > LINKS_LIMIT:
+            links.pop()
+        lines.append(_small(text.shorten(which + sentence, NOTICE_LIMIT), *links))
+    return lines
+
+
+def _original_link(shown: Shown, several: bool, locale: str) -> str:
+    label = say(locale, "original_numbered", number=shown.number) if several else say(locale, "original")
+    return f"[{label}](<{shown.original}>)"
+
+
+def _posted_sizes(pictures: Sequence[Shown]) -> list[str]:
+    sizes = dict.fromkeys(shown.size_px for shown in pictures if shown.size_px is not None)
+    shown = [f"{width}×{height}" for width, height in sizes]
+    return [", ".join(shown[:3]) + (" …" if len(shown) > 3 else "")] if shown else []
 
 
 def unknown_model(endpoint: str) -> Model:
@@ -332,7 +385,7 @@ def readable_name(endpoint: str) -> str:
 def facts(job: Job, model: Model | None, pictures: Sequence[Shown] = ()) -> list[str]:
     """The known ones of model, seed, size, duration and price, as words."""
     locale = job.reply.locale
-    known = [_name(job, model), *_seed(job), *(_size(job) or _posted_size(pictures))]
+    known = [_name(job, model), *_seed(job), *(_posted_sizes(pictures) or _size(job))]
     took_s = painting_s(job)
     if took_s is not None:
         known.append(say(locale, text.duration(took_s)))
@@ -353,13 +406,11 @@ def painting_s(job: Job) -> float | None:
 
 
 def cost_usd(job: Job, model: Model | None) -> Decimal | None:
-    """The cost by fal's billable units, if they and the unit's price are known; else the estimate."""
-    units = job.result.billable_units if job.result is not None else None
-    price = model.price if model is not None else None
-    if units is None or price is None or price.usd is None or price.by_option is not None:
+    """The cost of what came; without a result, the most that it may cost."""
+    if job.result is None or model is None:
         return job.request.cost_usd
-    extras = (usd for option, usd in price.surcharges.items() if job.request.options.get(option) is True)
-    return round(sum(extras, units * price.usd), 4)
+    cost = job.result.cost_usd
+    return cost if cost is not None else result_cost_usd(model, job.request, job.result)
 
 
 def seed_of(job: Job) -> int | None:

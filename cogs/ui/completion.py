@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from discord.app_commands import Choice
 
-from bot.catalogue.folding import SEPARATOR
+from bot.catalogue.folding import SEPARATOR, by_label
 from bot.catalogue.model import Model
-from bot.domain.job import Job
+from bot.domain.job import Job, JobState
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
 from cogs.ui.messages import say
@@ -44,6 +45,17 @@ def job_choices(jobs: Sequence[Job], typed: str, *, locale: str) -> list[Choice[
     wanted = typed.casefold()
     labelled = ((_job_label(job, locale), job.id) for job in jobs)
     return choices((label, job_id) for label, job_id in labelled if wanted in label.casefold() or wanted in job_id)
+
+
+def labelled_job(jobs: Sequence[Job], label: str, *, locale: str) -> Job | None:
+    """The job with that label, perhaps cut off, in whichever state it was shown; of several alike the first."""
+    alike: dict[str, Job] = {}
+    for job in jobs:
+        for state in JobState:
+            alike.setdefault(_job_label(replace(job, state=state), locale), job)
+        alike.setdefault(text.plain(job.request.prompt, 80), job)
+    found = by_label(label, ((name, job.id) for name, job in alike.items() if name))
+    return next((job for job in jobs if job.id == found), None)
 
 
 def _job_label(job: Job, locale: str) -> str:

@@ -23,6 +23,8 @@ from cogs.ui.messages import say
 #: Prefixes of attachment URLs at Discord and in the sandbox.
 ATTACHED_AT = ("https://cdn.discordapp.com/", "https://media.discordapp.net/", "http://127.0.0.1:", "http://localhost:")
 DETAILS_FILE = "details.txt"
+#: Pictures of one set that are listed.
+MOST_PICTURES = 10
 #: The options that have a field in /imagine.
 _FIELDS = frozenset(COMMON_ALIASES)
 
@@ -40,8 +42,9 @@ def details(job: Job, model: Model | None, *, locale: str) -> CardWithFile:
     listing = parameter_listing(job, model, locale=locale)
     # /imagine requires a prompt.
     line = command_line(job, model) if job.request.prompt else ""
-    fits = text.length(listing) + text.length(line) <= TEXT_LIMIT - 800
-    parts: list[discord.ui.Item[Any]] = [_words(_head(job, model, locale))]
+    head = _head(job, model, locale)
+    fits = text.length(head) + text.length(listing) + text.length(line) <= TEXT_LIMIT - 200
+    parts: list[discord.ui.Item[Any]] = [_words(head)]
     if fits:
         parts.append(_words(text.code_block(listing)))
         parts += [_words(say(locale, "details_paste") + "\n" + text.code_block(line))] if line else []
@@ -71,10 +74,26 @@ def _head(job: Job, model: Model | None, locale: str) -> str:
         phrase("details_time", duration=text.duration(took_s)) if took_s is not None else None,
         phrase("details_attach_again") if _has_pictures(job, model) else None,
         _tokens(job),
+        *_pictures(job),
         phrase("details_asked", person=person, at=job.created_at),
     ]
     said = [say(locale, line) for line in lines if line is not None]
     return "\n".join([f"**{link}**", *said, f"-# {say(locale, 'details_job', id=job.id)}"])
+
+
+def _pictures(job: Job) -> Iterator[Phrase]:
+    """Each picture of a set by its number, with its size and its own seed where fal gives them."""
+    pictures = job.result.pictures if job.result is not None else ()
+    if len(pictures) < 2:
+        return
+    for number, picture in enumerate(pictures[:MOST_PICTURES], 1):
+        size = f"{picture.width}×{picture.height}" if picture.width and picture.height else ""
+        if picture.seed is not None and size:
+            yield phrase("details_picture_seed_size", number=number, size=size, seed=str(picture.seed))
+        elif picture.seed is not None:
+            yield phrase("details_picture_seed", number=number, seed=str(picture.seed))
+        elif size:
+            yield phrase("details_picture_size", number=number, size=size)
 
 
 def _tokens(job: Job) -> Phrase | None:

@@ -237,10 +237,12 @@ class UserActions:
         preset = [one["value"] for one in field.get("options") or () if one.get("default")]
         chosen = [
             str(one["id"] if isinstance(one, dict) else one)
-            for one in ([value] if isinstance(value, str | dict) else value or preset)
+            for one in ([value] if isinstance(value, str | dict) else preset if value is None else value)
         ]
         if not chosen and field.get("required", True) and not unchecked:
             raise NotOffered(f"{field['custom_id']} is required.")
+        if len(chosen) > field.get("max_values", 1) and not unchecked:
+            raise NotOffered(f"{field['custom_id']} takes {field.get('max_values', 1)} at most.")
         for one in chosen if kind == validate.UPLOAD else ():
             if one not in self.uploads:
                 raise NotOffered("There is no such upload.")

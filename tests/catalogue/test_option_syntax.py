@@ -61,7 +61,7 @@ def test_text_that_is_no_pairs_is_refused(text: str) -> None:
 
 
 def test_text_beyond_the_limit_is_refused_with_its_length() -> None:
-    with raises_saying(InvalidOption, match=r"has 7,004 characters; 6,000 is the most"):
+    with raises_saying(InvalidOption, match=r"has 7,004 characters; at most 6,000 are allowed"):
         read_pairs(f'a="{"x" * 7000}"')
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.catalogue import Catalogue, load, price_text
+from bot.catalogue.prices import result_cost_usd
+from bot.domain.job import RemotePicture, Result
 from tests.catalogue.parsing import each, request
+
+ONE = RemotePicture("https://x", None, None, None)
 
 
 @each(
@@ -39,6 +43,30 @@ from tests.catalogue.parsing import each, request
 )
 def test_the_worst_case(catalogue: Catalogue, key: str, raw: dict[str, object], usd: str | None) -> None:
     cost = request(catalogue, key, **raw).cost_usd
+    assert cost == (Decimal(usd) if usd else None)
+
+
+MADE: list[tuple[str, dict[str, object], Result, str | None]] = [
+    # by fal's units
+    ("flux-schnell", {}, Result((ONE,), billable_units=Decimal(2)), "0.006"),
+    ("ideogram-v3", {"options": "rendering_speed=QUALITY"}, Result((ONE,), billable_units=Decimal(1)), "0.09"),
+    # by what came: fewer than asked for, another size than asked for
+    ("seedream-v4", {"count": 2, "options": "max_images=3"}, Result((ONE, ONE)), "0.06"),
+    ("flux-schnell", {"size": "1000x1000"}, Result((RemotePicture("x", None, 2000, 1000),)), "0.006"),
+    ("flux-schnell", {"size": "1000x1000", "count": 4}, Result((ONE, ONE)), "0.006"),
+    ("z-image-turbo", {"size": "1000x1000", "options": "enable_prompt_expansion=yes"}, Result((ONE,)), "0.0075"),
+    # units that can't be right
+    ("imagen4-fast", {"count": 3}, Result((ONE, ONE), billable_units=Decimal(0)), "0.04"),
+    ("z-image", {}, Result((ONE,), billable_units=Decimal(3)), None),
+]
+
+
+@each(("key", "raw", "result", "usd"), MADE)
+def test_what_came_is_priced(
+    catalogue: Catalogue, key: str, raw: dict[str, object], result: Result, usd: str | None
+) -> None:
+    made = request(catalogue, key, **raw)
+    cost = result_cost_usd(catalogue.get(key), made, result)
     assert cost == (Decimal(usd) if usd else None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -23,12 +24,14 @@ from bot.catalogue import (
     value_text,
 )
 from bot.catalogue.descriptions import choice_label
+from bot.domain.job import JobState
 from bot.domain.request import Json
 from cogs.ui import completion, pages
 from cogs.ui.messages import say
 from tests.catalogue import samples
 from tests.catalogue.facts import QUICK
 from tests.catalogue.parsing import NEEDS, each, request
+from tests.cogs.values import a_job
 from tests.english import LOCALE
 
 CATALOGUE = load(has_openai_key=True)
@@ -190,3 +193,19 @@ def test_numbers_are_taken_as_our_sentences_write_them(catalogue: Catalogue) -> 
     for typed in ("4,294,967,295", "4 294 967 295", "4\u202f294\u202f967\u202f295", "4294967295"):
         assert request(catalogue, "flux-schnell", options={"seed": typed}).options["seed"] == 4294967295
     assert request(catalogue, "flux-schnell", options="seed=1,000 steps=3").options["seed"] == 1000
+
+
+# ---------------------------------------------------------------------- jobs
+
+
+def test_a_jobs_label_is_the_job() -> None:
+    jobs = [a_job(f"{words} {'very ' * 30}long") for words in ("a fox", "a fox at night", "2 cats · 16:9", "🦊🦊")]
+    jobs = [dataclasses.replace(job, id=f"0a1b2c3d4e5{at}", state=JobState.QUEUED) for at, job in enumerate(jobs)]
+    choices = completion.job_choices(jobs, "", locale=LOCALE)
+    for choice, job in zip(choices, jobs, strict=True):
+        for text in (*disguised(choice.name), choice.name.replace("queued", "running"), f"{choice.name[:40]}…"):
+            assert completion.labelled_job(jobs, text, locale=LOCALE) is job, text
+    assert completion.labelled_job(jobs, "a dog (queued)", locale=LOCALE) is None
+    signs = [dataclasses.replace(a_job(sign), id=f"1a1b2c3d4e5{at}") for at, sign in enumerate("🦊🐼")]
+    for choice, job in zip(completion.job_choices(signs, "", locale=LOCALE), signs, strict=True):
+        assert completion.labelled_job(signs, choice.name, locale=LOCALE) is job

@@ -526,7 +526,7 @@ async def test_a_job_whose_content_was_deleted_is_not_shown_again(fixture: CogFi
     (job,) = await fixture.jobs()
     await fixture.store.jobs.transition(job, JobState.CANCELLED)
     await fixture.store.retention.delete_job(job.id)
-    assert "no longer have the record" in said(await press(fixture, refused, "Fix it"))[0]
+    assert "no longer have any data" in said(await press(fixture, refused, "Fix it"))[0]
 
 
 async def test_without_a_database_the_sentence_is_said_all_the_same(

@@ -237,7 +237,7 @@ async def test_cancel_names_the_only_one_and_asks_among_several(sandbox: Sandbox
     await sandbox.until(lambda: "ancelled" in first.message.text())
     await sandbox.until(lambda: "charged" in answer.message.text())
     nothing = await sandbox.run("pat", "general", "cancel")
-    assert nothing.message.text() == "Nothing of yours is under way."
+    assert nothing.message.text() == "You have no requests in progress."
 
 
 # ---------------------------------------------------------------------- pages
@@ -328,6 +328,6 @@ async def test_a_persons_data_is_deleted_with_what_is_under_way(sandbox: Sandbox
     await sandbox.until(lambda: "Deleted:" in question.text())
     assert "ancelled" in live.message.text()
     gone = await sandbox.press("ada", old, "Details")
-    assert "no longer have the record" in gone.message.text()
+    assert "no longer have any data" in gone.message.text()
     await sandbox.delete("pat", old)
     await disappears(sandbox, old)

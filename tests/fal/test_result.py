@@ -63,6 +63,23 @@ async def test_everything_a_model_may_send_is_read(fake: FakeFal, fal: Fal) -> N
     assert result.billable_units is None
 
 
+@pytest.mark.parametrize(
+    ("body", "seeds"),
+    [
+        ({"images": [{"url": URL, "seed": 1}, {"url": URL, "seed": 2}]}, (1, 2)),
+        ({"images": [{"url": URL}, {"url": URL}], "seeds": [3, "4"]}, (3, 4)),
+        ({"images": [{"url": URL}, {"url": URL}], "seeds": [3]}, (None, None)),
+        ({"images": [{"url": URL}, {"url": URL}], "seed": 5}, (None, None)),
+    ],
+)
+async def test_pictures_have_their_own_seeds_where_fal_tells_them(
+    fake: FakeFal, fal: Fal, body: dict[str, object], seeds: tuple[int | None, ...]
+) -> None:
+    fake.always("result", json_reply(body))
+    result = await fal.result(fake.request(), model=model())
+    assert tuple(picture.seed for picture in result.pictures) == seeds
+
+
 SINGLE: dict[str, tuple[object, int | None, tuple[bool, ...] | None]] = {
     "image": ({"image": {"url": URL}}, None, None),
     "bare addresses": ({"images": [URL]}, None, None),
@@ -219,7 +236,7 @@ async def test_while_fal_breaks_on_everything_a_painted_picture_is_not_given_up(
 async def test_a_gone_model_is_named(fake: FakeFal, fal: Fal) -> None:
     fake.always("result", json_reply({"detail": "Path /x not found"}, 404))
 
-    with raises_saying(ModelGone, match="Alias One: this model is no longer served") as caught:
+    with raises_saying(ModelGone, match="Alias One is no longer offered") as caught:
         await fal.result(fake.request(), model=RETIRED)
 
     assert caught.value.phrase.params["endpoint"] == RETIRED.endpoint

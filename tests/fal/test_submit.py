@@ -203,7 +203,7 @@ async def test_a_definite_refusal_is_the_end_of_the_job(fake: FakeFal, fal: Fal,
 async def test_a_gone_model_is_named(fake: FakeFal, fal: Fal) -> None:
     fake.always("submit", json_reply({"detail": "not found"}, 404))
 
-    with raises_saying(ModelGone, match="Alias One: this model is no longer served"):
+    with raises_saying(ModelGone, match="Alias One is no longer offered"):
         await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60, model=RETIRED)
 
 

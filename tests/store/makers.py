@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -103,14 +104,15 @@ def new_job(
     )
 
 
-def result(pictures: int = 1) -> Result:
+def result(pictures: int = 1, cost_usd: Decimal | None = None) -> Result:
     """What fal answered."""
     return Result(
-        pictures=tuple(RemotePicture(f"https://fal/{n}.png", "image/png", 640, 480) for n in range(pictures)),
+        pictures=tuple(RemotePicture(f"https://fal/{n}.png", "image/png", 640, 480, 100 + n) for n in range(pictures)),
         seed=7,
         nsfw=(False,) * pictures,
         inference_s=1.5,
         usage={"total_tokens": 5},
+        cost_usd=cost_usd,
     )
 
 

@@ -226,6 +226,14 @@ async def test_a_reservation_holds_its_worst_price_and_settles_the_share_that_wa
     assert await money(store) == [("settled", 150_001, 100_001)]
 
 
+async def test_a_reservation_settles_what_the_pictures_cost_where_that_is_known(store: Store) -> None:
+    job = await running(store, new_job(images=3, cost_usd=Decimal("0.15")))
+    finished = await moved(store, job, JobState.FINISHED, result=result(2, Decimal("0.0312")))
+    assert (await moved(store, finished, JobState.DELIVERED)).result == finished.result
+
+    assert await money(store) == [("settled", 150_000, 31_200)]
+
+
 async def test_a_released_reservation_counts_no_money(store: Store) -> None:
     job = await running(store, new_job(images=3, cost_usd=Decimal("0.15")))
     assert await money(store) == [("reserved", 150_000, 150_000)]

@@ -69,19 +69,19 @@ def test_alt_texts_count_pictures() -> None:
         (Queued(0), "Next in line."),
         (Queued(1), "Waiting: 1 request before yours."),
         (Queued(2), "Waiting: 2 requests before yours."),
-        (ProviderQueued(None), "Handed to fal.ai, waiting for it to start."),
+        (ProviderQueued(None), "Sent to fal.ai. Waiting for it to start."),
         (ProviderQueued(0), "Next in line at fal.ai."),
         (ProviderQueued(3), "Waiting at fal.ai: 3 requests before yours."),
         (InProgress(), "Painting…"),
         (InProgress(left_s=8), "Painting… · about 8 s left"),
         (InProgress(0.5, left_s=3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 % · about 3 s left"),
         (InProgress(0.5, 6, 12, 3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 %\nStep 6 of 12 · about 3 s left"),
-        (Delivering(), "Painted. Bringing it here…"),
-        (ProviderUnavailable(), "fal.ai does not answer just now. I keep asking; nothing is lost."),
+        (Delivering(), "Painted. Posting it here…"),
+        (ProviderUnavailable(), "fal.ai is not answering right now. I keep trying; your request is not lost."),
         (
             ConfirmingSubmit(datetime.fromtimestamp(1_800_000_000, UTC)),
-            "fal.ai's answer got lost on the way. "
-            "I look for it there, and send it again at <t:1800000000:f> at the latest.",
+            "The connection to fal.ai broke before it answered. I am checking whether fal.ai has your request; "
+            "if not, I send it again by <t:1800000000:f>.",
         ),
     ],
 )
@@ -108,7 +108,7 @@ def test_a_result_shows_prompt_pictures_facts_and_buttons_in_that_order() -> Non
     assert gallery["items"][0]["media"]["url"] == "attachment://easel-0.png"
     assert gallery["items"][0]["spoiler"] is True
     shown, flagged = facts["content"].splitlines()
-    assert shown == "-# FLUX.1 schnell · seed `99` · 1024×768 · 3.2 s · $0.003"
+    assert shown == "-# FLUX.1 schnell · seed `99` · 1024×768 · 3.2 s · $0.0024"
     assert flagged.startswith("-# Flagged by the safety checker")
     assert [button["label"] for button in buttons["components"]] == RESULT_BUTTONS
 
@@ -117,6 +117,49 @@ def test_the_price_is_what_fal_billed_where_it_said_so() -> None:
     result = Result((), billable_units=Decimal(2))
     assert cards.cost_usd(a_job(result=result), MODEL) == Decimal("0.006")
     assert cards.cost_usd(a_job(), MODEL) == Decimal("0.003")
+
+
+def test_the_card_tells_what_was_posted_and_leads_to_what_was_made() -> None:
+    notice = phrase("result_made_smaller", before="4096×4096", after="3686×3686")
+    small = cards.Shown("easel-1.jpg", "alt", size_px=(3686, 3686), notices=(notice,), original="https://x.test/1.png")
+    result = Result((RemotePicture("https://x.test/1.png", width=4096, height=4096),))
+    shown = shown_text(cards.result_card(a_job(result=result), MODEL, [small]))
+    assert "3686×3686" in shown.splitlines()[1]
+    assert "4096×4096" not in shown.splitlines()[1]
+    assert "-# Made smaller, from 4096×4096 to 3686×3686" in shown
+    assert "[the original](<https://x.test/1.png>)" in shown
+
+
+def test_what_is_true_of_several_pictures_is_said_once_and_names_them() -> None:
+    notice = phrase("result_recompressed", before="PNG", after="JPG")
+    pictures = [
+        cards.Shown(
+            f"easel-{n}.jpg", "alt", size_px=(64, 64), number=n, notices=notices, original=f"https://x.test/{n}"
+        )
+        for n, notices in ((1, (notice,)), (2, ()), (4, (notice,)))
+    ]
+    shown = shown_text(cards.result_card(a_job(), MODEL, pictures, made=4, withheld=1))
+    assert "-# Picture 1 and 4: Saved again as JPG" in shown
+    assert "[original 1](<https://x.test/1>) · [original 4](<https://x.test/4>)" in shown
+    assert "1 picture was flagged" in shown
+
+
+def test_fewer_pictures_than_asked_for_are_said_counted_and_priced() -> None:
+    request = replace(a_request(), images=6, cost_usd=Decimal("0.018"))
+    result = Result((RemotePicture("https://x", width=1000, height=1000),) * 2)
+    job = a_job(request=request, result=result)
+    pictures = [cards.Shown(f"easel-{n}.png", "alt", size_px=(1000, 1000), number=n) for n in (1, 2)]
+    shown = shown_text(cards.result_card(job, MODEL, pictures))
+    assert "$0.006" in shown
+    assert "The model made 2 pictures of the 6 that were asked for" in shown
+    assert cards.alt_text(request, 0, MODEL, count=2, locale=LOCALE).startswith("Picture 1 of 2, painted")
+
+
+def test_details_number_the_pictures_of_a_set_with_their_own_seeds() -> None:
+    result = Result((RemotePicture("a", width=64, height=32, seed=7), RemotePicture("b", seed=8), RemotePicture("c")))
+    shown = shown_text(details.details(a_job(result=result), MODEL, locale=LOCALE).card)
+    assert "Picture 1: 64×32, seed `7`\nPicture 2: seed `8`\n" in shown
+    assert "Picture 3" not in shown
 
 
 def test_the_time_is_taken_from_our_clock_where_fal_measured_none() -> None:
@@ -148,7 +191,7 @@ def test_a_model_that_is_gone_names_its_successor_where_that_is_offered() -> Non
     job = a_job()
     assert "Try **FLUX.1 schnell** instead." in shown_text(cards.failure_card(job, None, gone, successor=MODEL))
     alone = shown_text(cards.failure_card(job, None, gone))
-    assert "Old Model: this model is no longer served by fal.ai. `/models` shows the others." in alone
+    assert "Old Model is no longer offered by fal.ai. `/models` shows the others." in alone
     assert "Try" not in alone
 
 
@@ -181,7 +224,7 @@ def test_details_hold_every_value_and_a_line_to_paste() -> None:
 
 def test_details_tell_what_nobody_chose_from_what_somebody_did() -> None:
     shown = shown_text(details.details(a_job(request=a_request("a fox", steps=8)), MODEL, locale=LOCALE).card)
-    chosen, unchosen = shown.split("Not chosen, so as the model has it:\n")
+    chosen, unchosen = shown.split("Not chosen, so the model's own values:\n")
     assert "steps: 8\nseed: 7" in chosen
     assert "size: landscape_4_3\n" in unchosen
 
@@ -221,7 +264,7 @@ def test_a_failure_names_options_as_the_commands_do() -> None:
 def test_a_gone_model_that_the_catalogue_does_not_know_is_not_named_by_its_endpoint() -> None:
     gone = Failure.of(ModelGone("fal-ai/old/v2", "fal-ai/old/v2", "fal-ai/new"))
     shown = shown_text(cards.failure_card(a_job(), None, gone, successor=MODEL))
-    assert "The model of this request is no longer served by fal.ai. Try **FLUX.1 schnell** instead." in shown
+    assert "The model of this request is no longer offered by fal.ai. Try **FLUX.1 schnell** instead." in shown
     assert "fal-ai/" not in shown
 
 

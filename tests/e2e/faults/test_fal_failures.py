@@ -65,11 +65,11 @@ ENDS = {
     "another shape": (StoredResponse.of(200, {"images": "soon", "has_nsfw_concepts": [False]}), "it sent no picture"),
     "an address not opened": (
         StoredResponse.of(200, {"images": [{"url": "http://example.com/a.png"}], "has_nsfw_concepts": [False]}),
-        "lies at an address I don't open",
+        "I don't open the web address of its picture",
     ),
     "a file scheme": (
         StoredResponse.of(200, {"images": [{"url": "file:///etc/passwd"}], "has_nsfw_concepts": [False]}),
-        "lies at an address I don't open",
+        "I don't open the web address of its picture",
     ),
 }
 
@@ -122,7 +122,7 @@ async def test_a_model_that_has_left_names_its_successor(sandbox: SandboxDriver,
     sandbox.fal.faults.gone_endpoints.add("fal-ai/imagen4/preview")
     said, message = await failure(sandbox, model="imagen4")
     assert "Imagen 4" in said.splitlines()[1]
-    assert "this model is no longer served by fal.ai. Try **" in said
+    assert "is no longer offered by fal.ai. Try **" in said
     assert "Again" not in message.buttons()
 
 

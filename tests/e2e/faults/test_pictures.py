@@ -34,10 +34,52 @@ async def test_a_picture_without_the_flag_it_should_have_is_withheld(sandbox: Sa
 
 
 async def test_a_flagged_picture_hides_behind_a_spoiler_in_an_age_restricted_channel(sandbox: SandboxDriver) -> None:
-    sandbox.fal.faults.set("nsfw", True)
+    flag_all(sandbox, a_picture())
     message = await single(sandbox, await sandbox.imagine(channel="after-dark"))
     assert spoilers(message) == [True]
     assert message.files[0].filename.startswith("SPOILER_")
+
+
+async def test_a_picture_that_was_painted_black_is_not_posted_and_not_counted(sandbox: SandboxDriver) -> None:
+    sandbox.fal.faults.set("nsfw", True)
+    said, _ = await failure(sandbox, channel="after-dark")
+    assert "The safety checker painted this picture black" in said
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+async def test_a_black_picture_is_posted_where_the_checker_says_that_it_is_none_of_its_own(
+    sandbox: SandboxDriver, kind: str
+) -> None:
+    body = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(body, kind)
+    every_result(sandbox, body.getvalue(), "image/png")
+    await single(sandbox, await sandbox.imagine(channel="after-dark"))
+
+
+async def test_of_several_pictures_the_blanked_one_is_held_back_and_the_others_keep_their_numbers(
+    sandbox: SandboxDriver,
+) -> None:
+    black = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(black, "PNG")
+    urls = [
+        sandbox.fal.files.keep(StoredFile(body, "image/png"), f"{n}.png")
+        for n, body in enumerate((a_picture(), black.getvalue(), a_picture()))
+    ]
+    content = {"images": [{"url": url} for url in urls], "has_nsfw_concepts": [False, True, False]}
+    vars(sandbox.fal.queue)["_refusal"] = lambda job: StoredResponse.of(200, content)  # type: ignore[arg-type]
+    message = await single(sandbox, await sandbox.imagine(channel="after-dark", count=3))
+    alts = [item["description"] for part in message.components() if part["type"] == 12 for item in part["items"]]
+    assert [alt.partition(",")[0] for alt in alts] == ["Picture 1 of 3", "Picture 3 of 3"]
+    assert "1 picture was flagged by the safety checker and kept back" in message.text()
+
+
+async def test_fewer_pictures_than_asked_for_are_counted_as_they_came(sandbox: SandboxDriver) -> None:
+    used = await sandbox.counted()
+    every_result(sandbox, a_picture(1000, 1000), "image/png")
+    message = await single(sandbox, await sandbox.imagine(count=3))
+    assert "The model made 1 picture of the 3 that were asked for" in message.text()
+    assert "Picture 1 of" not in str(message.data)
+    assert [after - before for before, after in zip(used, await sandbox.counted(), strict=True)] == [1, 1]
 
 
 @pytest.mark.parametrize(("channel", "shown"), [("general", [False, False]), ("after-dark", [True, False, False])])
@@ -56,12 +98,40 @@ async def test_of_several_pictures_only_the_flagged_one_is_treated_so(
     assert ("1 picture was flagged by the safety checker and kept back" in message.text()) is (channel == "general")
 
 
+def flag_all(sandbox: SandboxDriver, body: bytes) -> None:
+    """Every result is this picture, flagged."""
+    url = sandbox.fal.files.keep(StoredFile(body, "image/png"), "0.png")
+    content = {"images": [{"url": url}], "has_nsfw_concepts": [True]}
+    vars(sandbox.fal.queue)["_refusal"] = lambda job: StoredResponse.of(200, content)  # type: ignore[arg-type]
+
+
 def spoilers(message: Message) -> list[bool]:
     gallery = next(part for part in message.components() if part["type"] == 12)
     return [item["spoiler"] for item in gallery["items"]]
 
 
 # ---------------------------------------------------------------------- large, or of another format
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_an_svg_is_a_file_with_a_picture_of_it_beside_it(sandbox: SandboxDriver, count: int) -> None:
+    body = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><circle r="9" fill="red"/></svg>'
+    url = sandbox.fal.files.keep(StoredFile(body, "image/svg+xml"), "0.svg")
+    content = {"images": [{"url": url}] * count, "has_nsfw_concepts": [False] * count}
+    vars(sandbox.fal.queue)["_refusal"] = lambda job: StoredResponse.of(200, content)  # type: ignore[arg-type]
+    message = await single(sandbox, await sandbox.imagine(count=count))
+    parts = [part for part in message.components() if part["type"] in (12, 13)]
+    assert [part["type"] for part in parts] == [12, *[13] * count]
+    assert all(item["media"]["url"].partition("?")[0].endswith(".png") for item in parts[0]["items"])
+    assert all(part["file"]["url"].partition("?")[0].endswith(".svg") for part in parts[1:])
+    assert sandbox.discord.read(message).count(body) == count
+
+
+async def test_an_svg_that_can_not_be_drawn_is_posted_as_a_file(sandbox: SandboxDriver) -> None:
+    body = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><g></svg>'
+    every_result(sandbox, body, "image/svg+xml")
+    message = await single(sandbox, await sandbox.imagine())
+    assert [part["type"] for part in message.components() if part["type"] in (12, 13)] == [13]
 
 
 @pytest.mark.parametrize("claimed", ["image/png", "application/octet-stream", "text/html"])
@@ -82,6 +152,11 @@ async def test_a_picture_of_60_mb_is_made_to_fit(sandbox: SandboxDriver) -> None
     message = await single(sandbox, await sandbox.imagine())
     (body,) = sandbox.discord.read(message)
     assert 1_000_000 < len(body) <= sandbox.discord.composer.file_limit_bytes
+    with Image.open(io.BytesIO(body)) as posted:
+        size = f"{posted.width}×{posted.height}"
+    assert f"Made smaller, from 4500×4500 to {size}" in message.text() or "Saved again as JPG" in message.text()
+    assert f" · {size} · " in message.text()
+    assert "[the original](<http://127.0.0.1" in message.text()
 
 
 async def test_pictures_that_fit_are_posted_as_they_are(sandbox: SandboxDriver) -> None:

@@ -5,13 +5,13 @@
 
 prompt_empty = The prompt is empty; say what to paint.
 prompt_invisible = There is nothing to paint in this prompt: mentions, links, formatting, accents and invisible characters alone are not enough.
-prompt_accents = This prompt is buried under accents; write it without the piles on every letter.
-option_too_long = `{ $option }` has { $length } characters; { $most } is the most.
-option_too_long_emoji = `{ $option }` has { $length } characters, where an emoji counts as two; { $most } is the most.
+prompt_accents = This prompt has too many accents on top of each other. Write it with a few accents at most.
+option_too_long = `{ $option }` has { $length } characters; at most { $most } are allowed.
+option_too_long_emoji = `{ $option }` has { $length } characters, where an emoji counts as two; at most { $most } are allowed.
 option_twice = `{ $option }` is given twice in `options`.
 option_twice_as = `{ $option }` is given twice (as { OR(CODES($names)) }).
 option_prompt = The prompt has a field of its own; leave it out of `options`.
-option_operator_only = `{ $option }` is set by the operator of this bot and can't be given here.
+option_operator_only = `{ $option }` can only be set by whoever runs the bot.
 option_missing = { $model } has no option `{ $option }`. It has { CODES($options) }.
 option_missing_close = { $model } has no option `{ $option }`. Did you mean { OR(CODES($close)) }? It has { CODES($options) }.
 option_missing_count = { $model } has no option `count`. It paints one picture at a time. It has { CODES($options) }.
@@ -24,8 +24,8 @@ options_missing = { $model } needs { CODES($needs) }; { CODES($missing) } { $cou
     } missing.
 options_exclusive = { CODES($options) } can't be used together on { $model }; give one of them.
 options_order = `{ $one }` above `{ $other }`
-options_order_wrong = There can't be { JOIN($wrong, by: " or ") } ({ JOIN($values, by: ", ") }).
-options_product = { JOIN(CODES($factors), by: " times ") } makes { $product }; { $most } is the most.
+options_order_wrong = This does not go together: { JOIN($wrong, by: " or ") } ({ JOIN($values, by: ", ") }).
+options_product = { JOIN(CODES($factors), by: " times ") } makes { $product }; at most { $most } is allowed.
 options_quotes = The quotes after `{ $key }=` in `options` are never closed.
 options_json = The JSON after `{ $key }=` in `options` can't be read.
 
@@ -120,5 +120,5 @@ takes_file_name = the name of a file or folder
 takes_options_text = text such as `steps=20 acceleration=high`
 takes_pairs = pairs such as `steps=20 acceleration=high negative_prompt="blurry, dull"`
 takes_pairs_or_json = one JSON object, or pairs such as `steps=20 acceleration=high negative_prompt="blurry, dull"`
-option_needed = { $takes }, needed
+option_needed = { $takes }, required
 option_default = { $takes }, default { $default }
