@@ -219,7 +219,7 @@ function choice(item, id) {
     problem: () => {
       const count = chosen().length;
       if (count === 0 && item.required === false) return null;
-      if (count < min) return min === 1 ? "Choose one." : `Choose at least ${min}.`;
+      if (count < min) return single ? "Choose one." : `Choose at least ${min === 1 ? "one" : min}.`;
       return count > max ? `Choose at most ${max}.` : null;
     },
     answer: () => (item.type === 21 ? { value: chosen()[0] ?? null } : { values: chosen() }),

@@ -341,6 +341,15 @@ def test_the_pasted_line_is_exact_whatever_the_prompt_says(prompt: str) -> None:
     assert (again.prompt, again.options) == (request.prompt, request.options)
 
 
+def test_the_pasted_line_also_clears_a_default() -> None:
+    model = load().get("omnigen-v2")
+    request = parse(model, {"prompt": "a fox", "negative_prompt": '""'})
+    assert request.options["negative_prompt"] == ""
+    line = details.command_line(a_job(request=request), model)
+    again = parse(model, {name: value for name, value in as_discord_reads_it(line).items() if name != "model"})
+    assert again.options["negative_prompt"] == ""
+
+
 def test_a_request_that_was_set_right_says_so_on_its_cards() -> None:
     request = replace(a_request(), notices=(phrase("as_stored", text="I read `@everyone` https://x.example"),))
     for card in (
