@@ -74,6 +74,8 @@ def test_alt_texts_count_pictures() -> None:
         (ProviderQueued(3), "Waiting at fal.ai: 3 requests before yours."),
         (InProgress(), "Painting…"),
         (InProgress(left_s=8), "Painting… · about 8 s left"),
+        (InProgress(left_s=0), "Painting… · almost done"),
+        (InProgress(overdue=True), "Painting… · this one takes longer than usual"),
         (InProgress(0.5, left_s=3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 % · about 3 s left"),
         (InProgress(0.5, 6, 12, 3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 %\nStep 6 of 12 · about 3 s left"),
         (Delivering(), "Painted. Posting it here…"),
