@@ -16,12 +16,12 @@ from cogs.interaction_data import Interaction, files_of, locale_of, services_of
 from cogs.job_lookup import find_job
 from cogs.ui import modals, windows
 from cogs.ui.actions import CardKind, Click, Subject, action
-from cogs.ui.typed import Typed, typed_of
+from cogs.ui.fixing import culprit_of
+from cogs.ui.typed import Typed, takes_pictures, typed_of
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
     from bot.domain.draft import Draft
-    from bot.domain.job import Job
 
 
 @action("fix", style=discord.ButtonStyle.primary, subject=Subject.DRAFT)
@@ -75,16 +75,10 @@ async def open_window_of_job(interaction: Interaction, click: Click) -> None:
     model = services.catalogue.known(job.request.endpoint)
     if interaction.user.id != job.actor.user_id and model is not None and picture_options(model, job.request):
         raise NotYours(phrase("not_yours_repeat"))
-    typed = dataclasses.replace(typed_of(job, model), trouble=_culprit(job))
-    if typed.trouble is not None and job.failure is not None and job.failure.code == "bad_picture":
-        typed = typed.without(typed.trouble)
+    typed = dataclasses.replace(typed_of(job, model), trouble=culprit_of(job.failure, model))
+    if typed.trouble is not None and takes_pictures(typed.trouble):
+        typed = typed.without(typed.trouble)  # the same file would fail again
     await _open(interaction, await drafts.keep(interaction, typed), 0)
-
-
-def _culprit(job: Job) -> str | None:
-    """The field on whose account a job failed, as far as its failure says."""
-    params = job.failure.phrase.params if job.failure is not None else {}
-    return str(params["option"]) if params.get("option") in {"image", "mask"} else None
 
 
 async def _open(interaction: Interaction, draft: Draft, page: int) -> None:

@@ -12,9 +12,9 @@ from discord.ext import commands
 from bot import catalogue
 from bot.catalogue.model import PROMPT_TASKS
 from cogs.defaults import default_of, offered
-from cogs.drafts import attempt
-from cogs.interaction_data import Interaction, files_of, locale_of, services_of
-from cogs.ui import modals, windows
+from cogs.drafts import attempt, open_window
+from cogs.interaction_data import Interaction, files_of, locale_of
+from cogs.ui import modals
 from cogs.ui.actions import Click, action
 from cogs.ui.completion import choices, model_choices, no_styles
 from cogs.ui.messages.commands import described, localized
@@ -73,11 +73,7 @@ class Imagine(commands.Cog, name="imagine"):
     @described("compose")
     async def compose(self, interaction: Interaction, model: str | None = None) -> None:
         """Write a long prompt of several lines in a window of its own."""
-        if model:
-            chosen = self._services.catalogue.get(model, PROMPT_TASKS)
-        else:
-            chosen = await default_of(interaction, self._services)
-        await interaction.response.send_modal(windows.compose(chosen, locale=locale_of(interaction)))
+        await open_window(interaction, model)
 
     # ------------------------------------------------------------------ autocomplete
 
@@ -110,8 +106,7 @@ class Imagine(commands.Cog, name="imagine"):
 @action("compose", style=discord.ButtonStyle.primary)
 async def open_compose_modal(interaction: Interaction, click: Click) -> None:
     """Open an empty modal for the person's default model."""
-    model = await default_of(interaction, services_of(interaction))
-    await interaction.response.send_modal(windows.compose(model, locale=locale_of(interaction)))
+    await open_window(interaction)
 
 
 @modals.on_submit("compose")

@@ -14,6 +14,9 @@ from typing import Final
 
 from bot.catalogue.sizes import WORDS
 
+#: Who nests tags deeper than this wants to keep us busy.
+_MOST_PASSES: Final = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -43,8 +46,11 @@ def read(prompt: str) -> Reading:
         return Reading(prompt)
     text, wishes = prompt, list[Wish]()
     # What is taken out may bring two halves of something together: what is left must say nothing more.
-    while (taken := _taken_out(text))[1]:
-        text, wishes = taken[0], [*wishes, *taken[1]]
+    for _ in range(_MOST_PASSES):
+        text, taken = _taken_out(text)
+        if not taken:
+            break
+        wishes += taken
     return Reading(text.strip(), tuple(wishes)) if wishes else Reading(prompt)
 
 

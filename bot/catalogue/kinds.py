@@ -30,6 +30,8 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})")
 #: `1,000,000` or `1 000 000`, perhaps with decimals.
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+|(?:'[0-9]{3})+)(?:\.[0-9]{0,20})?")
 _MOST_DIGITS: Final = 60
+#: An empty text that replaces a default.
+_NOTHING = frozenset({'""', "''", "“”"})
 _HEX_COLOUR = re.compile(r"#?([0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})")
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "n"})
@@ -59,7 +61,7 @@ def parse_text(option: Option, name: str, given: object) -> Json:
     """Text without leading and trailing spaces; a required one must have visible words."""
     if not isinstance(given, str):
         raise _bad(option, name, given)
-    typed = given.strip()
+    typed = "" if given.strip() in _NOTHING and not option.required else given.strip()
     text = as_words(typed)
     length = graphemes.length(text)
     if option.max_length and length > option.max_length:

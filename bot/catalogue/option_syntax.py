@@ -52,7 +52,8 @@ def read_pairs(text: str) -> list[tuple[str, object]]:
     return pairs
 
 
-_HINTED = re.compile(rf"([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*{SEPARATOR.strip()}[ \t]*")
+# The lookbehind keeps long words linear.
+_HINTED = re.compile(rf"(?<![A-Za-z0-9_.-])([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*{SEPARATOR.strip()}[ \t]*")
 
 
 def without_hints(model: Model, text: str) -> str:

@@ -89,15 +89,20 @@ class Catalogue:
         A name comes before what a model is good at, that before a word in its summary; an endpoint id counts only
         where nothing else matches.
         """
-        models = self.offered(tasks)
-        typed = text[:_LONGEST_NAME]
+        models, typed = self.offered(tasks), text[:_LONGEST_NAME]
+        named = self._by_loose_name(typed) if typed.strip() else None
+        others = self._matching(typed, models)
+        if named is not None and named in models:
+            others = [named, *(model for model in others if model is not named)]
+        return others[:limit]
+
+    def _matching(self, typed: str, models: Sequence[Model]) -> list[Model]:
         for rank_of in (_rank, _endpoint_rank):
-            ranked = [
-                (rank, at, model) for at, model in enumerate(models) if (rank := rank_of(model, typed)) is not None
-            ]
-            if ranked:
-                return [model for _, _, model in sorted(ranked, key=lambda entry: entry[:2])][:limit]
-        return self._nearly(fold(typed), models)[:limit]
+            ranks = [(rank_of(model, typed), model) for model in models]
+            found = sorted(((rank, model) for rank, model in ranks if rank is not None), key=lambda entry: entry[0])
+            if found:
+                return [model for _, model in found]
+        return self._nearly(fold(typed), models)
 
     def _nearly(self, typed: str, models: Sequence[Model]) -> list[Model]:
         """Models with a similar name, or with the typed letters in that order in their key."""

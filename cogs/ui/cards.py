@@ -58,6 +58,13 @@ NOT_SHOWN = frozenset({"svg"})
 GALLERY_LIMIT = 10
 
 
+def _fit(texts: Sequence[discord.ui.TextDisplay[Any]]) -> None:
+    """Shorten the longest texts until all of them together fit: a last line of defence, each is bounded by itself."""
+    while (over := sum(text.length(one.content) for one in texts) - TEXT_LIMIT) > 0:
+        longest = max(texts, key=lambda one: text.length(one.content))
+        longest.content = text.shorten(longest.content, max(1, text.length(longest.content) - over))
+
+
 class Wording(Enum):
     """How much a card says. Each is tried where a server's word filter refuses the one before."""
 
@@ -83,6 +90,7 @@ class Card(discord.ui.LayoutView):
 
     def __init__(self, *parts: discord.ui.Item[Any], colour: int | None = None) -> None:
         super().__init__(timeout=None)
+        _fit([part for part in parts if isinstance(part, discord.ui.TextDisplay)])
         self.add_item(discord.ui.Container(*parts, accent_colour=colour))
         self.stop()
 
@@ -234,6 +242,8 @@ def _waits_for(
 def _painting_text(progress: InProgress, locale: str) -> str:
     knows = progress.left_s is not None and progress.fraction != 0
     left = f" · {say(locale, text.time_left(progress.left_s))}" if knows and progress.left_s is not None else ""
+    if progress.overdue:
+        left = f" · {say(locale, 'longer_than_usual')}"
     if progress.fraction is None:
         return say(locale, "progress_painting") + left
     percent = min(100, max(0, int(progress.fraction * 100)))
@@ -448,7 +458,8 @@ def _small(*parts: str) -> str:
 
 
 def _name(job: Job, model: Model | None) -> str:
-    return text.escape(text.plain(model.title if model is not None else readable_name(job.request.endpoint), 100))
+    title = text.plain(model.title, 100) if model is not None else ""
+    return text.escape(title or text.plain(readable_name(job.request.endpoint), 100))
 
 
 def notices(job: Job, locale: str) -> list[str]:

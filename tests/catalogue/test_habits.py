@@ -133,7 +133,8 @@ def test_what_is_left_is_read_no_further(typed: str) -> None:
 
 
 @each("typed", ["--a" * 2000, "1" * 6000 + "(", "--v " + "1" * 5990 + "(", "<lora:" * 1000, '"' * 6000,
-                "Steps: 1, " * 600, "negative prompt: " * 300, "--no " * 1200, "—" * 6000])  # fmt: skip
+                "Steps: 1, " * 600, "“" * 6000, "<lora:" * 500 + ">" * 500, "\\" * 6000, "a" * 6000,
+                "negative prompt: " * 300, "--no " * 1200, "—" * 6000])  # fmt: skip
 def test_reading_takes_no_time_whatever_is_typed(typed: str) -> None:
     began = time.perf_counter()
     read(typed)

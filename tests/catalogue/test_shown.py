@@ -85,10 +85,22 @@ def test_a_models_label_is_the_model(model: Model) -> None:
         assert CATALOGUE.get(text) is model, text
 
 
+@each("model", MODELS)
+def test_a_label_in_the_field_completes_to_itself(model: Model) -> None:
+    """Discord asks again with the label that it has just written into the field."""
+    (choice,) = completion.model_choices([model])
+    for typed in (choice.name, choice.name[:60], model.title):
+        assert CATALOGUE.search(typed)[0] is model, typed
+    for label, value in size_choices(model):
+        assert size_choices(model, label)[0][1] in {value, value_text(sized(model, value))}
+    for label, value in style_choices(model):
+        assert style_choices(model, label)[0][1] == value
+
+
 # ---------------------------------------------------------------------- sizes, styles
 
 
-def sized(model: Model, typed: str) -> object:
+def sized(model: Model, typed: str) -> Json:
     option = model.size_option or ""
     return parse(model, {"prompt": "a fox", **NEEDS.get(model.key, {}), "size": typed}).options[option]
 

@@ -15,6 +15,7 @@ import pytest
 
 from bot.domain.job import JobState
 from bot.settings import LimitSettings, Tier
+from bot.store.durations import PastGeneration
 from sandbox.discord import Message
 from sandbox.discord.world import PATRON_ROLE_ID
 from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver, in_process_bot
@@ -232,8 +233,9 @@ async def test_a_model_with_logs_shows_steps_and_one_without_shows_the_time_it_l
     gates.set()
     await sandbox.picture(quiet)
     async with sandbox.store() as store:
-        learned: dict[str, float] = {}
-        while "fal-ai/imagen4/preview" not in learned:
-            learned = await store.durations.medians()
+        learned: list[PastGeneration] = []
+        while not learned:
+            learned = [one for one in await store.durations.recent() if one.endpoint == "fal-ai/imagen4/preview"]
             await asyncio.sleep(0.01)
-    assert learned["fal-ai/imagen4/preview"] < 5
+    assert learned[0].seconds < 5
+    assert learned[0].images == 1

@@ -74,6 +74,8 @@ def test_alt_texts_count_pictures() -> None:
         (ProviderQueued(3), "Waiting at fal.ai: 3 requests before yours."),
         (InProgress(), "Painting…"),
         (InProgress(left_s=8), "Painting… · about 8 s left"),
+        (InProgress(left_s=0), "Painting… · almost done"),
+        (InProgress(overdue=True), "Painting… · this one takes longer than usual"),
         (InProgress(0.5, left_s=3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 % · about 3 s left"),
         (InProgress(0.5, 6, 12, 3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 %\nStep 6 of 12 · about 3 s left"),
         (Delivering(), "Painted. Posting it here…"),
@@ -339,6 +341,15 @@ def test_the_pasted_line_is_exact_whatever_the_prompt_says(prompt: str) -> None:
     assert pasted.pop("model") == model.key
     again = parse(model, pasted)
     assert (again.prompt, again.options) == (request.prompt, request.options)
+
+
+def test_the_pasted_line_also_clears_a_default() -> None:
+    model = load().get("omnigen-v2")
+    request = parse(model, {"prompt": "a fox", "negative_prompt": '""'})
+    assert request.options["negative_prompt"] == ""
+    line = details.command_line(a_job(request=request), model)
+    again = parse(model, {name: value for name, value in as_discord_reads_it(line).items() if name != "model"})
+    assert again.options["negative_prompt"] == ""
 
 
 def test_a_request_that_was_set_right_says_so_on_its_cards() -> None:

@@ -10,6 +10,7 @@ duration_hours = { $hours } h
 duration_hours_minutes = { $hours } h { $minutes } min
 a_few_seconds = a few seconds
 almost_done = almost done
+longer_than_usual = this one takes longer than usual
 time_left = about { $duration } left
 usd = { MONEY($amount) }
 usd_under = under { MONEY($amount) }
