@@ -222,9 +222,21 @@ class DiscordDelivery:
             outgoing, shown = await self._by(route, outgoing)
             if shown is not None:
                 if shown.is_new:
-                    await self._routes.close_card(outgoing.job, shown)
+                    await self._close_card(outgoing.job, shown)
                 return shown.message_id
         raise Undeliverable
+
+    async def _close_card(self, job: Job, shown: Sent) -> None:
+        """Leave no dead card behind where the end is shown by another message."""
+        async for close in self._routes.ways_to_close(job, shown):
+            try:
+                if await self._attempt(job, close, patient=False) is not None:
+                    return
+            except CardDeleted:
+                return
+            except (_ChannelGone, _TextFiltered, _UploadTooLarge):
+                continue
+        log.info("an old card could not be closed", extra={"job": job.id})
 
     async def _by(self, route: Route, outgoing: OutgoingCard) -> tuple[OutgoingCard, Sent | None]:
         """One route, with fewer and fewer words where they are refused; None when it is closed for good."""
