@@ -20,14 +20,25 @@ COPY cogs cogs
 COPY sandbox sandbox
 RUN /opt/easel/bin/python -m compileall -q bot cogs sandbox
 
+# Easel is started here, and finds beside it what it looks for: the database in the volume, and config.toml and a folder
+# of model files where somebody mounted /config. A link that leads nowhere counts as no file.
+WORKDIR /home/easel
+RUN ln -s /data data \
+    && ln -s /config/config.toml config.toml \
+    && ln -s /config/models models
+
+# Listening on 0.0.0.0 is needed to be reached from outside the container; what is published is for `docker run -p` or
+# compose.yaml to say. These two win over config.toml.
 ENV PATH=/opt/easel/bin:$PATH \
+    PYTHONPATH=/easel \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    EASEL_DATABASE_URL=sqlite:////data/easel.db \
+    EASEL_WEB__HOST=0.0.0.0 \
     EASEL_WEB__PORT=8080
 VOLUME /data
+EXPOSE 8080
 USER 10001:10001
-# discord.py and fal need outgoing HTTPS only; 8080 answers /health inside the container.
+# discord.py and fal need outgoing HTTPS only.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
     CMD python -m bot check --health "http://127.0.0.1:${EASEL_WEB__PORT}/health"
 STOPSIGNAL SIGTERM

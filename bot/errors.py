@@ -71,15 +71,15 @@ class ToldError(EaselError):
     `str(error)` is a code alone: parameters may hold what somebody typed, and belong into no log.
 
     Args:
-        says: what it says, where that is not the message named like the class's code.
+        message: what it says, where that is not the message named like the class's code.
         params: what that message needs.
     """
 
     #: Whether a job that ended so may succeed if the same request is made again (shows the Again button).
     worth_retrying = False
 
-    def __init__(self, says: Phrase | None = None, /, **params: Param) -> None:
-        self.phrase = says if says is not None else Phrase(self.code, params)
+    def __init__(self, message: Phrase | None = None, /, **params: Param) -> None:
+        self.phrase = message if message is not None else Phrase(self.code, params)
         super().__init__(self.phrase.code)
 
 
@@ -165,18 +165,18 @@ class LimitReached(Refusal):
 
     Args:
         rule: `rate`, `user_day`, `guild_day`, `concurrent` or `guild_concurrent`.
-        says: the whole sentence, with what remains.
+        message: the whole sentence, with what remains.
         retry_at: the first moment the same request would be admitted; None when it depends on a running job.
         fewer_might_do: whether the same request for fewer pictures may be admitted, now or later.
     """
 
     code = "limit_reached"
 
-    def __init__(self, rule: str, says: Phrase, retry_at: datetime | None, *, fewer_might_do: bool = False) -> None:
+    def __init__(self, rule: str, message: Phrase, retry_at: datetime | None, *, fewer_might_do: bool = False) -> None:
         self.rule = rule
         self.retry_at = retry_at
         self.fewer_might_do = fewer_might_do
-        super().__init__(says)
+        super().__init__(message)
 
     @property
     def can_pass_later(self) -> bool:
@@ -216,13 +216,13 @@ class NotYours(Refusal):
     """Somebody else's job.
 
     Args:
-        says: what only the person who asked may do.
+        message: what only the person who asked may do.
     """
 
     code = "not_yours"
 
-    def __init__(self, says: Phrase) -> None:
-        super().__init__(says)
+    def __init__(self, message: Phrase) -> None:
+        super().__init__(message)
 
 
 class JobUnknown(Refusal):

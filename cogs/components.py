@@ -52,7 +52,7 @@ class ComponentsCog(commands.Cog, name="components"):
         """Run the handler that is registered for a submitted modal's purpose, whichever process opened it."""
         if interaction.type is not discord.InteractionType.modal_submit:
             return
-        form = modals.submitted(cast("dict[str, Any]", interaction.data or {}))
+        form = modals.parse_submit(cast("dict[str, Any]", interaction.data or {}))
         if form is None:
             return
         handler = modals.submit_handler(form.purpose)

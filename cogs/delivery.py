@@ -133,6 +133,7 @@ class DiscordDelivery:
                     ready,
                     pictures=tuple(one.picture for one in smaller),
                     notices=tuple(one.notices for one in smaller),
+                    previews=tuple(one.preview for one in smaller),
                 )
 
     async def notify_outcome(self, job: Job) -> None:
@@ -187,17 +188,33 @@ class DiscordDelivery:
         return cards.failure_card(job, model, failure, successor=successor, wording=wording), []
 
     def _result(self, job: Job, ready: DeliverableImages, wording: Wording) -> Content:
-        shown, files, model = [], [], self._model(job)
-        notices = ready.notices or ((),) * len(ready.pictures)
-        for picture, spoiler, number, about in zip(ready.pictures, ready.spoilers, ready.numbers, notices, strict=True):
-            name = cards.file_name(job.id, number - 1, picture.extension, spoiler)
+        model, shown, files = self._model(job), [], []
+        for index, picture in enumerate(ready.pictures):
+            number, spoiler = ready.numbers[index], ready.spoilers[index]
             alt = cards.alt_text(
                 job.request, number - 1, model, count=ready.made, locale=job.reply.locale, wording=wording
             )
-            size_px, original = (picture.width, picture.height), _original(job, number) if about else None
-            shown.append(cards.Shown(name, alt, spoiler, size_px, number, about, original))
-            body = PictureFile(picture.body)
-            files.append(discord.File(body, filename=name, description=alt or None, spoiler=spoiler))
+            posted = {"": picture, "preview.": ready.previews[index] if ready.previews else None}
+            names = {}
+            for kind, one in posted.items():
+                if one is not None:
+                    names[kind] = cards.file_name(job.id, number - 1, f"{kind}{one.extension}", spoiler)
+                    body = PictureFile(one.body)
+                    files.append(discord.File(body, filename=names[kind], description=alt or None, spoiler=spoiler))
+            is_shown = picture.extension not in cards.NOT_SHOWN
+            about = ready.notices[index] if ready.notices else ()
+            shown.append(
+                cards.Shown(
+                    names[""] if is_shown else names.get("preview.", ""),
+                    alt,
+                    spoiler,
+                    (picture.width, picture.height),
+                    number,
+                    about,
+                    _original(job, number) if about else None,
+                    None if is_shown else names[""],
+                )
+            )
         card = cards.result_card(job, model, shown, made=ready.made, withheld=ready.withheld, wording=wording)
         return card, files
 

@@ -17,9 +17,10 @@ from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.errors import BadPicture, DraftExpired, ModelUnavailable, NotYours, Refusal, StoreUnusable, UnknownModel
 from bot.phrase import Phrase, phrase
 from cogs import errors, intake, interaction_data
-from cogs.defaults import default_model, passed_over
+from cogs.defaults import default_model, default_of, passed_over
 from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.job_lookup import find_job
+from cogs.ui import windows
 from cogs.ui.fixing import trouble_of, ways_buttons, ways_on
 from cogs.ui.typed import Typed
 
@@ -52,7 +53,7 @@ async def attempt(
     """
     services = services_of(interaction)
     kept, unusable = _checked(files or {})
-    typed = typed.having(kept)
+    typed = dataclasses.replace(typed, values=interaction_data.named_mentions(interaction, typed.values)).having(kept)
     preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
     model: Model | None = None
     try:
@@ -75,6 +76,21 @@ async def attempt(
         )
     except Refusal as refusal:
         await offer(interaction, refusal, typed, model, draft=draft)
+
+
+async def open_window(interaction: Interaction, name: str | None = None) -> None:
+    """Open an empty window to paint with a model, or with the person's default; or say why not, with the ways on.
+
+    Raises:
+        NoModels: no model for prompts is offered.
+    """
+    services = services_of(interaction)
+    try:
+        model = services.catalogue.get(name, PROMPT_TASKS) if name else await default_of(interaction, services)
+    except (UnknownModel, ModelUnavailable) as refusal:
+        await offer(interaction, refusal, Typed(name, {}), None)
+        return
+    await interaction.response.send_modal(windows.compose(model, locale=locale_of(interaction)))
 
 
 def _model(services: Services, typed: Typed, preferences: Preferences) -> Model:
@@ -154,7 +170,7 @@ async def offer(
         draft = await _keep(interaction, services, kept, draft)
     except StoreUnusable:
         raise refusal from None
-    told = refusal if ways.says is None else Refusal(ways.says)
+    told = refusal if ways.message is None else Refusal(ways.message)
     await errors.answer_privately(
         interaction,
         errors.sentence_of(interaction, told),
@@ -207,4 +223,4 @@ async def find(interaction: Interaction, draft_id: str) -> Draft | None:
     return draft
 
 
-__all__ = ["attempt", "check_links_live", "find", "keep", "named_model", "offer"]
+__all__ = ["attempt", "check_links_live", "find", "keep", "named_model", "offer", "open_window"]

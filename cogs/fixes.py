@@ -15,13 +15,13 @@ from cogs import drafts
 from cogs.interaction_data import Interaction, files_of, locale_of, services_of
 from cogs.job_lookup import find_job
 from cogs.ui import modals, windows
-from cogs.ui.actions import Click, Slot, Subject, action
-from cogs.ui.typed import Typed, typed_of
+from cogs.ui.actions import CardKind, Click, Subject, action
+from cogs.ui.fixing import culprit_of
+from cogs.ui.typed import Typed, takes_pictures, typed_of
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
     from bot.domain.draft import Draft
-    from bot.domain.job import Job
 
 
 @action("fix", style=discord.ButtonStyle.primary, subject=Subject.DRAFT)
@@ -67,7 +67,7 @@ async def take_other_model(interaction: Interaction, click: Click) -> None:
         await drafts.attempt(interaction, typed, draft=draft)
 
 
-@action("fixjob", style=discord.ButtonStyle.primary, subject=Subject.JOB, slots=(Slot.LASTING_FAILURE,), rank=10)
+@action("fixjob", style=discord.ButtonStyle.primary, subject=Subject.JOB, cards=(CardKind.LASTING_FAILURE,), rank=10)
 async def open_window_of_job(interaction: Interaction, click: Click) -> None:
     """Open a window to mend the request of a job that failed, as a draft of the person who clicked."""
     services = services_of(interaction)
@@ -75,16 +75,10 @@ async def open_window_of_job(interaction: Interaction, click: Click) -> None:
     model = services.catalogue.known(job.request.endpoint)
     if interaction.user.id != job.actor.user_id and model is not None and picture_options(model, job.request):
         raise NotYours(phrase("not_yours_repeat"))
-    typed = dataclasses.replace(typed_of(job, model), trouble=_culprit(job))
-    if typed.trouble is not None and job.failure is not None and job.failure.code == "bad_picture":
-        typed = typed.without(typed.trouble)
+    typed = dataclasses.replace(typed_of(job, model), trouble=culprit_of(job.failure, model))
+    if typed.trouble is not None and takes_pictures(typed.trouble):
+        typed = typed.without(typed.trouble)  # the same file would fail again
     await _open(interaction, await drafts.keep(interaction, typed), 0)
-
-
-def _culprit(job: Job) -> str | None:
-    """The field on whose account a job failed, as far as its failure says."""
-    params = job.failure.phrase.params if job.failure is not None else {}
-    return str(params["option"]) if params.get("option") in {"image", "mask"} else None
 
 
 async def _open(interaction: Interaction, draft: Draft, page: int) -> None:
@@ -97,7 +91,7 @@ async def _open(interaction: Interaction, draft: Draft, page: int) -> None:
 
 
 @modals.on_submit("fix")
-async def paint_mended(interaction: Interaction, form: modals.Submitted) -> None:
+async def paint_mended(interaction: Interaction, form: modals.ModalSubmit) -> None:
     """Accept the draft with what was changed in the window; the fields that it did not show stay as they are."""
     draft = await drafts.find(interaction, form.subject)
     if draft is None:

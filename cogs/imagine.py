@@ -12,11 +12,11 @@ from discord.ext import commands
 from bot import catalogue
 from bot.catalogue.model import PROMPT_TASKS
 from cogs.defaults import default_of, offered
-from cogs.drafts import attempt
-from cogs.interaction_data import Interaction, files_of, locale_of, services_of
-from cogs.ui import modals, windows
+from cogs.drafts import attempt, open_window
+from cogs.interaction_data import Interaction, files_of, locale_of
+from cogs.ui import modals
 from cogs.ui.actions import Click, action
-from cogs.ui.completion import choices, model_choices
+from cogs.ui.completion import choices, model_choices, no_styles
 from cogs.ui.messages.commands import described, localized
 from cogs.ui.typed import Typed
 
@@ -73,11 +73,7 @@ class Imagine(commands.Cog, name="imagine"):
     @described("compose")
     async def compose(self, interaction: Interaction, model: str | None = None) -> None:
         """Write a long prompt of several lines in a window of its own."""
-        if model:
-            chosen = self._services.catalogue.get(model, PROMPT_TASKS)
-        else:
-            chosen = await default_of(interaction, self._services)
-        await interaction.response.send_modal(windows.compose(chosen, locale=locale_of(interaction)))
+        await open_window(interaction, model)
 
     # ------------------------------------------------------------------ autocomplete
 
@@ -92,7 +88,10 @@ class Imagine(commands.Cog, name="imagine"):
 
     @imagine.autocomplete("style")
     async def _complete_style(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return choices(catalogue.style_choices(await self._chosen(interaction), typed))
+        model = await self._chosen(interaction)
+        if not model.has_styles:
+            return no_styles(model, self._services.catalogue.offered(PROMPT_TASKS), locale=locale_of(interaction))
+        return choices(catalogue.style_choices(model, typed))
 
     @imagine.autocomplete("options")
     async def _complete_options(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
@@ -107,12 +106,11 @@ class Imagine(commands.Cog, name="imagine"):
 @action("compose", style=discord.ButtonStyle.primary)
 async def open_compose_modal(interaction: Interaction, click: Click) -> None:
     """Open an empty modal for the person's default model."""
-    model = await default_of(interaction, services_of(interaction))
-    await interaction.response.send_modal(windows.compose(model, locale=locale_of(interaction)))
+    await open_window(interaction)
 
 
 @modals.on_submit("compose")
-async def paint_composed(interaction: Interaction, form: modals.Submitted) -> None:
+async def paint_composed(interaction: Interaction, form: modals.ModalSubmit) -> None:
     """Accept the request from the modal; its subject is the model's key."""
     await attempt(interaction, Typed(form.subject, form.fields), files=files_of(interaction, form.files))
 

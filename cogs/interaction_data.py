@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import discord
 
+from bot.catalogue.mentions import key_of, with_names
 from bot.domain.job import Actor, Reply
 from bot.errors import BadPicture, CannotPostHere
 from bot.phrase import Phrase, phrase
@@ -17,6 +18,8 @@ from bot.phrase import Phrase, phrase
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
     from bot.services import Services
+
+T = TypeVar("T")
 
 #: An interaction received by an `EaselBot`; `services_of` does the cast.
 Interaction: TypeAlias = "discord.Interaction[Any]"
@@ -129,6 +132,31 @@ def check_can_post(interaction: Interaction) -> None:
 def may_moderate(interaction: Interaction) -> bool:
     """Whether the person may cancel and delete other people's jobs here (Manage Messages)."""
     return interaction.guild_id is not None and interaction.permissions.manage_messages
+
+
+def mention_names(interaction: Interaction) -> dict[str, str]:
+    """Names for the mentions in what was typed: those that came with the interaction, by `mentions.key_of`."""
+    data = cast("Mapping[str, Any]", interaction.data or {})
+    resolved: Mapping[str, Any] = data.get("resolved") or {}
+    names = {key_of("@", interaction.user.id): interaction.user.display_name}
+    channel_name = getattr(interaction.channel, "name", None)
+    if isinstance(channel_name, str):
+        names[key_of("#", interaction.channel_id)] = channel_name
+    for sign, kind in (("@&", "roles"), ("#", "channels")):
+        names |= {key_of(sign, one): thing.get("name") or "" for one, thing in (resolved.get(kind) or {}).items()}
+    members = resolved.get("members") or {}
+    for one, user in (resolved.get("users") or {}).items():
+        nick = (members.get(one) or {}).get("nick")
+        names[key_of("@", one)] = nick or user.get("global_name") or user.get("username") or ""
+    return names
+
+
+def named_mentions(interaction: Interaction, typed: Mapping[str, T]) -> dict[str, T]:
+    """What was typed, with names in place of mentions as far as they came with the interaction."""
+    names = mention_names(interaction)
+    return {
+        name: cast("T", with_names(str(value), names)) if type(value) is str else value for name, value in typed.items()
+    }
 
 
 def files_of(interaction: Interaction, ids: Mapping[str, Sequence[str]]) -> dict[str, list[discord.Attachment]]:

@@ -37,11 +37,11 @@ def may_act_on(interaction: Interaction, job: Job) -> bool:
     return interaction_data.may_moderate(interaction) and interaction.guild_id == job.actor.guild_id
 
 
-def check_may_act(interaction: Interaction, job: Job, says: Phrase) -> None:
+def check_may_act(interaction: Interaction, job: Job, message: Phrase) -> None:
     """Make sure of `may_act_on`.
 
     Raises:
-        NotYours: it says `says`.
+        NotYours: it says `message`.
     """
     if not may_act_on(interaction, job):
-        raise NotYours(says)
+        raise NotYours(message)

@@ -11,8 +11,9 @@ from discord.ext import commands
 
 from bot.catalogue.model import PROMPT_TASKS
 from cogs.defaults import check_can_be_default, default_of
+from cogs.drafts import open_window
 from cogs.interaction_data import Interaction, locale_of, services_of
-from cogs.ui import pages, windows
+from cogs.ui import pages
 from cogs.ui.actions import Click, Subject, action
 from cogs.ui.completion import model_choices
 from cogs.ui.messages.commands import described, localized
@@ -68,8 +69,7 @@ async def show_chosen_model(interaction: Interaction, click: Click) -> None:
 @action("paint", style=discord.ButtonStyle.primary, subject=Subject.MODEL)
 async def open_compose_modal(interaction: Interaction, click: Click) -> None:
     """Open an empty modal for the model of the page."""
-    model = services_of(interaction).catalogue.get(click.subject, PROMPT_TASKS)
-    await interaction.response.send_modal(windows.compose(model, locale=locale_of(interaction)))
+    await open_window(interaction, click.subject)
 
 
 @action("mydefault", subject=Subject.MODEL)

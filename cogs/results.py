@@ -17,10 +17,10 @@ from bot.errors import NotYours, Refusal
 from bot.phrase import phrase
 from cogs import intake, interaction_data
 from cogs.drafts import attempt, check_links_live, offer
-from cogs.interaction_data import Interaction, files_of, locale_of, new_seed, services_of
+from cogs.interaction_data import Interaction, files_of, locale_of, named_mentions, new_seed, services_of
 from cogs.job_lookup import find_job, may_act_on
 from cogs.ui import details, modals, windows
-from cogs.ui.actions import ENDED, Click, Slot, Subject, action
+from cogs.ui.actions import ENDED, CardKind, Click, Subject, action
 from cogs.ui.typed import typed_of
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Where **Edit prompt** stands; after a failure that editing must mend, **Fix it** stands in its place.
-_EDITABLE = (Slot.RESULT, Slot.TRANSIENT_FAILURE, Slot.CANCELLED)
+_EDITABLE = (CardKind.RESULT, CardKind.TRANSIENT_FAILURE, CardKind.CANCELLED)
 
 
 @action(
     "again",
     style=discord.ButtonStyle.primary,
     subject=Subject.JOB,
-    slots=(Slot.RESULT, Slot.TRANSIENT_FAILURE, Slot.CANCELLED),
+    cards=(CardKind.RESULT, CardKind.TRANSIENT_FAILURE, CardKind.CANCELLED),
     rank=10,
 )
 async def paint_again(interaction: Interaction, click: Click) -> None:
@@ -54,7 +54,7 @@ async def paint_again(interaction: Interaction, click: Click) -> None:
         await offer(interaction, refusal, typed_of(*repeated, with_seed=False), repeated.model)
 
 
-@action("edit", subject=Subject.JOB, slots=_EDITABLE, rank=20, suits=lambda job: bool(job.request.prompt))
+@action("edit", subject=Subject.JOB, cards=_EDITABLE, rank=20, visible_if=lambda job: bool(job.request.prompt))
 async def open_edit_modal(interaction: Interaction, click: Click) -> None:
     """Open a window with the prompts to edit, and fields for other pictures."""
     repeated = await _repeated(interaction, click.job_id)
@@ -67,17 +67,18 @@ async def open_edit_modal(interaction: Interaction, click: Click) -> None:
 
 
 @modals.on_submit("edit")
-async def paint_edited(interaction: Interaction, form: modals.Submitted) -> None:
+async def paint_edited(interaction: Interaction, form: modals.ModalSubmit) -> None:
     """Repeat the request with what was changed in the edit window."""
     repeated = await _repeated(interaction, form.subject)
-    typed = typed_of(*repeated).having({name: form.fields.get(name) for name in form.shown})
+    fields = named_mentions(interaction, form.fields)
+    typed = typed_of(*repeated).having({name: fields.get(name) for name in form.shown})
     if form.files:
         await attempt(interaction, typed, files=files_of(interaction, form.files))
         return
     try:
         model = _offered(interaction, repeated)
         check_links_live(services_of(interaction), model, repeated.job.request)
-        await _place(interaction, model, edited(model, repeated.job.request, form.fields), repeated.job)
+        await _place(interaction, model, edited(model, repeated.job.request, fields), repeated.job)
     except Refusal as refusal:
         await offer(interaction, refusal, typed, repeated.model)
 
@@ -85,7 +86,7 @@ async def paint_edited(interaction: Interaction, form: modals.Submitted) -> None
 @action(
     "details",
     subject=Subject.JOB,
-    slots=(Slot.RESULT, Slot.TRANSIENT_FAILURE, Slot.LASTING_FAILURE),
+    cards=(CardKind.RESULT, CardKind.TRANSIENT_FAILURE, CardKind.LASTING_FAILURE),
     rank=30,
 )
 async def show_details(interaction: Interaction, click: Click) -> None:
@@ -100,7 +101,7 @@ async def show_details(interaction: Interaction, click: Click) -> None:
     await interaction.response.send_message(view=shown.card, file=file, ephemeral=True)
 
 
-@action("delete", style=discord.ButtonStyle.danger, subject=Subject.JOB, slots=ENDED, rank=100)
+@action("delete", style=discord.ButtonStyle.danger, subject=Subject.JOB, cards=ENDED, rank=100)
 async def ask_whether_to_delete(interaction: Interaction, click: Click) -> None:
     """Ask, in a window, before anything is deleted; for its owner and moderators."""
     await _check_may_delete(interaction, click.job_id)
@@ -108,7 +109,7 @@ async def ask_whether_to_delete(interaction: Interaction, click: Click) -> None:
 
 
 @modals.on_submit("delete")
-async def delete_message(interaction: Interaction, form: modals.Submitted) -> None:
+async def delete_message(interaction: Interaction, form: modals.ModalSubmit) -> None:
     """Delete the message that the window was opened from, and the content of the job."""
     job = await _check_may_delete(interaction, form.subject)
     await interaction.response.defer()
@@ -131,10 +132,10 @@ def edited(model: Model, request: GenerationRequest, fields: Mapping[str, str]) 
     option = model.option("negative_prompt")
     before = request.options.get("negative_prompt")
     if option is not None and negative != (before.strip() if isinstance(before, str) else ""):
-        options = {**request.options, option.name: parse_value(option, option.name, negative) if negative else ""}
-        given = tuple(dict.fromkeys((*request.given, option.name)))
+        options = {**changed.options, option.name: parse_value(option, option.name, negative) if negative else ""}
+        given = tuple(dict.fromkeys((*changed.given, option.name)))
         changed = dataclasses.replace(changed, options=options, given=given)
-    return changed if "seed" in request.given else with_seed(model, changed, new_seed())
+    return changed if "seed" in changed.given else with_seed(model, changed, new_seed())
 
 
 class Repeated(NamedTuple):

@@ -92,7 +92,7 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
         changes = {name: value for name, value in typed.items() if value is not None}
         if changes or reset:
             await self._change_limits(interaction, guild_id, changes, reset=reset)
-        await self._show(interaction)
+        await self._show(interaction, saved=bool(changes or reset))
 
     async def _change_limits(
         self, interaction: Interaction, guild_id: int, changes: dict[str, float], *, reset: bool
@@ -107,7 +107,7 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
         """The default model and the limits that hold for you here."""
         await self._show(interaction)
 
-    async def _show(self, interaction: Interaction) -> None:
+    async def _show(self, interaction: Interaction, *, saved: bool = False) -> None:
         services = self._services
         actor = interaction_data.actor_of(interaction)
         preferences = await services.store.preferences.get(actor.user_id, actor.guild_id)
@@ -122,6 +122,7 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
             policy=policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids),
             overrides=preferences.guild_limits,
             in_guild=actor.guild_id is not None,
+            saved=saved,
             notices=tuple(why for name in stored if (why := passed_over(services.catalogue, name)) is not None),
         )
         await interaction.response.send_message(

@@ -8,7 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
-from bot.domain.job import LIVE, JobState
+from bot.domain.job import LIVE, Job, JobState
 from bot.errors import JobUnknown
 from bot.limits import policy_for, standing
 from bot.phrase import phrase
@@ -16,8 +16,8 @@ from cogs import errors, interaction_data
 from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.job_lookup import check_may_act, find_job
 from cogs.ui import pages
-from cogs.ui.actions import Click, Slot, Subject, action
-from cogs.ui.completion import job_choices
+from cogs.ui.actions import CardKind, Click, Subject, action
+from cogs.ui.completion import job_choices, labelled_job
 from cogs.ui.messages import say
 from cogs.ui.messages.commands import described, localized
 from cogs.ui.queue_status import waiting_page
@@ -78,11 +78,16 @@ class UsageCog(commands.Cog, name="usage"):
             await interaction.response.send_message(view=page, ephemeral=True)
 
     async def _own(self, interaction: Interaction, job_id: str) -> str:
-        job = await self._services.store.jobs.get(job_id.strip())
+        job = await self._services.store.jobs.get(job_id.strip()) or await self._labelled(interaction, job_id)
         if job is None:
             raise JobUnknown
         check_may_act(interaction, job, phrase("not_yours_cancel"))
         return job.id
+
+    async def _labelled(self, interaction: Interaction, label: str) -> Job | None:
+        """The job whose label in autocomplete was given back: some clients send that instead of the id."""
+        jobs = await self._services.store.jobs.of_user(interaction.user.id, live_only=True)
+        return labelled_job(jobs, label, locale=locale_of(interaction))
 
     async def _cancel(self, interaction: Interaction, job_id: str) -> None:
         # Deferred, because fal may take longer than the three seconds within which Discord expects a response.
@@ -102,7 +107,7 @@ async def show_own_usage(interaction: Interaction, click: Click) -> None:
     await show_usage(interaction, services_of(interaction))
 
 
-@action("cancel", subject=Subject.JOB, slots=(Slot.PROGRESS, Slot.WAITING), rank=10)
+@action("cancel", subject=Subject.JOB, cards=(CardKind.PROGRESS, CardKind.WAITING), rank=10)
 async def cancel_job(interaction: Interaction, click: Click) -> None:
     """Cancel the job of the card; the card then shows the outcome, or a private followup why it failed."""
     services = services_of(interaction)
@@ -126,7 +131,7 @@ async def cancel_chosen_job(interaction: Interaction, click: Click) -> None:
     await interaction.edit_original_response(view=pages.plain_page(say(locale_of(interaction), outcome.phrase)))
 
 
-@action("why", subject=Subject.JOB, slots=(Slot.WAITING,), rank=20)
+@action("why", subject=Subject.JOB, cards=(CardKind.WAITING,), rank=20)
 async def explain_wait(interaction: Interaction, click: Click) -> None:
     """Respond privately with what the job waits for; anybody may ask."""
     services = services_of(interaction)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: Every custom_id that was ever given to Discord. Messages already posted carry them: add new ones, never remove one.
-POSTED = (
+POSTED_CUSTOM_IDS = (
     "easel:cancel:0a1b2c3d4e5f",
     "easel:why:0a1b2c3d4e5f",
     "easel:again:0a1b2c3d4e5f",
@@ -27,7 +27,7 @@ POSTED = (
     "easel-menu:model:0",
     "easel-menu:canceljob:-",
 )
-#: The labels of the buttons under a result with one picture, in their order (slot RESULT).
+#: The labels of the buttons under a result with one picture, in their order (CardKind.RESULT).
 RESULT_BUTTONS = ["Again", "Edit prompt", "Details", "Delete"]
-#: The same under a failure after which Again is offered (slot TRANSIENT_FAILURE).
+#: The same under a failure after which Again is offered (CardKind.TRANSIENT_FAILURE).
 FAILURE_BUTTONS = ["Again", "Edit prompt", "Details", "Delete"]

@@ -23,7 +23,7 @@ from cogs.ui.messages import ENGLISH, say
 from sandbox import run as sandbox_run
 from tests.buttons import RESULT_BUTTONS
 from tests.resilience.__main__ import PROOFS
-from tools import docs
+from tools import docs, sentences
 
 ROOT = docs.ROOT
 README = (ROOT / "README.md").read_text("utf-8")
@@ -92,6 +92,10 @@ def test_the_toml_in_the_readme_is_understood(tmp_path: Path) -> None:
 def test_every_variable_in_the_readme_exists(tmp_path: Path) -> None:
     for name, value in re.findall(r"`(EASEL_\w+__\w+)=([^`\s]*)", README):
         load_settings(environ={name: value}, cwd=tmp_path)
+
+
+def test_the_page_of_all_sentences_is_what_people_read() -> None:
+    assert (ROOT / "docs" / "sentences.md").read_text("utf-8") == sentences.page(), "run `make docs`"
 
 
 def test_every_link_into_the_repository_leads_somewhere() -> None:

@@ -390,7 +390,7 @@ def test_a_servers_unfinished_jobs_are_bounded_only_where_a_bound_is_set_and_onl
     assert isinstance(answer, Refused)
     error = answer.error()
     assert (error.rule, error.retry_at) == ("guild_concurrent", None)
-    assert "This server already has 5 requests under way" in english(error)
+    assert "This server already has 5 requests in progress" in english(error)
     assert "Nothing was started" in english(error)
     assert isinstance(decide(replace(busy, guild_active_jobs=4), bounded, Cost(1), NOW), Allowed)
     assert isinstance(decide(busy, limits(), Cost(1), NOW), Allowed)

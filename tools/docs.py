@@ -12,6 +12,7 @@ from pathlib import Path
 from bot.catalogue import load
 from bot.cli.models import as_markdown
 from bot.settings import documented, example_toml
+from tools import sentences
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,11 +47,12 @@ def filled(readme: str) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write all files."""
     (ROOT / "config.example.toml").write_text(example_toml(), "utf-8")
     readme = ROOT / "README.md"
     readme.write_text(filled(readme.read_text("utf-8")), "utf-8")
-    print("config.example.toml and README.md are up to date.")
+    sentences.write(ROOT)
+    print("config.example.toml, README.md and docs/sentences.md are up to date.")
 
 
 if __name__ == "__main__":

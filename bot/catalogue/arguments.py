@@ -6,7 +6,8 @@ import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from bot.catalogue.kinds import PICTURE_MEMBERS, is_attachment
+from bot.catalogue.kinds import PICTURE_MEMBERS
+from bot.catalogue.links import is_attachment
 from bot.catalogue.model import Model, Option, OptionKind
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import ModelUnavailable

@@ -130,6 +130,12 @@ def _member(member: Json) -> str:
     return ""
 
 
+def choice_label(value: str) -> str:
+    """A choice as autocomplete shows it: `vector_illustration/line_art` as `Vector illustration / Line art`."""
+    parts = [part.lower() if part.isupper() else part for part in value.replace("_", " ").split("/")]
+    return " / ".join(part[:1].upper() + part[1:] for part in parts)
+
+
 def option_name(model: Model, option: Option) -> str:
     """The one name by which people know an option: its label, or fal's name where two options share the label."""
     shared = sum(other.label == option.label for other in model.offered) > 1

@@ -1,7 +1,7 @@
 """One parser for each kind of option: what a person gave → the value in the form fal takes, or InvalidOption.
 
-Values may be given as text or as JSON values. Numbers are digits with at most one dot: no thousands
-separators, no decimal comma, no exponent, no `nan`.
+Values may be given as text or as JSON values. Numbers are digits with at most one dot, and separators of thousands
+as our own sentences write them: no decimal comma, no exponent, no `nan`.
 """
 
 from __future__ import annotations
@@ -11,23 +11,28 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
-from bot.catalogue import sizes
-from bot.catalogue.descriptions import takes
+from bot import graphemes
+from bot.catalogue import sizes, weights
+from bot.catalogue.descriptions import choice_label, takes
+from bot.catalogue.folding import by_label, fold
+from bot.catalogue.links import usable_link
+from bot.catalogue.mentions import as_words
 from bot.catalogue.model import Option, OptionKind
 from bot.catalogue.prompt_checks import nothing_to_paint, unsendable
 from bot.catalogue.rejections import close_matches, refuse, refuse_because, shown
 from bot.domain.request import Json
 from bot.errors import InvalidOption
-from bot.phrase import Phrase, phrase
+from bot.phrase import phrase
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})")
+#: `1,000,000` or `1 000 000`, perhaps with decimals.
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+|(?:'[0-9]{3})+)(?:\.[0-9]{0,20})?")
+_MOST_DIGITS: Final = 60
+#: An empty text that replaces a default.
+_NOTHING = frozenset({'""', "''", "“”"})
 _HEX_COLOUR = re.compile(r"#?([0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})")
-#: A Hugging Face repository, optionally with a file inside.
-_HUB_PATH = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(?:/[\w.-]{1,200}){1,6}", re.ASCII)
-_MOST_URL_CHARACTERS = 2048  # fal refuses longer ones
 _TRUE = frozenset({"true", "yes", "on", "1", "y"})
 _FALSE = frozenset({"false", "no", "off", "0", "n"})
 
@@ -37,6 +42,12 @@ _FALSE = frozenset({"false", "no", "off", "0", "n"})
 
 def _bad(option: Option, name: str, given: object) -> InvalidOption:
     return refuse(name, given, takes(option))
+
+
+def _digits(text: str) -> str:
+    """A number without the separators of thousands that our sentences write it with: `5,000` is 5000."""
+    plain = " ".join(text[:_MOST_DIGITS].split())
+    return re.sub(r"[, ']", "", plain) if _THOUSANDS.fullmatch(plain) else plain
 
 
 def _within(option: Option, name: str, given: object, value: float) -> None:
@@ -50,13 +61,17 @@ def parse_text(option: Option, name: str, given: object) -> Json:
     """Text without leading and trailing spaces; a required one must have visible words."""
     if not isinstance(given, str):
         raise _bad(option, name, given)
-    text = given.strip()
-    if option.max_length and len(text) > option.max_length:
-        why = phrase("option_too_long", option=shown(name), length=len(text), most=option.max_length)
+    typed = "" if given.strip() in _NOTHING and not option.required else given.strip()
+    text = as_words(typed)
+    length = graphemes.length(text)
+    if option.max_length and length > option.max_length:
+        why = phrase("option_too_long", option=shown(name), length=length, most=option.max_length)
+        if length > len(text):
+            why = phrase("option_too_long_emoji", option=shown(name), length=length, most=option.max_length)
         raise refuse_because(name, given, why)
     if unsendable(text):
         raise refuse(name, text, phrase("takes_plain_text"))
-    nothing = nothing_to_paint(text) if option.required else None
+    nothing = nothing_to_paint(typed) if option.required else None
     if nothing:
         raise refuse_because(name, text, nothing)
     return text
@@ -71,8 +86,8 @@ def parse_integer(option: Option, name: str, given: object) -> Json:
             value = given
         case float() if math.isfinite(given) and given.is_integer():
             value = int(given)
-        case str() if _INTEGER.fullmatch(given.strip()):
-            value = int(given)
+        case str() if _INTEGER.fullmatch(_digits(given)):
+            value = int(_digits(given))
         case _:
             raise _bad(option, name, given)
     _within(option, name, given, value)
@@ -86,8 +101,8 @@ def parse_number(option: Option, name: str, given: object) -> Json:
             raise _bad(option, name, given)
         case int() | float() if not isinstance(given, int) or abs(given) < 10**18:
             value = float(given)
-        case str() if _NUMBER.fullmatch(given.strip()):
-            value = float(given)
+        case str() if _NUMBER.fullmatch(_digits(given)):
+            value = float(_digits(given))
         case _:
             raise _bad(option, name, given)
     if not math.isfinite(value):
@@ -100,14 +115,19 @@ def parse_boolean(option: Option, name: str, given: object) -> Json:
     """True or false, from `yes`/`no`, `on`/`off`, `1`/`0` and the like."""
     if isinstance(given, bool):
         return given
-    word = given.strip().lower() if isinstance(given, str) else None
+    word = fold(given[:_MOST_DIGITS]) if isinstance(given, str) else None
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
     raise _bad(option, name, given)
 
 
 def _folded(text: str) -> str:
-    return re.sub(r"[\s_-]+", "_", text.strip().lower())
+    return re.sub(r"[\s_-]+", "_", fold(text))
+
+
+def _labelled(option: Option, given: str) -> str | None:
+    """The choice whose label was given back."""
+    return by_label(given[:200], ((choice_label(choice), choice) for choice in option.choices))
 
 
 def parse_choice(option: Option, name: str, given: object) -> Json:
@@ -120,6 +140,9 @@ def parse_choice(option: Option, name: str, given: object) -> Json:
     found = same or last
     if len(found) == 1:
         return found[0]
+    labelled = _labelled(option, given)
+    if labelled is not None:
+        return labelled
     if found:
         raise refuse(name, given, phrase("takes_choice_there", choices=tuple(found)))
     near = close_matches(given, option.choices)
@@ -175,41 +198,9 @@ def _items(option: Option, name: str, given: object) -> list[object]:
     return parts
 
 
-def is_attachment(url: str) -> bool:
-    """Whether the URL is a Discord attachment: on Discord's hosts, or on loopback in the sandbox."""
-    parts = urlsplit(url)
-    return parts.hostname in {"cdn.discordapp.com", "media.discordapp.net", "127.0.0.1", "localhost", "::1"}
-
-
-def _link(text: object, *, attachment: bool = False) -> str | None:
-    """The text if it is a usable https URL, else None. Plain http is for attachments in the sandbox only."""
-    if (
-        not isinstance(text, str)
-        or len(text) > _MOST_URL_CHARACTERS
-        or re.search(r"[\s\x00-\x1f\x7f\"<>\\^`{|}]", text)
-    ):
-        return None
-    try:
-        text.encode()
-        parts = urlsplit(text)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        return None
-    if parts.username is not None or parts.password is not None:
-        return None
-    if parts.scheme == "http":
-        return text if attachment and host in {"127.0.0.1", "localhost", "::1"} else None
-    return text if parts.scheme == "https" and "." in host.strip(".") and not _numeric(host) else None
-
-
-def _numeric(host: str) -> bool:
-    """Whether the host is an IP address: public pictures are served under names, and some addresses are private."""
-    return ":" in host or not re.search(r"[A-Za-z]", host.rpartition(".")[2] or host)
-
-
 def parse_picture(option: Option, name: str, given: object) -> Json:
     """One https URL. `Attachment` values may also point to loopback."""
-    link = _link(given.strip() if isinstance(given, str) else given, attachment=isinstance(given, Attachment))
+    link = usable_link(given.strip() if isinstance(given, str) else given, attachment=isinstance(given, Attachment))
     if link is None:
         raise _bad(option, name, given)
     return str(link)
@@ -231,7 +222,7 @@ def parse_texts(option: Option, name: str, given: object) -> Json:
     """A list of short texts that match the option's pattern."""
     values: list[Json] = []
     for part in _items(option, name, given):
-        fits = isinstance(part, str) and len(part) <= (option.max_length or 200) and not unsendable(part)
+        fits = isinstance(part, str) and graphemes.length(part) <= (option.max_length or 200) and not unsendable(part)
         if not fits or (option.pattern and not re.fullmatch(option.pattern, str(part))):
             raise _bad(option, name, part)
         values.append(str(part))
@@ -273,9 +264,13 @@ def parse_palette(option: Option, name: str, given: object) -> Json:
             given = given["members"]
         else:
             raise _bad(option, name, given)
-    named = [choice for choice in option.choices if isinstance(given, str) and choice.lower() == given.strip().lower()]
-    if named:
-        return {"name": named[0]}
+    named = (
+        by_label(given[:200], ((choice_label(choice), choice) for choice in option.choices))
+        if isinstance(given, str)
+        else None
+    )
+    if named is not None:
+        return {"name": named}
     return {"members": [_member(option, name, part) for part in _items(option, name, given)]}
 
 
@@ -304,27 +299,21 @@ def _scale(option: Option) -> Option:
     return Option("scale", OptionKind.NUMBER, "", minimum=option.minimum, maximum=option.maximum)
 
 
-def _weights_path(given: object) -> str | None:
-    if isinstance(given, str) and _HUB_PATH.fullmatch(given) and ".." not in given:
-        return given
-    return _link(given)
-
-
 def parse_loras(option: Option, name: str, given: object) -> Json:
-    """A list of LoRA weights from `path@scale` or JSON."""
-    return [_lora(option, name, part) for part in _items(option, name, given)]
+    """A list of LoRA weights, from `path@scale` and the forms that are common elsewhere (`weights.entries`)."""
+    parts = weights.entries(_maybe_json(option, name, given), option.fields)
+    if not parts or (option.max_items and len(parts) > option.max_items):
+        raise _bad(option, name, given)
+    return [_lora(option, name, part) for part in parts]
 
 
 def _lora(option: Option, name: str, given: object) -> Json:
-    if isinstance(given, str):
-        before, at, scale = given.rpartition("@")
-        given = {"path": before, "scale": scale} if at else {"path": given}
     if not isinstance(given, Mapping) or not set(given) <= set(option.fields):
         raise _bad(option, name, given)
-    path = _weights_path(given.get("path"))
+    path = weights.read_path(name, given.get("path"))
     file = given.get("weight_name")
     if path is None or (file is not None and not _is_file_name(file)):
-        raise _bad(option, name, given)
+        raise _bad(option, name, weights.typed(given))
     lora: dict[str, Json] = {"path": path}
     if file is not None:
         lora["weight_name"] = str(file)
@@ -389,13 +378,12 @@ def _nested(
 def _member_value(name: str, sort: str | tuple[float, float], given: object) -> Json:
     if isinstance(sort, tuple):
         return parse_number(Option(name, OptionKind.NUMBER, "", minimum=sort[0], maximum=sort[1]), name, given)
-    readers: dict[str, tuple[Callable[[object], str | None], Phrase]] = {
-        "link": (_link, phrase("takes_picture_link")),
-        "path": (_weights_path, phrase("takes_weights")),
-        "file": (lambda text: str(text) if _is_file_name(text) else None, phrase("takes_file_name")),
-    }
-    read, wanted = readers[sort]
-    value = read(given)
+    if sort == "path":
+        value, wanted = weights.read_path(name, given), phrase("takes_weights")
+    elif sort == "link":
+        value, wanted = usable_link(given), phrase("takes_picture_link")
+    else:
+        value, wanted = str(given) if _is_file_name(given) else None, phrase("takes_file_name")
     if value is None:
         raise refuse(name, given, wanted)
     return value

@@ -45,6 +45,7 @@ _Alias = Literal["size", "count", "seed", "negative_prompt", "style", "steps", "
 _OneLine = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\r\n]+$")]
 _Endpoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*){1,7}$", max_length=100)]
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+_Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{2,20}$")]
 _Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 
 
@@ -131,6 +132,7 @@ class _ModelFile(_File):
     summary: _OneLine
     typical_s: float = Field(gt=0, le=3600)
     task: Task = Task.TEXT_TO_IMAGE
+    tags: tuple[_Tag, ...] = Field((), max_length=20)
     order: int = 1000
     size_option: _Name | None = None
     store_payload: bool = True
@@ -196,14 +198,14 @@ def _narrowest(pick: Any, limits: Iterable[float | None]) -> Any:
     return pick((limit for limit in limits if limit is not None), default=None)
 
 
-_LEAST: Final = ("maximum", "max_items", "max_length", "max_side_px", "max_pixels")
-_MOST: Final = ("minimum", "min_side_px", "min_pixels")
+_UPPER_BOUNDS: Final = ("maximum", "max_items", "max_length", "max_side_px", "max_pixels")
+_LOWER_BOUNDS: Final = ("minimum", "min_side_px", "min_pixels")
 
 
 def _option(read: _OptionFile) -> Option:
     sources: tuple[_Limits, ...] = (read, read.docs, read.ours)
-    limits = {name: _narrowest(min, (getattr(source, name) for source in sources)) for name in _LEAST}
-    limits |= {name: _narrowest(max, (getattr(source, name) for source in sources)) for name in _MOST}
+    limits = {name: _narrowest(min, (getattr(source, name) for source in sources)) for name in _UPPER_BOUNDS}
+    limits |= {name: _narrowest(max, (getattr(source, name) for source in sources)) for name in _LOWER_BOUNDS}
     taken = {"docs", "ours", *limits}
     plain = {name: getattr(read, name) for name in type(read).model_fields if name not in taken}
     return Option(**plain, **limits)
@@ -223,6 +225,7 @@ def _model(read: _ModelFile) -> Model:
         summary=read.summary,
         typical_s=read.typical_s,
         task=read.task,
+        tags=read.tags,
         options=tuple(map(_option, read.options)),
         output=Output(**read.output.model_dump()),
         price=_price(read.price),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
+from bot.catalogue.folding import SEPARATOR
 from bot.domain.request import Json
 
 
@@ -176,11 +177,23 @@ class Model:
     store_payload: bool = True
     rules: tuple[Rule, ...] = ()
     task: Task = Task.TEXT_TO_IMAGE
+    #: What it is good at, in words that people search by: `text`, `photo`, `cheap`, …
+    tags: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How autocomplete shows it: title and summary."""
+        return f"{self.title}{SEPARATOR}{self.summary}"
 
     @property
     def takes_prompt(self) -> bool:
         """Whether the model takes a prompt; False for one that works from a picture alone."""
         return self.option("prompt") is not None
+
+    @property
+    def has_styles(self) -> bool:
+        """Whether people can choose a style."""
+        return any(option.alias == "style" for option in self.offered)
 
     @property
     def needs(self) -> tuple[Option, ...]:

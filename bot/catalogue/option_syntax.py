@@ -11,7 +11,9 @@ import json
 import re
 from typing import Final
 
+from bot.catalogue.folding import SEPARATOR
 from bot.catalogue.kinds import read_json
+from bot.catalogue.model import Model, Option
 from bot.catalogue.rejections import refuse, refuse_because, shown
 from bot.phrase import phrase
 
@@ -48,6 +50,37 @@ def read_pairs(text: str) -> list[tuple[str, object]]:
             value, at = _value(text, found.end(), found[1])
         pairs.append((plain_key(found[1]), value))
     return pairs
+
+
+# The lookbehind keeps long words linear.
+_HINTED = re.compile(rf"(?<![A-Za-z0-9_.-])([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*{SEPARATOR.strip()}[ \t]*")
+
+
+def without_hints(model: Model, text: str) -> str:
+    """Take out what autocomplete's labels say about a key: `steps= · How many steps. 20` becomes `steps=20`.
+
+    The words may be cut off; what was typed behind them stays.
+    """
+    kept, at = [], 0
+    for found in _HINTED.finditer(text):
+        if found.start() >= at:
+            hint = max(
+                (_common(option.description, text[found.end() :]) for option in _named(model, found[1])), default=0
+            )
+            kept.append(f"{text[at : found.start()]}{found[1]}=")
+            at = found.end() + hint
+            at += len(re.match(r"\s*(?:…|\.\.\.)?\s*", text[at:])[0])  # type: ignore[index]  # matches always
+    return "".join(kept) + text[at:]
+
+
+def _named(model: Model, key: str) -> list[Option]:
+    return [option for option in model.offered if plain_key(key) in (option.name, option.alias)]
+
+
+def _common(hint: str, text: str) -> int:
+    """How many characters of the text repeat the beginning of the hint."""
+    pairs = zip(hint.casefold(), text.casefold(), strict=False)
+    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(hint), len(text)))
 
 
 def _whole_json(text: str) -> list[tuple[str, object]]:

@@ -9,19 +9,31 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Final
 
+from bot.catalogue import weights
 from bot.catalogue.descriptions import option_name, takes, value_text
+from bot.catalogue.folding import SEPARATOR, fold
+from bot.catalogue.habits import Reading, read
 from bot.catalogue.kinds import Attachment, parse_value
 from bot.catalogue.model import Model, Option, OptionKind, Rule
-from bot.catalogue.option_syntax import plain_key, read_pairs
+from bot.catalogue.option_syntax import plain_key, read_pairs, without_hints
 from bot.catalogue.pasted_line import unescape
 from bot.catalogue.prices import images_of, request_cost_usd, request_size
 from bot.catalogue.rejections import no_such_option, refuse, refuse_because, shown
+from bot.catalogue.wishes import understand
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import InvalidOption
-from bot.phrase import phrase
+from bot.phrase import Phrase, phrase
 
 #: Values of an alias that are ignored, instead of refused, by a model without such an option: they change nothing.
 _HARMLESS: Final[Mapping[str, frozenset[str]]] = {"count": frozenset({"1", "1.0"})}
+#: Words for no choice of one's own, unless the model has a choice of that name.
+_NO_CHOICE: Final[Mapping[str, frozenset[str]]] = {
+    "style": frozenset({"none", "no style"}),
+    "seed": frozenset({"-1", "-1.0", "random", "rand", "any"}),
+}
+_MOST_LABEL: Final = 100
+#: Kinds with paths to weights.
+_WEIGHTS: Final = frozenset({OptionKind.LORAS, OptionKind.CONTROLNET, OptionKind.IP_ADAPTER})
 
 
 def parse(model: Model, raw: Mapping[str, object]) -> GenerationRequest:
@@ -31,20 +43,41 @@ def parse(model: Model, raw: Mapping[str, object]) -> GenerationRequest:
         InvalidOption: a value, or a combination of values, that this model does not take.
     """
     raw = {name: unescape(value) if type(value) is str else value for name, value in raw.items()}
+    reading, raw = _reading(model, raw)
     prompt = _prompt(model, raw)
     given: dict[str, Json] = {}
+    notices: list[Phrase] = []
     for key, value in _pairs(model, raw):
         option, parsed = _resolve(model, key, value)
         if option is None:
+            notices += [phrase("notice_seed_random")] if key == "seed" and candidates(model, "seed") else []
             continue
+        notices += weights.links_set_right(value, parsed) if option.kind in _WEIGHTS else []
         if option.name in given:
             both = tuple(dict.fromkeys((option.label, option.name)))
             raise refuse_because(key, value, phrase("option_twice_as", option=shown(key), names=both))
         given[option.name] = parsed
+    understood = understand(model, reading.wishes, given, _resolve)
+    given |= understood.values
+    _check(model, given)
+    request = _request(model, prompt, given)
+    return dataclasses.replace(request, notices=(*notices, *understood.notices))
+
+
+def _reading(model: Model, raw: Mapping[str, object]) -> tuple[Reading, Mapping[str, object]]:
+    """What the prompt asks for besides what to paint, and the input with the rest of the prompt."""
+    key = next((key for key in raw if plain_key(str(key)) == "prompt"), None)
+    value = raw.get(key) if key is not None else None
+    if key is None or not isinstance(value, str) or not model.takes_prompt:
+        return Reading(""), raw
+    reading = read(value)
+    return reading, {**raw, key: reading.prompt}
+
+
+def _check(model: Model, given: Mapping[str, Json]) -> None:
     _check_required(model, given)
     for rule in model.rules:
         _RULES[rule.kind](model, rule, given)
-    return _request(model, prompt, given)
 
 
 def _prompt(model: Model, raw: Mapping[str, object]) -> str:
@@ -67,7 +100,7 @@ def _pairs(model: Model, raw: Mapping[str, object]) -> Iterator[tuple[str, objec
         if name == "prompt" or _empty(value):
             continue
         if name == "options":
-            yield from _option_pairs(value)
+            yield from _option_pairs(without_hints(model, value) if isinstance(value, str) else value)
         else:
             yield name, _attached(value) if _takes_pictures(model, name) else value
 
@@ -127,6 +160,8 @@ def candidates(model: Model, key: str) -> list[Option]:
 def _resolve(model: Model, key: str, value: object) -> tuple[Option | None, Json]:
     """The option and its parsed value. Of several options with that alias, the first that takes the value."""
     options = candidates(model, key)
+    if _is_no_choice(options, key, value):
+        return None, None
     refusal: InvalidOption | None = None
     for option in options:
         try:
@@ -138,6 +173,14 @@ def _resolve(model: Model, key: str, value: object) -> tuple[Option | None, Json
     if key in _HARMLESS and str(value)[:8].strip() in _HARMLESS[key]:
         return None, None
     raise no_such_option(model, key, value)
+
+
+def _is_no_choice(options: list[Option], key: str, value: object) -> bool:
+    words = _NO_CHOICE.get(key, frozenset())
+    word = (
+        fold((value if isinstance(value, str) else shown(value))[:_MOST_LABEL]).partition(SEPARATOR.strip())[0].strip()
+    )
+    return word in words and not any(word == fold(choice) for option in options for choice in option.choices)
 
 
 def _none_takes(options: list[Option], key: str, value: object) -> InvalidOption:
@@ -236,5 +279,16 @@ def with_seed(model: Model, request: GenerationRequest, seed: int | None) -> Gen
 
 
 def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> GenerationRequest:
-    """Return the request with another prompt. Raises InvalidOption like `parse`."""
-    return dataclasses.replace(request, prompt=_prompt(model, {"prompt": prompt}), notices=())
+    """Return the request with another prompt and what that asks for besides. Raises InvalidOption like `parse`."""
+    reading, raw = _reading(model, {"prompt": prompt})
+    understood = understand(model, reading.wishes, {}, _resolve)
+    options = {**request.options, **understood.values}
+    given = tuple(dict.fromkeys((*request.given, *understood.values)))
+    changed = dataclasses.replace(
+        request, prompt=_prompt(model, raw), options=options, given=given, notices=tuple(understood.notices)
+    )
+    if not understood.values:
+        return changed
+    _check(model, {name: options[name] for name in given if name in options})
+    changed = dataclasses.replace(changed, images=images_of(options), size=request_size(model, options))
+    return dataclasses.replace(changed, cost_usd=request_cost_usd(model, changed))

@@ -15,8 +15,9 @@ from bot.catalogue.model import COMMON_ALIASES
 #: The options of /imagine that a line names, in its order.
 LINE_FIELDS: Final = ("prompt", "model", *COMMON_ALIASES, "options")
 _NAME = re.compile(rf"\b({'|'.join(sorted(LINE_FIELDS, key=len, reverse=True))})(\\*):", re.IGNORECASE)
-_BREAK = re.compile(r"(\\*)(\n|⏎)")
-_WRITTEN_BREAK = re.compile(r"(\\+)⏎")
+# The lookbehinds keep long runs of backslashes linear.
+_BREAK = re.compile(r"(?<!\\)(\\*)(\n|⏎)")
+_WRITTEN_BREAK = re.compile(r"(?<!\\)(\\+)⏎")
 
 
 def escape(value: str) -> str:

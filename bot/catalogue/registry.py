@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from bot.catalogue.folding import by_label, fold, match_rank, squash
 from bot.catalogue.model import Model, Task
 from bot.errors import ModelUnavailable, UnknownModel
 from bot.phrase import Phrase, phrase
 
 #: The default of `tasks`: models for any task.
 EVERY_TASK = frozenset(Task)
+#: What is longer is no name, and no label.
+_LONGEST_NAME = 250
+#: The address of a model's page.
+_PAGE = re.compile(r"^https?://(?:www\.)?fal\.ai/models/")
 
 
 class Catalogue:
@@ -31,7 +37,7 @@ class Catalogue:
         self.models = tuple(model for model in every if model.endpoint not in unavailable)
 
     def get(self, name: str, tasks: Collection[Task] = EVERY_TASK) -> Model:
-        """The model with that key, endpoint id or title, ignoring case.
+        """The model with that key, endpoint id, title or label, ignoring case and signs.
 
         Args:
             tasks: the tasks that the command supports.
@@ -41,7 +47,7 @@ class Catalogue:
             ModelUnavailable: the model is not offered here, or is for none of the `tasks`.
         """
         wanted = name.strip().lower()
-        model = self._by_name.get(wanted)
+        model = self._by_name.get(wanted) or self._by_loose_name(name[:_LONGEST_NAME])
         if model is None:
             raise UnknownModel(name, [near.key for near in self.search(wanted, 3, tasks)] if wanted else [])
         if model.endpoint in self._unavailable:
@@ -49,6 +55,14 @@ class Catalogue:
         if model.task not in tasks:
             raise ModelUnavailable(model.title, phrase("unavailable_task"))
         return model
+
+    def _by_loose_name(self, name: str) -> Model | None:
+        """The model whose name or label differs in spaces, dashes and cutting only; None where several do."""
+        wanted = squash(_PAGE.sub("", fold(name)))
+        same = {model.endpoint for known, model in self._by_name.items() if wanted and squash(known) == wanted}
+        labels = ((model.label, model.endpoint) for model in self._known.values())
+        endpoint = same.pop() if len(same) == 1 else by_label(name, labels)
+        return self._known.get(endpoint or "")
 
     def offered(self, tasks: Collection[Task]) -> tuple[Model, ...]:
         """The offered models for any of the tasks, in display order."""
@@ -70,12 +84,25 @@ class Catalogue:
         return next((offered[one] for one in (named, instead) if one in offered), None)
 
     def search(self, text: str, limit: int = 25, tasks: Collection[Task] = EVERY_TASK) -> list[Model]:
-        """The offered models for any of the tasks that match the typed text, best first; all of them for no text."""
-        models = self.offered(tasks)
-        words = text.lower().split()
-        ranked = [(rank, at, model) for at, model in enumerate(models) if (rank := _rank(model, words)) is not None]
-        found = [model for _, _, model in sorted(ranked, key=lambda entry: entry[:2])]
-        return (found or self._nearly(" ".join(words), models))[:limit]
+        """The offered models for any of the tasks that match the typed text, best first; all of them for no text.
+
+        A name comes before what a model is good at, that before a word in its summary; an endpoint id counts only
+        where nothing else matches.
+        """
+        models, typed = self.offered(tasks), text[:_LONGEST_NAME]
+        named = self._by_loose_name(typed) if typed.strip() else None
+        others = self._matching(typed, models)
+        if named is not None and named in models:
+            others = [named, *(model for model in others if model is not named)]
+        return others[:limit]
+
+    def _matching(self, typed: str, models: Sequence[Model]) -> list[Model]:
+        for rank_of in (_rank, _endpoint_rank):
+            ranks = [(rank_of(model, typed), model) for model in models]
+            found = sorted(((rank, model) for rank, model in ranks if rank is not None), key=lambda entry: entry[0])
+            if found:
+                return [model for _, model in found]
+        return self._nearly(fold(typed), models)
 
     def _nearly(self, typed: str, models: Sequence[Model]) -> list[Model]:
         """Models with a similar name, or with the typed letters in that order in their key."""
@@ -96,13 +123,74 @@ def _names(model: Model) -> set[str]:
     return {model.key, model.title.lower(), endpoint, endpoint.removeprefix("fal-ai/")}
 
 
-def _rank(model: Model, words: Sequence[str]) -> int | None:
-    """Search rank of a model, 0 best; None when one of the words does not occur."""
-    places = (model.key, model.title.lower(), model.endpoint.lower(), model.summary.lower())
-    if not all(any(word in place for place in places) for word in words):
-        return None
-    typed = " ".join(words)
-    starts = (model.key.startswith(typed), model.title.lower().startswith(typed))
-    if any(starts):
-        return 0
-    return next((at + 1 for at, place in enumerate(places) if typed in place), len(places) + 1)
+def _rank(model: Model, typed: str) -> int | None:
+    """Search rank of a model, 0 best; None when one of the typed words does not occur."""
+    named = match_rank(typed, model.key, model.title)
+    if named is not None and named < _INSIDE:
+        return named
+    words = re.findall(r"[\w.]+", fold(typed))
+    ranks = [_word_rank(model, word) for word in [word for word in words if word not in _FILLING] or words]
+    found = [rank for rank in ranks if rank is not None]
+    if not found or len(found) < len(ranks):
+        return named
+    return max(found) if named is None else min(named, max(found))
+
+
+#: `match_rank` of a word that begins nowhere, and the ranks after it.
+_INSIDE = 4
+
+
+def _word_rank(model: Model, word: str) -> int | None:
+    """4 what it is good at, 5 the beginning of that, 6 a word of its summary or styles or in its name, 7 inside one."""
+    meant = _MEANT.get(word, word)
+    if meant in model.tags:
+        return _INSIDE
+    if len(word) > 1 and any(tag.startswith(word) for tag in (*model.tags, *_said_as(model.tags))):
+        return _INSIDE + 1
+    styles = (choice for option in model.offered if option.alias == "style" for choice in option.choices)
+    whole = re.findall(r"\w+", fold(" ".join((model.summary, *styles)).replace("_", " ")))
+    if word in whole or meant in whole or word in model.key or word in model.title.lower():
+        return _INSIDE + 2
+    return _INSIDE + 3 if len(word) > 1 and any(word in one for one in whole) else None
+
+
+def _said_as(tags: Sequence[str]) -> Iterator[str]:
+    """Other words for what a model is good at."""
+    return (word for word, tag in _MEANT.items() if tag in tags)
+
+
+def _endpoint_rank(model: Model, typed: str) -> int | None:
+    words = typed.lower().split()
+    return 0 if words and all(word in model.endpoint.lower() for word in words) else None
+
+
+#: Words that say nothing of what somebody looks for.
+_FILLING = frozenset(
+    {"a", "an", "and", "at", "best", "for", "good", "great", "in", "model", "of", "on", "pictures", "the", "to", "with"}
+)
+
+#: What other words mean, in the words of the model files.
+_MEANT: Mapping[str, str] = {
+    word: tag
+    for tag, words in {
+        "3d": "render",
+        "anime": "manga cartoon chibi",
+        "art": "artistic",
+        "cheap": "budget inexpensive cheapest affordable low-cost price",
+        "edit": "change editing img2img",
+        "fast": "quick speed fastest rapid turbo",
+        "icon": "icons emoji sticker",
+        "inpaint": "inpainting mask remove",
+        "large": "big huge hires highres wallpaper",
+        "logo": "logos brand",
+        "lora": "loras",
+        "painting": "painterly paint oil watercolor watercolour",
+        "photo": "photos photograph photographs photography photorealistic realistic realism lifelike real",
+        "portrait": "face faces selfie",
+        "poster": "posters flyer cover",
+        "text": "texts lettering letters typography words font fonts writing readable",
+        "transparent": "transparency see-through alpha",
+        "vector": "vectors svg",
+    }.items()
+    for word in words.split()
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -15,14 +16,23 @@ _SHOWN_CHARACTERS = 60
 
 def shown(given: object) -> str:
     """Shorten and sanitize what the person gave (no control, invisible, lone surrogate or backtick characters)."""
-    try:
-        text = str(given)
-    except ValueError:  # an integer of more digits than Python converts to text
-        text = "…"
+    text = _typed(given)
     text = text[: _SHOWN_CHARACTERS * 4].replace("`", "ˋ")
     text = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in text)
     text = "".join(c for c in text if unicodedata.category(c) not in {"Cf", "Cs", "Co", "Cn"} or c == "\u200d").strip()
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+def _typed(given: object) -> str:
+    """A value as somebody could have typed it, never as Python writes it."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, bytes | bytearray):
+        return "…"
+    try:
+        return json.dumps(given, ensure_ascii=False, default=lambda _: "…")
+    except (ValueError, TypeError, RecursionError):  # an integer of too many digits, keys that are no text, circles
+        return "…"
 
 
 def refuse(option: str, given: object, takes: Phrase) -> InvalidOption:

@@ -7,11 +7,13 @@ height within its bounds; without, only the listed choices: presets such as `aut
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from bot.catalogue.folding import SEPARATOR, by_label, fold
 from bot.catalogue.model import Option
 from bot.catalogue.rejections import refuse
 from bot.domain.request import Json
@@ -38,8 +40,22 @@ WORDS: Final[Mapping[str, float]] = {
     "horizontal": 16 / 9,
 }
 
-_PIXELS = re.compile(r"([0-9]{1,5})\s*(?:px)?\s*[x×✕*]\s*([0-9]{1,5})\s*(?:px)?")
+#: Names of fal's presets in labels.
+SHAPES: Final[Mapping[str, str]] = {
+    "square_hd": "Square",
+    "square": "Square, small",
+    "portrait_4_3": "Portrait 3:4",
+    "portrait_16_9": "Portrait 9:16",
+    "landscape_4_3": "Landscape 4:3",
+    "landscape_16_9": "Landscape 16:9",
+}
+
+_PIXELS = re.compile(r"([0-9]{1,5})\s*(?:px)?\s*(?:[x*]|by)\s*([0-9]{1,5})\s*(?:px|pixels)?")
 _RATIO = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:/]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)")
+#: A shape before its figures: `landscape 16:9`, `square, 1024x1024`.
+_SHAPE_BEFORE = re.compile(rf"(?:{'|'.join(WORDS)}|small)(?:[ ,]+(?:small|hd))?[ ,]+(?=[0-9])")
+#: Up to this, two numbers with an x between them are a ratio: `16x9`.
+_MOST_OF_RATIO = 64
 #: Largest relative difference between a typed ratio and a listed one (1344 × 768 counts as 16:9).
 _TOLERANCE = 0.03
 _STEP_PX = 16
@@ -68,16 +84,32 @@ def _bounds(option: Option) -> _Bounds:
 
 def read_pixels(text: str) -> tuple[int, int] | None:
     """Parse `1024x768` as (1024, 768); None for anything else."""
-    found = _PIXELS.fullmatch(text.strip().lower())
+    found = _PIXELS.fullmatch(fold(text))
     return (int(found[1]), int(found[2])) if found else None
 
 
 def read_ratio(text: str) -> float | None:
     """Parse `16:9` as width divided by height; None for anything else."""
-    found = _RATIO.fullmatch(text.strip())
+    found = _RATIO.fullmatch(fold(text))
     if not found or not float(found[1]) or not float(found[2]):
         return None
     return float(found[1]) / float(found[2])
+
+
+def label(option: Option, choice: str) -> str:
+    """How a choice is shown: `Square · 1024 × 1024`, `16:9 · landscape`, `Auto · the model decides`."""
+    pixels, ratio = pixels_of(option, choice), read_ratio(choice)
+    if pixels:
+        shape = SHAPES.get(choice) or _orientation(pixels[0] / pixels[1])
+        return f"{shape}{SEPARATOR}{pixels[0]} × {pixels[1]}"
+    if ratio:
+        return f"{choice}{SEPARATOR}{_orientation(ratio).lower()}"
+    name = choice.replace("_", " ").lower()
+    return f"{SHAPES.get(choice) or name[:1].upper() + name[1:]}{SEPARATOR}the model decides"
+
+
+def _orientation(ratio: float) -> str:
+    return "Square" if ratio == 1 else ("Landscape" if ratio > 1 else "Portrait")
 
 
 def _shape(choice: str) -> float | None:
@@ -92,15 +124,33 @@ def parse_size(option: Option, name: str, given: object) -> Json:
         given = _object_text(given)
     if not isinstance(given, str) or len(given) > _MOST_CHARACTERS:
         raise refuse(name, given, takes(option))
-    text = given.strip().lower()
-    for choice in option.choices:
-        if _folded(text) == _folded(choice):
-            return choice
-    pixels, ratio = read_pixels(text), read_ratio(text)
-    value = _custom(option, text, pixels, ratio) if option.custom_size else _listed(option, text, pixels, ratio)
+    text = fold(given)
+    listed = next((choice for choice in option.choices if _folded(text) == _folded(choice)), None)
+    listed = listed or by_label(given, ((label(option, choice), choice) for choice in option.choices))
+    value = listed if listed is not None else _figures(option, text)
     if value is None:
         raise refuse(name, given, takes(option))
     return value
+
+
+def _figures(option: Option, text: str) -> Json:
+    """A size from the whole text, or from a part of the label of another model: its pixels, its ratio, its shape."""
+    parts = [part.strip() for part in text.split(SEPARATOR.strip())]
+    read = [(part, *_read(_SHAPE_BEFORE.sub("", part, count=1))) for part in dict.fromkeys([text, *parts])]
+    parse = _custom if option.custom_size else _listed
+    # Shapes come last: `16:9 · landscape` is no 4:3.
+    for part, pixels, ratio in sorted(read, key=lambda entry: (entry[1] is None, entry[2] is None)):
+        if (value := parse(option, part, pixels, ratio)) is not None:
+            return value
+    return None
+
+
+def _read(text: str) -> tuple[tuple[int, int] | None, float | None]:
+    """The pixels or the ratio in a text."""
+    pixels = read_pixels(text)
+    if pixels and min(pixels) and max(pixels) <= _MOST_OF_RATIO:
+        return None, pixels[0] / pixels[1]
+    return pixels, read_ratio(text)
 
 
 def _folded(text: str) -> str:
@@ -110,7 +160,7 @@ def _folded(text: str) -> str:
 def _object_text(given: Mapping[object, object]) -> str:
     width, height = given.get("width"), given.get("height")
     whole = all(type(side) is int and 0 <= side < 100_000 for side in (width, height))
-    return f"{width}x{height}" if whole and len(given) == 2 else str(dict(given))[:100]
+    return f"{width}x{height}" if whole and len(given) == 2 else json.dumps(given, default=str)[:_MOST_CHARACTERS]
 
 
 def _custom(option: Option, text: str, pixels: tuple[int, int] | None, ratio: float | None) -> Json:

@@ -32,13 +32,15 @@ class InProgress:
 
     `fraction` is 0..1 as read from the logs, None where the model logs nothing.
     `step`/`steps` are set when the logs count inference steps.
-    `left_s` is the expected remaining time learned from past jobs of this model, None if unknown.
+    `left_s` is the expected remaining time learned from past jobs of this kind, None if unknown.
+    `overdue` is set when it takes longer than such jobs usually do.
     """
 
     fraction: float | None = None
     step: int | None = None
     steps: int | None = None
     left_s: float | None = None
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,5 +46,7 @@ class ResultPicture:
     picture: Picture
     #: What differs from what the model made: `result_made_smaller`, `result_recompressed`, `result_converted`.
     notices: tuple[Phrase, ...] = ()
+    #: What to show beside a file that Discord does not show.
+    preview: Picture | None = None
     #: Black from edge to edge: what a safety checker puts in a picture's place.
     is_black: bool = False

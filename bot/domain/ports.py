@@ -26,6 +26,8 @@ class DeliverableImages:
     withheld: int = 0
     #: For each picture, what differs from what the model made (`bot.domain.picture.ResultPicture`).
     notices: tuple[tuple[Phrase, ...], ...] = ()
+    #: For each picture, what to show in its place where Discord does not show it.
+    previews: tuple[Picture | None, ...] = ()
     #: For each picture, which of the set it is, from 1; without it they are numbered as they stand.
     numbers: tuple[int, ...] = ()
     #: How many pictures the model made; 0: as many as these.
@@ -38,9 +40,13 @@ class DeliverableImages:
             object.__setattr__(self, "made", max(self.numbers, default=0))
 
     def as_results(self) -> list[ResultPicture]:
-        """The pictures with their notices, to be fitted once more."""
+        """The pictures with their notices and previews, to be fitted once more."""
         notices = self.notices or ((),) * len(self.pictures)
-        return [ResultPicture(picture, about) for picture, about in zip(self.pictures, notices, strict=True)]
+        previews = self.previews or (None,) * len(self.pictures)
+        return [
+            ResultPicture(picture, about, preview)
+            for picture, about, preview in zip(self.pictures, notices, previews, strict=True)
+        ]
 
 
 class ServedModel(Protocol):

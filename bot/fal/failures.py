@@ -100,7 +100,7 @@ def _account(problem: ProviderProblem) -> KeyRefused | BalanceExhausted | None:
         return BalanceExhausted()
     # A 403 without JSON comes from a proxy in between.
     if problem.status == 403 and problem.is_json:
-        return BalanceExhausted() if problem.says(BALANCE_WORDS) else KeyRefused()
+        return BalanceExhausted() if problem.mentions(BALANCE_WORDS) else KeyRefused()
     return KeyRefused() if problem.status == 401 else None
 
 
@@ -120,7 +120,7 @@ def _options(problem: ProviderProblem) -> GenerationFailed | None:
     if (
         problem.status not in (400, 422)
         or not problem.is_json
-        or (problem.status == 400 and problem.says(_NOT_YET_WORDS))
+        or (problem.status == 400 and problem.mentions(_NOT_YET_WORDS))
     ):
         return None
     return OptionsRefused(*describe(problem))

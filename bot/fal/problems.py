@@ -110,8 +110,8 @@ class ProviderProblem:
             is_json=body is not None,
         )
 
-    def says(self, words: tuple[str, ...]) -> bool:
-        """Whether the text holds one of these."""
+    def mentions(self, words: tuple[str, ...]) -> bool:
+        """Whether the text holds one of these, which are in lower case."""
         return any(word in self.text for word in words)
 
 

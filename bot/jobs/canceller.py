@@ -126,10 +126,10 @@ class Canceller:
                 await self._context.store.jobs.annotate(job.id, cancel_requested=False)
             return CancelOutcome(False, phrase("cancel_painted"))
         begun = self._watcher.has_begun(job.id)
-        says = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
-        if await self._context.end(job, JobState.CANCELLED, Failure("cancelled", says)) is None:
+        message = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
+        if await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message)) is None:
             return CancelOutcome(False, phrase("cancel_too_late"))
-        return CancelOutcome(True, says)
+        return CancelOutcome(True, message)
 
     async def cancel_if_requested(self, running: Job | None) -> Job | None:
         """Return the running job, or cancel it at fal and return None if that was requested during its submit.
@@ -146,6 +146,6 @@ class Canceller:
         except ProviderError:
             answer = CancelAnswer.UNKNOWN
         removed = answer is CancelAnswer.REMOVED_OR_REQUESTED
-        says = phrase("cancelled_at_once") if removed else phrase("cancelled_maybe_painted")
-        await self._context.end(running, JobState.CANCELLED, Failure("cancelled", says))
+        message = phrase("cancelled_at_once") if removed else phrase("cancelled_maybe_painted")
+        await self._context.end(running, JobState.CANCELLED, Failure("cancelled", message))
         return None

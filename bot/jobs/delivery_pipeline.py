@@ -215,6 +215,7 @@ class ResultDeliverer:
             tuple(flags[index] for index in shown),
             withheld=len(flags) - len(shown),
             notices=tuple(one.notices for one in pictures),
+            previews=tuple(one.preview for one in pictures),
             numbers=tuple(index + 1 for index in shown),
             made=len(flags),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from bot.catalogue import picture_options, with_pictures
@@ -48,6 +49,8 @@ class InputUploader:
     async def uploaded(self, job: Job, *, slow: bool) -> GenerationRequest:
         """Return the job's request with its Discord attachment URLs replaced by those of copies at fal.
 
+        Its notices tell what was set right about the pictures as well.
+
         Raises:
             BadPicture: an attachment is no picture, or a mask does not fit its picture.
             DecoderUnavailable: no attachment can be decoded now.
@@ -56,7 +59,11 @@ class InputUploader:
         """
         prepared = await self._prepared(job, slow=slow)
         copies = {url: await self._upload(job, one.picture, option) for url, (option, one) in prepared.items()}
-        return with_pictures(job.request, copies)
+        notices = list(job.request.notices)  # some may be of an attempt before, or of the job that this one repeats
+        for notice in (notice for _, one in prepared.values() for notice in one.notices):
+            if notice not in notices:
+                notices.append(notice)
+        return replace(with_pictures(job.request, copies), notices=tuple(notices))
 
     async def _prepared(self, job: Job, *, slow: bool) -> dict[str, tuple[str, PreparedInput]]:
         """Attachments by their address, set right for the model; masks after the picture that they belong to."""

@@ -11,6 +11,9 @@ from bot.domain.events import InProgress, Progress, ProviderQueued
 from bot.domain.job import Job
 from bot.jobs.log_progress import LogProgress
 
+#: A job that has taken so many times as long as expected, and so many seconds more, is said to take longer than usual.
+OVERDUE_FACTOR, OVERDUE_S = 1.5, 3.0
+
 
 @dataclass(slots=True)
 class ProviderState:
@@ -54,9 +57,9 @@ class ProviderState:
     def in_progress(self, now: datetime) -> InProgress:
         """The state as an event, with the remaining time by the logs' fraction or by the expected duration."""
         spent_s = (now - self.started_at).total_seconds() if self.started_at else 0.0
-        left_s = self.expected_s - spent_s
-        if self.logged is None:
-            return InProgress(left_s=left_s if left_s > 0.5 else None)
-        if self.logged.fraction:
-            left_s = spent_s / self.logged.fraction - spent_s
-        return InProgress(self.logged.fraction, self.logged.step, self.logged.steps, left_s if left_s > 0.5 else None)
+        logged = self.logged
+        if logged is None:
+            overdue = spent_s > self.expected_s * OVERDUE_FACTOR + OVERDUE_S
+            return InProgress(left_s=None if overdue else max(0.0, self.expected_s - spent_s), overdue=overdue)
+        left_s = spent_s / logged.fraction - spent_s if logged.fraction else self.expected_s - spent_s
+        return InProgress(logged.fraction, logged.step, logged.steps, max(0.0, left_s))

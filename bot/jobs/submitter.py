@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from bot import metrics
 from bot.catalogue import arguments
@@ -34,7 +35,7 @@ from bot.jobs.leases import Leases
 from bot.jobs.preparation import MOST_CRASHES, PreparationGate
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.submit_attempts import Losses
-from bot.phrase import phrase
+from bot.phrase import Phrase, phrase
 
 log = logging.getLogger(__name__)
 
@@ -168,31 +169,38 @@ class Submitter:
         self._context.wake.set()  # there is room for another claim
         try:
             with suppress(DecoderBusy):
-                return await self._prepared_inputs(job, slow=False)
-            return await self._prepared_inputs(job, slow=True)
+                return await self._prepared_inputs(submission, slow=False)
+            return await self._prepared_inputs(submission, slow=True)
         finally:
             active.preparing = None
 
-    async def _prepared_inputs(self, job: Job, *, slow: bool) -> GenerationRequest | None:
-        alone = job.prepare_crashes > 0
-        async with self._inputs.turn(job, slow=slow), self._gate.enter(alone=alone):
-            if await self._mark_preparing(job, preparing=True) is None:
+    async def _prepared_inputs(self, submission: _Submission, *, slow: bool) -> GenerationRequest | None:
+        alone = submission.job.prepare_crashes > 0
+        async with self._inputs.turn(submission.job, slow=slow), self._gate.enter(alone=alone):
+            if not await self._mark_preparing(submission, preparing=True):
                 return None
             try:
-                request = await self._inputs.uploaded(job, slow=slow)
+                request = await self._inputs.uploaded(submission.job, slow=slow)
             except DecoderBusy:
-                await self._mark_preparing(job, preparing=False)
+                await self._mark_preparing(submission, preparing=False)
                 raise
-            return request if await self._mark_preparing(job, preparing=False) is not None else None
+            told = request.notices if request.notices != submission.job.request.notices else None
+            return request if await self._mark_preparing(submission, preparing=False, notices=told) else None
 
-    async def _mark_preparing(self, job: Job, *, preparing: bool) -> Job | None:
-        mark = self._context.store.jobs.mark_preparing
-        return await self._context.retry_store(lambda: mark(job, preparing=preparing))
+    async def _mark_preparing(
+        self, submission: _Submission, *, preparing: bool, notices: tuple[Phrase, ...] | None = None
+    ) -> bool:
+        """Store it; False when the job moved."""
+        mark = partial(self._context.store.jobs.mark_preparing, submission.job, preparing=preparing, notices=notices)
+        marked = await self._context.retry_store(mark)
+        if marked is not None:
+            submission.job = marked
+        return marked is not None
 
     async def _end_cancelled(self, job: Job, *, unsure: bool) -> None:
         """End a job that was cancelled before fal's request was known."""
-        says = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
-        await self._context.end(job, JobState.CANCELLED, Failure("cancelled", says))
+        message = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
+        await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message))
 
     async def _begin_next_attempt(self, submission: _Submission) -> bool:
         """Store that the next POST may be a double of the one before; False when another process moved the job."""

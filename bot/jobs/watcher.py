@@ -74,10 +74,10 @@ class Watcher:
             raise GenerationTimedOut from None
         finally:
             self._webhooks.probed(job.id, ended_unheard=ended and not state.called_back)
-        self._durations.learn(model, state.started_at)
+        self._durations.learn(model, job.request, state.started_at)
 
     def _begin(self, job: Job, request: FalRequest, model: Model) -> ProviderState:
-        state = ProviderState(job, self._durations.expected_s(model, job.request.images))
+        state = ProviderState(job, self._durations.expected_s(model, job.request))
         self._active.open(job.id).at_provider = state
         if self._reconciler.webhook_request(job.id, job.attempts) == request.request_id:
             state.call_back()  # the callback came before the answer to the submit
@@ -98,7 +98,7 @@ class Watcher:
         state.started_at = self._context.clock()
         began_s = self._context.now_s()
         while not state.called_back:
-            usual_s = self._durations.expected_s(model, job.request.images)
+            usual_s = self._durations.expected_s(model, job.request)
             patience_s = max(self._timings.callback_patience * usual_s, self._timings.least_callback_wait_s)
             left_s = began_s + patience_s - self._context.now_s()
             if left_s <= 0:
@@ -184,5 +184,5 @@ class Watcher:
         usual = [state.expected_s for state in states]
         if not usual:
             model = self._context.model_of(job.request.endpoint) if job is not None else None
-            usual = [self._durations.expected_s(model, 1) if model is not None else USUAL_S]
+            usual = [self._durations.expected_s(model) if model is not None else USUAL_S]
         return ProviderLoad(in_progress, len(states) - in_progress, sum(usual) / len(usual))

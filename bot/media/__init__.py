@@ -10,6 +10,7 @@ fit.py        results: re-encoded when a channel's limits demand it, and whether
 workers.py    the decoding processes, seen from the bot: turns, limits, killing
 turns.py      fairness between people where they share something scarce
 worker.py     the decoding process itself
+vector.py     SVG as pixels, there too
 decoding.py   what it does with Pillow
 headers.py    what a file says it is, and what decoding it would take
 guards.py     tricks that are refused before a decoder sees them

@@ -2,24 +2,29 @@
 
 The usual case returns the very objects given and costs nothing: no decoder sees them. Otherwise opaque pictures become
 JPEG (fast to encode, and every Discord client shows it), pictures with transparency WebP: first down a ladder of
-qualities, then smaller. Nothing is ever enlarged, and the same input gives the same bytes. An SVG is never rasterised
-here; one that does not fit is refused.
+qualities, then smaller. Nothing is ever enlarged, and the same input gives the same bytes. An SVG stays as it is, with
+a preview beside it; one that does not fit is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from bot.domain.picture import Picture, ResultPicture
 from bot.errors import DecoderUnavailable, ResultUnusable
 from bot.media.blank import DARK, may_be_black
-from bot.media.headers import Unsound, read_header
+from bot.media.headers import Unsound, preview_header, read_header
 from bot.media.picture import MAX_PIXELS, inspect
 from bot.media.workers import Done, ImageWorkers, Task, WorkersUnavailable
 from bot.phrase import phrase
 
+log = logging.getLogger(__name__)
+
+#: A preview of an SVG that takes more is not posted.
+MAX_PREVIEW_BYTES = 2 * 1024 * 1024
 #: Discord refuses a message request above 25 MiB; the rest of the request (JSON, multipart borders) fits in this.
 REQUEST_OVERHEAD_BYTES = 256 * 1024
 REQUEST_LIMIT_BYTES = 25 * 1024 * 1024 - REQUEST_OVERHEAD_BYTES
@@ -47,6 +52,8 @@ async def _read(workers: ImageWorkers, body: bytes, owner: Hashable) -> ResultPi
         picture = inspect(body)
     except ResultUnusable:
         return await _decoders_word(workers, body, owner)
+    if picture.extension == "svg":
+        return ResultPicture(picture, preview=await _preview(workers, picture, owner))
     if not may_be_black(picture):
         return ResultPicture(picture)
     try:
@@ -54,6 +61,18 @@ async def _read(workers: ImageWorkers, body: bytes, owner: Hashable) -> ResultPi
     except (Unsound, WorkersUnavailable):
         return ResultPicture(picture)  # Discord shows it or it does not; either way this was only a look
     return ResultPicture(picture, is_black=done.flat is not None and max(done.flat) <= DARK)
+
+
+async def _preview(workers: ImageWorkers, picture: Picture, owner: Hashable) -> Picture | None:
+    """A small PNG of an SVG; None where it can't be made, and only the file is posted."""
+    header = preview_header(picture.width, picture.height, len(picture.body))
+    task = Task("rasterise", {"is_wide": picture.width >= picture.height}, header.pixels)
+    try:
+        done = await workers.run(task, picture.body, owner=owner, header=header)
+    except (Unsound, WorkersUnavailable) as error:
+        log.info("no preview of an SVG", extra={"reason": type(error).__name__})
+        return None
+    return inspect(done.body) if done.body is not None and len(done.body) <= MAX_PREVIEW_BYTES else None
 
 
 async def _decoders_word(workers: ImageWorkers, body: bytes, owner: Hashable) -> ResultPicture:
@@ -92,6 +111,7 @@ async def fit(
         ResultUnusable: one can't be made small enough (an SVG, or a limit of a few bytes), or does not decode.
         DecoderUnavailable: nothing can be decoded now.
     """
+    request_limit_bytes -= sum(len(one.preview.body) for one in pictures if one.preview is not None)
     limit = fair_limit([one.picture for one in pictures], file_limit_bytes, request_limit_bytes)
     fitted: list[ResultPicture] = []
     for result in pictures:

@@ -52,10 +52,15 @@ BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})
 FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE_MARKERS = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _MAX_JPEG_SEGMENTS = 2_000
+#: No more scans are counted, and those of so many bytes only: this runs in the bot, where nothing may take long.
+_MANY_SCANS = 64
+_SCANNED_BYTES = 8 * 1024 * 1024
 #: Brands of HEIF files that hold HEVC pictures; mif1 and msf1 may hold AV1 as well.
 _HEVC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _AV1_BRANDS = frozenset({b"avif", b"avis"})
 _OPEN_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf", b"MiHB", b"MiHE", b"MiHA"})
+#: The longer side of an SVG's preview, in pixels.
+PREVIEW_SIDE_PX = 1024
 #: How far into a file its measures may stand.
 _HEAD_BYTES = 256 * 1024
 
@@ -107,6 +112,14 @@ def read_header(body: Buffer) -> Header:
             _check_size(header)
             return header
     raise _no_picture(body)
+
+
+def preview_header(width: int, height: int, length: int) -> Header:
+    """What rendering a preview takes, in place of a pixel format's own header: measured, and rounded up."""
+    scale = PREVIEW_SIDE_PX / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    pixels_bytes = 4 * size[0] * size[1]
+    return Header("SVG", *size, 96 * 1024 * 1024 + 20 * length + 8 * pixels_bytes, 2 * pixels_bytes, 1.0)
 
 
 def _check_size(header: Header) -> None:
@@ -161,7 +174,12 @@ def jpeg_segments(body: Buffer) -> Iterator[tuple[int, int, int]]:
     raise ValueError("too many segments")
 
 
-_SCAN = re.compile(rb"\xff\xda")
+def _count_scans(body: Buffer) -> int:
+    """How often the decoder will go over the picture, up to what `bot.media.guards` refuses."""
+    at = scans = 0
+    while scans < _MANY_SCANS and (at := body.find(b"\xff\xda", at, _SCANNED_BYTES)) >= 0:
+        scans, at = scans + 1, at + 2
+    return scans
 
 
 def _jpeg(body: Buffer) -> Header:
@@ -174,8 +192,7 @@ def _jpeg(body: Buffer) -> Header:
                 areas = [(factor >> 4) * (factor & 15) for factor in factors]
                 # All coefficients of all components are kept, at two bytes each.
                 decoding += 2.0 * sum(areas) / max(max(areas, default=1), 1)
-                scans = sum(1 for _ in _SCAN.finditer(body))
-                return _header("JPEG", width, height, decoding, decoded, scans=scans)
+                return _header("JPEG", width, height, decoding, decoded, scans=_count_scans(body))
             return _header("JPEG", width, height, decoding, decoded)
     raise ValueError("no frame before the scan")
 

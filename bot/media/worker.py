@@ -117,6 +117,10 @@ def _do(task: str, args: dict[str, Any], source: int) -> Made:
                 return decoding.shrink(file, **args)
             case "find_flat":
                 return decoding.find_flat(file)
+            case "rasterise":
+                from bot.media import vector
+
+                return vector.rasterise(file, **args)
     raise ValueError(f"no such task: {task}")
 
 

@@ -182,10 +182,13 @@ class ImageWorkers:
         """The workers that run now."""
         return [slot.worker.pid for slot in self._slots if slot.worker is not None]
 
-    async def run(self, task: Task, body: bytes, *, owner: Hashable, may_take_long: bool = True) -> Done:
+    async def run(
+        self, task: Task, body: bytes, *, owner: Hashable, may_take_long: bool = True, header: Header | None = None
+    ) -> Done:
         """Do this with a picture, in its owner's turn.
 
         Args:
+            header: what the task takes, where the file has no header of its own that says so.
             may_take_long: whether to wait where the second process is needed and has others to do.
 
         Raises:
@@ -196,7 +199,7 @@ class ImageWorkers:
         """
         if self._is_closed:
             raise asyncio.CancelledError
-        header = read_header(body)
+        header = header if header is not None else read_header(body)
         _check_memory(header, task, len(body))
         if len(self._recent_strikes(owner)) >= MOST_STRIKES:
             raise Unsound(phrase("picture_sender_paused"))

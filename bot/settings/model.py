@@ -85,7 +85,8 @@ class FalSettings(Section):
     key: _Secret = Field(None, description="fal.ai API key, usually given as FAL_KEY.")
     openai_api_key: _Secret = Field(
         None,
-        description="For the gpt-image-1 byok model; usually OPENAI_API_KEY. Without it the model is not offered.",
+        description="For gpt-image-1, which bills OpenAI directly; usually OPENAI_API_KEY. Without it the model is not "
+        "offered.",
     )
     queue_url: _WebUrl | None = Field(
         None, description="Base URL of fal's queue, when it is not the usual https://queue.fal.run/."
@@ -100,23 +101,23 @@ class FalSettings(Section):
     max_in_flight: int = Field(
         10,
         ge=0,
-        description="Jobs handed to fal at once, by all processes together; 0 lifts the limit. "
-        "fal starts 2 at once on a new account, up to 40.",
+        description="Requests at fal at once, of all processes together; 0: no limit. "
+        "fal starts 2 at once for a new account, later up to 40.",
     )
     guild_jobs_in_flight: int = Field(
-        0, ge=0, description="Jobs of one server at fal at once, the rest of them waits; 0: no such limit."
+        0, ge=0, description="Requests of one server at fal at once; the others wait. 0: no such limit."
     )
     user_jobs_in_flight: int = Field(
-        0, ge=0, description="Jobs of one person at fal at once, the rest of them waits; 0: no such limit."
+        0, ge=0, description="Requests of one person at fal at once; the others wait. 0: no such limit."
     )
     start_timeout_s: float = Field(600, gt=1, description="fal drops a request that has not started painting by then.")
     reconcile_s: float = Field(
         660,
         ge=0,
-        description="When fal's answer to a submit was lost: how long it is looked for there before it is sent again; "
-        "longer than start_timeout_s, because fal lists only what has started.",
+        description="When fal's answer to a new request was lost: how long Easel looks for the request there before it "
+        "sends it again. Keep it longer than start_timeout_s, because fal lists only requests that have started.",
     )
-    job_timeout_s: float = Field(1800, gt=1, description="We give a job up, and cancel it at fal, after this time.")
+    job_timeout_s: float = Field(1800, gt=1, description="After this time a request is given up and cancelled at fal.")
     safety_checker: Literal["on", "off_in_age_restricted"] = Field(
         "on", description="fal's safety checker is always on, or off in age-restricted channels only."
     )
@@ -126,26 +127,26 @@ class FalSettings(Section):
     max_streams: int = Field(
         1000,
         ge=0,
-        description="Most status streams open at once (some 80 kB each); further jobs are polled. 0 polls always.",
+        description="Most status streams open at once (some 80 kB each); other requests are polled. 0: all are polled.",
     )
     pictures_in_hand_mib: int = Field(
         48,
         ge=1,
-        description="Memory for finished pictures between their download and their post, for all jobs together (MiB); "
-        "the others wait at fal. One that is larger passes alone.",
+        description="Memory for finished pictures between download and post, of all requests together (MiB); the "
+        "others wait at fal. A larger picture passes alone.",
     )
 
 
 class Tier(Section):
     """Limits for one group of people. A person gets the most generous tier among their roles."""
 
-    images_per_hour: float = Field(30, gt=0, description="Sustained pace per person.")
+    images_per_hour: float = Field(30, gt=0, description="Pictures per hour and person.")
     burst_images: int = Field(
-        8, ge=1, description="Images a rested person may ask for at once before the pace applies."
+        8, ge=1, description="Most pictures that a person may ask for at once; after that they come back by the hour."
     )
-    images_per_day: int = Field(60, ge=0, description="Images per person and day (UTC).")
-    concurrent_jobs: int = Field(3, ge=1, description="Unfinished jobs per person.")
-    weight: float = Field(1, gt=0, description="Share of the queue compared with others.")
+    images_per_day: int = Field(60, ge=0, description="Pictures per person and day (UTC).")
+    concurrent_jobs: int = Field(3, ge=1, description="Requests in progress per person.")
+    weight: float = Field(1, gt=0, description="Turns in the queue for each turn of other people.")
 
 
 def _role_id(value: str) -> str:
@@ -165,16 +166,18 @@ class LimitSettings(Section):
     tiers: dict[Annotated[str, AfterValidator(_role_id)], Tier] = Field(
         default_factory=dict, description="Better tiers by role id."
     )
-    guild_images_per_day: int = Field(500, ge=0, description="Images per server and day (UTC).")
-    guild_concurrent_jobs: int = Field(0, ge=0, description="Unfinished jobs per server; 0: no such limit.")
-    max_waiting_jobs: int = Field(25_000, ge=1, description="Beyond this many waiting jobs new ones are refused.")
+    guild_images_per_day: int = Field(500, ge=0, description="Pictures per server and day (UTC).")
+    guild_concurrent_jobs: int = Field(0, ge=0, description="Requests in progress per server; 0: no such limit.")
+    max_waiting_jobs: int = Field(25_000, ge=1, description="When so many requests wait, new ones are refused.")
 
 
 class ModelSettings(Section):
     """Which models are offered."""
 
     default: str = Field("flux-schnell", description="Model used when nobody chose one (key or endpoint id).")
-    folder: Path | None = Field(None, description="Folder with your own model TOML files; same endpoint replaces ours.")
+    folder: Path | None = Field(
+        None, description="Folder with model files of your own; one for an endpoint that Easel knows replaces Easel's."
+    )
     disabled: tuple[str, ...] = Field((), description="Keys or endpoint ids that are not offered.")
     prices_usd: dict[str, Decimal] = Field(
         default_factory=dict, description="Your own price per unit, by key or endpoint id."
@@ -188,8 +191,8 @@ class WebSettings(Section):
     port: int | None = Field(None, ge=1, le=65535, description="Port to listen on; unset: no web server.")
     public_url: _PublicUrl | None = Field(
         None,
-        description="Where fal.ai reaches this server from outside, https; needs a port. Let your proxy pass on /fal/ "
-        "alone. Without it results are found by asking fal.",
+        description="Where fal.ai reaches this server from outside (https); needs a port. Let your reverse proxy pass "
+        "on /fal/ only. Without it Easel asks fal for results.",
     )
     metrics: bool = Field(True, description="Figures for Prometheus at /metrics; they name nobody.")
 
@@ -216,7 +219,9 @@ class ProxySettings(Section):
 class PrivacySettings(Section):
     """How long things are kept."""
 
-    keep_days: int = Field(90, ge=1, description="Finished jobs, with their prompts, are deleted after this many days.")
+    keep_days: int = Field(
+        90, ge=1, description="Finished requests, with their prompts, are deleted after this many days."
+    )
 
 
 class LogSettings(Section):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-from collections import defaultdict
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from sqlalchemy import Connection, delete, select
@@ -16,6 +15,17 @@ from bot.store.writer import Writer
 _REMEMBERED = 50
 
 
+@dataclass(frozen=True, slots=True)
+class PastGeneration:
+    """One generation that ended."""
+
+    endpoint: str
+    seconds: float
+    #: How many pictures it made, and the pixels of each; None where that is not known.
+    images: int | None = None
+    pixels: int | None = None
+
+
 class DurationStore:
     """Durations of recent generations; `store.durations`."""
 
@@ -23,26 +33,24 @@ class DurationStore:
         self._database = database
         self._writer = writer
 
-    async def medians(self) -> dict[str, float]:
-        """Median seconds of recent generations, by endpoint."""
-        return await self._database.read(_medians)
+    async def recent(self) -> list[PastGeneration]:
+        """The latest generations of each model, oldest first."""
+        return await self._database.read(_recent)
 
-    async def record(self, endpoint: str, seconds: float) -> None:
+    async def record(self, past: PastGeneration) -> None:
         """Remember how long one generation took."""
-        await self._writer.apply(partial(_record, endpoint=endpoint, seconds=seconds))
+        await self._writer.apply(partial(_record, past=past))
 
 
-def _medians(connection: Connection) -> dict[str, float]:
-    """Median seconds of the remembered generations, by endpoint."""
-    seconds: defaultdict[str, list[float]] = defaultdict(list)
-    for endpoint, took_s in connection.execute(select(durations.c.endpoint, durations.c.seconds)):
-        seconds[endpoint].append(took_s)
-    return {endpoint: statistics.median(values) for endpoint, values in seconds.items()}
+def _recent(connection: Connection) -> list[PastGeneration]:
+    columns = select(durations.c.endpoint, durations.c.seconds, durations.c.images, durations.c.pixels)
+    return [PastGeneration(*row) for row in connection.execute(columns.order_by(durations.c.seq))]
 
 
-def _record(connection: Connection, endpoint: str, seconds: float) -> None:
+def _record(connection: Connection, past: PastGeneration) -> None:
     """Remember one generation, forget the oldest beyond the bound."""
-    connection.execute(durations.insert(), [{"endpoint": endpoint, "seconds": seconds}])
+    endpoint = past.endpoint
+    connection.execute(durations.insert(), [asdict(past)])
     oldest_kept = (
         select(durations.c.seq)
         .where(durations.c.endpoint == endpoint)
@@ -54,4 +62,4 @@ def _record(connection: Connection, endpoint: str, seconds: float) -> None:
     connection.execute(delete(durations).where(durations.c.endpoint == endpoint, durations.c.seq < oldest_kept))
 
 
-__all__ = ["DurationStore"]
+__all__ = ["DurationStore", "PastGeneration"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, bindparam, func, select, text
 
 from bot.domain.job import LIVE, Failure, FalRequest, Job, JobState, NewJob, Result
 from bot.limits import Policy, Refused
+from bot.phrase import Phrase
 from bot.store.accepting import AcceptBatch, AcceptRequest
 from bot.store.claiming import ClaimBatch, ClaimRequest
 from bot.store.database import Database
@@ -100,13 +102,19 @@ class JobStore:
         check_submitting(job)
         return await self._writer.run(self._transition_batch, MarkSubmitting(job))
 
-    async def mark_preparing(self, job: Job, *, preparing: bool) -> Job | None:
+    async def mark_preparing(
+        self, job: Job, *, preparing: bool, notices: tuple[Phrase, ...] | None = None
+    ) -> Job | None:
         """Note that a SUBMITTING job's attachments are being fetched and decoded, or no longer; None when it moved.
 
         Where this process ends uncleanly in between, whoever adopts the job counts that (`Job.prepare_crashes`).
+
+        Args:
+            notices: what its request tells from now on (`GenerationRequest.notices`), where that has changed.
         """
         check_submitting(job)
-        return await self._writer.run(self._transition_batch, MarkPreparing(job, preparing))
+        request = replace(job.request, notices=notices) if notices is not None else None
+        return await self._writer.run(self._transition_batch, MarkPreparing(job, preparing, request))
 
     async def resubmit(self, job: Job) -> Job | None:
         """Count another attempt of a SUBMITTING job although fal may have had the last one; None when it moved."""

@@ -42,7 +42,7 @@ def job_columns(new: NewJob, now_us: int, *, flow_id: int, fair_cost: float) -> 
         "role_ids": _dump(list(new.actor.role_ids)),
         "endpoint": new.request.endpoint,
         "images": new.request.images,
-        "order_json": _dump(request_to_json(new.request)),
+        "order_json": request_json(new.request),
         "reply_json": _dump(_reply_to_json(new.reply)),
         "token": new.reply.token,
         "token_expires_us": to_us(new.reply.token_expires_at),
@@ -114,6 +114,11 @@ def readable(rows: Iterable[Row]) -> list[Job]:
 
 #: Rows that are in the log already.
 _reported: set[str] = set()
+
+
+def request_json(request: GenerationRequest) -> str:
+    """Column `order_json`."""
+    return _dump(request_to_json(request))
 
 
 def fal_request_json(request: FalRequest | None) -> str | None:
@@ -242,8 +247,8 @@ def _failure_from(text: str | None) -> Failure | None:
     data = json.loads(text)
     kept = _known(data, ("worth_retrying", "incident"))
     # Rows that were stored before there were phrases hold an English sentence.
-    says = Phrase.from_json(data["phrase"]) if "phrase" in data else phrase("as_stored", text=data["sentence"])
-    return Failure(_present_code(data["code"]), Phrase(_present_code(says.code), says.params), **kept)
+    message = Phrase.from_json(data["phrase"]) if "phrase" in data else phrase("as_stored", text=data["sentence"])
+    return Failure(_present_code(data["code"]), Phrase(_present_code(message.code), message.params), **kept)
 
 
 def _present_code(stored: str) -> str:

@@ -258,6 +258,8 @@ durations = Table(
     Column("seq", _Serial, primary_key=True, autoincrement=True),
     Column("endpoint", String(200), nullable=False),
     Column("seconds", Double, nullable=False),
+    Column("images", Integer, nullable=True),
+    Column("pixels", BigInteger, nullable=True),
     Index("ix_durations_endpoint", "endpoint", "seq"),
 )
 

@@ -13,9 +13,10 @@ from sqlalchemy import BindParameter, Connection, Update, bindparam, select
 
 from bot.domain.job import MOVES, TERMINAL, Job, JobState, Reply
 from bot.domain.money import Cost
+from bot.domain.request import GenerationRequest
 from bot.store.dialect import lease_now_us
 from bot.store.fair_queue import FlowStates
-from bot.store.rows import job_from, readable
+from bot.store.rows import job_from, readable, request_json
 from bot.store.tables import jobs
 from bot.store.times import WRONG_CLOCK_US, from_us, maybe_from_us, to_us
 from bot.store.usage import settle_or_release
@@ -61,6 +62,8 @@ class MarkPreparing:
 
     job: Job
     preparing: bool
+    #: In place of the job's, where something was set right meanwhile.
+    request: GenerationRequest | None = None
 
 
 Change = Transition | Annotate | Resubmit | MarkSubmitting | MarkPreparing
@@ -132,6 +135,8 @@ class _Batch:
             return True
         if isinstance(change, MarkPreparing):
             self._set(row["id"], {"preparing": int(change.preparing)})
+            if change.request is not None:
+                self._set(row["id"], {"order_json": request_json(change.request)})
             return True
         if JobState.QUEUED in {change.job.state, change.to}:
             self._queue.append((change.job.state, change.to, row))
@@ -224,6 +229,7 @@ class _Batch:
             finished_at=maybe_from_us(row["finished_us"]),
             ended_at=maybe_from_us(row["ended_us"]),
             reply=_reply(change.job.reply, row),
+            request=(change.request if isinstance(change, MarkPreparing) else None) or change.job.request,
             **(change.fields if isinstance(change, Transition) else {}),
         )
 

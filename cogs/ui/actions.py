@@ -1,10 +1,10 @@
 """Actions: what buttons and menus do, each registered by the cog that handles it.
 
-    @action("again", subject=Subject.JOB, slots=(Slot.RESULT,))
+    @action("again", subject=Subject.JOB, cards=(CardKind.RESULT,))
     async def paint_again(interaction: Interaction, click: Click) -> None: ...
 
 A new button needs that, its label as the message `action_again` (`cogs.ui.messages`), and its entries in
-`tests/buttons.py`; see CONTRIBUTING.md. Cards show the actions registered for their slot (`cogs.ui.buttons`), and
+`tests/buttons.py`; see CONTRIBUTING.md. Cards show the actions registered for their kind (`cogs.ui.buttons`), and
 `cogs.components` routes a click to the handler. The only state between card and click is the custom_id,
 `easel:<verb>:<subject>`, so any process can handle a click, also after restarts. Messages posted in the past contain
 these verbs: never change or reuse one.
@@ -45,7 +45,7 @@ class Subject(StrEnum):
     DRAFT = "draft"
 
 
-class Slot(StrEnum):
+class CardKind(StrEnum):
     """The kinds of cards of a job; an action names those on which its button appears."""
 
     #: Unfinished and not waiting.
@@ -62,7 +62,7 @@ class Slot(StrEnum):
 
 
 #: The cards of a job that has ended.
-ENDED: Final = (Slot.RESULT, Slot.TRANSIENT_FAILURE, Slot.LASTING_FAILURE, Slot.CANCELLED)
+ENDED: Final = (CardKind.RESULT, CardKind.TRANSIENT_FAILURE, CardKind.LASTING_FAILURE, CardKind.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +104,11 @@ class Action:
     style: discord.ButtonStyle = discord.ButtonStyle.secondary
     subject: Subject = Subject.NOTHING
     #: The cards of a job on which the button appears.
-    slots: tuple[Slot, ...] = ()
+    cards: tuple[CardKind, ...] = ()
     #: Sort key of the buttons on a card; those of equal rank are in the order of registration.
     rank: int = 50
     #: Whether the button makes sense on this job's card. Permissions are checked by the handler instead.
-    suits: Callable[[Job], bool] = field(default=lambda job: True, repr=False)
+    visible_if: Callable[[Job], bool] = field(default=lambda job: True, repr=False)
 
 
 class ActionRegistry:
@@ -136,9 +136,9 @@ class ActionRegistry:
         """Every registered verb."""
         return frozenset(self._actions)
 
-    def on(self, slot: Slot, job: Job) -> Sequence[Action]:
+    def on(self, card_kind: CardKind, job: Job) -> Sequence[Action]:
         """The actions on a card of this job, in the order of their buttons."""
-        fitting = [action for action in self._actions.values() if slot in action.slots and action.suits(job)]
+        fitting = [action for action in self._actions.values() if card_kind in action.cards and action.visible_if(job)]
         return sorted(fitting, key=lambda action: action.rank)
 
 
@@ -151,14 +151,14 @@ def action(
     *,
     style: discord.ButtonStyle = discord.ButtonStyle.secondary,
     subject: Subject = Subject.NOTHING,
-    slots: tuple[Slot, ...] = (),
+    cards: tuple[CardKind, ...] = (),
     rank: int = 50,
-    suits: Callable[[Job], bool] = lambda job: True,
+    visible_if: Callable[[Job], bool] = lambda job: True,
 ) -> Callable[[Handler], Handler]:
     """Register the decorated function as the handler of an action; see `Action` for the arguments."""
 
     def register(handler: Handler) -> Handler:
-        ACTIONS.add(Action(verb, handler, style, subject, slots, rank, suits))
+        ACTIONS.add(Action(verb, handler, style, subject, cards, rank, visible_if))
         return handler
 
     return register

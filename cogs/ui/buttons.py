@@ -9,7 +9,7 @@ import discord
 
 from bot.domain.job import Job
 from bot.phrase import Phrase
-from cogs.ui.actions import ACTIONS, NOTHING, Action, Slot, Subject, custom_id, picture_subject
+from cogs.ui.actions import ACTIONS, NOTHING, Action, CardKind, Subject, custom_id, picture_subject
 from cogs.ui.messages import say
 
 #: Discord's limit for one row.
@@ -43,14 +43,18 @@ def row(*buttons: discord.ui.Button[Any]) -> discord.ui.ActionRow[Any]:
     return discord.ui.ActionRow(*buttons)
 
 
-def action_rows(slot: Slot, job: Job, *, pictures: int = 0, disabled: bool = False) -> list[discord.ui.ActionRow[Any]]:
+def action_rows(
+    card_kind: CardKind, job: Job, *, pictures: int = 0, disabled: bool = False
+) -> list[discord.ui.ActionRow[Any]]:
     """The buttons of all actions registered for a card of `job`, five per row.
 
     Args:
         pictures: how many pictures the card shows; an action on single pictures gets a button for each.
         disabled: whether the buttons are shown disabled.
     """
-    made = [each for action in ACTIONS.on(slot, job) for each in _buttons(action, job, pictures, disabled=disabled)]
+    made = [
+        each for action in ACTIONS.on(card_kind, job) for each in _buttons(action, job, pictures, disabled=disabled)
+    ]
     return [row(*made[start : start + ROW_LIMIT]) for start in range(0, len(made), ROW_LIMIT)]
 
 

@@ -32,7 +32,7 @@ from bot.domain.job import Failure, Job
 from bot.domain.request import GenerationRequest
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
-from cogs.ui.actions import Slot, custom_id, job_named_by
+from cogs.ui.actions import CardKind, custom_id, job_named_by
 from cogs.ui.buttons import action_rows
 from cogs.ui.failure_words import failure_phrase
 from cogs.ui.messages import say
@@ -52,8 +52,17 @@ TEXT_LIMIT = 4000
 MOST_NOTICES, NOTICE_LIMIT = 4, 240
 #: Most UTF-16 units of links to originals in one line.
 LINKS_LIMIT = 400
+#: Formats that Discord's clients show as a broken picture.
+NOT_SHOWN = frozenset({"svg"})
 #: Most pictures in one gallery.
 GALLERY_LIMIT = 10
+
+
+def _fit(texts: Sequence[discord.ui.TextDisplay[Any]]) -> None:
+    """Shorten the longest texts until all of them together fit: a last line of defence, each is bounded by itself."""
+    while (over := sum(text.length(one.content) for one in texts) - TEXT_LIMIT) > 0:
+        longest = max(texts, key=lambda one: text.length(one.content))
+        longest.content = text.shorten(longest.content, max(1, text.length(longest.content) - over))
 
 
 class Wording(Enum):
@@ -81,6 +90,7 @@ class Card(discord.ui.LayoutView):
 
     def __init__(self, *parts: discord.ui.Item[Any], colour: int | None = None) -> None:
         super().__init__(timeout=None)
+        _fit([part for part in parts if isinstance(part, discord.ui.TextDisplay)])
         self.add_item(discord.ui.Container(*parts, accent_colour=colour))
         self.stop()
 
@@ -103,6 +113,8 @@ class Shown:
     #: What differs from what the model made, and where that can be seen.
     notices: tuple[Phrase, ...] = ()
     original: str | None = None
+    #: The attachment that holds it where Discord does not show its format; `filename` is a preview then, or empty.
+    file: str | None = None
 
 
 def file_name(job_id: str, index: int, extension: str, spoiler: bool = False) -> str:
@@ -117,6 +129,8 @@ def shows_end_of(components: Iterable[object], job_id: str, *, with_pictures: bo
     for component in _walk(components):
         if isinstance(component, discord.MediaGalleryComponent):
             urls += [item.media.url for item in component.items]
+        elif isinstance(component, discord.FileComponent):
+            urls.append(component.media.url)
         elif isinstance(component, discord.Button) and component.custom_id:
             offered.add(component.custom_id)
     if with_pictures:
@@ -180,14 +194,14 @@ def progress_card(
         isinstance(progress, Queued | ProviderQueued | ProviderUnavailable | ConfirmingSubmit | Restarting)
         and not cancelling
     )
-    slot = Slot.WAITING if waits else Slot.PROGRESS
+    card_kind = CardKind.WAITING if waits else CardKind.PROGRESS
     if wording is Wording.NONE:
-        return Card(_words(UNDER_WAY_SIGN), *action_rows(slot, job, disabled=cancelling), colour=BLUE)
+        return Card(_words(UNDER_WAY_SIGN), *action_rows(card_kind, job, disabled=cancelling), colour=BLUE)
     return Card(
         *_prompt(job, wording, limit=300, max_lines=3),
         _words(status),
         _words("\n".join([_small(_name(job, model), *_seed(job), *_size(job)), *notes])),
-        *action_rows(slot, job, disabled=cancelling),
+        *action_rows(card_kind, job, disabled=cancelling),
         colour=BLUE,
     )
 
@@ -228,6 +242,8 @@ def _waits_for(
 def _painting_text(progress: InProgress, locale: str) -> str:
     knows = progress.left_s is not None and progress.fraction != 0
     left = f" · {say(locale, text.time_left(progress.left_s))}" if knows and progress.left_s is not None else ""
+    if progress.overdue:
+        left = f" · {say(locale, 'longer_than_usual')}"
     if progress.fraction is None:
         return say(locale, "progress_painting") + left
     percent = min(100, max(0, int(progress.fraction * 100)))
@@ -254,7 +270,7 @@ def result_card(
     """
     locale = job.reply.locale
     if wording is Wording.NONE:
-        return Card(_gallery(pictures), *action_rows(Slot.RESULT, job, pictures=len(pictures)), colour=GREEN)
+        return Card(*_shown(pictures), *action_rows(CardKind.RESULT, job, pictures=len(pictures)), colour=GREEN)
     notes = [_small(say(locale, "pictures_withheld", count=withheld))] if withheld else []
     if any(shown.spoiler for shown in pictures):
         notes.append(_small(say(locale, "flagged")))
@@ -265,18 +281,23 @@ def result_card(
     notes += notices(job, locale) if wording is Wording.FULL else []
     return Card(
         *_prompt(job, wording),
-        _gallery(pictures),
+        *_shown(pictures),
         _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
-        *action_rows(Slot.RESULT, job, pictures=len(pictures)),
+        *action_rows(CardKind.RESULT, job, pictures=len(pictures)),
         colour=GREEN,
     )
 
 
-def _gallery(pictures: Sequence[Shown]) -> discord.ui.MediaGallery[Any]:
+def _shown(pictures: Sequence[Shown]) -> Iterator[discord.ui.Item[Any]]:
+    """A gallery of what Discord shows, and the files that it does not."""
     gallery: discord.ui.MediaGallery[Any] = discord.ui.MediaGallery()
-    for shown in pictures[:GALLERY_LIMIT]:
+    for shown in [one for one in pictures if one.filename][:GALLERY_LIMIT]:
         gallery.add_item(media=f"attachment://{shown.filename}", description=shown.alt or None, spoiler=shown.spoiler)
-    return gallery
+    if gallery.items:
+        yield gallery
+    for shown in pictures:
+        if shown.file is not None:
+            yield discord.ui.File(f"attachment://{shown.file}", spoiler=shown.spoiler)
 
 
 def failure_card(
@@ -296,28 +317,28 @@ def failure_card(
     sentence = say(locale, failure_phrase(failure, model, successor))
     if failure.incident is not None and failure.incident not in sentence:
         sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
-    slot = Slot.TRANSIENT_FAILURE if failure.worth_retrying else Slot.LASTING_FAILURE
+    card_kind = CardKind.TRANSIENT_FAILURE if failure.worth_retrying else CardKind.LASTING_FAILURE
     if wording is Wording.NONE:
-        return Card(_words(FAILED_SIGN), *action_rows(slot, job), colour=RED)
+        return Card(_words(FAILED_SIGN), *action_rows(card_kind, job), colour=RED)
     return Card(
         *_prompt(job, wording, limit=300, max_lines=3),
         _words(text.without_links(text.shorten(sentence, 900))),
         _words(_small(_name(job, model), *_seed(job))),
-        *action_rows(slot, job),
+        *action_rows(card_kind, job),
         colour=RED,
     )
 
 
-def cancelled_card(job: Job, model: Model | None, says: Phrase, *, wording: Wording = Wording.FULL) -> Card:
-    """A cancelled job; `says` tells whether anything was charged."""
-    sentence = say(job.reply.locale, says)
+def cancelled_card(job: Job, model: Model | None, message: Phrase, *, wording: Wording = Wording.FULL) -> Card:
+    """A cancelled job; `message` tells whether anything was charged."""
+    sentence = say(job.reply.locale, message)
     if wording is Wording.NONE:
-        return Card(_words(FAILED_SIGN), *action_rows(Slot.CANCELLED, job), colour=GREY)
+        return Card(_words(FAILED_SIGN), *action_rows(CardKind.CANCELLED, job), colour=GREY)
     return Card(
         *_prompt(job, wording, limit=300, max_lines=3),
         _words(text.without_links(text.shorten(sentence, 900))),
         _words(_small(_name(job, model))),
-        *action_rows(Slot.CANCELLED, job),
+        *action_rows(CardKind.CANCELLED, job),
         colour=GREY,
     )
 
@@ -437,7 +458,8 @@ def _small(*parts: str) -> str:
 
 
 def _name(job: Job, model: Model | None) -> str:
-    return text.escape(text.plain(model.title if model is not None else readable_name(job.request.endpoint), 100))
+    title = text.plain(model.title, 100) if model is not None else ""
+    return text.escape(title or text.plain(readable_name(job.request.endpoint), 100))
 
 
 def notices(job: Job, locale: str) -> list[str]:

@@ -175,11 +175,11 @@ def command_line(job: Job, model: Model | None) -> str:
     for name in job.request.given:
         value = job.request.options.get(name)
         option = model.option(name) if model is not None else None
-        if name in ("prompt", "seed") or value in (None, "") or _is_attached(option):
+        if name in ("prompt", "seed") or value is None or _is_attached(option):
             continue
         label = option.label if option is not None else name
         if label in _FIELDS and label not in words:
-            words[label] = value if isinstance(value, str) else plain_value(value)
+            words[label] = (value or '""') if isinstance(value, str) else plain_value(value)
         else:
             pairs.append(f"{name}={pair_value(value)}")
     seed = seed_of(job)

@@ -21,11 +21,11 @@ def failure_phrase(failure: Failure, model: Model | None, successor: Model | Non
     return phrase("model_gone_successor", title=title, successor=named) if named else phrase("model_gone", title=title)
 
 
-def in_our_names(says: Phrase, model: Model | None) -> Phrase:
+def in_our_names(message: Phrase, model: Model | None) -> Phrase:
     """The phrase with fal's names of options replaced by those that the commands have: `image_url` → `image`."""
     if model is None:
-        return says
-    return Phrase(says.code, {name: _renamed(name, value, model) for name, value in says.params.items()})
+        return message
+    return Phrase(message.code, {name: _renamed(name, value, model) for name, value in message.params.items()})
 
 
 def _renamed(name: str, value: Param, model: Model) -> Param:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import discord
 
-from bot.catalogue import size_choices, style_choices
+from bot.catalogue import describe_option, size_choices, style_choices
 from bot.catalogue.model import Model, Option, OptionKind
 from bot.catalogue.parse import candidates
 from bot.phrase import Phrase
@@ -67,9 +67,11 @@ def fields(name: str, model: Model | None, typed: Typed, models: Sequence[Model]
         return [_model(model, typed, models, locale)]
     if model is not None and takes_files(model, name):
         return [_files(name, model, typed, locale)]
-    choices = _choices(name, model)
-    if choices:
-        return [_menu(name, choices, typed, locale)]
+    choices, given = _choices(name, model), typed.shown(name)
+    chosen = next((value for label, value in choices if given.lower() in {value.lower(), label.lower()}), None)
+    # What was typed and is no choice is shown as it was typed, to be changed.
+    if choices and (chosen is not None or not given):
+        return [_menu(name, choices, chosen, locale)]
     return _texts(name, model, typed, locale)
 
 
@@ -101,7 +103,7 @@ def _choices(name: str, model: Model | None) -> list[tuple[str, str]]:
     if kinds <= {OptionKind.CHOICE, OptionKind.SIZE}:
         return _named_choices(name, model, options)
     low, high = options[0].minimum, options[0].maximum
-    if len(options) == 1 and kinds == {OptionKind.INTEGER} and low is not None and high is not None:
+    if name == "count" and kinds == {OptionKind.INTEGER} and low is not None and high is not None:
         numbers = [str(number) for number in range(int(low), int(high) + 1)[: MOST_CHOICES + 1]]
         return [(number, number) for number in numbers] if len(numbers) <= MOST_CHOICES else []
     return []
@@ -116,17 +118,13 @@ def _named_choices(name: str, model: Model | None, options: Sequence[Option]) ->
     return [(named.get(value, value), value) for value in values]
 
 
-def _menu(name: str, choices: Sequence[tuple[str, str]], typed: Typed, locale: str) -> Field:
-    given = typed.shown(name)
-    chosen = next((value for label, value in choices if given.lower() in {value.lower(), label.lower()}), None)
+def _menu(name: str, choices: Sequence[tuple[str, str]], chosen: str | None, locale: str) -> Field:
     options = [
         discord.SelectOption(label=text.plain(label, 100) or value, value=value, default=value == chosen)
         for label, value in choices
     ]
-    # What was typed and is no choice stands where nothing is chosen yet.
-    hint = text.plain(given, 100) if given and chosen is None else say(locale, "form_choose")
     select: discord.ui.Select[Any] = discord.ui.Select(
-        custom_id=name, options=options, placeholder=hint, required=False, min_values=0
+        custom_id=name, options=options, placeholder=say(locale, "form_choose"), required=False, min_values=0
     )
     return _label(_optional(name, locale), _hint(name, locale), select)
 
@@ -266,9 +264,13 @@ def _optional(name: str, locale: str) -> str:
 def _hint(name: str, locale: str, model: Model | None = None) -> str:
     if name == "options" and model is not None:
         return say(locale, "form_options_hint", model=model.key)
-    return say(locale, _HINTS[name]) if name in _HINTS else ""
+    if name in _HINTS:
+        return say(locale, _HINTS[name])
+    option = next(iter(candidates(model, name)), None) if model is not None else None
+    return say(locale, describe_option(option)) if option is not None and option.kind in _NUMBERS else ""
 
 
+_NUMBERS: Final = frozenset({OptionKind.INTEGER, OptionKind.NUMBER})
 _HINTS: Final = {
     "negative_prompt": "form_negative_prompt_hint",
     "size": "form_size_hint",

@@ -13,13 +13,18 @@ from bot.catalogue import Catalogue, parse
 from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.catalogue.option_syntax import plain_key
 from bot.catalogue.parse import candidates
+from bot.domain.job import Failure
 from bot.errors import (
     BadPicture,
     CannotPostHere,
+    ContentRefused,
     InvalidOption,
     LimitReached,
+    ModelGone,
     ModelUnavailable,
+    OptionsRefused,
     Overloaded,
+    PartnerAccountRefused,
     Refusal,
     UnknownModel,
 )
@@ -40,7 +45,7 @@ class Ways:
     """How to go on from a refusal."""
 
     #: What to say instead of the refusal's own sentence.
-    says: Phrase | None = None
+    message: Phrase | None = None
     #: Whether editing can mend it.
     fix: bool = False
     #: Whether the same may be accepted later.
@@ -63,6 +68,30 @@ def trouble_of(refusal: Refusal, typed: Typed) -> str | None:
         case LimitReached():
             return "count"
     return None
+
+
+def culprit_of(failure: Failure | None, model: Model | None) -> str | None:
+    """The field on whose account a job failed; None where its failure does not say."""
+    if failure is None:
+        return None
+    said = failure.phrase
+    if failure.code in {ModelGone.code, PartnerAccountRefused.code}:
+        return "model"
+    if failure.code == OptionsRefused.code:
+        details = said.params.get("details")
+        said = next((one for one in details if isinstance(one, Phrase)), said) if isinstance(details, tuple) else said
+    if said.params.get("option"):
+        return _field_of(str(said.params["option"]), model)
+    if failure.code == ContentRefused.code:
+        return {"content_refused_mask": "mask", "content_refused_picture": "image"}.get(said.code, "prompt")
+    return None
+
+
+def _field_of(name: str, model: Model | None) -> str:
+    """The field of an option by its name at fal, or by its label."""
+    option = model.option(name) if model is not None else None
+    label = plain_key(option.label if option is not None else name)
+    return label if label in FIELDS else "options"
 
 
 def _in_options(name: str, typed: Typed) -> bool:
@@ -179,4 +208,4 @@ def _model_menu(draft_id: str, ways: Ways, locale: str) -> list[discord.ui.Actio
     return [menu("usemodel", draft_id, options, say(locale, "fix_other_model"))]
 
 
-__all__ = ["Buttons", "Ways", "trouble_of", "ways_buttons", "ways_on"]
+__all__ = ["Buttons", "Ways", "culprit_of", "trouble_of", "ways_buttons", "ways_on"]

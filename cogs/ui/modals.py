@@ -25,7 +25,7 @@ _TEMPLATE = re.compile(r"easel-modal:(?P<purpose>[a-z]+):(?P<subject>[0-9A-Za-z_
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
+class ModalSubmit:
     """A submitted modal."""
 
     #: What it was opened for.
@@ -41,7 +41,7 @@ class Submitted:
 
 
 #: Handles a submit and responds to the interaction; errors are shown by `cogs.errors`.
-SubmitHandler = Callable[[discord.Interaction[Any], Submitted], Awaitable[None]]
+SubmitHandler = Callable[[discord.Interaction[Any], ModalSubmit], Awaitable[None]]
 
 _SUBMIT_HANDLERS: dict[str, SubmitHandler] = {}
 
@@ -72,11 +72,11 @@ class Form(discord.ui.Modal):
         self.stop()
 
     def is_finished(self) -> bool:
-        """Always True: the submit is parsed by `submitted`."""
+        """Always True: the submit is parsed by `parse_submit`."""
         return True
 
 
-def submitted(interaction_data: Mapping[str, Any]) -> Submitted | None:
+def parse_submit(interaction_data: Mapping[str, Any]) -> ModalSubmit | None:
     """Parse the data of a modal submit; None for a custom_id of another format."""
     match = _TEMPLATE.fullmatch(str(interaction_data.get("custom_id", "")))
     if match is None:
@@ -84,7 +84,7 @@ def submitted(interaction_data: Mapping[str, Any]) -> Submitted | None:
     parts = list(_parts(interaction_data.get("components", ())))
     files = {part["custom_id"]: tuple(map(str, part.get("values", ()))) for part in parts if part.get("type") == UPLOAD}
     typed = joined({part["custom_id"]: _value(part) for part in parts if part.get("type") != UPLOAD})
-    return Submitted(
+    return ModalSubmit(
         match["purpose"],
         match["subject"],
         {name: value for name, value in typed.items() if value},

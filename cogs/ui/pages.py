@@ -14,7 +14,7 @@ from bot.domain.job import LIVE, Job, JobState
 from bot.limits import GuildLimits, Policy, Standing
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
-from cogs.ui.actions import Slot
+from cogs.ui.actions import CardKind
 from cogs.ui.buttons import action_rows, button, menu, row
 from cogs.ui.cards import BLUE, GREY, RED, Card
 from cogs.ui.messages import say
@@ -201,7 +201,7 @@ def existing_job_page(job: Job, locale: str) -> Card:
         sentence = say(locale, "draft_taken")
     else:
         sentence = say(locale, "draft_taken_at", link=f"https://discord.com/channels/{where}")
-    return Card(_words(sentence), *(action_rows(Slot.WAITING, job) if job.state in LIVE else []), colour=BLUE)
+    return Card(_words(sentence), *(action_rows(CardKind.WAITING, job) if job.state in LIVE else []), colour=BLUE)
 
 
 def _job_line(job: Job, ahead: Mapping[str, int], titles: Mapping[str, str], locale: str) -> str:
@@ -242,12 +242,15 @@ class SettingsView:
     in_guild: bool
     #: Why a stored default is not used.
     notices: tuple[Phrase, ...] = ()
+    #: The limits have just been changed.
+    saved: bool = False
 
 
 def settings_page(shown: SettingsView, *, locale: str) -> Card:
     """The settings that apply to a person here, and how to change them."""
     model = say(locale, Phrase(f"settings_model_{shown.origin}", {"model": _title(shown.model)}))
-    parts = [f"### {say(locale, 'settings_title')}\n{model}\n-# {say(locale, 'settings_change_model')}"]
+    parts = [say(locale, "settings_saved")] if shown.saved else []
+    parts.append(f"### {say(locale, 'settings_title')}\n{model}\n-# {say(locale, 'settings_change_model')}")
     parts += [f"-# {say(locale, notice)}" for notice in shown.notices]
     if shown.in_guild and shown.guild_model is not None:
         parts.append(say(locale, "settings_guild_model", model=_title(shown.guild_model)))
@@ -288,7 +291,7 @@ def help_page(default: Model, *, locale: str) -> Card:
     return Card(
         _words(f"### {say(locale, 'help_title')}\n{say(locale, 'help_start', model=_title(default))}"),
         _words("\n".join([say(locale, "help_try"), *blocks])),
-        _words(f"{say(locale, 'help_buttons')}\n{say(locale, 'help_commands')}"),
+        _words(f"{say(locale, 'help_buttons')}\n{say(locale, 'help_fix')}\n{say(locale, 'help_commands')}"),
         row(button("compose", locale=locale), button("models", locale=locale), button("usage", locale=locale)),
         colour=BLUE,
     )

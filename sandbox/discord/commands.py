@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,10 @@ SUB_COMMAND, GROUP, STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, 
 
 #: The type of the command that opens an application's Activity.
 ENTRY_POINT = 4
+
+
+#: A person, role or channel mentioned within a text.
+_MENTION = re.compile(r"<(@!?|@&|#)(\d+)>")
 
 
 class NotOffered(Exception):
@@ -290,7 +295,21 @@ class Commands:
                 found.setdefault("channels", {})[value] = shown
             elif kind in {USER, MENTIONABLE, ROLE, CHANNEL}:
                 raise NotOffered(f"{option['name']} points to nothing.")
+            elif kind == STRING:
+                self._resolve_mentions(found, value, channel)
         return found
+
+    def _resolve_mentions(self, found: Obj, typed: str, channel: Channel) -> None:
+        """What is mentioned within a text, as far as it exists here."""
+        for sign, one in _MENTION.findall(typed):
+            if sign == "@&" and one in self.world.roles:
+                found.setdefault("roles", {})[one] = self.world.roles[one].object()
+            elif sign == "#" and one in self.world.channels:
+                target = self.world.channels[one]
+                permissions = {"permissions": str(self.world.bot_permissions(target))}
+                found.setdefault("channels", {})[one] = self.world.channel_object(target) | permissions
+            elif sign in {"@", "@!"} and one in self.world.people:
+                add_person(found, self.world.people[one], self.world, channel)
 
 
 def add_person(found: Obj, person: Person, world: World, channel: Channel) -> None:

@@ -143,7 +143,9 @@ class UserActions:
         }
         if component["type"] in validate.SELECTS:
             chosen = [str(one) for one in values or ()]
-            if not component["min_values"] <= len(chosen) <= component["max_values"]:
+            if len(set(chosen)) != len(chosen) or not (
+                component["min_values"] <= len(chosen) <= component["max_values"]
+            ):
                 raise NotOffered(f"Choose {component['min_values']} to {component['max_values']}.")
             data["values"] = chosen
             self._resolve_values(data, component, chosen, message.channel)
@@ -158,13 +160,16 @@ class UserActions:
                 raise NotOffered("That choice is not in the list.")
             return
         resolved: Obj = {}
+        kind = component["type"]
         for one in chosen:
-            if one in self.world.people:
+            if kind in {5, 7} and one in self.world.people:
                 add_person(resolved, self.world.people[one], self.world, channel)
-            elif one in self.world.roles:
+            elif kind in {6, 7} and one in self.world.roles:
                 resolved.setdefault("roles", {})[one] = self.world.roles[one].object()
-            elif one in self.world.channels:
+            elif kind == 8 and one in self.world.channels:
                 resolved.setdefault("channels", {})[one] = self.world.channel_object(self.world.channels[one])
+            else:
+                raise NotOffered("That choice is not in the list.")
         data["resolved"] = resolved
 
     # ------------------------------------------------------------------ modals
@@ -231,16 +236,19 @@ class UserActions:
             return {"value": text}
         if kind == validate.RADIO:
             preset = next((one["value"] for one in field["options"] if one.get("default")), None)
-            return {"value": value if value is not None else preset}
+            picked = value if value is not None else preset
+            if not unchecked:
+                _check_chosen(field, [] if picked is None else [str(picked)])
+            return {"value": picked}
         if kind == validate.CHECKBOX:
             return {"value": bool(field.get("default")) if value is None else bool(value)}
         preset = [one["value"] for one in field.get("options") or () if one.get("default")]
         chosen = [
             str(one["id"] if isinstance(one, dict) else one)
-            for one in ([value] if isinstance(value, str | dict) else value or preset)
+            for one in ([value] if isinstance(value, str | dict) else preset if value is None else value)
         ]
-        if not chosen and field.get("required", True) and not unchecked:
-            raise NotOffered(f"{field['custom_id']} is required.")
+        if not unchecked:
+            _check_chosen(field, chosen)
         for one in chosen if kind == validate.UPLOAD else ():
             if one not in self.uploads:
                 raise NotOffered("There is no such upload.")
@@ -263,6 +271,23 @@ class UserActions:
         self.message_store.messages[message.id] = message
         self.message_store.announce("create", message)
         return message
+
+
+def _check_chosen(field: Obj, chosen: Sequence[str]) -> None:
+    """What the client lets one choose in a field of a modal: listed choices, each once, not too few or too many."""
+    name, options = field["custom_id"], field.get("options")
+    if not chosen:
+        if field.get("required", True):
+            raise NotOffered(f"{name} is required.")
+        return
+    everything = len(options or ()) if field["type"] == validate.CHECKBOXES else 1
+    least, most = field.get("min_values") or 0, field.get("max_values") or everything
+    if not least <= len(chosen) <= most:
+        raise NotOffered(f"{name} takes {least} to {most}.")
+    if len(set(chosen)) != len(chosen):
+        raise NotOffered(f"{name} takes each of its choices once.")
+    if options is not None and set(chosen) - {one["value"] for one in options}:
+        raise NotOffered(f"{name} has no such choice.")
 
 
 def _check_length(field: Obj, text: str) -> None:

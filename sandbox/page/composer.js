@@ -153,7 +153,8 @@ export class Composer {
   #typedText() {
     this.#grow();
     const text = this.text.value;
-    this.#say(text.length > MAX_MESSAGE ? `${text.length - MAX_MESSAGE} characters too many for one message.` : "");
+    const extra = text.length - MAX_MESSAGE;
+    this.#say(extra > 0 ? `${extra} ${extra === 1 ? "character" : "characters"} too many for one message.` : "");
     const all = leaves();
     const written = commandLine(text, all);
     if (written) this.begin(written.leaf, written.values);

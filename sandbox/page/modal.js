@@ -122,7 +122,7 @@ export class Modal {
   }
 }
 
-const FIELDS = { 4: textInput, 3: choice, 5: choice, 6: choice, 7: choice, 8: choice, 19: fileUpload, 21: choice, 22: choice, 23: checkbox };
+const FIELDS = { 4: textInput, 3: select, 5: choice, 6: choice, 7: choice, 8: choice, 19: fileUpload, 21: choice, 22: choice, 23: checkbox };
 
 function unknown(item) {
   const node = el("div", { class: "note" }, `(a field of type ${item.type}, which this page does not draw)`);
@@ -168,7 +168,31 @@ function textInput(item, id) {
   };
 }
 
-/** String, person and channel selects, radio and checkbox groups: a list to tick. */
+/** A menu. One of its choices is chosen from a list that opens, and can be taken back where none is needed. */
+function select(item, id) {
+  if ((item.max_values ?? 1) > 1) return choice(item, id);
+  const needed = item.required !== false;
+  const options = item.options ?? [];
+  const control = el(
+    "select",
+    { class: "modal-input modal-select", id, "aria-required": needed ? "true" : null, data: { testid: `modal-input-${item.custom_id}` } },
+    el("option", { value: "", disabled: needed, hidden: needed }, item.placeholder || "Select…"),
+    options.map((option) => el("option", { value: option.value }, option.label)),
+  );
+  const about = el("div", { class: "modal-about modal-chosen" });
+  const show = () => (about.textContent = options.find((option) => option.value === control.value)?.description ?? "");
+  control.value = options.find((option) => option.default)?.value ?? "";
+  control.addEventListener("change", show);
+  show();
+  return {
+    node: el("div", { class: "modal-input-holder" }, control, icon("down"), about),
+    control,
+    problem: () => (needed && !control.value ? "Choose one." : null),
+    answer: () => ({ values: control.value ? [control.value] : [] }),
+  };
+}
+
+/** Menus of which several may be chosen, person and channel selects, radio and checkbox groups: a list to tick. */
 function choice(item, id) {
   const preset = new Set((item.default_values ?? []).map((one) => one.id));
   const options = item.options ?? entityChoices(item.type, item.channel_types).map((one) => ({ ...one, default: preset.has(one.value) }));
@@ -195,7 +219,7 @@ function choice(item, id) {
     problem: () => {
       const count = chosen().length;
       if (count === 0 && item.required === false) return null;
-      if (count < min) return min === 1 ? "Choose one." : `Choose at least ${min}.`;
+      if (count < min) return single ? "Choose one." : `Choose at least ${min === 1 ? "one" : min}.`;
       return count > max ? `Choose at most ${max}.` : null;
     },
     answer: () => (item.type === 21 ? { value: chosen()[0] ?? null } : { values: chosen() }),

@@ -117,7 +117,8 @@ async def hostile(folder: Path, *, pictures: int) -> dict[str, Any]:
                 "bot_alive": child.returncode is None,
             }
             await asyncio.sleep(1.2)
-            figures["loop_block_max_ms"] = json.loads(lag_file.read_text())["max_ms"]
+            lag = json.loads(lag_file.read_text())
+            figures |= {"loop_block_max_ms": lag["max_ms"], "loop_worked_max_ms": lag["max_worked_ms"]}
             figures["sigterm_s"] = await crowd.stop_in_the_middle(child)
             return figures
     finally:

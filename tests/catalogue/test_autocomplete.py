@@ -6,6 +6,7 @@ from hypothesis import given as examples
 from hypothesis import strategies as st
 
 from bot.catalogue import Catalogue, load, option_completions, size_choices, style_choices
+from bot.catalogue.option_syntax import without_hints
 from tests.catalogue.facts import QUICK
 from tests.catalogue.parsing import each, request
 
@@ -31,7 +32,6 @@ def test_keys_without_a_field_of_their_own_come_first(catalogue: Catalogue) -> N
     ("key", "typed", "first"),
     [
         ("flux-schnell", "acc", "acceleration="),
-        ("flux-schnell", "steps", "num_inference_steps="),
         ("flux-schnell", "acceleration=", "acceleration=none"),
         ("flux-schnell", "acceleration=h", "acceleration=high"),
         ("flux-schnell", "acceleration=high ", "acceleration=high output_format="),
@@ -77,18 +77,34 @@ def test_a_number_brings_its_default_and_the_ends_of_its_range(catalogue: Catalo
     assert _values(catalogue, "flux-schnell", "seed=") == []
 
 
-def test_the_label_is_the_value_because_people_type_on_from_it(catalogue: Catalogue) -> None:
+def test_typing_on_from_a_label_is_typing_on_from_its_value(catalogue: Catalogue) -> None:
+    """Discord writes the label into the field; whatever is typed behind it must mean the same as behind the value."""
     for model in catalogue.models:
-        for typed in ("", "s", "seed=1 ", "steps=", "style=", "size=", "output_format=", "expand", "num_images=1, "):
-            assert all(label == value for label, value in option_completions(model, typed)), (model.key, typed)
+        for typed in ("", "s", "seed=1 ", "steps=", "output_format=", "expand", "num_images=1, ", "acc", "lo"):
+            for label, value in option_completions(model, typed):
+                assert without_hints(model, label) == value, (model.key, label)
+                for rest in ("", "h", "high", " high", "1 output_format="):
+                    assert option_completions(model, label + rest) == option_completions(model, value + rest)
 
 
-def test_what_has_no_field_of_its_own_comes_before_what_has_one() -> None:
-    model = CATALOGUE.get("z-image-inpaint")
-    keys = [value.removesuffix("=") for value, _ in option_completions(model, "")]
-    named = {option.name: option for option in model.offered}
-    assert keys == sorted(keys, key=lambda key: (named[key].alias is not None, not named[key].required))
-    assert keys.index("image_url") < keys.index("image_size")
+def test_a_label_that_was_cut_off_is_understood_too(catalogue: Catalogue) -> None:
+    model = catalogue.get("flux-schnell")
+    label, value = option_completions(model, "acc")[0]
+    assert label == "acceleration= · How much to hurry; faster can cost some quality."
+    for cut in range(len(value), len(label)):
+        for end in ("…", "..."):
+            parsed = request(catalogue, "flux-schnell", options=f"{label[:cut]}{end}high steps=3")
+            assert parsed.given == ("acceleration", "num_inference_steps"), label[:cut]
+
+
+def test_what_has_a_field_of_its_own_is_not_offered_again() -> None:
+    for model in CATALOGUE.models:
+        named = {option.name: option for option in model.offered}
+        keys = [value.removesuffix("=") for _, value in option_completions(model, "")]
+        assert all(named[key].alias is None for key in keys)
+        assert set(keys) == {name for name, option in named.items() if option.alias is None and name != "prompt"}
+        for label, value in option_completions(model, ""):
+            assert label == f"{value} · {named[value.removesuffix('=')].description}"[: len(label)]
 
 
 def test_completed_choices_are_taken(catalogue: Catalogue) -> None:

@@ -403,6 +403,6 @@ def test_options_in_words(catalogue: Catalogue) -> None:
 
     assert described("z-image", "num_inference_steps") == "whole number from 1 to 50, default 28"
     assert described("flux-schnell", "acceleration") == "one of `none`, `regular` or `high`, default regular"
-    assert described("flux-schnell", "prompt") == "text of up to 4,000 characters, needed"
+    assert described("flux-schnell", "prompt") == "text of up to 4,000 characters, required"
     assert "default 1024x1024" in described("hidream", "image_size")
     assert described("qwen-image", "use_turbo") == "`true` or `false`"

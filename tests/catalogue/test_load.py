@@ -11,7 +11,7 @@ from bot.catalogue import OptionKind, arguments, load, parse
 from bot.errors import SettingsInvalid
 from tests.catalogue.parsing import each
 
-GOOD = """
+VALID_MODEL = """
 endpoint = "fal-ai/fancy/v1"
 key = "fancy"
 title = "Fancy"
@@ -73,7 +73,7 @@ def _complaint(folder: Path) -> str:
 
 
 def test_an_operator_adds_a_model_without_code(tmp_path: Path) -> None:
-    catalogue = load(folder=_write(tmp_path, GOOD))
+    catalogue = load(folder=_write(tmp_path, VALID_MODEL))
     model = catalogue.get("fancy")
     assert len(catalogue.models) == 18  # 17 without an OpenAI key, and this one
     order = parse(model, {"prompt": "a cat", "steps": 7, "size": "1:1"})
@@ -87,7 +87,7 @@ def test_an_operator_adds_a_model_without_code(tmp_path: Path) -> None:
 
 
 def test_a_file_with_the_keys_of_earlier_releases_still_works(tmp_path: Path) -> None:
-    text = GOOD.replace("summary =", "good_at =").replace("operator_only =", "held =")
+    text = VALID_MODEL.replace("summary =", "good_at =").replace("operator_only =", "held =")
     model = load(folder=_write(tmp_path, text)).get("fancy")
     assert model.summary == "Fancy things."
     option = model.option("sync_mode")
@@ -96,26 +96,26 @@ def test_a_file_with_the_keys_of_earlier_releases_still_works(tmp_path: Path) ->
 
 
 def test_the_narrowest_of_all_limits_holds(tmp_path: Path) -> None:
-    option = load(folder=_write(tmp_path, GOOD)).get("fancy").option("steps")
+    option = load(folder=_write(tmp_path, VALID_MODEL)).get("fancy").option("steps")
     assert option is not None
     assert (option.minimum, option.maximum) == (2, 40)
 
 
 def test_the_same_endpoint_replaces_ours(tmp_path: Path) -> None:
-    text = GOOD.replace("fal-ai/fancy/v1", "fal-ai/flux-1/schnell").replace('"fancy"', '"flux-schnell"')
+    text = VALID_MODEL.replace("fal-ai/fancy/v1", "fal-ai/flux-1/schnell").replace('"fancy"', '"flux-schnell"')
     catalogue = load(folder=_write(tmp_path, text))
     assert catalogue.get("flux-schnell").title == "Fancy"
     assert catalogue.get("fal-ai/flux-1/schnell").title == "Fancy"
 
 
 def test_display_order_follows_the_files(tmp_path: Path) -> None:
-    first = GOOD.replace("typical_s = 3", "typical_s = 3\norder = 1")
+    first = VALID_MODEL.replace("typical_s = 3", "typical_s = 3\norder = 1")
     assert load(folder=_write(tmp_path, first)).models[0].key == "fancy"
-    assert load(folder=_write(tmp_path, GOOD)).models[-1].key == "fancy"
+    assert load(folder=_write(tmp_path, VALID_MODEL)).models[-1].key == "fancy"
 
 
 @each(
-    ("old", "new", "says"),
+    ("old", "new", "expected"),
     [
         ("typical_s = 3", "typical_s = 3\nspeed = 4", "`speed`: there is no such key"),
         ("maximum = 50", "maximim = 50", "`options.2.maximim`: there is no such key"),
@@ -169,18 +169,18 @@ def test_display_order_follows_the_files(tmp_path: Path) -> None:
         ("default = 5", "default = 5\ndefault_unless = 'nothing'", "names `nothing`"),
     ],
 )
-def test_a_faulty_file_is_refused_with_file_key_and_fault(tmp_path: Path, old: str, new: str, says: str) -> None:
-    assert old in GOOD
-    complaint = _complaint(_write(tmp_path, GOOD.replace(old, new, 1)))
-    assert says in complaint
+def test_a_faulty_file_is_refused_with_file_key_and_fault(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in VALID_MODEL
+    complaint = _complaint(_write(tmp_path, VALID_MODEL.replace(old, new, 1)))
+    assert expected in complaint
     assert "fancy" in complaint.lower()
     assert "Traceback" not in complaint
     assert "pydantic" not in complaint
 
 
 def test_two_files_for_one_endpoint_are_refused(tmp_path: Path) -> None:
-    _write(tmp_path, GOOD)
-    complaint = _complaint(_write(tmp_path, GOOD.replace('key = "fancy"', 'key = "fancier"'), "two.toml"))
+    _write(tmp_path, VALID_MODEL)
+    complaint = _complaint(_write(tmp_path, VALID_MODEL.replace('key = "fancy"', 'key = "fancier"'), "two.toml"))
     assert "two.toml" in complaint
 
 
@@ -210,5 +210,5 @@ def test_names_in_the_settings_must_exist() -> None:
 
 
 def test_kinds_in_files_are_the_closed_set(tmp_path: Path) -> None:
-    complaint = _complaint(_write(tmp_path, GOOD.replace('kind = "integer"', 'kind = "nothing"')))
+    complaint = _complaint(_write(tmp_path, VALID_MODEL.replace('kind = "integer"', 'kind = "nothing"')))
     assert all(f"'{kind}'" in complaint for kind in OptionKind)

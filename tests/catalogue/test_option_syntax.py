@@ -9,7 +9,8 @@ import pytest
 
 from bot.catalogue import Catalogue
 from bot.catalogue.kinds import read_json
-from bot.catalogue.option_syntax import read_pairs
+from bot.catalogue.option_syntax import read_pairs, without_hints
+from bot.catalogue.pasted_line import escape, unescape
 from bot.errors import InvalidOption
 from tests.catalogue.parsing import each, given, refused
 from tests.english import raises_saying
@@ -61,7 +62,7 @@ def test_text_that_is_no_pairs_is_refused(text: str) -> None:
 
 
 def test_text_beyond_the_limit_is_refused_with_its_length() -> None:
-    with raises_saying(InvalidOption, match=r"has 7,004 characters; 6,000 is the most"):
+    with raises_saying(InvalidOption, match=r"has 7,004 characters; at most 6,000 are allowed"):
         read_pairs(f'a="{"x" * 7000}"')
 
 
@@ -92,3 +93,13 @@ def test_reading_stays_quick_on_hostile_text(text: str) -> None:
     with contextlib.suppress(InvalidOption):
         read_pairs(text)
     assert time.process_time() - start < 0.05
+
+
+@each(
+    "typed", ["a" * 6000, "a=" * 3000, "acceleration= · " * 400, "·" * 6000, "\\" * 5990 + "⏎", "prompt" + "\\" * 5000]
+)
+def test_hints_and_escapes_are_taken_out_in_no_time(catalogue: Catalogue, typed: str) -> None:
+    began = time.perf_counter()
+    without_hints(catalogue.get("flux-schnell"), typed)
+    unescape(escape(typed))
+    assert time.perf_counter() - began < 0.5

@@ -117,7 +117,7 @@ def test_an_unknown_key_is_refused_with_close_ones(catalogue: Catalogue, typed: 
 @each("model", ["flux-schnell", "gpt-image-1", "imagen4", "recraft-v2"])
 def test_what_the_operator_holds_is_refused_everywhere(catalogue: Catalogue, model: str, key: str) -> None:
     for raw in ({"options": f"{key}=true"}, {key: True}, {"options": f'{{"{key}": false}}'}):
-        assert "set by the operator" in english(refused(catalogue, model, **raw))
+        assert "set by whoever runs the bot" in english(refused(catalogue, model, **raw))
 
 
 @each(
@@ -155,7 +155,9 @@ def test_ranges_must_not_fall(catalogue: Catalogue) -> None:
 
 def test_one_order_yields_ten_pictures_at_most(catalogue: Catalogue) -> None:
     assert request(catalogue, "seedream-v4", count=2, options="max_images=5").images == 10
-    assert "makes 12; 10 is the most" in english(refused(catalogue, "seedream-v4", count=2, options="max_images=6"))
+    assert "makes 12; at most 10 is allowed" in english(
+        refused(catalogue, "seedream-v4", count=2, options="max_images=6")
+    )
 
 
 # ---------------------------------------------------------------------- prompts
@@ -164,8 +166,7 @@ def test_one_order_yields_ten_pictures_at_most(catalogue: Catalogue) -> None:
 @each(
     "prompt",
     ["🐼", "👩🏽‍🚀🏴󠁧󠁢󠁥󠁮󠁧󠁿", "لوحة لقطة نائمة تحت شجرة الزيتون", "שועל אדום ביער", "กระต่ายใต้แสงจันทร์", "नमस्ते दुनिया",
-     "một con mèo", "**bold** cat", "line one\nline two\ttab", "a cat by <@123456789012345678>",
-     "<:pepe:123456789012345678>", "猫", "7", "x" * 4000, "re\u0301sume\u0301", "$5"],
+     "một con mèo", "**bold** cat", "line one\nline two\ttab", "猫", "7", "x" * 4000, "re\u0301sume\u0301", "$5"],
 )  # fmt: skip
 def test_prompts_that_say_something_pass_unchanged(catalogue: Catalogue, prompt: str) -> None:
     assert request(catalogue, "flux-schnell", prompt=f"  {prompt} ").prompt == prompt
@@ -185,14 +186,14 @@ def test_prompts_with_nothing_to_paint_are_refused(catalogue: Catalogue, prompt:
 
 def test_zalgo_is_refused_and_accents_are_not(catalogue: Catalogue) -> None:
     zalgo = "".join(letter + "\u0336\u0321\u0349\u0301\u0302\u0308" for letter in "a cat")
-    assert "buried under accents" in english(refused(catalogue, "flux-schnell", prompt=zalgo))
+    assert "too many accents" in english(refused(catalogue, "flux-schnell", prompt=zalgo))
 
 
 def test_a_long_prompt_is_refused_with_its_length_and_the_limit(catalogue: Catalogue) -> None:
-    assert "`prompt` has 6,000 characters; 4,000 is the most." in english(
+    assert "`prompt` has 6,000 characters; at most 4,000 are allowed." in english(
         refused(catalogue, "flux-schnell", prompt="x" * 6000)
     )
-    assert "2,000 is the most" in english(refused(catalogue, "z-image", negative_prompt="x" * 2001))
+    assert "at most 2,000 are allowed" in english(refused(catalogue, "z-image", negative_prompt="x" * 2001))
     assert given(catalogue, "z-image", negative_prompt="x" * 2000)
 
 

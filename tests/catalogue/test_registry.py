@@ -68,6 +68,42 @@ def test_searching_puts_the_best_first(catalogue: Catalogue, typed: str, first: 
     assert catalogue.search(typed)[0].key == first
 
 
+@each(
+    ("typed", "keys"),
+    [
+        ("z-image", ["z-image", "z-image-turbo", "z-image-inpaint"]),
+        ("Z Image", ["z-image", "z-image-turbo", "z-image-inpaint"]),
+        ("text", ["qwen-image", "ideogram-v3", "ideogram-v2", "gpt-image-1", "imagen4", "seedream-v3"]),
+        ("lettering", ["qwen-image", "ideogram-v3", "ideogram-v2", "gpt-image-1", "imagen4", "seedream-v3"]),
+        ("text in pictures", ["qwen-image", "ideogram-v3", "ideogram-v2", "gpt-image-1", "imagen4", "seedream-v3"]),
+        ("vector", ["recraft-v2"]),
+        ("svg", ["recraft-v2"]),
+        ("cheap", ["flux-schnell", "z-image-turbo"]),
+        ("photo", ["z-image-turbo", "z-image"]),
+        ("photorealistic", ["z-image-turbo", "z-image"]),
+        ("pho", ["z-image-turbo", "z-image"]),
+        ("cheap photo", ["z-image-turbo", "imagen4-fast"]),
+        ("anime", ["qwen-image", "ideogram-v2", "hidream", "sd35-large"]),
+        ("inpaint", ["z-image-inpaint"]),
+        ("transparent", ["gpt-image-1"]),
+        ("lora", ["qwen-image", "hidream", "sd35-large"]),
+        ("hidream-i1 fast", ["hidream-fast"]),
+        ("4k", ["seedream-v4"]),
+    ],
+)
+def test_names_come_first_and_then_what_a_model_is_good_at(catalogue: Catalogue, typed: str, keys: list[str]) -> None:
+    assert [model.key for model in catalogue.search(typed)][: len(keys)] == keys
+
+
+def test_every_model_is_found_by_its_names_first_and_by_each_of_its_tags(catalogue: Catalogue) -> None:
+    for model in catalogue.models:
+        for name in (model.key, model.title, model.title.upper()):
+            assert catalogue.search(name)[0] is model
+        assert model.tags
+        for tag in model.tags:
+            assert model in catalogue.search(tag)
+
+
 def test_searching_is_bounded(catalogue: Catalogue) -> None:
     assert len(catalogue.search("")) == 18
     assert len(catalogue.search("", limit=3)) == 3

@@ -201,3 +201,30 @@ def test_every_size_choice_is_taken_by_its_model(catalogue: Catalogue, model: in
     for label, value in choices:
         assert 0 < len(label) <= 100
         request(catalogue, offered.key, size=value)
+
+
+@each("key", _PRESET_MODELS)
+def test_the_usual_square_comes_before_the_small_one(catalogue: Catalogue, key: str) -> None:
+    offered = [value for _, value in size_choices(catalogue.get(key), "square")]
+    assert offered[:2] == ["square_hd", "square"]
+    assert next(value for _, value in reversed(size_choices(catalogue.get(key)))) in {"square", "auto"}
+
+
+@each(
+    ("typed", "first"),
+    [("squ", "square_hd"), ("small", "square"), ("portrait", "portrait_4_3"), ("16:9", "landscape_16_9"),
+     ("9:16", "portrait_16_9"), ("wide", "landscape_16_9"), ("640x480", "640x480")],
+)  # fmt: skip
+def test_the_best_size_comes_first(catalogue: Catalogue, typed: str, first: str) -> None:
+    assert size_choices(catalogue.get("flux-schnell"), typed)[0][1] == first
+
+
+@each("typed", ["16 : 9", "16∶9", "16：9", "16x9", "16/9", "Landscape 16:9", "landscape, 16:9", "１６:９"])
+def test_a_ratio_in_other_signs(catalogue: Catalogue, typed: str) -> None:
+    assert given(catalogue, "flux-schnell", size=typed) == {"image_size": "landscape_16_9"}
+    assert given(catalogue, "imagen4", size=typed) == {"aspect_ratio": "16:9"}
+
+
+@each("typed", ["1024×768", "1024 ✕ 768", "1024\u202f×\u202f768", "1024 by 768", "1024*768", "1024X768 px", "1024х768"])
+def test_pixels_in_other_signs(catalogue: Catalogue, typed: str) -> None:
+    assert given(catalogue, "flux-schnell", size=typed) == {"image_size": {"width": 1024, "height": 768}}

@@ -64,7 +64,7 @@ def test_a_model_is_found_for_its_task_only(enlarging: Catalogue, enlarger: Mode
 
 def test_a_misspelt_name_is_met_with_models_of_the_task(enlarging: Catalogue) -> None:
     with pytest.raises(UnknownModel) as caught:
-        enlarging.get("enlarge-r", PROMPT_TASKS)
+        enlarging.get("enlargr", PROMPT_TASKS)
     assert "enlarger" not in english(caught.value)
 
 

@@ -80,7 +80,7 @@ async def test_a_model_without_a_seed_gets_none(fixture: CogFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"prompt": "a fox", "model": "flux-schnel"}, "flux-schnell"),
         ({"prompt": "a fox", "steps": 99}, "whole number from 1 to 12"),
@@ -93,11 +93,11 @@ async def test_a_model_without_a_seed_gets_none(fixture: CogFixture) -> None:
     ],
 )
 async def test_what_the_model_does_not_take_is_a_private_sentence_and_nothing_starts(
-    fixture: CogFixture, options: dict[str, Any], says: str
+    fixture: CogFixture, options: dict[str, Any], expected: str
 ) -> None:
     interaction = await fixture.command("imagine", options=options)
     sentence, private = said(interaction)
-    assert says in sentence
+    assert expected in sentence
     assert "broke" not in sentence
     assert private
     assert await fixture.jobs() == []
@@ -259,13 +259,16 @@ async def test_limits_are_set_one_by_one_and_reset_together(fixture: CogFixture)
     )
     check_card(card_of(interaction))
     assert "7.5 pictures an hour, 2 at once" in shown_text(card_of(interaction))
+    assert shown_text(card_of(interaction)).startswith("**Saved.**")
+    assert "Saved" not in shown_text(card_of(await fixture.command("settings", "limits")))
+    assert "Saved" not in shown_text(card_of(await fixture.command("settings", "show")))
     await fixture.command("settings", "limits", options={"reset": True})
     assert (await fixture.store.preferences.get(11, GUILD)).guild_limits is None
 
 
 async def test_limits_belong_to_servers(fixture: CogFixture) -> None:
     interaction = await fixture.command("settings", "limits", options={"burst": 2}, guild=False)
-    assert "setting of a server" in said(interaction)[0]
+    assert "setting for a server" in said(interaction)[0]
     foreign = await fixture.command("settings", "limits", options={"burst": 2}, bot_is_member=False)
     assert "not a member" in said(foreign)[0]
 
@@ -449,7 +452,7 @@ async def test_a_button_whose_record_is_gone_says_so(fixture: CogFixture, verb: 
     await fixture.store.retention.delete_job(job.id)
     card = cards.progress_card(job, MODEL, Queued(0)) if verb == "cancel" else a_card(job)
     interaction = await fixture.click(card, f"easel:{verb}:{job.id}")
-    assert "no longer have the record" in said(interaction)[0]
+    assert "no longer have any data" in said(interaction)[0]
 
 
 async def test_again_on_a_model_that_is_no_longer_offered_says_so(fixture: CogFixture) -> None:
@@ -496,10 +499,10 @@ def edits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 async def test_cancel_without_a_name_stops_the_only_one(fixture: CogFixture, edits: list[dict[str, Any]]) -> None:
-    assert said(await fixture.command("cancel"))[0] == "Nothing of yours is under way."
+    assert said(await fixture.command("cancel"))[0] == "You have no requests in progress."
     await fixture.command("imagine", options={"prompt": "a fox"})
     await fixture.command("cancel")
-    assert edits == [{"content": "Cancelled before it was handed to fal.ai: nothing was charged."}]
+    assert edits == [{"content": "Cancelled before it was sent to fal.ai: nothing was charged."}]
     assert (await fixture.jobs())[0].state is JobState.CANCELLED
 
 
@@ -535,7 +538,7 @@ async def test_a_persons_data_is_deleted_after_a_question(fixture: CogFixture, e
     await fixture.click(question, "easel:erase:-")
     shown = shown_text(edits[0]["view"])
     assert "2 requests" in shown
-    assert "1 picture under way was cancelled" in shown
+    assert "1 picture in progress was cancelled" in shown
     assert await fixture.jobs() == []
     assert (await fixture.store.preferences.get(11, None)).user_model is None
 

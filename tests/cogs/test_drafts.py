@@ -13,13 +13,21 @@ import pytest
 from bot.catalogue import load
 from bot.domain.draft import DRAFT_LIFE
 from bot.domain.job import Failure, Job, JobState
-from bot.errors import BadPicture, ContentRefused, StoreUnusable
+from bot.errors import (
+    BadPicture,
+    ContentRefused,
+    ModelGone,
+    OptionsRefused,
+    PreparationCrashed,
+    StoreUnusable,
+    ToldError,
+)
 from bot.phrase import phrase
 from bot.settings import Tier
 from cogs import drafts
 from cogs.ui.typed import Typed
 from sandbox.discord import validate
-from tests.cogs.conftest import CogFixture, with_limits, with_services
+from tests.cogs.conftest import CATALOGUE, CogFixture, with_limits, with_services
 from tests.cogs.interactions import said
 from tests.cogs.values import PostedMessage, check_card, custom_ids, parts, shown_text
 
@@ -151,6 +159,20 @@ async def test_every_refusal_that_editing_can_mend_can_be_fixed(
     assert await fixture.jobs() == []
 
 
+@pytest.mark.parametrize("name", ["flux-schnel", "enlarger", "🦊"])
+async def test_a_window_for_a_model_that_is_not_here_lets_one_choose(fixture: CogFixture, name: str) -> None:
+    custom_id = "easel:paint:gone"
+    for refused in (
+        await fixture.command("compose", options={"model": name}),
+        await fixture.click(PostedMessage(custom_id), custom_id),
+    ):
+        form = window_of(await press(fixture, refused, "Fix it"))
+        assert list(filled(form))[:2] == ["model", "prompt"]
+        await send(fixture, form, model="qwen-image", prompt="a fox")
+    assert {job.request.endpoint for job in await fixture.jobs()} == {CATALOGUE.get("qwen-image").endpoint}
+    assert len(await fixture.jobs()) == 2
+
+
 async def test_a_window_that_is_sent_wrong_again_can_be_fixed_again(fixture: CogFixture) -> None:
     refused = await imagine(fixture, steps=99, size="enormous")
     for mended in ({"size": "huge"}, {"size": "square"}, {"steps": "98"}, {"steps": "4"}):
@@ -246,7 +268,7 @@ async def test_what_was_refused_can_be_left_out(fixture: CogFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "says", "takes"),
+    ("typed", "expected", "takes"),
     [
         ({"image": "5"}, "FLUX.1 schnell can't start from a picture (`image`)", {"omnigen-v2"}),
         ({"mask": "5", "image": "5"}, "FLUX.1 schnell can't start from a picture", {"z-image-inpaint"}),
@@ -255,11 +277,11 @@ async def test_what_was_refused_can_be_left_out(fixture: CogFixture) -> None:
     ],
 )
 async def test_what_the_model_does_not_take_names_the_models_that_do_and_goes_on_with_one(
-    fixture: CogFixture, typed: dict[str, Any], says: str, takes: set[str]
+    fixture: CogFixture, typed: dict[str, Any], expected: str, takes: set[str]
 ) -> None:
     files = (CAT,) if "image" in typed else ()
     refused = await imagine(fixture, files, seed=7, **typed)
-    assert says in said(refused)[0]
+    assert expected in said(refused)[0]
     offered = menu_of(refused)
     assert takes <= set(offered)
     assert "flux-schnell" not in offered
@@ -361,6 +383,15 @@ async def test_an_edit_that_is_refused_is_kept(fixture: CogFixture) -> None:
     assert (edited.request.options["num_inference_steps"], edited.parent_id) == (9, job.id)
 
 
+async def test_an_edit_that_changes_the_words_alone_gives_nothing_else(fixture: CogFixture) -> None:
+    """Qwen's usual negative prompt is one space, which the window shows as an empty field."""
+    job = await fixture.a_delivered_job("a fox", model="qwen-image")
+    await send(fixture, window_of(await click_of(fixture, "edit", job)), prompt="a wolf")
+    edited = (await fixture.jobs())[0]
+    assert (edited.request.prompt, edited.request.given) == ("a wolf", ())
+    assert edited.request.options["negative_prompt"] == job.request.options["negative_prompt"]
+
+
 async def test_an_attachment_that_expired_is_asked_for_again(fixture: CogFixture) -> None:
     await imagine(fixture, (CAT,), model="omnigen-v2", image="5", seed=7)
     (job,) = await fixture.jobs()
@@ -402,6 +433,38 @@ async def test_a_job_that_failed_for_its_words_can_be_fixed_by_everybody(fixture
     mended = (await fixture.jobs())[0]
     assert (mended.request.prompt, mended.request.seed, mended.parent_id) == ("a tame fox", 7, job.id)
     assert mended.request.options["num_inference_steps"] == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "first"),
+    [
+        (ContentRefused(), "prompt"),
+        (ContentRefused("request"), "prompt"),
+        (ContentRefused("picture"), "image"),
+        (ContentRefused("picture", option="image_url"), "image"),
+        (ContentRefused("mask"), "mask"),
+        (BadPicture("mask_image_url", phrase("mask_all_black")), "mask"),
+        (
+            OptionsRefused(phrase("refused_fault", option="num_inference_steps", fault=phrase("fault_not_whole"))),
+            "steps",
+        ),
+        (OptionsRefused(phrase("refused_fault", option="loras", fault=phrase("fault_not_accepted"))), "options"),
+        (OptionsRefused(phrase("refused_unknown")), "prompt"),
+        (ModelGone("Z-Image", "fal-ai/z-image"), "model"),
+        (PreparationCrashed(), "prompt"),
+    ],
+    ids=lambda value: value.phrase.code if isinstance(value, ToldError) else value,
+)
+async def test_a_window_of_a_failed_job_begins_with_the_culprit(
+    fixture: CogFixture, error: ToldError, first: str
+) -> None:
+    typed = {"model": "z-image-inpaint", "image": "5", "mask": "6", "steps": 6}
+    job = await failed(fixture, Failure.of(error), **typed)
+    shown = filled(window_of(await click_of(fixture, "fixjob", job)))
+    assert next(iter(shown)) == first
+    assert {name: True for name in ("image", "mask") if name == first} == {
+        name: needed for name, needed in shown.items() if name in {"image", "mask"} and needed
+    }
 
 
 async def test_a_job_that_failed_for_its_mask_asks_for_a_mask(fixture: CogFixture) -> None:
@@ -526,7 +589,7 @@ async def test_a_job_whose_content_was_deleted_is_not_shown_again(fixture: CogFi
     (job,) = await fixture.jobs()
     await fixture.store.jobs.transition(job, JobState.CANCELLED)
     await fixture.store.retention.delete_job(job.id)
-    assert "no longer have the record" in said(await press(fixture, refused, "Fix it"))[0]
+    assert "no longer have any data" in said(await press(fixture, refused, "Fix it"))[0]
 
 
 async def test_without_a_database_the_sentence_is_said_all_the_same(

@@ -39,7 +39,7 @@ async def test_an_answered_interaction_is_told_by_a_followup() -> None:
     cast("Any", interaction.response).is_done.return_value = True
     await errors.answer(interaction, JobUnknown())
     cast("AsyncMock", interaction.response.send_message).assert_not_called()
-    assert "no longer have the record" in said(interaction)[0]
+    assert "no longer have any data" in said(interaction)[0]
 
 
 async def test_the_unexpected_is_a_code_that_is_also_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -61,7 +61,7 @@ async def test_a_database_that_is_away_is_worth_another_try_and_a_damaged_one_is
     assert "try again in a minute" in said(away)[0]
     sentence, private = said(damaged)
     assert private
-    assert "whoever runs the bot has to mend" in sentence
+    assert "whoever runs the bot has to repair" in sentence
     assert "No quota was used" in sentence
     assert "in a minute" not in sentence
     assert "/srv" not in sentence
@@ -96,4 +96,4 @@ async def test_a_refusal_raised_while_handling_another_error_is_still_a_refusal(
             raise JobUnknown from error
     except JobUnknown as refusal:
         await errors.answer(interaction, refusal)
-    assert "no longer have the record" in said(interaction)[0]
+    assert "no longer have any data" in said(interaction)[0]

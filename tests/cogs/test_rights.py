@@ -82,7 +82,7 @@ async def test_a_menu_without_a_choice_is_a_sentence(fixture: CogFixture) -> Non
     interaction = fixture.interaction(kind=3, data={"component_type": 3, "custom_id": "easel-menu:canceljob:-"})
     item = discord.ui.Select[Any](custom_id="easel-menu:canceljob:-", options=[discord.SelectOption(label="x")])
     await DynamicComponent(item, Click("canceljob", "-")).callback(interaction)
-    assert "no longer have the record" in said(interaction)[0]
+    assert "no longer have any data" in said(interaction)[0]
 
 
 BUTTON, MENU, COMMAND, DELETE = "easel:cancel", "easel-menu:canceljob", "/cancel", "easel:delete"

@@ -78,14 +78,21 @@ async def test_sizes_and_styles_and_options_come_from_the_chosen_model(fixture: 
     assert styles
     assert all("vector" in value for _, value in styles)
     keys = await fixture.complete("imagine", "options", {"prompt": "x", "model": "ideogram-v3", "options": "rend"})
-    assert keys[0] == ("rendering_speed=", "rendering_speed=")
+    assert keys[0] == ("rendering_speed= · Faster and cheaper, or slower and finer.", "rendering_speed=")
+
+
+async def test_a_model_without_styles_says_so_and_which_have(fixture: CogFixture) -> None:
+    ((said, value),) = await fixture.complete("imagine", "style", {"prompt": "x", "model": "z-image", "style": "ani"})
+    assert said == "none · Z-Image has no styles; Ideogram V3, Ideogram V2 and Recraft V2 have."
+    assert value == "none"
 
 
 async def test_without_a_model_the_persons_default_decides_and_a_change_shows_at_once(fixture: CogFixture) -> None:
-    assert not await fixture.complete("imagine", "style", {"prompt": "x", "style": ""})
+    none = await fixture.complete("imagine", "style", {"prompt": "x", "style": ""})
+    assert [value for _, value in none] == ["none"]
     await fixture.command("settings", "model", options={"model": "recraft-v2"})
     await asyncio.sleep(0)
-    assert await fixture.complete("imagine", "style", {"prompt": "x", "style": ""})
+    assert len(await fixture.complete("imagine", "style", {"prompt": "x", "style": ""})) == 25
 
 
 async def test_every_completion_of_every_model_fits(fixture: CogFixture) -> None:

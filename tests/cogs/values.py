@@ -114,14 +114,19 @@ def custom_ids(view: discord.ui.LayoutView) -> list[str]:
     return [part["custom_id"] for part in parts(payload(view)) if "custom_id" in part]
 
 
+def units(text: str | None) -> int:
+    """The length in UTF-16, by which Discord may count; it is never less than that in code points."""
+    return len((text or "").encode("utf-16-le", "surrogatepass")) // 2
+
+
 def check_card(view: discord.ui.LayoutView) -> None:
     """Assert Discord's limits for a Components V2 message."""
     components = list(parts(payload(view)))
     assert len(components) <= 40
-    assert sum(len(part["content"].encode("utf-16-le")) // 2 for part in components if part["type"] == 10) <= 4000
+    assert sum(units(part["content"]) for part in components if part["type"] == 10) <= 4000
     ids = [part["custom_id"] for part in components if "custom_id" in part]
     assert len(ids) == len(set(ids))
-    assert all(1 <= len(custom_id) <= 100 for custom_id in ids)
+    assert all(1 <= units(custom_id) <= 100 for custom_id in ids)
     for part in components:
         _check_part(part)
 
@@ -132,18 +137,24 @@ def _check_part(part: dict[str, Any]) -> None:
             assert part["components"]
             assert part["type"] == 17 or len(part["components"]) <= 5
         case 2:
-            assert 1 <= len(part["label"]) <= 80
+            assert 1 <= units(part["label"]) <= 80
         case 3:
             assert 1 <= len(part["options"]) <= 25
-            assert len(part.get("placeholder") or "") <= 150
+            assert units(part.get("placeholder")) <= 150
             for option in part["options"]:
-                assert 1 <= len(option["label"]) <= 100
-                assert 1 <= len(option["value"]) <= 100
-                assert len(option.get("description") or "") <= 100
+                assert 1 <= units(option["label"]) <= 100
+                assert 1 <= units(option["value"]) <= 100
+                assert units(option.get("description")) <= 100
+        case 4:
+            assert units(part.get("value")) <= part["max_length"] <= 4000
+            assert units(part.get("placeholder")) <= 100
         case 10:
             assert part["content"].strip()
         case 12:
             assert 1 <= len(part["items"]) <= 10
-            assert all(len(item.get("description") or "") <= 1024 for item in part["items"])
+            assert all(units(item.get("description")) <= 1024 for item in part["items"])
+        case 18:
+            assert 1 <= units(part["label"]) <= 45
+            assert units(part.get("description")) <= 100
         case _:
-            assert part["type"] == 13
+            assert part["type"] in (13, 19)

@@ -71,7 +71,7 @@ def harmless(message: Message) -> str:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"model": "flux-schnel"}, ["`flux-schnel`", "Did you mean `flux-schnell`"]),
         ({"model": "dall-e-9 `\u202e**x**`"}, ["`/models` lists them all"]),
@@ -82,7 +82,7 @@ def harmless(message: Message) -> str:
         ({"count": 0}, ["`count` can't be `0`"]),
         ({"count": -3}, ["`count`"]),
         ({"count": 5000}, ["`count`", "from 1 to 4"]),
-        ({"seed": -1}, ["`seed`"]),
+        ({"seed": -2}, ["`seed`"]),
         ({"guidance": 1e9}, ["`guidance`", "20"]),
         ({"size": "huge"}, ["`size` can't be `huge`"]),
         ({"size": "0x0"}, ["`size`"]),
@@ -105,10 +105,10 @@ def harmless(message: Message) -> str:
     ],
 )
 async def test_a_value_the_model_does_not_take_is_named_with_what_is_allowed(
-    sandbox: SandboxDriver, options: dict[str, Any], says: list[str]
+    sandbox: SandboxDriver, options: dict[str, Any], expected: list[str]
 ) -> None:
     said = await refused(sandbox, **options)
-    for part in says:
+    for part in expected:
         assert part in said
 
 
@@ -121,7 +121,7 @@ async def test_a_value_the_model_does_not_take_is_named_with_what_is_allowed(
         ("abc \u202edlrow olleh\u202c def", "abc"),
         ("# not a title\n> nor a quote\n-# nor small", "not a title"),
         ("||hidden|| **bold** `code` [link](https://x.example)", "hidden"),
-        ("@everyone look <@1204106000004194304>", "look"),
+        ("@everyone look at this", "look"),
         ("Z̴̡̛a̸͝l̵͠g̷o̶ in moderation", "in moderation"),
         ("日本語の浮世絵", "日本語の浮世絵"),
     ],

@@ -73,7 +73,7 @@ async def test_where_the_bot_may_not_post_nothing_is_spent(sandbox: SandboxDrive
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"model": "flux-schnel"}, "Did you mean"),
         ({"steps": 99}, "whole number from 1 to 12"),
@@ -86,12 +86,12 @@ async def test_where_the_bot_may_not_post_nothing_is_spent(sandbox: SandboxDrive
     ],
 )
 async def test_bad_input_is_a_private_sentence_and_nothing_is_spent(
-    sandbox: SandboxDriver, options: dict[str, Any], says: str
+    sandbox: SandboxDriver, options: dict[str, Any], expected: str
 ) -> None:
     before = len(sandbox.fal.accepted)
     record = await sandbox.imagine(**options)
     assert record.message.ephemeral
-    assert says in record.message.text()
+    assert expected in record.message.text()
     assert "broke" not in record.message.text()
     assert len(sandbox.fal.accepted) == before
 
@@ -237,7 +237,7 @@ async def test_cancel_names_the_only_one_and_asks_among_several(sandbox: Sandbox
     await sandbox.until(lambda: "ancelled" in first.message.text())
     await sandbox.until(lambda: "charged" in answer.message.text())
     nothing = await sandbox.run("pat", "general", "cancel")
-    assert nothing.message.text() == "Nothing of yours is under way."
+    assert nothing.message.text() == "You have no requests in progress."
 
 
 # ---------------------------------------------------------------------- pages
@@ -328,6 +328,6 @@ async def test_a_persons_data_is_deleted_with_what_is_under_way(sandbox: Sandbox
     await sandbox.until(lambda: "Deleted:" in question.text())
     assert "ancelled" in live.message.text()
     gone = await sandbox.press("ada", old, "Details")
-    assert "no longer have the record" in gone.message.text()
+    assert "no longer have any data" in gone.message.text()
     await sandbox.delete("pat", old)
     await disappears(sandbox, old)

@@ -15,6 +15,7 @@ import pytest
 
 from bot.domain.job import JobState
 from bot.settings import LimitSettings, Tier
+from bot.store.durations import PastGeneration
 from sandbox.discord import Message
 from sandbox.discord.world import PATRON_ROLE_ID
 from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver, in_process_bot
@@ -94,7 +95,7 @@ async def test_one_at_a_time_until_it_is_done_or_cancelled(sandbox: SandboxDrive
     await sandbox.painting()
     message = (await sandbox.imagine()).message
     assert message.ephemeral
-    assert "already have 1 request under way" in message.text()
+    assert "already have 1 request in progress" in message.text()
     await sandbox.press("ada", first.message, "Cancel")
     await sandbox.ended(first)
     paused.free()
@@ -143,9 +144,9 @@ async def test_a_server_bounds_the_requests_under_way_in_it_and_says_so(sandbox:
     first = await sandbox.imagine("nia", prompt="first")
     message = (await sandbox.imagine("ada", prompt="second")).message
     assert message.ephemeral
-    assert "This server already has 1 request under way, the most at once." in message.text()
+    assert "This server already has 1 request in progress. That is the most at once for a server." in message.text()
     left = (await sandbox.run("ada", "general", "usage")).message.text()
-    assert "This server has as many requests under way as it may" in left
+    assert "This server has as many requests in progress as are possible at once" in left
     assert "**0 pictures** right now." in left
     elsewhere = await sandbox.imagine("ada", "dm", prompt="elsewhere")
     paused.free()
@@ -232,8 +233,9 @@ async def test_a_model_with_logs_shows_steps_and_one_without_shows_the_time_it_l
     gates.set()
     await sandbox.picture(quiet)
     async with sandbox.store() as store:
-        learned: dict[str, float] = {}
-        while "fal-ai/imagen4/preview" not in learned:
-            learned = await store.durations.medians()
+        learned: list[PastGeneration] = []
+        while not learned:
+            learned = [one for one in await store.durations.recent() if one.endpoint == "fal-ai/imagen4/preview"]
             await asyncio.sleep(0.01)
-    assert learned["fal-ai/imagen4/preview"] < 5
+    assert learned[0].seconds < 5
+    assert learned[0].images == 1

@@ -95,6 +95,35 @@ async def test_every_job_goes_on_where_it_stood(
     await sandbox.until(lambda: painting.message.id not in painting.message.channel.messages)
 
 
+@ENDS
+async def test_windows_that_were_open_are_sent_to_the_bot_that_came_back(
+    running: tuple[SandboxDriver, Child, PausedPainting], end: signal.Signals
+) -> None:
+    sandbox, child, paused = running
+    paused.free()
+    old = await sandbox.paint(prompt="to be deleted")
+    refused = await sandbox.imagine(prompt="mended later", steps=99, seed=7)
+    fix = await sandbox.press("ada", refused.message, "Fix it")
+    delete = await sandbox.press("ada", old, "Delete")
+
+    await child.end(end)
+    await child.start()
+
+    mended = await sandbox.discord.submit_modal(fix, {"steps": "4"})
+    picture = await sandbox.picture(await mended.answered())
+    (job,) = sandbox.at_fal("mended later")
+    assert (job.arguments["num_inference_steps"], job.arguments["seed"]) == (4, 7)
+    for again in (
+        await sandbox.press("ada", refused.message, "Fix it"),
+        await (await sandbox.discord.submit_modal(fix, {"steps": "5"})).answered(),
+    ):
+        assert "This was asked for already" in again.message.text()
+        assert str(picture.id) in again.message.text()
+    assert len(sandbox.at_fal("mended later")) == 1
+    await (await sandbox.discord.submit_modal(delete)).answered()
+    await sandbox.until(lambda: old.id not in old.channel.messages)
+
+
 async def test_what_was_done_but_never_confirmed_is_not_done_again(
     running: tuple[SandboxDriver, Child, PausedPainting],
 ) -> None:

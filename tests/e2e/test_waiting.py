@@ -18,7 +18,7 @@ from sandbox.discord import InteractionRecord
 from tests.e2e.sandbox_driver import GENEROUS, Child, PausedPainting, SandboxDriver, child_bot, in_process_bot
 
 WHY = "Why am I waiting?"
-RESTARTED = "I was restarted; your picture is safe and goes on."
+RESTARTED = "I was restarted. Your picture is safe and will be finished."
 
 
 @pytest.fixture
@@ -50,10 +50,10 @@ async def test_a_full_queue_shows_the_place_and_says_why(sandbox: SandboxDriver)
 
     said = await reason(sandbox, mine)
     assert re.search(r"Next in line|1 request before it", said)
-    assert "3 requests wait in all." in said
+    assert "3 requests are waiting in total." in said
     assert "The one place at fal.ai is taken." in said
     assert "At fal.ai now: 1 of 1" in said
-    assert "should start in about" in said
+    assert "My guess: it starts in about" in said
     assert "restarted" not in said
     assert "yours" not in await reason(sandbox, mine, "pat")
 
@@ -70,8 +70,10 @@ async def test_a_server_at_its_cap_waits_while_others_go_on_and_the_card_says_so
     first = await sandbox.imagine("nia", prompt="first")
     await sandbox.painting("first")
     second = await sandbox.imagine("ada", prompt="second")
-    await sandbox.until(lambda: "another one of this server" in second.message.text())
-    assert "1 request of this server is at fal.ai, the most at once for it." in await reason(sandbox, second)
+    await sandbox.until(lambda: "another picture of this server" in second.message.text())
+    assert "1 request of this server is at fal.ai. That is the most at once for one server." in await reason(
+        sandbox, second
+    )
 
     elsewhere = await sandbox.imagine("ada", "dm", prompt="elsewhere")
     paused.finish("elsewhere")
@@ -89,8 +91,8 @@ async def test_a_person_at_their_cap_is_told_that_it_is_their_own(sandbox: Sandb
     await sandbox.imagine("ada", prompt="first")
     await sandbox.painting("first")
     second = await sandbox.imagine("ada", prompt="second")
-    await sandbox.until(lambda: "one of yours" in second.message.text())
-    assert "1 request of yours is at fal.ai, the most at once for one person." in await reason(sandbox, second)
+    await sandbox.until(lambda: "one of your other pictures" in second.message.text())
+    assert "1 of your requests is at fal.ai. That is the most at once for one person." in await reason(sandbox, second)
     paused.free()
     await sandbox.picture(second)
 
@@ -106,7 +108,7 @@ async def test_where_fal_is_what_one_waits_for_that_is_said(sandbox: SandboxDriv
     third = await sandbox.imagine(prompt="third")
     await sandbox.until(lambda: "Waiting at fal.ai: 1 request before yours." in third.message.text())
     said = await reason(sandbox, third)
-    assert "It has left my queue: fal.ai has it, with 1 request before it." in said
+    assert "It has left my queue. It is now at fal.ai, with 1 request before it." in said
     paused.free()
     await sandbox.picture(third)
     press = await sandbox.press("ada", third.message, "Details")
@@ -199,7 +201,7 @@ async def test_what_is_asked_for_during_a_stop_is_taken_said_so_and_painted_afte
     await sandbox.until(lambda: "stopping" in child.log)
 
     late = await sandbox.imagine("nia", prompt="late")
-    assert "I am being restarted. Your picture is safe" in late.message.text()
+    assert "I am restarting. Your picture is safe" in late.message.text()
     assert (await reason(sandbox, late, "nia")).startswith("### Why am I waiting?")
     unwanted = await sandbox.imagine("nia", prompt="unwanted")
     await sandbox.press("nia", unwanted.message, "Cancel")

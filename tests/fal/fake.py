@@ -73,7 +73,7 @@ class Seen:
 # ---------------------------------------------------------------------- replies
 
 
-def says(body: object, status: int = 200, **headers: str) -> Reply:
+def json_reply(body: object, status: int = 200, **headers: str) -> Reply:
     """JSON."""
 
     async def reply(_: web.Request) -> web.StreamResponse:
@@ -181,13 +181,13 @@ class FakeFal:
         self._standing: dict[str, Reply] = {
             "submit": self._accept,
             "stream": streams(event(COMPLETED)),
-            "status": says(COMPLETED),
-            "cancel": says({"status": "CANCELLATION_REQUESTED"}, 202),
+            "status": json_reply(COMPLETED),
+            "cancel": json_reply({"status": "CANCELLATION_REQUESTED"}, 202),
             "token": self._token,
             "upload": self._stored,
             "media": sends(b"picture", content_type="image/png"),
             "result": self._result,
-            "list": says({"items": [], "next_cursor": None, "has_more": False}),
+            "list": json_reply({"items": [], "next_cursor": None, "has_more": False}),
         }
         self._runner: web.AppRunner | None = None
 
@@ -301,4 +301,4 @@ def _kind(request: web.Request) -> str:
 
 def bodies(*statuses: object) -> Sequence[Reply]:
     """One JSON reply a status."""
-    return [says(status) for status in statuses]
+    return [json_reply(status) for status in statuses]

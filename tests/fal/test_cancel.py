@@ -4,16 +4,16 @@ import pytest
 
 from bot.errors import EaselError, KeyRefused, ProviderUnreachable
 from bot.fal import CancelAnswer, Fal
-from tests.fal.fake import KEY, FakeFal, Reply, drops, html, says
+from tests.fal.fake import KEY, FakeFal, Reply, drops, html, json_reply
 
 ANSWERS: dict[str, tuple[Reply, CancelAnswer]] = {
-    "requested": (says({"status": "CANCELLATION_REQUESTED"}, 202), CancelAnswer.REMOVED_OR_REQUESTED),
-    "success": (says({"success": True}), CancelAnswer.REMOVED_OR_REQUESTED),
+    "requested": (json_reply({"status": "CANCELLATION_REQUESTED"}, 202), CancelAnswer.REMOVED_OR_REQUESTED),
+    "success": (json_reply({"success": True}), CancelAnswer.REMOVED_OR_REQUESTED),
     "empty 200": (html(200, b""), CancelAnswer.REMOVED_OR_REQUESTED),
-    "no success": (says({"success": False}), CancelAnswer.ALREADY_COMPLETED),
-    "too late": (says({"status": "ALREADY_COMPLETED"}, 400), CancelAnswer.ALREADY_COMPLETED),
-    "unknown": (says({"status": "NOT_FOUND"}, 404), CancelAnswer.UNKNOWN),
-    "odd 400": (says({"detail": "what?"}, 400), CancelAnswer.UNKNOWN),
+    "no success": (json_reply({"success": False}), CancelAnswer.ALREADY_COMPLETED),
+    "too late": (json_reply({"status": "ALREADY_COMPLETED"}, 400), CancelAnswer.ALREADY_COMPLETED),
+    "unknown": (json_reply({"status": "NOT_FOUND"}, 404), CancelAnswer.UNKNOWN),
+    "odd 400": (json_reply({"detail": "what?"}, 400), CancelAnswer.UNKNOWN),
 }
 
 
@@ -32,17 +32,17 @@ async def test_a_cancel_is_one_put_without_a_body(fake: FakeFal, fal: Fal, case:
 
 @pytest.mark.parametrize("failure", ["502", "429", "dropped"])
 async def test_a_transient_failure_is_retried(fake: FakeFal, fal: Fal, failure: str) -> None:
-    fake.enqueue("cancel", {"502": html(502), "429": says({}, 429, Retry_After="0"), "dropped": drops}[failure])
+    fake.enqueue("cancel", {"502": html(502), "429": json_reply({}, 429, Retry_After="0"), "dropped": drops}[failure])
 
     assert await fal.cancel(fake.request()) is CancelAnswer.REMOVED_OR_REQUESTED
 
 
 ENDS: dict[str, tuple[Reply, type[EaselError]]] = {
     "502": (html(502), ProviderUnreachable),
-    "503": (says({"detail": "x"}, 503), ProviderUnreachable),
-    "429": (says({}, 429), ProviderUnreachable),
+    "503": (json_reply({"detail": "x"}, 503), ProviderUnreachable),
+    "429": (json_reply({}, 429), ProviderUnreachable),
     "dropped": (drops, ProviderUnreachable),
-    "wrong key": (says({"detail": "Invalid key"}, 401), KeyRefused),
+    "wrong key": (json_reply({"detail": "Invalid key"}, 401), KeyRefused),
 }
 
 

@@ -321,5 +321,5 @@ def test_a_model_that_is_gone_is_told_by_its_title(words: str, status: int, inst
     gone = failure(words, status)
     assert isinstance(gone, ModelGone)
     assert gone.phrase.params.get("instead") == instead
-    assert english(gone).startswith("Model One: this model is no longer served")
+    assert english(gone).startswith("Model One is no longer offered")
     assert "fal-ai/" not in english(gone)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bot.fal import CompletedStatus, Fal, Status
 from bot.fal.poller import DurationEstimator, PollBudget, PolledJob
-from tests.fal.fake import COMPLETED, FAST, WORKING, FakeFal, event, says, streams
+from tests.fal.fake import COMPLETED, FAST, WORKING, FakeFal, event, json_reply, streams
 
 #: Misses: none saved, five a second.
 POOR = replace(FAST, misses_saved=1.0, misses_per_s=5.0)
@@ -28,7 +28,7 @@ async def watched(fal: Fal, fake: FakeFal, number: int, *, age_s: float | None =
 
 
 async def test_jobs_that_go_on_are_polled_as_often_as_the_budget_allows(fake: FakeFal) -> None:
-    fake.always("status", says(WORKING))
+    fake.always("status", json_reply(WORKING))
     async with fake.fal(max_streams=0, timings=POOR) as fal:
         watches = [asyncio.create_task(watched(fal, fake, number)) for number in range(300)]
         await asyncio.sleep(1)
@@ -40,7 +40,7 @@ async def test_jobs_that_go_on_are_polled_as_often_as_the_budget_allows(fake: Fa
 
 
 async def test_polls_that_find_an_end_cost_the_budget_nothing(fake: FakeFal) -> None:
-    fake.always("status", says(COMPLETED))
+    fake.always("status", json_reply(COMPLETED))
     async with fake.fal(max_streams=0, timings=POOR) as fal:
         began = asyncio.get_running_loop().time()
         ends = await asyncio.gather(*(watched(fal, fake, number) for number in range(300)))
@@ -79,11 +79,11 @@ async def test_once_ends_are_known_jobs_are_polled_when_they_should_have_ended(f
 
 
 async def test_what_an_earlier_process_left_is_polled_at_once_and_first(fake: FakeFal) -> None:
-    fake.always("status", says(WORKING))
+    fake.always("status", json_reply(WORKING))
     async with fake.fal(max_streams=0, timings=replace(POOR, polls_at_once=1)) as fal:
         own = [asyncio.create_task(watched(fal, fake, number)) for number in range(50)]
         await fake.received(2)
-        fake.always("status", says(COMPLETED))
+        fake.always("status", json_reply(COMPLETED))
         left = await asyncio.gather(*(watched(fal, fake, number, age_s=100.0) for number in range(100, 150)))
         asked = [seen.path for seen in fake.seen]
         for watch in own:
@@ -102,12 +102,12 @@ async def test_an_adopted_job_with_a_stream_costs_no_poll(fake: FakeFal, fal: Fa
 
 
 async def test_a_callback_is_polled_before_all_that_waits_for_the_budget(fake: FakeFal) -> None:
-    fake.always("status", says(WORKING))
+    fake.always("status", json_reply(WORKING))
     async with fake.fal(max_streams=0, timings=replace(POOR, misses_per_s=0.01)) as fal:
         watches = [asyncio.create_task(watched(fal, fake, number)) for number in range(20)]
         await fake.received(1)
         await asyncio.sleep(0.1)
-        fake.always("status", says(COMPLETED))
+        fake.always("status", json_reply(COMPLETED))
         fal.wake("r19")
         assert (await watches[19])[-1] == CompletedStatus()
         for watch in watches:

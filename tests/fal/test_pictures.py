@@ -13,7 +13,7 @@ from bot.errors import BalanceExhausted, EaselError, KeyRefused, OptionsRefused,
 from bot.fal import Fal
 from bot.fal.origins import APP_NAMESPACES, resolve
 from tests.english import raises_saying
-from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, says, sends, tears
+from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, json_reply, sends, tears
 
 # ---------------------------------------------------------------------- download
 
@@ -124,7 +124,7 @@ async def test_the_cap_holds_for_what_comes_out_of_a_compressed_body(fake: FakeF
 
 
 async def test_five_redirects_are_followed_and_six_are_not(fake: FakeFal, fal: Fal) -> None:
-    hop = says({}, 302, Location="/media/next.png")
+    hop = json_reply({}, 302, Location="/media/next.png")
     fake.enqueue("media", *[hop] * 5)
     assert await fal.download(at(fake), max_bytes=1000) == b"picture"
 
@@ -152,7 +152,7 @@ async def test_other_addresses_are_not_opened(fal: Fal, address: str) -> None:
 
 
 async def test_a_redirect_away_from_https_is_not_followed(fake: FakeFal, fal: Fal) -> None:
-    fake.always("media", says({}, 302, Location="http://example.com/x.png"))
+    fake.always("media", json_reply({}, 302, Location="http://example.com/x.png"))
 
     with raises_saying(ResultUnusable, match="address"):
         await fal.download(at(fake), max_bytes=1000)
@@ -225,17 +225,17 @@ async def test_uploads_share_one_token_and_take_turns(fake: FakeFal) -> None:
 
 
 UPLOAD_FAILURES: dict[str, tuple[str, Reply, type[EaselError]]] = {
-    "token 401": ("token", says({"detail": "no"}, 401), KeyRefused),
-    "token 403": ("token", says({"detail": "Exhausted balance."}, 403), BalanceExhausted),
+    "token 401": ("token", json_reply({"detail": "no"}, 401), KeyRefused),
+    "token 403": ("token", json_reply({"detail": "Exhausted balance."}, 403), BalanceExhausted),
     "token page": ("token", html(200), ProviderUnreachable),
-    "token without fields": ("token", says({}), ProviderUnreachable),
+    "token without fields": ("token", json_reply({}), ProviderUnreachable),
     "token 500": ("token", html(500), ProviderUnreachable),
     "upload 413": ("upload", html(413), OptionsRefused),
-    "upload 400": ("upload", says({"detail": ["x"]}, 400), ProviderUnreachable),
+    "upload 400": ("upload", json_reply({"detail": ["x"]}, 400), ProviderUnreachable),
     "upload 500": ("upload", html(500), ProviderUnreachable),
     "upload page": ("upload", html(200), ProviderUnreachable),
-    "upload elsewhere": ("upload", says({"access_url": "http://example.com/x.png"}), ProviderUnreachable),
-    "upload nowhere": ("upload", says({"access_url": 5}), ProviderUnreachable),
+    "upload elsewhere": ("upload", json_reply({"access_url": "http://example.com/x.png"}), ProviderUnreachable),
+    "upload nowhere": ("upload", json_reply({"access_url": 5}), ProviderUnreachable),
 }
 
 

@@ -16,7 +16,7 @@ from bot.fal import Fal, FoundRequest, TruncatedList
 from bot.fal.origins import resolve
 from bot.fal.request_list import read_page
 from bot.jobs.request_match import matches
-from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, says, sends, tears
+from tests.fal.fake import FAST, KEY, FakeFal, Reply, drops, hangs, html, json_reply, sends, tears
 
 ENDPOINT = "owner/alias/deep/path"
 SINCE = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -40,7 +40,7 @@ def item(number: int, **more: object) -> dict[str, object]:
 
 
 def page(*items: object, cursor: str | None = None) -> Reply:
-    return says({"items": items, "next_cursor": cursor, "has_more": cursor is not None})
+    return json_reply({"items": items, "next_cursor": cursor, "has_more": cursor is not None})
 
 
 async def found_by(fal: Fal) -> list[FoundRequest]:
@@ -115,7 +115,7 @@ async def test_what_was_sent_outside_the_time_or_elsewhere_is_left_out(fake: Fak
 async def test_a_key_that_may_not_see_the_list_is_told_once(
     fake: FakeFal, fal: Fal, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    fake.always("list", says({"error": {"type": "permission_error"}}, status))
+    fake.always("list", json_reply({"error": {"type": "permission_error"}}, status))
     asked = [fal.find_requests(ENDPOINT, since=SINCE, until=UNTIL) for _ in range(20)]
     assert await asyncio.gather(*asked) == [None] * 20
     assert await fal.find_requests("owner/other", since=SINCE, until=UNTIL) is None
@@ -125,23 +125,23 @@ async def test_a_key_that_may_not_see_the_list_is_told_once(
 
 async def test_a_refusal_is_not_for_ever(fake: FakeFal) -> None:
     async with fake.fal(timings=replace(FAST, list_refused_s=0.0)) as fal:
-        fake.enqueue("list", says({}, 403), page(item(1)))
+        fake.enqueue("list", json_reply({}, 403), page(item(1)))
         assert await fal.find_requests(ENDPOINT, since=SINCE, until=UNTIL) is None
         assert len(await found_by(fal)) == 1
 
 
 USELESS: dict[str, Reply] = {
     "a gateway's page": html(502),
-    "an error": says({}, 500),
-    "too many": says({}, 429, Retry_After="0"),
+    "an error": json_reply({}, 500),
+    "too many": json_reply({}, 429, Retry_After="0"),
     "a lost connection": drops,
     "a page": html(200),
-    "another object": says({"detail": "?"}),
+    "another object": json_reply({"detail": "?"}),
     "nothing": sends(b""),
-    "a number": says(5),
+    "a number": json_reply(5),
     "a half": tears(b'{"items": [', 1000),
     "a bomb": sends(b"[" * 50_000),
-    "a redirect": says({}, 302),
+    "a redirect": json_reply({}, 302),
 }
 
 

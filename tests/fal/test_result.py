@@ -22,7 +22,7 @@ from bot.errors import (
 )
 from bot.fal import Fal
 from tests.english import english, raises_saying
-from tests.fal.fake import FAST, KEY, RETIRED, FakeFal, Reply, drops, html, model, says, sends, tears
+from tests.fal.fake import FAST, KEY, RETIRED, FakeFal, Reply, drops, html, json_reply, model, sends, tears
 
 URL = "https://v3b.fal.media/files/b/1/one.png"
 
@@ -50,7 +50,7 @@ async def test_everything_a_model_may_send_is_read(fake: FakeFal, fal: Fal) -> N
         "usage": {"total_tokens": 5},
         "prompt": "x",
     }
-    fake.always("result", says(body))
+    fake.always("result", json_reply(body))
 
     result = await fal.result(fake.request(), model=model())
 
@@ -75,7 +75,7 @@ async def test_everything_a_model_may_send_is_read(fake: FakeFal, fal: Fal) -> N
 async def test_pictures_have_their_own_seeds_where_fal_tells_them(
     fake: FakeFal, fal: Fal, body: dict[str, object], seeds: tuple[int | None, ...]
 ) -> None:
-    fake.always("result", says(body))
+    fake.always("result", json_reply(body))
     result = await fal.result(fake.request(), model=model())
     assert tuple(picture.seed for picture in result.pictures) == seeds
 
@@ -98,7 +98,7 @@ SINGLE: dict[str, tuple[object, int | None, tuple[bool, ...] | None]] = {
 @pytest.mark.parametrize("case", SINGLE)
 async def test_odd_results_are_read_as_far_as_they_go(fake: FakeFal, fal: Fal, case: str) -> None:
     body, seed, nsfw = SINGLE[case]
-    fake.always("result", says(body, X_Fal_Billable_Units="many"))
+    fake.always("result", json_reply(body, X_Fal_Billable_Units="many"))
 
     result = await fal.result(fake.request(), model=model())
 
@@ -120,58 +120,58 @@ def detail(kind: str, loc: tuple[object, ...] = ("body", "prompt"), **context: o
 
 def infra(kind: str, status: int) -> Reply:
     """An error of fal's infrastructure."""
-    return says({"detail": "SECRET prompt", "error_type": kind}, status, X_Fal_Error_Type=kind)
+    return json_reply({"detail": "SECRET prompt", "error_type": kind}, status, X_Fal_Error_Type=kind)
 
 
 FAILURES: dict[str, tuple[Reply, type[EaselError]]] = {
-    "content policy": (says({"detail": [detail("content_policy_violation")]}, 422), ContentRefused),
+    "content policy": (json_reply({"detail": [detail("content_policy_violation")]}, 422), ContentRefused),
     "content policy behind another": (
-        says({"detail": [detail("missing"), detail("content_policy_violation")]}, 422),
+        json_reply({"detail": [detail("missing"), detail("content_policy_violation")]}, 422),
         ContentRefused,
     ),
     "content policy in a partner's words": (
-        says({"detail": "Your request was rejected by our safety system."}, 400),
+        json_reply({"detail": "Your request was rejected by our safety system."}, 400),
         ContentRefused,
     ),
-    "validation": (says({"detail": [detail("less_than_equal", ("body", "steps"), le=12)]}, 422), OptionsRefused),
-    "validation as a string": (says({"detail": "Could not load image from url: SECRET"}, 422), OptionsRefused),
+    "validation": (json_reply({"detail": [detail("less_than_equal", ("body", "steps"), le=12)]}, 422), OptionsRefused),
+    "validation as a string": (json_reply({"detail": "Could not load image from url: SECRET"}, 422), OptionsRefused),
     "bad request": (infra("bad_request", 400), OptionsRefused),
-    "no picture": (says({"detail": [detail("no_media_generated")]}, 422), ResultUnusable),
-    "partner broken": (says({"detail": [detail("downstream_service_error")]}, 400), ProviderError),
-    "partner away": (says({"detail": [detail("downstream_service_unavailable")]}, 500), ProviderError),
-    "generation timeout": (says({"detail": [detail("generation_timeout")]}, 504), GenerationTimedOut),
+    "no picture": (json_reply({"detail": [detail("no_media_generated")]}, 422), ResultUnusable),
+    "partner broken": (json_reply({"detail": [detail("downstream_service_error")]}, 400), ProviderError),
+    "partner away": (json_reply({"detail": [detail("downstream_service_unavailable")]}, 500), ProviderError),
+    "generation timeout": (json_reply({"detail": [detail("generation_timeout")]}, 504), GenerationTimedOut),
     "start timeout": (infra("startup_timeout", 504), GenerationTimedOut),
     "request timeout": (infra("request_timeout", 504), GenerationTimedOut),
     "request timeout, by header only": (html(504, X_Fal_Error_Type="request_timeout"), GenerationTimedOut),
-    "504 of fal": (says({"detail": "Request timed out"}, 504), GenerationTimedOut),
+    "504 of fal": (json_reply({"detail": "Request timed out"}, 504), GenerationTimedOut),
     "cancelled": (infra("client_cancelled", 499), Cancelled),
-    "disconnected": (says({"detail": "x"}, 499), Cancelled),
-    "unknown path": (says({"detail": "Path /x not found"}, 404), ModelGone),
-    "gone": (says({}, 410), ModelGone),
-    "no money": (says({"detail": "User is locked. Reason: Exhausted balance."}, 403), BalanceExhausted),
-    "wrong key": (says({"detail": "No user found for Key ID and Secret"}, 401), KeyRefused),
-    "forbidden": (says({"detail": "Forbidden"}, 403), KeyRefused),
-    "crashed": (says({"detail": "Internal Server Error"}, 500), ProviderError),
+    "disconnected": (json_reply({"detail": "x"}, 499), Cancelled),
+    "unknown path": (json_reply({"detail": "Path /x not found"}, 404), ModelGone),
+    "gone": (json_reply({}, 410), ModelGone),
+    "no money": (json_reply({"detail": "User is locked. Reason: Exhausted balance."}, 403), BalanceExhausted),
+    "wrong key": (json_reply({"detail": "No user found for Key ID and Secret"}, 401), KeyRefused),
+    "forbidden": (json_reply({"detail": "Forbidden"}, 403), KeyRefused),
+    "crashed": (json_reply({"detail": "Internal Server Error"}, 500), ProviderError),
     "internal error": (infra("internal_error", 500), ProviderError),
     "runner gone": (infra("runner_disconnected", 503), ProviderError),
     "runner refused": (infra("runner_connection_refused", 503), ProviderError),
     "half an answer": (infra("runner_incomplete_response", 502), ProviderError),
-    "unknown request": (says({"status": "NOT_FOUND"}, 404), ResultUnusable),
+    "unknown request": (json_reply({"status": "NOT_FOUND"}, 404), ResultUnusable),
     "page of a gateway": (html(502), ProviderUnreachable),
-    "turned away": (says({"detail": "slow down"}, 429), ProviderUnreachable),
-    "not finished": (says({"detail": "Request is still in progress"}, 400), ProviderUnreachable),
+    "turned away": (json_reply({"detail": "slow down"}, 429), ProviderUnreachable),
+    "not finished": (json_reply({"detail": "Request is still in progress"}, 400), ProviderUnreachable),
     "firewall": (html(403), ProviderUnreachable),
     "dropped": (drops, ProviderUnreachable),
     "200 page": (html(200), ResultUnusable),
     "200 empty": (sends(b"", content_type="application/json"), ResultUnusable),
     "200 cut off": (sends(b'{"images": [{"url": "htt', content_type="application/json"), ResultUnusable),
     "200 truncated": (tears(b'{"images": [{"url": "htt', 9000), ResultUnusable),
-    "200 list": (says([URL]), ResultUnusable),
-    "200 null": (says(None), ResultUnusable),
+    "200 list": (json_reply([URL]), ResultUnusable),
+    "200 null": (json_reply(None), ResultUnusable),
     "200 nested too deeply": (sends(b"[" * 200_000, content_type="application/json"), ResultUnusable),
-    "no images": (says({"images": []}), ResultUnusable),
-    "nothing": (says({}), ResultUnusable),
-    "redirect": (says({}, 302, Location="https://collector.example/"), ProviderError),
+    "no images": (json_reply({"images": []}), ResultUnusable),
+    "nothing": (json_reply({}), ResultUnusable),
+    "redirect": (json_reply({}, 302, Location="https://collector.example/"), ProviderError),
 }
 
 #: Ends that are not believed at once.
@@ -234,9 +234,9 @@ async def test_while_fal_breaks_on_everything_a_painted_picture_is_not_given_up(
 
 
 async def test_a_gone_model_is_named(fake: FakeFal, fal: Fal) -> None:
-    fake.always("result", says({"detail": "Path /x not found"}, 404))
+    fake.always("result", json_reply({"detail": "Path /x not found"}, 404))
 
-    with raises_saying(ModelGone, match="Alias One: this model is no longer served") as caught:
+    with raises_saying(ModelGone, match="Alias One is no longer offered") as caught:
         await fal.result(fake.request(), model=RETIRED)
 
     assert caught.value.phrase.params["endpoint"] == RETIRED.endpoint
@@ -271,7 +271,7 @@ SENTENCES: dict[str, tuple[object, str]] = {
 @pytest.mark.parametrize("case", SENTENCES)
 async def test_refused_options_are_said_with_names_and_limits_only(fake: FakeFal, fal: Fal, case: str) -> None:
     given, sentence = SENTENCES[case]
-    fake.always("result", says({"detail": given}, 422))
+    fake.always("result", json_reply({"detail": given}, 422))
 
     with pytest.raises(OptionsRefused) as caught:
         await fal.result(fake.request(), model=model())

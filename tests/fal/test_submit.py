@@ -26,7 +26,7 @@ from bot.errors import (
 )
 from bot.fal import Fal
 from tests.english import raises_saying
-from tests.fal.fake import FAST, KEY, RETIRED, FakeFal, Reply, drops, hangs, html, model, says, sends, tears
+from tests.fal.fake import FAST, KEY, RETIRED, FakeFal, Reply, drops, hangs, html, json_reply, model, sends, tears
 
 ARGUMENTS: dict[str, Json] = {
     "prompt": "a hare, naïve\n“quoted”",
@@ -61,19 +61,19 @@ async def test_fal_is_told_not_to_store_when_either_side_says_so(
 LOST: dict[str, Reply] = {
     "connection dropped": drops,
     "500 page": html(500, b"oops"),
-    "500": says({"detail": "Internal Server Error"}, 500),
+    "500": json_reply({"detail": "Internal Server Error"}, 500),
     "502": html(502),
     "504": html(504),
-    "503 of a gateway that had passed it on": says(
+    "503 of a gateway that had passed it on": json_reply(
         {"detail": "upstream connect error or disconnect/reset before headers"}, 503
     ),
     "503 page with a request id": html(503, x_fal_request_id="r1"),
     "empty 200": sends(b"", 200),
     "200 page": html(200),
-    "no request id": says({"status": "IN_QUEUE"}),
-    "empty request id": says({"request_id": ""}),
-    "request id that is a path": says({"request_id": "../../evil"}),
-    "a list": says(["r1"]),
+    "no request id": json_reply({"status": "IN_QUEUE"}),
+    "empty request id": json_reply({"request_id": ""}),
+    "request id that is a path": json_reply({"request_id": "../../evil"}),
+    "a list": json_reply(["r1"]),
     "truncated 200": tears(b'{"request_id": "r1", "status_ur', 500),
 }
 
@@ -99,7 +99,7 @@ async def test_a_server_that_takes_the_request_and_hangs_got_one_post(fake: Fake
 
 
 async def test_a_connection_that_was_kept_and_died_is_not_posted_to_again(fake: FakeFal, fal: Fal) -> None:
-    fake.enqueue("submit", says({"request_id": "r1"}), drops)
+    fake.enqueue("submit", json_reply({"request_id": "r1"}), drops)
     await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
 
     with pytest.raises(SubmitUnconfirmed):
@@ -139,16 +139,16 @@ async def test_running_out_of_time_for_a_free_connection_means_it_never_left(fak
 
 
 TURNED_AWAY: dict[str, tuple[Reply, float | None]] = {
-    "429 with seconds": (says({"detail": "slow down"}, 429, Retry_After="7"), 7.0),
-    "429 with an absurd wait": (says({}, 429, Retry_After="100000"), FAST.retry_after_max_s),
-    "429 with a date": (says({}, 429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"), 0.0),
-    "429 with words": (says({}, 429, Retry_After="soon"), None),
-    "429 with nan": (says({}, 429, Retry_After="nan"), None),
-    "429": (says({"detail": "slow down"}, 429), None),
-    "408": (says({}, 408), None),
-    "409": (says({}, 409), None),
+    "429 with seconds": (json_reply({"detail": "slow down"}, 429, Retry_After="7"), 7.0),
+    "429 with an absurd wait": (json_reply({}, 429, Retry_After="100000"), FAST.retry_after_max_s),
+    "429 with a date": (json_reply({}, 429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"), 0.0),
+    "429 with words": (json_reply({}, 429, Retry_After="soon"), None),
+    "429 with nan": (json_reply({}, 429, Retry_After="nan"), None),
+    "429": (json_reply({"detail": "slow down"}, 429), None),
+    "408": (json_reply({}, 408), None),
+    "409": (json_reply({}, 409), None),
     "503 page of the ingress": (html(503), None),
-    "503 with a time to come back": (says({"detail": "maintenance"}, 503, Retry_After="30"), 30.0),
+    "503 with a time to come back": (json_reply({"detail": "maintenance"}, 503, Retry_After="30"), 30.0),
 }
 
 
@@ -168,24 +168,24 @@ BALANCE = "User is locked. Reason: Exhausted balance. Top up your balance at fal
 
 
 REFUSALS: dict[str, tuple[Reply, type[EaselError]]] = {
-    "wrong key": (says({"detail": "Invalid key"}, 401), KeyRefused),
+    "wrong key": (json_reply({"detail": "Invalid key"}, 401), KeyRefused),
     "wrong key, as a page": (html(401, b"no"), KeyRefused),
-    "forbidden": (says({"detail": "Forbidden"}, 403), KeyRefused),
-    "no money": (says({"detail": BALANCE}, 403), BalanceExhausted),
-    "payment required": (says({}, 402), BalanceExhausted),
+    "forbidden": (json_reply({"detail": "Forbidden"}, 403), KeyRefused),
+    "no money": (json_reply({"detail": BALANCE}, 403), BalanceExhausted),
+    "payment required": (json_reply({}, 402), BalanceExhausted),
     "a firewall in between": (html(403), ProviderError),
-    "no such application": (says({"detail": "Application 'owner/alias' not found"}, 404), ModelGone),
+    "no such application": (json_reply({"detail": "Application 'owner/alias' not found"}, 404), ModelGone),
     "no such page": (html(404), ModelGone),
-    "gone": (says({"detail": "gone"}, 410), ModelGone),
-    "validation": (says({"detail": [{"loc": ["body", "seed"], "type": "int_type"}]}, 422), OptionsRefused),
-    "bad request": (says({"detail": "bad"}, 400), OptionsRefused),
+    "gone": (json_reply({"detail": "gone"}, 410), ModelGone),
+    "validation": (json_reply({"detail": [{"loc": ["body", "seed"], "type": "int_type"}]}, 422), OptionsRefused),
+    "bad request": (json_reply({"detail": "bad"}, 400), OptionsRefused),
     "too large": (html(413), OptionsRefused),
     "content policy": (
-        says({"detail": [{"loc": ["body", "prompt"], "type": "content_policy_violation"}]}, 422),
+        json_reply({"detail": [{"loc": ["body", "prompt"], "type": "content_policy_violation"}]}, 422),
         ContentRefused,
     ),
-    "redirect": (says({}, 307, Location="/elsewhere"), ProviderError),
-    "not allowed": (says({}, 405), ProviderError),
+    "redirect": (json_reply({}, 307, Location="/elsewhere"), ProviderError),
+    "not allowed": (json_reply({}, 405), ProviderError),
 }
 
 
@@ -201,9 +201,9 @@ async def test_a_definite_refusal_is_the_end_of_the_job(fake: FakeFal, fal: Fal,
 
 
 async def test_a_gone_model_is_named(fake: FakeFal, fal: Fal) -> None:
-    fake.always("submit", says({"detail": "not found"}, 404))
+    fake.always("submit", json_reply({"detail": "not found"}, 404))
 
-    with raises_saying(ModelGone, match="Alias One: this model is no longer served"):
+    with raises_saying(ModelGone, match="Alias One is no longer offered"):
         await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60, model=RETIRED)
 
 
@@ -211,7 +211,7 @@ async def test_addresses_on_a_strangers_host_are_replaced_by_the_documented_ones
     stranger = "https://collector.example/owner/alias/requests/r9"
     fake.always(
         "submit",
-        says({"request_id": "r9", "status_url": stranger + "/status", "response_url": stranger, "cancel_url": 5}),
+        json_reply({"request_id": "r9", "status_url": stranger + "/status", "response_url": stranger, "cancel_url": 5}),
     )
 
     request = await fal.submit("owner/alias/deep/path", ARGUMENTS, start_timeout_s=60)
@@ -233,7 +233,7 @@ async def test_cancelling_the_task_leaves_one_post_behind(fake: FakeFal, fal: Fa
 
 async def test_prompt_and_key_never_reach_the_log(fake: FakeFal, fal: Fal, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", logger="bot")
-    fake.always("submit", says({"detail": [{"loc": ["body"], "msg": "hare", "input": "hare", "type": "x"}]}, 422))
+    fake.always("submit", json_reply({"detail": [{"loc": ["body"], "msg": "hare", "input": "hare", "type": "x"}]}, 422))
 
     with pytest.raises(OptionsRefused) as caught:
         await fal.submit("owner/alias", {"prompt": "hare"}, start_timeout_s=60)
@@ -267,7 +267,7 @@ async def test_every_submit_is_counted_by_its_outcome(fake: FakeFal, fal: Fal) -
         }
 
     before = counted()
-    fake.enqueue("submit", drops, html(502), says({}, 429), says({}, 422), says({}, 200))
+    fake.enqueue("submit", drops, html(502), json_reply({}, 429), json_reply({}, 422), json_reply({}, 200))
     for _ in range(5):
         with pytest.raises(EaselError):
             await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=600)

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from bot.fal import CompletedStatus, Fal, InQueueStatus, Status
-from tests.fal.fake import COMPLETED, FAST, QUEUED, WORKING, FakeFal, event, hangs, html, model, says, streams
+from tests.fal.fake import COMPLETED, FAST, QUEUED, WORKING, FakeFal, event, hangs, html, json_reply, model, streams
 
 #: Polling by itself would ask once in an hour.
 SELDOM_POLLED = replace(
@@ -47,7 +47,7 @@ async def test_a_poll_under_way_when_the_callback_comes_is_followed_by_another(f
 
     async def before_the_end(request: web.Request) -> web.StreamResponse:
         await let_go.wait()
-        return await says(WORKING)(request)
+        return await json_reply(WORKING)(request)
 
     fake.enqueue("status", before_the_end)
     async with fake.fal(timings=replace(SELDOM_POLLED, first_poll_s=0.0), max_streams=0) as fal, asyncio.timeout(20):
@@ -62,7 +62,7 @@ async def test_a_poll_under_way_when_the_callback_comes_is_followed_by_another(f
 
 
 async def test_a_callback_that_comes_too_early_is_followed_by_frequent_polls(fake: FakeFal) -> None:
-    fake.enqueue("status", says(QUEUED), says(WORKING), says(WORKING))
+    fake.enqueue("status", json_reply(QUEUED), json_reply(WORKING), json_reply(WORKING))
     async with fake.fal(timings=replace(SELDOM_POLLED, poll_min_s=0.01), max_streams=0) as fal, asyncio.timeout(20):
         statuses: list[Status] = []
         watching = asyncio.create_task(following(fal, fake, statuses))
@@ -114,7 +114,7 @@ async def test_a_stream_that_stays_silent_is_left_for_a_poll(fake: FakeFal) -> N
 
 async def test_a_stream_is_opened_again_after_a_false_callback(fake: FakeFal) -> None:
     fake.enqueue("stream", streams(event(WORKING), then=hangs))
-    fake.enqueue("status", says(WORKING))
+    fake.enqueue("status", json_reply(WORKING))
     async with fake.fal(timings=SELDOM_POLLED) as fal, asyncio.timeout(20):
         statuses: list[Status] = []
         watching = asyncio.create_task(following(fal, fake, statuses))

@@ -25,9 +25,9 @@ from tests.fal.fake import (
     event,
     hangs,
     html,
+    json_reply,
     line,
     model,
-    says,
     sends,
     streams,
 )
@@ -171,7 +171,7 @@ BROKEN: dict[str, Reply] = {
     "dropped": drops,
     "dropped after a word": streams(event(QUEUED), then=drops),
     "500": html(500),
-    "429": says({}, 429),
+    "429": json_reply({}, 429),
     "an event without end": streams(*[b"data: " + b"x" * 300_000] * 8),
 }
 
@@ -181,7 +181,7 @@ async def test_after_a_broken_stream_the_status_is_polled_at_once_and_the_job_go
     fake: FakeFal, fal: Fal, case: str
 ) -> None:
     fake.always("stream", BROKEN[case])
-    fake.enqueue("status", says(WORKING), says(WORKING))
+    fake.enqueue("status", json_reply(WORKING), json_reply(WORKING))
 
     statuses = await watched(fal, fake.request(), expected_s=1000)
 
@@ -235,9 +235,9 @@ async def test_a_stream_that_was_useful_is_opened_again_and_again(fake: FakeFal)
 
 
 NO_STREAM: dict[str, Reply] = {
-    "405": says({"detail": "Method Not Allowed"}, 405),
+    "405": json_reply({"detail": "Method Not Allowed"}, 405),
     "501": html(501, b""),
-    "a plain status": says(WORKING),
+    "a plain status": json_reply(WORKING),
     "a page": html(200),
 }
 
@@ -253,7 +253,7 @@ async def test_a_server_without_streams_is_asked_for_one_once(fake: FakeFal, fal
 
 
 async def test_the_second_404_for_streams_counts(fake: FakeFal, fal: Fal) -> None:
-    fake.always("stream", says({"detail": "Path /status/stream not found"}, 404))
+    fake.always("stream", json_reply({"detail": "Path /status/stream not found"}, 404))
 
     for number in range(5):
         await watched(fal, fake.request(number))
@@ -262,7 +262,7 @@ async def test_the_second_404_for_streams_counts(fake: FakeFal, fal: Fal) -> Non
 
 
 async def test_a_request_too_young_for_the_stream_does_not_end_streams(fake: FakeFal, fal: Fal) -> None:
-    young = says({"status": "NOT_FOUND"}, 404)
+    young = json_reply({"status": "NOT_FOUND"}, 404)
     for number in range(6):
         if number % 2:
             fake.enqueue("stream", young)
@@ -276,7 +276,7 @@ async def test_a_request_too_young_for_the_stream_does_not_end_streams(fake: Fak
 
 
 async def test_streams_found_missing_are_tried_again_later(fake: FakeFal) -> None:
-    fake.enqueue("stream", says({}, 405))
+    fake.enqueue("stream", json_reply({}, 405))
 
     async with fake.fal(timings=replace(FAST, stream_missing_s=0)) as fal:
         await watched(fal, fake.request(1))
@@ -293,7 +293,7 @@ async def test_beyond_max_streams_jobs_are_polled(fake: FakeFal) -> None:
         return web.Response()
 
     fake.always("stream", streams(event(QUEUED), then=stays_open))
-    fake.always("status", says(COMPLETED))
+    fake.always("status", json_reply(COMPLETED))
 
     async with fake.fal(max_streams=3) as fal:
         streaming = [fal.watch(fake.request(number), expected_s=0) for number in range(3)]
@@ -312,7 +312,7 @@ async def test_beyond_max_streams_jobs_are_polled(fake: FakeFal) -> None:
 async def test_lines_from_the_stream_are_not_repeated_by_polls(fake: FakeFal) -> None:
     old, new = line("1/4 [", "t1"), line("2/4 [", "t2")
     fake.always("stream", streams(event({"status": "IN_PROGRESS", "logs": [old]})))
-    fake.enqueue("status", says({"status": "IN_PROGRESS", "logs": [old, new]}), says(COMPLETED))
+    fake.enqueue("status", json_reply({"status": "IN_PROGRESS", "logs": [old, new]}), json_reply(COMPLETED))
 
     async with fake.fal(timings=replace(FAST, stream_tries=1)) as fal:
         assert await watched(fal, fake.request()) == [
@@ -362,7 +362,7 @@ async def test_polled_logs_are_cumulative_and_yielded_once(fake: FakeFal) -> Non
 
 
 async def test_status_codes_200_and_202_mean_what_the_body_says(fake: FakeFal) -> None:
-    fake.enqueue("status", says(QUEUED, 202), says(WORKING, 200), says(COMPLETED, 202))
+    fake.enqueue("status", json_reply(QUEUED, 202), json_reply(WORKING, 200), json_reply(COMPLETED, 202))
 
     async with fake.fal(max_streams=0) as fal:
         assert await watched(fal, fake.request()) == [InQueueStatus(2), InProgressStatus(), CompletedStatus()]
@@ -413,17 +413,17 @@ async def test_a_watch_that_is_given_up_is_not_polled_any_more(fake: FakeFal) ->
 
 USELESS: dict[str, Reply] = {
     "dropped": drops,
-    "500": says({"detail": "x"}, 500),
+    "500": json_reply({"detail": "x"}, 500),
     "502 page": html(502),
     "503": html(503),
-    "429": says({}, 429),
-    "429 with a wait": says({}, 429, Retry_After="0.01"),
+    "429": json_reply({}, 429),
+    "429 with a wait": json_reply({}, 429, Retry_After="0.01"),
     "200 page": html(200),
     "200 empty": sends(b""),
-    "200 list": says([]),
+    "200 list": json_reply([]),
     "403 of a firewall": html(403),
     "404 page": html(404),
-    "redirect": says({}, 302, Location="/"),
+    "redirect": json_reply({}, 302, Location="/"),
 }
 
 
@@ -443,7 +443,7 @@ async def test_in_an_outage_a_thousand_jobs_ask_one_at_a_time(fake: FakeFal) -> 
     async def status(request: web.Request) -> web.StreamResponse:
         if down:
             await asyncio.sleep(0.01)  # long enough for others to come in between, if they may
-        return await (html(502) if down else says(COMPLETED))(request)
+        return await (html(502) if down else json_reply(COMPLETED))(request)
 
     fake.always("status", status)
     async with fake.fal(max_streams=0, timings=replace(FAST, polls_at_once=16)) as fal:
@@ -467,7 +467,7 @@ async def test_retry_after_holds_every_poll_back(fake: FakeFal) -> None:
 
     async def status(request: web.Request) -> web.StreamResponse:
         asked_at.append(loop.time())
-        return await (says({}, 429, Retry_After="0.2") if len(asked_at) == 1 else says(COMPLETED))(request)
+        return await (json_reply({}, 429, Retry_After="0.2") if len(asked_at) == 1 else json_reply(COMPLETED))(request)
 
     fake.always("status", status)
     async with fake.fal(max_streams=0, timings=replace(FAST, polls_at_once=1)) as fal:
@@ -477,7 +477,7 @@ async def test_retry_after_holds_every_poll_back(fake: FakeFal) -> None:
 
 
 async def test_an_unknown_request_ends_the_watch_when_answered_three_times(fake: FakeFal, fal: Fal) -> None:
-    unknown = says({"status": "NOT_FOUND"}, 404)
+    unknown = json_reply({"status": "NOT_FOUND"}, 404)
     fake.always("stream", unknown).always("status", unknown)
 
     with pytest.raises(RequestNotFound):
@@ -487,15 +487,15 @@ async def test_an_unknown_request_ends_the_watch_when_answered_three_times(fake:
 
 
 async def test_a_single_404_is_ignored(fake: FakeFal, fal: Fal) -> None:
-    unknown = says({"status": "NOT_FOUND"}, 404)
+    unknown = json_reply({"status": "NOT_FOUND"}, 404)
     fake.always("stream", unknown)
-    fake.enqueue("status", unknown, unknown, says(WORKING), unknown, unknown)
+    fake.enqueue("status", unknown, unknown, json_reply(WORKING), unknown, unknown)
 
     assert await watched(fal, fake.request()) == [InProgressStatus(), CompletedStatus()]
 
 
 async def test_a_refused_key_ends_the_watch(fake: FakeFal, fal: Fal) -> None:
-    refused = says({"detail": "Invalid key"}, 401)
+    refused = json_reply({"detail": "Invalid key"}, 401)
     fake.always("stream", refused).always("status", refused)
 
     with pytest.raises(KeyRefused):
@@ -510,7 +510,7 @@ async def test_the_key_is_not_sent_to_a_strangers_host(fake: FakeFal, fal: Fal) 
 
 
 async def test_closing_the_client_ends_its_watches(fake: FakeFal) -> None:
-    fake.always("status", says(WORKING))
+    fake.always("status", json_reply(WORKING))
     async with fake.fal(max_streams=0) as fal:
         watch = asyncio.create_task(watched(fal, fake.request(), expected_s=1000))
         await asyncio.sleep(0)

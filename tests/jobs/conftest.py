@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bot.domain.ports import AttachmentSource
 from bot.settings import FalSettings
 from bot.store import Store
 from tests.jobs.scripted import PATIENT, Build, RunnerFixture, ScriptedFal
@@ -29,6 +30,7 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
         reconcile_s: float = 60,
         answered: bool | None = True,
         timings: Mapping[str, Any] | None = None,
+        inputs: AttachmentSource | None = None,
         **caps: Any,
     ) -> RunnerFixture:
         await leave()
@@ -36,7 +38,8 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
         settings = FalSettings(
             max_in_flight=max_in_flight, job_timeout_s=job_timeout_s, reconcile_s=reconcile_s, **caps
         )
-        runner_fixture = RunnerFixture(store, fal or ScriptedFal(), settings, replace(PATIENT, **(timings or {})))
+        patient = replace(PATIENT, **(timings or {}))
+        runner_fixture = RunnerFixture(store, fal or ScriptedFal(), settings, patient, inputs=inputs)
         runner_fixture.shown.answered = answered
         task = asyncio.create_task(runner_fixture.runner.run() if run else asyncio.sleep(0))
         fixtures.append((runner_fixture, task))

@@ -133,7 +133,7 @@ async def test_a_cancel_that_crosses_the_claim_holds(build: Build, monkeypatch: 
     monkeypatch.setattr(runner_fixture.runner._context, "end", after_the_claim)
     outcome = await runner_fixture.runner.cancel(second.id)
     assert outcome.cancelled
-    assert "just being handed" in english(outcome)
+    assert "just being sent" in english(outcome)
     assert len(fal.submitted) == 1
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import pytest
 from PIL import Image
 
@@ -54,6 +57,25 @@ def test_a_header_is_read_from_anything(case: str) -> None:
         except Unsound:
             continue
         assert header.width * header.height > 0
+
+
+LARGE = {
+    "padding": scans_jpeg(4, 64, 48) + b"\xff" * (20 << 20),
+    "stuffed": scans_jpeg(4, 64, 48) + b"\xff\0" * (10 << 20),
+    "nothing but scans": scans_jpeg(4, 64, 48) + b"\xff\xda" * (10 << 20),
+    "nothing but measures": b"\0\0\0\x18ftypheic" + b"ispe\0\0\0\0" * (2 << 20),
+    "nothing but segments": b"\xff\xd8\xff" + b"\xe0\0\x02\xff" * (5 << 20),
+    "a comment in a drawing": b"<!--" + b"<" * (20 << 20),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_a_header_is_read_quickly_from_the_largest_file(case: str) -> None:
+    """In processor time; it happens in the bot, not in the process that decodes."""
+    began_s = time.thread_time()
+    with contextlib.suppress(Unsound):
+        read_header(LARGE[case])
+    assert time.thread_time() - began_s < 0.04
 
 
 async def test_what_needs_more_memory_than_a_process_may_have_starts_none(workers: ImageWorkers) -> None:

@@ -48,7 +48,7 @@ HOUR_S = 3600.0
 #: fal takes so long to answer a submit while clocks step.
 SLOW_S = 1.0
 #: What people read while fal is away, and what they are told while the database is.
-FAL_AWAY = "fal.ai does not answer"
+FAL_AWAY = "fal.ai is not answering"
 REFUSED = "No quota was used"
 
 

@@ -6,13 +6,14 @@ import pytest
 
 from bot.limits import GuildLimits
 from bot.store import Preferences, Store
+from bot.store.durations import PastGeneration
 from tests.store.conftest import OpenStore
 
 
 async def test_nobody_has_chosen_anything_at_first(store: Store) -> None:
     assert await store.preferences.get(1, 50) == Preferences()
     assert await store.preferences.get(1, None) == Preferences()
-    assert await store.durations.medians() == {}
+    assert await store.durations.recent() == []
     assert await store.kv.get("nothing") is None
 
 
@@ -56,13 +57,14 @@ async def test_choices_outlive_a_restart(open_store: OpenStore) -> None:
     assert await again.kv.get("tree_hash") == "abc"
 
 
-async def test_the_median_duration_of_the_last_fifty_generations_is_kept(store: Store) -> None:
-    for _ in range(60):
-        await store.durations.record("slow", 100.0)
-    await asyncio.gather(*(store.durations.record("slow", seconds) for seconds in [1.0] * 24 + [3.0] * 2 + [9.0] * 24))
-    await store.durations.record("other", 4.0)
+async def test_the_last_fifty_generations_of_each_model_are_remembered_in_order(store: Store) -> None:
+    for number in range(60):
+        await store.durations.record(PastGeneration("slow", float(number), images=number % 4, pixels=2**40))
+    await store.durations.record(PastGeneration("other", 4.0))
 
-    assert await store.durations.medians() == {"slow": 3.0, "other": 4.0}
+    recent = await store.durations.recent()
+    assert [one.seconds for one in recent if one.endpoint == "slow"] == [float(number) for number in range(10, 60)]
+    assert recent[-2:] == [PastGeneration("slow", 59.0, 3, 2**40), PastGeneration("other", 4.0, None, None)]
 
 
 @pytest.mark.parametrize("value", ["", "x" * 10_000, "ü\n🎨"])

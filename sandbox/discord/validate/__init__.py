@@ -17,6 +17,7 @@ from sandbox.discord.validate.command_rules import choices, command, command_tex
 from sandbox.discord.validate.component_rules import Files
 from sandbox.discord.validate.limits import (
     CHECKBOX,
+    CHECKBOXES,
     FILE,
     GALLERY,
     LABEL,
@@ -37,6 +38,7 @@ from sandbox.discord.validate.problems import Path, Problems, length
 
 __all__ = [
     "CHECKBOX",
+    "CHECKBOXES",
     "FILE",
     "GALLERY",
     "LABEL",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sandbox.discord.validate.limits import MAX_CHOICES, MAX_COMMAND_TEXT
+from sandbox.discord.validate.component_rules import check_channel_types
+from sandbox.discord.validate.limits import MAX_CHOICES, MAX_COMMAND_TEXT, MAX_OPTION_TEXT
 from sandbox.discord.validate.problems import Path, Problems, length, refusing
 from sandbox.discord.wire import DiscordError, Obj
 
+_ALL_PERMISSIONS = (1 << 54) - 1
 _COMMAND_NAME = re.compile(r"[-_'\w\u0900-\u097F\u0E00-\u0E7F]{1,32}")
 
 
@@ -27,8 +29,18 @@ def _choice(problems: Problems, at: Path, one: Obj, kind: int) -> None:
     value = one.get("value")
     if kind == 3:
         problems.text((*at, "value"), value, 100, required=True)
-    elif isinstance(value, bool) or not isinstance(value, int if kind == 4 else (int, float)):
-        problems.add((*at, "value"), "NUMBER_TYPE_COERCE", f'Value "{value}" is not a number.')
+    else:
+        _number(problems, (*at, "value"), value, kind)
+    for locale, name in problems.mapping((*at, "name_localizations"), one.get("name_localizations")).items():
+        problems.text((*at, "name_localizations", locale), name, 100, shortest=1)
+
+
+def _number(problems: Problems, path: Path, value: object, kind: int) -> None:
+    """A value of an integer (4) or number (10) option; integers stay within 53 bits."""
+    if isinstance(value, bool) or not isinstance(value, int if kind == 4 else (int, float)):
+        problems.add(path, "NUMBER_TYPE_COERCE", f'Value "{value}" is not a number.')
+    elif abs(value) >= 2**53:
+        problems.add(path, "NUMBER_TYPE_MAX", "The number does not fit into 53 bits.")
 
 
 @refusing
@@ -60,7 +72,7 @@ def command(payload: Obj, *, partial: bool = False) -> None:
 
 
 def _command(problems: Problems, at: Path, payload: Obj, *, partial: bool = False) -> None:
-    kind = payload.get("type") or 1
+    kind = 1 if payload.get("type") is None else payload["type"]
     problems.choice((*at, "type"), kind, (1, 2, 3, 4))
     if kind == 1:
         if not partial or "name" in payload:
@@ -78,15 +90,21 @@ def _command(problems: Problems, at: Path, payload: Obj, *, partial: bool = Fals
     _localizations(problems, at, payload)
     _options(problems, (*at, "options"), payload.get("options"), depth=0)
     for key, allowed in (("contexts", (0, 1, 2)), ("integration_types", (0, 1))):
-        for index, one in enumerate(problems.array((*at, key), payload.get(key), 3)):
+        listed = problems.array((*at, key), payload.get(key), 3, shortest=1)
+        for index, one in enumerate(listed):
             problems.choice((*at, key, index), one, allowed)
+        problems.unique((*at, key), listed)
+    problems.integer(
+        (*at, "default_member_permissions"), payload.get("default_member_permissions"), 0, _ALL_PERMISSIONS
+    )
+    problems.booleans(at, payload, "dm_permission", "nsfw")
     if command_text(payload) > MAX_COMMAND_TEXT:
         problems.add((*at,), "APPLICATION_COMMAND_TOO_LARGE", f"Command exceeds maximum size ({MAX_COMMAND_TEXT})")
 
 
 def _localizations(problems: Problems, at: Path, payload: Obj) -> None:
     for key, longest in (("name_localizations", 32), ("description_localizations", 100)):
-        for locale, text in (payload.get(key) or {}).items():
+        for locale, text in problems.mapping((*at, key), payload.get(key)).items():
             problems.text((*at, key, locale), text, longest, shortest=1)
 
 
@@ -99,7 +117,14 @@ def _command_name(problems: Problems, path: Path, name: object) -> None:
 def _options(problems: Problems, path: Path, listed: object, *, depth: int) -> None:
     names: set[object] = set()
     optional_seen = False
-    for index, option in enumerate(problems.array(path, listed, MAX_CHOICES)):
+    given = problems.array(path, listed, MAX_CHOICES)
+    if len({one.get("type") in {1, 2} for one in given if isinstance(one, dict)}) > 1:
+        problems.add(
+            path,
+            "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID",
+            "Sub-command and sub-command group options cannot be mixed",
+        )
+    for index, option in enumerate(given):
         at = (*path, index)
         if not isinstance(option, dict):
             problems.add(at, "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
@@ -122,16 +147,23 @@ def _option(problems: Problems, at: Path, option: Obj, *, depth: int) -> None:
     _command_name(problems, (*at, "name"), option.get("name"))
     problems.text((*at, "description"), option.get("description"), 100, shortest=1, required=True)
     _localizations(problems, at, option)
+    problems.booleans(at, option, "required", "autocomplete")
     if kind in {1, 2}:
         if depth > (1 if kind == 1 else 0):
             problems.add(
                 at, "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", "Sub-command groups can be nested one level deep"
             )
+        if kind == 2 and any(one.get("type") != 1 for one in option.get("options") or ()):
+            problems.add(at, "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", "A sub-command group holds sub-commands only")
         _options(problems, (*at, "options"), option.get("options"), depth=depth + 1)
         return
     listed = problems.array((*at, "choices"), option.get("choices"), MAX_CHOICES)
     for index, one in enumerate(listed):
         _choice(problems, (*at, "choices", index), one, kind or 3)
+    if len({one.get("name") for one in listed}) != len(listed):
+        problems.add(
+            (*at, "choices"), "APPLICATION_COMMAND_OPTIONS_CHOICE_NAME_DUPLICATE", "Choice names must be unique"
+        )
     if option.get("autocomplete") and listed:
         problems.add(
             (*at, "autocomplete"),
@@ -142,8 +174,12 @@ def _option(problems: Problems, at: Path, option: Obj, *, depth: int) -> None:
         problems.add(
             (*at, "autocomplete"), "APPLICATION_COMMAND_OPTIONS_AUTOCOMPLETE_INVALID", "This type has no autocomplete"
         )
-    problems.integer((*at, "min_length"), option.get("min_length"), 0, 6000)
-    problems.integer((*at, "max_length"), option.get("max_length"), 1, 6000)
+    problems.integer((*at, "min_length"), option.get("min_length"), 0, MAX_OPTION_TEXT)
+    problems.integer((*at, "max_length"), option.get("max_length"), 1, MAX_OPTION_TEXT)
+    for bound in ("min_value", "max_value"):
+        if option.get(bound) is not None:
+            _number(problems, (*at, bound), option[bound], kind or 3)
+    check_channel_types(problems, at, option)
 
 
 def command_text(payload: Obj) -> int:

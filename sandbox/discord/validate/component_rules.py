@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from sandbox.discord.validate.limits import (
     BUTTON,
+    CHANNEL_TYPES,
     CONTAINER,
+    DEFAULT_VALUE_TYPES,
     FILE,
     GALLERY,
     MAX_ALT_TEXT,
@@ -66,7 +68,7 @@ def check_v1_components(problems: Problems, path: Path, listed: object, files: F
     tally = Tally(files)
     for index, row in enumerate(problems.array(path, listed, MAX_ROWS)):
         at = (*path, index)
-        if not isinstance(row, dict) or row.get("type") != ROW:
+        if not isinstance(row, dict) or row.get("type") is True or row.get("type") != ROW:
             problems.add(at, "UNION_TYPE_CHOICES", 'Value of field "type" must be one of (1,).')
             continue
         _row(problems, at, row, tally)
@@ -93,10 +95,11 @@ def check_v2_components(problems: Problems, path: Path, listed: object, files: F
 def _children(
     problems: Problems, path: Path, listed: object, allowed: Collection[int], tally: Tally, *, shortest: int = 1
 ) -> None:
-    for index, component in enumerate(problems.array(path, listed, MAX_V2_COMPONENTS, shortest=shortest)):
+    children = problems.array(path, listed, MAX_V2_COMPONENTS, shortest=shortest, required=shortest > 0)
+    for index, component in enumerate(children):
         at = (*path, index)
         kind = component.get("type") if isinstance(component, dict) else None
-        if kind not in allowed:
+        if isinstance(kind, bool) or kind not in allowed:
             choices = ", ".join(str(one) for one in sorted(allowed))
             problems.add(at, "UNION_TYPE_CHOICES", f'Value of field "type" must be one of ({choices}).')
             continue
@@ -125,9 +128,11 @@ def _component(problems: Problems, at: Path, component: Obj, tally: Tally) -> No
         case 14:
             _count(problems, at, component, tally)
             problems.choice((*at, "spacing"), component.get("spacing"), (1, 2))
+            problems.boolean((*at, "divider"), component.get("divider"))
         case 17:
             _count(problems, at, component, tally)
             problems.integer((*at, "accent_color"), component.get("accent_color"), 0, 0xFFFFFF)
+            problems.boolean((*at, "spoiler"), component.get("spoiler"))
             _children(problems, (*at, "components"), component.get("components"), _CONTAINER_CHILDREN, tally)
         case _:  # pragma: no cover - callers have checked the type
             raise AssertionError(component["type"])
@@ -174,6 +179,7 @@ def _children_of_section(problems: Problems, at: Path, section: Obj, tally: Tall
 def _media(problems: Problems, at: Path, holder: Obj, key: str, tally: Tally, *, attachment_only: bool = False) -> None:
     """An unfurled media item: `attachment://name` must be there, anything else must be a web address."""
     problems.text((*at, "description"), holder.get("description"), MAX_ALT_TEXT, shortest=1)
+    problems.boolean((*at, "spoiler"), holder.get("spoiler"))
     media = holder.get(key)
     url = media.get("url") if isinstance(media, dict) else None
     if not isinstance(url, str) or not url:
@@ -190,7 +196,7 @@ def _media(problems: Problems, at: Path, holder: Obj, key: str, tally: Tally, *,
     elif attachment_only or urlsplit(url).scheme not in {"http", "https"}:
         allowed = "attachment://" if attachment_only else "http, https, attachment"
         problems.add(path, "URL_TYPE_INVALID_SCHEME", f'Scheme of "{url[:80]}" must be one of ({allowed}).')
-    elif len(url) > 2048:
+    elif length(url) > 2048:
         problems.add(path, "BASE_TYPE_MAX_LENGTH", "Must be 2048 or fewer in length.")
 
 
@@ -226,6 +232,8 @@ def _button(problems: Problems, at: Path, button: Obj, tally: Tally) -> None:
     _count(problems, at, button, tally)
     style = problems.integer((*at, "style"), button.get("style"), 1, 6, required=True)
     problems.text((*at, "label"), button.get("label"), MAX_LABEL)
+    problems.boolean((*at, "disabled"), button.get("disabled"))
+    _emoji(problems, (*at, "emoji"), button.get("emoji"))
     if style == _LINK_BUTTON:
         if (
             problems.text((*at, "url"), button.get("url"), 512, shortest=1, required=True)
@@ -250,6 +258,42 @@ def _button(problems: Problems, at: Path, button: Obj, tally: Tally) -> None:
         problems.add(at, "BUTTON_COMPONENT_LABEL_OR_EMOJI_REQUIRED", "A label or emoji is required")
 
 
+def _emoji(problems: Problems, path: Path, emoji: object) -> None:
+    """A character, or an emoji of a server by its id."""
+    if emoji is None:
+        return
+    given = problems.mapping(path, emoji)
+    if given or emoji == {}:
+        problems.text((*path, "name"), given.get("name"), 32, shortest=1, required=True)
+        problems.snowflake((*path, "id"), given.get("id"))
+
+
+def check_channel_types(problems: Problems, at: Path, holder: Obj) -> None:
+    """Which channels a select or an option offers."""
+    listed = problems.array((*at, "channel_types"), holder.get("channel_types"), len(CHANNEL_TYPES))
+    for index, one in enumerate(listed):
+        problems.choice((*at, "channel_types", index), one, CHANNEL_TYPES)
+    problems.unique((*at, "channel_types"), listed)
+
+
+def check_option(problems: Problems, at: Path, option: Obj) -> None:
+    """One choice of a select, a radio group or a checkbox group."""
+    problems.text((*at, "label"), option.get("label"), 100, shortest=1, required=True)
+    problems.text((*at, "value"), option.get("value"), 100, shortest=1, required=True)
+    problems.text((*at, "description"), option.get("description"), 100)
+    problems.boolean((*at, "default"), option.get("default"))
+    _emoji(problems, (*at, "emoji"), option.get("emoji"))
+
+
+def _default_values(problems: Problems, at: Path, select: Obj, kind: int) -> None:
+    listed = problems.array((*at, "default_values"), select.get("default_values"), MAX_CHOICES)
+    for index, one in enumerate(listed):
+        path = (*at, "default_values", index)
+        given = problems.mapping(path, one)
+        problems.snowflake((*path, "id"), given.get("id"), required=True)
+        problems.choice((*path, "type"), given.get("type"), DEFAULT_VALUE_TYPES[kind], required=True)
+
+
 def check_select(problems: Problems, at: Path, select: Obj, tally: Tally) -> None:
     """A select menu of any type."""
     _count(problems, at, select, tally)
@@ -259,16 +303,16 @@ def check_select(problems: Problems, at: Path, select: Obj, tally: Tally) -> Non
     most = problems.integer((*at, "max_values"), select.get("max_values"), 1, MAX_CHOICES)
     if least is not None and most is not None and least > most:
         problems.add((*at, "min_values"), "SELECT_MIN_ABOVE_MAX", "min_values must not be above max_values")
-    if select.get("type") != SELECT:
-        problems.array((*at, "default_values"), select.get("default_values"), MAX_CHOICES)
+    problems.booleans(at, select, "disabled", "required")
+    if select["type"] != SELECT:
+        _default_values(problems, at, select, select["type"])
+        check_channel_types(problems, at, select)
         return
     options = problems.array((*at, "options"), select.get("options"), MAX_CHOICES, shortest=1, required=True)
     seen: set[object] = set()
     for index, option in enumerate(options):
         path = (*at, "options", index)
-        problems.text((*path, "label"), option.get("label"), 100, shortest=1, required=True)
-        problems.text((*path, "value"), option.get("value"), 100, shortest=1, required=True)
-        problems.text((*path, "description"), option.get("description"), 100)
+        check_option(problems, path, option)
         if option.get("value") in seen:
             problems.add(
                 (*path, "value"),

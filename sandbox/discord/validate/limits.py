@@ -13,6 +13,7 @@ MAX_BUTTONS = 5
 MAX_CUSTOM_ID = 100
 MAX_LABEL = 80
 MAX_CHOICES = 25
+MAX_OPTION_TEXT = 6000
 MAX_COMMAND_TEXT = 8000
 MAX_REQUEST_BYTES = 25 * 1024 * 1024
 
@@ -20,3 +21,6 @@ ROW, BUTTON, SELECT, TEXT_INPUT, SECTION, TEXT, THUMBNAIL = 1, 2, 3, 4, 9, 10, 1
 GALLERY, FILE, SEPARATOR, CONTAINER, LABEL, UPLOAD = 12, 13, 14, 17, 18, 19
 RADIO, CHECKBOXES, CHECKBOX = 21, 22, 23
 SELECTS = frozenset({3, 5, 6, 7, 8})
+#: What the `default_values` of each select may be.
+DEFAULT_VALUE_TYPES = {5: ("user",), 6: ("role",), 7: ("user", "role"), 8: ("channel",)}
+CHANNEL_TYPES = (0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15, 16)

@@ -32,13 +32,14 @@ def message(
     problems.text((*at, "content"), payload.get("content"), MAX_CONTENT)
     _embeds(problems, (*at, "embeds"), payload.get("embeds"))
     _nonce(problems, (*at, "nonce"), payload.get("nonce"))
+    problems.booleans(at, payload, "tts", "enforce_nonce")
     _mentions(problems, (*at, "allowed_mentions"), payload.get("allowed_mentions"))
     _attachments(problems, (*at, "attachments"), payload.get("attachments"), files)
     if is_v2:
         _legacy_fields(problems, at, payload, old)
         if "components" in payload or old is None:
             check_v2_components(problems, (*at, "components"), payload.get("components"), files)
-    elif payload.get("components"):
+    elif payload.get("components") is not None:
         check_v1_components(problems, (*at, "components"), payload["components"], files)
     problems.raise_if_any()
     if not allow_empty and old is None and not _shows_something(payload, files, is_v2):
@@ -65,8 +66,10 @@ def _legacy_fields(problems: Problems, at: Path, payload: Obj, old: Obj | None) 
 
 
 def _nonce(problems: Problems, path: Path, nonce: object) -> None:
-    if isinstance(nonce, str) and len(nonce) > MAX_NONCE:
+    if isinstance(nonce, str) and length(nonce) > MAX_NONCE:
         problems.add(path, "NONCE_TYPE_TOO_LONG", f"Must be {MAX_NONCE} or fewer in length.")
+    elif isinstance(nonce, bool) or (isinstance(nonce, int) and abs(nonce) >= 2**63):
+        problems.add(path, "NONCE_TYPE_INVALID", "Must be a string or an integer of 64 bits.")
     elif nonce is not None and not isinstance(nonce, str | int):
         problems.add(path, "NONCE_TYPE_INVALID", "Must be a string or an integer.")
 
@@ -80,8 +83,13 @@ def _mentions(problems: Problems, path: Path, mentions: object) -> None:
     parse = problems.array((*path, "parse"), mentions.get("parse"), 3)
     for index, kind in enumerate(parse):
         problems.choice((*path, "parse", index), kind, ("roles", "users", "everyone"))
+    problems.unique((*path, "parse"), parse)
+    problems.boolean((*path, "replied_user"), mentions.get("replied_user"))
     for kind in ("users", "roles"):
         listed = problems.array((*path, kind), mentions.get(kind), 100)
+        for index, one in enumerate(listed):
+            problems.snowflake((*path, kind, index), one)
+        problems.unique((*path, kind), listed)
         if listed and kind in parse:
             problems.add(
                 (*path, kind),
@@ -98,8 +106,8 @@ def _attachments(problems: Problems, path: Path, listed: object, files: Files) -
         if not isinstance(entry, dict):
             problems.add((*path, index), "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
             continue
-        if entry.get("id") is None:
-            problems.required((*path, index, "id"))
+        problems.snowflake((*path, index, "id"), entry.get("id"), required=True)
+        problems.boolean((*path, index, "is_spoiler"), entry.get("is_spoiler"))
         problems.text((*path, index, "description"), entry.get("description"), MAX_ALT_TEXT)
         problems.text((*path, index, "filename"), entry.get("filename"), 1024, shortest=1)
 
@@ -108,12 +116,18 @@ def _embeds(problems: Problems, path: Path, embeds: object) -> None:
     total = 0
     for index, embed in enumerate(problems.array(path, embeds, MAX_EMBEDS)):
         at = (*path, index)
+        footer, author = (problems.mapping((*at, key), embed.get(key)) for key in ("footer", "author"))
         parts = [
             problems.text((*at, "title"), embed.get("title"), 256),
             problems.text((*at, "description"), embed.get("description"), 4096),
-            problems.text((*at, "footer", "text"), (embed.get("footer") or {}).get("text"), 2048),
-            problems.text((*at, "author", "name"), (embed.get("author") or {}).get("name"), 256),
+            problems.text((*at, "footer", "text"), footer.get("text"), 2048),
+            problems.text((*at, "author", "name"), author.get("name"), 256),
         ]
+        problems.text((*at, "timestamp"), embed.get("timestamp"), 64)
+        problems.url((*at, "url"), embed.get("url"))
+        for key in ("author", "footer", "image", "thumbnail"):
+            for name in ("url", "icon_url"):
+                problems.url((*at, key, name), problems.mapping((*at, key), embed.get(key)).get(name))
         for number, row in enumerate(problems.array((*at, "fields"), embed.get("fields"), 25)):
             parts.append(
                 problems.text((*at, "fields", number, "name"), row.get("name"), 256, shortest=1, required=True)
@@ -121,6 +135,7 @@ def _embeds(problems: Problems, path: Path, embeds: object) -> None:
             parts.append(
                 problems.text((*at, "fields", number, "value"), row.get("value"), 1024, shortest=1, required=True)
             )
+            problems.boolean((*at, "fields", number, "inline"), row.get("inline"))
         problems.integer((*at, "color"), embed.get("color"), 0, 0xFFFFFF)
         total += sum(length(part) for part in parts if part)
     if total > MAX_EMBED_TEXT:

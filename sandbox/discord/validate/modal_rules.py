@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from sandbox.discord.validate.component_rules import Files, Tally, check_custom_id, check_select, check_text_display
+from sandbox.discord.validate.component_rules import (
+    Files,
+    Tally,
+    check_custom_id,
+    check_option,
+    check_select,
+    check_text_display,
+)
 from sandbox.discord.validate.limits import CHECKBOX, CHECKBOXES, MAX_CUSTOM_ID, RADIO, SELECTS, TEXT_INPUT, UPLOAD
 from sandbox.discord.validate.problems import Path, Problems, refusing
 from sandbox.discord.wire import Obj
@@ -24,7 +31,7 @@ def modal(payload: Obj, *, at: Path = ("data",)) -> None:
 
 
 def _modal_row(problems: Problems, at: Path, top: Obj, tally: Tally) -> None:
-    match top.get("type"):
+    match None if isinstance(top.get("type"), bool) else top.get("type"):
         case 1:
             children = problems.array((*at, "components"), top.get("components"), 1, shortest=1, required=True)
             for index, child in enumerate(children):
@@ -39,7 +46,7 @@ def _modal_row(problems: Problems, at: Path, top: Obj, tally: Tally) -> None:
             check_text_display(problems, at, top, tally)
         case 18:
             problems.text((*at, "label"), top.get("label"), 45, shortest=1, required=True)
-            problems.text((*at, "description"), top.get("description"), 100)
+            problems.text((*at, "description"), top.get("description"), 100, shortest=1)
             child = top.get("component")
             if not isinstance(child, dict) or child.get("type") not in _LABEL_CHILDREN:
                 listed = ", ".join(str(one) for one in sorted(_LABEL_CHILDREN))
@@ -60,20 +67,32 @@ def _modal_field(problems: Problems, at: Path, child: Obj, tally: Tally) -> None
     kind = child["type"]
     if kind in SELECTS:
         check_select(problems, at, child, tally)
+        _required(problems, at, child)
+        if child.get("disabled"):
+            problems.add((*at, "disabled"), "COMPONENT_DISABLED_IN_MODAL", "A select of a modal cannot be disabled")
         return
     check_custom_id(problems, at, child, tally)
+    problems.booleans(at, child, "required", "default")
     if kind == TEXT_INPUT:
         _text_input(problems, at, child)
-    elif kind == UPLOAD:
-        problems.integer((*at, "min_values"), child.get("min_values"), 0, 10)
-        problems.integer((*at, "max_values"), child.get("max_values"), 1, 10)
-    elif kind in {RADIO, CHECKBOXES}:
-        least = 2 if kind == RADIO else 1
-        for index, option in enumerate(
-            problems.array((*at, "options"), child.get("options"), 10, shortest=least, required=True)
-        ):
-            problems.text((*at, "options", index, "label"), option.get("label"), 100, shortest=1, required=True)
-            problems.text((*at, "options", index, "value"), option.get("value"), 100, shortest=1, required=True)
+    elif kind in {UPLOAD, CHECKBOXES}:
+        least = problems.integer((*at, "min_values"), child.get("min_values"), 0, 10)
+        most = problems.integer((*at, "max_values"), child.get("max_values"), 1, 10)
+        if least is not None and most is not None and least > most:
+            problems.add((*at, "min_values"), "SELECT_MIN_ABOVE_MAX", "min_values must not be above max_values")
+        _required(problems, at, child)
+    if kind in {RADIO, CHECKBOXES}:
+        fewest = 2 if kind == RADIO else 1
+        options = problems.array((*at, "options"), child.get("options"), 10, shortest=fewest, required=True)
+        for index, option in enumerate(options):
+            check_option(problems, (*at, "options", index), option)
+        problems.unique((*at, "options"), [option.get("value") for option in options])
+
+
+def _required(problems: Problems, at: Path, child: Obj) -> None:
+    """Nothing chosen is an answer only where none is required, which it is unless said otherwise."""
+    if child.get("min_values") == 0 and child.get("required") is not False:
+        problems.add((*at, "min_values"), "COMPONENT_REQUIRED_MIN_VALUES", "min_values of 0 goes with required: false")
 
 
 def _text_input(problems: Problems, at: Path, child: Obj) -> None:

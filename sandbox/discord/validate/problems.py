@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, ParamSpec
+from urllib.parse import urlsplit
 
 from sandbox.discord.wire import DiscordError, Obj
 
 Path = tuple[str | int, ...]
+
+_SNOWFLAKE = re.compile(r"0|[1-9]\d{0,19}", re.ASCII)
 
 
 class Problems:
@@ -72,6 +76,44 @@ class Problems:
             self.add(path, "NUMBER_TYPE_MAX", f"int value should be less than or equal to {high}.")
         return value
 
+    def boolean(self, path: Path, value: object) -> None:
+        """True or false, or absent."""
+        if value is not None and not isinstance(value, bool):
+            self.add(path, "BOOLEAN_TYPE_CONVERT", "Must be either true or false.")
+
+    def booleans(self, at: Path, holder: Obj, *names: str) -> None:
+        """Several of them in one object."""
+        for name in names:
+            self.boolean((*at, name), holder.get(name))
+
+    def snowflake(self, path: Path, value: object, *, required: bool = False) -> None:
+        """An id: digits, as text or as a number."""
+        if value is None:
+            if required:
+                self.required(path)
+        elif isinstance(value, bool) or not isinstance(value, str | int) or not _SNOWFLAKE.fullmatch(str(value)):
+            self.add(path, "NUMBER_TYPE_COERCE", f'Value "{str(value)[:80]}" is not snowflake.')
+
+    def url(self, path: Path, value: object, longest: int = 2048) -> None:
+        """A web address, or absent."""
+        text = self.text(path, value, longest)
+        if text and urlsplit(text).scheme not in {"http", "https", "attachment"}:
+            self.add(path, "URL_TYPE_INVALID_URL", "Not a well formed URL.")
+
+    def mapping(self, path: Path, value: object) -> Obj:
+        """An object; empty when it is absent or something else."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self.add(path, "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
+            return {}
+        return value
+
+    def unique(self, path: Path, values: Sequence[Any]) -> None:
+        """Nothing is listed twice."""
+        if len({repr(one) for one in values}) != len(values):
+            self.add(path, "SET_TYPE_ALREADY_CONTAINS_VALUE", "The set already contains this value")
+
     def array(
         self, path: Path, value: object, longest: int, *, shortest: int = 0, required: bool = False
     ) -> Sequence[Any]:
@@ -95,7 +137,7 @@ class Problems:
         if value is None:
             if required:
                 self.required(path)
-        elif value not in allowed:
+        elif isinstance(value, bool) or value not in allowed:
             listed = ", ".join(str(one) for one in allowed)
             self.add(path, "BASE_TYPE_CHOICES", f"Value must be one of {{{listed}}}.")
 

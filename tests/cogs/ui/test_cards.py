@@ -69,19 +69,21 @@ def test_alt_texts_count_pictures() -> None:
         (Queued(0), "Next in line."),
         (Queued(1), "Waiting: 1 request before yours."),
         (Queued(2), "Waiting: 2 requests before yours."),
-        (ProviderQueued(None), "Handed to fal.ai, waiting for it to start."),
+        (ProviderQueued(None), "Sent to fal.ai. Waiting for it to start."),
         (ProviderQueued(0), "Next in line at fal.ai."),
         (ProviderQueued(3), "Waiting at fal.ai: 3 requests before yours."),
         (InProgress(), "Painting…"),
         (InProgress(left_s=8), "Painting… · about 8 s left"),
+        (InProgress(left_s=0), "Painting… · almost done"),
+        (InProgress(overdue=True), "Painting… · this one takes longer than usual"),
         (InProgress(0.5, left_s=3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 % · about 3 s left"),
         (InProgress(0.5, 6, 12, 3), "Painting ▰▰▰▰▰▰▱▱▱▱▱▱ 50 %\nStep 6 of 12 · about 3 s left"),
-        (Delivering(), "Painted. Bringing it here…"),
-        (ProviderUnavailable(), "fal.ai does not answer just now. I keep asking; nothing is lost."),
+        (Delivering(), "Painted. Posting it here…"),
+        (ProviderUnavailable(), "fal.ai is not answering right now. I keep trying; your request is not lost."),
         (
             ConfirmingSubmit(datetime.fromtimestamp(1_800_000_000, UTC)),
-            "fal.ai's answer got lost on the way. "
-            "I look for it there, and send it again at <t:1800000000:f> at the latest.",
+            "The connection to fal.ai broke before it answered. I am checking whether fal.ai has your request; "
+            "if not, I send it again by <t:1800000000:f>.",
         ),
     ],
 )
@@ -191,7 +193,7 @@ def test_a_model_that_is_gone_names_its_successor_where_that_is_offered() -> Non
     job = a_job()
     assert "Try **FLUX.1 schnell** instead." in shown_text(cards.failure_card(job, None, gone, successor=MODEL))
     alone = shown_text(cards.failure_card(job, None, gone))
-    assert "Old Model: this model is no longer served by fal.ai. `/models` shows the others." in alone
+    assert "Old Model is no longer offered by fal.ai. `/models` shows the others." in alone
     assert "Try" not in alone
 
 
@@ -224,7 +226,7 @@ def test_details_hold_every_value_and_a_line_to_paste() -> None:
 
 def test_details_tell_what_nobody_chose_from_what_somebody_did() -> None:
     shown = shown_text(details.details(a_job(request=a_request("a fox", steps=8)), MODEL, locale=LOCALE).card)
-    chosen, unchosen = shown.split("Not chosen, so as the model has it:\n")
+    chosen, unchosen = shown.split("Not chosen, so the model's own values:\n")
     assert "steps: 8\nseed: 7" in chosen
     assert "size: landscape_4_3\n" in unchosen
 
@@ -264,7 +266,7 @@ def test_a_failure_names_options_as_the_commands_do() -> None:
 def test_a_gone_model_that_the_catalogue_does_not_know_is_not_named_by_its_endpoint() -> None:
     gone = Failure.of(ModelGone("fal-ai/old/v2", "fal-ai/old/v2", "fal-ai/new"))
     shown = shown_text(cards.failure_card(a_job(), None, gone, successor=MODEL))
-    assert "The model of this request is no longer served by fal.ai. Try **FLUX.1 schnell** instead." in shown
+    assert "The model of this request is no longer offered by fal.ai. Try **FLUX.1 schnell** instead." in shown
     assert "fal-ai/" not in shown
 
 
@@ -339,6 +341,15 @@ def test_the_pasted_line_is_exact_whatever_the_prompt_says(prompt: str) -> None:
     assert pasted.pop("model") == model.key
     again = parse(model, pasted)
     assert (again.prompt, again.options) == (request.prompt, request.options)
+
+
+def test_the_pasted_line_also_clears_a_default() -> None:
+    model = load().get("omnigen-v2")
+    request = parse(model, {"prompt": "a fox", "negative_prompt": '""'})
+    assert request.options["negative_prompt"] == ""
+    line = details.command_line(a_job(request=request), model)
+    again = parse(model, {name: value for name, value in as_discord_reads_it(line).items() if name != "model"})
+    assert again.options["negative_prompt"] == ""
 
 
 def test_a_request_that_was_set_right_says_so_on_its_cards() -> None:

@@ -34,12 +34,13 @@ from cogs.ui.messages import ENGLISH, Languages, bundled, say
 from cogs.ui.messages.commands import Translator, translates_commands
 from tests.cogs.conftest import CogFixture
 from tests.english import english
+from tools import sentences
 
 WHY = phrase("file_gone")
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 #: Every error that is told to people, each way it is raised.
-TOLD: tuple[ToldError, ...] = (
+ERROR_EXAMPLES: tuple[ToldError, ...] = (
     errors.InvalidOption("steps", 99, phrase("takes_any_integer")),
     errors.InvalidOption("steps", 99, because=phrase("prompt_empty")),
     errors.UnknownModel("flix"),
@@ -150,13 +151,13 @@ def _said() -> dict[str, set[frozenset[str]]]:
                 shown.add(str(call.args[0].value))
             if isinstance(code, ast.Constant) and isinstance(code.value, str):
                 found[code.value].add(frozenset(one.arg for one in call.keywords if one.arg is not None))
-    for error in TOLD:
+    for error in ERROR_EXAMPLES:
         found[error.phrase.code].add(frozenset(error.phrase.params))
     for made, params in _DYNAMIC.items():
         found[made].add(params)
     for verb in ACTIONS.verbs():
         action = ACTIONS.get(verb)
-        if verb in shown or (action is not None and action.slots):
+        if verb in shown or (action is not None and action.cards):
             found[f"action_{verb}"].add(frozenset())
     return found
 
@@ -181,15 +182,49 @@ def _all_errors(kind: type[EaselError]) -> Iterator[type[EaselError]]:
 
 
 def test_every_error_that_people_are_told_is_looked_at_here() -> None:
-    assert {type(error) for error in TOLD} | ABSTRACT == {ToldError, *_all_errors(ToldError)}
+    assert {type(error) for error in ERROR_EXAMPLES} | ABSTRACT == {ToldError, *_all_errors(ToldError)}
 
 
-@pytest.mark.parametrize("error", TOLD, ids=lambda error: error.phrase.code)
+@pytest.mark.parametrize("error", ERROR_EXAMPLES, ids=lambda error: error.phrase.code)
 def test_an_error_is_a_whole_sentence_and_keeps_what_was_typed_out_of_logs(error: ToldError) -> None:
     assert english(error)[-1] in ".!"
     assert "{" not in english(error)
     assert str(error) == error.phrase.code
     assert Phrase.from_json(error.phrase.to_json()) == error.phrase
+
+
+@pytest.mark.parametrize(
+    ("why", "formats"),
+    [
+        (phrase("file_not_picture"), True),
+        (phrase("file_unreadable", format="SVG"), True),
+        (phrase("picture_none.given", kind=phrase("file_pdf")), True),
+        (phrase("file_format.given", format="SVG"), True),
+        (phrase("mask_shape", mask="1×1", picture="2×1"), False),
+        (phrase("file_too_large", mebibytes=20), False),
+        (phrase("file_gone"), False),
+        (phrase("mask_empty"), False),
+    ],
+    ids=lambda given: getattr(given, "code", None),
+)
+def test_only_a_wrong_kind_of_file_is_answered_with_the_right_kinds(why: Phrase, formats: bool) -> None:
+    sentence = english(errors.BadPicture("mask", why))
+
+    assert ("PNG, JPEG or WebP" in sentence) is formats
+    assert sentence.endswith(". No quota was used.")
+
+
+#: What nobody says to somebody who is thirteen, or learns the language.
+_HARD = re.compile(
+    r"under way|just now|anew|afresh|rested|\bmay be retired\b|the operator|handed|heed|lies at|goes on\b|\bgive up\b"
+    r"|published types|endpoint|num_images|\bjob\b",
+    re.IGNORECASE,
+)
+
+
+def test_no_sentence_uses_words_that_were_found_hard_or_names_of_the_code() -> None:
+    said = re.findall(r"^ *- (?:`[\w.]+`: )?(.*)", sentences.page(), re.MULTILINE)
+    assert [line for line in said if _HARD.search(line)] == []
 
 
 def test_every_code_has_a_message_that_needs_what_it_gets(fixture: CogFixture) -> None:
@@ -373,7 +408,7 @@ def test_numbers_lists_money_and_moments(code: str, params: dict[str, Param], te
 
 
 def test_an_unknown_code_is_said_as_such_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert "no words for (from_the_future)" in say("en-US", Phrase("from_the_future"))
+    assert "no text for this message in this version (from_the_future)" in say("en-US", Phrase("from_the_future"))
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 

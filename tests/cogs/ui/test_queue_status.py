@@ -32,29 +32,29 @@ def said(reason: WaitReason, *, own: bool = True, weight: float = 1.0) -> str:
 
 def test_a_full_fal_is_named_with_the_place_the_counts_and_the_time() -> None:
     shown = said(why(queue_status=PLACE))
-    assert "**4 requests before it**. 9 requests wait in all." in shown
-    assert "All 10 places at fal.ai are taken. When one is painted, the next one starts." in shown
+    assert "**4 requests before it**. 9 requests are waiting in total." in shown
+    assert "All 10 places at fal.ai are taken. When one is done, the next one starts." in shown
     assert "about **10 s**" in shown  # five rounds of 20 s, ten at once
-    assert "At fal.ai now: 10 of 10 · of this server: 3 of 3 · yours: 1 of 2" in shown
+    assert "At fal.ai now: 10 of 10 · from this server: 3 of 3 · yours: 1 of 2" in shown
     assert "Servers take turns" in shown
 
 
 def test_each_cap_is_its_own_reason_and_nobody_else_is_blamed() -> None:
     own = replace(PLACE, capped_by="user", own_in_flight=2, own_ahead=1)
-    assert "2 requests of yours are at fal.ai, the most at once for one person." in said(why(queue_status=own))
+    assert "2 of your requests are at fal.ai. That is the most at once for one person." in said(why(queue_status=own))
     assert "**4 requests before it**, 1 of them yours." in said(why(queue_status=own))
-    assert "1 of them by the same person" in said(why(queue_status=own), own=False)
+    assert "1 of them from the same person" in said(why(queue_status=own), own=False)
     assert "**1 request before it**, yours." in said(why(queue_status=replace(own, ahead=1)))
     assert "**2 requests before it**, both yours." in said(why(queue_status=replace(own, ahead=2, own_ahead=2)))
     assert "**3 requests before it**, all yours." in said(why(queue_status=replace(own, ahead=3, own_ahead=3)))
     assert "of the same person are at fal.ai" in said(why(queue_status=own), own=False)
     servers = said(why(queue_status=replace(PLACE, capped_by="guild")))
-    assert "3 requests of this server are at fal.ai, the most at once for it." in servers
+    assert "3 requests of this server are at fal.ai. That is the most at once for one server." in servers
     assert "places at fal.ai" not in servers
     free = said(why(queue_status=replace(PLACE, capped_by=None, ahead=0, waiting=1)))
-    assert "**Next in line.** 1 request waits in all." in free
-    assert "There is room for it" in free
-    assert "should start in" not in free
+    assert "**Next in line.** 1 request is waiting in total." in free
+    assert "There is a free place" in free
+    assert "My guess: it starts in" not in free
 
 
 def test_no_cap_is_invented_and_nothing_is_said_of_servers_outside_of_them() -> None:
@@ -65,17 +65,19 @@ def test_no_cap_is_invented_and_nothing_is_said_of_servers_outside_of_them() -> 
 
 
 def test_roles_that_count_more_are_named() -> None:
-    assert "Your roles give you 2 turns to one of others here." in said(why(queue_status=PLACE), weight=2)
+    assert "Because of your roles, you get 2 turns for each turn of other people here." in said(
+        why(queue_status=PLACE), weight=2
+    )
     assert "roles" not in said(why(queue_status=PLACE))
 
 
 @pytest.mark.parametrize(
     ("progress", "expected"),
     [
-        (ProviderQueued(3), "fal.ai has it, with 3 requests before it."),
-        (ProviderQueued(0), "and is next in line there."),
-        (ProviderQueued(None), "fal.ai has it and will start it."),
-        (None, "fal.ai has it and will start it."),
+        (ProviderQueued(3), "It is now at fal.ai, with 3 requests before it."),
+        (ProviderQueued(0), "and next in line there."),
+        (ProviderQueued(None), "It is now at fal.ai, which will start it."),
+        (None, "It is now at fal.ai, which will start it."),
         (InProgress(left_s=8), "it is being painted, about 8 s left."),
     ],
 )
@@ -84,11 +86,11 @@ def test_where_fal_is_the_one_who_waits_that_is_said(progress: Progress | None, 
 
 
 def test_an_absent_fal_a_lost_answer_and_a_restart_are_reasons_too() -> None:
-    assert "does not answer just now" in said(why(queue_status=PLACE, provider_unavailable=True))
-    assert "does not answer just now" in said(
+    assert "is not answering right now" in said(why(queue_status=PLACE, provider_unavailable=True))
+    assert "is not answering right now" in said(
         why(JobState.RUNNING, progress=ProviderQueued(1), provider_unavailable=True)
     )
-    assert "the answer got lost" in said(why(JobState.SUBMITTING, submit_unconfirmed=True))
+    assert "the connection broke before fal.ai answered" in said(why(JobState.SUBMITTING, submit_unconfirmed=True))
     assert "I was restarted a moment ago" in said(why(queue_status=PLACE, recently_restarted=True))
 
 

@@ -142,7 +142,7 @@ async def test_a_failure_told_anew_leaves_no_dead_card_either(sandbox: SandboxDr
     paused.finish("told anew")
     await sandbox.state(record, JobState.FAILED, notified=True)
     assert not record.message.buttons()
-    assert "here is what became of it" in record.message.text()
+    assert "The result is here" in record.message.text()
 
 
 # ---------------------------------------------------------------------- a card that somebody deleted
@@ -211,4 +211,4 @@ async def test_a_channel_that_is_gone_sends_the_picture_home(sandbox: SandboxDri
     paused.finish("the channel is gone")
     await sandbox.state(record, JobState.DELIVERED)
     (message,) = sandbox.pictures("the channel is gone", channel="dm")
-    assert "The channel that you asked in is gone, so it comes here." in message.text()
+    assert "The channel that you asked in is gone, so I post it here." in message.text()

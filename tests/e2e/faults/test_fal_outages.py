@@ -43,7 +43,7 @@ async def test_fal_away_while_it_paints_is_said_and_nothing_is_lost(
     vars(sandbox.fal)["_outage"] = down
     sandbox.fal.faults.set("dropped_streams", 1)
     job.touch()
-    await sandbox.until(lambda: "fal.ai does not answer just now" in record.message.text())
+    await sandbox.until(lambda: "fal.ai is not answering right now" in record.message.text())
     assert "Cancel" in record.message.buttons()
     del vars(sandbox.fal)["_outage"]
     await sandbox.until(lambda: "Painting" in record.message.text())
@@ -54,7 +54,7 @@ async def test_fal_away_while_it_paints_is_said_and_nothing_is_lost(
 async def test_fal_away_at_the_submit_is_said_and_nothing_is_lost(sandbox: SandboxDriver) -> None:
     vars(sandbox.fal)["_outage"] = down
     record = await sandbox.imagine()
-    await sandbox.until(lambda: "fal.ai does not answer just now" in record.message.text())
+    await sandbox.until(lambda: "fal.ai is not answering right now" in record.message.text())
     del vars(sandbox.fal)["_outage"]
     await single(sandbox, record)
 
@@ -62,6 +62,6 @@ async def test_fal_away_at_the_submit_is_said_and_nothing_is_lost(sandbox: Sandb
 async def test_fal_away_at_the_result_is_said_and_nothing_is_lost(sandbox: SandboxDriver) -> None:
     vars(sandbox.fal)["_result"] = lambda job: down(None)  # type: ignore[arg-type]
     record = await sandbox.imagine()
-    await sandbox.until(lambda: "fal.ai does not answer just now" in record.message.text())
+    await sandbox.until(lambda: "fal.ai is not answering right now" in record.message.text())
     del vars(sandbox.fal)["_result"]
     await single(sandbox, record)

@@ -113,6 +113,27 @@ def spoilers(message: Message) -> list[bool]:
 # ---------------------------------------------------------------------- large, or of another format
 
 
+@pytest.mark.parametrize("count", [1, 3])
+async def test_an_svg_is_a_file_with_a_picture_of_it_beside_it(sandbox: SandboxDriver, count: int) -> None:
+    body = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><circle r="9" fill="red"/></svg>'
+    url = sandbox.fal.files.keep(StoredFile(body, "image/svg+xml"), "0.svg")
+    content = {"images": [{"url": url}] * count, "has_nsfw_concepts": [False] * count}
+    vars(sandbox.fal.queue)["_refusal"] = lambda job: StoredResponse.of(200, content)  # type: ignore[arg-type]
+    message = await single(sandbox, await sandbox.imagine(count=count))
+    parts = [part for part in message.components() if part["type"] in (12, 13)]
+    assert [part["type"] for part in parts] == [12, *[13] * count]
+    assert all(item["media"]["url"].partition("?")[0].endswith(".png") for item in parts[0]["items"])
+    assert all(part["file"]["url"].partition("?")[0].endswith(".svg") for part in parts[1:])
+    assert sandbox.discord.read(message).count(body) == count
+
+
+async def test_an_svg_that_can_not_be_drawn_is_posted_as_a_file(sandbox: SandboxDriver) -> None:
+    body = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><g></svg>'
+    every_result(sandbox, body, "image/svg+xml")
+    message = await single(sandbox, await sandbox.imagine())
+    assert [part["type"] for part in message.components() if part["type"] in (12, 13)] == [13]
+
+
 @pytest.mark.parametrize("claimed", ["image/png", "application/octet-stream", "text/html"])
 async def test_a_picture_is_what_its_bytes_say(sandbox: SandboxDriver, claimed: str) -> None:
     made = io.BytesIO()

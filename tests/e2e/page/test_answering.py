@@ -23,7 +23,7 @@ async def test_a_form_is_filled_checked_and_sent(fake: PageFake, visit: Open) ->
     await page.get_by_test_id("modal-submit").click()
     await expect(page.get_by_test_id("modal-error-prompt")).to_have_text("At least 3 characters (now 1).")
     await prompt.fill("a fox\nand a crow")
-    await page.get_by_test_id("modal-input-model").get_by_text("Imagen 4").click()
+    await page.get_by_test_id("modal-input-model").select_option("imagen4")
     mask: FilePayload = {"name": "m.png", "mimeType": "image/png", "buffer": b"x"}
     await page.get_by_test_id("modal-input-image").set_input_files(mask)
     await expect(page.get_by_test_id("modal-field-image")).to_contain_text("m.png")

@@ -52,6 +52,30 @@ class Question(discord.ui.Modal, title="Edit prompt"):
         await interaction.response.send_message(f"You wrote {field.value}", ephemeral=True)
 
 
+class Choices(discord.ui.Modal, title="Choose"):
+    model: discord.ui.Label[Choices] = discord.ui.Label(
+        text="Model",
+        component=discord.ui.Select(
+            custom_id="model",
+            options=[
+                discord.SelectOption(label="Flux", value="flux", default=True),
+                discord.SelectOption(label="Other"),
+            ],
+            required=False,
+            min_values=0,
+        ),
+    )
+    files: discord.ui.Label[Choices] = discord.ui.Label(
+        text="Files", component=discord.ui.FileUpload(custom_id="files", required=False, min_values=0, max_values=2)
+    )
+
+    async def on_submit(self, interaction: discord.Interaction) -> None:
+        model, files = self.model.component, self.files.component
+        assert isinstance(model, discord.ui.Select)
+        assert isinstance(files, discord.ui.FileUpload)
+        await interaction.response.send_message(f"{model.values} {[one.filename for one in files.values]}")
+
+
 def commands(bot: SmallBot) -> None:
     @bot.tree.command(description="Paint something")
     @app_commands.describe(prompt="What", model="Which")
@@ -80,6 +104,10 @@ def commands(bot: SmallBot) -> None:
     @bot.tree.command(description="Ask")
     async def ask(interaction: discord.Interaction) -> None:
         await interaction.response.send_modal(Question())
+
+    @bot.tree.command(description="Choose")
+    async def choose(interaction: discord.Interaction) -> None:
+        await interaction.response.send_modal(Choices())
 
     @bot.tree.command(description="Silence")
     async def silent(interaction: discord.Interaction) -> None: ...
@@ -199,3 +227,18 @@ async def test_nothing_is_lost_when_the_gateway_drops(fake_discord: FakeDiscord,
     assert len(fake_discord.gateway.identifies) == 1
     assert fake_discord.gateway.resumes == 3
     assert bot.is_ready()
+
+
+async def test_menus_and_files_of_a_modal_go_back_as_they_were_left(fake_discord: FakeDiscord, run_bot: RunBot) -> None:
+    await run_bot(commands)
+    files = [fake_discord.upload("nia", f"{number}.png", a_png()) for number in range(3)]
+    said = []
+    left: tuple[dict[str, object], ...] = ({}, {"model": []}, {"model": ["Other"], "files": files[:2]})
+    for values in left:
+        opened = await (await fake_discord.command("nia", "general", "choose")).answered()
+        said.append((await (await fake_discord.submit_modal(opened, values)).shown()).content)
+    assert said == ["['flux'] []", "[] []", "['Other'] ['0.png', '1.png']"]
+
+    opened = await (await fake_discord.command("nia", "general", "choose")).answered()
+    with pytest.raises(NotOffered):
+        await fake_discord.submit_modal(opened, {"files": files})

@@ -379,3 +379,46 @@ async def test_files_outside_the_page_are_not_served(fake_discord: FakeDiscord, 
     async with session.get(fake_discord.base_url) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/html"
+
+
+async def test_a_form_takes_what_its_fields_offer_and_nothing_else(fake_discord: FakeDiscord, run_bot: RunBot) -> None:
+    def setup(bot: SmallBot) -> None:
+        @bot.tree.command(description="x")
+        async def form(interaction: discord.Interaction) -> None:
+            await interaction.response.send_modal(Form())
+
+    class Form(discord.ui.Modal, title="Form"):
+        text: Any = discord.ui.Label(text="Text", component=discord.ui.TextInput(custom_id="text", max_length=4))
+        kind: Any = discord.ui.Label(
+            text="Kind",
+            component=discord.ui.Select(
+                custom_id="kind", max_values=2, options=[discord.SelectOption(label=one) for one in "abc"]
+            ),
+        )
+        files: Any = discord.ui.Label(
+            text="Files", component=discord.ui.FileUpload(custom_id="files", required=False, max_values=1)
+        )
+
+        async def on_submit(self, interaction: discord.Interaction) -> None:
+            await interaction.response.send_message(f"{self.text.component.value} {self.kind.component.values}")
+
+    await run_bot(setup)
+    opener = await (await fake_discord.command("nia", "general", "form")).answered()
+    files = [fake_discord.upload("nia", name, b"x")["id"] for name in ("a.png", "b.png")]
+    good = {"text": "🦊🦊", "kind": ["a", "c"]}
+    wrong: list[tuple[dict[str, object], str]] = [
+        ({"text": ""}, "1 to 4 characters"),
+        ({"text": "  "}, "1 to 4 characters"),
+        ({"text": "🦊🦊x"}, "1 to 4 characters"),
+        ({"kind": []}, "is required"),
+        ({"kind": ["d"]}, "no such choice"),
+        ({"kind": ["a", "b", "c"]}, "takes 1 to 2"),
+        ({"kind": ["a", "a"]}, "each of its choices once"),
+        ({"files": files}, "to 1"),
+        ({"files": ["1"]}, "no such upload"),
+    ]
+    for change, why in wrong:
+        with pytest.raises(NotOffered, match=why):
+            await fake_discord.submit_modal(opener, good | change)
+    done = await fake_discord.submit_modal(opener, good | {"files": files[:1]})
+    assert (await done.shown()).content == "🦊🦊 ['a', 'c']"

@@ -60,7 +60,7 @@ def problems(errors: Any, path: str = "") -> set[tuple[str, str]]:
 
 FILES = Files(uploaded=[("a.png", 10)], kept=["old.png"])
 
-GOOD = [
+VALID_PAYLOADS = [
     {"content": "hello"},
     {"embeds": [{"title": "t", "description": "d" * 4096, "fields": [{"name": "n", "value": "v"}]}]},
     plain(row(button("1"), button("2")), row(select())),
@@ -76,7 +76,7 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize("payload", GOOD)
+@pytest.mark.parametrize("payload", VALID_PAYLOADS)
 def test_what_discord_takes_is_taken(payload: dict[str, Any]) -> None:
     validate.message(payload, FILES)
 
@@ -99,7 +99,7 @@ def with_junk(node: Any, junk: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=repr)
-@pytest.mark.parametrize("payload", GOOD)
+@pytest.mark.parametrize("payload", VALID_PAYLOADS)
 def test_junk_is_refused_and_never_breaks_the_check(payload: dict[str, Any], junk: Any) -> None:
     for changed in with_junk(payload, junk):
         with contextlib.suppress(DiscordError):

@@ -10,24 +10,25 @@ duration_hours = { $hours } h
 duration_hours_minutes = { $hours } h { $minutes } min
 a_few_seconds = a few seconds
 almost_done = almost done
+longer_than_usual = this one takes longer than usual
 time_left = about { $duration } left
 usd = { MONEY($amount) }
 usd_under = under { MONEY($amount) }
 nothing_visible = (nothing visible)
 
-## Under way
+## In progress
 
 cancelling = Cancelling…
-resumed = I was restarted; your picture is safe and goes on.
-fal_away = fal.ai does not answer just now. I keep asking; nothing is lost.
-progress_capped_user = Waiting until one of yours is painted.
-progress_capped_guild = Waiting until another one of this server is painted.
+resumed = I was restarted. Your picture is safe and will be finished.
+fal_away = fal.ai is not answering right now. I keep trying; your request is not lost.
+progress_capped_user = Waiting until one of your other pictures is done.
+progress_capped_guild = Waiting until another picture of this server is done.
 progress_ahead = Waiting: { $ahead ->
         [one] { $ahead } request
        *[other] { $ahead } requests
     } before yours.
 progress_next = Next in line.
-progress_handed = Handed to fal.ai, waiting for it to start.
+progress_handed = Sent to fal.ai. Waiting for it to start.
 progress_ahead_at_fal = Waiting at fal.ai: { $ahead ->
         [one] { $ahead } request
        *[other] { $ahead } requests
@@ -36,9 +37,9 @@ progress_next_at_fal = Next in line at fal.ai.
 progress_painting = Painting…
 progress_bar = Painting { $bar } { $percent } %
 progress_step = Step { $step } of { $steps }
-progress_delivering = Painted. Bringing it here…
-progress_confirming = fal.ai's answer got lost on the way. I look for it there, and send it again at { CLOCK($until) } at the latest.
-progress_restarting = I am being restarted. Your picture is safe: it starts as soon as I am back.
+progress_delivering = Painted. Posting it here…
+progress_confirming = The connection to fal.ai broke before it answered. I am checking whether fal.ai has your request; if not, I send it again by { CLOCK($until) }.
+progress_restarting = I am restarting. Your picture is safe: it starts as soon as I am back.
 
 ## Finished
 
@@ -56,11 +57,11 @@ pictures_withheld = { $count ->
         [one] { $count } picture was
        *[other] { $count } pictures were
     } flagged by the safety checker and kept back.
+posted_elsewhere = I can no longer post in { $channel }, so I post it here.
 words_filtered = This server's word filter does not let me show the prompt here.
-card_moved = I could not change this message, so here is what became of it: { $link }
-card_moved_private = I could not change this message; what became of it is in our direct messages.
-posted_channel_gone = The channel that you asked in is gone, so it comes here.
-posted_elsewhere = I can no longer post in { $channel }, so it comes here.
+card_moved = I could not change this message. The result is here: { $link }
+card_moved_private = I could not change this message. The result is in our direct messages.
+posted_channel_gone = The channel that you asked in is gone, so I post it here.
 
 # What a screen reader says.
 alt_painted = A picture painted from the prompt: { $prompt }
@@ -71,12 +72,12 @@ alt_made_of = Picture { $number } of { $count }, { $made } by { $model }
 made = made
 made_text_to_image = painted
 made_edit = edited
-made_inpaint = painted anew in a part
-made_reframe = extended to another shape
+made_inpaint = partly repainted
+made_reframe = extended to a new shape
 made_upscale = enlarged
 made_cut_out = cut out
 made_describe = described
-made_video = set in motion
+made_video = turned into a video
 
 ## Details
 
@@ -89,11 +90,11 @@ details_picture_seed = Picture { $number }: seed `{ $seed }`
 details_picture_seed_size = Picture { $number }: { $size }, seed `{ $seed }`
 details_tokens = OpenAI tokens: { $tokens }
 details_asked = Asked for by { $person } { AGO($at) }
-details_job = Job { $id }
+details_job = Request number: { $id }
 details_paste = To paint it again, paste:
 details_long = The prompt is long; everything is in this file:
 details_beginning = The beginning:
-details_defaults = Not chosen, so as the model has it:
+details_defaults = Not chosen, so the model's own values:
 details_attached = an attached picture
 
 ## Buttons
@@ -126,37 +127,37 @@ action_numbered = { $action } { $number }
 waiting_title_own = Why am I waiting?
 waiting_title = Why is it waiting?
 waiting_held = Somebody has to look at it before it is painted. Nothing is spent until then.
-waiting_handing = It is just being handed to fal.ai.
-waiting_answer_lost = I handed it to fal.ai, and the answer got lost on the way. I look for it there before I send it again, so that nothing is painted or charged twice. That can take some minutes; your picture is safe.
-waiting_finished = It is painted. I am bringing it here.
-waiting_delivered = It does not wait any more: it is painted and posted.
-waiting_ended_own = It does not wait any more: it has ended. Your quota was not used.
-waiting_ended = It does not wait any more: it has ended. Their quota was not used.
+waiting_handing = It is being sent to fal.ai right now.
+waiting_answer_lost = I sent it to fal.ai, but the connection broke before fal.ai answered. First I check whether fal.ai has it, so that nothing is painted or charged twice. That can take some minutes. Your picture is safe.
+waiting_finished = It is painted. I am posting it here.
+waiting_delivered = It is no longer waiting: it is painted and posted.
+waiting_ended_own = It is no longer waiting: it has ended. Your quota was not used.
+waiting_ended = It is no longer waiting: it has ended. Their quota was not used.
 waiting_next = **Next in line.** { $waiting ->
-        [one] { $waiting } request waits
-       *[other] { $waiting } requests wait
-    } in all.
+        [one] { $waiting } request is waiting
+       *[other] { $waiting } requests are waiting
+    } in total.
 waiting_before = **{ $ahead ->
         [one] { $ahead } request
        *[other] { $ahead } requests
     } before it**. { $waiting ->
-        [one] { $waiting } request waits
-       *[other] { $waiting } requests wait
-    } in all.
+        [one] { $waiting } request is waiting
+       *[other] { $waiting } requests are waiting
+    } in total.
 waiting_before_some_own = **{ $ahead ->
         [one] { $ahead } request
        *[other] { $ahead } requests
     } before it**, { $theirs } of them yours. { $waiting ->
-        [one] { $waiting } request waits
-       *[other] { $waiting } requests wait
-    } in all.
+        [one] { $waiting } request is waiting
+       *[other] { $waiting } requests are waiting
+    } in total.
 waiting_before_some = **{ $ahead ->
         [one] { $ahead } request
        *[other] { $ahead } requests
-    } before it**, { $theirs } of them by the same person. { $waiting ->
-        [one] { $waiting } request waits
-       *[other] { $waiting } requests wait
-    } in all.
+    } before it**, { $theirs } of them from the same person. { $waiting ->
+        [one] { $waiting } request is waiting
+       *[other] { $waiting } requests are waiting
+    } in total.
 waiting_before_all_own = **{ $ahead ->
         [one] { $ahead } request
        *[other] { $ahead } requests
@@ -165,55 +166,55 @@ waiting_before_all_own = **{ $ahead ->
         [2] both yours
        *[other] all yours
     }. { $waiting ->
-        [one] { $waiting } request waits
-       *[other] { $waiting } requests wait
-    } in all.
+        [one] { $waiting } request is waiting
+       *[other] { $waiting } requests are waiting
+    } in total.
 waiting_before_all = **{ $ahead ->
         [one] { $ahead } request
        *[other] { $ahead } requests
     } before it**, { $ahead ->
-        [1] by the same person
-        [2] both by the same person
-       *[other] all by the same person
+        [1] from the same person
+        [2] both from the same person
+       *[other] all from the same person
     }. { $waiting ->
-        [one] { $waiting } request waits
-       *[other] { $waiting } requests wait
-    } in all.
+        [one] { $waiting } request is waiting
+       *[other] { $waiting } requests are waiting
+    } in total.
 waiting_capped_own = { $number ->
-        [one] { $number } request of yours is
-       *[other] { $number } requests of yours are
-    } at fal.ai, the most at once for one person. { waiting_one_starts }
+        [one] { $number } of your requests is
+       *[other] { $number } of your requests are
+    } at fal.ai. That is the most at once for one person. { waiting_one_starts }
 waiting_capped_person = { $number ->
         [one] { $number } request of the same person is
        *[other] { $number } requests of the same person are
-    } at fal.ai, the most at once for one person. { waiting_one_starts }
+    } at fal.ai. That is the most at once for one person. { waiting_one_starts }
 waiting_capped_guild = { $number ->
         [one] { $number } request of this server is
        *[other] { $number } requests of this server are
-    } at fal.ai, the most at once for it. { waiting_one_starts }
+    } at fal.ai. That is the most at once for one server. { waiting_one_starts }
 waiting_capped_all = { $places ->
         [1] The one place at fal.ai is
        *[other] All { $places } places at fal.ai are
     } taken. { waiting_one_starts }
-waiting_one_starts = When one is painted, the next one starts.
-waiting_room = There is room for it: it starts in a moment.
-waiting_starts_in = It should start in about **{ $duration }**, going by how long pictures take.
-waiting_painted = It does not wait any more: it is being painted.
-waiting_painted_left = It does not wait any more: it is being painted, { $left }.
-waiting_at_fal_next = It has left my queue: fal.ai has it, and is next in line there.
-waiting_at_fal_before = It has left my queue: fal.ai has it, with { $ahead ->
+waiting_one_starts = When one is done, the next one starts.
+waiting_room = There is a free place: it starts in a moment.
+waiting_starts_in = My guess: it starts in about **{ $duration }**.
+waiting_painted = It is no longer waiting: it is being painted.
+waiting_painted_left = It is no longer waiting: it is being painted, { $left }.
+waiting_at_fal_next = It has left my queue. It is now at fal.ai, and next in line there.
+waiting_at_fal_before = It has left my queue. It is now at fal.ai, with { $ahead ->
         [one] { $ahead } request
        *[other] { $ahead } requests
     } before it.
-waiting_at_fal_few = fal.ai starts only a few at once for one account, and the rest has to wait there.
-waiting_at_fal = It has left my queue: fal.ai has it and will start it.
-waiting_restarted = I was restarted a moment ago and am taking everything up again; nothing is lost.
-waiting_turns_server = Servers take turns, and within a server people do, so nobody's long list holds up the others.
-waiting_turns = Servers and people take turns, so nobody's long list holds up the others.
-waiting_weight_own = Your roles give you { $weight } turns to one of others here.
-waiting_weight = Their roles give them { $weight } turns to one of others here.
+waiting_at_fal_few = fal.ai paints only a few pictures at once for one account. The others wait there.
+waiting_at_fal = It has left my queue. It is now at fal.ai, which will start it.
+waiting_restarted = I was restarted a moment ago and am picking up all requests again. Nothing is lost.
+waiting_turns_server = Servers take turns, and so do the people in a server. So nobody has to wait for one person's long list.
+waiting_turns = Servers and people take turns. So nobody has to wait for one person's long list.
+waiting_weight_own = Because of your roles, you get { $weight } turns for each turn of other people here.
+waiting_weight = Because of their roles, they get { $weight } turns for each turn of other people here.
 waiting_now = At fal.ai now: { $count }
-waiting_now_guild = of this server: { $count }
+waiting_now_guild = from this server: { $count }
 waiting_now_own = yours: { $count }
-waiting_now_person = of the same person: { $count }
+waiting_now_person = from the same person: { $count }
 waiting_of = { $number } of { $cap }

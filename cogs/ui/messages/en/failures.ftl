@@ -2,7 +2,7 @@
 
 # Stored by a version that kept whole sentences.
 as_stored = { $text }
-message_missing = Something is to be said here that this version has no words for ({ $message }).
+message_missing = I have no text for this message in this version ({ $message }).
 
 nothing_spent = Nothing was started and no quota was used.
 
@@ -12,54 +12,55 @@ invalid_option = `{ $option }` can't be `{ $given }`. It takes { $takes }. { not
 invalid_option_because = { $why } { nothing_spent }
 unknown_model = There is no model `{ $given }` here. `/models` lists them all. No quota was used.
 unknown_model_close = There is no model `{ $given }` here. Did you mean { JOIN(CODES($close), by: " or ") }? `/models` lists them all. No quota was used.
-model_unavailable = { $title } is not available here: { $why }. Pick another from `/models`. No quota was used.
+model_unavailable = { $title } is not available here: { $why }. Choose another model from `/models`. No quota was used.
 unavailable_off = it is switched off on this bot
 unavailable_task = it is not made for this command
 unavailable_keyless = it needs an OpenAI key, which this bot does not have
-no_models = Every model is not available here: the operator has switched all of them off. Pick another from `/models`. No quota was used.
-cannot_post_here = I can't post pictures in this channel: I need { AND($missing) }. Ask a moderator to allow it for me, or use me in another channel. { nothing_spent }
+no_models = No model is available here: whoever runs the bot has switched all of them off. No quota was used.
+cannot_post_here = I can't post pictures in this channel, because I lack this permission: { AND($missing) }. Ask a moderator to allow it, or use me in another channel. { nothing_spent }
 permission_view_channel = View Channel
 permission_send_messages = Send Messages
 permission_send_messages_in_threads = Send Messages in Threads
 permission_attach_files = Attach Files
-not_yours_cancel = Only the person who asked for this picture can cancel it.
-not_yours_delete = Only the person who asked for this picture can delete it, or somebody with Manage Messages.
+not_yours_cancel = Only the person who asked for this picture can cancel it, or a moderator of its server (Manage Messages).
+not_yours_delete = Only the person who asked for this picture can delete it, or a moderator of its server (Manage Messages).
 not_yours_repeat = Only the person who asked for this picture can repeat it, because it starts from a file of theirs.
-draft_expired = That request waited too long and is gone, so this button can't work. Start afresh with `/imagine`. { nothing_spent }
-job_unknown = I no longer have the record of this picture, so this button can't work. Start afresh with `/imagine`.
+draft_expired = This request waited too long and is gone, so this button can't work. Start again with `/imagine`. { nothing_spent }
+job_unknown = I no longer have any data about this picture, so this button can't work. Start again with `/imagine`.
 overloaded = { $waiting ->
         [one] { $waiting } request is
        *[other] { $waiting } requests are
-    } already waiting, so I can't take another one for the moment. Please try again { $when }. { nothing_spent }
+    } already waiting, so I can't take another one right now. Please try again { $when }. { nothing_spent }
 overloaded_left = { $waiting ->
         [one] { $waiting } request is
        *[other] { $waiting } requests are
-    } already waiting, so I can't take another one for the moment. Please try again { $when }. Nothing was started and no quota was used: you still have { $left ->
+    } already waiting, so I can't take another one right now. Please try again { $when }. Nothing was started and no quota was used: you still have { $left ->
         [one] { $left } picture
        *[other] { $left } pictures
     } today.
 in_a_minute = in a minute
 at_moment = { AGO($at) }
 after_moment = after { CLOCK($at) }
-settings_only_in_server = That is a setting of a server; use it in one. Nothing was changed.
-settings_not_member = I am not a member of this server, so it has no settings with me. Nothing was changed.
-settings_not_manager = Only people with the Manage Server permission can change that here. Nothing was changed.
+settings_only_in_server = This is a setting for a server. Use the command in that server. Nothing was changed.
+settings_not_member = I am not a member of this server, so I keep no settings for it. Nothing was changed.
+settings_not_manager = Only people with the permission Manage Server can change this. Nothing was changed.
 
 answer_filtered = This server's word filter does not let me show my answer here. Try it in another channel, or in a direct message to me.
 
 ## A file that somebody attached
 
-bad_picture = I can't use the file given as `{ $option }`: { $why }. Send a PNG, JPEG or WebP picture. No quota was used.
-file_not_picture = it is not a picture
-file_unreadable = { $format } files can't be read by the models
+bad_picture = I can't use the file given as `{ $option }`: { $why }. No quota was used.
+file_not_picture = it is not a picture. Send a PNG, JPEG or WebP picture
+file_unreadable = models can't read { $format } files. Send a PNG, JPEG or WebP picture
 file_too_large = it is larger than { $mebibytes } MiB
 file_too_many_pixels = { $size } is too large (at most { $megapixels } megapixels)
-file_expired = Discord's link to it has expired; attach it again with `/imagine`
+file_expired = Discord's link to it has expired. Please attach it again with `/imagine`
 file_foreign = it is not a Discord attachment
-file_gone = Discord no longer has it; please attach it again
-file_unreachable = I could not download it from Discord; please try again
+file_gone = Discord no longer has it. Please attach it again
+file_unreachable = I could not download it from Discord. Please try again in a moment
 file_format = it is a { $format } file
-mask_shape = it is { $mask } but the picture is { $picture }, and both need the same shape
+    .given = it is a { $format } file, which models can't read. Send a PNG, JPEG or WebP picture
+mask_shape = it is { $mask } but the picture is { $picture }. Send a mask of the same shape as the picture
 
 ## Limits
 
@@ -162,14 +163,14 @@ limit_guild_day_never_now = { $images ->
 limit_concurrent = You already have { $bound ->
         [one] { $bound } request
        *[other] { $bound } requests
-    } under way, the most at once. The next one can start as soon as one of them is done or you `/cancel` it. You have { $left_today ->
+    } in progress. That is the most at once. You can ask for the next one as soon as one of them is done, or you `/cancel` one. You have { $left_today ->
         [one] { $left_today } picture
        *[other] { $left_today } pictures
     } left today. { nothing_spent }
 limit_guild_concurrent = This server already has { $bound ->
         [one] { $bound } request
        *[other] { $bound } requests
-    } under way, the most at once. The next one can start as soon as any of them is done. You have { $left_today ->
+    } in progress. That is the most at once for a server. You can ask for the next one as soon as any of them is done. You have { $left_today ->
         [one] { $left_today } picture
        *[other] { $left_today } pictures
     } left today. { nothing_spent }
@@ -177,8 +178,8 @@ limit_guild_concurrent = This server already has { $bound ->
 ## Failures: accepted, and then no picture came of it
 
 unexpected = Something broke on my side (code { $incident }). Your quota was not used; you can try again.
-decoder_unavailable = I can't open any pictures right now: something is wrong on the computer that I run on, not with your file. Nothing was painted and your quota was not used. Please try again in a few minutes.
-preparation_crashed = I stopped working each time I opened the pictures you attached, so I no longer try. Send other pictures, or save these ones anew first. Your quota was not used.
+decoder_unavailable = I can't open any pictures right now. Something is wrong with the computer that I run on, not with your file. Nothing was painted and your quota was not used. Please try again in a few minutes.
+preparation_crashed = I crashed each time I opened the pictures you attached, so I stopped trying. Use other pictures, or open and save these again in a picture editor first. Your quota was not used.
 content_refused = The model's content policy refused this prompt. Change the wording and try again. Your quota was not used.
 content_refused_picture = The model's content policy refused a picture that you gave. Use another picture and try again. Your quota was not used.
 content_refused_picture_named = The model's content policy refused the picture given as `{ $option }`. Use another picture and try again. Your quota was not used.
@@ -187,10 +188,10 @@ content_refused_mask = The model's content policy refused the mask that you gave
 content_refused_result = The model's content policy held back the finished picture. Press Again for another try, or change the wording. Your quota was not used.
 content_refused_request = The model's content policy refused this request and does not say why. Change the wording, or the pictures if you gave some, and try again. Your quota was not used.
 options_refused = fal.ai did not accept these options: { JOIN($details, by: "; ") }. Your quota was not used; change them and try again.
-model_gone = { $title }: this model is no longer served by fal.ai. `/models` shows the others. Your quota was not used.
-model_gone_unnamed = The model of this request is no longer served by fal.ai. `/models` shows the others. Your quota was not used.
-model_gone_unnamed_successor = The model of this request is no longer served by fal.ai. Try **{ $successor }** instead. Your quota was not used.
-model_gone_successor = { $title }: this model is no longer served by fal.ai. Try **{ $successor }** instead. Your quota was not used.
+model_gone = { $title } is no longer offered by fal.ai. `/models` shows the others. Your quota was not used.
+model_gone_unnamed = The model of this request is no longer offered by fal.ai. `/models` shows the others. Your quota was not used.
+model_gone_unnamed_successor = The model of this request is no longer offered by fal.ai. Try **{ $successor }** instead. Your quota was not used.
+model_gone_successor = { $title } is no longer offered by fal.ai. Try **{ $successor }** instead. Your quota was not used.
 balance_exhausted = The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot. Your quota was not used.
 key_refused = fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it. Your quota was not used.
 partner_account_refused = { $service } did not accept this bot's account: { $what }. Please tell whoever runs the bot; nothing is wrong with your request. Your quota was not used.
@@ -198,19 +199,19 @@ partner_unverified = the organization behind it has to be verified at { $service
 partner_credit = it has no credit left, or has reached its spending limit
 partner_key = its API key is wrong or no longer valid
 partner_access = it may not use this model
-partner_busy = { $service } takes no more requests from this bot's account for the moment. Wait a minute and press Again. Your quota was not used.
+partner_busy = { $service } takes no more requests from this bot's account right now. Wait a minute and press Again. Your quota was not used.
 generation_timed_out = The model took too long and was stopped. Your quota was not used; you can try again.
 provider_error = fal.ai had a problem while painting this. Your quota was not used; you can try again.
 request_not_found = fal.ai no longer knows this request, so there will be no picture. Your quota was not used; you can try again.
 cancelled = This picture was cancelled at fal.ai. Your quota was not used.
 result_unusable = The model answered, but { $why }. Your quota was not used; you can try again.
-result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
-result_blanked = The safety checker painted this picture black, so there is nothing to show. Your quota was not used; another wording or seed may do.
-result_withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Your quota was not used; another wording or seed may do.
-submit_never_confirmed = fal.ai did not answer when I handed it this picture, and it did not turn up there later. Your quota was not used; press Again to try once more.
+result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Your quota was not used. Another wording or seed may help.
+result_withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Your quota was not used. Another wording or seed may help.
+submit_never_confirmed = fal.ai did not answer when I sent your request, and the request did not arrive there. Your quota was not used; press Again to try once more.
+result_blanked = The safety checker painted this picture black, so there is nothing to show. Your quota was not used. Another wording or seed may help.
 card_deleted = Cancelled, because its message was deleted. Your quota was not used.
 undeliverable = The picture is finished, but I can no longer post in that channel. Your quota was not used.
-submit_unresolved = fal.ai did not answer when I handed it this picture, and since then I could not find out whether it was painted; so I did not hand it over again. fal.ai may charge for it. Your quota was not used; press Again to try once more.
+submit_unresolved = fal.ai did not answer when I sent your request, and I could not find out whether the picture was painted. So I did not send it again. fal.ai may charge for it. Your quota was not used; press Again to try once more.
 
 ## What is wrong with a result; `.given` says the same of a file that somebody attached
 
@@ -221,7 +222,7 @@ picture_damaged = the picture it sent is damaged
 picture_cut_off = the picture it sent is cut off
     .given = it is cut off
 picture_none = what it sent is { $kind }, not a picture
-    .given = it is { $kind }, not a picture
+    .given = it is { $kind }, not a picture. Send a PNG, JPEG or WebP picture
 picture_sizeless = the picture it sent has no size ({ $width }×{ $height })
     .given = it has no size ({ $width }×{ $height })
 picture_huge = the picture it sent is too large to handle ({ $width }×{ $height }, more than { $megapixels } megapixels)
@@ -239,7 +240,7 @@ pictures_too_large = its files are too large to post together in this channel
 answer_unreadable = its answer could not be read
 result_gone = the result is no longer there
 download_too_large = its picture is larger than { $mebibytes } MiB
-download_bad_address = its picture lies at an address I don't open
+download_bad_address = I don't open the web address of its picture
 download_gone = its picture is no longer there
 no_picture_sent = it sent no picture
 no_picture_held = it held no picture
@@ -336,33 +337,33 @@ thing_value = the value
 ## Cancelling
 
 cancelled_unused = Cancelled. Your quota was not used.
-cancelled_unshown = The first answer did not reach Discord.
+cancelled_unshown = My first answer did not reach Discord.
 cancelled_unanswered = Cancelled. fal.ai never answered, so it may still charge for it; your quota was not used.
-cancelled_early = Cancelled before it was handed to fal.ai: nothing was charged.
-cancelled_early_unused = Cancelled before it was handed to fal.ai: nothing was charged, your quota was not used.
+cancelled_early = Cancelled before it was sent to fal.ai: nothing was charged.
+cancelled_early_unused = Cancelled before it was sent to fal.ai: nothing was charged, and your quota was not used.
 cancelled_midway = Cancelled while it was being painted: fal.ai may still charge for it, but your quota was not used.
 cancelled_before_fal_began = Cancelled before fal.ai began: nothing was charged, and your quota was not used.
 cancelled_at_once = Cancelled as soon as fal.ai had it, most likely before anything was charged; your quota was not used.
 cancelled_maybe_painted = Cancelled. fal.ai may have painted it by then, and charge for it; your quota was not used.
-cancelled_already = This one is cancelled already. Your quota was not used.
+cancelled_already = This one was cancelled before. Your quota was not used.
 cancelling_elsewhere = Cancelling: it stops in a moment and costs no quota, unless fal.ai has painted it by then.
 cancelling_unanswered = Cancelling: fal.ai never answered, so it may still charge for it; your quota is not used.
 cancelling_submit = Cancelling: I stop it as soon as fal.ai has it. Your quota is not used.
-cancelling_handed = Cancelling: it was just being handed to fal.ai. Your quota is not used.
-cancel_unknown = I no longer have the record of this picture, so there is nothing to cancel.
-cancel_too_late = Too late to cancel: the picture is finished and on its way.
-cancel_painted = Too late to cancel: fal.ai has finished it, and the picture is on its way.
+cancelling_handed = Cancelling: it was just being sent to fal.ai. Your quota is not used.
+cancel_unknown = I no longer have any data about this picture, so there is nothing to cancel.
+cancel_too_late = Too late to cancel: the picture is finished and is being posted.
+cancel_painted = Too late to cancel: the picture is finished at fal.ai and is being posted.
 cancel_ended = This one has ended already, so there is nothing to cancel.
-cancel_unreachable = fal.ai can't be reached just now, so it goes on. Please try again in a moment.
+cancel_unreachable = I can't reach fal.ai right now, so the picture was not cancelled. Please try again in a moment.
 
 ## Errors that end a command
 
-database_damaged = My records are damaged (code { $incident }), so I did not start this. No quota was used. Trying again won't help: whoever runs the bot has to mend them first, so please tell them this code.
-database_away = I can't look at or change my records just now (code { $incident }), so I did not start this. No quota was used. Please try again in a minute; pictures under way come when it works again.
-action_unknown = I don't know what this one does: it may come from a newer version of me. Nothing was changed; please use a command instead.
-command_stale = This command has just changed. Please wait a moment, then type it anew.
+database_damaged = My database is damaged (code { $incident }), so I did not start this. No quota was used. Trying again won't help: whoever runs the bot has to repair it first. Please tell them this code.
+database_away = My database does not answer right now (code { $incident }), so I did not start this. No quota was used. Please try again in a minute. Pictures in progress are posted when it works again.
+action_unknown = I don't know this button: it may come from a newer version of me. Nothing was changed. Please use a command instead.
+command_stale = This command has just changed. Please wait a moment, then type it again.
 command_not_here = You can't use this here.
 discord_limited = Discord asks me to slow down, so this did not work. It used no quota. Please try again in a minute.
-broken = Something broke on my side (code { $incident }). You lose no quota for a picture you did not get. Please try again; if it stays broken, tell whoever runs the bot this code.
+broken = Something broke on my side (code { $incident }). A picture that you did not get uses no quota. Please try again. If it happens again, tell whoever runs the bot this code.
 # A sentence that does not name the code of the incident itself.
 with_incident = { $sentence } (code { $incident })

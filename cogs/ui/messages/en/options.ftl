@@ -5,12 +5,13 @@
 
 prompt_empty = The prompt is empty; say what to paint.
 prompt_invisible = There is nothing to paint in this prompt: mentions, links, formatting, accents and invisible characters alone are not enough.
-prompt_accents = This prompt is buried under accents; write it without the piles on every letter.
-option_too_long = `{ $option }` has { $length } characters; { $most } is the most.
+prompt_accents = This prompt has too many accents on top of each other. Write it with a few accents at most.
+option_too_long = `{ $option }` has { $length } characters; at most { $most } are allowed.
+option_too_long_emoji = `{ $option }` has { $length } characters, where an emoji counts as two; at most { $most } are allowed.
 option_twice = `{ $option }` is given twice in `options`.
 option_twice_as = `{ $option }` is given twice (as { OR(CODES($names)) }).
 option_prompt = The prompt has a field of its own; leave it out of `options`.
-option_operator_only = `{ $option }` is set by the operator of this bot and can't be given here.
+option_operator_only = `{ $option }` can only be set by whoever runs the bot.
 option_missing = { $model } has no option `{ $option }`. It has { CODES($options) }.
 option_missing_close = { $model } has no option `{ $option }`. Did you mean { OR(CODES($close)) }? It has { CODES($options) }.
 option_missing_count = { $model } has no option `count`. It paints one picture at a time. It has { CODES($options) }.
@@ -23,10 +24,34 @@ options_missing = { $model } needs { CODES($needs) }; { CODES($missing) } { $cou
     } missing.
 options_exclusive = { CODES($options) } can't be used together on { $model }; give one of them.
 options_order = `{ $one }` above `{ $other }`
-options_order_wrong = There can't be { JOIN($wrong, by: " or ") } ({ JOIN($values, by: ", ") }).
-options_product = { JOIN(CODES($factors), by: " times ") } makes { $product }; { $most } is the most.
+options_order_wrong = This does not go together: { JOIN($wrong, by: " or ") } ({ JOIN($values, by: ", ") }).
+options_product = { JOIN(CODES($factors), by: " times ") } makes { $product }; at most { $most } is allowed.
 options_quotes = The quotes after `{ $key }=` in `options` are never closed.
 options_json = The JSON after `{ $key }=` in `options` can't be read.
+
+# Weights: `huggingface.co/owner/name` and `civitai.com/models/…` are pages about a file.
+weights_page = The link given as `{ $option }` leads to a page, not to a LoRA file. Copy the link of the file itself; mostly it ends in `.safetensors`.
+weights_page_hub = The link given as `{ $option }` leads to a page about a LoRA, not to its file. Give `{ $repository }` instead, or open “Files” on that page and copy the link of the file's download arrow: `{ $file }`.
+weights_page_civitai = The link given as `{ $option }` leads to a page about a LoRA, not to its file. Give this one instead: `{ $file }`.
+weights_page_civitai_any = The link given as `{ $option }` leads to a page about a LoRA, not to its file. Copy the link of that page's Download button instead; it looks like `{ $file }`.
+
+## What was set right, told on the card
+
+notice_read = From your prompt I read { JOIN($read, by: ", ") }.
+notice_read_as = `{ $written }` as `{ $option }`
+notice_read_as_random = `{ $written }` as a random `{ $option }`
+notice_field_wins = `{ $written }` was not used, because you gave `{ $option }` in its own field.
+notice_no_option = `{ $written }` was not used: { $model } has no `{ $option }`.
+notice_not_taken = `{ $written }` was not used: `{ $option }` takes { $takes } here.
+notice_unknown = Left out, because it means nothing here: { CODES($flags) }. What stands in quotes is painted as it is.
+notice_lora_tag = `{ $tag }` was left out. Give LoRAs in the field `options`, as in `loras=owner/name@0.8`, with a model that takes them.
+notice_seed_random = A random `seed` was chosen.
+notice_link = I took the link to the file itself: `{ $link }`.
+
+## Autocomplete
+
+completion_no_styles = { $model } has no styles; { AND($having) } have.
+completion_no_styles_at_all = { $model } has no styles.
 
 ## What they take
 
@@ -78,12 +103,12 @@ takes_palette = { $most ->
        *[other] { $choices }, or up to { $most } colours such as `#aabbcc:0.5,#112233`
     }
 takes_any_loras = { $most ->
-        [0] LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its scale after `@`
-       *[other] up to { $most } LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its scale after `@`
+        [0] LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its strength after `@` as in `owner/name@0.8`
+       *[other] up to { $most } LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its strength after `@` as in `owner/name@0.8`
     }
 takes_loras = { $most ->
-        [0] LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its scale after `@` { $range }
-       *[other] up to { $most } LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its scale after `@` { $range }
+        [0] LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its strength after `@` as in `owner/name@0.8` { $range }
+       *[other] up to { $most } LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its strength after `@` as in `owner/name@0.8` { $range }
     }
 takes_controlnet = a ControlNet such as `controlnet.path=owner/name controlnet.control_image_url=https://…`, or the same as JSON
     .brief = ControlNet such as `controlnet.path=owner/name controlnet.control_image_url=https://…`, or the same as JSON
@@ -95,5 +120,5 @@ takes_file_name = the name of a file or folder
 takes_options_text = text such as `steps=20 acceleration=high`
 takes_pairs = pairs such as `steps=20 acceleration=high negative_prompt="blurry, dull"`
 takes_pairs_or_json = one JSON object, or pairs such as `steps=20 acceleration=high negative_prompt="blurry, dull"`
-option_needed = { $takes }, needed
+option_needed = { $takes }, required
 option_default = { $takes }, default { $default }

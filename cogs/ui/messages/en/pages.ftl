@@ -6,7 +6,7 @@ models_count = **{ $count ->
         [one] { $count } model
        *[other] { $count } models
     }**. Yours here is **{ $default }**. Choose one to read about it.
-models_rest = The rest is found by typing: `/models` and a few letters.
+models_rest = To find the others, type `/models` and a few letters.
 models_choose = Choose a model
 models_choose_range = { $first } to { $last }
 model_facts = About { $duration } a picture · { $price }
@@ -33,22 +33,22 @@ usage_now = **{ $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
     }** right now.
-usage_burst = Pace: { $pictures ->
+usage_burst = Hourly limit: { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
-    } at once for now; all of them back at { CLOCK($full_at) }.
+    } left for now; the full number again from { CLOCK($full_at) }.
 usage_today = Today: { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
-    }; the count starts again at { CLOCK($at) }.
-usage_guild_today = This whole server today: { $pictures ->
+    } left. The day's count starts again at { CLOCK($at) }.
+usage_guild_today = The whole server today: { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
-    }.
-usage_no_free_jobs = You have as many requests under way as you may; the next can start when one is done.
-usage_no_free_jobs_guild = This server has as many requests under way as it may; the next can start when any is done.
-usage_nothing = Nothing of yours is being painted right now.
-usage_under_way = **Under way**
+    } left.
+usage_no_free_jobs = You have as many requests in progress as are possible at once. You can ask for the next one when one of them is done.
+usage_no_free_jobs_guild = This server has as many requests in progress as are possible at once. The next one is possible when any of them is done.
+usage_nothing = You have no requests in progress.
+usage_under_way = **In progress**
 usage_ahead = { $ahead ->
         [0] next in line
         [one] { $ahead } request before it
@@ -56,28 +56,29 @@ usage_ahead = { $ahead ->
     }
 stage_waiting = waiting
 stage_at_fal = at fal.ai
-stage_painted = painted, on its way
+stage_painted = painted, being posted
 stage_ended = ended
-cancel_nothing = Nothing of yours is under way.
+cancel_nothing = You have no requests in progress.
 cancel_which = You have { $count ->
         [one] { $count } request
        *[other] { $count } requests
-    } under way. Which one should stop?
+    } in progress. Which one should stop?
 cancel_one = Cancel one…
 
 # A job in the list that /cancel offers while typing, with its state.
-job_held = { $job } (held)
-job_queued = { $job } (queued)
-job_submitting = { $job } (submitting)
-job_running = { $job } (running)
-job_finished = { $job } (finished)
-job_delivered = { $job } (delivered)
+job_held = { $job } (waits for a check)
+job_queued = { $job } (waiting)
+job_submitting = { $job } (being sent to fal.ai)
+job_running = { $job } (being painted)
+job_finished = { $job } (painted, being posted)
+job_delivered = { $job } (posted)
 job_failed = { $job } (failed)
 job_cancelled = { $job } (cancelled)
 
 ## Settings
 
 settings_title = Settings
+settings_saved = **Saved.** These limits hold from now on.
 settings_model_your = Model: **{ $model }** (your default)
 settings_model_server = Model: **{ $model }** (the server's default)
 settings_model_usual = Model: **{ $model }** (the usual default)
@@ -85,7 +86,7 @@ settings_change_model = Change it with `/settings model`.
 settings_guild_model = This server's default: **{ $model }**
 settings_limits = **Limits for you here**
 settings_overrides = Set by this server: { AND($names) }.
-settings_change_limits = Managers of the server change them with `/settings limits`.
+settings_change_limits = People with Manage Server can change them with `/settings limits`.
 settings_no_limits = None.
 settings_rate = { $per_hour } pictures an hour, { $burst } at once
 settings_images_per_day = { $pictures ->
@@ -112,10 +113,10 @@ limit_name_guild_images_per_day = pictures a day for the whole server
 limit_name_guild_concurrent_jobs = requests at the same time for the whole server
 default_needs_more = { $model } needs { AND(CODES($needs)) } every time, so it can't be a default: a plain `/imagine` brings only words. Name it when you paint with it: `model:{ $key }`. Nothing was changed.
 default_passed_over = The default { $model } (`{ $key }`) is not used here: it needs { AND(CODES($needs)) } every time, and this request brought only words. `/settings model` sets another.
-default_mine = Your default model is now **{ $model }**.
-default_mine_reset = Your default model is the usual one again.
-default_server = This server's default model is now **{ $model }**.
-default_server_reset = This server's default model is the usual one again.
+default_mine = Saved. Your default model is now **{ $model }**.
+default_mine_reset = Saved. Your default model is the usual one again.
+default_server = Saved. This server's default model is now **{ $model }**.
+default_server_reset = Saved. This server's default model is the usual one again.
 
 ## Help
 
@@ -126,20 +127,21 @@ help_try = Three to try:
 help_example_one = a lighthouse in a storm, oil painting
 help_example_two = a fox asleep in a teacup size:16:9 count:2
 help_example_three = a paper city at dawn seed:7
-help_buttons = Under every picture: **Again** paints it with a new seed, **Edit prompt** lets you change the words, **Details** shows every value to copy, **Delete** takes it away.
+help_buttons = Under every picture: **Again** paints it with a new seed, **Edit prompt** lets you change the words, **Details** shows every value to copy, **Delete** removes the picture.
+help_fix = If something can't be painted, **Fix it** brings back everything you typed, so that you can change it.
 help_commands = `/usage` what you have left · `/cancel` stop one · `/settings` your default model · `/privacy` your data
 
 ## Privacy
 
 privacy_title = Your data
-privacy_kept = **Kept here:** your Discord id, the channel, your prompts and options, the times, what you used up, links to the results, the price, and your default model. Not the pictures themselves.
+privacy_kept = **Kept here:** your Discord id, the channel, your prompts and options, the times, what you used up, links to the results, the price, and your default model. What could not be painted waits 24 hours to be fixed. Not the pictures themselves.
 privacy_sent = **Sent to fal.ai,** which runs the models: the prompt, the options and the pictures you attach; never who you are. fal.ai is told not to keep it, and finished pictures stay on its servers for a time.
 privacy_sent_kept = **Sent to fal.ai,** which runs the models: the prompt, the options and the pictures you attach; never who you are. fal.ai may keep it up to 30 days, and finished pictures stay on its servers for a time.
 privacy_how_long = **How long:** requests are deleted after { $days ->
         [one] { $days } day
        *[other] { $days } days
     }, your default model when you reset it.
-privacy_deleting = **Deleting:** the button removes your requests, prompts and settings for good and cancels what is under way. Only how much you used up today is kept, for as long as it counts. Pictures already posted stay in Discord until you press Delete under them.
+privacy_deleting = **Deleting:** the button removes your requests, prompts and settings for good and cancels what is in progress. Only how much you used up today is kept, for as long as it counts. Pictures already posted stay in Discord until you press Delete under them.
 erase_question = Delete everything stored about you here? What is being painted is cancelled. Under your old pictures only Delete will still work. This can't be undone.
 erase_dismissed = Nothing was deleted.
 erased = Deleted: { $requests ->
@@ -147,13 +149,13 @@ erased = Deleted: { $requests ->
        *[other] { $requests } requests
     } with prompts, and your settings.
 erased_cancelled = { $pictures ->
-        [one] { $pictures } picture under way was
-       *[other] { $pictures } pictures under way were
+        [one] { $pictures } picture in progress was
+       *[other] { $pictures } pictures in progress were
     } cancelled.
 erased_left = { $requests ->
         [one] { $requests } request
        *[other] { $requests } requests
-    } can't be stopped just now; please press Delete my data again in a minute.
+    } can't be stopped right now. Please press **Delete my data** again in a minute.
 
 ## Windows to type in; labels have at most 45 characters, the smaller text 100
 
@@ -170,7 +172,7 @@ form_negative_prompt = Negative prompt
 form_negative_prompt_hint = What should not be in the picture.
 form_size = Size
 form_size_example = landscape, 16:9 or 1280x720
-form_size_hint = A preset, a ratio or width x height.
+form_size_hint = A name, a shape such as 16:9, or width and height.
 form_count = How many pictures
 form_seed = Seed
 form_style = Style

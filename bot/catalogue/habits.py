@@ -1,0 +1,283 @@
+"""Habits from elsewhere: flags and settings that other programs have people write into the prompt.
+
+Read are flags such as `--ar 16:9 --no dogs --seed 5 --n 2` (also with the dash that a phone makes of `--`), the block
+of settings that AUTOMATIC1111 and its kin write under a prompt, and tags such as `<lora:name:0.8>`. What stands in
+quotes is never read, and a dash that belongs to the sentence is left alone. Weights such as `(word:1.2)` stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bot.catalogue.sizes import WORDS
+
+#: Who nests tags deeper than this wants to keep us busy.
+_MOST_PASSES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Something that the prompt asks for besides what to paint."""
+
+    #: As it was written, e.g. `--ar 16:9`.
+    written: str
+    #: The option it means (`size`, `negative_prompt`, …), `lora` for a tag; None where it means nothing here.
+    key: str | None = None
+    value: str = ""
+    #: Pasted from another program's settings: what this model can't take is left out, not refused.
+    pasted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A prompt, taken apart."""
+
+    #: What is to be painted.
+    prompt: str
+    wishes: tuple[Wish, ...] = ()
+
+
+def read(prompt: str) -> Reading:
+    """Take a prompt apart; one without any of these habits comes back as it is, and so does what is left of one."""
+    if not any(sign in prompt for sign in ("--", "—", "–", "<", ":")):
+        return Reading(prompt)
+    text, wishes = prompt, list[Wish]()
+    # What is taken out may bring two halves of something together: what is left must say nothing more.
+    for _ in range(_MOST_PASSES):
+        text, taken = _taken_out(text)
+        if not taken:
+            break
+        wishes += taken
+    return Reading(text.strip(), tuple(wishes)) if wishes else Reading(prompt)
+
+
+def _taken_out(prompt: str) -> tuple[str, list[Wish]]:
+    text, pasted = _without_settings(prompt)
+    text, tags = _without_tags(text)
+    text, flags = _without_flags(text)
+    return text, [*flags, *tags, *pasted]
+
+
+def _cut(text: str, start: int, end: int) -> str:
+    """The text without a part of it, and without a space or comma that would be left over."""
+    before, after = text[:start].rstrip(), text[end:].lstrip(" \t")
+    if after.startswith(","):
+        after = after[1:].lstrip()
+        before = before.rstrip(",") + ("," if before else "")
+    return f"{before} {after}" if before and after else before.rstrip(",") or after
+
+
+def _quoted(text: str) -> list[tuple[int, int]]:
+    return [found.span() for found in _QUOTED.finditer(text)]
+
+
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|`[^`]*`")
+
+
+# ---------------------------------------------------------------------- flags
+
+#: What a flag means here.
+_MEANT: Final[Mapping[str, str]] = {
+    name: key
+    for key, names in {
+        "size": "ar aspect aspect-ratio aspectratio aspect_ratio ratio size res resolution",
+        "negative_prompt": "no neg negative negative-prompt negative_prompt negprompt np without",
+        "seed": "seed",
+        "count": "n count num images number batch batch-size amount num-images num_images",
+        "steps": "steps step num-steps",
+        "guidance": "cfg cfg-scale cfgscale cfg_scale scale guidance guidance-scale guidance_scale",
+        "style": "style",
+    }.items()
+    for name in names.split()
+}
+#: Flags of other programs that mean nothing here: those with a value, and those without.
+_WITH_VALUE = """
+    v version q quality s stylize c chaos w weird iw sref cref cw sw oref ow niji stop repeat r profile p sv motion end
+    bs exp model m sampler width height h strength denoise clip-skip lora upscale personalize
+"""
+_WITHOUT_VALUE = """
+    raw tile fast relax turbo hd test testp upbeta uplight upanime draft loop beta creative public stealth video hires
+"""
+_FOREIGN, _FOREIGN_ALONE = frozenset(_WITH_VALUE.split()), frozenset(_WITHOUT_VALUE.split())
+
+#: A flag behind a space or at the beginning; a hyphen or space after the dashes makes it none.
+_FLAG = re.compile(r"(?<!\S)(--|—|–)([A-Za-z](?:[A-Za-z_-]{0,29}[A-Za-z])?)(?=[\s=:,]|\d|$)[=:]?")
+_SIZE_VALUE = re.compile(
+    rf"\s*(\d{{1,5}}(?:\.\d+)?\s*[:/x×*]\s*\d{{1,5}}(?:\.\d+)?|(?:{'|'.join(WORDS)}))(?=[\s,]|$)", re.IGNORECASE
+)
+_NUMBER_VALUE = re.compile(r"\s*([+-]?\d{1,12}(?:\.\d{1,6})?)(?=[\s,]|$)")
+_SEED_VALUE = re.compile(r"\s*([+-]?\d{1,12}|random|rand)(?=[\s,]|$)", re.IGNORECASE)
+_VALUES: Final[Mapping[str, re.Pattern[str]]] = {
+    "size": _SIZE_VALUE,
+    "seed": _SEED_VALUE,
+    "count": _NUMBER_VALUE,
+    "steps": _NUMBER_VALUE,
+    "guidance": _NUMBER_VALUE,
+    "style": re.compile(r"\s*([^\s,]+)"),
+}
+#: What may stand behind a flag of another program: numbers, codes with digits, links.
+_FOREIGN_VALUE = re.compile(r"(?:\s*(?:https?://\S+|[\w.:/-]{0,60}\d[\w.:/-]{0,60})(?=[\s,]|$))+")
+_ONE_WORD = re.compile(r"\s*[^\s—–-]\S*")
+#: Most words behind a phone's dash and "no" that are read as what should not be seen, without and with commas.
+_MOST_WORDS, _MOST_LISTED = 3, 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Flag:
+    start: int
+    #: Where its name ends.
+    named: int
+    #: Written with two hyphens: a single dash may belong to the sentence.
+    sure: bool
+    name: str
+
+    @property
+    def key(self) -> str | None:
+        return _MEANT.get(self.name)
+
+
+def _without_flags(text: str) -> tuple[str, list[Wish]]:
+    protected = _quoted(text)
+    found = [
+        _Flag(match.start(), match.end(), match[1] == "--", match[2].lower())
+        for match in _FLAG.finditer(text)
+        if not any(start <= match.start() < end for start, end in protected)
+    ]
+    taken: list[tuple[int, int, Wish]] = []
+    for at, flag in enumerate(found):
+        limit = next((other.start for other in found[at + 1 :] if _may_begin(other)), len(text))
+        end_of, wish = _read_flag(text, flag, limit)
+        if wish is not None:
+            taken.append((flag.start, end_of, wish))
+    for start, end, _ in reversed(taken):
+        text = _cut(text, start, end)
+    return text, _sizes_joined([wish for _, _, wish in taken])
+
+
+def _may_begin(flag: _Flag) -> bool:
+    return flag.sure or flag.name in _MEANT or flag.name in _FOREIGN or flag.name in _FOREIGN_ALONE
+
+
+def _read_flag(text: str, flag: _Flag, limit: int) -> tuple[int, Wish | None]:
+    """Where the flag ends, and what it asks for; None where it is an ordinary word behind a dash."""
+    if flag.key == "negative_prompt":
+        return _read_negative(text, flag, limit)
+    pattern = _VALUES.get(flag.key or "")
+    found = pattern.match(text, flag.named, limit) if pattern is not None else None
+    if found is not None:
+        return found.end(), Wish(text[flag.start : found.end()].strip(" ,"), flag.key, found[1])
+    return _read_foreign(text, flag, limit)
+
+
+def _read_negative(text: str, flag: _Flag, limit: int) -> tuple[int, Wish | None]:
+    value = text[flag.named : limit].strip(" \t\r\n,")
+    if not value:
+        return (limit, Wish(text[flag.start : flag.named])) if flag.sure else (flag.named, None)
+    # With a phone's dash it may as well be a sentence: "a man – no coat, – and no hat. Rain."
+    most = _MOST_LISTED if "," in value else _MOST_WORDS
+    sentence = re.search(r"[.!?;:—–]", value) or len(value.split()) > most
+    if not flag.sure and (sentence or text[flag.start + 1 : flag.start + 2].isupper()):
+        return flag.named, None
+    return limit, Wish(text[flag.start : limit].strip(), "negative_prompt", value)
+
+
+def _read_foreign(text: str, flag: _Flag, limit: int) -> tuple[int, Wish | None]:
+    """A flag that means nothing here: taken out with a number or link behind it, or where only flags follow."""
+    value = _FOREIGN_VALUE.match(text, flag.named, limit)
+    if value is not None and value.end() > flag.named:
+        known = flag.name in _FOREIGN or flag.name in _FOREIGN_ALONE
+        if known or (flag.sure and not text[value.end() : limit].strip()):
+            return value.end(), Wish(text[flag.start : value.end()].strip())
+        return flag.named, None
+    ends = [flag.named]
+    word = _ONE_WORD.match(text, flag.named, limit)
+    if word is not None and flag.name not in _FOREIGN_ALONE:
+        ends.append(word.end())
+    if not flag.sure and flag.name not in _FOREIGN_ALONE:
+        return flag.named, None
+    for end in ends:
+        if not text[end:limit].strip(" \t\r\n,"):
+            return limit, Wish(text[flag.start : end].strip())
+    return flag.named, None
+
+
+def _sizes_joined(wishes: list[Wish]) -> list[Wish]:
+    """`--w 1024 --h 768` as one size."""
+    sides = {name: wish for wish in wishes for name in ("w", "h") if re.match(rf"\S{{1,2}}{name}", wish.written)}
+    figures = {name: re.search(r"\s(\d{2,5})$", wish.written) for name, wish in sides.items() if wish.key is None}
+    width, height = figures.get("w"), figures.get("h")
+    if width is None or height is None:
+        return wishes
+    written = f"{sides['w'].written} {sides['h'].written}"
+    joined = Wish(written, "size", f"{width[1]}x{height[1]}")
+    return [joined, *(wish for wish in wishes if wish not in sides.values())]
+
+
+# ---------------------------------------------------------------------- tags
+
+_TAG = re.compile(r"<\s*(?:lora|lyco|lycoris|locon|hypernet)\s*:[^<>]{1,160}>", re.IGNORECASE)
+
+
+def _without_tags(text: str) -> tuple[str, list[Wish]]:
+    protected = _quoted(text)
+    found = [tag for tag in _TAG.finditer(text) if not any(start <= tag.start() < end for start, end in protected)]
+    for tag in reversed(found):
+        text = _cut(text, *tag.span())
+    return text, [Wish(tag[0], "lora", tag[0]) for tag in found]
+
+
+# ---------------------------------------------------------------------- settings of AUTOMATIC1111
+
+_SETTINGS: Final[Mapping[str, str | None]] = {
+    "steps": "steps",
+    "cfg scale": "guidance",
+    "seed": "seed",
+    "size": "size",
+    "sampler": None,
+    "schedule type": None,
+    "model": None,
+    "model hash": None,
+    "vae": None,
+    "denoising strength": None,
+    "clip skip": None,
+}
+_FIGURES = re.compile(r"[+-]?\d+(?:\.\d+)?(?:\s*x\s*\d+)?")
+_ENTRY = r"[A-Za-z][\w ]{1,30}:\s*(?:\"[^\"]*\"|[^,\n]*)"
+_BLOCK = re.compile(
+    rf"(?:^|(?<=[\s.,]))((?:steps|sampler|cfg scale|seed|size)\s*:\s*[^,\n]+(?:,\s*{_ENTRY})+)[\s,.]*$", re.IGNORECASE
+)
+_NEGATIVE = re.compile(r"(?:^|(?<=[\s.,]))negative prompt\s*:\s*(.*)$", re.IGNORECASE | re.DOTALL)
+
+
+def _without_settings(text: str) -> tuple[str, list[Wish]]:
+    wishes: list[Wish] = []
+    block = _BLOCK.search(text)
+    if block is not None:
+        entries = list(_entries(block[1]))
+        figures = [key for key, value in entries if _SETTINGS.get(key) and _FIGURES.fullmatch(value)]
+        if len(figures) > 1:
+            wishes += _settings_read(entries)
+            text = text[: block.start()].rstrip()
+    negative = _NEGATIVE.search(text)
+    if negative is not None:
+        value = negative[1].strip(" \t\r\n,")
+        text = text[: negative.start()].rstrip(" \t\r\n,")
+        wishes += [Wish(f"Negative prompt: {value}", "negative_prompt", value, pasted=True)] if value else []
+    return text, wishes
+
+
+def _entries(block: str) -> Iterator[tuple[str, str]]:
+    for entry in re.findall(_ENTRY, block):
+        key, _, value = entry.partition(":")
+        yield key.strip().lower(), value.strip()
+
+
+def _settings_read(entries: list[tuple[str, str]]) -> Iterator[Wish]:
+    for key, value in entries:
+        meant = _SETTINGS.get(key)
+        written = f"{key.capitalize().replace('Cfg', 'CFG')}: {value}"
+        usable = meant is not None and _FIGURES.fullmatch(value) is not None
+        yield Wish(written, meant if usable else None, value, pasted=True)
