@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -19,7 +18,7 @@ from bot.discord.client import EaselBot, point_discord_at
 from bot.discord.session import DiscordSession
 from bot.errors import ModelUnavailable, SettingsInvalid, StoreUnusable, TokenMissing, UnknownModel
 from bot.fal import Fal
-from bot.gc_tuning import trim_forever
+from bot.gc_tuning import freeze_imports, freeze_jobs_forever
 from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
 from bot.media.inputs import Attachments
@@ -243,10 +242,10 @@ async def serve(session: DiscordSession, services: Services, token: str) -> None
             return
         if ended is login:
             await login
-            _tune_collector()
+            freeze_imports()
             supervisor.start(session.run(), name="gateway")
             supervisor.start(runner.run(), name="runner")
-            supervisor.start(trim_forever(runner), name="gc-trim")
+            supervisor.start(freeze_jobs_forever(runner), name="gc-freeze")
             supervisor.start(_purge_forever(services.store, services.settings.privacy.keep_days), name="retention")
             ended = await _first_to_end(supervisor, signalled)
         log.info("stopping", extra={"because": ended.get_name()})
@@ -278,17 +277,6 @@ def _error_of(ended: asyncio.Task[Any]) -> BaseException:
     if ended.cancelled():
         return RuntimeError(f"{ended.get_name()} was cancelled")
     return ended.exception() or RuntimeError(f"{ended.get_name()} returned")
-
-
-def _tune_collector() -> None:
-    """Keep the cyclic collector from stopping the event loop.
-
-    With a thousand jobs under way one full collection takes over 100 ms on 2 cores (`make bench`, thousand): what
-    was imported is left out of it, and it runs rarely.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 async def _purge_forever(store: Store, keep_days: int) -> None:

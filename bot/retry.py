@@ -22,24 +22,38 @@ Sleep = Callable[[float], Awaitable[object]]
 
 
 class Attempt:
-    """One of several attempts."""
+    """One of several attempts.
+
+    Args:
+        number: counted from 1.
+        pause_s: seconds until the next attempt, before jitter; None: this is the last one.
+    """
+
+    __slots__ = ("_jitter", "_pause_s", "_planned_s", "number")
 
     def __init__(self, number: int, pause_s: float | None, jitter: float) -> None:
-        #: Counted from 1.
         self.number = number
-        #: Seconds until the next attempt, jitter included; None: this is the last one.
-        self.pause_s = pause_s
+        self._planned_s = pause_s
+        self._pause_s: float | None = None
         self._jitter = jitter
 
     @property
     def is_last(self) -> bool:
         """Whether no other attempt follows."""
-        return self.pause_s is None
+        return self._planned_s is None
+
+    @property
+    def pause_s(self) -> float | None:
+        """Seconds until the next attempt, jitter included; None: this is the last one."""
+        if self._pause_s is None and self._planned_s is not None:
+            self._pause_s = self._planned_s * random.uniform(1 - self._jitter, 1 + self._jitter)
+        return self._pause_s
 
     def wait_at_least(self, seconds: float | None) -> None:
         """Pause for at least this long, e.g. a Retry-After; jitter only lengthens it. None and 0 change nothing."""
-        if self.pause_s is not None and seconds:
-            self.pause_s = max(self.pause_s, seconds * random.uniform(1, 1 + self._jitter))
+        pause_s = self.pause_s
+        if pause_s is not None and seconds:
+            self._pause_s = max(pause_s, seconds * random.uniform(1, 1 + self._jitter))
 
 
 class retry(AsyncIterator[Attempt]):
@@ -71,16 +85,13 @@ class retry(AsyncIterator[Attempt]):
         """Wait for the next attempt and return it."""
         before = self._attempt
         if before is not None:
-            if before.pause_s is None:
+            pause_s = before.pause_s
+            if pause_s is None:
                 raise StopAsyncIteration
-            await pause(before.pause_s, stop=self._stop, sleep=self._sleep)
+            await pause(pause_s, stop=self._stop, sleep=self._sleep)
         number = before.number + 1 if before is not None else 1
-        self._attempt = Attempt(number, self._next_pause_s(), self._jitter)
+        self._attempt = Attempt(number, next(self._pauses_s, None), self._jitter)
         return self._attempt
-
-    def _next_pause_s(self) -> float | None:
-        pause_s = next(self._pauses_s, None)
-        return None if pause_s is None else pause_s * random.uniform(1 - self._jitter, 1 + self._jitter)
 
 
 async def pause(seconds: float, *, stop: asyncio.Event | None = None, sleep: Sleep = asyncio.sleep) -> None:

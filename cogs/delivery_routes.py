@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -64,6 +64,13 @@ class Route:
     waits: bool = True
 
 
+class _BareWebhook(discord.Webhook):
+    """Of the messages that Discord answers with, only the ids: discord.py would make a hundred objects of each."""
+
+    def _create_message(self, data: Mapping[str, str], *, thread: object) -> discord.Object:
+        return discord.Object(int(data["id"]))
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """The message by which a card went out."""
@@ -110,7 +117,7 @@ class Routes:
 
     def webhook(self, job: Job) -> discord.Webhook:
         """What speaks by the interaction's token."""
-        return discord.Webhook.partial(job.reply.application_id, job.reply.token, client=self._bot)
+        return _BareWebhook.partial(job.reply.application_id, job.reply.token, client=self._bot)
 
     async def edit_original(
         self, job: Job, view: discord.ui.LayoutView, files: list[discord.File] | None = None

@@ -150,7 +150,7 @@ async def test_health_says_that_the_store_answers_and_that_it_does_not(tmp_path:
 
 @pytest.mark.parametrize("how", ["breaks", "returns", "is cancelled"])
 async def test_a_part_that_ends_unasked_ends_the_bot_as_a_crash(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.app._tune_collector", lambda: None)
+    monkeypatch.setattr("bot.app.freeze_imports", lambda: None)
 
     async def connection() -> None:
         if how == "breaks":
@@ -161,7 +161,7 @@ async def test_a_part_that_ends_unasked_ends_the_bot_as_a_crash(how: str, monkey
     session = create_autospec(DiscordSession, instance=True)
     session.run.side_effect = connection
     services = Mock(supervisor=Supervisor())
-    services.runner = create_autospec(Runner, instance=True, jobs_ended=0, jobs_alive=0)
+    services.runner = create_autospec(Runner, instance=True, jobs_alive=0)
     services.runner.run.side_effect = asyncio.Event().wait
     services.store.retention.purge = AsyncMock(return_value=0)
     services.settings.privacy.keep_days = 90

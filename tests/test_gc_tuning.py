@@ -1,4 +1,4 @@
-"""Memory is given back while many jobs end."""
+"""The garbage collector is kept from the objects of very many jobs, and of what was imported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from bot import gc_tuning
 class Jobs:
     """As the runner tells."""
 
-    jobs_ended: int = 0
     alive: int = 0
     #: How often it was asked.
     looks: int = 0
@@ -36,27 +35,20 @@ class Cycle:
 
 
 @pytest.fixture(autouse=True)
-def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How often it was given back."""
-    made: list[int] = []
-
-    def trim(pad: int) -> int:
-        made.append(pad)
-        return 1
-
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Quick looks; afterwards the collector is as it was."""
     monkeypatch.setattr(gc_tuning, "CHECK_EVERY_S", 0.01)
-    monkeypatch.setattr(gc_tuning, "_malloc_trim", lambda: trim)
-    gc.disable()
-    yield made
-    gc.enable()
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
     gc.unfreeze()
 
 
-async def watched(jobs: Jobs, *steps: tuple[int, int]) -> None:
-    """Let it look, twice after each step of (ended, alive)."""
-    task = asyncio.create_task(gc_tuning.trim_forever(jobs))
+async def watched(jobs: Jobs, *alive: int) -> None:
+    """Let it look at each number of jobs under way, twice."""
+    task = asyncio.create_task(gc_tuning.freeze_jobs_forever(jobs))
     await asyncio.sleep(0)
-    for jobs.jobs_ended, jobs.alive in steps:
+    for jobs.alive in alive:
         looks = jobs.looks
         while jobs.looks < looks + 3:
             await asyncio.sleep(0.005)
@@ -64,28 +56,33 @@ async def watched(jobs: Jobs, *steps: tuple[int, int]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_memory_is_given_back_while_many_jobs_end(calls: list[int]) -> None:
-    left = weakref.ref(Cycle())
-    await watched(Jobs(), (gc_tuning.COLLECT_AFTER_JOBS, 10), (2 * gc_tuning.COLLECT_AFTER_JOBS, 10))
-    assert len(calls) == 2
-    assert left() is None
-
-
-async def test_an_idle_bot_gives_nothing_back(calls: list[int]) -> None:
-    await watched(Jobs(), (gc_tuning.COLLECT_AFTER_JOBS - 1, 10))
-    assert calls == []
-
-
-async def test_where_the_c_library_can_not_give_back_garbage_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gc_tuning, "_malloc_trim", lambda: None)
-    left = weakref.ref(Cycle())
-    await watched(Jobs(), (gc_tuning.COLLECT_AFTER_JOBS, 10))
-    assert left() is None
-
-
 async def test_many_jobs_are_set_aside_until_they_have_ended() -> None:
-    jobs, none = Jobs(), gc.get_freeze_count()
-    await watched(jobs, (0, gc_tuning.FREEZE_EVERY_JOBS))
+    none = gc.get_freeze_count()
+    await watched(Jobs(), gc_tuning.FREEZE_EVERY_JOBS)
     assert gc.get_freeze_count() > none
-    await watched(jobs, (0, gc_tuning.FREEZE_EVERY_JOBS), (0, gc_tuning.FREEZE_EVERY_JOBS // 2 - 1))
+    await watched(Jobs(), gc_tuning.FREEZE_EVERY_JOBS, gc_tuning.FREEZE_EVERY_JOBS // 2 - 1)
     assert gc.get_freeze_count() == 0
+
+
+async def test_a_few_jobs_are_not() -> None:
+    none = gc.get_freeze_count()
+    await watched(Jobs(), gc_tuning.FREEZE_EVERY_JOBS - 1, 0)
+    assert gc.get_freeze_count() == none
+
+
+async def test_each_further_thousand_is_set_aside_too() -> None:
+    jobs = Jobs()
+    await watched(jobs, gc_tuning.FREEZE_EVERY_JOBS)
+    first = gc.get_freeze_count()
+    made = [[number] for number in range(1000)]
+    await watched(jobs, gc_tuning.FREEZE_EVERY_JOBS, 2 * gc_tuning.FREEZE_EVERY_JOBS)
+    assert gc.get_freeze_count() >= first + len(made)
+
+
+def test_what_was_imported_is_left_out_and_garbage_still_found() -> None:
+    gc_tuning.freeze_imports()
+    assert gc.get_freeze_count()
+    assert gc.get_threshold() == gc_tuning.THRESHOLDS
+    left = weakref.ref(Cycle())
+    gc.collect()
+    assert left() is None

@@ -268,9 +268,13 @@ class RetryingWebhookAdapter(AsyncWebhookAdapter):
         self, route: Any, session: aiohttp.ClientSession, *, files: Sequence[discord.File] | None = None, **options: Any
     ) -> Any:
         """Like discord.py's, with retries after a 429."""
-        priority = Priority.INITIAL_RESPONSE if "/interactions/" in route.url else _priority.get()
+        answers = "/interactions/" in route.url
+        priority = Priority.INITIAL_RESPONSE if answers else _priority.get()
         request = super().request
-        return await retry_429(lambda: request(route, session, files=files, **options), priority, files or ())
+        answer = await retry_429(lambda: request(route, session, files=files, **options), priority, files or ())
+        if answers and isinstance(answer, dict):
+            answer.pop("resource", None)  # the message itself, of which discord.py would make a hundred objects
+        return answer
 
 
 async def retry_429(attempt: Callable[[], Awaitable[Any]], priority: Priority, files: Sequence[discord.File]) -> Any:

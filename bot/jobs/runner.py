@@ -122,8 +122,6 @@ class Runner:
         #: Whether the jobs of an earlier process have been adopted. Until then a callback for a job that is unknown
         #: here may belong to one of those, and is kept.
         self._recovered = False
-        #: Job tasks that have ended since the start.
-        self.jobs_ended = 0
 
     # ------------------------------------------------------------------ used by the commands
 
@@ -328,7 +326,6 @@ class Runner:
         active.task.add_done_callback(partial(self._job_ended, job.id))
 
     def _job_ended(self, job_id: str, _task: asyncio.Task[None]) -> None:
-        self.jobs_ended += 1
         active = self._active.get(job_id)
         if active is None:
             return

@@ -51,7 +51,7 @@ SCENARIOS = (
     Scenario("solo", 1, 0, 5, 60, True),
     Scenario("fifty", 50, 0, 10, 120, True),
     Scenario("two-hundred", 200, 0, 5, 120, True),
-    Scenario("thousand", 1000, 4, 10, 240, False),
+    Scenario("thousand", 1000, 4, 10, 240, True),
     Scenario("two-hundred-large", 200, 0, 5, 240, True, PICTURE_BYTES),
     Scenario("thousand-large", 1000, 4, 10, 480, False, PICTURE_BYTES),
 )

@@ -234,7 +234,7 @@ async def test_a_text_that_is_too_long_is_shown_whole(fixture: CogFixture, text:
 
 async def test_a_wrong_file_is_asked_for_again_and_the_rest_is_kept(fixture: CogFixture) -> None:
     refused = await imagine(fixture, (PDF, MASK), model="z-image-inpaint", image="7", mask="6", steps=6)
-    assert "`image`: it is not a picture" in said(refused)[0]
+    assert "`image`: it is a PDF, not a picture" in said(refused)[0]
     form = window_of(await press(fixture, refused, "Fix it"))
     assert filled(form) | {"image": True, "mask": False} == filled(form)
     assert next(iter(filled(form))) == "image"
@@ -249,7 +249,7 @@ async def test_a_wrong_file_is_asked_for_again_and_the_rest_is_kept(fixture: Cog
 async def test_a_wrong_file_given_in_a_window_is_refused_and_the_good_one_kept(fixture: CogFixture) -> None:
     form = {"prompt": "a fox", "options": ""}
     refused = await fixture.submit("easel-modal:compose:z-image-inpaint", form, {"image": [CAT], "mask": [PDF]})
-    assert "`mask`: it is not a picture" in said(refused)[0]
+    assert "`mask`: it is a PDF, not a picture" in said(refused)[0]
     window = window_of(await press(fixture, refused, "Fix it"))
     assert (filled(window)["mask"], filled(window).get("image", False)) == (True, False)
     await send(fixture, window, {"mask": [MASK]})

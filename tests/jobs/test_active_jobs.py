@@ -72,7 +72,7 @@ async def test_what_was_refused_replayed_or_never_answered_is_kept_nowhere(build
     await runner_fixture.until(first, JobState.DELIVERED)
     for job in await runner_fixture.store.jobs.live():
         await runner_fixture.runner.answered(job.id, 7)
-    await until(lambda: runner_fixture.runner.jobs_ended and not runner_fixture.runner.jobs_alive)
+    await until(lambda: not runner_fixture.runner.jobs_alive and not len(runner_fixture.runner._positions))
     assert await nothing_kept(runner_fixture)
 
 
