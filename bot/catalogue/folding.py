@@ -18,6 +18,8 @@ _STARS = re.compile(r"\*{2,}|^\s*\*|\*\s*$")
 _TIMES = re.compile(r"(?<=[0-9])(\s*)\*(\s*)(?=[0-9])")
 _TABLE: Final = {**_LIKE_X, **_LIKE_COLON, **_LIKE_DOT, **_MARKUP}
 _CUT = re.compile(r"(?:…|\.\.\.)\s*$")
+#: No name has more characters; what was typed behind them matches nothing, but would be looked for in every name.
+_LONGEST_TYPED: Final = 200
 #: Fewest characters of a label that was cut off.
 _LEAST_CUT: Final = 3
 
@@ -67,7 +69,7 @@ def match_rank(typed: str, *texts: str) -> int | None:
 
     0 one of the texts exactly, 1 its beginning up to the end of a word, 2 whole words, 3 beginnings of words, 4 inside.
     """
-    words = re.split(r"[^\w:.]+|_", fold(typed))
+    words = re.split(r"[^\w:.]+|_", fold(typed[:_LONGEST_TYPED]))
     words = [word for word in words if word]
     if not words:
         return 0

@@ -71,10 +71,20 @@ def _cut(text: str, start: int, end: int) -> str:
 
 
 def _quoted(text: str) -> list[tuple[int, int]]:
-    return [found.span() for found in _QUOTED.finditer(text)]
+    """Where something stands in quotes. No regex: thousands of quotes that nothing closes would take it long."""
+    spans: list[tuple[int, int]] = []
+    for opening in _OPENING.finditer(text):
+        start = opening.start()
+        ends = [text.find(closing, start + 1) for closing in _CLOSING[opening[0]]]
+        end = min((end for end in ends if end >= 0), default=-1)
+        if end >= 0 and (not spans or start >= spans[-1][1]):
+            spans.append((start, end + 1))
+    return spans
 
 
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|`[^`]*`")
+#: The signs that close what such a sign opens.
+_CLOSING: Final[Mapping[str, str]] = {'"': '"', "“": "”", "„": "“”", "«": "»", "`": "`"}
+_OPENING = re.compile(f"[{''.join(_CLOSING)}]")
 
 
 # ---------------------------------------------------------------------- flags
@@ -245,9 +255,11 @@ _SETTINGS: Final[Mapping[str, str | None]] = {
     "clip skip": None,
 }
 _FIGURES = re.compile(r"[+-]?\d+(?:\.\d+)?(?:\s*x\s*\d+)?")
-_ENTRY = r"[A-Za-z][\w ]{1,30}:\s*(?:\"[^\"]*\"|[^,\n]*)"
+#: A value is read in one way only (`?>`): with two ways for each, a block that is none takes hours.
+_ENTRY = r"[A-Za-z][\w ]{1,30}:(?>\s*(?:\"[^\"]*\"(?=[\s.]*(?:,|$))|[^,\n]*))"
 _BLOCK = re.compile(
-    rf"(?:^|(?<=[\s.,]))((?:steps|sampler|cfg scale|seed|size)\s*:\s*[^,\n]+(?:,\s*{_ENTRY})+)[\s,.]*$", re.IGNORECASE
+    rf"(?:^|(?<=[\s.,]))((?:steps|sampler|cfg scale|seed|size)\s*:(?>\s*[^,\n]+)(?:,\s*{_ENTRY})+)[\s,.]*$",
+    re.IGNORECASE,
 )
 _NEGATIVE = re.compile(r"(?:^|(?<=[\s.,]))negative prompt\s*:\s*(.*)$", re.IGNORECASE | re.DOTALL)
 

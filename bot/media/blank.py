@@ -16,6 +16,8 @@ from bot.media.headers import FRAME_MARKERS, PNG_SIGNATURE, jpeg_segments
 #: The most bytes that one colour takes, after compression: 0.028 a pixel in JPEG without subsampling, and tables.
 _FLAT_BYTES_PER_PIXEL = 0.03
 _FLAT_BYTES = 1_500
+#: More parts than this, and longer tables, are in no flat picture; a hostile one would keep the event loop busy.
+_MOST_CHUNKS, _MOST_TABLE_BYTES = 10_000, 4_096
 #: Up to this a channel counts as black.
 DARK = 24
 
@@ -42,10 +44,13 @@ def may_be_black(picture: Picture) -> bool:
 def _png_chunks(body: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(name, start of the content, its length)."""
     at = len(PNG_SIGNATURE)
-    while at + 8 <= len(body):
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(body):
+            return
         length, name = struct.unpack(">I4s", body[at : at + 8])
         yield name, at + 8, length
         at += 12 + length
+    raise ValueError("too many chunks")
 
 
 def _png_pixel_bytes(body: bytes, enough: float) -> int:
@@ -64,11 +69,13 @@ def _jpeg_pixel_bytes(body: bytes) -> int:
 
 def _webp_pixel_bytes(body: bytes, enough: float) -> int:
     total, at = 0, 12
-    while at + 8 <= len(body) and total <= enough:
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(body) or total > enough:
+            return total
         name, length = struct.unpack("<4sI", body[at : at + 8])
         total += length if name in (b"VP8 ", b"VP8L", b"ANMF") else 0
         at += 8 + length + length % 2
-    return total
+    raise ValueError("too many chunks")
 
 
 # ---------------------------------------------------------------------- the first pixel
@@ -99,6 +106,8 @@ def _is_jpeg_dark(body: bytes) -> bool:
     codes: dict[int, bytes] = {}
     step_of: dict[int, int] = {}
     for marker, start, end in jpeg_segments(body):
+        if marker in (0xDB, 0xC4) and end - start > _MOST_TABLE_BYTES:
+            raise ValueError("too many tables")
         if marker == 0xDB:
             steps |= _quantisation_steps(body[start:end])
         elif marker == 0xC4:

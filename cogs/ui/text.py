@@ -23,7 +23,8 @@ _JOINERS = frozenset("\u200c\u200d")
 #: Blank or default-ignorable characters whose category is neither `Cf` nor `Cc`.
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _MARKDOWN = re.compile(r"([\\`*_~|\[\]<])")
-_LINE_START = re.compile(r"^(\s*)(#{1,3}(?=\s)|-#|>{1,3}|[-+](?=\s)|\d{1,9}\.(?=\s))", re.MULTILINE)
+# Not `\s*`: that would look at the rest of many empty lines from each of them.
+_LINE_START = re.compile(r"^([^\S\n]*)(#{1,3}(?=\s)|-#|>{1,3}|[-+](?=\s)|\d{1,9}\.(?=\s))", re.MULTILINE)
 _INLINE_CODE = re.compile(r"(`[^`\n]+`)")
 _EVERYBODY = re.compile(r"(?i)@(?=everyone|here)")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
@@ -153,3 +155,12 @@ def test_completions_always_fit_discord(model: int, typed: str) -> None:
         assert all(0 < len(label) <= 100 and 0 < len(value) <= 100 for label, value in choices)
         assert len({value for _, value in choices}) == len(choices)
     assert len(CATALOGUE.search(typed)) <= 25
+
+
+@each("typed", ["a " * 2_950, "a=" * 2_950, "1,2 " * 1_475, "x" * 5_900, "… " * 2_950])
+def test_thousands_of_characters_are_completed_at_once(typed: str) -> None:
+    began_s = time.process_time()
+    for model in load(has_openai_key=True).models:
+        style_choices(model, typed)
+        size_choices(model, typed)
+    assert time.process_time() - began_s < 1

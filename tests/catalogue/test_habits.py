@@ -231,3 +231,38 @@ def test_parsing_what_was_understood_again_changes_nothing(model: Model, typed: 
     again = parse(model, {"prompt": placed.prompt, **placed.options})
     assert again.options == placed.options
     assert again.prompt == placed.prompt
+
+
+# ---------------------------------------------------------------------- prompts that were made to keep us busy
+
+
+@each(
+    "prompt",
+    [
+        "steps: 1" + ", ab: x" * 20 + "\n! --v 1",
+        "steps: 1" + ', ab:"x"' * 20 + "\n! --v 1",
+        "Steps: 20, Seed:" + "  , ab:" * 22 + "\n!",
+        "steps:" + " " * 1_900 + "x, ab:" + " " * 1_900 + "\n!",
+        "„" * 3_900 + " --v 1",
+        "“„«" * 1_300 + " --v 1",
+        '""' * 1_000 + "--v 1 " * 300,
+    ],
+)
+def test_no_prompt_keeps_the_bot_busy(prompt: str) -> None:
+    began_s = time.process_time()
+    read(prompt)
+    assert time.process_time() - began_s < 0.5
+
+
+@each(
+    ("settings", "seed"),
+    [
+        ('Steps: 20, Lora hashes: "a: 1, b: 2", Seed: 5, Size: 512x768', "5"),
+        ('Steps: 20, Hashes: "a" "b", Seed: 6, CFG scale: 7', "6"),
+        ("Steps: 20, Model: a: b, Seed:  7, CFG scale: 7.", "7"),
+    ],
+)
+def test_a_block_of_settings_with_quotes_and_colons_is_read(settings: str, seed: str) -> None:
+    reading = read(f"a fox. {settings}")
+    assert reading.prompt == "a fox."
+    assert seed in [wish.value for wish in reading.wishes if wish.key == "seed"]

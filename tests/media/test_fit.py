@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -300,3 +301,30 @@ async def test_the_decoder_has_the_last_word_about_a_result(workers: ImageWorker
 async def test_what_is_no_picture_keeps_its_reason(workers: ImageWorkers) -> None:
     with raises_saying(ResultUnusable, match="what it sent is a web page"):
         await read_results(workers, [b"<html></html>"], owner=1)
+
+
+# ---------------------------------------------------------------------- results that were made to keep us busy
+
+
+def _thousands_of_chunks() -> bytes:
+    begin, empty = saved(Image.new("RGB", (4_000, 4_000)), "PNG"), b"\0\0\0\0tEXt\0\0\0\0"
+    return begin[:33] + empty * 1_000_000 + begin[33:]
+
+
+def _thousands_of_parts() -> bytes:
+    parts = b"VP8X\x0a\0\0\0\0\0\0\0" + (3_999).to_bytes(3, "little") * 2 + b"XXXX\0\0\0\0" * 1_500_000
+    return b"RIFF" + (len(parts) + 4).to_bytes(4, "little") + b"WEBP" + parts
+
+
+def _thousands_of_tables() -> bytes:
+    plain = saved(Image.new("L", (4_000, 4_000)), "JPEG")
+    tables = b"\xff\xc4\xff\xff" + b"\0" * 65_533
+    return plain[:2] + tables * 600 + plain[2:]
+
+
+@pytest.mark.parametrize("made", [_thousands_of_chunks, _thousands_of_parts, _thousands_of_tables])
+def test_the_look_for_black_is_short_whatever_the_file(made: Callable[[], bytes]) -> None:
+    picture = inspect(made())
+    began_s = time.process_time()
+    may_be_black(picture)
+    assert time.process_time() - began_s < 0.1

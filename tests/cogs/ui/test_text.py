@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from decimal import Decimal
 
@@ -161,3 +162,17 @@ def test_no_card_holds_a_live_link(typed: str) -> None:
         cards.cancelled_card(job, MODEL, phrase("unknown_model", given=f"`{typed}")),
     ):
         assert "://" not in re.sub(r"`[^`]+`", "", shown_text(card))
+
+
+@pytest.mark.parametrize("typed", ["\n" * 6_000, "\n \n" * 2_000, " \n\t" * 2_000, "\n" * 5_999 + "# x"])
+def test_thousands_of_empty_lines_are_escaped_at_once(typed: str) -> None:
+    began_s = time.process_time()
+    text.escape(typed)
+    assert time.process_time() - began_s < 0.2
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"), [("\n\n# a\n  - b", "\n\n\\# a\n  \\- b"), ("\t> a", "\t\\> a"), ("\n\n3. a", "\n\n3\\. a")]
+)
+def test_signs_at_the_beginning_of_any_line_mean_nothing(typed: str, shown: str) -> None:
+    assert text.escape(typed) == shown
