@@ -14,7 +14,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
     && mkdir --mode=700 /data && chown easel:easel /data
 COPY --from=packages /opt/easel /opt/easel
 WORKDIR /easel
-COPY LICENSE ./
+COPY LICENSE NOTICE ./
 COPY bot bot
 COPY cogs cogs
 COPY sandbox sandbox

@@ -32,8 +32,23 @@ MAX_JPEG_PIXELS = 200_000_000
 
 #: Image formats that are not read, with the name shown to people.
 _UNREADABLE = {"svg+xml": "SVG", "jxl": "JPEG XL", "jp2": "JPEG 2000", "x-icon": "ICO", "vnd.microsoft.icon": "ICO"}
-#: Types that say nothing about a file: its bytes are looked at later.
-_UNKNOWN_TYPES = frozenset({"", "application/octet-stream"})
+#: What is certainly no picture, by type or by what stands before its slash. Any other type may be wrong or say nothing:
+#: the bytes are looked at later.
+_NO_PICTURES = {
+    "video": "file_video",
+    "audio": "file_sound",
+    "text/html": "file_web_page",
+    "text": "file_text",
+    "application/json": "file_text",
+    "application/pdf": "file_pdf",
+    "application/zip": "file_archive",
+    "application/gzip": "file_archive",
+    "application/vnd.rar": "file_archive",
+    "application/x-7z-compressed": "file_archive",
+    "application/x-rar-compressed": "file_archive",
+    "application/x-tar": "file_archive",
+    "application/x-zip-compressed": "file_archive",
+}
 
 
 def locale_of(interaction: Interaction) -> str:
@@ -187,8 +202,8 @@ def picture_url(option: str, attachment: discord.Attachment | None) -> str | Non
 def _why_unusable(attachment: discord.Attachment) -> Phrase | None:
     content_type = (attachment.content_type or "").partition(";")[0].strip().lower()
     family, _, kind = content_type.partition("/")
-    if content_type not in _UNKNOWN_TYPES and family != "image":
-        return phrase("file_not_picture")
+    if (no_picture := _NO_PICTURES.get(content_type) or _NO_PICTURES.get(family)) is not None:
+        return phrase("picture_none.given", kind=phrase(no_picture))
     if kind in _UNREADABLE:
         return phrase("file_unreadable", format=_UNREADABLE[kind])
     if attachment.size > MAX_INPUT_BYTES:

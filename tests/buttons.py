@@ -31,3 +31,5 @@ POSTED_CUSTOM_IDS = (
 RESULT_BUTTONS = ["Again", "Edit prompt", "Details", "Delete"]
 #: The same under a failure after which Again is offered (CardKind.TRANSIENT_FAILURE).
 FAILURE_BUTTONS = ["Again", "Edit prompt", "Details", "Delete"]
+#: The same under a failure that the same request would meet again (slot LASTING_FAILURE).
+LASTING_FAILURE_BUTTONS = ["Fix it", "Details", "Delete"]

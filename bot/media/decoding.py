@@ -225,7 +225,11 @@ def _decode(file: IO[bytes], length: int, header: Header, structure: Structure) 
 
 
 def _register_heif() -> None:
-    import pillow_heif
+    """Raises Unsound where the operator left pillow-heif out (see NOTICE)."""
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise Unsound(phrase("file_unreadable", format="HEIC")) from error
 
     # One thread: their stacks would count as memory.
     pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)

@@ -299,12 +299,12 @@ def _no_picture(body: Buffer) -> Unsound:
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
         return Unsound(phrase("picture_none", kind=phrase("file_web_page")))
     if start.startswith((b"<svg", b"<?xml", b"<!doctype svg", b"<!--")) and b"<svg" in body[:16_384].lower():
-        return Unsound(phrase("file_format", format="SVG"))
+        return Unsound(phrase("file_unreadable", format="SVG"))
     if start[:1] in (b"{", b"["):
         return Unsound(phrase("picture_none", kind=phrase("file_text")))
     for signature, at, name in _PICTURES:
         if body[at : at + len(signature)] == signature:
-            return Unsound(phrase("file_format", format=name))
+            return Unsound(phrase("file_unreadable", format=name))
     for signature, at, kind in _NO_PICTURES:
         if body[at : at + len(signature)] == signature:
             return Unsound(phrase("picture_none", kind=kind))

@@ -22,6 +22,8 @@ from bot.store.times import from_us, to_us
 from bot.store.writer import Writer
 
 _LONGEST_KIND = 20
+#: Open drafts that are kept of one person; older ones go, so that nobody fills the disk with refused requests.
+MOST_OF_USER = 50
 
 
 class DraftStore:
@@ -42,7 +44,7 @@ class DraftStore:
         guild_id: int | None,
         life: timedelta = DRAFT_LIFE,
     ) -> Draft:
-        """Keep a request for `life`.
+        """Keep a request for `life`, and no more than `MOST_OF_USER` of one person.
 
         Args:
             kind: what it waits for, at most 20 characters.
@@ -63,7 +65,9 @@ class DraftStore:
                 "created_us": to_us(now),
                 "expires_us": to_us(now + life),
             }
-            return _draft(connection.execute(drafts.insert().returning(drafts), row).one())
+            created = _draft(connection.execute(drafts.insert().returning(drafts), row).one())
+            connection.execute(_DROP_OLDEST, {"b_user": user_id})
+            return created
 
         return await self._writer.apply(work)
 
@@ -153,6 +157,13 @@ _REPLACE = (
     .values(payload_json=bindparam("b_payload"))
     .returning(drafts)
 )
+_OLDEST = (
+    select(drafts.c.id)
+    .where(drafts.c.user_id == bindparam("b_user"), drafts.c.job_id.is_(None))
+    .order_by(drafts.c.created_us.desc(), drafts.c.id.desc())
+    .offset(MOST_OF_USER)
+)
+_DROP_OLDEST = delete(drafts).where(drafts.c.id.in_(_OLDEST))
 _DISCARD = delete(drafts).where(_OF_ID, drafts.c.job_id.is_(None))
 # Locked in the order of ids (PostgreSQL), so that two processes can't lock each other out.
 _LOCK = (

@@ -25,9 +25,10 @@ class Composer:
     def __init__(self, world: World, files: FileStore, blocked_words: Collection[str] = ()) -> None:
         self.world = world
         self.files = files
-        self.file_limit_bytes = 10 * 1024 * 1024
         #: Words that the server's AutoMod refuses, in any case, anywhere in a message of its channels.
         self._blocked_words = blocked_words
+        #: The largest file in bytes, where it is to be another than what the server's boosts give.
+        self.file_limit_bytes: int | None = None
         #: Called with files of a Components V2 message that no component shows, so that nobody sees them.
         self.on_unseen: list[Callable[[Message, list[str]], None]] = []
 
@@ -52,7 +53,7 @@ class Composer:
             validate.Files(
                 [(name, len(upload.body)) for upload, name, _ in named],
                 [file.filename for file in kept],
-                self.file_limit_bytes,
+                self.limit_bytes(channel),
             ),
             at=at,
             old=None if old is None else old.data,
@@ -61,6 +62,10 @@ class Composer:
             said = "\n".join(_texts(payload)).casefold()
             if any(word.casefold() in said for word in self._blocked_words):
                 raise DiscordError(400, 200000, "Message was blocked by automatic moderation")
+
+    def limit_bytes(self, channel: Channel) -> int:
+        """The largest file that may be posted there."""
+        return self.file_limit_bytes or self.world.file_limit_bytes(channel)
 
     def fill(self, message: Message, payload: Obj, uploads: Sequence[Upload], *, now_s: float) -> None:
         """Put a checked payload into a new (or still loading) message."""

@@ -202,7 +202,7 @@ class Interactions:
             "entitlement_sku_ids": [],
             "authorizing_integration_owners": owners,
             "context": channel.context,
-            "attachment_size_limit": self.message_store.composer.file_limit_bytes,
+            "attachment_size_limit": self.message_store.composer.limit_bytes(channel),
         }
         if channel.guild_id is None:
             payload["user"] = person.user()

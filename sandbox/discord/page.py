@@ -32,7 +32,6 @@ class ChatPage:
         actions: what the person at the page can do in it.
         devtools: switches and actions of the page's devtools.
         feed: events for open pages.
-        file_limit_bytes: the largest file that a person may upload, now.
         bot_online: whether the bot is connected to the gateway, now.
     """
 
@@ -43,14 +42,12 @@ class ChatPage:
         actions: UserActions,
         devtools: DevTools,
         feed: PageFeed,
-        file_limit_bytes: Callable[[], int],
         bot_online: Callable[[], bool],
     ) -> None:
         self._world = world
         self._actions = actions
         self._devtools = devtools
         self._feed = feed
-        self._file_limit_bytes = file_limit_bytes
         self._bot_online = bot_online
 
     def add_routes(self, app: web.Application) -> None:
@@ -113,7 +110,6 @@ class ChatPage:
             "commands": self._actions.commands.offered(person),
             "messages": {one.id: self._shown_messages(one, person, int(since or 0)) for one in channels},
             "faults": self._devtools.describe(),
-            "uploads_limit_bytes": self._file_limit_bytes(),
             "can_delete": True,
         }
 
@@ -152,6 +148,7 @@ class ChatPage:
             or channel.kind == "dm"
             or world.bot_permissions(channel) & bot_needs == bot_needs,
             "can_send": world.may_send(person, channel),
+            "file_limit_bytes": world.file_limit_bytes(channel),
         }
 
     def _shown_messages(self, channel: Channel, person: Person, since: int) -> list[Obj]:
@@ -232,7 +229,8 @@ class ChatPage:
         if not isinstance(field, web.FileField):
             raise NotOffered("Send the file as the multipart field `file`.")
         body = field.file.read()
-        if len(body) > self._file_limit_bytes():
+        channel = self._visible(person, request.query.get("channel", ""))
+        if len(body) > self._world.file_limit_bytes(channel):
             raise DiscordError(413, 40005, "The file is too large for this server.")
         return self._actions.upload(person, field.filename, body)
 

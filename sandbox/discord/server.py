@@ -88,7 +88,6 @@ class FakeDiscord:
             actions=self.actions,
             devtools=self.devtools,
             feed=self.page_feed,
-            file_limit_bytes=lambda: self.composer.file_limit_bytes,
             bot_online=lambda: self.gateway.online,
         )
         self.rest = Rest(

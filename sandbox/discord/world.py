@@ -18,6 +18,8 @@ MEMBER_ROLE_ID = "1204105214817841156"
 _JOINED_AT = "2024-02-05T19:00:00.000000+00:00"
 _PERSON_BASE = 1_204_106_000_000_000_000
 _DM_OFFSET = 7_000_000_000
+#: The largest file of a message, in bytes, by the boosts of the server; outside of one it is that of none.
+_FILE_LIMITS = {0: 10 << 20, 1: 10 << 20, 2: 50 << 20, 3: 100 << 20}
 _MEMBER_CAN = (
     Permission.VIEW_CHANNEL
     | Permission.SEND_MESSAGES
@@ -233,6 +235,7 @@ class World:
         self.roles: dict[str, Role] = {}
         self.people: dict[str, Person] = {}
         self.channels: dict[str, Channel] = {}
+        self.boost_tier = 0  # of the server: 0 to 3
         self.user_installs: set[str] = set()  # people who also have the app on their account
         self._dms: dict[str, str] = {}
         self.bot = Person(APPLICATION_ID, "Easel", "Easel", "The bot.", "#8b7cf6", roles=(BOT_ROLE_ID,), bot=True)
@@ -379,6 +382,10 @@ class World:
             return _OUTSIDE_PERMISSIONS
         return self.permissions(self.bot, channel)
 
+    def file_limit_bytes(self, channel: Channel) -> int:
+        """The largest file that may be posted there."""
+        return _FILE_LIMITS[self.boost_tier if channel.guild_id == GUILD_ID else 0]
+
     def bot_is_in(self, channel: Channel) -> bool:
         """Whether the bot user itself is there (not only somebody's own app)."""
         return channel.kind == "dm" or channel.guild_id == GUILD_ID
@@ -475,7 +482,7 @@ class World:
             "max_stage_video_channel_users": 50,
             "max_video_channel_users": 25,
             "vanity_url_code": None,
-            "premium_tier": 0,
+            "premium_tier": self.boost_tier,
             "premium_subscription_count": 0,
             "preferred_locale": "en-US",
             "rules_channel_id": None,

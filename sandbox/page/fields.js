@@ -2,7 +2,7 @@
 
 import { el, fileSize, icon } from "./dom.js";
 import { entityChoices } from "./choices.js";
-import { state } from "./state.js";
+import { channel, state } from "./state.js";
 
 export const TYPE = { STRING: 3, INTEGER: 4, BOOLEAN: 5, USER: 6, CHANNEL: 7, ROLE: 8, MENTIONABLE: 9, NUMBER: 10, ATTACHMENT: 11 };
 const NUMERIC = new Set([TYPE.INTEGER, TYPE.NUMBER]);
@@ -292,7 +292,7 @@ class AttachmentField extends Field {
   }
 
   async take(file) {
-    const limit = state.world?.uploads_limit_bytes;
+    const limit = channel()?.file_limit_bytes;
     if (limit && file.size > limit) {
       this.fail(`${fileSize(file.size)} is more than the ${fileSize(limit)} Discord takes.`);
       return;
@@ -303,7 +303,7 @@ class AttachmentField extends Field {
     this.fail(null);
     this.#show(icon("file"), `Uploading ${file.name || "picture"}…`);
     try {
-      this.upload = await state.session.upload(file);
+      this.upload = await state.session.upload(state.channelId, file);
       this.#preview(file);
     } catch (error) {
       this.fail(error.message);

@@ -254,7 +254,7 @@ function fileUpload(item, id) {
       failure = null;
       draw();
       try {
-        uploads = [...uploads, await state.session.upload(file)];
+        uploads = [...uploads, await state.session.upload(state.channelId, file)];
       } catch (error) {
         failure = error.message;
       }

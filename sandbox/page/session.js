@@ -115,10 +115,10 @@ export class Session {
     return post("/fault", { name, value });
   }
 
-  upload(file) {
+  upload(channelId, file) {
     const form = new FormData();
     form.append("file", file, file.name || "pasted.png");
-    return request(`/upload?person=${encodeURIComponent(this.person)}`, { method: "POST", body: form });
+    return request(`/upload?person=${encodeURIComponent(this.person)}&channel=${channelId}`, { method: "POST", body: form });
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { el, fileSize, icon } from "./dom.js";
 import { toast } from "./layers.js";
-import { state } from "./state.js";
+import { channel, state } from "./state.js";
 
 const MOST_FILES = 10;
 
@@ -27,7 +27,7 @@ export class UploadTray {
       toast(`Discord takes at most ${MOST_FILES} files in a message.`, "bad");
       return;
     }
-    const limit = state.world?.uploads_limit_bytes;
+    const limit = channel()?.file_limit_bytes;
     if (limit && file.size > limit) {
       toast(`${file.name} has ${fileSize(file.size)}; Discord takes at most ${fileSize(limit)}.`, "bad");
       return;
@@ -35,7 +35,7 @@ export class UploadTray {
     const item = { file, upload: null, error: null };
     this.#items.push(item);
     this.#draw();
-    state.session.upload(file).then(
+    state.session.upload(state.channelId, file).then(
       (upload) => (item.upload = upload),
       (error) => (item.error = error.message),
     ).finally(() => this.#draw());

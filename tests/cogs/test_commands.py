@@ -124,7 +124,7 @@ async def test_an_attachment_that_is_no_picture_starts_nothing(fixture: CogFixtu
         options={"prompt": "a fox", "model": "omnigen-v2", "image": "5"},
         data={"resolved": {"attachments": {"5": attached}}},
     )
-    assert "`image`: it is not a picture" in said(interaction)[0]
+    assert "`image`: it is a PDF, not a picture" in said(interaction)[0]
     assert await fixture.jobs() == []
 
 

@@ -234,7 +234,7 @@ async def test_a_text_that_is_too_long_is_shown_whole(fixture: CogFixture, text:
 
 async def test_a_wrong_file_is_asked_for_again_and_the_rest_is_kept(fixture: CogFixture) -> None:
     refused = await imagine(fixture, (PDF, MASK), model="z-image-inpaint", image="7", mask="6", steps=6)
-    assert "`image`: it is not a picture" in said(refused)[0]
+    assert "`image`: it is a PDF, not a picture" in said(refused)[0]
     form = window_of(await press(fixture, refused, "Fix it"))
     assert filled(form) | {"image": True, "mask": False} == filled(form)
     assert next(iter(filled(form))) == "image"
@@ -249,7 +249,7 @@ async def test_a_wrong_file_is_asked_for_again_and_the_rest_is_kept(fixture: Cog
 async def test_a_wrong_file_given_in_a_window_is_refused_and_the_good_one_kept(fixture: CogFixture) -> None:
     form = {"prompt": "a fox", "options": ""}
     refused = await fixture.submit("easel-modal:compose:z-image-inpaint", form, {"image": [CAT], "mask": [PDF]})
-    assert "`mask`: it is not a picture" in said(refused)[0]
+    assert "`mask`: it is a PDF, not a picture" in said(refused)[0]
     window = window_of(await press(fixture, refused, "Fix it"))
     assert (filled(window)["mask"], filled(window).get("image", False)) == (True, False)
     await send(fixture, window, {"mask": [MASK]})
@@ -527,6 +527,16 @@ async def test_clicks_at_the_same_time_make_one_job_and_are_all_answered(fixture
     assert len([text for text in shown if "This was asked for already." in text]) == 3
     assert len(fixture.runner.answers) == 1
     assert fixture.runner.lost == []
+
+
+async def test_a_wrong_window_that_comes_after_the_job_makes_no_second_draft(fixture: CogFixture) -> None:
+    typed = Typed("flux-schnell", {"prompt": "a fox"})
+    draft = await drafts.keep(fixture.interaction(), typed)
+    await drafts.attempt(fixture.interaction(kind=3), typed, draft=draft)
+    late = fixture.interaction(kind=5)
+    await drafts.attempt(late, typed.having({"steps": "99"}), draft=draft)  # it was read before the job was there
+    assert "This was asked for already." in shown_text(existing(late))
+    assert len(await fixture.jobs()) == 1
 
 
 async def test_a_click_that_discord_sends_again_does_nothing(fixture: CogFixture) -> None:

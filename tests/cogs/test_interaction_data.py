@@ -138,8 +138,12 @@ async def test_a_picture_passes_with_its_link() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"content_type": "text/html"}, "not a picture"),
-        ({"content_type": "video/mp4"}, "not a picture"),
+        ({"content_type": "text/html; charset=utf-8"}, "it is a web page, not a picture"),
+        ({"content_type": "text/plain"}, "it is a text file, not a picture"),
+        ({"content_type": "video/quicktime"}, "it is a video, not a picture"),
+        ({"content_type": "audio/ogg"}, "it is a sound file, not a picture"),
+        ({"content_type": "application/pdf"}, "it is a PDF, not a picture"),
+        ({"content_type": "application/zip"}, "it is an archive, not a picture"),
         ({"content_type": "image/jxl"}, "JPEG XL"),
         ({"content_type": "image/svg+xml; charset=utf-8"}, "SVG"),
         ({"size": 21 * 1024 * 1024}, "larger than 20 MiB"),
@@ -158,6 +162,9 @@ async def test_what_no_model_reads_is_refused_from_its_metadata(changes: dict[st
     [
         {"content_type": None},
         {"content_type": "application/octet-stream"},
+        {"content_type": "binary/octet-stream"},
+        {"content_type": "application/x-httpd-php"},
+        {"content_type": "nonsense"},
         {"content_type": "image/heic"},
         {"content_type": "image/avif"},
         {"content_type": "image/gif"},

@@ -161,7 +161,7 @@ async def test_a_picture_for_a_model_that_takes_none_is_refused(sandbox: Sandbox
 async def test_a_file_that_says_itself_that_it_is_no_picture_is_refused(sandbox: SandboxDriver) -> None:
     upload = sandbox.discord.upload("ada", "notes.txt", b"hello")
     said = await refused(sandbox, model="omnigen-v2", image=upload)
-    assert "it is not a picture" in said
+    assert "it is a text file, not a picture" in said
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ async def test_a_file_that_is_no_picture_is_refused_before_anything_is_spent(san
     before = len(sandbox.fal.accepted)
     upload = sandbox.discord.upload("ada", "notes.txt", b"hello")
     record = await sandbox.imagine(model="omnigen-v2", image=upload)
-    assert "it is not a picture" in record.message.text()
+    assert "it is a text file, not a picture" in record.message.text()
     assert len(sandbox.fal.accepted) == before
 
 

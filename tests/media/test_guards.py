@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import tempfile
 import time
 
 import pytest
@@ -12,7 +14,7 @@ from bot.media import decoding, guards
 from bot.media.guards import check_structure
 from bot.media.headers import Header, Unsound, read_header
 from bot.media.workers import ImageWorkers, Task
-from tests.media.hostile import HOSTILE, motion_photo, scans_jpeg, two_headers_png
+from tests.media.hostile import HOSTILE, heic, motion_photo, scans_jpeg, two_headers_png
 from tests.media.paint import noise, png_of, saved
 
 
@@ -76,6 +78,17 @@ def test_a_header_is_read_quickly_from_the_largest_file(case: str) -> None:
     with contextlib.suppress(Unsound):
         read_header(LARGE[case])
     assert time.thread_time() - began_s < 0.04
+
+
+def test_where_no_decoder_for_heic_is_installed_it_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = heic(noise(64, 48))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with tempfile.TemporaryFile() as file:
+        file.write(body)
+        file.flush()
+        with pytest.raises(Unsound, match="file_unreadable") as caught:
+            decoding.decode(file)
+    assert caught.value.phrase.params == {"format": "HEIC"}
 
 
 async def test_what_needs_more_memory_than_a_process_may_have_starts_none(workers: ImageWorkers) -> None:

@@ -117,9 +117,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "it is empty"),
     "text in a png": (b"hello", "it is something else, not a picture"),
     "a page": (b"<html></html>", "it is a web page, not a picture"),
-    "a JPEG XL": (b"\xff\x0a" + b"\0" * 40, "it is a JPEG XL file"),
+    "a JPEG XL": (b"\xff\x0a" + b"\0" * 40, "models can't read JPEG XL files"),
     "a film": (b"\0\0\0\x18ftypmp42\0\0\0\0", "it is a video, not a picture"),
-    "an SVG": (b"<svg></svg>", "it is a SVG file"),
+    "an SVG": (b"<svg></svg>", "models can't read SVG files"),
     "a bomb": (bomb(), r"it is too large to handle \(14265×14265, more than 64 megapixels\)"),
     "65 megapixels": (png_of(13_000, 5000), r"it is too large to handle \(13000×5000"),
     "0×0": (png_of(0, 0), "it has no size"),
@@ -177,7 +177,7 @@ async def test_a_broken_connection_and_a_servers_error_are_tried_again(host: Hos
 @pytest.mark.usefixtures("hasty")
 async def test_a_server_that_keeps_failing_is_said(host: Host, attachments: Attachments) -> None:
     host.gives(b"", 500)
-    with raises_saying(BadPicture, match="please try again"):
+    with raises_saying(BadPicture, match="Please try again"):
         await attachments.fetch(f"{host.url}/x.png", option="image", owner=1)
     assert host.calls == 3
 

@@ -16,6 +16,7 @@ from bot.domain.request import Json
 from bot.errors import DraftExpired
 from bot.limits import Refused
 from bot.store import Accepted, Duplicate, Store
+from bot.store.drafts import MOST_OF_USER
 from bot.store.tables import drafts, jobs, ledger
 from tests.store.conftest import OpenStore
 from tests.store.makers import WIDE, Clock, moved, new_job, policy, running
@@ -69,6 +70,21 @@ async def test_a_draft_says_nothing_private_of_itself_and_fits_a_button(store: S
     assert "PROMPT" not in repr(draft)
     assert draft.id.isalnum()
     assert len(f"easel:confirm:{draft.id}") < 100
+
+
+async def test_only_the_newest_drafts_of_a_person_are_kept(store: Store, clock: Clock) -> None:
+    theirs = await a_draft(store, user=2)
+    taken = await a_draft(store)
+    await accept(store, click(taken))
+    made = []
+    for _ in range(MOST_OF_USER + 3):
+        clock.tick(seconds=1)
+        made.append(await a_draft(store))
+
+    kept = [await store.drafts.get(one.id) is not None for one in made]
+    assert kept == [False] * 3 + [True] * MOST_OF_USER
+    assert await store.drafts.get(theirs.id) is not None
+    assert (await store.drafts.get(taken.id)) is not None
 
 
 async def test_a_draft_can_be_changed_until_it_is_a_job(store: Store) -> None:

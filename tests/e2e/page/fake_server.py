@@ -379,7 +379,11 @@ class PageFake:
         )
         channels = [
             {"id": id_, "name": name, "topic": topic, "nsfw": False, "kind": "guild", "phone": False}
-            | {"can_send": id_ not in self.silent, "guild_id": None if "kind" in more else GUILD}
+            | {
+                "file_limit_bytes": 1000,
+                "can_send": id_ not in self.silent,
+                "guild_id": None if "kind" in more else GUILD,
+            }
             | more
             for id_, name, topic, more in rows
         ]
@@ -399,7 +403,6 @@ class PageFake:
                 },
                 "since": since or self.next_id(),
                 "faults": self.faults,
-                "uploads_limit_bytes": 10 * 1024 * 1024,
                 "can_delete": True,
             }
         )

@@ -117,6 +117,19 @@ async def test_a_message_is_bound_to_two_thousand_units_and_ten_files(fake: Page
     assert fake.posted == []
 
 
+async def test_a_file_above_the_limit_of_the_channel_is_not_uploaded(fake: PageFake, visit: Open) -> None:
+    page = await visit()
+    large: FilePayload = {"name": "owl.png", "mimeType": "image/png", "buffer": b"x" * 1001}
+    await page.get_by_test_id("attach-input").set_input_files(large)
+    await expect(page.get_by_test_id("toast")).to_have_text("owl.png has 1001 bytes; Discord takes at most 1000 bytes.")
+    await begin(page, "imagine")
+    await page.get_by_test_id("add-option-image").click()
+    await page.get_by_test_id("command-option-image").set_input_files(large)
+    said = "1001 bytes is more than the 1000 bytes Discord takes."
+    await expect(page.get_by_test_id("error-image")).to_have_text(said)
+    assert fake.uploads == {}
+
+
 async def test_who_may_not_write_gets_no_commands_either(fake: PageFake, visit: Open) -> None:
     fake.silent.add(GENERAL)
     page = await visit()

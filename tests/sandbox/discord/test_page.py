@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -102,7 +103,7 @@ async def test_a_command_goes_its_way_through_the_page(
 
     form = aiohttp.FormData()
     form.add_field("file", a_png(), filename="in.png", content_type="image/png")
-    status, upload = await ada.post(f"upload?person={ada.person.id}", data=form)
+    status, upload = await ada.post(upload_to(fake_discord, ada), data=form)
     assert (status, upload["width"], upload["content_type"]) == (200, 8, "image/png")
     options = [{"name": "prompt", "type": 3, "value": "a fox"}, {"name": "picture", "type": 11, "value": upload["id"]}]
     number = await ada.interact("general", kind="command", command_id=command["id"], options=options)
@@ -379,6 +380,25 @@ async def test_files_outside_the_page_are_not_served(fake_discord: FakeDiscord, 
     async with session.get(fake_discord.base_url) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/html"
+
+
+def upload_to(fake_discord: FakeDiscord, browser: Browser, channel: str = "general") -> str:
+    return f"upload?person={browser.person.id}&channel={fake_discord.channel(channel, browser.person).id}"
+
+
+@pytest.mark.parametrize(("tier", "mib"), [(0, 10), (1, 10), (2, 50), (3, 100)])
+async def test_boosts_of_the_server_let_larger_files_in_but_not_into_direct_messages(
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession, tier: int, mib: int
+) -> None:
+    fake_discord.world.boost_tier = tier
+    ada = Browser(fake_discord, session, "ada")
+    limits = {one["name"]: one["file_limit_bytes"] for one in (await ada.world())["channels"]}
+    assert (limits["general"], limits["Easel"], limits["elsewhere"]) == (mib << 20, 10 << 20, 10 << 20)
+    assert fake_discord.world.guild_object()["premium_tier"] == tier
+    for channel, status in (("general", 200 if mib > 10 else 413), ("dm", 413)):
+        form = aiohttp.FormData()
+        form.add_field("file", io.BytesIO(bytes((10 << 20) + 1)), filename="big.png", content_type="image/png")
+        assert (await ada.post(upload_to(fake_discord, ada, channel), data=form))[0] == status
 
 
 async def test_a_form_takes_what_its_fields_offer_and_nothing_else(fake_discord: FakeDiscord, run_bot: RunBot) -> None:

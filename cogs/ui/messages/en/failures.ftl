@@ -50,7 +50,6 @@ answer_filtered = This server's word filter does not let me show my answer here.
 ## A file that somebody attached
 
 bad_picture = I can't use the file given as `{ $option }`: { $why }. No quota was used.
-file_not_picture = it is not a picture. Send a PNG, JPEG or WebP picture
 file_unreadable = models can't read { $format } files. Send a PNG, JPEG or WebP picture
 file_too_large = it is larger than { $mebibytes } MiB
 file_too_many_pixels = { $size } is too large (at most { $megapixels } megapixels)
@@ -58,8 +57,6 @@ file_expired = Discord's link to it has expired. Please attach it again with `/i
 file_foreign = it is not a Discord attachment
 file_gone = Discord no longer has it. Please attach it again
 file_unreachable = I could not download it from Discord. Please try again in a moment
-file_format = it is a { $format } file
-    .given = it is a { $format } file, which models can't read. Send a PNG, JPEG or WebP picture
 mask_shape = it is { $mask } but the picture is { $picture }. Send a mask of the same shape as the picture
 
 ## Limits
