@@ -133,6 +133,8 @@ async def test_fix_it_opens_a_window_filled_with_what_was_typed_and_the_rest_sta
         ({"size": "enormous"}, "size"),
         ({"count": 40}, "count"),
         ({"seed": -77}, "seed"),
+        ({"steps": 0}, "steps"),
+        ({"count": 0, "model": "ideogram-v2"}, "count"),
         ({"style": "oil"}, "style"),
         ({"negative_prompt": "dogs"}, "negative_prompt"),
         ({"guidance": 3.5, "model": "imagen4"}, "guidance"),
