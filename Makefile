@@ -39,7 +39,7 @@ format: setup ## put the code into the house format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-docs: setup ## write config.example.toml and README.md's tables anew from the code
+docs: setup ## write config.example.toml, README.md's tables and docs/sentences.md anew from the code
 	$(PY) -m tools.docs
 
 screenshots: setup ## take docs/*.png anew, in a real browser over the sandbox

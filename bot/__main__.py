@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from bot.cli.process import FAILED, INTERRUPTED, MISUSED, OK
 from bot.errors import BackupFailed, OperatorError
-from bot.redaction import quoted, redact
+from bot.redaction import quoted, strictly
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +52,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse's errors repeat what was typed, which may be a secret in the wrong place."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(redact(message))
+        super().error(strictly(message))
 
 
 def _parser() -> argparse.ArgumentParser:

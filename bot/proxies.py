@@ -164,9 +164,9 @@ def _read(name: str, given: object) -> Proxy | None:
         url = URL.build(scheme="http", host=parts.hostname, port=parts.port or 80)
     except ValueError:
         raise SettingsInvalid(
-            f"{name}: this is no address of a proxy that Easel can use. Write http://host:port, or "
-            "http://user:password@host:port. The same http:// proxy serves HTTPS, and what passes through it stays "
-            "encrypted; SOCKS is not supported."
+            f"{name}: this is no address of a proxy that Easel can use. Write http://host:port, with user:password@ "
+            "before the host if the proxy wants a login. The same http:// proxy serves HTTPS, and what passes through "
+            "it stays encrypted; SOCKS is not supported."
         ) from None  # the cause quotes the address, and it may hold a password
     if parts.username is None:
         return Proxy(url, given=str(url))

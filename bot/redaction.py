@@ -53,6 +53,13 @@ _NAME_PART = re.compile(r"[^\s.]+")
 #: What a credential is made of and few other things are: a long run of letters and digits both.
 _RUN = re.compile(r"(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[\w+/=-]{16,}")
 
+#: The same without what names of files are joined with.
+_LONG_MIX = re.compile(
+    r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}|[A-Za-z0-9]{33,}|(?i:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]*)"
+)
+#: A password that somebody made up for rules about passwords: small and capital letters, digits, and a sign or more.
+_MADE_UP = re.compile(r"(?=\S*[a-z])(?=\S*[A-Z])(?=\S*\d)(?=\S*[^\w\s'\"./:-])\S{8,}")
+
 
 def redact(text: str) -> str:
     """The text without anything that has the shape of a secret, URL-encoded ones included."""
@@ -84,9 +91,14 @@ def _decoded(match: re.Match[str]) -> str:
 def quoted(value: object) -> str:
     """The value of a setting in quotes; `this value` where it is long or could be (part of) a secret."""
     shown = repr(value)
-    if len(shown) > _LONGEST_VALUE or redact(shown) != shown or _RUN.search(shown):
+    if len(shown) > _LONGEST_VALUE or strictly(shown) != shown or _RUN.search(shown) or _MADE_UP.search(shown):
         return UNSHOWN
     return shown
+
+
+def strictly(text: str) -> str:
+    """The text without anything that could be a piece of a secret; for what somebody typed where a name should be."""
+    return _LONG_MIX.sub(REMOVED, redact(text))
 
 
 def name_shown(name: str) -> str:

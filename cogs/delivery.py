@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 _PLAIN_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:_/%?=&~+-]{1,280}")
 #: Pictures are not made smaller than this to fit Discord's limit.
 LEAST_UPLOAD_BYTES = 64 * 1024
+#: How often it is tried to close an old card, once the end is shown elsewhere.
+CLOSING_TRIES = 5
 
 
 class DiscordDelivery:
@@ -239,9 +241,21 @@ class DiscordDelivery:
             outgoing, shown = await self._by(route, outgoing)
             if shown is not None:
                 if shown.is_new:
-                    await self._routes.close_card(outgoing.job, shown)
+                    await self._close_card(outgoing.job, shown)
                 return shown.message_id
         raise Undeliverable
+
+    async def _close_card(self, job: Job, shown: Sent) -> None:
+        """Leave no dead card behind where the end is shown by another message."""
+        async for close in self._routes.ways_to_close(job, shown):
+            try:
+                if await self._attempt(job, close, patient=False, tries=CLOSING_TRIES) is not None:
+                    return
+            except CardDeleted:
+                return
+            except (_ChannelGone, _TextFiltered, _UploadTooLarge):
+                continue
+        log.info("an old card could not be closed", extra={"job": job.id})
 
     async def _by(self, route: Route, outgoing: OutgoingCard) -> tuple[OutgoingCard, Sent | None]:
         """One route, with fewer and fewer words where they are refused; None when it is closed for good."""
@@ -257,14 +271,17 @@ class DiscordDelivery:
                     return outgoing, None
                 outgoing = replace(outgoing, wording=less)
 
-    async def _attempt(self, job: Job, send: Callable[[], Awaitable[Sent]], *, patient: bool = True) -> Sent | None:
-        """One way, with our own retries; None when it is closed for good.
+    async def _attempt(
+        self, job: Job, send: Callable[[], Awaitable[Sent]], *, patient: bool = True, tries: int | None = None
+    ) -> Sent | None:
+        """One way, with our own retries (at most `tries`); None when it is closed for good.
 
         Raises:
             CardDeleted, _ChannelGone: so Discord says.
             _UploadTooLarge, _TextFiltered: Discord refuses the size, or the words.
         """
-        async for attempt in retry(self._timings.delivery_pauses_s, jitter=0):
+        pauses_s = self._timings.delivery_pauses_s
+        async for attempt in retry(pauses_s if tries is None else pauses_s[: tries - 1], jitter=0):
             try:
                 return await send()
             except discord.HTTPException as error:

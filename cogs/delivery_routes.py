@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -139,35 +139,32 @@ class Routes:
         metrics.DISCORD_EDITS.inc()
         return Sent(message.id, job.actor.channel_id)
 
-    async def close_card(self, job: Job, shown: Sent) -> None:
-        """Take the buttons from the message that showed progress, because the end is shown by another one.
+    async def ways_to_close(self, job: Job, shown: Sent) -> AsyncIterator[Callable[[], Awaitable[Sent]]]:
+        """Ways to take the buttons from the message that showed progress, because the end is shown by another one.
 
-        It says where; and is deleted where it can't be edited.
+        It says where that is; and is deleted where it can't be edited.
         """
         guild = job.actor.guild_id or "@me"
         link = f"https://discord.com/channels/{guild}/{shown.channel_id}/{shown.message_id}"
-        for edit, delete in self._ways_to_close(job):
-            card = cards.moved_card(link if shown.channel_id is not None else None, locale=job.reply.locale)
-            with suppress(discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError):
-                await edit(card)
-                return
-            with suppress(discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError):
-                await delete()
-                return
-        log.info("an old card could not be closed", extra={"job": job.id})
-
-    def _ways_to_close(
-        self, job: Job
-    ) -> Iterator[tuple[Callable[[cards.Card], Awaitable[object]], Callable[[], Awaitable[object]]]]:
+        card = cards.moved_card(link if shown.channel_id is not None else None, locale=job.reply.locale)
         if self.token_lives(job):
             webhook = self.webhook(job)
-            yield (
-                lambda card: webhook.edit_message(ORIGINAL, view=card, attachments=[]),
-                lambda: webhook.delete_message(ORIGINAL),
-            )
-        if job.reply.message_id is not None and job.reply.bot_can_post and not job.reply.ephemeral:
-            message = self._channel(job).get_partial_message(job.reply.message_id)
-            yield lambda card: message.edit(view=card, attachments=[]), message.delete
+            yield lambda: _closed(shown, webhook.edit_message(ORIGINAL, view=card, attachments=[]))
+            yield lambda: _closed(shown, webhook.delete_message(ORIGINAL))
+        if job.reply.bot_can_post and not job.reply.ephemeral:
+            message_id = job.reply.message_id or await self._card_of(job, shown)
+            if message_id is not None:
+                message = self._channel(job).get_partial_message(message_id)
+                yield lambda: _closed(shown, message.edit(view=card, attachments=[]))
+                yield lambda: _closed(shown, message.delete())
+
+    async def _card_of(self, job: Job, shown: Sent) -> int | None:
+        """The message that showed the job's progress, where the process ended before its id was stored."""
+        with suppress(discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError):
+            async for message in self._own_messages(job):
+                if message.id != shown.message_id and cards.names_job(message.components, job.id):
+                    return message.id
+        return None
 
     async def _post(self, outgoing: OutgoingCard) -> Sent:
         """A new message; the nonce makes a repeated POST return the first one, while Discord remembers it."""
@@ -219,15 +216,25 @@ class Routes:
 
     async def _posted_before(self, job: Job, *, with_pictures: bool) -> int | None:
         """The message that shows this end of the job already, found by its file name or its buttons."""
-        after = discord.Object(job.reply.interaction_id)
         try:
-            async for message in self._channel(job).history(after=after, limit=LOOK_BACK_MESSAGES, oldest_first=True):
-                ours = self._bot.user is not None and message.author.id == self._bot.user.id
-                if ours and cards.shows_end_of(message.components, job.id, with_pictures=with_pictures):
+            async for message in self._own_messages(job):
+                if cards.shows_end_of(message.components, job.id, with_pictures=with_pictures):
                     return message.id
         except discord.Forbidden:
             log.info("may not read the channel to look for an earlier post", extra={"job": job.id})
         return None
+
+    async def _own_messages(self, job: Job) -> AsyncIterator[discord.Message]:
+        """The bot's messages in the job's channel since it was asked for, oldest first."""
+        after = discord.Object(job.reply.interaction_id)
+        async for message in self._channel(job).history(after=after, limit=LOOK_BACK_MESSAGES, oldest_first=True):
+            if self._bot.user is not None and message.author.id == self._bot.user.id:
+                yield message
+
+
+async def _closed(shown: Sent, closing: Awaitable[object]) -> Sent:
+    await closing
+    return shown
 
 
 def nonce(job: Job) -> str:

@@ -167,23 +167,24 @@ async def offer(
     kept = typed.without(trouble) if isinstance(refusal, BadPicture) else typed
     kept = Typed(model.key if model is not None else typed.model, kept.values, typed.parent_id, trouble)
     try:
-        draft = await _keep(interaction, services, kept, draft)
+        stored = await _keep(interaction, services, kept, draft)
     except StoreUnusable:
         raise refusal from None
+    if stored is None:  # by another click it became a job meanwhile, which is shown
+        await find(interaction, draft.id if draft is not None else "")
+        return
     told = refusal if ways.message is None else Refusal(ways.message)
     await errors.answer_privately(
         interaction,
         errors.sentence_of(interaction, told),
-        ways_buttons(draft.id, ways, model, kept, locale=locale_of(interaction)),
+        ways_buttons(stored.id, ways, model, kept, locale=locale_of(interaction)),
     )
 
 
-async def _keep(interaction: Interaction, services: Services, typed: Typed, draft: Draft | None) -> Draft:
-    """Store it in its draft, or in a new one for 24 hours; its cost is not reserved."""
+async def _keep(interaction: Interaction, services: Services, typed: Typed, draft: Draft | None) -> Draft | None:
+    """Store it in its draft, else in a new one. None: its draft is over, or became a job meanwhile."""
     if draft is not None:
-        updated = await services.store.drafts.update(draft.id, typed.to_json())
-        if updated is not None:
-            return updated
+        return await services.store.drafts.update(draft.id, typed.to_json())
     return await keep(interaction, typed)
 
 

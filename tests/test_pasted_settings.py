@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+import bot.__main__
 from bot.errors import SettingsInvalid
 from bot.settings import load_settings
 
@@ -198,6 +200,56 @@ def test_what_is_wrong_with_a_secret_is_named_and_its_value_is_not(
         assert said.startswith(called)
         assert words in said
         assert not [piece for piece in pieces(value) if piece in said]
+
+
+TYPED_FOR_A_NAME = {
+    "EASEL_MODELS__DISABLED": "models",
+    "EASEL_MODELS__DEFAULT": "check",
+    "EASEL_MODELS__FOLDER": "models",
+    "EASEL_CONFIG": "models",
+    "EASEL_SECRETS_DIR": "models",
+    "EASEL_WEB__PORT": "models",
+    "EASEL_LOG__LEVEL": "models",
+    "EASEL_LIMITS__TIERS": "models",
+    "": "",
+}
+
+
+LONG_OPENAI = "sk-proj-" + "aB3dE6gH9jK2mN5pQ8sT" * 2
+TYPED = [*(half for secret in (TOKEN, FAL_KEY, LONG_OPENAI) for half in (secret, secret[: len(secret) // 2]))]
+TYPED += [TOKEN[len(TOKEN) // 2 :], FAL_KEY[len(FAL_KEY) // 2 :], LONG_OPENAI[len(LONG_OPENAI) // 2 :]]
+
+
+def said_by(command: str, capfd: pytest.CaptureFixture[str]) -> str:
+    with suppress(SystemExit):
+        bot.__main__.main([command])
+    return "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("typed", TYPED)
+@pytest.mark.parametrize("name", TYPED_FOR_A_NAME)
+def test_a_secret_where_a_name_belongs_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], name: str, typed: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if name:
+        monkeypatch.setenv(name, f'{{"{typed}": {{"weight": 2}}}}' if name.endswith("TIERS") else typed)
+
+    said = said_by(TYPED_FOR_A_NAME[name] or typed, capfd)
+
+    assert said
+    assert not [piece for piece in pieces(typed) if piece in said]
+
+
+@pytest.mark.parametrize("name", ["EASEL_WEB__PORT", "EASEL_LOG__LEVEL", "EASEL_LOG__FORMAT", "EASEL_SECRETS_DIR"])
+@pytest.mark.parametrize("password", ["Tr0ub4dor&3xyz!", "Easel-2026-geheim$", "a1B2c3D4!"])
+def test_a_made_up_password_where_a_number_or_a_choice_belongs_is_not_shown(
+    tmp_path: Path, name: str, password: str
+) -> None:
+    said = refusal(tmp_path, "the environment", {name: password})
+
+    assert said.startswith(name)
+    assert not [piece for piece in pieces(password + "-----") if piece in said]
 
 
 @pytest.mark.parametrize("placeholder", ["…", "...", "****"])

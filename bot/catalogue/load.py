@@ -37,6 +37,7 @@ from bot.catalogue.rejections import close_matches, listed
 from bot.domain.request import Json
 from bot.errors import InvalidOption, SettingsInvalid
 from bot.phrase import phrase
+from bot.redaction import strictly
 
 OWN_FOLDER: Final = Path(__file__).parent / "models"
 
@@ -368,7 +369,7 @@ def load(
 
 def _operators(folder: Path) -> dict[str, tuple[int, Model]]:
     if not folder.is_dir():
-        raise SettingsInvalid(f"`models.folder` is {folder}, and there is no such folder.")
+        raise SettingsInvalid(f"`models.folder` is {strictly(str(folder))}, and there is no such folder.")
     models: dict[str, tuple[int, Model]] = {}
     for path in sorted(folder.glob("*.toml")):
         order, model = read_model(path)
@@ -398,7 +399,7 @@ def _named(models: Sequence[Model], name: str, setting: str) -> Model:
     if found is None:
         near = close_matches(name, [word for model in models for word in (model.key, model.endpoint)])
         hint = f" Did you mean {listed(near, 'or')}?" if near else ""
-        raise SettingsInvalid(f"`{setting}` names `{name}`, and there is no such model.{hint}")
+        raise SettingsInvalid(f"`{setting}` names `{strictly(name)}`, and there is no such model.{hint}")
     return found
 
 

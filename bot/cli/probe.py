@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.errors import SettingsInvalid
-from bot.redaction import redact
+from bot.redaction import strictly
 
 if TYPE_CHECKING:
     from bot.settings import WebSettings
@@ -40,7 +40,7 @@ def ask(url: str, write: Callable[[str], None]) -> int:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsInvalid(f"{url} is no URL; write for example http://127.0.0.1:8080/health.")
+        raise SettingsInvalid(f"{strictly(url)} is no URL; write for example http://127.0.0.1:8080/health.")
     connection_type = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = connection_type(parts.hostname, parts.port, timeout=TIMEOUT_S)
     try:
@@ -48,7 +48,7 @@ def ask(url: str, write: Callable[[str], None]) -> int:
         answer = connection.getresponse()
         write(answer.read(4096).decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException) as error:
-        write(redact(f"no answer from {url}: {error}"))
+        write(strictly(f"no answer from {url}: {error}"))
         return 1
     finally:
         connection.close()

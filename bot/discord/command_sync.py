@@ -46,7 +46,7 @@ _ENTRY_POINT_FIELDS = (
     "nsfw",
     "handler",
 )
-_NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
+_EXPECTED = (discord.DiscordException, StoreUnusable, aiohttp.ClientError, OSError, TimeoutError)
 #: Why Discord refused, by its code.
 _REASONS: Mapping[int, str] = {
     30032: "the application has too many commands",
@@ -86,7 +86,9 @@ class CommandSync:
         async for attempt in retry(repeat_last(RETRY_PAUSES_S), sleep=self._sleep):
             try:
                 await self._register()
-            except (discord.DiscordException, StoreUnusable, *_NETWORK_ERRORS) as error:
+            except Exception as error:  # a courtesy: whatever is wrong with it, people can paint
+                if not isinstance(error, _EXPECTED):
+                    log.exception("the commands could not be offered")
                 if isinstance(error, discord.HTTPException) and error.status == 401:
                     self._unauthorized = error
                 attempt.wait_at_least(retry_after_s(error))
@@ -158,11 +160,15 @@ def _entry_point(command: Mapping[str, Any]) -> dict[str, Any]:
 def _sentence(error: BaseException) -> str:
     """Why, in words that hold no token and nothing that people typed."""
     if isinstance(error, discord.HTTPException):
-        why = _REASONS.get(error.code, "no reason that Easel knows")
+        if not error.code:
+            return f"Discord answered {error.status}"
+        why = _REASONS.get(error.code, "Easel does not know this code")
         return f"Discord answered {error.status} (code {error.code}: {why})"
     if isinstance(error, discord.RateLimited):
         return "Discord limits the bot's calls"
-    return "the database does not answer" if isinstance(error, StoreUnusable) else "Discord did not answer"
+    if isinstance(error, StoreUnusable):
+        return "the database does not answer"
+    return "Discord did not answer" if isinstance(error, _EXPECTED) else "Discord's answer could not be read"
 
 
 def _digest(payload: Sequence[Mapping[str, Any]]) -> str:

@@ -105,4 +105,5 @@ class Leases:
             log.warning("another process took this job over", extra={"job": job_id})
             metrics.LEASES_LOST.inc()
             self._context.delivery.forget(job_id)  # at once, so that this process edits its message no more
-            active.task.cancel()
+            if active.task is not None:  # it may have ended while the store was asked
+                active.task.cancel()

@@ -28,7 +28,7 @@ from pydantic_settings import (
 )
 
 from bot.errors import SettingsInvalid
-from bot.redaction import name_shown, quoted
+from bot.redaction import name_shown, quoted, strictly
 from bot.settings import flaws
 from bot.settings.explain import did_you_mean, explain
 from bot.settings.model import Settings
@@ -81,7 +81,9 @@ def _sources(environ: Mapping[str, str], cwd: Path) -> tuple[_Source, ...]:
     if file.is_file():
         sources.append(_open_source(_TomlFile, file))
     elif named is not None or file.exists():
-        raise SettingsInvalid(f"{'EASEL_CONFIG' if named else file} can't be read: {file} is no such file.")
+        raise SettingsInvalid(
+            f"{'EASEL_CONFIG' if named else file} can't be read: {strictly(str(named or file))} is no such file."
+        )
     return tuple(sources)
 
 

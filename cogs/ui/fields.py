@@ -136,7 +136,7 @@ def _files(name: str, model: Model, typed: Typed, locale: str) -> Field:
     options = [option for option in candidates(model, name) if _takes_pictures(option)]
     several = any(option.kind is OptionKind.PICTURES for option in options)
     most = min(max((option.max_items or MOST_FILES) if several else 1 for option in options), MOST_FILES)
-    kept = bool(typed.values.get(name))
+    kept = typed.has(name)
     needed = not kept and (typed.trouble == name or any(option.required for option in options))
     upload: discord.ui.FileUpload[Any] = discord.ui.FileUpload(
         custom_id=name, required=needed, min_values=1 if needed else 0, max_values=most

@@ -63,7 +63,7 @@ def trouble_of(refusal: Refusal, typed: Typed) -> str | None:
             return "model"
         case InvalidOption() | BadPicture():
             name = plain_key(refusal.option)
-            is_field = name in FIELDS and (bool(typed.values.get(name)) or not _in_options(name, typed))
+            is_field = name in FIELDS and (typed.has(name) or not _in_options(name, typed))
             return name if is_field else "options"
         case LimitReached():
             return "count"
@@ -121,7 +121,7 @@ def ways_on(refusal: Refusal, model: Model | None, typed: Typed, catalogue: Cata
 def _mendable(refusal: InvalidOption | BadPicture, model: Model | None, typed: Typed, catalogue: Catalogue) -> Ways:
     trouble = trouble_of(refusal, typed)
     needed = model is not None and any(option.label == trouble for option in model.needs)
-    given = trouble is not None and (isinstance(refusal, BadPicture) or bool(typed.values.get(trouble)))
+    given = trouble is not None and (isinstance(refusal, BadPicture) or typed.has(trouble))
     omit = trouble if given and not needed and trouble != "prompt" else None
     if model is None or trouble is None or isinstance(refusal, BadPicture) or has_field(model, trouble):
         return Ways(fix=True, omit=omit)

@@ -49,6 +49,10 @@ class Typed:
         model, parent_id, trouble = (payload.get(name) for name in ("model", "parent_id", "trouble"))
         return cls(_text(model), values, _text(parent_id), _text(trouble))
 
+    def has(self, name: str) -> bool:
+        """Whether anything was given in that field, were it a nought."""
+        return self.values.get(name) not in (None, "", [])
+
     def having(self, values: Mapping[str, Json]) -> Typed:
         """With these values; a field without a value is empty from now on."""
         merged = {name: value for name, value in {**self.values, **values}.items() if value not in (None, "", [])}

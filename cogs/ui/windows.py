@@ -94,7 +94,7 @@ class _Shown:
 def _in_order(model: Model | None, typed: Typed) -> list[str]:
     """The fields of a request: what was refused, what the model needs and lacks, and then the others."""
     needs = model.needs if model is not None else ()
-    lacks = [option.label for option in needs if not typed.values.get(option.label)]
+    lacks = [option.label for option in needs if not typed.has(option.label)]
     every = [typed.trouble or "prompt", *lacks, *_FIRST, *COMMON_ALIASES, "options"]
     return [name for name in dict.fromkeys(every) if _is_shown(name, model, typed)]
 
@@ -103,4 +103,4 @@ def _is_shown(name: str, model: Model | None, typed: Typed) -> bool:
     if has_field(model, name):
         return True
     # What the model does not take can be emptied; a file can't, it is left out by a button.
-    return name in FIELDS and bool(typed.values.get(name)) and not takes_pictures(name)
+    return name in FIELDS and typed.has(name) and not takes_pictures(name)

@@ -133,6 +133,8 @@ async def test_fix_it_opens_a_window_filled_with_what_was_typed_and_the_rest_sta
         ({"size": "enormous"}, "size"),
         ({"count": 40}, "count"),
         ({"seed": -77}, "seed"),
+        ({"steps": 0}, "steps"),
+        ({"count": 0, "model": "ideogram-v2"}, "count"),
         ({"style": "oil"}, "style"),
         ({"negative_prompt": "dogs"}, "negative_prompt"),
         ({"guidance": 3.5, "model": "imagen4"}, "guidance"),
@@ -527,6 +529,16 @@ async def test_clicks_at_the_same_time_make_one_job_and_are_all_answered(fixture
     assert len([text for text in shown if "This was asked for already." in text]) == 3
     assert len(fixture.runner.answers) == 1
     assert fixture.runner.lost == []
+
+
+async def test_a_wrong_window_that_comes_after_the_job_makes_no_second_draft(fixture: CogFixture) -> None:
+    typed = Typed("flux-schnell", {"prompt": "a fox"})
+    draft = await drafts.keep(fixture.interaction(), typed)
+    await drafts.attempt(fixture.interaction(kind=3), typed, draft=draft)
+    late = fixture.interaction(kind=5)
+    await drafts.attempt(late, typed.having({"steps": "99"}), draft=draft)  # it was read before the job was there
+    assert "This was asked for already." in shown_text(existing(late))
+    assert len(await fixture.jobs()) == 1
 
 
 async def test_a_click_that_discord_sends_again_does_nothing(fixture: CogFixture) -> None:

@@ -89,7 +89,32 @@ REFUSALS: dict[str, Exception] = {
     "timeout": TimeoutError(),
     "reset": ConnectionResetError(),
     "database": StoreUnusable("away"),
+    "not json": ValueError("Expecting value"),
 }
+#: What stands where a list of commands should be.
+ODD: dict[str, Any] = {
+    "a page": "<html>502 Bad Gateway</html>",
+    "nothing": None,
+    "an object": {"message": "maintenance"},
+    "words": ["maintenance"],
+    "no ids": [{"type": 1, "name": "imagine"}],
+}
+
+
+@pytest.mark.parametrize("call", ["list", "put"])
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+async def test_an_answer_that_is_no_list_of_commands_is_no_reason_to_end(fixture: Fixture, odd: Any, call: str) -> None:
+    taken = [{"id": "1", **OURS}]
+    if call == "list":
+        fixture.values["commands:44"] = "of an earlier start"
+        fixture.http.request.side_effect = [odd, odd, []]
+    else:
+        fixture.http.bulk_upsert_global_commands.side_effect = [odd, odd, taken]
+
+    await fixture.until_taken()
+
+    assert fixture.sync.problem is None
+    assert fixture.values[REFUSAL_KEY] == ""
 
 
 @pytest.mark.parametrize("call", ["list", "put"])

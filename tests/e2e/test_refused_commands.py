@@ -33,7 +33,16 @@ async def health(port: int) -> tuple[int, dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("method", "status", "code"),
-    [("PUT", 400, 30034), ("PUT", 400, 30032), ("PUT", 403, 20012), ("GET", 403, 50001), ("GET", 404, 10002)],
+    [
+        ("PUT", 400, 30034),
+        ("PUT", 400, 30032),
+        ("PUT", 403, 20012),
+        ("GET", 403, 50001),
+        ("GET", 404, 10002),
+        ("PUT", 400, 50240),
+        ("PUT", 503, 0),
+        ("GET", 503, 0),
+    ],
 )
 async def test_the_bot_paints_with_the_commands_that_discord_holds(
     tmp_path: Path, method: str, status: int, code: int
@@ -51,10 +60,11 @@ async def test_the_bot_paints_with_the_commands_that_discord_holds(
         await sandbox.paint()
 
         assert "privacy" not in names(fake)
-        assert f"code {code}" in child.log
+        words = f"answered {status}" + (f" (code {code}" if code else "")
+        assert words in child.log
         answered, body = await health(port)
         assert answered == 200
-        assert f"code {code}" in body["detail"]["commands"]
+        assert words in body["detail"]["commands"]
         fake.clear_faults()
         await sandbox.until(lambda: "privacy" in names(fake))
         await sandbox.until(lambda: "takes the commands again" in child.log)

@@ -222,3 +222,27 @@ async def test_an_end_that_a_late_edit_may_have_hidden_is_shown_again(build: Bui
         while len(late.shown.repaired) < 2:
             await asyncio.sleep(0.01)
     assert (late.shown.repaired[1][0].state, late.shown.repaired[1][1]) == (JobState.CANCELLED, None)
+
+
+async def test_a_job_that_ends_while_its_lease_is_looked_up_leaves_the_lease_renewal_running(build: Build) -> None:
+    painter, _ = await painting(build)
+    job = await painter.ask()
+    await painter.until(job, JobState.RUNNING)
+    active, leases = painter.runner._context.active.get(job.id), painter.runner._leases
+    assert active is not None
+    assert active.task is not None
+    keep, task = painter.store.leases.keep, active.task
+
+    async def kept_by_nobody(lease_s: float) -> set[str]:
+        await keep(lease_s)
+        task.cancel()
+        await asyncio.wait({task})
+        await asyncio.sleep(0)  # for what follows the end of a task
+        return set()
+
+    vars(painter.store.leases)["keep"] = kept_by_nobody
+    try:
+        await leases._drop_if_lost(job.id)
+    finally:
+        del vars(painter.store.leases)["keep"]
+    assert active.task is None

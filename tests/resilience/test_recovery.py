@@ -101,6 +101,14 @@ async def test_answered_without_a_record_of_it_goes_on(world: World) -> None:
     assert (_state(world), len(world.fal.accepted), _pictures(ask)) == ("delivered", 1, 1)
 
 
+async def test_a_card_whose_id_was_never_stored_is_closed_when_the_picture_is_posted_anew(world: World) -> None:
+    ask = await _killed_at(world, f"after {ANSWER}")
+    assert world.rows("SELECT message_id FROM jobs")[0][0] is None
+    assert world.orphan(ask)
+    await _recovered(world)  # no card that can still be cancelled is left
+    assert (_state(world), len(world.fal.accepted), _pictures(ask)) == ("delivered", 1, 1)
+
+
 async def test_a_submit_that_never_left_is_made_once_and_only_once(world: World) -> None:
     ask = await _killed_at(world, f"before {SUBMIT}")
     assert (_state(world), len(world.fal.accepted)) == ("submitting", 0)

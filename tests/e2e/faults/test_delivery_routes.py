@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.job import JobState
+from sandbox.fal.files import StoredFile
+from sandbox.fal.jobs import StoredResponse
 from tests.e2e.faults.outcomes import INVALID_TOKEN, MISSING_ACCESS, single
-from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver
+from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver, a_picture
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -80,10 +82,12 @@ async def test_a_bot_shut_out_of_the_channel_for_good_brings_it_to_the_person(
 
 async def test_a_flagged_picture_is_never_brought_to_the_person(sandbox: SandboxDriver, paused: PausedPainting) -> None:
     sandbox.expected |= {INVALID_TOKEN, MISSING_ACCESS}
-    sandbox.fal.faults.set("nsfw", True)
+    url = sandbox.fal.files.keep(StoredFile(a_picture(), "image/png"), "0.png")
+    flagged = {"images": [{"url": url}], "has_nsfw_concepts": [True]}
     used = await sandbox.counted()
     record = await sandbox.imagine(channel="after-dark", prompt="not for home")
     await sandbox.painting("not for home")
+    vars(sandbox.fal.queue)["_success"] = lambda *_: StoredResponse.of(200, flagged)  # type: ignore[arg-type]
     sandbox.discord.kill_token(record)
     sandbox.discord.remove_bot_from_channel("after-dark")
     try:
