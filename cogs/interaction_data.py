@@ -168,6 +168,8 @@ def mention_names(interaction: Interaction) -> dict[str, str]:
 
 def named_mentions(interaction: Interaction, typed: Mapping[str, T]) -> dict[str, T]:
     """What was typed, with names in place of mentions as far as they came with the interaction."""
+    if not any("<" in value or "://" in value for value in typed.values() if isinstance(value, str)):
+        return dict(typed)  # as most requests, without any
     names = mention_names(interaction)
     return {
         name: cast("T", with_names(str(value), names)) if type(value) is str else value for name, value in typed.items()
@@ -215,6 +217,8 @@ def _why_unusable(attachment: discord.Attachment) -> Phrase | None:
 
 def link_expired(url: str, now: datetime) -> bool:
     """Whether a signed attachment URL has expired (`ex` is its expiry, in hexadecimal Unix seconds)."""
+    if "ex=" not in url:
+        return False
     ends = parse_qs(urlsplit(url).query).get("ex", [""])[0]
     try:
         return int(ends, 16) <= now.timestamp()

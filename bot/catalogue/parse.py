@@ -252,7 +252,8 @@ def _request(model: Model, prompt: str, given: Mapping[str, Json]) -> Generation
         if option.name in given:
             options[option.name] = given[option.name]
         elif option.default is not None and option.default_unless not in given and option.name != "prompt":
-            options[option.name] = copy.deepcopy(option.default)
+            default = option.default
+            options[option.name] = copy.deepcopy(default) if isinstance(default, list | dict) else default
     request = GenerationRequest(
         endpoint=model.endpoint,
         prompt=prompt,

@@ -34,6 +34,8 @@ MISSING = "message_missing"
 _LISTS_LIKE = {"en": "en_GB"}
 #: Most decimals of a number. Fluent's default is three; guidance and scales of models have more.
 _MOST_FRACTION_DIGITS = 6
+#: From here on languages write whole numbers in different ways: 1,000 or 1.000.
+_FIRST_GROUPED = 1000
 #: How many numbers, and sentences about nothing but numbers, each language keeps in words.
 _MOST_KEPT = 1000
 
@@ -117,6 +119,7 @@ class Language:
         #: By code, and whether its attribute had to exist.
         self._patterns: dict[tuple[str, bool], tuple[Template | None, Pattern]] = {}
         self._integer = lru_cache(_MOST_KEPT)(self._shown)
+        self._category = lru_cache(_MOST_KEPT)(self._babel.plural_form)
         #: What Fluent made of nothing but numbers, by code and numbers.
         self._counted: dict[tuple[str, ...], str] = {}
 
@@ -133,8 +136,8 @@ class Language:
                 return None
             found = self._patterns[code, exactly] = template_of(pattern, self._pattern), pattern
         template, pattern = found
-        if template is not None and template.variables <= arguments.keys():
-            return template.fill(arguments, self._word)
+        if template is not None and template.fits(arguments):
+            return template.fill(arguments, self._word, self._category)
         return self._by_fluent(code, pattern, arguments)
 
     def _pattern(self, code: str, *, exactly: bool = False) -> Pattern | None:
@@ -151,7 +154,9 @@ class Language:
     def _word(self, value: Any) -> str:
         if isinstance(value, str):
             return value
-        return self._integer(value) if type(value) is int else self._shown(value)
+        if type(value) is not int:
+            return self._shown(value)
+        return str(value) if 0 <= value < _FIRST_GROUPED else self._integer(value)
 
     def _shown(self, value: Any) -> str:
         fluent = _fluent(value)

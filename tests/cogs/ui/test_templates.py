@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import discord
 import pytest
 from fluent.runtime import FluentBundle, FluentResource
 
@@ -107,8 +108,19 @@ def test_equal_numbers_that_are_written_differently_are_told_apart(languages: La
 def test_no_more_than_so_many_sentences_are_kept(languages: Languages) -> None:
     for ahead in range(2500):
         assert languages.say("en", "ahead", ahead=ahead).startswith(f"{ahead:,} request")
+        assert languages.say("en", "usd", amount=ahead) == f"${ahead:,}.00"
     assert len(vars(languages.language("en"))["_counted"]) == 1000
-    assert languages.say("en", "ahead", ahead=0) == "0 requests before yours"
+    assert languages.say("en", "usd", amount=0) == "$0.00"
+
+
+@pytest.mark.parametrize("locale", [one.value for one in discord.Locale])
+def test_numbers_are_written_and_counted_as_in_every_language_of_discord(tmp_path: Path, locale: str) -> None:
+    source = "ahead = { $ahead ->\n    [zero] a { $ahead }\n    [one] b { $ahead }\n    [two] c { $ahead }\n"
+    source += "    [few] d { $ahead }\n    [many] e { $ahead }\n   *[other] f { $ahead }\n }\nshown = { $ahead }\n"
+    (tmp_path / f"{locale}.ftl").write_text(source, "utf-8")
+    languages, bundle = Languages(tmp_path), bundle_of(locale, source)
+    for code, ahead in product(("ahead", "shown"), (*range(130), 999, 1000, 1001, 12_345, 2_000_000, -1)):
+        assert languages.say(locale, code, ahead=ahead) == by_fluent(bundle, code, {"ahead": ahead})
 
 
 def test_each_language_keeps_its_own(languages: Languages) -> None:
