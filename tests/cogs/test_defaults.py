@@ -11,8 +11,8 @@ from bot.catalogue import Model
 from bot.phrase import phrase
 from bot.settings import ModelSettings
 from tests.cogs.conftest import CATALOGUE, CogFixture, with_services
+from tests.cogs.draft_windows import CAT, MASK, buttons_of, imagine, window_of
 from tests.cogs.interactions import GUILD, said
-from tests.cogs.test_drafts import CAT, MASK, buttons_of, imagine, window_of
 from tests.cogs.values import PostedMessage, check_card, custom_ids, shown_text
 from tests.english import english
 

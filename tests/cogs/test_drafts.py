@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from datetime import UTC, datetime
+from typing import Any
 
 import discord
 import pytest
 
 from bot.catalogue import load
-from bot.domain.draft import DRAFT_LIFE
 from bot.domain.job import Failure, Job, JobState
 from bot.errors import (
     BadPicture,
@@ -19,86 +17,28 @@ from bot.errors import (
     ModelGone,
     OptionsRefused,
     PreparationCrashed,
-    StoreUnusable,
     ToldError,
 )
 from bot.phrase import phrase
 from bot.settings import Tier
-from cogs import drafts
 from cogs.ui.typed import Typed
-from sandbox.discord import validate
 from tests.cogs.conftest import CATALOGUE, CogFixture, with_limits, with_services
+from tests.cogs.draft_windows import (
+    CAT,
+    MASK,
+    OTHER,
+    OTHER_MASK,
+    PDF,
+    buttons_of,
+    filled,
+    imagine,
+    menu_of,
+    press,
+    send,
+    window_of,
+)
 from tests.cogs.interactions import said
-from tests.cogs.values import PostedMessage, check_card, custom_ids, parts, shown_text
-
-OTHER = 12
-CAT = {
-    "id": "5",
-    "filename": "cat.png",
-    "size": 900,
-    "url": "https://cdn.discordapp.com/ephemeral-attachments/1/5/cat.png?ex=7fffffff&is=1&hm=2",
-    "proxy_url": "https://media.discordapp.net/ephemeral-attachments/1/5/cat.png?ex=7fffffff&is=1&hm=2",
-    "content_type": "image/png",
-    "width": 640,
-    "height": 480,
-}
-MASK = {**CAT, "id": "6", "filename": "mask.png", "url": str(CAT["url"]).replace("cat", "mask")}
-OTHER_MASK = str(CAT["url"]).replace("cat", "other")
-PDF = {**CAT, "id": "7", "filename": "a.pdf", "content_type": "application/pdf"}
-
-
-async def imagine(fixture: CogFixture, files: tuple[dict[str, Any], ...] = (), **options: Any) -> Any:
-    """/imagine with what is typed and attached; a file is named by its id."""
-    resolved = {"resolved": {"attachments": {one["id"]: one for one in files}}} if files else {}
-    return await fixture.command("imagine", options={"prompt": "a fox", **options}, data=resolved)
-
-
-def buttons_of(interaction: Any) -> dict[str, str]:
-    """custom_id by label of what stands under a sentence; a menu by its placeholder."""
-    call = interaction.response.send_message.call_args
-    view = call.kwargs.get("view") if call is not None else None
-    if not isinstance(view, discord.ui.View):
-        return {}
-    found = [part for part in parts(view.to_components()) if "custom_id" in part]
-    return {str(part.get("label") or part.get("placeholder")): part["custom_id"] for part in found}
-
-
-def menu_of(interaction: Any) -> list[str]:
-    """The models to go on with."""
-    view = interaction.response.send_message.call_args.kwargs["view"]
-    return [one["value"] for part in parts(view.to_components()) for one in part.get("options", ())]
-
-
-async def press(fixture: CogFixture, refused: Any, label: str, *values: str, **where: Any) -> Any:
-    custom_id = buttons_of(refused)[label]
-    return await fixture.click(PostedMessage(custom_id), custom_id, values, **where)
-
-
-def window_of(interaction: Any) -> dict[str, Any]:
-    form: dict[str, Any] = interaction.response.send_modal.call_args.args[0].to_dict()
-    validate.modal(form)
-    return form
-
-
-def filled(form: dict[str, Any]) -> dict[str, Any]:
-    """What a window shows, by field: the text, what is chosen, or whether a file is needed."""
-    shown = {}
-    for part in (label["component"] for label in form["components"]):
-        chosen = [one["value"] for one in part.get("options", ()) if one.get("default")]
-        shown[part["custom_id"]] = part["required"] if part["type"] == 19 else part.get("value") or ",".join(chosen)
-    return shown
-
-
-async def send(fixture: CogFixture, form: dict[str, Any], files: Any = None, **changes: str) -> Any:
-    """Send a window as it is filled, but for what is changed."""
-    texts: dict[str, Any] = {}
-    for part in (label["component"] for label in form["components"]):
-        name = part["custom_id"]
-        if part["type"] != 19:
-            value = changes.get(name, filled(form)[name])
-            texts[name] = (value,) if part["type"] == 3 and value else () if part["type"] == 3 else value
-    return await fixture.submit(form["custom_id"], texts, files)
-
+from tests.cogs.values import PostedMessage, shown_text
 
 # ---------------------------------------------------------------------- mending
 
@@ -488,129 +428,3 @@ async def test_somebody_elses_files_are_not_used_to_fix_a_job(fixture: CogFixtur
     custom_id = f"easel:fixjob:{job.id}"
     refused = await fixture.click(PostedMessage(custom_id), custom_id, person=OTHER)
     assert "starts from a file of theirs" in said(refused)[0]
-
-
-# ---------------------------------------------------------------------- one draft, one person, one job
-
-
-def existing(interaction: Any) -> Any:
-    view = interaction.response.send_message.call_args.kwargs["view"]
-    check_card(view)
-    return view
-
-
-async def test_a_second_click_shows_the_job_that_exists_already(fixture: CogFixture) -> None:
-    refused = await imagine(fixture, style="oil")
-    form = window_of(await press(fixture, refused, "Fix it"))
-    await press(fixture, refused, "Leave it out")
-    (job,) = await fixture.jobs()
-    await fixture.store.jobs.annotate(job.id, message_id=888)
-    for second in (
-        await press(fixture, refused, "Leave it out"),
-        await press(fixture, refused, "Fix it"),
-        await send(fixture, form, style=""),
-    ):
-        assert second.response.send_message.call_args.kwargs["ephemeral"]
-        assert f"https://discord.com/channels/33/22/{888}" in shown_text(existing(second))
-        assert custom_ids(existing(second)) == [f"easel:cancel:{job.id}", f"easel:why:{job.id}"]
-    assert [each.id for each in await fixture.jobs()] == [job.id]
-    assert fixture.runner.lost == []
-
-
-async def test_clicks_at_the_same_time_make_one_job_and_are_all_answered(fixture: CogFixture) -> None:
-    await imagine(fixture, style="oil")
-    typed = Typed("flux-schnell", {"prompt": "a fox"})
-    draft = await drafts.keep(fixture.interaction(), typed)
-    clicks = [fixture.interaction(kind=3) for _ in range(4)]
-    await asyncio.gather(*(drafts.attempt(one, typed, draft=draft) for one in clicks))
-    assert len(await fixture.jobs()) == 1
-    shown = [shown_text(existing(interaction)) for interaction in clicks]
-    assert len([text for text in shown if "Next in line." in text]) == 1
-    assert len([text for text in shown if "This was asked for already." in text]) == 3
-    assert len(fixture.runner.answers) == 1
-    assert fixture.runner.lost == []
-
-
-async def test_a_wrong_window_that_comes_after_the_job_makes_no_second_draft(fixture: CogFixture) -> None:
-    typed = Typed("flux-schnell", {"prompt": "a fox"})
-    draft = await drafts.keep(fixture.interaction(), typed)
-    await drafts.attempt(fixture.interaction(kind=3), typed, draft=draft)
-    late = fixture.interaction(kind=5)
-    await drafts.attempt(late, typed.having({"steps": "99"}), draft=draft)  # it was read before the job was there
-    assert "This was asked for already." in shown_text(existing(late))
-    assert len(await fixture.jobs()) == 1
-
-
-async def test_a_click_that_discord_sends_again_does_nothing(fixture: CogFixture) -> None:
-    typed = Typed("flux-schnell", {"prompt": "a fox"})
-    draft = await drafts.keep(fixture.interaction(), typed)
-    first, again = fixture.interaction(kind=3), fixture.interaction(kind=3)
-    again.id = first.id
-    for interaction in (first, again):
-        await drafts.attempt(interaction, typed, draft=draft)
-    cast("Any", again.response.send_message).assert_not_called()
-    assert len(await fixture.jobs()) == 1
-
-
-async def test_a_job_that_has_ended_is_shown_without_its_buttons_of_the_way(fixture: CogFixture) -> None:
-    refused = await imagine(fixture, style="oil")
-    await press(fixture, refused, "Leave it out")
-    (job,) = await fixture.jobs()
-    await fixture.store.jobs.transition(job, JobState.CANCELLED)
-    assert custom_ids(existing(await press(fixture, refused, "Leave it out"))) == []
-
-
-@pytest.mark.parametrize("label", ["Fix it", "Leave it out", "Other fields"])
-async def test_a_draft_belongs_to_one_person_and_one_channel(fixture: CogFixture, label: str) -> None:
-    refused = await imagine(fixture, style="oil")
-    assert "Only the person who typed this" in said(await press(fixture, refused, label, person=OTHER))[0]
-    channel = {"id": "77", "type": 0, "name": "other", "guild_id": "33", "position": 0, "nsfw": False}
-    assert "another channel" in said(await press(fixture, refused, label, channel=channel))[0]
-    assert await fixture.jobs() == []
-    assert await fixture.jobs(OTHER) == []
-
-
-async def test_a_window_of_somebody_else_is_not_sent_in_their_name(fixture: CogFixture) -> None:
-    refused = await imagine(fixture, style="oil")
-    form = window_of(await press(fixture, refused, "Fix it"))
-    stolen = await fixture.submit(form["custom_id"], {"style": "", "prompt": "mine"}, person=OTHER)
-    assert "Only the person who typed this" in said(stolen)[0]
-    assert await fixture.jobs(OTHER) == []
-
-
-async def test_a_draft_that_waited_too_long_says_so(fixture: CogFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = await imagine(fixture, style="oil")
-    form = window_of(await press(fixture, refused, "Fix it"))
-    later = datetime.now(UTC) + DRAFT_LIFE + timedelta(seconds=1)
-    monkeypatch.setattr(fixture.store.drafts, "_clock", lambda: later)
-    for late in (await press(fixture, refused, "Leave it out"), await send(fixture, form, style="")):
-        assert "waited too long" in said(late)[0]
-        assert said(late)[1]
-    assert await fixture.jobs() == []
-
-
-async def test_erasing_ones_data_takes_the_drafts_along(fixture: CogFixture) -> None:
-    refused = await imagine(fixture, style="oil")
-    await fixture.store.retention.erase_user(11)
-    assert "is gone" in said(await press(fixture, refused, "Fix it"))[0]
-
-
-async def test_a_job_whose_content_was_deleted_is_not_shown_again(fixture: CogFixture) -> None:
-    refused = await imagine(fixture, style="oil")
-    await press(fixture, refused, "Leave it out")
-    (job,) = await fixture.jobs()
-    await fixture.store.jobs.transition(job, JobState.CANCELLED)
-    await fixture.store.retention.delete_job(job.id)
-    assert "no longer have any data" in said(await press(fixture, refused, "Fix it"))[0]
-
-
-async def test_without_a_database_the_sentence_is_said_all_the_same(
-    fixture: CogFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def away(*_args: object, **_kwargs: object) -> None:
-        raise StoreUnusable("the disk is full")
-
-    monkeypatch.setattr(fixture.store.drafts, "create", away)
-    refused = await imagine(fixture, steps=99)
-    assert "`steps` can't be `99`" in said(refused)[0]
-    assert buttons_of(refused) == {}

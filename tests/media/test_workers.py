@@ -10,7 +10,6 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,51 +19,10 @@ import pytest
 from bot.errors import DecoderBusy
 from bot.media import headers
 from bot.media import workers as module
-from bot.media.headers import Unsound
-from bot.media.workers import Done, ImageWorkers, Pauses, Task, WorkersUnavailable
-from tests.media.hostile import HOSTILE, mutated, scans_jpeg
+from bot.media.workers import Done, ImageWorkers, Pauses, WorkersUnavailable
+from tests.media.hostile import HOSTILE, mutated
 from tests.media.paint import noise, opened, saved
-
-PREPARE = Task("prepare", {"max_pixels": 4096 * 4096, "max_side_px": 8192, "max_bytes": 25 << 20}, 4096 * 4096)
-PLAIN = saved(noise(64, 48), "PNG")
-#: With a note, so that something comes back.
-NOTED = saved(noise(64, 48), "JPEG", comment=b"hello")
-#: Takes most of a second to decode, as an ordinary picture may.
-SLOW = scans_jpeg(40, 3000, 2400)
-#: Takes more than a second, which its header gives away.
-SLOWER = scans_jpeg(40, 6000, 4000)
-MIB = 1024 * 1024
-
-
-async def prepare(workers: ImageWorkers, body: bytes, owner: object = "somebody") -> Done | str:
-    """What came out, or the code of why not."""
-    try:
-        return await workers.run(PREPARE, body, owner=owner)
-    except Unsound as error:
-        return error.phrase.code
-
-
-async def until(condition: Callable[[], object], within_s: float = 10.0) -> bool:
-    """Whether it came true in time."""
-    until_s = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > until_s:
-            return False
-        await asyncio.sleep(0.02)
-    return True
-
-
-def peak_mib(process_id: int) -> int:
-    """The most memory that a process has had."""
-    lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
-
-
-def given_to(process_id: int) -> tuple[bytes, set[str]]:
-    """The environment and the open files of a process."""
-    place = Path(f"/proc/{process_id}")
-    return (place / "environ").read_bytes(), {os.readlink(link) for link in (place / "fd").iterdir()}
-
+from tests.media.worker_samples import MIB, NOTED, PLAIN, PREPARE, SLOW, SLOWER, given_to, peak_mib, prepare, until
 
 # ---------------------------------------------------------------------- what is asked is done
 
@@ -379,123 +337,6 @@ async def test_a_process_that_died_while_idle_is_replaced(workers: ImageWorkers)
     os.kill(process_id, signal.SIGKILL)
 
     assert isinstance(await prepare(workers, NOTED), Done)
-
-
-# ---------------------------------------------------------------------- turns
-
-
-async def test_one_persons_slow_pictures_keep_nobody_waiting(workers: ImageWorkers) -> None:
-    await asyncio.gather(*(prepare(workers, NOTED, number) for number in range(2)))
-    flood = [asyncio.create_task(prepare(workers, SLOW, "attacker")) for _ in range(10)]
-    await asyncio.sleep(0.1)
-    late_s = []
-    for number in range(10):
-        began_s = time.monotonic()
-        assert isinstance(await prepare(workers, NOTED, f"person {number}"), Done)
-        late_s.append(time.monotonic() - began_s)
-    for task in flood:
-        task.cancel()
-    await asyncio.gather(*flood, return_exceptions=True)
-
-    assert max(late_s) < 1
-
-
-async def test_slow_pictures_of_many_people_keep_nobody_waiting(workers: ImageWorkers) -> None:
-    flood = [asyncio.create_task(prepare(workers, SLOWER, f"attacker {number}")) for number in range(8)]
-    assert await until(lambda: workers.process_ids)
-    late_s = []
-    for number in range(5):
-        began_s = time.monotonic()
-        assert isinstance(await prepare(workers, NOTED, f"person {number}"), Done)
-        late_s.append(time.monotonic() - began_s)
-    for task in flood:
-        task.cancel()
-    await asyncio.gather(*flood, return_exceptions=True)
-
-    assert max(late_s) < 1
-
-
-async def test_whoever_has_had_the_least_time_comes_first(workers: ImageWorkers) -> None:
-    await prepare(workers, SLOWER, "a")
-    order: list[str] = []
-
-    async def ask(owner: str) -> None:
-        await prepare(workers, SLOWER, owner)
-        order.append(owner)
-
-    await asyncio.gather(*(ask(owner) for owner in ("blocker", "a", "b")))
-
-    assert order == ["blocker", "b", "a"]
-
-
-async def test_nobody_has_two_pictures_decoded_at_once(workers: ImageWorkers) -> None:
-    await asyncio.gather(*(prepare(workers, NOTED, "somebody") for _ in range(8)))
-    assert len(workers.process_ids) == 1
-
-
-async def test_people_take_turns(workers: ImageWorkers) -> None:
-    order: list[str] = []
-
-    async def ask(owner: str) -> None:
-        await prepare(workers, NOTED, owner)
-        order.append(owner)
-
-    await asyncio.gather(*(prepare(workers, NOTED, number) for number in range(2)))  # both processes are there
-    await asyncio.gather(*(ask(owner) for owner in ["a"] * 20 + ["b", "c"]))
-
-    assert order[-1] == "a"  # nobody waits for all that somebody else has sent
-
-
-async def test_who_had_a_picture_killed_shares_the_second_process(
-    workers: ImageWorkers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usual = module._cpu_s
-    monkeypatch.setattr(module, "_cpu_s", lambda header: 0.05)
-    assert await prepare(workers, SLOW, "attacker") == "picture_takes_too_long"
-    monkeypatch.setattr(module, "_cpu_s", usual)
-
-    assert isinstance(await prepare(workers, NOTED, "attacker"), Done)
-    (second,) = workers.process_ids
-    assert isinstance(await prepare(workers, NOTED, "another"), Done)
-
-    assert workers.process_ids[1] == second
-
-
-async def test_after_three_killed_pictures_nothing_more_of_that_person_is_decoded_for_a_while(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now_s = 0.0
-    async with ImageWorkers(clock=lambda: now_s) as workers:
-        usual = module._cpu_s
-        monkeypatch.setattr(module, "_cpu_s", lambda header: 0.05)
-        for _ in range(3):
-            assert await prepare(workers, SLOW, "attacker") == "picture_takes_too_long"
-        monkeypatch.setattr(module, "_cpu_s", usual)
-
-        assert await prepare(workers, NOTED, "attacker") == "picture_sender_paused"
-        assert isinstance(await prepare(workers, NOTED, "another"), Done)
-        now_s = module.STRIKE_S
-        assert isinstance(await prepare(workers, NOTED, "attacker"), Done)
-
-
-async def test_a_picture_that_is_no_longer_wanted_frees_its_place(workers: ImageWorkers) -> None:
-    slow = asyncio.create_task(prepare(workers, SLOW, "a"))
-    assert await until(lambda: workers.process_ids)
-    slow.cancel()
-    await asyncio.gather(slow, return_exceptions=True)
-
-    assert isinstance(await prepare(workers, NOTED, "a"), Done)
-
-
-async def test_a_picture_that_nobody_waits_for_is_not_decoded(workers: ImageWorkers) -> None:
-    slow = asyncio.create_task(prepare(workers, SLOW, "a"))
-    waiting = asyncio.create_task(prepare(workers, NOTED, "a"))
-    await asyncio.sleep(0.05)
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
-
-    assert workers._waiting == {}
-    assert isinstance(await slow, Done)
 
 
 # ---------------------------------------------------------------------- ending
