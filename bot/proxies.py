@@ -161,12 +161,14 @@ def _read(name: str, given: object) -> Proxy | None:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         if parts.scheme != "http" or not parts.hostname:
             raise ValueError("not an http:// URL with a host")
+        if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+            raise ValueError("a password with / ? or # would be read as a host")
         url = URL.build(scheme="http", host=parts.hostname, port=parts.port or 80)
     except ValueError:
         raise SettingsInvalid(
             f"{name}: this is no address of a proxy that Easel can use. Write http://host:port, with user:password@ "
-            "before the host if the proxy wants a login. The same http:// proxy serves HTTPS, and what passes through "
-            "it stays encrypted; SOCKS is not supported."
+            "before the host if the proxy wants a login, and a /, ? or # in these as %2F, %3F or %23. The same http:// "
+            "proxy serves HTTPS, and what passes through it stays encrypted; SOCKS is not supported."
         ) from None  # the cause quotes the address, and it may hold a password
     if parts.username is None:
         return Proxy(url, given=str(url))

@@ -178,7 +178,8 @@ def named_mentions(interaction: Interaction, typed: Mapping[str, T]) -> dict[str
 
 def files_of(interaction: Interaction, ids: Mapping[str, Sequence[str]]) -> dict[str, list[discord.Attachment]]:
     """The files that a submitted modal holds, by field."""
-    resolved = cast("dict[str, Any]", interaction.data or {}).get("resolved", {}).get("attachments", {})
+    data = cast("Mapping[str, Any]", interaction.data or {})
+    resolved = (data.get("resolved") or {}).get("attachments") or {}
     return {
         name: [discord.Attachment(data=resolved[one], state=interaction._state) for one in given if one in resolved]
         for name, given in ids.items()

@@ -19,7 +19,7 @@ from cogs import intake, interaction_data
 from cogs.drafts import attempt, check_links_live, offer
 from cogs.interaction_data import Interaction, files_of, locale_of, named_mentions, new_seed, services_of
 from cogs.job_lookup import find_job, may_act_on
-from cogs.ui import details, modals, windows
+from cogs.ui import cards, details, modals, windows
 from cogs.ui.actions import ENDED, CardKind, Click, Subject, action
 from cogs.ui.typed import typed_of
 
@@ -112,6 +112,10 @@ async def ask_whether_to_delete(interaction: Interaction, click: Click) -> None:
 async def delete_message(interaction: Interaction, form: modals.ModalSubmit) -> None:
     """Delete the message that the window was opened from, and the content of the job."""
     job = await _check_may_delete(interaction, form.subject)
+    card = interaction.message
+    if card is not None and not cards.names_job(card.components, form.subject):
+        # a changed client may send this window from anybody's card
+        raise NotYours(phrase("not_yours_delete"))
     await interaction.response.defer()
     with suppress(discord.NotFound):  # it was deleted meanwhile
         # By this interaction's token, which works wherever the button was shown, also where the bot is no member.

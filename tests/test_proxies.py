@@ -102,6 +102,14 @@ def test_hosts_can_be_left_out(bypass: str, url: str, direct: bool) -> None:
     assert (rule(all="http://proxy:3128", bypass=bypass).for_url(URL(url)) is None) is direct
 
 
+@pytest.mark.parametrize("password", ["12/hunter2", "12#hunter2", "12?hunter2", "1/2@hunter2"])
+@pytest.mark.parametrize("scheme", ["", "http://"])
+def test_half_a_password_is_never_taken_for_a_port(password: str, scheme: str) -> None:
+    with pytest.raises(SettingsInvalid, match="%2F") as caught:
+        rule(https=f"{scheme}ada:{password}@proxy:3128")
+    assert "hunter2" not in caught.value.sentence
+
+
 @pytest.mark.parametrize(
     "address", ["socks5://proxy:1080", "https://proxy:443", "http://", "http://proxy:x", "ftp://proxy", "http://[::1"]
 )

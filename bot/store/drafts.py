@@ -145,7 +145,8 @@ def _draft(row: Row[Any]) -> Draft:
 
 
 def _dump(payload: Mapping[str, Json]) -> str:
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    dumped = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    return dumped.encode(errors="replace").decode()  # half a character pair can't be stored
 
 
 _OF_ID = drafts.c.id == bindparam("b_id")

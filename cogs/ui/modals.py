@@ -16,10 +16,14 @@ import discord
 
 from cogs.ui import text
 from cogs.ui.actions import check_unclaimed
-from cogs.ui.fields import joined
+from cogs.ui.fields import FIELD_LIMIT, MOST_FILES, joined
+from cogs.ui.typed import FIELDS, takes_pictures
 
 #: Discord's type of a field for files.
 UPLOAD = 19
+#: The fields that hold a text or a choice, and the most characters of one with all its parts.
+_TEXTS = frozenset(name for name in (*FIELDS, "model") if not takes_pictures(name))
+_MOST_CHARACTERS = 5 * FIELD_LIMIT
 
 _TEMPLATE = re.compile(r"easel-modal:(?P<purpose>[a-z]+):(?P<subject>[0-9A-Za-z_.-]{1,64})")
 
@@ -81,22 +85,26 @@ def parse_submit(interaction_data: Mapping[str, Any]) -> ModalSubmit | None:
     match = _TEMPLATE.fullmatch(str(interaction_data.get("custom_id", "")))
     if match is None:
         return None
-    parts = list(_parts(interaction_data.get("components", ())))
-    files = {part["custom_id"]: tuple(map(str, part.get("values", ()))) for part in parts if part.get("type") == UPLOAD}
+    parts = list(_parts(interaction_data.get("components")))
+    files = {
+        part["custom_id"]: tuple(map(str, part.get("values") or ())) for part in parts if part.get("type") == UPLOAD
+    }
     typed = joined({part["custom_id"]: _value(part) for part in parts if part.get("type") != UPLOAD})
+    # A changed client may send what no window of ours has; a draft would keep it.
+    typed = {name: value[:_MOST_CHARACTERS] for name, value in typed.items() if name in _TEXTS}
     return ModalSubmit(
         match["purpose"],
         match["subject"],
         {name: value for name, value in typed.items() if value},
-        {name: ids for name, ids in files.items() if ids},
+        {name: ids[:MOST_FILES] for name, ids in files.items() if ids and takes_pictures(name)},
         frozenset(typed),
     )
 
 
 def _parts(components: Any) -> Iterator[Mapping[str, Any]]:
     """The fields, which are inside labels (type 18) or rows (type 1)."""
-    for component in components:
-        if "component" in component:
+    for component in components or ():
+        if component.get("component"):
             yield from _parts([component["component"]])
         elif "components" in component:
             yield from _parts(component["components"])
@@ -105,5 +113,5 @@ def _parts(components: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _value(part: Mapping[str, Any]) -> str:
-    chosen = part.get("values", ())
+    chosen = part.get("values") or ()
     return str(part.get("value") or (chosen[0] if chosen else ""))

@@ -15,10 +15,10 @@ from bot.limits import GuildLimits
 from bot.settings import Tier
 from cogs.ui import cards, pages
 from sandbox.discord import validate
-from tests.cogs.conftest import CogFixture, with_limits, with_services
+from tests.cogs.conftest import CogFixture, a_message, with_limits, with_services
 from tests.cogs.interactions import CHANNEL, GUILD, a_thread, said
 from tests.cogs.test_errors import http_error
-from tests.cogs.values import MODEL, check_card, custom_ids, payload, shown_text
+from tests.cogs.values import MODEL, PostedMessage, check_card, custom_ids, payload, shown_text
 from tests.english import LOCALE
 
 OTHER = 12
@@ -435,6 +435,28 @@ async def test_delete_is_for_the_requester_and_moderators(
     if not works:
         assert "Only the person who asked" in said(asked)[0]
         assert "Only the person who asked" in said(confirmed)[0]
+
+
+@pytest.mark.parametrize(("person", "permissions"), [(OTHER, MEMBER), (OTHER, MODERATOR)])
+async def test_the_window_to_delete_ones_own_picture_deletes_nothing_where_it_is_sent_from_anothers_card(
+    fixture: CogFixture, monkeypatch: pytest.MonkeyPatch, person: int, permissions: int
+) -> None:
+    message = Deleting(monkeypatch)
+    theirs = await fixture.a_delivered_job()
+    await fixture.command("imagine", options={"prompt": "mine"}, person=person)
+    (mine,) = await fixture.jobs(person)
+    card = a_message(PostedMessage(f"easel:edit:{theirs.id}").to_components())
+    sent = await fixture.submit(
+        f"easel-modal:delete:{mine.id}", {}, person=person, permissions=permissions, message=card
+    )
+    assert "Only the person who asked" in said(sent)[0]
+    assert message.deleted == 0
+    assert await fixture.store.jobs.get(theirs.id) is not None
+    assert await fixture.store.jobs.get(mine.id) is not None
+
+    own = a_message(PostedMessage(f"easel:delete:{mine.id}").to_components())
+    await fixture.submit(f"easel-modal:delete:{mine.id}", {}, person=person, permissions=permissions, message=own)
+    assert message.deleted == 1
 
 
 async def test_the_question_before_deleting_fits_discord_and_needs_nothing_typed(fixture: CogFixture) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import discord
 import pytest
@@ -428,3 +428,49 @@ async def test_somebody_elses_files_are_not_used_to_fix_a_job(fixture: CogFixtur
     custom_id = f"easel:fixjob:{job.id}"
     refused = await fixture.click(PostedMessage(custom_id), custom_id, person=OTHER)
     assert "starts from a file of theirs" in said(refused)[0]
+
+
+# ---------------------------------------------------------------------- what no client of Discord's sends
+
+
+async def test_what_no_window_has_is_not_kept(fixture: CogFixture) -> None:
+    refused = await imagine(fixture, steps=999)
+    draft_id = buttons_of(refused)["Fix it"].split(":")[2]
+    extra = {f"field{number}": "y" * 4000 for number in range(100)} | {
+        "parent_id": "0a1b2c3d4e5f",
+        "prompt": "x" * 90_000,
+    }
+    links = {"image": "https://cdn.discordapp.com/attachments/1/2/others.png", "mask": "http://127.0.0.1/x"}
+    await fixture.submit(f"easel-modal:fix:{draft_id}", extra | links)
+    draft = await fixture.store.drafts.get(draft_id)
+    assert draft is not None
+    typed = Typed.from_json(draft.payload)
+    assert set(typed.values) == {"prompt", "steps"}
+    assert typed.parent_id is None
+    assert len(str(draft.payload)) < 25_000
+
+
+@pytest.mark.parametrize("name", ["prompt", "negative_prompt", "options", "model"])
+async def test_half_a_character_is_refused_and_the_rest_is_kept(fixture: CogFixture, name: str) -> None:
+    refused = await fixture.command("imagine", options={"prompt": "a fox", "steps": 999, name: "a \ud83e fox"})
+    assert "no quota was used" in said(refused)[0].lower()
+    form = window_of(await press(fixture, refused, "Fix it"))
+    assert "fox" in str(form)
+
+
+EMPTY_PARTS: list[dict[str, Any]] = [
+    {"type": 4, "custom_id": "prompt", "value": None},
+    {"type": 3, "custom_id": "model", "values": None},
+    {"type": 19, "custom_id": "image", "values": None},
+]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [None, {}, {"component": None}, *({"component": one} for one in EMPTY_PARTS)],
+)
+async def test_a_window_without_what_it_should_have_is_an_empty_one(fixture: CogFixture, given: Any) -> None:
+    data = {"custom_id": "easel-modal:compose:flux-schnell", "components": given and [given], "resolved": None}
+    interaction = fixture.interaction(kind=5, data=data)
+    await cast("Any", fixture.bot.get_cog("components")).on_interaction(interaction)
+    assert "The prompt is empty" in said(interaction)[0]

@@ -62,7 +62,7 @@ async def test_without_a_record_discords_own_note_of_who_asked_decides_about_del
     where: dict[str, Any] = {"message": message, "person": OTHER, "permissions": MEMBER}
     interaction = await click(fixture, "easel:delete:0a1b2c3d4e5f", **where)
     assert cast("AsyncMock", interaction.response.send_modal).called is works
-    where["message"] = {**a_message([]), **message}
+    where["message"] = {**a_message(PostedMessage("easel:delete:0a1b2c3d4e5f").to_components()), **message}
     await fixture.submit("easel-modal:delete:0a1b2c3d4e5f", {}, **where)
     assert delete.await_count == works
     if not works:
