@@ -17,7 +17,7 @@ from bot.catalogue.folding import SEPARATOR, by_label, fold
 from bot.catalogue.model import Option
 from bot.catalogue.rejections import refuse, refuse_because, shown
 from bot.domain.request import Json
-from bot.phrase import Param, Phrase, phrase
+from bot.phrase import Phrase, phrase
 
 #: fal's presets in pixels, the same on every model that has them.
 PRESETS_PX: Final[Mapping[str, tuple[int, int]]] = {
@@ -137,28 +137,32 @@ def parse_size(option: Option, name: str, given: object) -> Json:
 def _why_not(option: Option, name: str, given: str, text: str) -> Phrase | None:
     """Which limit of the model a size in figures breaks; None where it is none, or another shape than those listed."""
     pixels, ratio = _read(_SHAPE_BEFORE.sub("", text, count=1))
-    said: dict[str, Param] = {"option": shown(name), "given": shown(given), "takes": takes(option)}
+    named, quoted, limits = shown(name), shown(given), takes(option)
     if pixels and option.custom_size:
-        return _beyond(_bounds(option), pixels, said)
+        return _beyond(_bounds(option), pixels, named, quoted, limits)
     shape = ratio or (pixels[0] / pixels[1] if pixels and all(pixels) else None)
     if shape is None:
         return None
     if option.custom_size:
         most = _longest(_bounds(option))
-        return phrase("size_narrow", **said, times=most) if max(shape, 1 / shape) > most else None
+        if max(shape, 1 / shape) <= most:
+            return None
+        return phrase("size_narrow", option=named, given=quoted, times=most, takes=limits)
     shapes = [known for choice in option.choices if (known := _shape(choice))]
     if not shapes or min(shapes) * (1 - _TOLERANCE) <= shape <= max(shapes) * (1 + _TOLERANCE):
         return None
-    return phrase("size_narrow_listed", **said)
+    return phrase("size_narrow_listed", option=named, given=quoted, takes=limits)
 
 
-def _beyond(bounds: _Bounds, pixels: tuple[int, int], said: Mapping[str, Param]) -> Phrase | None:
+def _beyond(bounds: _Bounds, pixels: tuple[int, int], option: str, given: str, limits: Phrase) -> Phrase | None:
     area = pixels[0] * pixels[1]
     if max(pixels) > bounds.high or (area > bounds.most and min(pixels) >= bounds.low):
-        return phrase("size_large", **said)
+        return phrase("size_large", option=option, given=given, takes=limits)
     if min(pixels) < bounds.low:
-        return phrase("size_small", **said)
-    return phrase("size_small_in_all", **said, pixels=area, least=bounds.least) if area < bounds.least else None
+        return phrase("size_small", option=option, given=given, takes=limits)
+    if area >= bounds.least:
+        return None
+    return phrase("size_small_in_all", option=option, given=given, pixels=area, least=bounds.least, takes=limits)
 
 
 def _longest(bounds: _Bounds) -> int:
