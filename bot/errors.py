@@ -195,7 +195,7 @@ class CannotPostHere(Refusal):
 
     def __init__(self, missing: Sequence[Phrase]) -> None:
         self.missing = tuple(missing)
-        super().__init__(missing=self.missing)
+        super().__init__(missing=self.missing, count=len(self.missing))
 
 
 class BadPicture(Refusal):

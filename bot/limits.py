@@ -45,6 +45,11 @@ class Policy:
     #: Whose rate it is: everybody's, that of a tier with another one, or the server's own.
     rate_of: Literal["everybody", "tier", "guild"] = "everybody"
 
+    @property
+    def images_per_hour(self) -> float:
+        """The sustained rate, as it was set: without the error of the interval's whole microseconds."""
+        return float(f"{3600 / self.interval.total_seconds():g}")
+
     def rate_key(self, guild_id: int | None) -> int:
         """Under which number the person's use of this rate is kept, so that one rate never changes another.
 
@@ -170,6 +175,9 @@ class Standing:
     #: Images that the rate rule alone allows now, and when the burst is unused again (None: it is now).
     burst_left: int
     burst_full_at: datetime | None
+    #: What the rate rule allows in a row after a pause, and how many an hour come back.
+    burst: int
+    images_per_hour: float
     left_today: int
     #: None outside servers.
     guild_left_today: int | None
@@ -241,6 +249,8 @@ def standing(usage: Usage, policy: Policy, now: datetime) -> Standing | None:
         images_now=min(bounds) if free_jobs and guild_free != 0 else 0,
         burst_left=burst_left,
         burst_full_at=usage.tat if usage.tat is not None and usage.tat > now else None,
+        burst=policy.burst_images,
+        images_per_hour=policy.images_per_hour,
         left_today=left_today,
         guild_left_today=guild_left,
         free_jobs=free_jobs,

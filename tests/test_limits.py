@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -253,7 +254,7 @@ def test_every_refusal_is_a_whole_sentence_that_says_what_is_left_and_when(
 
 
 def test_the_sentences_read_well() -> None:
-    later_s = int((NOW + MINUTE).timestamp()) + 1
+    later_s = math.ceil((NOW + MINUTE).timestamp() / 60) * 60
 
     assert english(refused(used(tat=NOW + 3 * MINUTE, images_today=3), 2).error()) == (
         "That's a bit fast: you have 1 picture left for the moment, and 2 pictures will be possible "
@@ -269,11 +270,14 @@ def test_the_sentences_read_well() -> None:
     )
 
 
-def test_a_moment_is_rounded_up_so_that_it_is_true_when_it_comes() -> None:
-    whole = datetime(2020, 5, 4, 12, tzinfo=UTC)
+def test_a_moment_is_rounded_up_to_the_minute_so_that_it_is_true_when_the_clock_shows_it() -> None:
+    whole = datetime(2020, 5, 4, 12, 25, tzinfo=UTC)
 
     assert english(phrase("after_moment", at=whole)) == f"after <t:{int(whole.timestamp())}:f>"
-    assert english(phrase("after_moment", at=whole + TICK)) == f"after <t:{int(whole.timestamp()) + 1}:f>"
+    assert english(phrase("after_moment", at=whole + TICK)) == f"after <t:{int(whole.timestamp()) + 60}:f>"
+    for seconds in (1, 20, 59, 60):
+        later = whole + timedelta(seconds=seconds)
+        assert english(phrase("after_moment", at=later)) == f"after <t:{int(whole.timestamp()) + 60}:f>"
 
 
 # ---------------------------------------------------------------------- where limits come from

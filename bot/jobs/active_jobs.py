@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from bot.domain.job import Job
@@ -60,6 +61,7 @@ class ActiveJob:
         "registry",
         "renotifying",
         "resumed",
+        "search_ends_at",
         "submitted_at_s",
         "unconfirmed",
     )
@@ -101,6 +103,8 @@ class ActiveJob:
         self.cancel_requested = False
         #: Whether the answer to its submit was lost, and its request is being looked for at fal.
         self.unconfirmed = False
+        #: When that search ends, aware UTC; None where that can't be told.
+        self.search_ends_at: datetime | None = None
         #: Whether to poll fal before waiting for a callback, because one may have been missed (adopted or found jobs).
         self.poll_first = False
         #: Whether the job was resumed after a noticeable downtime.

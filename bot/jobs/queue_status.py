@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from bot.domain.events import Progress
 from bot.domain.job import Job
@@ -43,6 +44,8 @@ class WaitReason:
     provider_unavailable: bool = False
     #: Whether the answer to its submit was lost, and its request is being looked for.
     submit_unconfirmed: bool = False
+    #: When that search ends, aware UTC; None where that can't be told.
+    search_ends_at: datetime | None = None
     #: Whether this process has just started, and the job was accepted before that.
     recently_restarted: bool = False
 

@@ -208,6 +208,7 @@ class Runner:
             progress=self._watcher.progress(job_id),
             provider_unavailable=self._fal.unavailable,
             submit_unconfirmed=active is not None and active.unconfirmed,
+            search_ends_at=active.search_ends_at if active is not None else None,
             recently_restarted=self._downtime.recently_restarted(job),
         )
 

@@ -336,14 +336,16 @@ class Submitter:
                 wait_s=wait_s,
             )
         finally:
-            active.unconfirmed = False
+            active.unconfirmed, active.search_ends_at = False, None
 
     def _publish_search(self, job: Job, losses: Losses, age_s: float) -> None:
         if losses.in_outage:
             self._context.publish(job, ProviderUnavailable())
         elif not losses.refused:
             left_s = max(self._context.settings.reconcile_s - age_s, 0.0)
-            self._context.publish(job, ConfirmingSubmit(self._context.clock() + timedelta(seconds=left_s)))
+            ends_at = self._context.clock() + timedelta(seconds=left_s)
+            self._active.open(job.id).search_ends_at = ends_at
+            self._context.publish(job, ConfirmingSubmit(ends_at))
 
     async def _resume_found(self, job: Job, fal_request: FalRequest) -> Job | None:
         """Store the request that was found and go on as if the submit had been answered."""

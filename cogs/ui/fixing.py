@@ -28,7 +28,7 @@ from bot.errors import (
     Refusal,
     UnknownModel,
 )
-from bot.phrase import Phrase
+from bot.phrase import Param, Phrase
 from cogs.ui import text
 from cogs.ui.buttons import button, label_of, menu, row
 from cogs.ui.fields import MOST_CHOICES, has_field
@@ -36,6 +36,8 @@ from cogs.ui.messages import say
 from cogs.ui.typed import FIELDS, Typed, takes_pictures
 from cogs.ui.windows import pages
 
+#: Stands for a file that a person can still give.
+_ANY_FILE: Final = "https://cdn.discordapp.com/attachments/1/2/any.png"
 #: Most models named in a sentence.
 MOST_NAMED: Final = 6
 
@@ -126,7 +128,14 @@ def _mendable(refusal: InvalidOption | BadPicture, model: Model | None, typed: T
     if model is None or trouble is None or isinstance(refusal, BadPicture) or has_field(model, trouble):
         return Ways(fix=True, omit=omit)
     others = _taking(typed, catalogue)
-    return Ways(_where_else(model, trouble, others or _having(trouble, catalogue)), True, omit=omit, models=others)
+    if others:
+        return Ways(_where_else(model, trouble, others), True, omit=omit, models=others)
+    if takes_pictures(trouble) and (others := _taking_with_more(typed, catalogue)):
+        needs = tuple(dict.fromkeys(name for other in others for name in _missing(other, typed)))
+        said = _where_else(model, trouble, others, "elsewhere_needs", needs=needs)
+        return Ways(said, True, omit=omit, models=others)
+    kind = "elsewhere_picture_clash" if takes_pictures(trouble) else "elsewhere_option_clash"
+    return Ways(_where_else(model, trouble, _having(trouble, catalogue), kind), True, omit=omit)
 
 
 def _taking(typed: Typed, catalogue: Catalogue) -> tuple[Model, ...]:
@@ -142,18 +151,42 @@ def _takes(model: Model, typed: Typed) -> bool:
     return True
 
 
+def _taking_with_more(typed: Typed, catalogue: Catalogue) -> tuple[Model, ...]:
+    """The offered models that take everything that was typed, but need a file that was not given."""
+    return tuple(
+        model
+        for model in catalogue.offered(PROMPT_TASKS)
+        if (missing := _missing(model, typed))
+        and all(takes_pictures(name) for name in missing)
+        and _takes(model, typed.having(dict.fromkeys(missing, _ANY_FILE)))
+    )
+
+
+def _missing(model: Model, typed: Typed) -> tuple[str, ...]:
+    """The fields that the model needs and that are empty."""
+    return tuple(option.label for option in model.needs if not typed.has(option.label))
+
+
 def _having(name: str, catalogue: Catalogue) -> tuple[Model, ...]:
     return tuple(model for model in catalogue.offered(PROMPT_TASKS) if candidates(model, name))
 
 
-def _where_else(model: Model, name: str, others: Sequence[Model]) -> Phrase | None:
-    """The sentence that names the models that have the option; None if there are none."""
+def _where_else(
+    model: Model, name: str, others: Sequence[Model], code: str | None = None, **more: Param
+) -> Phrase | None:
+    """The sentence that names the models that have the option; None if there are none.
+
+    Args:
+        code: that sentence, where it is not the one above a menu of models that take everything.
+    """
     if not others:
         return None
-    kind = "picture" if name in {"image", "mask"} else "option"
-    some = "_some" if len(others) > MOST_NAMED else ""
+    kind = "picture" if takes_pictures(name) else "option"
     titles = tuple(text.escape(text.plain(other.title, 80)) for other in others[:MOST_NAMED])
-    return Phrase(f"elsewhere_{kind}{some}", {"model": model.title, "option": name, "models": titles})
+    named: dict[str, Param] = {"model": model.title, "option": name, "models": titles}
+    if code is None and len(others) > MOST_NAMED:
+        return Phrase(f"elsewhere_{kind}_some", named)
+    return Phrase(code or f"elsewhere_{kind}", named | {"count": len(titles)} | more)
 
 
 # ---------------------------------------------------------------------- buttons

@@ -169,7 +169,13 @@ def _standing(standing: Standing | None) -> Iterator[Phrase]:
         return
     yield phrase("usage_now", pictures=standing.images_now)
     if standing.burst_full_at is not None:
-        yield phrase("usage_burst", pictures=standing.burst_left, full_at=standing.burst_full_at)
+        yield phrase(
+            "usage_burst",
+            pictures=standing.burst_left,
+            burst=standing.burst,
+            per_hour=standing.images_per_hour,
+            full_at=standing.burst_full_at,
+        )
     yield phrase("usage_today", pictures=standing.left_today, at=standing.day_ends_at)
     if standing.guild_left_today is not None:
         yield phrase("usage_guild_today", pictures=standing.guild_left_today)
@@ -272,8 +278,7 @@ def _limits(policy: Policy) -> Iterator[Phrase]:
     if not policy.enabled:
         yield phrase("settings_no_limits")
         return
-    per_hour = float(f"{3600 / policy.interval.total_seconds():g}")
-    yield phrase("settings_rate", per_hour=per_hour, burst=policy.burst_images)
+    yield phrase("settings_rate", per_hour=policy.images_per_hour, burst=policy.burst_images)
     yield phrase("settings_images_per_day", pictures=policy.images_per_day)
     yield phrase("settings_concurrent_jobs", requests=policy.concurrent_jobs)
     yield phrase("settings_guild_images_per_day", pictures=policy.guild_images_per_day)

@@ -55,6 +55,8 @@ def _reasons(why: WaitReason, *, own: bool) -> Iterator[Phrase]:
 
 
 def _being_submitted(why: WaitReason) -> Phrase:
+    if why.submit_unconfirmed and why.search_ends_at is not None:
+        return phrase("waiting_answer_lost_until", until=why.search_ends_at)
     if why.submit_unconfirmed:
         return phrase("waiting_answer_lost")
     return phrase("fal_away") if why.provider_unavailable else phrase("waiting_handing")

@@ -258,7 +258,7 @@ async def test_limits_are_set_one_by_one_and_reset_together(fixture: CogFixture)
         images_per_hour=7.5, burst_images=2
     )
     check_card(card_of(interaction))
-    assert "7.5 pictures an hour, 2 at once" in shown_text(card_of(interaction))
+    assert "At most 2 pictures in a row after a pause, then 7.5 an hour" in shown_text(card_of(interaction))
     assert shown_text(card_of(interaction)).startswith("**Saved.**")
     assert "Saved" not in shown_text(card_of(await fixture.command("settings", "limits")))
     assert "Saved" not in shown_text(card_of(await fixture.command("settings", "show")))
@@ -275,7 +275,7 @@ async def test_limits_belong_to_servers(fixture: CogFixture) -> None:
 
 async def test_settings_can_be_read_by_everybody(fixture: CogFixture) -> None:
     interaction = await fixture.command("settings", "show", permissions=MEMBER)
-    assert "30 pictures an hour" in shown_text(card_of(interaction))
+    assert "At most 8 pictures in a row after a pause, then 30 an hour" in shown_text(card_of(interaction))
 
 
 # ---------------------------------------------------------------------- pages

@@ -239,6 +239,40 @@ async def test_what_the_model_does_not_take_names_the_models_that_do_and_goes_on
         assert str(CAT["url"]) in str(job.request.options)
 
 
+async def test_a_mask_alone_offers_the_models_for_it_and_says_which_file_they_need_besides(fixture: CogFixture) -> None:
+    refused = await imagine(fixture, (MASK,), mask="6", seed=7)
+    sentence = said(refused)[0]
+    assert "This model can: Z-Image Turbo Inpaint. But it also needs `image`, which you did not give." in sentence
+    assert "Choose it below, then press **Fix it**" in sentence
+    assert menu_of(refused) == ["z-image-inpaint"]
+
+    chosen = await press(fixture, refused, "Go on with another model…", "z-image-inpaint")
+    assert "`image` is missing" in said(chosen)[0]
+    form = window_of(await press(fixture, chosen, "Fix it"))
+    assert (filled(form)["image"], filled(form)["mask"]) == (True, False)
+    await send(fixture, form, {"image": [CAT]})
+    (job,) = await fixture.jobs()
+    assert (job.request.options["image_url"], job.request.options["mask_image_url"]) == (CAT["url"], MASK["url"])
+
+
+@pytest.mark.parametrize(
+    "typed", [{"mask": "6", "style": "REALISTIC"}, {"style": "REALISTIC", "image": "5", "mask": "6"}]
+)
+async def test_no_menu_is_promised_where_no_model_takes_everything(fixture: CogFixture, typed: dict[str, Any]) -> None:
+    refused = await imagine(fixture, (CAT, MASK), **typed)
+    assert menu_of(refused) == []
+    assert "below" not in said(refused)[0]
+    assert "not take everything else you typed" in said(refused)[0]
+    assert "press **Fix it**" in said(refused)[0]
+
+
+@pytest.mark.parametrize("typed", [{"image": "5"}, {"style": "REALISTIC"}, {"mask": "6"}, {"mask": "6", "image": "5"}])
+async def test_one_model_is_said_in_the_singular(fixture: CogFixture, typed: dict[str, Any]) -> None:
+    refused = await imagine(fixture, (CAT, MASK), **typed)
+    alone = len(menu_of(refused)) == 1
+    assert ("This model" in said(refused)[0], "of them" in said(refused)[0]) == (alone, not alone)
+
+
 async def test_a_picture_that_the_model_does_not_take_can_be_left_out(fixture: CogFixture) -> None:
     refused = await imagine(fixture, (CAT,), image="5", seed=7)
     await press(fixture, refused, "Go on without the picture")

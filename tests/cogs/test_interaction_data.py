@@ -112,8 +112,11 @@ async def test_without_use_external_apps_answers_elsewhere_are_private() -> None
     ("lacking", "named"),
     [
         ({"attach_files": False}, "Attach Files"),
-        ({"send_messages": False}, "Send Messages"),
-        ({"view_channel": False, "attach_files": False}, "View Channel and Attach Files"),
+        ({"send_messages": False}, "I lack this permission: Send Messages. Ask a moderator to allow it, or"),
+        (
+            {"view_channel": False, "attach_files": False},
+            "I lack these permissions: View Channel and Attach Files. Ask a moderator to allow them, or",
+        ),
     ],
 )
 async def test_a_missing_permission_is_named_before_anything_is_spent(lacking: dict[str, bool], named: str) -> None:

@@ -307,7 +307,7 @@ async def test_a_managers_limits_hold_at_once_and_say_when_it_goes_on(sandbox: S
         assert "pictures** right now" in (await sandbox.run("pat", "general", "usage")).message.text()
     finally:
         await sandbox.run("mo", "general", "settings limits", {"reset": True})
-    assert "10,000 pictures an hour" in (await sandbox.run("pat", "general", "settings show")).message.text()
+    assert "then 10,000 an hour" in (await sandbox.run("pat", "general", "settings show")).message.text()
 
 
 async def test_a_servers_default_model_is_used(sandbox: SandboxDriver) -> None:

@@ -199,6 +199,9 @@ async def test_cancelling_while_an_answer_is_missing_says_that_it_may_cost(build
             await asyncio.sleep(0.005)
     (until,) = [event.until for _, event in runner_fixture.shown.events if isinstance(event, ConfirmingSubmit)]
     assert 590 < (until - now()).total_seconds() <= 600
+    reason = await runner_fixture.runner.wait_reason(job.id)
+    assert reason is not None
+    assert (reason.submit_unconfirmed, reason.search_ends_at) == (True, until)
     assert not any(isinstance(event, ProviderUnavailable) for _, event in runner_fixture.shown.events)
     outcome = await runner_fixture.runner.cancel(job.id)
     assert "may still charge" in english(outcome)

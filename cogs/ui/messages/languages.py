@@ -91,9 +91,13 @@ class _Moment(FluentType):
     style: Literal["f", "t", "R"] = "f"
 
     def format(self, locale: Locale) -> str:
-        """A Discord timestamp, rounded up to the second so that the time has come when it is shown."""
+        """A Discord timestamp, rounded up so that the moment has come when the clock shows what is shown.
+
+        A time of day shows no seconds, so it is rounded up to the minute; what has happened, to the second.
+        """
+        step_s = 60 if self.style == "t" else 1
         far = self.style == "t" and abs(self.moment - datetime.now(UTC)) > _UNAMBIGUOUS
-        return f"<t:{math.ceil(self.moment.timestamp())}:{'f' if far else self.style}>"
+        return f"<t:{math.ceil(self.moment.timestamp() / step_s) * step_s}:{'f' if far else self.style}>"
 
 
 #: Functions that message files may call, besides Fluent's own NUMBER.

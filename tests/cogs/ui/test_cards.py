@@ -83,7 +83,7 @@ def test_alt_texts_count_pictures() -> None:
         (
             ConfirmingSubmit(datetime.fromtimestamp(1_800_000_000, UTC)),
             "The connection to fal.ai broke before it answered. I am checking whether fal.ai has your request; "
-            "if not, I send it again by <t:1800000000:f>.",
+            "if not, I send it again, at the latest by <t:1800000000:f>.",
         ),
     ],
 )

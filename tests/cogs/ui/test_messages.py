@@ -123,10 +123,11 @@ _DYNAMIC: dict[str, frozenset[str]] = {
     **{f"form_{name}": frozenset() for name in (*typed.FIELDS, "model")},
     **{f"form_{name}_hint": frozenset() for name in ("negative_prompt", "size", "image", "mask")},
     **{
-        f"elsewhere_{kind}{some}": frozenset({"model", "option", "models"})
+        f"elsewhere_{kind}{how}": frozenset({"model", "option", "models", *more})
         for kind in ("option", "picture")
-        for some in ("", "_some")
+        for how, more in (("", ["count"]), ("_some", []), ("_clash", ["count"]))
     },
+    "elsewhere_needs": frozenset({"model", "option", "models", "count", "needs"}),
     **{f"default_{why}": frozenset({"model", "key", "needs"}) for why in ("needs_more", "passed_over")},
     # said by the messages themselves
     "message_missing": frozenset({"message"}),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -91,6 +92,10 @@ def test_an_absent_fal_a_lost_answer_and_a_restart_are_reasons_too() -> None:
         why(JobState.RUNNING, progress=ProviderQueued(1), provider_unavailable=True)
     )
     assert "the connection broke before fal.ai answered" in said(why(JobState.SUBMITTING, submit_unconfirmed=True))
+    until = datetime.fromtimestamp(1_800_000_000, UTC)
+    lost = said(why(JobState.SUBMITTING, submit_unconfirmed=True, search_ends_at=until))
+    assert "I send it again, at the latest by <t:1800000000:f>" in lost  # as on the card
+    assert "some minutes" not in lost
     assert "I was restarted a moment ago" in said(why(queue_status=PLACE, recently_restarted=True))
 
 

@@ -38,7 +38,7 @@ progress_painting = Painting…
 progress_bar = Painting { $bar } { $percent } %
 progress_step = Step { $step } of { $steps }
 progress_delivering = Painted. Posting it here…
-progress_confirming = The connection to fal.ai broke before it answered. I am checking whether fal.ai has your request; if not, I send it again by { CLOCK($until) }.
+progress_confirming = The connection to fal.ai broke before it answered. I am checking whether fal.ai has your request; if not, I send it again, at the latest by { CLOCK($until) }.
 progress_restarting = I am restarting. Your picture is safe: it starts as soon as I am back.
 
 ## Finished
@@ -129,6 +129,7 @@ waiting_title = Why is it waiting?
 waiting_held = Somebody has to look at it before it is painted. Nothing is spent until then.
 waiting_handing = It is being sent to fal.ai right now.
 waiting_answer_lost = I sent it to fal.ai, but the connection broke before fal.ai answered. First I check whether fal.ai has it, so that nothing is painted or charged twice. That can take some minutes. Your picture is safe.
+waiting_answer_lost_until = I sent it to fal.ai, but the connection broke before fal.ai answered. First I check whether fal.ai has it, so that nothing is painted or charged twice. If not, I send it again, at the latest by { CLOCK($until) }. Your picture is safe.
 waiting_finished = It is painted. I am posting it here.
 waiting_delivered = It is no longer waiting: it is painted and posted.
 waiting_ended_own = It is no longer waiting: it has ended. Your quota was not used.

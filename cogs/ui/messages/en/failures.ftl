@@ -17,7 +17,10 @@ unavailable_off = it is switched off on this bot
 unavailable_task = it is not made for this command
 unavailable_keyless = it needs an OpenAI key, which this bot does not have
 no_models = No model is available here: whoever runs the bot has switched all of them off. No quota was used.
-cannot_post_here = I can't post pictures in this channel, because I lack this permission: { AND($missing) }. Ask a moderator to allow it, or use me in another channel. { nothing_spent }
+cannot_post_here = I can't post pictures in this channel, because I lack { $count ->
+        [one] this permission: { AND($missing) }. Ask a moderator to allow it
+       *[other] these permissions: { AND($missing) }. Ask a moderator to allow them
+    }, or use me in another channel. { nothing_spent }
 permission_view_channel = View Channel
 permission_send_messages = Send Messages
 permission_send_messages_in_threads = Send Messages in Threads

@@ -33,10 +33,13 @@ usage_now = **{ $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
     }** right now.
-usage_burst = Hourly limit: { $pictures ->
-        [one] { $pictures } picture
-       *[other] { $pictures } pictures
-    } left for now; the full number again from { CLOCK($full_at) }.
+usage_burst = Hourly limit: { $pictures } of { $burst ->
+        [one] { $burst } picture
+       *[other] { $burst } pictures
+    } left for now; { $per_hour ->
+        [1] { $per_hour } more comes back every hour
+       *[other] { $per_hour } more come back every hour
+    }, and all are back from { CLOCK($full_at) }.
 usage_today = Today: { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
@@ -88,7 +91,10 @@ settings_limits = **Limits for you here**
 settings_overrides = Set by this server: { AND($names) }.
 settings_change_limits = People with Manage Server can change them with `/settings limits`.
 settings_no_limits = None.
-settings_rate = { $per_hour } pictures an hour, { $burst } at once
+settings_rate = At most { $burst ->
+        [one] { $burst } picture
+       *[other] { $burst } pictures in a row
+    } after a pause, then { $per_hour } an hour
 settings_images_per_day = { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
@@ -106,7 +112,7 @@ settings_guild_concurrent_jobs = { $requests ->
        *[other] { $requests } requests
     } at the same time for the whole server
 limit_name_images_per_hour = pictures an hour
-limit_name_burst_images = pictures at once
+limit_name_burst_images = pictures in a row
 limit_name_images_per_day = pictures a day
 limit_name_concurrent_jobs = requests at the same time
 limit_name_guild_images_per_day = pictures a day for the whole server
@@ -187,5 +193,5 @@ form_options = More options
 form_options_hint = As name=value pairs; /models name:{ $model } lists them.
 form_rest = … and the rest of it
 form_rest_hint = At most { $most } characters in all: please shorten it, here or above.
-form_delete = Delete this?
-form_delete_question = The message goes away for everybody here, and so do its prompt and options. This can't be undone.
+form_delete = Delete this message?
+form_delete_question = Press **Submit** to delete the message for everybody here, with its prompt and options. This can't be undone. Press **Cancel** to keep it.
