@@ -37,7 +37,9 @@ def _number(option: Option) -> Phrase:
 def _choices(option: Option) -> Phrase:
     if len(option.choices) <= _MOST_LISTED:
         return phrase("takes_choice", choices=option.choices)
-    return phrase("takes_choice_of_many", count=len(option.choices), some=option.choices[:6])
+    in_field = phrase("takes_listed_in_field", option=option.label)
+    where = in_field if option.alias else phrase("takes_listed_in_options", option=option.label)
+    return phrase("takes_choice_of_many", count=len(option.choices), some=option.choices[:6], where=where)
 
 
 def _texts(option: Option) -> Phrase:

@@ -6,6 +6,7 @@ as our own sentences write them: no decimal comma, no exponent, no `nan`.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -145,10 +146,22 @@ def parse_choice(option: Option, name: str, given: object) -> Json:
         return labelled
     if found:
         raise refuse(name, given, phrase("takes_choice_there", choices=tuple(found)))
-    near = close_matches(given, option.choices)
+    near = close_matches(given, option.choices) or _sharing_a_word(given, option.choices)
     if near and len(option.choices) > len(near):
         raise refuse(name, given, phrase("takes_did_you_mean", takes=takes(option), close=tuple(near)))
     raise _bad(option, name, given)
+
+
+def _sharing_a_word(given: str, choices: Sequence[str]) -> list[str]:
+    """Up to three choices with a word that is in the text, or similar to one."""
+    typed = [word for word in _folded(given[:100]).split("_") if len(word) > 2]
+    close = {word: difflib.get_close_matches(word, typed, 1, 0.75) for choice in choices for word in _words(choice)}
+    sharing = [choice for choice in choices if any(close[word] for word in _words(choice))]
+    return sharing[:3]
+
+
+def _words(choice: str) -> list[str]:
+    return [word for word in re.split(r"[_/]", _folded(choice)) if len(word) > 2]
 
 
 # ---------------------------------------------------------------------- links and lists

@@ -359,7 +359,7 @@ export class Composer {
         node: [el("span", { class: "suggest-text" }, el("span", { class: "clip-2" }, choice.name))],
         pick: () => this.#chosen(field, choice),
       })),
-      { owner: field, title: field.option.name, empty: field.option.autocomplete ? "Nothing matches; what you typed is sent as it is." : "Nothing in the list matches.", active },
+      { owner: field, title: field.option.name, empty: "Nothing in the list matches.", active },
     );
   }
 

@@ -50,3 +50,10 @@ def test_a_lora_is_refused_for_the_part_that_is_wrong(catalogue: Catalogue, lora
     refusal = refused(catalogue, "qwen-image", options=f"loras={loras}")
     assert refusal.option == "loras"
     assert why in english(refusal)
+
+
+def test_a_style_that_is_none_offers_near_ones_and_says_where_all_are(catalogue: Catalogue) -> None:
+    said = english(refused(catalogue, "ideogram-v3", style="golden sunset hour"))
+    assert "did you mean" in said
+    assert "`GOLDEN_HOUR`" in said
+    assert "type in the field `style` to search them all" in english(refused(catalogue, "ideogram-v3", style="anime"))

@@ -86,7 +86,10 @@ takes_number = a number { $range }
     .brief = number { $range }
 takes_boolean = `true` or `false`
 takes_choice = one of { OR(CODES($choices)) }
-takes_choice_of_many = one of { $count } values such as { CODES($some) }
+takes_choice_of_many = one of { $count } values such as { CODES($some) } ({ $where })
+    .brief = one of { $count } values such as { CODES($some) }
+takes_listed_in_field = type in the field `{ $option }` to search them all
+takes_listed_in_options = type `{ $option }=` in the field `options` to search them all
 takes_choice_there = one of { OR(CODES($choices)) } there
 takes_did_you_mean = { $takes }; did you mean { OR(CODES($close)) }?
 takes_either = { JOIN($ways, by: "; or ") }
