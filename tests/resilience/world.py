@@ -29,7 +29,8 @@ from tests.store.conftest import Postgres
 COMMANDS = 8
 #: fal's word for a prompt it refuses.
 REFUSED = "forbidden-content"
-_CUSTOM_ID = re.compile(r"easel:\w+:([0-9a-z]{8,20})")
+#: Names a job; buttons that name a draft stand under refusals, which promise no picture.
+_CUSTOM_ID = re.compile(r"easel:(?!(?:fix|fixmore|goon|omit|usemodel):)\w+:([0-9a-z]{8,20})")
 _FILE_NAME = re.compile(r"easel-([0-9a-z]{8,20})-\d+\.")
 #: Pauses of the bot that are made for hours of outage.
 BRISK: dict[str, Any] = {
