@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.catalogue import parse
+from bot.catalogue.habits import without_model
 from bot.catalogue.model import PROMPT_TASKS, Model
+from bot.catalogue.rejections import shown
 from bot.errors import BadPicture, DraftExpired, ModelUnavailable, NotYours, Refusal, StoreUnusable, UnknownModel
 from bot.phrase import Phrase, phrase
 from cogs import errors, intake, interaction_data
@@ -54,6 +56,7 @@ async def attempt(
     services = services_of(interaction)
     kept, unusable = _checked(files or {})
     typed = dataclasses.replace(typed, values=interaction_data.named_mentions(interaction, typed.values)).having(kept)
+    typed, named = _naming_its_model(typed)
     preferences = await services.store.preferences.get(interaction.user.id, interaction.guild_id)
     model: Model | None = None
     try:
@@ -62,7 +65,7 @@ async def attempt(
             raise unusable
         request = intake.seeded(model, parse(model, typed.values))
         request = dataclasses.replace(
-            request, notices=(*_about_default(services, typed, preferences), *request.notices)
+            request, notices=(*named, *_about_default(services, typed, preferences), *request.notices)
         )
         check_links_live(services, model, request)
         await intake.place(
@@ -91,6 +94,19 @@ async def open_window(interaction: Interaction, name: str | None = None) -> None
         await offer(interaction, refusal, Typed(name, {}), None)
         return
     await interaction.response.send_modal(windows.compose(model, locale=locale_of(interaction)))
+
+
+def _naming_its_model(typed: Typed) -> tuple[Typed, list[Phrase]]:
+    """With the model that the prompt names (`--model flux-dev`) in its own field, and a notice; the field wins."""
+    prompt = typed.values.get("prompt")
+    if typed.model or not isinstance(prompt, str):
+        return typed, []
+    painted, wish = without_model(prompt)
+    if wish is None:
+        return typed, []
+    read = phrase("notice_read_as", written=shown(wish.written), option="model")
+    moved = dataclasses.replace(typed, model=wish.value, values={**typed.values, "prompt": painted})
+    return moved, [phrase("notice_read", read=(read,))]
 
 
 def _model(services: Services, typed: Typed, preferences: Preferences) -> Model:

@@ -100,13 +100,14 @@ _MEANT: Final[Mapping[str, str]] = {
         "steps": "steps step num-steps",
         "guidance": "cfg cfg-scale cfgscale cfg_scale scale guidance guidance-scale guidance_scale",
         "style": "style",
+        "model": "model m",
     }.items()
     for name in names.split()
 }
 #: Flags of other programs that mean nothing here: those with a value, and those without.
 _WITH_VALUE = """
     v version q quality s stylize c chaos w weird iw sref cref cw sw oref ow niji stop repeat r profile p sv motion end
-    bs exp model m sampler width height h strength denoise clip-skip lora upscale personalize
+    bs exp sampler width height h strength denoise clip-skip lora upscale personalize
 """
 _WITHOUT_VALUE = """
     raw tile fast relax turbo hd test testp upbeta uplight upanime draft loop beta creative public stealth video hires
@@ -126,8 +127,11 @@ _VALUES: Final[Mapping[str, re.Pattern[str]]] = {
     "count": _NUMBER_VALUE,
     "steps": _NUMBER_VALUE,
     "guidance": _NUMBER_VALUE,
-    "style": re.compile(r"\s*([^\s,]+)"),
+    "style": re.compile(r'\s*(?:"([^"\n]{1,80})"|([^\s,]+))'),
+    "model": re.compile(r"\s*([^\s,\"—–-][^\s,]*)"),
 }
+#: A word behind a flag of ours that is no value of it.
+_WRONG_VALUE = re.compile(r"\s*(-?[^\s,\"—–-][^\s,]*)")
 #: What may stand behind a flag of another program: numbers, codes with digits, links.
 _FOREIGN_VALUE = re.compile(r"(?:\s*(?:https?://\S+|[\w.:/-]{0,60}\d[\w.:/-]{0,60})(?=[\s,]|$))+")
 _ONE_WORD = re.compile(r"\s*[^\s—–-]\S*")
@@ -149,7 +153,25 @@ class _Flag:
         return _MEANT.get(self.name)
 
 
+def without_model(prompt: str) -> tuple[str, Wish | None]:
+    """The prompt without its flags `--model name`, and the last of these; None where it has none."""
+    if not any(sign in prompt for sign in ("--", "—", "–")):
+        return prompt, None
+    named = [part for part in _flags(prompt) if part[2].key == "model" and part[2].value]
+    for start, end, _ in reversed(named):
+        prompt = _cut(prompt, start, end)
+    return prompt, named[-1][2] if named else None
+
+
 def _without_flags(text: str) -> tuple[str, list[Wish]]:
+    taken = _flags(text)
+    for start, end, _ in reversed(taken):
+        text = _cut(text, start, end)
+    return text, _sizes_joined([wish for _, _, wish in taken])
+
+
+def _flags(text: str) -> list[tuple[int, int, Wish]]:
+    """Where flags begin and end, and what each of them asks for."""
     protected = _quoted(text)
     found = [
         _Flag(match.start(), match.end(), match[1] == "--", match[2].lower())
@@ -162,9 +184,12 @@ def _without_flags(text: str) -> tuple[str, list[Wish]]:
         end_of, wish = _read_flag(text, flag, limit)
         if wish is not None:
             taken.append((flag.start, end_of, wish))
-    for start, end, _ in reversed(taken):
-        text = _cut(text, start, end)
-    return text, _sizes_joined([wish for _, _, wish in taken])
+    return taken
+
+
+def is_foreign(name: str) -> bool:
+    """Whether another program has a flag of that name."""
+    return name.lower() in _FOREIGN or name.lower() in _FOREIGN_ALONE
 
 
 def _may_begin(flag: _Flag) -> bool:
@@ -177,15 +202,27 @@ def _read_flag(text: str, flag: _Flag, limit: int) -> tuple[int, Wish | None]:
         return _read_negative(text, flag, limit)
     pattern = _VALUES.get(flag.key or "")
     found = pattern.match(text, flag.named, limit) if pattern is not None else None
-    if found is not None:
-        return found.end(), Wish(text[flag.start : found.end()].strip(" ,"), flag.key, found[1])
-    return _read_foreign(text, flag, limit)
+    if found is not None and (flag.sure or flag.key != "model" or re.search(r"[\d-]", found[0])):
+        value = found[found.lastindex or 0]
+        return found.end(), Wish(text[flag.start : found.end()].strip(" ,"), flag.key, value)
+    return _read_wrong(text, flag, limit) if flag.key is not None else _read_foreign(text, flag, limit)
+
+
+def _read_wrong(text: str, flag: _Flag, limit: int) -> tuple[int, Wish | None]:
+    """A flag of ours without a value that it can have: told like a wrong field, unless it stands in a sentence."""
+    value = _WRONG_VALUE.match(text, flag.named, limit)
+    end = value.end() if value is not None else flag.named
+    rest = text[end:limit].lstrip(" \t\r\n")
+    figure = value is not None and any(map(str.isdigit, value[1]))
+    if not flag.sure or (rest and not figure and not rest.startswith(",")):
+        return flag.named, None
+    return end, Wish(text[flag.start : end].strip(), flag.key, value[1] if value is not None else "")
 
 
 def _read_negative(text: str, flag: _Flag, limit: int) -> tuple[int, Wish | None]:
     value = text[flag.named : limit].strip(" \t\r\n,")
     if not value:
-        return (limit, Wish(text[flag.start : flag.named])) if flag.sure else (flag.named, None)
+        return (limit, Wish(text[flag.start : flag.named], flag.key)) if flag.sure else (flag.named, None)
     # With a phone's dash it may as well be a sentence: "a man – no coat, – and no hat. Rain."
     most = _MOST_LISTED if "," in value else _MOST_WORDS
     sentence = re.search(r"[.!?;:—–]", value) or len(value.split()) > most

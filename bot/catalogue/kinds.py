@@ -23,7 +23,7 @@ from bot.catalogue.prompt_checks import nothing_to_paint, unsendable
 from bot.catalogue.rejections import close_matches, refuse, refuse_because, shown
 from bot.domain.request import Json
 from bot.errors import InvalidOption
-from bot.phrase import phrase
+from bot.phrase import Phrase, phrase
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})")
@@ -302,9 +302,23 @@ def _scale(option: Option) -> Option:
 def parse_loras(option: Option, name: str, given: object) -> Json:
     """A list of LoRA weights, from `path@scale` and the forms that are common elsewhere (`weights.entries`)."""
     parts = weights.entries(_maybe_json(option, name, given), option.fields)
-    if not parts or (option.max_items and len(parts) > option.max_items):
+    if not parts:
         raise _bad(option, name, given)
-    return [_lora(option, name, part) for part in parts]
+    if option.max_items and len(parts) > option.max_items:
+        why = phrase("lora_count", option=shown(name), count=len(parts), takes=takes(option))
+        raise refuse_because(name, given, why)
+    return [_lora_of(option, name, part, number, len(parts)) for number, part in enumerate(parts, 1)]
+
+
+def _lora_of(option: Option, name: str, given: object, number: int, count: int) -> Json:
+    """One of several entries; its refusal says which."""
+    try:
+        return _lora(option, name, given)
+    except InvalidOption as error:
+        why = error.phrase.params.get("why")
+        if count == 1 or not isinstance(why, Phrase):
+            raise
+        raise refuse_because(name, given, phrase("lora_of_several", number=number, count=count, why=why)) from error
 
 
 def _lora(option: Option, name: str, given: object) -> Json:
@@ -312,14 +326,25 @@ def _lora(option: Option, name: str, given: object) -> Json:
         raise _bad(option, name, given)
     path = weights.read_path(name, given.get("path"))
     file = given.get("weight_name")
-    if path is None or (file is not None and not _is_file_name(file)):
+    if path is None:
+        raise refuse_because(name, weights.typed(given), weights.flaw(name, given, takes(option)))
+    if file is not None and not _is_file_name(file):
         raise _bad(option, name, weights.typed(given))
     lora: dict[str, Json] = {"path": path}
     if file is not None:
         lora["weight_name"] = str(file)
     if given.get("scale") is not None:
-        lora["scale"] = parse_number(_scale(option), f"{name} scale", given["scale"])
+        lora["scale"] = _strength(option, name, path, given["scale"])
     return lora
+
+
+def _strength(option: Option, name: str, path: str, given: object) -> Json:
+    try:
+        return parse_number(_scale(option), name, given)
+    except InvalidOption as error:
+        limits = takes(_scale(option))
+        why = phrase("lora_strength", given=shown(given) or " ", lora=shown(path), takes=limits)
+        raise refuse_because(name, given, why) from error
 
 
 def _is_file_name(given: object) -> bool:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from bot.catalogue.folding import SEPARATOR, by_label, fold
 from bot.catalogue.model import Option
-from bot.catalogue.rejections import refuse
+from bot.catalogue.rejections import refuse, refuse_because, shown
 from bot.domain.request import Json
 from bot.phrase import Phrase, phrase
 
@@ -129,8 +129,46 @@ def parse_size(option: Option, name: str, given: object) -> Json:
     listed = listed or by_label(given, ((label(option, choice), choice) for choice in option.choices))
     value = listed if listed is not None else _figures(option, text)
     if value is None:
-        raise refuse(name, given, takes(option))
+        why = _why_not(option, name, given, text)
+        raise refuse_because(name, given, why) if why is not None else refuse(name, given, takes(option))
     return value
+
+
+def _why_not(option: Option, name: str, given: str, text: str) -> Phrase | None:
+    """Which limit of the model a size in figures breaks; None where it is none, or another shape than those listed."""
+    pixels, ratio = _read(_SHAPE_BEFORE.sub("", text, count=1))
+    named, quoted, limits = shown(name), shown(given), takes(option)
+    if pixels and option.custom_size:
+        return _beyond(_bounds(option), pixels, named, quoted, limits)
+    shape = ratio or (pixels[0] / pixels[1] if pixels and all(pixels) else None)
+    if shape is None:
+        return None
+    if option.custom_size:
+        most = _longest(_bounds(option))
+        if max(shape, 1 / shape) <= most:
+            return None
+        return phrase("size_narrow", option=named, given=quoted, times=most, takes=limits)
+    shapes = [known for choice in option.choices if (known := _shape(choice))]
+    if not shapes or min(shapes) * (1 - _TOLERANCE) <= shape <= max(shapes) * (1 + _TOLERANCE):
+        return None
+    return phrase("size_narrow_listed", option=named, given=quoted, takes=limits)
+
+
+def _beyond(bounds: _Bounds, pixels: tuple[int, int], option: str, given: str, limits: Phrase) -> Phrase | None:
+    area = pixels[0] * pixels[1]
+    if max(pixels) > bounds.high or (area > bounds.most and min(pixels) >= bounds.low):
+        return phrase("size_large", option=option, given=given, takes=limits)
+    if min(pixels) < bounds.low:
+        return phrase("size_small", option=option, given=given, takes=limits)
+    if area >= bounds.least:
+        return None
+    return phrase("size_small_in_all", option=option, given=given, pixels=area, least=bounds.least, takes=limits)
+
+
+def _longest(bounds: _Bounds) -> int:
+    """How many times the short side the long one can be."""
+    long_px = min(bounds.high, bounds.most // bounds.low)
+    return max(1, int(long_px / max(bounds.low, bounds.least / long_px)))
 
 
 def _figures(option: Option, text: str) -> Json:

@@ -129,6 +129,14 @@ def read_path(name: str, given: object) -> str | None:
     return _direct(link)
 
 
+def flaw(name: str, entry: Mapping[object, object], takes: Phrase) -> Phrase:
+    """Why an entry has no path that fal can load."""
+    path = entry.get("path")
+    if isinstance(path, str) and path.strip().strip("<>").lower().startswith("http://"):
+        return phrase("lora_http", option=shown(name), given=shown(path))
+    return phrase("lora_path", option=shown(name), given=shown(typed(entry)) or " ", takes=takes)
+
+
 def _host_and_parts(link: str) -> tuple[str, list[str]]:
     split = urlsplit(link)
     return (split.hostname or "").removeprefix("www."), [part for part in split.path.split("/") if part]

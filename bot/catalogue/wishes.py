@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from bot.catalogue.descriptions import takes
-from bot.catalogue.habits import Wish
+from bot.catalogue.habits import Wish, is_foreign
 from bot.catalogue.model import Model, Option
+from bot.catalogue.option_syntax import plain_key
 from bot.catalogue.rejections import shown
 from bot.domain.request import Json
 from bot.errors import InvalidOption
@@ -34,11 +37,15 @@ def understand(model: Model, wishes: Sequence[Wish], given: Mapping[str, Json], 
     found = Understood()
     read: list[Phrase] = []
     unknown: list[str] = []
-    for wish in _joined(wishes):
+    for wish in _joined([_ours(model, wish) for wish in wishes]):
         if wish.key == "lora":
             found.notices.append(phrase("notice_lora_tag", tag=shown(wish.written)))
-        elif wish.key is None or (wish.key == "style" and not _takes(model, wish, resolve)):
+        elif wish.key == "model" and wish.value:
+            found.notices.append(phrase("notice_model_given", written=shown(wish.written), model=model.title))
+        elif wish.key is None or _from_elsewhere(model, wish, resolve):
             unknown.append(shown(wish.written))
+        elif not wish.value:
+            found.notices.append(phrase("notice_no_value", written=shown(wish.written)))
         else:
             read += _use(model, wish, given, resolve, found)
     if read:
@@ -48,10 +55,23 @@ def understand(model: Model, wishes: Sequence[Wish], given: Mapping[str, Json], 
     return found
 
 
+#: A flag with one word behind it.
+_FLAG: Final = re.compile(r"--([A-Za-z_-]{2,40})[\s=:]+([^\s-]\S*)")
+
+
+def _ours(model: Model, wish: Wish) -> Wish:
+    """A flag that has the name of an option of this model; what other programs mean by such a name is not refused."""
+    flag = _FLAG.fullmatch(wish.written) if wish.key is None and not wish.pasted else None
+    name = plain_key(flag[1]) if flag is not None else ""
+    if flag is None or name == "prompt" or not any(name in (option.alias, option.name) for option in model.offered):
+        return wish
+    return Wish(wish.written, name, flag[2].rstrip(","), pasted=is_foreign(flag[1]))
+
+
 def _use(model: Model, wish: Wish, given: Mapping[str, Json], resolve: Resolve, found: Understood) -> list[Phrase]:
     """Add what the wish gives to `found`; return how it was read, if it was used."""
     key, written = wish.key or "", shown(wish.written)
-    named = [option for option in model.offered if option.alias == key]
+    named = [option for option in model.offered if key in (option.alias, option.name)]
     if any(option.name in given for option in named):
         found.notices.append(phrase("notice_field_wins", written=written, option=key))
         return []
@@ -70,11 +90,18 @@ def _use(model: Model, wish: Wish, given: Mapping[str, Json], resolve: Resolve, 
     return [phrase("notice_read_as", written=written, option=key)] if option is not None else []
 
 
-def _takes(model: Model, wish: Wish, resolve: Resolve) -> bool:
-    try:
-        return resolve(model, wish.key or "", wish.value)[0] is not None
-    except InvalidOption:
+#: Styles of Midjourney, which people write everywhere.
+_STYLES_ELSEWHERE: Final = frozenset({"raw", "cute", "expressive", "original", "scenic", "4a", "4b", "4c"})
+
+
+def _from_elsewhere(model: Model, wish: Wish, resolve: Resolve) -> bool:
+    """Whether it is a style of another program, and none of this model."""
+    if wish.key != "style" or wish.value.lower() not in _STYLES_ELSEWHERE:
         return False
+    try:
+        return resolve(model, wish.key, wish.value)[0] is None
+    except InvalidOption:
+        return True
 
 
 def _joined(wishes: Sequence[Wish]) -> list[Wish]:

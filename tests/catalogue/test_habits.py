@@ -71,7 +71,6 @@ def test_what_is_meant_is_read(typed: str, painted: str, wanted: dict[str, str])
         ("a cat --sref https://x.example/a.png --iw 2", "a cat", ["--sref https://x.example/a.png", "--iw 2"]),
         ("a cat --banana", "a cat", ["--banana"]),
         ("a cat --sampler euler --ar 1:1", "a cat", ["--sampler euler"]),
-        ("a cat --ar banana", "a cat", ["--ar banana"]),
         ("a cat <lora:cute:0.8>, sunny", "a cat, sunny", ["<lora:cute:0.8>"]),
         ("<lyco:x> a cat", "a cat", ["<lyco:x>"]),
     ],

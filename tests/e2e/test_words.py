@@ -51,6 +51,18 @@ async def test_flags_are_read_and_the_card_says_so(sandbox: SandboxDriver) -> No
     assert isinstance(got["seed"], int)
 
 
+async def test_a_model_named_in_the_prompt_paints(sandbox: SandboxDriver) -> None:
+    got, said = await sent(sandbox, prompt="a cat --model ideogram-v3 --ar 16:9")
+    assert got["prompt"] == "a cat"
+    assert "ideogram" in sandbox.fal.accepted[-1].endpoint
+    assert "From your prompt I read `--model ideogram-v3` as `model`." in said
+    _, said = await sent(sandbox, prompt="a cat --model ideogram-v3", model="z-image")
+    assert "ideogram" not in sandbox.fal.accepted[-1].endpoint
+    assert "`--model ideogram-v3` was not used" in said
+    record = await sandbox.imagine(prompt="a cat --model ideogramm")
+    assert "There is no model `ideogramm` here." in record.message.text()
+
+
 async def test_mentions_reach_fal_as_names(sandbox: SandboxDriver) -> None:
     nia = sandbox.discord.person("nia")
     channel = sandbox.discord.channel("general", nia)

@@ -29,6 +29,17 @@ options_product = { JOIN(CODES($factors), by: " times ") } makes { $product }; a
 options_quotes = The quotes after `{ $key }=` in `options` are never closed.
 options_json = The JSON after `{ $key }=` in `options` can't be read.
 
+size_narrow = `{ $option }` can't be `{ $given }`: that is too long and narrow. The long side can be at most { $times } times the short one. It takes { $takes }.
+size_narrow_listed = `{ $option }` can't be `{ $given }`: that is too long and narrow. It takes { $takes }.
+size_large = `{ $option }` can't be `{ $given }`: that is too large. It takes { $takes }.
+size_small = `{ $option }` can't be `{ $given }`: that is too small. It takes { $takes }.
+size_small_in_all = `{ $option }` can't be `{ $given }`: that is too small. It makes { $pixels } pixels in all; at least { $least } are needed. It takes { $takes }.
+lora_count = { $count } LoRAs are too many. `{ $option }` takes { $takes }.
+lora_of_several = LoRA { $number } of { $count }: { $why }
+lora_http = The link `{ $given }` given as `{ $option }` begins with `http://`. Only links that begin with `https://` are taken.
+lora_path = `{ $option }` can't be `{ $given }`: that is neither a link that begins with `https://` nor a name at Hugging Face. It takes { $takes }.
+lora_strength = The strength `{ $given }` behind the LoRA `{ $lora }` can't be used. It takes { $takes }.
+
 # Weights: `huggingface.co/owner/name` and `civitai.com/models/…` are pages about a file.
 weights_page = The link given as `{ $option }` leads to a page, not to a LoRA file. Copy the link of the file itself; mostly it ends in `.safetensors`.
 weights_page_hub = The link given as `{ $option }` leads to a page about a LoRA, not to its file. Give `{ $repository }` instead, or open “Files” on that page and copy the link of the file's download arrow: `{ $file }`.
@@ -43,7 +54,9 @@ notice_read_as_random = `{ $written }` as a random `{ $option }`
 notice_field_wins = `{ $written }` was not used, because you gave `{ $option }` in its own field.
 notice_no_option = `{ $written }` was not used: { $model } has no `{ $option }`.
 notice_not_taken = `{ $written }` was not used: `{ $option }` takes { $takes } here.
-notice_unknown = Left out, because it means nothing here: { CODES($flags) }. What stands in quotes is painted as it is.
+notice_unknown = Left out, because it means nothing here: { CODES($flags) }. To have such words painted, put them in quotes.
+notice_no_value = `{ $written }` was left out: no value stands behind it.
+notice_model_given = `{ $written }` was not used: this request already has its model, { $model }.
 notice_lora_tag = `{ $tag }` was left out. Give LoRAs in the field `options`, as in `loras=owner/name@0.8`, with a model that takes them.
 notice_seed_random = A random `seed` was chosen.
 notice_link = I took the link to the file itself: `{ $link }`.
