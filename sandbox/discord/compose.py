@@ -61,7 +61,7 @@ class Composer:
         if channel.guild_id is not None and self._blocked_words:
             said = "\n".join(_texts(payload)).casefold()
             if any(word.casefold() in said for word in self._blocked_words):
-                raise DiscordError(400, 200000, "Message was blocked by automatic moderation")
+                raise DiscordError(400, 200000, "Message was blocked by automatic moderation", provoked=True)
 
     def limit_bytes(self, channel: Channel) -> int:
         """The largest file that may be posted there."""

@@ -52,6 +52,8 @@ class RejectedCall:
     message: str
     errors: Obj | None
     payload: Obj
+    #: Whether somebody switched this trouble on; then it is no fault of the bot.
+    provoked: bool = False
 
     @property
     def faulty(self) -> bool:
@@ -68,6 +70,7 @@ class RejectedCall:
             "message": self.message,
             "errors": self.errors or {},
             "payload": trimmed(self.payload) or None,
+            "provoked": self.provoked,
         }
 
 
@@ -223,7 +226,8 @@ class Rest:
             if request.transport is not None:
                 request.transport.abort()
             raise ConnectionResetError("cut on purpose")
-        raise DiscordError(failure.status, failure.code, failure.message or f"{failure.status}: broken on purpose")
+        message = failure.message or f"{failure.status}: broken on purpose"
+        raise DiscordError(failure.status, failure.code, message, provoked=True)
 
     def _error(self, call: RestCall, error: DiscordError, headers: dict[str, str]) -> web.Response:
         counters = self.faults.counters
@@ -243,6 +247,7 @@ class Rest:
                 error.message,
                 error.errors,
                 call.payload,
+                error.provoked,
             )
             self._on_refusal(refusal)
         headers = {**headers, "Content-Type": "application/json", **error.headers}

@@ -144,6 +144,7 @@ class DiscordError(Exception):
         errors: the nested `errors` object of a 50035.
         body: further top-level fields (`retry_after`, `global`).
         headers: further response headers.
+        provoked: whether somebody switched this trouble on (a planned failure, the word filter).
     """
 
     def __init__(
@@ -155,11 +156,13 @@ class DiscordError(Exception):
         errors: Obj | None = None,
         body: Obj | None = None,
         headers: dict[str, str] | None = None,
+        provoked: bool = False,
     ) -> None:
         self.status = status
         self.code = code
         self.message = message
         self.errors = errors
+        self.provoked = provoked
         self.body = body or {}
         self.headers = headers or {}
         super().__init__(f"{status} {code}: {message}")

@@ -19,7 +19,7 @@
 //   modal, modal-field-<custom_id>, modal-input-<custom_id>, modal-error-<custom_id>, modal-error, modal-submit, modal-cancel
 //   menu, menu-item (data-value)                 context menus and selects; select-done for selects of several
 //   devtools-toggle, devtools, devtools-close, fault-<name>, more-faults (folded), log-box, log
-//   refused-panel, refused-code, refused-dismiss
+//   refused-panel, refused-code, refused-dismiss, provoked-note, provoked-dismiss
 //   answered (the line over an answer to a message), link-preview, broken (a tile without a picture)
 //   gate, gate-back, gate-continue               before an age-restricted channel
 //   welcome, example-0 … example-2, scroller, messages, toast

@@ -1,4 +1,5 @@
-// What Discord would have refused. Loud on purpose, and it stays until somebody has read it.
+// What Discord would have refused. Loud on purpose, and it stays until somebody has read it; but what somebody switched on
+// under "Make trouble" is only counted, in one line.
 
 import { byId, el, icon } from "./dom.js";
 
@@ -7,11 +8,15 @@ const MAX_SHOWN = 5;
 export class Refusals {
   constructor() {
     this.node = byId("refusals");
-    this.count = 0;
+    this.provoked = 0;
+    this.note = null;
   }
 
   add(event) {
-    this.count += 1;
+    if (event.provoked) {
+      this.#count();
+      return;
+    }
     const panel = el(
       "section",
       { class: "refused", "aria-label": "Discord would refuse this", data: { testid: "refused-panel" } },
@@ -29,7 +34,31 @@ export class Refusals {
       sent(event),
     );
     this.node.prepend(panel);
-    while (this.node.childElementCount > MAX_SHOWN) this.node.lastChild.remove();
+    const loud = this.node.querySelectorAll(".refused");
+    for (const old of [...loud].slice(MAX_SHOWN)) old.remove();
+  }
+
+  /** One line, and one only, for all that was refused by a trouble that is switched on. */
+  #count() {
+    this.provoked += 1;
+    const times = this.provoked === 1 ? "once" : `${this.provoked} times`;
+    const text = `Refused ${times} by the trouble that you switched on.`;
+    if (this.note) {
+      this.note.querySelector("span").textContent = text;
+      return;
+    }
+    const dismiss = () => {
+      this.note.remove();
+      this.note = null;
+      this.provoked = 0;
+    };
+    this.note = el(
+      "p",
+      { class: "provoked", "aria-live": "off", data: { testid: "provoked-note" } },
+      el("span", {}, text),
+      el("button", { class: "icon-button", type: "button", "aria-label": "Dismiss", data: { testid: "provoked-dismiss" }, on: { click: dismiss } }, icon("close")),
+    );
+    this.node.append(this.note);
   }
 
   #drop(panel) {

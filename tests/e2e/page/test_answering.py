@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.async_api import FilePayload, expect
 
@@ -150,6 +152,28 @@ async def test_a_refusal_is_loud_and_stays_until_dismissed(fake: PageFake, visit
     await expect(panel).to_be_visible()
     await page.get_by_test_id("refused-dismiss").click()
     await expect(panel).to_have_count(0)
+
+
+async def test_what_somebody_switched_on_is_one_small_line_however_often_it_refuses(
+    fake: PageFake, visit: Open
+) -> None:
+    page = await visit()
+    blocked: dict[str, Any] = {"method": "PATCH", "path": "/webhooks/1/t", "status": 400, "code": 200000}
+    for _ in range(7):
+        await fake.push("refused", **blocked, message="Message was blocked by automatic moderation", provoked=True)
+    note = page.get_by_test_id("provoked-note")
+    await expect(note).to_have_count(1)
+    await expect(note).to_contain_text("Refused 7 times by the trouble that you switched on.")
+    await expect(page.get_by_test_id("refused-panel")).to_have_count(0)
+    box = await note.bounding_box()
+    assert box is not None
+    assert box["height"] < 64
+    await fake.push("refused", **blocked | {"code": 50035}, message="Invalid Form Body")
+    await expect(page.get_by_test_id("refused-panel")).to_have_count(1)  # a fault of the bot stays loud beside it
+    await page.get_by_test_id("provoked-dismiss").click()
+    await expect(note).to_have_count(0)
+    await fake.push("refused", **blocked, message="blocked", provoked=True)
+    await expect(note).to_contain_text("Refused once")
 
 
 async def test_menus_offer_the_apps_commands_and_deletion_to_moderators(fake: PageFake, visit: Open) -> None:

@@ -343,6 +343,8 @@ async def what_discord_would_refuse(fake: PageFake, visit: Open, phone: bool) ->
         errors={"data": {"components": {"0": {"label": {"_errors": [wrong]}}}}},
         payload={"type": 4},
     )
+    await fake.push("refused", method="PATCH", path="/x", status=400, code=200000, message="blocked", provoked=True)
+    await page.get_by_test_id("provoked-note").wait_for()
     await page.get_by_test_id("refused-panel").locator("summary").click()
     return page
 

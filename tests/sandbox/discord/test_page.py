@@ -328,10 +328,37 @@ async def test_what_goes_wrong_is_pushed(
     failed = await ada.event("failed")
 
     assert (refused["status"], refused["code"], refused["message"]) == (400, 50035, "Invalid Form Body")
+    assert refused["provoked"] is False
     assert "content" in refused["errors"]["data"]
     assert refused["payload"]["data"]["content"] == "x" * 500 + "… (2,001 characters)"
     assert failed["interaction_id"] == number
     assert failed["reason"] == "The application did not respond"
+
+
+@pytest.mark.parametrize("trouble", ["filter", "planned"])
+async def test_what_was_switched_on_is_told_apart_from_a_fault_of_the_bot(
+    fake_discord: FakeDiscord, session: aiohttp.ClientSession, run_bot: RunBot, trouble: str
+) -> None:
+    def setup(bot: SmallBot) -> None:
+        @bot.tree.command(description="x")
+        async def speak(interaction: discord.Interaction) -> None:
+            try:
+                await interaction.response.send_message("a griffin")
+            except discord.HTTPException:
+                return
+
+    fake_discord.interactions.answer_deadline_s = 0.3
+    await run_bot(setup)
+    ada = await Browser(fake_discord, session, "ada").open()
+    if trouble == "filter":
+        fake_discord.faults.blocked_words.add("griffin")
+    else:
+        fake_discord.fail_next("POST", r"/callback$", 403, code=50013)
+
+    await ada.interact("general", kind="command", command_id=fake_discord.commands.find("speak")["id"])
+
+    refused = await ada.event("refused")
+    assert (refused["code"], refused["provoked"]) == (200000 if trouble == "filter" else 50013, True)
 
 
 async def test_the_page_is_told_in_a_sentence(fake_discord: FakeDiscord, session: aiohttp.ClientSession) -> None:
