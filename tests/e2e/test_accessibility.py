@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -27,15 +28,22 @@ PROMPT = "a red lighthouse in a storm"
 Step = Callable[[Page], Awaitable[None]]
 
 
+@asynccontextmanager
+async def one_more_private_answer(page: Page) -> AsyncIterator[None]:
+    """Wait at its end until there is one private answer more than at its start."""
+    shown = page.locator("[data-testid=message][data-ephemeral=true]:not([data-loading])")
+    before = await shown.count()
+    yield
+    await expect(shown).to_have_count(before + 1)
+
+
 def command(name: str) -> Step:
     """Run a command without options and wait for its private answer."""
 
     async def run(page: Page) -> None:
-        shown = page.locator("[data-testid=message][data-ephemeral=true]:not([data-loading])")
-        before = await shown.count()
-        await page.get_by_test_id("composer").fill(f"/{name}")
-        await page.get_by_test_id("send").click()
-        await expect(shown).to_have_count(before + 1)
+        async with one_more_private_answer(page):
+            await page.get_by_test_id("composer").fill(f"/{name}")
+            await page.get_by_test_id("send").click()
 
     return run
 
@@ -46,7 +54,8 @@ async def a_picture(page: Page) -> None:
 
 
 async def its_details(page: Page) -> None:
-    await button(message_with(page, PROMPT).first, "Details").click()
+    async with one_more_private_answer(page):
+        await button(message_with(page, PROMPT).first, "Details").click()
     await expect(page.get_by_test_id("answered")).to_be_visible()
 
 
@@ -67,8 +76,9 @@ async def an_empty_form(page: Page) -> None:
 
 
 async def a_refused_option(page: Page) -> None:
-    await page.get_by_test_id("composer").fill("/imagine prompt:an owl size:enormous")
-    await page.get_by_test_id("send").click()
+    async with one_more_private_answer(page):
+        await page.get_by_test_id("composer").fill("/imagine prompt:an owl size:enormous")
+        await page.get_by_test_id("send").click()
     await expect(page.locator("[data-testid=message][data-ephemeral=true]").last).to_contain_text("size")
 
 

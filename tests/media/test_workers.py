@@ -260,7 +260,7 @@ async def test_a_process_killed_from_outside_is_no_fault_of_the_picture(workers:
     await prepare(workers, NOTED)
     (process_id,) = workers.process_ids
     asking = asyncio.create_task(prepare(workers, SLOW))
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(0.03)  # it takes more than 0.1 s
     os.kill(process_id, signal.SIGKILL)
 
     assert isinstance(await asking, Done)

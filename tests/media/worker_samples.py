@@ -17,7 +17,7 @@ PREPARE = Task("prepare", {"max_pixels": 4096 * 4096, "max_side_px": 8192, "max_
 PLAIN = saved(noise(64, 48), "PNG")
 #: With a note, so that something comes back.
 NOTED = saved(noise(64, 48), "JPEG", comment=b"hello")
-#: Takes most of a second to decode, as an ordinary picture may.
+#: Takes more than 0.1 s to decode, as an ordinary picture may.
 SLOW = scans_jpeg(40, 3000, 2400)
 #: Takes more than a second, which its header gives away.
 SLOWER = scans_jpeg(40, 6000, 4000)
