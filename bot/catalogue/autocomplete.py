@@ -20,7 +20,6 @@ Choice = tuple[str, str]
 _MAX_CHOICES: Final = 25
 _MAX_CHARACTERS: Final = 100
 _KEYS = re.compile(r"(?:^|[\s,;])([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
-_TAIL = re.compile(r"[\s,;]*([^\s,;=]*)$")
 
 
 def _short(text: str) -> str:

@@ -142,7 +142,9 @@ class Tier(Section):
 
     images_per_hour: float = Field(30, gt=0, description="Pictures per hour and person.")
     burst_images: int = Field(
-        8, ge=1, description="Most pictures that a person may ask for at once; after that they come back by the hour."
+        8,
+        ge=1,
+        description="Most pictures that a person may ask for in a row; after that they come back by the hour.",
     )
     images_per_day: int = Field(60, ge=0, description="Pictures per person and day (UTC).")
     concurrent_jobs: int = Field(3, ge=1, description="Requests in progress per person.")

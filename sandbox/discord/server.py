@@ -370,13 +370,6 @@ class FakeDiscord:
             limit, window_s, scope=scope, method=method, path=path, retry_after_s=retry_after_s
         )
 
-    def usual_rate_limits(self) -> None:
-        """About what Discord enforces: 50/s in all, 5 posts and 5 edits per 5 s and channel, 5 per 2 s per token."""
-        self.set_rate_limit(50, 1, scope="global")
-        self.set_rate_limit(5, 5, method="POST", path=r"/channels/\d+/messages$")
-        self.set_rate_limit(5, 5, method="PATCH", path=r"/channels/\d+/messages/")
-        self.set_rate_limit(5, 2, path=r"/webhooks/")
-
     def rate_limit_chaos(self, chaos: RateLimitChaos) -> RateLimitChaos:
         """Refuse a share of all requests with 429s of every kind, and keep account of what comes early."""
         self.faults.chaos = chaos

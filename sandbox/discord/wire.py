@@ -43,11 +43,6 @@ class Snowflakes:
         return str(self._last)
 
 
-def snowflake_time_s(snowflake: str | int) -> float:
-    """Seconds since 1970 at which the id was made."""
-    return ((int(snowflake) >> 22) + _EPOCH_MS) / 1000
-
-
 def timestamp(now_s: float | None = None) -> str:
     """ISO 8601 with microseconds and offset, as Discord writes it."""
     moment_s = time.time() if now_s is None else now_s

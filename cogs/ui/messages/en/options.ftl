@@ -91,7 +91,7 @@ takes_choice_of_many = one of { $count } values such as { CODES($some) } ({ $whe
 takes_listed_in_field = type in the field `{ $option }` to search them all
 takes_listed_in_options = type `{ $option }=` in the field `options` to search them all
 takes_choice_there = one of { OR(CODES($choices)) } there
-takes_did_you_mean = { $takes }; did you mean { OR(CODES($close)) }?
+takes_did_you_mean = { $takes } (did you mean { OR(CODES($close)) }?)
 takes_either = { JOIN($ways, by: "; or ") }
 takes_size_of = one of { OR(CODES($choices)) }
 takes_size = one of { OR(CODES($choices)) }, a shape such as `16:9`, or width and height such as `1280x1024` ({ $low } to { $high } pixels a side)
