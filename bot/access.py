@@ -37,21 +37,31 @@ def barrier(access: AccessSettings, operators: Sequence[int], visit: Visit) -> B
     Args:
         operators: ids of people who count as listed, because they run the bot.
     """
-    blocked_place = visit.guild_id is not None and visit.guild_id in access.blocked_servers
+    return _against_person(access, operators, visit) or _against_place(access, operators, visit)
+
+
+def _against_person(access: AccessSettings, operators: Sequence[int], visit: Visit) -> Barrier | None:
     if visit.person_id in access.blocked_people:
         return "person"
-    if blocked_place:
-        return "server"
-    named = visit.person_id in operators or (access.people != "any" and visit.person_id in access.people)
-    if access.people != "any" and not named:
-        return "person"
+    return None if access.people == "any" or _is_named(access, operators, visit) else "person"
+
+
+def _against_place(access: AccessSettings, operators: Sequence[int], visit: Visit) -> Barrier | None:
     if visit.guild_id is None and not access.direct_messages:
         return "direct_message"
+    if visit.guild_id in access.blocked_servers:
+        return "server"
     if visit.by_user_install and not access.user_installs:
         return "user_install"
-    if access.servers == "any" or named and visit.guild_id is None:
+    if access.servers == "any" or visit.guild_id in access.servers:
         return None
-    return None if visit.guild_id in access.servers else "direct_message" if visit.guild_id is None else "server"
+    if visit.guild_id is not None:
+        return "server"
+    return None if _is_named(access, operators, visit) else "direct_message"
+
+
+def _is_named(access: AccessSettings, operators: Sequence[int], visit: Visit) -> bool:
+    return visit.person_id in operators or (access.people != "any" and visit.person_id in access.people)
 
 
 def admits(access: AccessSettings, operators: Sequence[int], job: Job) -> bool:

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from bot.access import Barrier, Visit, admits, barrier
+from bot.access import Barrier, Visit, barrier
 from bot.settings import AccessSettings
-from tests.store.makers import new_job
 
 ADA, BEN, MO = 11, 12, 13
 HERE, THERE = 33, 34

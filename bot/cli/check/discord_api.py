@@ -53,7 +53,7 @@ class DiscordExamination:
             application = await self._get("/applications/@me")
             for finding in _application(application):
                 yield finding
-            if (finding := public_application(application, listed=self._listed)) is not None:
+            for finding in public_application(application, listed=self._listed):
                 yield finding
             yield await self._commands(str(application.get("id", "")))
             yield _identifies_left(await self._get("/gateway/bot"))
@@ -176,24 +176,26 @@ def _application(application: Mapping[str, Any]) -> list[Finding]:
     return findings
 
 
-def public_application(application: Mapping[str, Any], *, listed: bool) -> Finding | None:
-    """Whether strangers may add the bot to servers of theirs; None where Discord does not say.
+def public_application(application: Mapping[str, Any], *, listed: bool) -> list[Finding]:
+    """Whether strangers may add the bot to servers of theirs; nothing where Discord does not say.
 
     Args:
         listed: whether only the servers that the settings list may use it.
     """
     public = application.get("bot_public")
     if not isinstance(public, bool):
-        return None
+        return []
     if not public:
-        return ok("Discord: the application is private; only its owner can add it to servers")
+        return [ok("Discord: the application is private; only its owner can add it to servers")]
     if listed:
-        return ok("Discord: the application is public, but only the servers under access.servers may use it")
-    return warning(
-        "Discord: the application is public: anyone can add it to a server of theirs, and spend from your budgets",
-        "Developer portal: under Installation set Install Link to None, then under Bot turn Public Bot off. "
-        "Or list your servers in EASEL_ACCESS__SERVERS.",
-    )
+        return [ok("Discord: the application is public, but only the servers under access.servers may use it")]
+    return [
+        warning(
+            "Discord: the application is public: anyone can add it to a server of theirs, and spend from your budgets",
+            "Developer portal: under Installation set Install Link to None, then under Bot turn Public Bot off. "
+            "Or list your servers in EASEL_ACCESS__SERVERS.",
+        )
+    ]
 
 
 def _identifies_left(gateway: Mapping[str, Any]) -> Finding:
