@@ -272,7 +272,7 @@ def test_every_kind_in_words(tmp_path: Path, price: str, text: str) -> None:
 
 
 @each(
-    ("price", "says"),
+    ("price", "sentence"),
     [
         ('unit = "smile"', "`price.unit` is `smile`, and Easel can't reckon by that. It knows `image`,"),
         ('unit = "images"', "Did you mean `image`?"),
@@ -305,10 +305,10 @@ def test_every_kind_in_words(tmp_path: Path, price: str, text: str) -> None:
         ),
     ],
 )
-def test_a_price_that_makes_no_sense_is_refused_with_a_sentence(tmp_path: Path, price: str, says: str) -> None:
+def test_a_price_that_makes_no_sense_is_refused_with_a_sentence(tmp_path: Path, price: str, sentence: str) -> None:
     with pytest.raises(SettingsInvalid) as caught:
         _model(tmp_path, price)
-    assert says in str(caught.value)
+    assert sentence in str(caught.value)
     assert "meter.toml" in str(caught.value)
 
 
