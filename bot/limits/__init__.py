@@ -17,7 +17,18 @@ refusals.py   what a refusal says
 
 from __future__ import annotations
 
-from bot.limits.decision import Allowed, Spent, Standing, Usage, capped, decide, midnight, month_end, standing
+from bot.limits.decision import (
+    Allowed,
+    Spent,
+    Standing,
+    Usage,
+    capped,
+    decide,
+    midnight,
+    month_end,
+    over_budget,
+    standing,
+)
 from bot.limits.policy import Budgets, GuildLimits, Policy, policy_for
 from bot.limits.refusals import Refused
 
@@ -34,6 +45,7 @@ __all__ = [
     "decide",
     "midnight",
     "month_end",
+    "over_budget",
     "policy_for",
     "standing",
 ]
