@@ -4,10 +4,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.cli.worst_case import as_markdown, as_text
-from bot.settings import Settings
-from bot.worst_case import Bound, Row, worst_case
+from bot.domain.job import Actor
+from bot.domain.money import micros_of
+from bot.limits import policy_for
+from bot.settings import BudgetSettings, Settings
+from bot.worst_case import DAYS, Bound, Row, worst_case
 
 PERSON, SERVER, MONTH = "budget.person_usd_per_day", "budget.server_usd_per_day", "budget.server_usd_per_month"
 ALL, ALL_MONTH = "budget.all_usd_per_day", "budget.all_usd_per_month"
@@ -142,3 +147,47 @@ def test_the_table_names_the_setting_beside_each_sum() -> None:
     assert line.split(maxsplit=4)[2:4] == ["$1,234.00", "budget.all_usd_per_day"]
     assert "no bound" in as_text(table(budget=LIFTED))
     assert "| Everybody together | no bound | `nothing` |" in as_markdown(table(budget=LIFTED))
+
+
+SUMS = st.sampled_from(["0", "0.000001", "0.5", "2", "7", "30", "1000"])
+ROLE, SERVER_ID = "5", "8"
+
+
+def micros(bound: Bound) -> int | None:
+    return None if bound.usd is None else micros_of(bound.usd)
+
+
+def least(*bounds: int | None) -> int | None:
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+@given(
+    st.fixed_dictionaries({name: SUMS for name in BudgetSettings.model_fields if name.endswith(("_day", "_month"))}),
+    st.none() | SUMS,
+    st.none() | SUMS,
+    st.none() | SUMS,
+)
+def test_it_is_what_requests_are_decided_by(
+    budget: dict[str, str], role: str | None, server_day: str | None, server_month: str | None
+) -> None:
+    settings = Settings.model_validate(
+        {
+            "budget": budget,
+            "limits": {
+                "tiers": {ROLE: {"usd_per_day": role}},
+                "servers": {SERVER_ID: {"usd_per_day": server_day, "usd_per_month": server_month}},
+            },
+        }
+    )
+    found = {row.who: row for row in worst_case(settings)}
+
+    for who, roles in (("stranger", ()), ("role", (int(ROLE),))):
+        held = policy_for(settings, None, Actor(1, 2, None, roles)).budgets
+        if who in found:
+            assert micros(found[who].day) == least(held.person_day, held.all_day, held.all_month)
+    for who, server in (("any_server", 9), ("server", int(SERVER_ID))):
+        held = policy_for(settings, None, Actor(1, 2, server)).budgets
+        if who in found:
+            assert micros(found[who].day) == least(held.server_day, held.server_month, held.all_day, held.all_month)
+            monthly = [None if day is None else day * DAYS for day in (held.server_day, held.all_day)]
+            assert micros(found[who].month) == least(held.server_month, held.all_month, *monthly)
