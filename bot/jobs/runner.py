@@ -10,6 +10,7 @@ post and storing its message id) runs in critical tasks, which a stop waits for.
     claimer           claims queued jobs              canceller          cancels a job for its owner
     leases            renews leases, adopts jobs      context            what all of these share
     active_jobs       the jobs' state in memory       reconcile          finds lost submits at fal
+    credit            what waits for fal's credit
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from bot.jobs.billing import Billing
 from bot.jobs.canceller import Canceller
 from bot.jobs.claimer import Claimer
 from bot.jobs.context import Clocks, RunnerContext
+from bot.jobs.credit import CreditWatch
 from bot.jobs.delivery_pipeline import ResultDeliverer
 from bot.jobs.downtime import Downtime
 from bot.jobs.initial_response import InitialResponses
@@ -102,6 +104,8 @@ class Runner:
             forgiven_per_day=forgiven_per_day,
         )
         self._active = context.active
+        #: Whether fal's account is out of credit, so that jobs wait.
+        self.credit = context.credit
         self._reconciler = Reconciler(
             active=context.active,
             fal=fal,
@@ -121,6 +125,7 @@ class Runner:
         self._billing = Billing(context, fal)
         self._canceller = Canceller(context, fal, self._reconciler, self._watcher, self._billing)
         self._leases = Leases(context, self._resume)
+        self._credit = CreditWatch(context, self._positions)
         self._submitter = Submitter(
             context,
             fal,
@@ -130,6 +135,7 @@ class Runner:
             billing=self._billing,
             leases=self._leases,
             inputs=InputUploader(context, fal, inputs),
+            credit=self._credit,
             callback_url=callback_url,
         )
         self._deliverer = ResultDeliverer(context, fal, images, backpressure=lambda: self.backpressure)
@@ -223,6 +229,7 @@ class Runner:
             queue_status,
             progress=self._watcher.progress(job_id),
             provider_unavailable=self._fal.unavailable,
+            out_of_credit=self.credit.active,
             submit_unconfirmed=active is not None and active.unconfirmed,
             search_ends_at=active.search_ends_at if active is not None else None,
             recently_restarted=self._downtime.recently_restarted(job),
@@ -235,6 +242,7 @@ class Runner:
         _ = self._context.delivery  # raises unless `attach` was called
         self._downtime.begin()
         await self._durations.recall()
+        await self._context.retry_store(self._credit.recall)
         start = self._supervisor.start
         helpers = [
             start(self._tick_forever(), name="runner-ticks"),
@@ -311,6 +319,7 @@ class Runner:
                     await self._downtime.note_alive()
                 await self._durations.write()
                 await self._acceptance.settle_doubts()
+                await self._credit.tick()
             except EaselError:
                 log.exception("tick failed")
 
@@ -342,9 +351,9 @@ class Runner:
         active.task = asyncio.create_task(self._run_job(job, left_over=left_over), name=f"job-{job.id}")
         active.task.add_done_callback(partial(self._job_ended, job.id))
 
-    def _job_ended(self, job_id: str, _task: asyncio.Task[None]) -> None:
+    def _job_ended(self, job_id: str, task: asyncio.Task[None]) -> None:
         active = self._active.get(job_id)
-        if active is None:
+        if active is None or active.task is not task:  # back in the queue, and claimed again meanwhile
             return
         active.task = active.in_flight_since_s = None
         if not self.stopping:  # else `stop` still needs `unsent`
@@ -359,7 +368,7 @@ class Runner:
                     painting = self._generate(job, left_over=left_over)
                     del job  # frees the outdated row: there may be thousands of them for as long as fal takes
                     finished = await painting
-                    if finished is not None and not self._is_left_to_canceller(job_id):
+                    if finished is not None and not self._active.is_left_to_canceller(job_id):
                         delivering = self._deliverer.run(finished)
                         del finished, painting
                         await delivering
@@ -370,7 +379,7 @@ class Runner:
                 case _:
                     await self._context.notify_outcome(job)
         except (GenerationFailed, Refusal) as error:  # a Refusal: an attachment is no usable picture
-            if not self._is_left_to_canceller(job_id):
+            if not self._active.is_left_to_canceller(job_id):
                 settlement_of = partial(self._billing.of_failure, error=error)
                 await self._context.fail(job_id, Failure.of(error), settlement_of)
         except StoreUnusable as error:
@@ -382,10 +391,6 @@ class Runner:
             broke = phrase("unexpected", incident=code)
             settlement_of = partial(self._billing.of_failure, error=None)
             await self._context.fail(job_id, Failure("unexpected", broke, incident=code), settlement_of)
-
-    def _is_left_to_canceller(self, job_id: str) -> bool:
-        active = self._active.get(job_id)
-        return active is not None and active.cancelled_at_fal
 
     async def _generate(self, job: Job, *, left_over: bool) -> Job | None:
         """Submit the job and watch it until fal is done; None when it was cancelled."""

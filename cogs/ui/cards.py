@@ -22,6 +22,7 @@ from bot.domain.events import (
     ConfirmingSubmit,
     Delivering,
     InProgress,
+    OutOfCredit,
     Progress,
     ProviderQueued,
     ProviderUnavailable,
@@ -34,7 +35,7 @@ from bot.phrase import Phrase, phrase
 from cogs.ui import text
 from cogs.ui.actions import CardKind, custom_id, job_named_by
 from cogs.ui.buttons import action_rows
-from cogs.ui.failure_words import failure_phrase
+from cogs.ui.failure_words import failure_phrase, with_charge
 from cogs.ui.messages import say
 
 BLUE = 0x5865F2
@@ -191,7 +192,9 @@ def progress_card(
     status = say(locale, "cancelling") if job.cancel_requested else progress_text(progress, locale)
     notes = [*notices(job, locale), *([_small(say(locale, "resumed"))] if resumed else [])]
     waits = (
-        isinstance(progress, Queued | ProviderQueued | ProviderUnavailable | ConfirmingSubmit | Restarting)
+        isinstance(
+            progress, Queued | ProviderQueued | ProviderUnavailable | OutOfCredit | ConfirmingSubmit | Restarting
+        )
         and not cancelling
     )
     card_kind = CardKind.WAITING if waits else CardKind.PROGRESS
@@ -212,7 +215,7 @@ def progress_text(progress: Progress, locale: str) -> str:
 
 
 def _waits_for(
-    progress: Queued | ProviderQueued | Delivering | ProviderUnavailable | ConfirmingSubmit | Restarting,
+    progress: Queued | ProviderQueued | Delivering | ProviderUnavailable | OutOfCredit | ConfirmingSubmit | Restarting,
 ) -> Phrase:
     match progress:
         case Queued(capped_by="user"):
@@ -229,8 +232,8 @@ def _waits_for(
             return phrase("progress_ahead_at_fal", ahead=progress.ahead or 0)
         case Delivering():
             return phrase("progress_delivering")
-        case ProviderUnavailable():
-            return phrase("fal_away")
+        case ProviderUnavailable() | OutOfCredit():
+            return phrase("fal_away" if isinstance(progress, ProviderUnavailable) else "out_of_credit")
         case ConfirmingSubmit():
             return phrase("progress_confirming", until=progress.until)
         case Restarting():
@@ -317,6 +320,7 @@ def failure_card(
     sentence = say(locale, failure_phrase(failure, model, successor))
     if failure.incident is not None and failure.incident not in sentence:
         sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
+    sentence = with_charge(text.shorten(sentence, 600), failure, locale=locale)
     card_kind = CardKind.TRANSIENT_FAILURE if failure.worth_retrying else CardKind.LASTING_FAILURE
     if wording is Wording.NONE:
         return Card(_words(FAILED_SIGN), *action_rows(card_kind, job), colour=RED)
@@ -329,9 +333,9 @@ def failure_card(
     )
 
 
-def cancelled_card(job: Job, model: Model | None, message: Phrase, *, wording: Wording = Wording.FULL) -> Card:
-    """A cancelled job; `message` tells whether anything was charged."""
-    sentence = say(job.reply.locale, message)
+def cancelled_card(job: Job, model: Model | None, failure: Failure, *, wording: Wording = Wording.FULL) -> Card:
+    """A cancelled job; `failure` says when it was cancelled, and what was charged."""
+    sentence = with_charge(say(job.reply.locale, failure.phrase), failure, locale=job.reply.locale)
     if wording is Wording.NONE:
         return Card(_words(FAILED_SIGN), *action_rows(CardKind.CANCELLED, job), colour=GREY)
     return Card(

@@ -11,6 +11,7 @@ import discord
 from bot.catalogue import describe_option, is_well_known, known_prices, option_name
 from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.domain.job import LIVE, Job, JobState
+from bot.domain.money import usd_of
 from bot.limits import GuildLimits, Policy, Standing
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
@@ -284,6 +285,13 @@ def _limits(policy: Policy) -> Iterator[Phrase]:
     yield phrase("settings_guild_images_per_day", pictures=policy.guild_images_per_day)
     if policy.guild_concurrent_jobs:
         yield phrase("settings_guild_concurrent_jobs", requests=policy.guild_concurrent_jobs)
+    budgets = policy.budgets
+    if budgets.person_day is not None:
+        yield phrase("settings_person_usd_day", usd=usd_of(budgets.person_day))
+    if budgets.server_day is not None:
+        yield phrase("settings_server_usd_day", usd=usd_of(budgets.server_day))
+    if budgets.server_month is not None:
+        yield phrase("settings_server_usd_month", usd=usd_of(budgets.server_month))
 
 
 # ---------------------------------------------------------------------- help and privacy

@@ -101,7 +101,7 @@ settings_change_model = Change it with `/settings model`.
 settings_guild_model = This server's default: **{ $model }**
 settings_limits = **Limits for you here**
 settings_overrides = Set by this server: { AND($names) }.
-settings_change_limits = People with Manage Server can change them with `/settings limits`.
+settings_change_limits = People with Manage Server can change them with `/settings limits` and `/settings budget`.
 settings_no_limits = None.
 settings_rate = At most { $burst ->
         [one] { $burst } picture
@@ -123,6 +123,9 @@ settings_guild_concurrent_jobs = { $requests ->
         [one] { $requests } request
        *[other] { $requests } requests
     } at the same time for the whole server
+settings_person_usd_day = { MONEY($usd) } a day for each person
+settings_server_usd_day = { MONEY($usd) } a day for the whole server
+settings_server_usd_month = { MONEY($usd) } a month for the whole server
 limit_name_images_per_hour = pictures an hour
 limit_name_burst_images = pictures in a row
 limit_name_images_per_day = pictures a day
