@@ -21,12 +21,11 @@ from bot.fal.pricing import FalPrice, PriceList, PricesUnreadable
 from bot.proxies import ProxiedConnector, Proxies
 from bot.redaction import strictly
 from bot.settings import Settings, load_settings
-from bot.store import Store
-from bot.store.kv import set_beside
+from bot.store.beside import read_beside, write_beside
 
 Print = Callable[[str], None]
 
-#: Where the store keeps what was read last.
+#: The name under which what was read last is kept.
 KEPT_AS = "fal_prices"
 #: Prices further apart than this, as a share of ours, are named.
 TOLERANCE = Decimal("0.10")
@@ -109,7 +108,7 @@ async def refresh(settings: Settings, write: Print, *, now: Callable[[], datetim
     kept = KeptPrices(now(), tuple(prices))
     write(as_text(models, kept))
     try:
-        await set_beside(settings.database_url, KEPT_AS, kept.to_json())
+        await write_beside(settings.database_url, KEPT_AS, kept.to_json())
     except OperatorError as error:
         write(f"\nThey could not be kept: {error.sentence}")
         return FAILED
@@ -144,15 +143,11 @@ async def read_live(settings: Settings, models: Iterable[Model]) -> list[FalPric
 
 
 async def read_kept(database_url: str) -> KeptPrices | None:
-    """The prices that were kept; None where there are none, or no database that could have them."""
+    """The prices that were kept; None where there are none that can be read."""
     try:
-        store = await Store.open(database_url, exclusive=False)
+        return KeptPrices.from_json(await read_beside(database_url, KEPT_AS))
     except OperatorError:
         return None
-    try:
-        return KeptPrices.from_json(await store.kv.get(KEPT_AS))
-    finally:
-        await store.close()
 
 
 def differences(models: Iterable[Model], prices: Iterable[FalPrice]) -> list[Difference]:
