@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.redaction import redact
-from bot.settings import Settings, Tier, load_settings, secrets_of
+from bot.settings import Settings, load_settings, secrets_of
 from sandbox.discord.world import PATRON_ROLE_ID
 
 #: Names that credentials have: ours under all their names, fal_client's own, and those of other programs.
@@ -74,9 +74,14 @@ def _pieces(settings: Settings) -> Iterable[str]:
         yield from (part for part in parts if len(part) >= _SHORTEST_PIECE)
 
 
-def _patrons(default: Tier) -> dict[str, float]:
+def _patrons(settings: Settings) -> dict[str, float | str]:
     """What the role Patron of the sandbox's server gives, where the operator's settings say nothing about roles."""
-    return {name: value * 2 for name, value in default.model_dump().items()}
+    default = settings.limits.default
+    twice: dict[str, float | str] = {
+        name: value * 2 for name, value in default.model_dump(exclude={"usd_per_day"}).items()
+    }
+    usd = settings.budget.person_usd_per_day if default.usd_per_day is None else default.usd_per_day
+    return {**twice, "usd_per_day": str(usd * 2)}
 
 
 def _as_variables(settings: Settings, cwd: Path) -> dict[str, str]:
@@ -86,5 +91,5 @@ def _as_variables(settings: Settings, cwd: Path) -> dict[str, str]:
     if folder is not None:
         made["models"]["folder"] = str(cwd / folder)
     made["fal"] = {"reconcile_s": _RECONCILE_S, **made.get("fal", {})}
-    made["limits"] = {"tiers": {PATRON_ROLE_ID: _patrons(settings.limits.default)}, **made.get("limits", {})}
+    made["limits"] = {"tiers": {PATRON_ROLE_ID: _patrons(settings)}, **made.get("limits", {})}
     return {f"EASEL_{section.upper()}": json.dumps(values) for section, values in made.items() if values}

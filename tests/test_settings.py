@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from bot.errors import SettingsInvalid, TokenMissing
-from bot.settings import Settings, documented, example_toml, load_settings, mode
+from bot.settings import BudgetSettings, Settings, documented, example_toml, load_settings, mode
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
 
@@ -298,6 +299,106 @@ def test_a_missing_secrets_folder_is_refused(tmp_path: Path) -> None:
     assert "no folder" in refusal(tmp_path, EASEL_SECRETS_DIR="gone")
 
 
+# ---------------------------------------------------------------------- money and access
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        ("two dollars", "It takes a number."),
+        ("-1", "at least 0"),
+        ("-0.01", "at least 0"),
+        ("NaN", "a finite number"),
+        ("inf", "a finite number"),
+        ("-Infinity", "a finite number"),
+        ("1e9", "at most 1000000"),
+        ("1000000.01", "at most 1000000"),
+        ("$5", "It takes a number."),
+        ("5,00", "It takes a number."),
+        ("0.0000001", "at most 6 digits after its point"),  # would round to 0, which lifts the bound
+        ("1e-9", "at most 6 digits after its point"),
+    ],
+)
+def test_a_budget_that_is_no_sum_of_money_is_refused_with_a_sentence(tmp_path: Path, given: str, allowed: str) -> None:
+    for name in BudgetSettings.model_fields:
+        sentence = refusal(tmp_path, **{f"EASEL_BUDGET__{name.upper()}": given})
+
+        assert sentence.startswith(f"EASEL_BUDGET__{name.upper()} in the environment: it can't be '{given}'")
+        assert allowed in sentence
+    for variable in ("EASEL_LIMITS__DEFAULT__USD_PER_DAY", "EASEL_LIMITS__SERVERS__7__USD_PER_MONTH"):
+        assert allowed in refusal(tmp_path, **{variable: given})
+
+
+@pytest.mark.parametrize("toml", ["'lots'", "-1", "nan", "inf", "1e9", "true", "[1]"])
+def test_config_toml_refuses_the_same(tmp_path: Path, toml: str) -> None:
+    (tmp_path / "config.toml").write_text(f"[budget]\nall_usd_per_day = {toml}\n")
+
+    assert "`budget.all_usd_per_day` in" in refusal(tmp_path)
+
+
+def test_budgets_are_exact_decimals(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[budget]\nall_usd_per_day = 0.1\nserver_usd_per_day = 0\n")
+
+    budget = load(tmp_path, EASEL_BUDGET__PERSON_USD_PER_DAY="0.3").budget
+
+    assert (budget.all_usd_per_day, budget.person_usd_per_day) == (Decimal("0.1"), Decimal("0.3"))
+    assert budget.server_usd_per_day == 0
+    assert budget.all_usd_per_month == 250
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ("any", "any"),
+        (" Any ", "any"),
+        ("123456789012345678", (123456789012345678,)),
+        ("1, 2,1", (1, 2)),
+        ("[1, 2]", (1, 2)),
+        ('["1", "2"]', (1, 2)),
+        ("[]", ()),
+    ],
+)
+def test_access_takes_any_or_ids_as_json_or_with_commas(tmp_path: Path, given: str, ids: object) -> None:
+    access = load(tmp_path, EASEL_ACCESS__SERVERS=given, EASEL_ACCESS__PEOPLE=given).access
+
+    assert (access.servers, access.people) == (ids, ids)
+
+
+def test_access_in_config_toml_takes_numbers_and_text(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        '[access]\nservers = [123456789012345678, "2"]\npeople = "any"\nblocked_people = [5]\n'
+        '[operator]\npeople = [6, 7]\nalerts_channel = "8"\n'
+    )
+
+    settings = load(tmp_path)
+
+    assert settings.access.servers == (123456789012345678, 2)
+    assert (settings.access.people, settings.access.blocked_people) == ("any", (5,))
+    assert settings.operator.people == (6, 7)
+    assert settings.operator.alerts_channel == 8
+    assert load(tmp_path, EASEL_OPERATOR__ALERTS_CHANNEL="9").operator.alerts_channel == 9
+
+
+@pytest.mark.parametrize(
+    "given", ["everybody", "1, any", "-1", "1.5", "0", "01", "99999999999999999999", "[true]", "@x"]
+)
+def test_what_is_no_id_is_refused_with_how_to_get_one(tmp_path: Path, given: str) -> None:
+    for name in ("ACCESS__SERVERS", "ACCESS__BLOCKED_SERVERS", "ACCESS__PEOPLE", "OPERATOR__PEOPLE"):
+        sentence = refusal(tmp_path, **{f"EASEL_{name}": given})
+        assert sentence.startswith(f"EASEL_{name} in the environment: it can't be this value. It takes ")
+        assert "Developer Mode" in sentence
+    assert "any" not in refusal(tmp_path, EASEL_OPERATOR__PEOPLE=given).partition("It takes")[2]
+    assert "Copy Channel ID" in refusal(tmp_path, EASEL_OPERATOR__ALERTS_CHANNEL=given)
+
+
+def test_only_lists_of_who_may_use_it_know_any(tmp_path: Path) -> None:
+    assert "ids of Discord users" in refusal(tmp_path, EASEL_ACCESS__BLOCKED_PEOPLE="any")
+
+
+def test_a_server_is_named_by_its_id(tmp_path: Path) -> None:
+    assert "the id of a Discord server" in refusal(tmp_path, EASEL_LIMITS__SERVERS__MINE__USD_PER_DAY="1")
+
+
 # ---------------------------------------------------------------------- live or sandbox
 
 
@@ -322,18 +423,25 @@ def test_the_example_as_it_is_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_example_with_every_line_uncommented_still_holds_the_defaults(tmp_path: Path) -> None:
-    text = re.sub(r"^# (\w+ = )", r"\1", example_toml().partition("\n# A better tier")[0], flags=re.MULTILINE)
+    text = re.sub(
+        r"^# (\w+ = )", r"\1", example_toml().partition("\n# What you allow one server")[0], flags=re.MULTILINE
+    )
     (tmp_path / "config.toml").write_text(text)
 
-    assert len(list(_keys(tomllib.loads(text)))) == len(list(documented())) - 1  # all but the tiers
+    assert (
+        len(list(_keys(tomllib.loads(text)))) == len(list(documented())) - 2
+    )  # all but the tiers and servers by their ids
     assert load(tmp_path) == Settings()
 
 
-def test_the_tier_in_the_example_works_when_uncommented(tmp_path: Path) -> None:
-    tier = example_toml().partition("As many as you like.\n")[2]
-    (tmp_path / "config.toml").write_text(tier.replace("# ", ""))
+def test_the_server_and_the_tier_in_the_example_work_when_uncommented(tmp_path: Path) -> None:
+    by_id = "\n# What you allow one server" + example_toml().partition("\n# What you allow one server")[2]
+    uncommented = re.sub(r"^# (\w+ = |\[)", r"\1", by_id, flags=re.MULTILINE)
+    (tmp_path / "config.toml").write_text(uncommented)
 
-    assert len(load(tmp_path).limits.tiers) == 1
+    limits = load(tmp_path).limits
+    assert (len(limits.servers), len(limits.tiers)) == (1, 1)
+    assert all(value is not None for server in limits.servers.values() for value in server.model_dump().values())
 
 
 def test_every_setting_is_described(tmp_path: Path) -> None:

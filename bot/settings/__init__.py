@@ -19,13 +19,17 @@ from __future__ import annotations
 
 from bot.settings.docs import documented, example_toml
 from bot.settings.model import (
+    AccessSettings,
+    BudgetSettings,
     DiscordSettings,
     FalSettings,
     LimitSettings,
     LogSettings,
     ModelSettings,
+    OperatorSettings,
     PrivacySettings,
     ProxySettings,
+    ServerLimits,
     Settings,
     Tier,
     WebSettings,
@@ -35,13 +39,17 @@ from bot.settings.model import (
 from bot.settings.sources import load_settings
 
 __all__ = [
+    "AccessSettings",
+    "BudgetSettings",
     "DiscordSettings",
     "FalSettings",
     "LimitSettings",
     "LogSettings",
     "ModelSettings",
+    "OperatorSettings",
     "PrivacySettings",
     "ProxySettings",
+    "ServerLimits",
     "Settings",
     "Tier",
     "WebSettings",

@@ -6,6 +6,7 @@ import json
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import BaseModel
@@ -61,6 +62,8 @@ def _toml(value: object) -> str:
         return "{}"
     if isinstance(value, tuple):
         return json.dumps(list(value))
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return (
         f"{value:g}" if isinstance(value, float) else str(value) if isinstance(value, int) else json.dumps(str(value))
     )
@@ -85,7 +88,18 @@ _EXAMPLE_HEAD = """\
 # DISCORD_TOKEN, FAL_KEY, OPENAI_API_KEY. An empty value ("") counts as not set.
 """
 
-_EXAMPLE_TIER = """\
+_EXAMPLE_BY_ID = """\
+
+# What you allow one server, more or less than the others; the key is the server's id. As many as you like.
+# [limits.servers.123456789012345678]
+# images_per_hour = 60
+# burst_images = 20
+# images_per_day = 120
+# concurrent_jobs = 5
+# guild_images_per_day = 1000
+# guild_concurrent_jobs = 20
+# usd_per_day = 20
+# usd_per_month = 200
 
 # A better tier for people with a role; the key is the role's id. As many as you like.
 # [limits.tiers.123456789012345678]
@@ -94,6 +108,7 @@ _EXAMPLE_TIER = """\
 # images_per_day = 400
 # concurrent_jobs = 6
 # weight = 2
+# usd_per_day = 5
 """
 
 
@@ -102,17 +117,19 @@ def example_toml() -> str:
     blocks = [_EXAMPLE_HEAD]
     table: SettingPath = ()
     for setting in documented():
-        if setting.path == ("limits", "tiers"):
+        if setting.path in _BY_ID:
             continue
         if setting.path[:-1] != table:
             table = setting.path[:-1]
             blocks.append(f"\n# {_section_summary(table)}\n[{'.'.join(table)}]\n")
         line = f"{setting.path[-1]} = {setting.default or _EMPTY}"
         blocks.append(f"\n# {setting.sentence}\n# {line}\n")
-    return "".join(blocks) + _EXAMPLE_TIER
+    return "".join(blocks) + _EXAMPLE_BY_ID
 
 
 _EMPTY = '""'
+#: Tables of which there may be many; the example shows one of each.
+_BY_ID = (("limits", "servers"), ("limits", "tiers"))
 
 
 def _section_summary(table: SettingPath) -> str:

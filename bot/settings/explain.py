@@ -42,6 +42,7 @@ _PHRASES: Mapping[str, str] = {
     "greater_than_equal": "a number of at least {ge}",
     "less_than": "a number below {lt}",
     "less_than_equal": "a number of at most {le}",
+    "decimal_max_places": "a number with at most {decimal_places} digits after its point",
     "literal_error": "one of {expected}",
     "tuple_type": "a list",
     "dict_type": "a table",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import TokenMissing
@@ -58,6 +58,72 @@ def _header_safe(value: SecretStr | None) -> SecretStr | None:
 
 
 _Secret = Annotated[SecretStr | None, AfterValidator(_header_safe)]
+
+
+#: Most US dollars of a budget, and digits after the point: everything is counted in whole millionths.
+_MOST_USD = 1_000_000
+_PLACES = 6
+
+_HOW_TO_COPY = "with Discord's Developer Mode on, right-click the {0}, Copy {1} ID"
+
+
+def _is_id(value: object) -> bool:
+    """Whether it is an id of Discord's, as a number or as digits: 1 to 2⁶³ - 1, without a leading zero."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return False
+    digits = str(value)
+    return digits.isascii() and digits.isdigit() and digits[0] != "0" and len(digits) < 20 and int(digits) < 1 << 63
+
+
+def _id_key(thing: str) -> AfterValidator:
+    """A table's name that is an id: it is compared as text, and anything else would never match."""
+
+    def check(value: str) -> str:
+        if not _is_id(value):
+            how = _HOW_TO_COPY.format(thing, thing.capitalize())
+            raise ValueError(f"the id of a Discord {thing}, a number: {how}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _ids(things: str, thing: str, *, any_allowed: bool = False) -> BeforeValidator:
+    """Ids as a list of numbers or digits, one alone, or the word "any" where that is allowed."""
+
+    def check(value: object) -> tuple[int, ...] | Literal["any"]:
+        given = [_stripped(one) for one in (value if isinstance(value, list | tuple) else [value])]
+        if any_allowed and [str(one).lower() for one in given] == ["any"]:
+            return "any"
+        if not all(_is_id(one) for one in given):
+            how = _HOW_TO_COPY.format(thing, thing.capitalize())
+            either = "any, or " if any_allowed else ""
+            raise ValueError(f"{either}ids of Discord {things}, numbers with commas between: {how}")
+        return tuple(int(str(one)) for one in dict.fromkeys(given))
+
+    return BeforeValidator(check)
+
+
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _one_id(thing: str) -> BeforeValidator:
+    """An id, or nothing."""
+
+    def check(value: object) -> int | None:
+        text = _stripped(value)
+        if value is not None and not _is_id(text):
+            how = _HOW_TO_COPY.format(thing, thing.capitalize())
+            raise ValueError(f"the id of a Discord {thing}, a number: {how}")
+        return None if value is None else int(str(text))
+
+    return BeforeValidator(check)
+
+
+_AnyServers = Annotated[tuple[int, ...] | Literal["any"], _ids("servers", "server", any_allowed=True)]
+_AnyPeople = Annotated[tuple[int, ...] | Literal["any"], _ids("users", "user", any_allowed=True)]
+_Servers = Annotated[tuple[int, ...], _ids("servers", "server")]
+_People = Annotated[tuple[int, ...], _ids("users", "user")]
 
 
 class Section(BaseModel):
@@ -149,28 +215,96 @@ class Tier(Section):
     images_per_day: int = Field(60, ge=0, description="Pictures per person and day (UTC).")
     concurrent_jobs: int = Field(3, ge=1, description="Requests in progress per person.")
     weight: float = Field(1, gt=0, description="Turns in the queue for each turn of other people.")
+    usd_per_day: Decimal | None = Field(
+        None,
+        ge=0,
+        le=_MOST_USD,
+        decimal_places=_PLACES,
+        description="US dollars per person and day; unset: budget.person_usd_per_day, 0: no bound.",
+    )
 
 
-def _role_id(value: str) -> str:
-    """Digits without a leading zero: roles are compared as text, and anything else would never match."""
-    if not (value.isascii() and value.isdigit()) or value.startswith("0"):
-        raise ValueError(
-            "the id of a Discord role, a number: with Discord's Developer Mode on, right-click the role, Copy Role ID"
-        )
-    return value
+class ServerLimits(Section):
+    """What the operator allows one server, more or less than the others; what is not set is as for all."""
+
+    images_per_hour: float | None = Field(None, gt=0, description="Pictures per hour and person there.")
+    burst_images: int | None = Field(None, ge=1, description="Most pictures in a row for a person there.")
+    images_per_day: int | None = Field(None, ge=0, description="Pictures per person and day (UTC) there.")
+    concurrent_jobs: int | None = Field(None, ge=1, description="Requests in progress per person there.")
+    guild_images_per_day: int | None = Field(None, ge=0, description="Pictures of the server per day (UTC).")
+    guild_concurrent_jobs: int | None = Field(
+        None, ge=0, description="Requests in progress in the server; 0: no such limit."
+    )
+    usd_per_day: Decimal | None = Field(
+        None, ge=0, le=_MOST_USD, decimal_places=_PLACES, description="US dollars of the server per day; 0: no bound."
+    )
+    usd_per_month: Decimal | None = Field(
+        None, ge=0, le=_MOST_USD, decimal_places=_PLACES, description="US dollars of the server per month; 0: no bound."
+    )
 
 
 class LimitSettings(Section):
-    """Who may paint how much. Overridable per server with /settings limits."""
+    """Who may paint how much. Servers may be stricter with /settings limits, never more generous."""
 
-    enabled: bool = Field(True, description="false lifts every limit.")
+    enabled: bool = Field(True, description="false lifts every limit and every budget.")
     default: Tier = Field(default_factory=Tier, description="Everybody without a better tier.")
-    tiers: dict[Annotated[str, AfterValidator(_role_id)], Tier] = Field(
+    tiers: dict[Annotated[str, _id_key("role")], Tier] = Field(
         default_factory=dict, description="Better tiers by role id."
+    )
+    servers: dict[Annotated[str, _id_key("server")], ServerLimits] = Field(
+        default_factory=dict, description="More, or less, for one server by its id."
     )
     guild_images_per_day: int = Field(500, ge=0, description="Pictures per server and day (UTC).")
     guild_concurrent_jobs: int = Field(0, ge=0, description="Requests in progress per server; 0: no such limit.")
+    forgiven_per_day: int = Field(
+        3,
+        ge=0,
+        description="Pictures per person and day that were painted but could not be shown (flagged, undeliverable, "
+        "cancelled while being painted) and still don't count towards their pictures. fal.ai bills them all the same.",
+    )
     max_waiting_jobs: int = Field(25_000, ge=1, description="When so many requests wait, new ones are refused.")
+
+
+class AccessSettings(Section):
+    """Who may use the bot. A server must pass `servers` and a person `people`; what is blocked never does."""
+
+    servers: _AnyServers = Field("any", description="Ids of the servers where the bot answers, or any.")
+    people: _AnyPeople = Field("any", description="Ids of the people it answers, or any.")
+    blocked_servers: _Servers = Field((), description="Ids of servers where it never answers.")
+    blocked_people: _People = Field((), description="Ids of people it never answers.")
+    user_installs: bool = Field(True, description="Whether people may add it to their own account and use it anywhere.")
+    direct_messages: bool = Field(True, description="Whether it paints in direct messages.")
+
+
+class OperatorSettings(Section):
+    """Who runs this bot."""
+
+    people: _People = Field((), description="Your own Discord id, and those of others who run this bot with you.")
+    alerts_channel: Annotated[int | None, _one_id("channel")] = Field(
+        None, description="Id of a channel that is told when a budget runs low and when fal.ai refuses to paint."
+    )
+
+
+def _usd(default: str, description: str) -> Decimal:
+    """A field for US dollars: what is lost by rounding would be a bound that is not the one that was written."""
+    field: Decimal = Field(Decimal(default), ge=0, le=_MOST_USD, decimal_places=_PLACES, description=description)
+    return field
+
+
+class BudgetSettings(Section):
+    """What may be spent at fal.ai, in US dollars by UTC days and months. 0 lifts a bound."""
+
+    person_usd_per_day: Decimal = _usd("2", "Most that one person may spend in a day.")
+    server_usd_per_day: Decimal = _usd("10", "Most that the people of one server may spend there in a day.")
+    server_usd_per_month: Decimal = _usd("100", "Most that the people of one server may spend there in a month.")
+    all_usd_per_day: Decimal = _usd("25", "Most that everybody together may spend in a day.")
+    all_usd_per_month: Decimal = _usd("250", "Most that everybody together may spend in a month.")
+    confirm_above_usd: Decimal = _usd(
+        "0.25", "A request that may cost more than this shows its price first and waits for a button. 0: never asks."
+    )
+    assumed_usd_per_image: Decimal = _usd(
+        "0.10", "What a picture is taken to cost where the price of its model is not known."
+    )
 
 
 class ModelSettings(Section):
@@ -247,6 +381,9 @@ class Settings(BaseSettings):
     discord: DiscordSettings = Field(default_factory=DiscordSettings)
     fal: FalSettings = Field(default_factory=FalSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    budget: BudgetSettings = Field(default_factory=BudgetSettings)
+    access: AccessSettings = Field(default_factory=AccessSettings)
+    operator: OperatorSettings = Field(default_factory=OperatorSettings)
     models: ModelSettings = Field(default_factory=ModelSettings)
     web: WebSettings = Field(default_factory=WebSettings)
     proxy: ProxySettings = Field(default_factory=ProxySettings)

@@ -32,7 +32,7 @@ def variable_name(path: Sequence[str]) -> str:
 
 
 def without_none(annotation: Any) -> Any:
-    """The annotation without `| None`."""
+    """The annotation without `| None`; of several kinds of value the first, which says what it mostly is."""
     if typing.get_origin(annotation) in (UnionType, typing.Union):
         return next(part for part in typing.get_args(annotation) if part is not type(None))
     return annotation

@@ -32,7 +32,7 @@ from bot.redaction import name_shown, quoted, strictly
 from bot.settings import flaws
 from bot.settings.explain import did_you_mean, explain
 from bot.settings.model import Settings
-from bot.settings.schema import ALIASES, SettingPath, field_at, variable_name
+from bot.settings.schema import ALIASES, SettingPath, field_at, variable_name, without_none
 
 #: EASEL_ variables that are no settings.
 _OTHER_VARIABLES = frozenset({"EASEL_CONFIG", "EASEL_SECRETS_DIR", "EASEL_CHROMIUM"})
@@ -148,11 +148,14 @@ class _Variables(_Source, EnvSettingsSource):
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         """JSON, or commas for lists; anything else is passed on as it is, for validation to refuse."""
+        is_list = typing.get_origin(without_none(getattr(field, "annotation", None))) is tuple
         try:
-            return super().decode_complex_value(field_name, field, value)
+            found = super().decode_complex_value(field_name, field, value)
         except ValueError:
-            is_list = typing.get_origin(getattr(field, "annotation", None)) is tuple
-            return [part.strip() for part in value.split(",") if part.strip()] if is_list else value
+            found = value
+        if is_list and not isinstance(found, list):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return found
 
     def quoted_values(self) -> Iterator[tuple[str, str]]:
         for name in sorted(self._as_written()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,9 @@ def test_patrons_have_twice_the_limits_unless_the_operator_says_what_roles_give(
     usual = limits()
     assert usual.tiers[PATRON_ROLE_ID].images_per_day == 2 * usual.default.images_per_day
     assert usual.tiers[PATRON_ROLE_ID].burst_images == 2 * usual.default.burst_images
+    assert usual.tiers[PATRON_ROLE_ID].usd_per_day == 4
+    assert limits(EASEL_BUDGET__PERSON_USD_PER_DAY="0.05").tiers[PATRON_ROLE_ID].usd_per_day == Decimal("0.10")
+    assert limits(EASEL_LIMITS__DEFAULT__USD_PER_DAY="3").tiers[PATRON_ROLE_ID].usd_per_day == 6
     strict = limits(EASEL_LIMITS__DEFAULT__BURST_IMAGES="3")
     assert (strict.default.burst_images, strict.tiers[PATRON_ROLE_ID].burst_images) == (3, 6)
     own = limits(EASEL_LIMITS__TIERS__42__IMAGES_PER_DAY="7")
