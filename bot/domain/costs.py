@@ -12,7 +12,7 @@ from enum import StrEnum
 
 _MICROS = Decimal(1_000_000)
 #: What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class CostsBy(StrEnum):
@@ -110,4 +110,4 @@ def as_csv(
 
 def safe_cell(text: str) -> str:
     """The text, with an apostrophe before it where a spreadsheet would calculate it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

@@ -6,14 +6,8 @@ from collections.abc import Hashable
 from dataclasses import asdict, dataclass
 
 from bot.errors import DecoderUnavailable
-from bot.media.headers import Header, Unsound
+from bot.media.headers import Unsound, chart_header
 from bot.media.workers import ImageWorkers, Task, WorkersUnavailable
-
-#: Read at a third of its size on a phone that is 390 px wide.
-WIDTH_PX, HEIGHT_PX = 960, 600
-_PIXELS = WIDTH_PX * HEIGHT_PX
-#: Measured, and rounded up: the canvas, a copy while it is encoded, and the font.
-_COST = Header("PNG", WIDTH_PX, HEIGHT_PX, 16 * _PIXELS, 4 * _PIXELS, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +43,7 @@ class Chart:
 
 
 async def draw_chart(workers: ImageWorkers, chart: Chart, *, owner: Hashable) -> bytes:
-    """A PNG of `WIDTH_PX` × `HEIGHT_PX`.
+    """A PNG of `CHART_SIZE_PX`.
 
     Args:
         owner: whose turn it is with the decoder.
@@ -58,7 +52,8 @@ async def draw_chart(workers: ImageWorkers, chart: Chart, *, owner: Hashable) ->
         DecoderUnavailable: nothing can be drawn now.
     """
     try:
-        done = await workers.run(Task("chart", asdict(chart), _PIXELS), b"", owner=owner, header=_COST)
+        header = chart_header()
+        done = await workers.run(Task("chart", asdict(chart), header.pixels), b"", owner=owner, header=header)
     except (Unsound, WorkersUnavailable) as error:
         raise DecoderUnavailable from error
     if done.body is None:
@@ -66,4 +61,4 @@ async def draw_chart(workers: ImageWorkers, chart: Chart, *, owner: Hashable) ->
     return done.body
 
 
-__all__ = ["HEIGHT_PX", "WIDTH_PX", "Bar", "Chart", "Line", "draw_chart"]
+__all__ = ["Bar", "Chart", "Line", "draw_chart"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, literal_column, select
 
 from bot.domain.costs import CostRow, CostsBy
 from bot.store.database import Database
@@ -16,7 +16,7 @@ _EPOCH = date(1970, 1, 1)
 _COLUMNS: dict[CostsBy, ColumnElement[Any]] = {
     CostsBy.DAY: ledger.c.day,
     CostsBy.PERSON: ledger.c.user_id,
-    CostsBy.MODEL: ledger.c.endpoint,
+    CostsBy.MODEL: ledger.c.get("endpoint", literal_column("NULL")),
     CostsBy.SERVER: ledger.c.guild_id,
 }
 _COUNTS = func.coalesce(ledger.c.counted_usd_micros, 0)
@@ -29,7 +29,13 @@ class CostStore:
         self._database = database
 
     async def sums(
-        self, by: Sequence[CostsBy], since: date, until: date | None = None, *, guild_id: int | None = None
+        self,
+        by: Sequence[CostsBy],
+        since: date,
+        until: date | None = None,
+        *,
+        guild_id: int | None = None,
+        most: int | None = None,
     ) -> list[CostRow]:
         """The sums of everything that counts, the dearest first, or by days in their order.
 
@@ -38,10 +44,11 @@ class CostStore:
             since: the first UTC day.
             until: the last UTC day; None: as far as there is anything.
             guild_id: one server only.
+            most: no more rows than this; None: all.
         """
 
         def work(connection: Connection) -> list[CostRow]:
-            return [_row(row, by) for row in connection.execute(_sums(by, since, until, guild_id))]
+            return [_row(row, by) for row in connection.execute(_sums(by, since, until, guild_id).limit(most))]
 
         return await self._database.read(work)
 
@@ -53,7 +60,7 @@ class CostStore:
         return None if found is None else _EPOCH + timedelta(days=found)
 
 
-def _sums(by: Sequence[CostsBy], since: date, until: date | None, guild_id: int | None) -> Any:
+def _sums(by: Sequence[CostsBy], since: date, until: date | None, guild_id: int | None) -> Select[Any]:
     keys = [_COLUMNS[column] for column in by]
     usd = func.sum(_COUNTS).label("usd_micros")
     statement = (
@@ -62,7 +69,7 @@ def _sums(by: Sequence[CostsBy], since: date, until: date | None, guild_id: int 
             usd,
             func.sum(ledger.c.counted).label("pictures"),
             func.sum(case((ledger.c.state == "reserved", _COUNTS), else_=0)).label("reserved"),
-            func.sum(case((ledger.c.estimated == 1, _COUNTS), else_=0)).label("estimated"),
+            func.sum(case((ledger.c.get("estimated", literal_column("0")) == 1, _COUNTS), else_=0)).label("estimated"),
         )
         .where(ledger.c.day >= _day(since), (_COUNTS > 0) | (ledger.c.counted > 0))
         .group_by(*keys)

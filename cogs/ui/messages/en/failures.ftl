@@ -48,6 +48,14 @@ settings_only_in_server = This is a setting for a server. Use the command in tha
 settings_not_member = I am not a member of this server, so I keep no settings for it. Nothing was changed.
 settings_not_manager = Only people with the permission Manage Server can change this. Nothing was changed.
 
+price_unconfirmed = { $pictures ->
+        [one] This picture by **{ $model }** costs
+       *[other] These { $pictures } pictures by **{ $model }** cost
+    } { $price }. { $left } Nothing is painted until you press **{ $button }**; the button works for 24 hours.
+price_at_most = **{ MONEY($usd) }** at most
+price_about = **about { MONEY($usd) }**, as the exact price is not known
+price_left = You have { MONEY($usd) } left for today.
+
 answer_filtered = This server's word filter does not let me show my answer here. Try it in another channel, or in a direct message to me.
 
 ## A file that somebody attached
