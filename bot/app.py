@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from bot.access import admits
 from bot.catalogue import Catalogue, load
 from bot.discord.client import EaselBot, point_discord_at
 from bot.discord.session import DiscordSession
@@ -92,6 +94,7 @@ async def run(settings: Settings) -> int:
             images=images,
             supervisor=supervisor,
             callback_url=callbacks.url if callbacks is not None else None,
+            admits=partial(admits, settings.access, settings.operator.people),
         )
         bot = EaselBot(Services(settings, store, catalogue, runner, images, utcnow, supervisor))
         stack.push_async_callback(bot.close)

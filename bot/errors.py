@@ -10,6 +10,7 @@ EaselError
 │   ├── PriceUnconfirmed    it costs so much that the person must agree first
 │   ├── CannotPostHere      the bot lacks a permission in this channel
 │   ├── BadPicture          an attachment that is no usable picture
+│   ├── NotAdmitted         the operator has not opened the bot to this place or person
 │   ├── NotYours            somebody else's picture or a moderator's button
 │   ├── JobUnknown          the picture's record is gone
 │   ├── DraftExpired        the request waited too long to be taken up
@@ -32,6 +33,7 @@ EaselError
 │   ├── PreparationCrashed  its attachments ended one process after another
 │   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
+│   ├── NoLongerAdmitted    the operator has closed the bot to its place or person meanwhile
 │   ├── CardDeleted         its message was deleted; ends as cancelled
 │   └── Undeliverable       every way into the channel is closed
 ├── Transient               worth another try by the caller; never shown to a person
@@ -234,6 +236,21 @@ class BadPicture(Refusal):
     def __init__(self, option: str, why: Phrase) -> None:
         self.option = option
         super().__init__(option=option, why=why)
+
+
+class NotAdmitted(Refusal):
+    """The operator has not opened the bot to this place or person.
+
+    Args:
+        barrier: `server`, `person`, `user_install` or `direct_message`.
+        ask: whom to ask, a phrase that completes "Please ask …".
+    """
+
+    code = "not_admitted"
+
+    def __init__(self, barrier: str, ask: Phrase) -> None:
+        self.barrier = barrier
+        super().__init__(Phrase(f"not_admitted_{barrier}", {"ask": ask}))
 
 
 class NotYours(Refusal):
@@ -447,6 +464,13 @@ class Undeliverable(GenerationFailed):
     """Every way into the channel is closed."""
 
     code = "undeliverable"
+
+
+class NoLongerAdmitted(GenerationFailed):
+    """The operator has closed the bot to the job's place or person since it was accepted."""
+
+    code = "no_longer_admitted"
+    worth_retrying = False
 
 
 class CardDeleted(GenerationFailed):

@@ -7,13 +7,14 @@ handlers go to `cogs.errors`; discord.py would only log them.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import discord
 from discord.ext import commands
 
-from cogs import errors
+from cogs import access, errors
 from cogs.interaction_data import Interaction, locale_of
 from cogs.ui import modals
 from cogs.ui.actions import ACTIONS, CUSTOM_ID, Click
@@ -41,7 +42,7 @@ class DynamicComponent(discord.ui.DynamicItem[discord.ui.Item[Any]], template=CU
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Run the action of the verb, or respond that this release has no such action."""
         action = ACTIONS.get(self.click.verb)
-        await _answered(interaction, action.handler(interaction, self.click) if action is not None else None)
+        await _answered(interaction, partial(action.handler, interaction, self.click) if action is not None else None)
 
 
 class ComponentsCog(commands.Cog, name="components"):
@@ -56,16 +57,18 @@ class ComponentsCog(commands.Cog, name="components"):
         if form is None:
             return
         handler = modals.submit_handler(form.purpose)
-        await _answered(interaction, handler(interaction, form) if handler is not None else None)
+        await _answered(interaction, partial(handler, interaction, form) if handler is not None else None)
 
 
-async def _answered(interaction: Interaction, work: Awaitable[None] | None) -> None:
-    """Await a handler and show its errors to the person. None: no handler is registered, which is shown instead."""
+async def _answered(interaction: Interaction, work: Callable[[], Awaitable[None]] | None) -> None:
+    """Run a handler behind the gate, and show its errors. None: no handler is registered, which is shown instead."""
+    if not await access.admit(interaction):
+        return
     if work is None:
         await errors.answer_privately(interaction, say(locale_of(interaction), "action_unknown"))
         return
     try:
-        await work
+        await work()
     except Exception as error:  # nothing above this task would handle it
         await errors.answer(interaction, error)
 

@@ -65,6 +65,14 @@ async def _send(interaction: discord.Interaction[Any], sentence: str, buttons: d
         await interaction.response.send_message(sentence, ephemeral=True, view=buttons or MISSING)
 
 
+async def complete_nothing(interaction: discord.Interaction[Any]) -> None:
+    """Answer a completion with no suggestions; a failure to send is only logged."""
+    try:
+        await interaction.response.autocomplete([])
+    except (discord.DiscordException, OSError) as failure:
+        log.info("could not answer", extra={"interaction": interaction.id, "error": type(failure).__name__})
+
+
 def is_gone(error: BaseException) -> bool:
     """Whether Discord says that the interaction has expired or was already responded to."""
     if isinstance(error, discord.InteractionResponded):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import aiohttp
 import discord
 import yarl
+from discord import app_commands
 from discord.ext import commands
 
 from bot.discord.age_restrictions import AgeRestrictions
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 #: Extensions, loaded in this order; nothing in `bot` imports them.
 COGS = (
     "cogs.errors",
+    "cogs.access",
     "cogs.components",
     "cogs.imagine",
     "cogs.results",
@@ -85,8 +88,21 @@ class CappedBackoff(discord.backoff.ExponentialBackoff[Any]):
 vars(discord.client)["ExponentialBackoff"] = CappedBackoff
 
 
+class GatedTree(app_commands.CommandTree["EaselBot"]):
+    """discord.py's commands behind a gate; without one, none of them runs."""
+
+    #: Decides about every command, context menu and completion; where it says no, it has answered the person.
+    gate: Callable[[discord.Interaction[Any]], Awaitable[bool]] | None = None
+
+    async def interaction_check(self, interaction: discord.Interaction[EaselBot], /) -> bool:
+        """Called by discord.py before it looks up what was asked for."""
+        return self.gate is not None and await self.gate(interaction)
+
+
 class EaselBot(commands.Bot):
     """The discord.py client; cogs find their services here as `bot.services`."""
+
+    tree: GatedTree
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -102,6 +118,7 @@ class EaselBot(commands.Bot):
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
+            tree_cls=GatedTree,
             intents=intents,
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,

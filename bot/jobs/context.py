@@ -49,9 +49,18 @@ class RunnerContext:
     """The jobs of this process, and what all parts of the runner share."""
 
     def __init__(
-        self, *, store: Store, catalogue: Catalogue, settings: FalSettings, timings: JobTimings, clocks: Clocks
+        self,
+        *,
+        store: Store,
+        catalogue: Catalogue,
+        settings: FalSettings,
+        timings: JobTimings,
+        clocks: Clocks,
+        admits: Callable[[Job], bool],
     ) -> None:
         self.store = store
+        #: Whether the operator still lets the bot paint for a job's place and person.
+        self.admits = admits
         self.settings = settings
         self.timings = timings
         self.clock = clocks.utcnow

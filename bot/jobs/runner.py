@@ -60,6 +60,7 @@ class Runner:
         tick_s: how often positions in the queue and remaining times are published.
         callback_url: the webhook URL for a job id and an attempt number; None: fal's status is polled instead.
         supervisor: owns the tasks that run beside `run`.
+        admits: whether the operator still lets the bot paint for a job's place and person; asked before each submit.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Runner:
         images: ImageWorkers,
         supervisor: Supervisor,
         callback_url: Callable[[str, int], str] | None = None,
+        admits: Callable[[Job], bool] = lambda job: True,
         timings: JobTimings = JobTimings(),  # noqa: B008 - frozen
     ) -> None:
         self._store = store
@@ -85,7 +87,7 @@ class Runner:
         self._timings = timings
         self._supervisor = supervisor
         context = self._context = RunnerContext(
-            store=store, catalogue=catalogue, settings=settings, timings=timings, clocks=clocks
+            store=store, catalogue=catalogue, settings=settings, timings=timings, clocks=clocks, admits=admits
         )
         self._active = context.active
         self._reconciler = Reconciler(

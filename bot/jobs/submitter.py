@@ -20,6 +20,7 @@ from bot.domain.ports import ImageBackend
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import (
     DecoderBusy,
+    NoLongerAdmitted,
     PreparationCrashed,
     ProviderError,
     ProviderUnreachable,
@@ -138,11 +139,13 @@ class Submitter:
         None when the job was cancelled, or another process moved it.
 
         Raises:
-            GenerationFailed: the job has used up its attempts.
+            GenerationFailed: the job has used up its attempts, or the bot is closed to its place or person by now.
         """
         if self._context.is_cancelled(submission.job):
             await self._end_cancelled(submission.job, unsure=submission.unsure)
             return None
+        if not self._context.admits(submission.job):
+            raise NoLongerAdmitted
         if submission.unsure and not await self._begin_next_attempt(submission):
             return None
         request = await self._uploaded(submission)  # before the semaphore: decoding may have to wait

@@ -268,12 +268,16 @@ class LimitSettings(Section):
 class AccessSettings(Section):
     """Who may use the bot. A server must pass `servers` and a person `people`; what is blocked never does."""
 
-    servers: _AnyServers = Field("any", description="Ids of the servers where the bot answers, or any.")
+    servers: _AnyServers = Field(
+        "any",
+        description="Ids of the servers where the bot answers, or any. With a list, direct messages are only for those "
+        "who are named in access.people or operator.people.",
+    )
     people: _AnyPeople = Field("any", description="Ids of the people it answers, or any.")
     blocked_servers: _Servers = Field((), description="Ids of servers where it never answers.")
     blocked_people: _People = Field((), description="Ids of people it never answers.")
     user_installs: bool = Field(True, description="Whether people may add it to their own account and use it anywhere.")
-    direct_messages: bool = Field(True, description="Whether it paints in direct messages.")
+    direct_messages: bool = Field(True, description="Whether it answers in direct messages and group chats.")
 
 
 class OperatorSettings(Section):

@@ -183,6 +183,51 @@ async def test_what_still_works_is_only_a_warning(
     assert any(line.startswith("!") and sentence in line for line in text.splitlines())
 
 
+APPLICATION: Mapping[str, object] = {"id": "9", "integration_types_config": {"0": {}, "1": {}}}
+
+
+def about(public: object) -> Mapping[str, tuple[int, object]]:
+    """An application of which Discord says so."""
+    return {"/applications/@me": (200, {**APPLICATION, "bot_public": public})}
+
+
+async def test_a_public_application_is_warned_of_with_how_to_turn_that_off(tmp_path: Path) -> None:
+    code, text = await report(tmp_path, about(True))
+
+    assert code == 0
+    warned = next(line for line in text.splitlines() if "application is public" in line)
+    assert warned.startswith("! Discord: the application is public: anyone can add it")
+    advice = text.partition(warned)[2].splitlines()[1]
+    for words in ("Installation", "Install Link", "None", "Public Bot off", "EASEL_ACCESS__SERVERS"):
+        assert words in advice
+
+
+@pytest.mark.parametrize(
+    ("public", "access", "line"),
+    [
+        (False, {}, "✓ Discord: the application is private"),
+        (False, {"servers": [1]}, "✓ Discord: the application is private"),
+        (True, {"servers": [1]}, "✓ Discord: the application is public, but only the servers under access.servers"),
+        (True, {"servers": []}, "✓ Discord: the application is public, but only the servers under access.servers"),
+        (True, {"people": [1]}, "! Discord: the application is public"),
+    ],
+)
+async def test_who_may_add_the_bot_is_said(
+    tmp_path: Path, public: bool, access: Mapping[str, object], line: str
+) -> None:
+    code, text = await report(tmp_path, about(public), access=access)
+
+    assert code == 0
+    assert line in text
+
+
+@pytest.mark.parametrize("public", [None, "yes", 1])
+async def test_what_discord_does_not_say_of_the_application_is_not_guessed(tmp_path: Path, public: object) -> None:
+    _, text = await report(tmp_path, about(public))
+
+    assert "application is" not in text
+
+
 async def test_an_administrator_lacks_nothing(tmp_path: Path) -> None:
     assert discord_api.missing_permissions(8) == []
 

@@ -229,8 +229,12 @@ def settings(fake: FakeDiscord, fal: FakeFal, database_url: str, /, **sections: 
         ),
         "limits": GENEROUS,
     }
-    changed = {name: section.model_copy(update=dict(sections.get(name, {}))) for name, section in made.items()}
-    return Settings.model_construct(**{**Settings(database_url=database_url).__dict__, **changed})
+    usual = Settings(database_url=database_url).__dict__
+    changed = {
+        name: section.model_copy(update=dict(sections.get(name, {})))
+        for name, section in {**{name: usual[name] for name in sections}, **made}.items()
+    }
+    return Settings.model_construct(**{**usual, **changed})
 
 
 @asynccontextmanager
@@ -275,7 +279,8 @@ class Child:
     def __init__(self, sandbox: SandboxDriver, folder: Path, **variables: str) -> None:
         self._sandbox = sandbox
         self._folder = folder
-        self._variables = variables
+        #: Settings of its next start, as environment variables.
+        self.variables = variables
         self._process: asyncio.subprocess.Process | None = None
         self._drain: asyncio.Task[None] | None = None
         self.log = ""
@@ -299,7 +304,7 @@ class Child:
                 "EASEL_FAL__REST_URL": url,
                 "EASEL_FAL__CDN_URL": url,
                 "EASEL_FAL__API_URL": url,
-                **self._variables,
+                **self.variables,
             },
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

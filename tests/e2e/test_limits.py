@@ -21,7 +21,12 @@ from sandbox.discord.world import PATRON_ROLE_ID
 from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver, in_process_bot
 
 WHEN = re.compile(r"<t:(\d+):[ft]>")
-GENEROUS = {"images_per_hour": 10_000, "burst_images": 1000, "images_per_day": 10_000, "concurrent_jobs": 50}
+GENEROUS: dict[str, Any] = {
+    "images_per_hour": 10_000,
+    "burst_images": 1000,
+    "images_per_day": 10_000,
+    "concurrent_jobs": 50,
+}
 
 
 def limits(**changes: Any) -> dict[str, Any]:

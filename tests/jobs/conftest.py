@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.domain.job import Job
 from bot.domain.ports import AttachmentSource
 from bot.settings import FalSettings
 from bot.store import Store
@@ -31,6 +32,7 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
         answered: bool | None = True,
         timings: Mapping[str, Any] | None = None,
         inputs: AttachmentSource | None = None,
+        admits: Callable[[Job], bool] = lambda job: True,
         **caps: Any,
     ) -> RunnerFixture:
         await leave()
@@ -39,7 +41,7 @@ async def build(tmp_path: Path) -> AsyncIterator[Build]:
             max_in_flight=max_in_flight, job_timeout_s=job_timeout_s, reconcile_s=reconcile_s, **caps
         )
         patient = replace(PATIENT, **(timings or {}))
-        runner_fixture = RunnerFixture(store, fal or ScriptedFal(), settings, patient, inputs=inputs)
+        runner_fixture = RunnerFixture(store, fal or ScriptedFal(), settings, patient, inputs=inputs, admits=admits)
         runner_fixture.shown.answered = answered
         task = asyncio.create_task(runner_fixture.runner.run() if run else asyncio.sleep(0))
         fixtures.append((runner_fixture, task))

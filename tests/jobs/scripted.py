@@ -200,6 +200,7 @@ class RunnerFixture:
         callback_url: Callable[[str, int], str] | None = None,
         *,
         inputs: AttachmentSource | None = None,
+        admits: Callable[[Job], bool] = lambda job: True,
     ) -> None:
         #: So much more time has passed than really has.
         self.ahead_s = 0.0
@@ -219,6 +220,7 @@ class RunnerFixture:
             images=ImageWorkers(),
             supervisor=self.supervisor,
             callback_url=callback_url,
+            admits=admits,
             timings=timings,
         )
         self.runner.attach(self.shown)

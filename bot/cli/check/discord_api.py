@@ -38,6 +38,7 @@ class DiscordExamination:
         assert settings.discord.token is not None
         self._session = session
         self._base = settings.discord.api_url.rstrip("/")
+        self._listed = settings.access.servers != "any"
         self._headers = {
             "Authorization": f"Bot {settings.discord.token.get_secret_value()}",
             "User-Agent": "DiscordBot (easel, check)",
@@ -51,6 +52,8 @@ class DiscordExamination:
             yield ok(f"Discord: the token is that of {me.get('username', 'a bot')}")
             application = await self._get("/applications/@me")
             for finding in _application(application):
+                yield finding
+            for finding in public_application(application, listed=self._listed):
                 yield finding
             yield await self._commands(str(application.get("id", "")))
             yield _identifies_left(await self._get("/gateway/bot"))
@@ -171,6 +174,28 @@ def _application(application: Mapping[str, Any]) -> list[Finding]:
             )
     findings.append(ok("Discord: needs no privileged intents, and asks for none"))
     return findings
+
+
+def public_application(application: Mapping[str, Any], *, listed: bool) -> list[Finding]:
+    """Whether strangers may add the bot to servers of theirs; nothing where Discord does not say.
+
+    Args:
+        listed: whether only the servers that the settings list may use it.
+    """
+    public = application.get("bot_public")
+    if not isinstance(public, bool):
+        return []
+    if not public:
+        return [ok("Discord: the application is private; only its owner can add it to servers")]
+    if listed:
+        return [ok("Discord: the application is public, but only the servers under access.servers may use it")]
+    return [
+        warning(
+            "Discord: the application is public: anyone can add it to a server of theirs, and spend from your budgets",
+            "Developer portal: under Installation set Install Link to None, then under Bot turn Public Bot off. "
+            "Or list your servers in EASEL_ACCESS__SERVERS.",
+        )
+    ]
 
 
 def _identifies_left(gateway: Mapping[str, Any]) -> Finding:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from shutil import copytree
-from typing import Any
+from typing import Any, get_args
 
 import discord
 import pytest
@@ -20,6 +20,7 @@ from discord import app_commands
 import bot
 import cogs
 from bot import errors
+from bot.access import Barrier
 from bot.catalogue.model import Task
 from bot.domain.job import JobState
 from bot.errors import EaselError, ToldError
@@ -50,6 +51,10 @@ ERROR_EXAMPLES: tuple[ToldError, ...] = (
     errors.LimitReached("user_day", phrase("limit_user_day_zero"), None),
     errors.CannotPostHere([phrase("permission_view_channel")]),
     errors.BadPicture("mask", WHY),
+    errors.NotAdmitted("server", phrase("whoever_runs_it")),
+    errors.NotAdmitted("person", phrase("people_or", people=("<@1>", "<@2>"))),
+    errors.NotAdmitted("user_install", phrase("whoever_runs_it")),
+    errors.NotAdmitted("direct_message", phrase("whoever_runs_it")),
     errors.NotYours(phrase("not_yours_cancel")),
     errors.JobUnknown(),
     errors.DraftExpired(),
@@ -81,6 +86,7 @@ ERROR_EXAMPLES: tuple[ToldError, ...] = (
     errors.SubmitNeverConfirmed(),
     errors.SubmitUnresolved(),
     errors.Undeliverable(),
+    errors.NoLongerAdmitted(),
     errors.CardDeleted(),
 )
 #: Bases, raised by nobody.
@@ -97,6 +103,7 @@ _DYNAMIC: dict[str, frozenset[str]] = {
     **{f"fault_{name}": frozenset({"what"}) for name in refused_options._FILE_FAULTS.values()},
     **{f"thing_{thing}": frozenset() for thing in Thing},
     **{f"partner_{what}": frozenset({"service"} if what == "unverified" else ()) for what, _ in partners._ACCOUNT},
+    **{f"not_admitted_{barrier}": frozenset({"ask"}) for barrier in get_args(Barrier)},
     # stored by earlier versions
     **{f"bound_{name}": frozenset({"value"}) for name in ("one_of", "max_bytes")},
     **{
