@@ -94,7 +94,10 @@ ESTIMATE_RATIO = Histogram(
 #: `day` and `month`: of everybody together, by UTC.
 BudgetPeriod = Literal["day", "month"]
 _BUDGET = Gauge(
-    "easel_budget_usd", "The budget of everybody together; no series where there is none.", ("period",), registry=REGISTRY
+    "easel_budget_usd",
+    "The budget of everybody together; no series where there is none.",
+    ("period",),
+    registry=REGISTRY,
 )
 _BUDGET_SPENT = Gauge(
     "easel_budget_spent_usd",

@@ -1,0 +1,60 @@
+"""Prices in what autocomplete shows, and labels with prices taken for what they label: clients may send either."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from bot.catalogue.folding import SEPARATOR
+from bot.catalogue.model import Model, Option
+from bot.catalogue.prices import images_of, is_well_known, price_text, request_cost_usd, request_size, usd_text
+from bot.domain.request import GenerationRequest, Json
+
+#: A price behind a label, and behind a value in the field `options`.
+_PRICE: Final = rf"\s*{SEPARATOR.strip()}\s*(?:about )?\$\d[\d.,]*"
+_AFTER_LABEL = re.compile(rf"{_PRICE}\s*$")
+_AFTER_VALUE = re.compile(rf"(=[^\s\"'=]+){_PRICE}(?!\S)")
+
+
+def model_label(model: Model) -> str:
+    """Title, price and what it is good at, for autocomplete."""
+    return SEPARATOR.join((model.title, price_text(model), model.summary))
+
+
+def value_prices(model: Model, option: Option, values: Sequence[Json]) -> Mapping[int, str]:
+    """What a picture costs with each of the values, by its position; empty where all cost the same or nobody knows.
+
+    Everything else is as nobody had asked for anything.
+    """
+    usual = {one.name: one.default for one in model.offered if one.default is not None}
+    priced = [_picture_usd(model, {**usual, option.name: value}) for value in values]
+    known = [usd for usd in priced if usd is not None]
+    if len(known) < len(values) or len(set(known)) < 2:
+        return {}
+    about = "" if is_well_known(model.price) else "about "
+    return {at: f"{about}{usd_text(usd)}" for at, usd in enumerate(known)}
+
+
+def _picture_usd(model: Model, options: Mapping[str, Json]) -> Decimal | None:
+    size = request_size(model, options)
+    return request_cost_usd(model, GenerationRequest(model.endpoint, "", options, (), images_of(options), size, None))
+
+
+def with_price(label: str, price: str | None) -> str:
+    """A label with the price of what it stands for."""
+    return f"{label}{SEPARATOR}{price}" if price else label
+
+
+def without_price(label: str) -> str:
+    """The label as it is without its price."""
+    return _AFTER_LABEL.sub("", label)
+
+
+def without_prices(options: str) -> str:
+    """What was typed into the field `options`, without the prices behind values."""
+    return _AFTER_VALUE.sub(r"\1", options)
+
+
+__all__ = ["model_label", "value_prices", "with_price", "without_price", "without_prices"]
