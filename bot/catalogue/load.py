@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from bot.catalogue.kinds import parse_value
 from bot.catalogue.model import (
@@ -27,11 +27,11 @@ from bot.catalogue.model import (
     Option,
     OptionKind,
     Output,
-    Price,
     Retired,
     Rule,
     Task,
 )
+from bot.catalogue.price_file import PriceFile, check_price, with_usd
 from bot.catalogue.registry import Catalogue
 from bot.catalogue.rejections import close_matches, listed
 from bot.domain.request import Json
@@ -48,14 +48,6 @@ _Endpoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Z
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 _Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{2,20}$")]
 _Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
-
-
-def _exact(value: object) -> object:
-    # As text, so that the price does not get the binary rounding of a float.
-    return str(value) if isinstance(value, float) else value
-
-
-_Usd = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 class _File(BaseModel):
@@ -100,21 +92,6 @@ class _OutputFile(_File):
     usage: bool = False
 
 
-class _ByOptionFile(_File):
-    option: _Name
-    usd: dict[str, _Usd]
-
-
-class _PriceFile(_File):
-    usd: _Usd | None = None
-    unit: Literal["image", "megapixel"]
-    confidence: Literal["high", "medium", "low", "none"]
-    note: str = ""
-    by_option: _ByOptionFile | None = None
-    surcharges: dict[str, _Usd] = Field(default_factory=dict)
-    round_up_megapixels: bool = False
-
-
 class _RetiredFile(_File):
     note: str
     successor: _Endpoint | None = None
@@ -138,7 +115,7 @@ class _ModelFile(_File):
     size_option: _Name | None = None
     store_payload: bool = True
     output: _OutputFile
-    price: _PriceFile
+    price: PriceFile
     retired: _RetiredFile | None = None
     options: tuple[_OptionFile, ...] = Field(min_length=1)
     rules: tuple[_RuleFile, ...] = ()
@@ -212,12 +189,6 @@ def _option(read: _OptionFile) -> Option:
     return Option(**plain, **limits)
 
 
-def _price(read: _PriceFile) -> Price:
-    by_option = (read.by_option.option, MappingProxyType(read.by_option.usd)) if read.by_option else None
-    plain = read.model_dump(exclude={"by_option", "surcharges"})
-    return Price(**plain, by_option=by_option, surcharges=MappingProxyType(read.surcharges))
-
-
 def _model(read: _ModelFile) -> Model:
     return Model(
         endpoint=read.endpoint,
@@ -229,7 +200,7 @@ def _model(read: _ModelFile) -> Model:
         tags=read.tags,
         options=tuple(map(_option, read.options)),
         output=Output(**read.output.model_dump()),
-        price=_price(read.price),
+        price=read.price.price(),
         size_option=read.size_option,
         retired=Retired(**read.retired.model_dump()) if read.retired else None,
         store_payload=read.store_payload,
@@ -250,6 +221,7 @@ def _check(model: Model) -> None:
     for option in model.options:
         _check_option(model, option)
     _check_references(model)
+    check_price(model)
     if "openai_api_key" in names and model.store_payload:
         raise ValueError("a model that takes `openai_api_key` needs `store_payload = false`, or fal keeps the key.")
 
@@ -318,17 +290,10 @@ def _toml(value: Json) -> str:
 def _check_references(model: Model) -> None:
     mentioned = [(f"rule `{rule.kind}`", name) for rule in model.rules for name in rule.options]
     mentioned += [("`default_unless`", option.default_unless) for option in model.options if option.default_unless]
-    mentioned += [("`price.surcharges`", name) for name in model.price.surcharges]
-    mentioned += [("`price.by_option`", model.price.by_option[0])] if model.price.by_option else []
     mentioned += [("`size_option`", model.size_option)] if model.size_option else []
     for where, name in mentioned:
         if model.option(name) is None:
             raise ValueError(f"{where} names `{name}`, which is no option of this model.")
-    if model.price.by_option:
-        option = model.option(model.price.by_option[0])
-        strange = set(model.price.by_option[1]) - set(option.choices if option else ())
-        if strange:
-            raise ValueError(f"`price.by_option.usd` has `{min(strange)}`, which is no value of that option.")
 
 
 # ---------------------------------------------------------------------- the catalogue
@@ -411,14 +376,5 @@ def _repriced(models: Sequence[Model], prices_usd: Mapping[str, Decimal]) -> lis
             raise SettingsInvalid(
                 f"`models.prices_usd` gives `{name}` the price {usd}; it must be 0 or more US dollars."
             )
-        by_endpoint[model.endpoint] = dataclasses.replace(model, price=_with_usd(model.price, usd))
+        by_endpoint[model.endpoint] = dataclasses.replace(model, price=with_usd(model.price, usd))
     return list(by_endpoint.values())
-
-
-def _with_usd(price: Price, usd: Decimal) -> Price:
-    """Set the operator's price per unit; prices that depend on an option are scaled in proportion."""
-    by_option = price.by_option
-    if by_option and price.usd:
-        scaled = {value: each * usd / price.usd for value, each in by_option[1].items()}
-        by_option = (by_option[0], MappingProxyType(scaled))
-    return dataclasses.replace(price, usd=usd, by_option=by_option, confidence="high", note="Set by the operator.")

@@ -126,22 +126,71 @@ class Output:
     usage: bool = False
 
 
+#: What a price is for: each picture painted; each megapixel of those; each megapixel of the pictures painted and given;
+#: each second; the whole request.
+PriceUnit = Literal["image", "megapixel", "processed_megapixel", "second", "request"]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """Prices by the values of one option (ideogram v3: rendering_speed) or two (gpt-image: quality and size)."""
+
+    #: fal's names of the options.
+    options: tuple[str, ...]
+    #: USD per unit for one value of each option, as text and in the order of `options`.
+    usd: Mapping[tuple[str, ...], Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """What a request's tokens cost besides. A prompt has at most as many tokens as bytes."""
+
+    #: USD per million tokens of the prompt and of the pictures given.
+    input_usd: Decimal = Decimal(0)
+    #: USD per million tokens that the model makes.
+    output_usd: Decimal = Decimal(0)
+    #: The most tokens that one picture given, and one picture (or answer) made, can have.
+    most_per_input_picture: int = 0
+    most_output: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What fal charges for a model, as far as known.
 
-    `usd` is per `unit`; None means unknown. `by_option` maps an option's values to other prices
-    (ideogram v3: rendering_speed), as (option name, {value: usd}).
+    `usd` is per `unit`. Where a table or sizes decide, it is the price of what they do not list; None: unlisted values
+    cost what the dearest listed one does. Without any of them the price is unknown.
     """
 
     usd: Decimal | None
-    unit: Literal["image", "megapixel"]
+    unit: PriceUnit
     confidence: Literal["high", "medium", "low", "none"]
     note: str = ""
-    by_option: tuple[str, Mapping[str, Decimal]] | None = None
+    table: PriceTable | None = None
+    #: (most pixels of a picture, USD per unit), ascending; larger pictures cost what the last one does.
+    by_pixels: tuple[tuple[int, Decimal], ...] = ()
+    #: USD for each megapixel after a picture's first, where that is cheaper.
+    further_usd: Decimal | None = None
+    round_up_megapixels: bool = False
+    #: The most megapixels of one picture painted, and of one given, where no option tells.
+    most_megapixels: Decimal | None = None
+    most_input_megapixels: Decimal | None = None
+    #: The option that says how many seconds, and how many there are at most where it does not.
+    seconds_option: str | None = None
+    most_seconds: Decimal | None = None
+    #: USD per request besides.
+    fixed_usd: Decimal = Decimal(0)
+    #: USD for each picture given besides, after the first so many.
+    input_picture_usd: Decimal = Decimal(0)
+    free_input_pictures: int = 0
     #: Extra USD per request when a boolean option is on, e.g. {"enable_prompt_expansion": Decimal("0.0025")}.
     surcharges: Mapping[str, Decimal] = field(default_factory=dict)
-    round_up_megapixels: bool = False
+    tokens: TokenPrice | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of it."""
+        return self.usd is not None or self.table is not None or bool(self.by_pixels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,8 +294,7 @@ def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> Genera
     changed = dataclasses.replace(
         request, prompt=_prompt(model, raw), options=options, given=given, notices=tuple(understood.notices)
     )
-    if not understood.values:
-        return changed
-    _check(model, {name: options[name] for name in given if name in options})
-    changed = dataclasses.replace(changed, images=images_of(options), size=request_size(model, options))
+    if understood.values:
+        _check(model, {name: options[name] for name in given if name in options})
+        changed = dataclasses.replace(changed, images=images_of(options), size=request_size(model, options))
     return dataclasses.replace(changed, cost_usd=request_cost_usd(model, changed))

@@ -37,7 +37,11 @@ ONE = RemotePicture("https://x", None, None, None)
         ("imagen4-fast", {"count": 3}, "0.06"),
         ("z-image", {}, None),
         ("ideogram-v2", {}, None),
-        ("gpt-image-1", {"count": 2}, None),
+        # OpenAI decides quality and size: the dearest; and eleven tokens at most
+        ("gpt-image-1", {"count": 2}, "0.5001"),
+        ("gpt-image-1", {"size": "1024x1024", "options": "quality=low"}, "0.0111"),
+        ("gpt-image-1", {"size": "1024x1536", "options": "quality=medium"}, "0.0631"),
+        ("gpt-image-1", {"size": "1024x1024"}, "0.1671"),
         ("f-lite", {}, None),
     ],
 )

@@ -101,7 +101,7 @@ class FalExamination:
 
 def other_prices(models: Iterable[Model], live: Iterable[Mapping[str, Any]]) -> list[Finding]:
     """A warning for each model whose price fal states differently."""
-    by_endpoint = {model.endpoint: model for model in models if model.price.by_option is None}
+    by_endpoint = {model.endpoint: model for model in models if model.price.table is None}
     findings = []
     for price in live:
         model, usd = by_endpoint.get(str(price.get("endpoint_id"))), price.get("unit_price")

@@ -198,7 +198,7 @@ def models(settings: Settings, catalogue: Catalogue | SettingsInvalid) -> list[F
                 "Set EASEL_MODELS__DEFAULT to one of the names that `python -m bot models` lists.",
             )
         )
-    unpriced = [model.key for model in catalogue.models if model.price.usd is None and model.price.by_option is None]
+    unpriced = [model.key for model in catalogue.models if not model.price.is_known]
     if unpriced:
         findings.append(
             warning(

@@ -22,6 +22,7 @@ import cogs
 from bot import errors
 from bot.access import Barrier
 from bot.catalogue.model import Task
+from bot.catalogue.price_file import UNITS
 from bot.domain.job import JobState
 from bot.errors import EaselError, ToldError
 from bot.fal import partners, refused_options
@@ -121,12 +122,8 @@ _DYNAMIC: dict[str, frozenset[str]] = {
     **{f"settings_model_{origin}": frozenset({"model"}) for origin in ("your", "server", "usual")},
     **{f"default_{whose}": frozenset({"model"}) for whose in ("mine", "server")},
     **{f"default_{whose}_reset": frozenset() for whose in ("mine", "server")},
-    **{f"price_per_{unit}{about}": frozenset({"usd"}) for unit in ("image", "megapixel") for about in ("", "_about")},
-    **{
-        f"price_per_{unit}_range{about}": frozenset({"least", "most"})
-        for unit in ("image", "megapixel")
-        for about in ("", "_about")
-    },
+    **{f"price_per_{unit}{about}": frozenset({"usd"}) for unit in UNITS for about in ("", "_about")},
+    **{f"price_per_{unit}_range{about}": frozenset({"least", "most"}) for unit in UNITS for about in ("", "_about")},
     **{f"form_{name}": frozenset() for name in (*typed.FIELDS, "model")},
     **{f"form_{name}_hint": frozenset() for name in ("negative_prompt", "size", "image", "mask")},
     **{

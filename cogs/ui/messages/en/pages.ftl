@@ -24,6 +24,18 @@ price_per_megapixel = { MONEY($usd) } per megapixel
 price_per_megapixel_about = about { MONEY($usd) } per megapixel
 price_per_megapixel_range = { MONEY($least) } to { MONEY($most) } per megapixel
 price_per_megapixel_range_about = about { MONEY($least) } to { MONEY($most) } per megapixel
+price_per_processed_megapixel = { MONEY($usd) } per megapixel, your pictures included
+price_per_processed_megapixel_about = about { MONEY($usd) } per megapixel, your pictures included
+price_per_processed_megapixel_range = { MONEY($least) } to { MONEY($most) } per megapixel, your pictures included
+price_per_processed_megapixel_range_about = about { MONEY($least) } to { MONEY($most) } per megapixel, your pictures included
+price_per_second = { MONEY($usd) } per second
+price_per_second_about = about { MONEY($usd) } per second
+price_per_second_range = { MONEY($least) } to { MONEY($most) } per second
+price_per_second_range_about = about { MONEY($least) } to { MONEY($most) } per second
+price_per_request = { MONEY($usd) } per order
+price_per_request_about = about { MONEY($usd) } per order
+price_per_request_range = { MONEY($least) } to { MONEY($most) } per order
+price_per_request_range_about = about { MONEY($least) } to { MONEY($most) } per order
 
 ## Usage
 
