@@ -14,7 +14,7 @@ from bot.catalogue.kinds import parse_value
 from bot.catalogue.model import Model, Option, OptionKind
 from bot.catalogue.option_syntax import plain_key, without_hints
 from bot.catalogue.parse import candidates
-from bot.catalogue.price_labels import value_prices, with_price, without_prices
+from bot.catalogue.price_labels import value_price_texts, with_price, without_prices
 from bot.domain.request import Json
 from bot.errors import InvalidOption
 
@@ -75,8 +75,8 @@ def style_choices(model: Model, typed: str = "") -> list[Choice]:
 
 def _priced(model: Model, option: Option, choices: list[Choice]) -> list[Choice]:
     """The choices of an option with what a picture costs, where that depends on it."""
-    prices = value_prices(model, option, [value for _, value in choices])
-    return [(_short(with_price(label, prices.get(at))), value) for at, (label, value) in enumerate(choices)]
+    prices = value_price_texts(model, option, [value for _, value in choices])
+    return [(_short(with_price(label, price)), value) for (label, value), price in zip(choices, prices, strict=True)]
 
 
 # ---------------------------------------------------------------------- the options field
@@ -153,8 +153,8 @@ def _priced_values(model: Model, option: Option, key: str, typed: str) -> list[t
     values = _values(model, option, key, typed)
     is_listed = option.kind in {OptionKind.CHOICE, OptionKind.BOOLEAN, OptionKind.SIZE}
     given: list[Json] = [value == "true" if option.kind is OptionKind.BOOLEAN else value for value in values]
-    prices = value_prices(model, option, given) if is_listed else {}
-    return [(value, prices.get(at, "")) for at, value in enumerate(values)]
+    prices = value_price_texts(model, option, given) if is_listed else [""] * len(values)
+    return list(zip(values, prices, strict=True))
 
 
 def _values(model: Model, option: Option, key: str, typed: str) -> list[str]:

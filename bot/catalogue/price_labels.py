@@ -23,8 +23,8 @@ def model_label(model: Model) -> str:
     return SEPARATOR.join((model.title, price_text(model), model.summary))
 
 
-def value_prices(model: Model, option: Option, values: Sequence[Json]) -> Mapping[int, str]:
-    """What a picture costs with each of the values, by its position; empty where all cost the same or nobody knows.
+def value_prices(model: Model, option: Option, values: Sequence[Json]) -> Sequence[Decimal]:
+    """What a picture costs in USD with each of the values; empty where all cost the same or nobody knows.
 
     Everything else is as nobody had asked for anything.
     """
@@ -32,9 +32,8 @@ def value_prices(model: Model, option: Option, values: Sequence[Json]) -> Mappin
     priced = [_picture_usd(model, {**usual, option.name: value}) for value in values]
     known = [usd for usd in priced if usd is not None]
     if len(known) < len(values) or len(set(known)) < 2:
-        return {}
-    about = "" if is_well_known(model.price) else "about "
-    return {at: f"{about}{usd_text(usd)}" for at, usd in enumerate(known)}
+        return ()
+    return known
 
 
 def _picture_usd(model: Model, options: Mapping[str, Json]) -> Decimal | None:
@@ -42,7 +41,14 @@ def _picture_usd(model: Model, options: Mapping[str, Json]) -> Decimal | None:
     return request_cost_usd(model, GenerationRequest(model.endpoint, "", options, (), images_of(options), size, None))
 
 
-def with_price(label: str, price: str | None) -> str:
+def value_price_texts(model: Model, option: Option, values: Sequence[Json]) -> Sequence[str]:
+    """The same as text, with `about` where a price is uncertain; empty texts where they need not be said."""
+    about = "" if is_well_known(model.price) else "about "
+    prices = value_prices(model, option, values)
+    return [f"{about}{usd_text(usd)}" for usd in prices] or [""] * len(values)
+
+
+def with_price(label: str, price: str) -> str:
     """A label with the price of what it stands for."""
     return f"{label}{SEPARATOR}{price}" if price else label
 
@@ -57,4 +63,4 @@ def without_prices(options: str) -> str:
     return _AFTER_VALUE.sub(r"\1", options)
 
 
-__all__ = ["model_label", "value_prices", "with_price", "without_price", "without_prices"]
+__all__ = ["model_label", "value_price_texts", "value_prices", "with_price", "without_price", "without_prices"]
