@@ -72,7 +72,7 @@ async def place(
     """
     interaction_data.check_can_post(interaction)
     actor = interaction_data.actor_of(interaction)
-    policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
+    policy = policy_for(services.settings, preferences.guild_limits, actor)
     await check_price(services, actor, policy, model, request, agreed_usd=agreed_usd)
     job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
     new = NewJob(job_id, actor, await _reply_of(interaction), request, parent_id, draft_id)

@@ -119,7 +119,7 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
             model=model,
             origin="your" if model is mine else "server" if model is servers else "usual",
             guild_model=servers,
-            policy=policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids),
+            policy=policy_for(services.settings, preferences.guild_limits, actor),
             overrides=preferences.guild_limits,
             in_guild=actor.guild_id is not None,
             saved=saved,

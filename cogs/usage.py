@@ -33,7 +33,7 @@ async def show_usage(interaction: Interaction, services: Services) -> None:
     """Respond privately with what the person has left of the limits, and their unfinished jobs."""
     actor = interaction_data.actor_of(interaction)
     preferences = await services.store.preferences.get(actor.user_id, actor.guild_id)
-    policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
+    policy = policy_for(services.settings, preferences.guild_limits, actor)
     left = standing(await services.store.usage.of(actor, policy), policy, services.clock())
     jobs = await services.store.jobs.of_user(actor.user_id, live_only=True)
     ahead = await services.store.positions.of([job.id for job in jobs]) if jobs else {}
@@ -140,7 +140,7 @@ async def explain_wait(interaction: Interaction, click: Click) -> None:
         raise JobUnknown
     actor = why.job.actor
     own = interaction.user.id == actor.user_id
-    weight = policy_for(services.settings.limits, None, actor.role_ids).weight
+    weight = policy_for(services.settings, None, actor).weight
     page = waiting_page(why, own=own, weight=weight, locale=locale_of(interaction))
     await interaction.response.send_message(view=page, ephemeral=True)
 

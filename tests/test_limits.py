@@ -5,17 +5,19 @@ import math
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.domain.job import Actor
 from bot.domain.money import Cost
 from bot.errors import LimitReached
 from bot.limits import Allowed, GuildLimits, Policy, Refused, Usage, capped, decide, policy_for, standing
 from bot.phrase import phrase
-from bot.settings import LimitSettings, Tier
+from bot.settings import BudgetSettings, LimitSettings, ServerLimits, Settings, Tier
 from tests.english import english
 
 NOW = datetime(2026, 5, 4, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -55,7 +57,7 @@ def refused(usage: Usage, images: int, policy: Policy = POLICY, now: datetime = 
 
 
 def test_somebody_rested_may_use_the_whole_burst() -> None:
-    assert decide(FRESH, POLICY, Cost(4), NOW) == Allowed(tat=NOW + 4 * MINUTE, left_today=16, span=4 * MINUTE)
+    assert decide(FRESH, POLICY, Cost(4), NOW) == Allowed(NOW + 4 * MINUTE, 16, 4 * MINUTE, usd_micros=400_000)
 
 
 def test_the_pace_comes_back_image_by_image() -> None:
@@ -64,7 +66,7 @@ def test_the_pace_comes_back_image_by_image() -> None:
     assert refused(spent, 1).retry_at == NOW + MINUTE
     assert refused(spent, 2).retry_at == NOW + 2 * MINUTE
     assert refused(spent, 1, now=NOW + MINUTE - TICK).rule == "rate"
-    assert decide(spent, POLICY, Cost(1), NOW + MINUTE) == Allowed(NOW + 5 * MINUTE, 15, MINUTE)
+    assert decide(spent, POLICY, Cost(1), NOW + MINUTE) == Allowed(NOW + 5 * MINUTE, 15, MINUTE, 100_000)
 
 
 def test_time_rested_beyond_the_burst_is_not_saved_up() -> None:
@@ -125,7 +127,7 @@ def test_lifted_limits_allow_anything() -> None:
 
     verdict = decide(used(tat=NOW + 9 * MINUTE, images_today=999, active_jobs=99), lifted, Cost(50), NOW)
 
-    assert verdict == Allowed(NOW + 9 * MINUTE, None, timedelta(0))
+    assert verdict == Allowed(NOW + 9 * MINUTE, None, timedelta(0), 5_000_000)
     assert standing(FRESH, lifted, NOW) is None
 
 
@@ -283,7 +285,8 @@ def test_a_moment_is_rounded_up_to_the_minute_so_that_it_is_true_when_the_clock_
 # ---------------------------------------------------------------------- where limits come from
 
 
-SETTINGS = LimitSettings(
+HOME = 50
+LIMITS = LimitSettings(
     enabled=True,
     default=Tier(images_per_hour=30, burst_images=8, images_per_day=60, concurrent_jobs=3, weight=1),
     tiers={
@@ -293,42 +296,129 @@ SETTINGS = LimitSettings(
     guild_images_per_day=500,
     max_waiting_jobs=10,
 )
+#: Without budgets: those have their own tests.
+FREE = BudgetSettings(
+    person_usd_per_day=Decimal(0),
+    server_usd_per_day=Decimal(0),
+    server_usd_per_month=Decimal(0),
+    all_usd_per_day=Decimal(0),
+    all_usd_per_month=Decimal(0),
+)
+
+
+def policy_of(
+    own: GuildLimits | None = None,
+    roles: tuple[int, ...] = (),
+    guild_id: int | None = HOME,
+    limits: LimitSettings = LIMITS,
+) -> Policy:
+    return policy_for(Settings(limits=limits, budget=FREE), own, Actor(1, 2, guild_id, roles))
 
 
 def test_everybody_has_the_default_tier() -> None:
-    assert policy_for(SETTINGS, None, ()) == policy_for(SETTINGS, GuildLimits(), (999,))
-    assert policy_for(SETTINGS, None, ()) == Policy(timedelta(minutes=2), 8, 60, 3, 500, 1.0)
+    assert policy_of() == policy_of(GuildLimits(), (999,))
+    assert policy_of() == Policy(timedelta(minutes=2), 8, 60, 3, 500, 1.0)
 
 
 def test_of_several_roles_the_most_generous_value_counts_in_any_order() -> None:
     best = Policy(timedelta(minutes=1), 20, 100, 9, 500, 2.0, rate_of="tier")
 
-    assert policy_for(SETTINGS, None, (11, 12)) == policy_for(SETTINGS, None, (12, 5, 11)) == best
+    assert policy_of(None, (11, 12)) == policy_of(None, (12, 5, 11)) == best
 
 
-def test_a_servers_own_values_win_over_every_tier() -> None:
-    own = GuildLimits(images_per_hour=3600, burst_images=1, guild_images_per_day=0)
+def test_a_servers_own_values_hold_where_they_are_stricter_than_every_tier() -> None:
+    own = GuildLimits(images_per_hour=30, burst_images=1, guild_images_per_day=0)
 
-    assert policy_for(SETTINGS, own, (11, 12)) == Policy(timedelta(seconds=1), 1, 100, 9, 0, 2.0, rate_of="guild")
+    assert policy_of(own, (11, 12)) == Policy(timedelta(minutes=2), 1, 100, 9, 0, 2.0, rate_of="guild")
+
+
+LIFTING = GuildLimits(
+    images_per_hour=3600,
+    burst_images=10_000,
+    images_per_day=10_000,
+    concurrent_jobs=100,
+    guild_images_per_day=100_000,
+    guild_concurrent_jobs=0,
+)
+
+
+@pytest.mark.parametrize("roles", [(), (11,), (11, 12)])
+def test_a_server_lifts_nothing_that_the_operator_set(roles: tuple[int, ...]) -> None:
+    bounded = LIMITS.model_copy(update={"guild_concurrent_jobs": 7})
+
+    assert policy_of(LIFTING, roles) == policy_of(None, roles)
+    assert policy_of(LIFTING, roles, limits=bounded) == policy_of(None, roles, limits=bounded)
+    stored = GuildLimits.from_json(LIFTING.to_json())  # as a row of before this rule
+    assert policy_of(stored, roles) == policy_of(None, roles)
+
+
+@given(
+    st.builds(
+        GuildLimits,
+        images_per_hour=st.none() | st.floats(0.001, 1e6),
+        burst_images=st.none() | st.integers(1, 999),
+        images_per_day=st.none() | st.integers(0, 999),
+        concurrent_jobs=st.none() | st.integers(1, 99),
+        guild_images_per_day=st.none() | st.integers(0, 99_999),
+        guild_concurrent_jobs=st.none() | st.integers(0, 99),
+    ),
+    st.sampled_from([(), (11,), (12,), (11, 12)]),
+    st.sampled_from([0, 5]),
+)
+def test_whatever_a_server_sets_nobody_may_do_more_than_the_operator_allows(
+    own: GuildLimits, roles: tuple[int, ...], together: int
+) -> None:
+    limits = LIMITS.model_copy(update={"guild_concurrent_jobs": together})
+    here, operators = policy_of(own, roles, limits=limits), policy_of(None, roles, limits=limits)
+
+    assert here.interval >= operators.interval
+    for name in ("burst_images", "images_per_day", "concurrent_jobs", "guild_images_per_day"):
+        assert getattr(here, name) <= getattr(operators, name)
+        asked = getattr(own, name)
+        assert asked is None or getattr(here, name) <= asked
+    assert not together or 0 < here.guild_concurrent_jobs <= together
+    assert here.weight == operators.weight
+
+
+def test_the_operator_lifts_or_lowers_one_server_by_its_id() -> None:
+    limits = LIMITS.model_copy(
+        update={
+            "servers": {
+                "50": ServerLimits(images_per_hour=120, images_per_day=200, guild_images_per_day=900),
+                "51": ServerLimits(burst_images=2, concurrent_jobs=1, guild_concurrent_jobs=4),
+            }
+        }
+    )
+
+    assert policy_of(limits=limits) == Policy(timedelta(seconds=30), 8, 200, 3, 900, 1.0, rate_of="guild")
+    lowered = Policy(timedelta(minutes=2), 2, 60, 1, 500, 1.0, guild_concurrent_jobs=4, rate_of="guild")
+    assert policy_of(guild_id=51, limits=limits) == lowered
+    assert policy_of(guild_id=52, limits=limits) == policy_of(guild_id=None, limits=limits) == policy_of()
+    assert policy_of(None, (12,), guild_id=51, limits=limits).concurrent_jobs == 9  # a role of that server gives more
+    assert policy_of(GuildLimits(images_per_day=999), limits=limits).images_per_day == 200
+    assert policy_of(GuildLimits(images_per_day=100), limits=limits).images_per_day == 100
 
 
 def test_each_rate_is_counted_apart_and_the_usual_one_once_a_person() -> None:
+    lifted = LIMITS.model_copy(update={"servers": {"51": ServerLimits(images_per_hour=120)}})
+
     def key(own: GuildLimits | None, roles: tuple[int, ...], guild_id: int | None) -> int:
-        return policy_for(SETTINGS, own, roles).rate_key(guild_id)
+        return policy_of(own, roles, guild_id, limits=lifted).rate_key(guild_id)
 
     strict, generous = GuildLimits(burst_images=1), GuildLimits(images_per_hour=120)
-    assert key(None, (), None) == key(None, (), 50) == key(None, (999,), 51) == 0
-    assert (key(strict, (), 50), key(generous, (), 51), key(generous, (11,), 51)) == (50, 51, 51)
+    assert key(None, (), None) == key(None, (), 50) == key(None, (999,), 52) == 0
+    assert (key(strict, (), 50), key(None, (), 51), key(None, (11,), 51)) == (50, 51, 51)
+    assert key(generous, (), 50) == 0  # it lifts nothing
     assert key(GuildLimits(images_per_day=3), (), 50) == 0  # its pace is the usual one
     assert key(GuildLimits(images_per_hour=30, burst_images=8), (), 50) == 0  # and so are these numbers
-    assert key(None, (11,), 50) == key(None, (11,), 51) < 0
+    assert key(None, (11,), 50) == key(None, (11,), 52) < 0
     assert key(None, (12,), 50) != key(None, (11,), 50)
     assert key(None, (12,), 50) >= -(2**63)
 
 
 @pytest.mark.parametrize("per_hour", [1e-300, 1e-9, 1e300, float("inf")])
 def test_no_pace_is_too_extreme_to_decide(per_hour: float) -> None:
-    extreme = policy_for(LimitSettings(default=Tier(images_per_hour=per_hour, burst_images=10**6)), None, ())
+    extreme = policy_of(limits=LimitSettings(default=Tier(images_per_hour=per_hour, burst_images=10**6)))
 
     assert isinstance(decide(FRESH, extreme, Cost(4), NOW), Allowed)
     assert standing(FRESH, extreme, NOW) is not None
@@ -336,7 +426,7 @@ def test_no_pace_is_too_extreme_to_decide(per_hour: float) -> None:
 
 
 def test_limits_can_be_lifted_altogether() -> None:
-    lifted = policy_for(SETTINGS.model_copy(update={"enabled": False}), GuildLimits(images_per_day=0), ())
+    lifted = policy_of(GuildLimits(images_per_day=0), limits=LIMITS.model_copy(update={"enabled": False}))
 
     assert isinstance(decide(used(images_today=10_000, active_jobs=99), lifted, Cost(99), NOW), Allowed)
 
@@ -349,6 +439,8 @@ def test_limits_can_be_lifted_altogether() -> None:
         images_per_day=st.none() | st.integers(0, 999),
         concurrent_jobs=st.none() | st.integers(1, 99),
         guild_images_per_day=st.none() | st.integers(0, 99_999),
+        person_usd_day=st.none() | st.decimals(0, 1_000_000, places=6),
+        server_usd_month=st.none() | st.decimals(0, 1_000_000, places=2),
     )
 )
 def test_a_servers_limits_survive_json(own: GuildLimits) -> None:
@@ -363,6 +455,11 @@ def test_a_servers_limits_survive_json(own: GuildLimits) -> None:
         {"from_the_future": 3},
         {"images_per_day": True},
         {"images_per_hour": -1},
+        {"person_usd_day": "-1"},
+        {"person_usd_day": "NaN"},
+        {"server_usd_day": "lots"},
+        {"server_usd_month": 3.5},
+        {"server_usd_month": "1e9"},
     ],
 )
 def test_stored_limits_that_make_no_sense_are_left_out(stored: dict[str, object]) -> None:
@@ -378,6 +475,10 @@ def test_stored_limits_that_make_no_sense_are_left_out(stored: dict[str, object]
         {"images_per_day": -1},
         {"concurrent_jobs": 0},
         {"guild_images_per_day": -1},
+        {"person_usd_day": Decimal(-1)},
+        {"server_usd_day": Decimal("NaN")},
+        {"server_usd_month": Decimal("Infinity")},
+        {"server_usd_month": Decimal("1e9")},
     ],
 )
 def test_limits_out_of_range_are_refused_by_name(values: dict[str, Any]) -> None:
@@ -408,12 +509,15 @@ def test_a_servers_unfinished_jobs_are_bounded_only_where_a_bound_is_set_and_onl
     assert shown.free_jobs > 0
 
 
-def test_a_bound_on_a_servers_unfinished_jobs_is_the_operators_unless_the_server_sets_one() -> None:
-    operators = SETTINGS.model_copy(update={"guild_concurrent_jobs": 7})
+def test_a_bound_on_a_servers_unfinished_jobs_is_the_operators_unless_the_server_sets_a_stricter_one() -> None:
+    operators = LIMITS.model_copy(update={"guild_concurrent_jobs": 7})
 
-    assert policy_for(SETTINGS, None, ()).guild_concurrent_jobs == 0
-    assert policy_for(operators, None, ()).guild_concurrent_jobs == 7
-    assert policy_for(operators, GuildLimits(guild_concurrent_jobs=2), ()).guild_concurrent_jobs == 2
+    assert policy_of().guild_concurrent_jobs == 0
+    assert policy_of(limits=operators).guild_concurrent_jobs == 7
+    assert policy_of(GuildLimits(guild_concurrent_jobs=2), limits=operators).guild_concurrent_jobs == 2
+    assert policy_of(GuildLimits(guild_concurrent_jobs=9), limits=operators).guild_concurrent_jobs == 7
+    assert policy_of(GuildLimits(guild_concurrent_jobs=0), limits=operators).guild_concurrent_jobs == 7
+    assert policy_of(GuildLimits(guild_concurrent_jobs=9)).guild_concurrent_jobs == 9
     assert GuildLimits.from_json(GuildLimits(guild_concurrent_jobs=0).to_json()).guild_concurrent_jobs == 0
 
 

@@ -14,7 +14,7 @@ from bot.catalogue.kinds import parse_value
 from bot.catalogue.model import Model, Option, OptionKind
 from bot.catalogue.option_syntax import plain_key, without_hints
 from bot.catalogue.parse import candidates
-from bot.catalogue.price_labels import value_price_texts, with_price, without_prices
+from bot.catalogue.price_labels import value_price_texts, with_price, without_price, without_prices
 from bot.domain.request import Json
 from bot.errors import InvalidOption
 
@@ -46,6 +46,7 @@ def size_choices(model: Model, typed: str = "") -> list[Choice]:
     option = model.option(model.size_option or "")
     if option is None:
         return []
+    typed = without_price(typed)
     usual = sorted(option.choices, key=lambda choice: choice == "square")
     listed = _priced(model, option, _fitting([(sizes.label(option, choice), choice) for choice in usual], typed))
     # A word may mean a preset other than the one it fits best: `square` is fal's name of the small one.
@@ -66,7 +67,7 @@ def _typed_size(option: Option, typed: str) -> list[Choice]:
 
 def style_choices(model: Model, typed: str = "") -> list[Choice]:
     """(label, value) of the model's styles, from all options with the alias `style`."""
-    options = candidates(model, "style")
+    options, typed = candidates(model, "style"), without_price(typed)
     listed = _fitting([(choice_label(style), style) for option in options for style in option.choices], typed)
     for option in options:
         listed = _priced(model, option, listed) if {style for _, style in listed} <= set(option.choices) else listed

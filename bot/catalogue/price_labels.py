@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from bot.catalogue.folding import SEPARATOR
+from bot.catalogue.folding import SEPARATOR, fold
 from bot.catalogue.model import Model, Option
 from bot.catalogue.prices import images_of, is_well_known, price_text, request_cost_usd, request_size, usd_text
 from bot.domain.request import GenerationRequest, Json
 
-#: A price behind a label, and behind a value in the field `options`.
-_PRICE: Final = rf"\s*{SEPARATOR.strip()}\s*(?:about )?\$\d[\d.,]*"
-_AFTER_LABEL = re.compile(rf"{_PRICE}\s*$")
-_AFTER_VALUE = re.compile(rf"(=[^\s\"'=]+){_PRICE}(?!\S)")
+#: Discord's limit for a label is half of it.
+_MOST_LABEL: Final = 200
+#: A price behind a value in the field `options`, and behind a label, where it may be cut off.
+_AFTER_VALUE = re.compile(rf"(=[^\s\"'=]+)\s*{SEPARATOR.strip()}\s*(?:about\s+)?\$\d[\d.,]*(?!\S)", re.IGNORECASE)
+_AFTER_LABEL = re.compile(
+    rf"\s*{SEPARATOR.strip()}\s*(?:\$[\d.,]*|about(?:\s+\$[\d.,]*)?|a(?:b(?:ou?)?)?)\s*(?:…|\.\.\.)?\s*$"
+)
 
 
 def model_label(model: Model) -> str:
@@ -54,8 +57,10 @@ def with_price(label: str, price: str) -> str:
 
 
 def without_price(label: str) -> str:
-    """The label as it is without its price."""
-    return _AFTER_LABEL.sub("", label)
+    """The label as it is without its price; any other text as it is."""
+    folded = fold(label[:_MOST_LABEL])
+    bare = _AFTER_LABEL.sub("", folded)
+    return label if bare == folded else bare
 
 
 def without_prices(options: str) -> str:

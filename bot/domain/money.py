@@ -8,6 +8,16 @@ from decimal import ROUND_CEILING, Decimal
 _MICROS = Decimal(1_000_000)
 
 
+def micros_of(usd: Decimal) -> int:
+    """Millionths of a US dollar, rounded up."""
+    return int((usd * _MICROS).to_integral_value(ROUND_CEILING))
+
+
+def usd_of(micros: int) -> Decimal:
+    """US dollars; exact."""
+    return Decimal(micros) / _MICROS
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """A count of images and their price: reserved at its worst case, settled as billed."""
@@ -19,7 +29,7 @@ class Cost:
     @property
     def usd_micros(self) -> int | None:
         """Millionths of a US dollar, rounded up so that sums are never too low; None where the price is unknown."""
-        return None if self.usd is None else int((self.usd * _MICROS).to_integral_value(ROUND_CEILING))
+        return None if self.usd is None else micros_of(self.usd)
 
     def share(self, images: int) -> Cost:
         """The cost of this many of the images, at an equal price for each."""

@@ -25,7 +25,7 @@ from bot.jobs.runner import Runner
 from bot.jobs.timings import JobTimings
 from bot.limits import Policy, policy_for
 from bot.media.workers import ImageWorkers
-from bot.settings import FalSettings, LimitSettings
+from bot.settings import FalSettings, LimitSettings, Settings
 from bot.store import Accepted, Store
 from bot.supervisor import Supervisor
 
@@ -43,8 +43,8 @@ def a_png(colour: str = "red") -> bytes:
     return body.getvalue()
 
 
-UNLIMITED: Policy = policy_for(LimitSettings(enabled=False), None, ())
-TIGHT: Policy = policy_for(LimitSettings(), None, ())
+UNLIMITED: Policy = policy_for(Settings(limits=LimitSettings(enabled=False)), None, Actor(0, 0))
+TIGHT: Policy = policy_for(Settings(), None, Actor(0, 0))
 
 
 class ScriptedFal:

@@ -8,20 +8,24 @@ import pytest
 
 from bot.domain.job import Actor, JobState
 from bot.limits import GuildLimits, Policy, Refused, policy_for, standing
-from bot.settings import LimitSettings, Tier
+from bot.settings import LimitSettings, ServerLimits, Settings, Tier
 from bot.store import Accepted, Store
 from tests.store.makers import FAILURE, Clock, accepted, moved, new_job
 
-USUAL = LimitSettings(
-    default=Tier(images_per_hour=30, burst_images=8, concurrent_jobs=99), tiers={"11": Tier(images_per_hour=240)}
-)
 HOME, STRICT, OTHER = 50, 51, 52
-OWN = {HOME: GuildLimits(images_per_hour=120), STRICT: GuildLimits(images_per_hour=2, burst_images=2)}
+USUAL = Settings(
+    limits=LimitSettings(
+        default=Tier(images_per_hour=30, burst_images=8, concurrent_jobs=99),
+        tiers={"11": Tier(images_per_hour=240)},
+        servers={str(HOME): ServerLimits(images_per_hour=120)},
+    )
+)
+OWN = {STRICT: GuildLimits(images_per_hour=2, burst_images=2)}
 PLACES = (HOME, STRICT, OTHER, None)
 
 
 def rules(guild: int | None, *roles: int) -> Policy:
-    return policy_for(USUAL, OWN.get(guild or 0), roles)
+    return policy_for(USUAL, OWN.get(guild or 0), Actor(1, 2, guild, tuple(roles)))
 
 
 async def now_possible(store: Store, clock: Clock, guild: int | None, *roles: int) -> int:
@@ -38,7 +42,7 @@ async def paint(store: Store, guild: int | None, images: int = 1) -> Accepted | 
 
 
 async def test_painting_in_direct_messages_leaves_a_generous_server_its_pace(store: Store, clock: Clock) -> None:
-    """A manager sets 120 an hour, a member paints in a DM: at home everything is still possible."""
+    """The operator allows 120 an hour at home, a member paints in a DM: at home everything is still possible."""
     assert isinstance(await paint(store, None, 2), Accepted)
 
     assert await now_possible(store, clock, HOME) == 8

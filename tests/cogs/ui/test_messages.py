@@ -119,6 +119,15 @@ _DYNAMIC: dict[str, frozenset[str]] = {
     "made": frozenset(),
     **{f"job_{state.value}": frozenset({"job"}) for state in JobState},
     **{f"limit_name_{name}": frozenset() for name in GuildLimits.__dataclass_fields__},
+    **{
+        f"limit_{budget}_usd_{when}{how}": frozenset({"cost", *more, *(["at"] if not how else [])})
+        for budget, when, more in (
+            ("person", "day", ("bound", "left")),
+            *((whose, when, ("own",)) for whose in ("server", "all") for when in ("day", "month")),
+        )
+        for how in ("", "_never")
+    },
+    **{f"limit_{budget}_zero": frozenset() for budget in ("person_usd_day", "server_usd_day", "server_usd_month")},
     **{f"settings_model_{origin}": frozenset({"model"}) for origin in ("your", "server", "usual")},
     **{f"default_{whose}": frozenset({"model"}) for whose in ("mine", "server")},
     **{f"default_{whose}_reset": frozenset() for whose in ("mine", "server")},
