@@ -17,8 +17,10 @@ from discord.ext import commands
 from bot.discord.picture_file import PictureFile
 from bot.domain.costs import CostsBy, as_csv
 from bot.errors import DecoderUnavailable, Refusal
+from bot.limits import policy_for
 from bot.media.charts import draw_chart
 from bot.phrase import phrase
+from cogs import interaction_data
 from cogs.interaction_data import Interaction, locale_of, services_of
 from cogs.ui.actions import Click, action
 from cogs.ui.cards import readable_name
@@ -130,10 +132,15 @@ async def _read(interaction: Interaction, services: Services, place: _Place, per
 
 async def _bounds(interaction: Interaction, services: Services, place: _Place) -> Bounds:
     """The budgets of the server, or of all together."""
-    b = services.settings.budget
+    actor = interaction_data.actor_of(interaction)
+    preferences = await services.store.preferences.get(actor.user_id, actor.guild_id)
+    policy = policy_for(services.settings, preferences.guild_limits, actor)
+    if not policy.enabled:
+        return Bounds()
+    budgets = policy.budgets
     if place.guild_id is None:
-        return Bounds(int(b.all_usd_per_day * 10**6), int(b.all_usd_per_month * 10**6))
-    return Bounds(int(b.server_usd_per_day * 10**6), int(b.server_usd_per_month * 10**6))
+        return Bounds(budgets.all_day, budgets.all_month)
+    return Bounds(budgets.server_day, budgets.server_month)
 
 
 async def _table(services: Services, guild_id: int | None, today: date) -> str:

@@ -9,7 +9,7 @@ import discord
 
 from bot.catalogue import picture_options
 from bot.catalogue.model import PROMPT_TASKS
-from bot.domain.costs import usd_of
+from bot.domain.money import usd_of
 from bot.errors import NotYours
 from bot.phrase import phrase
 from cogs import drafts

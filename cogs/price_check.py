@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from bot import metrics
 from bot.catalogue import is_well_known
+from bot.domain.money import usd_of
 from bot.errors import PriceUnconfirmed
-from bot.limits import Refused, decide
+from bot.limits import Refused, decide, standing
 
 if TYPE_CHECKING:
     from bot.catalogue.model import Model
@@ -36,10 +37,9 @@ async def check_price(
         PriceUnconfirmed: they have agreed to none, or to a lower one.
         LimitReached: no price would be accepted, so none is shown.
     """
-    budget = services.settings.budget
-    assumed = request.cost_usd is None
-    usd = budget.assumed_usd_per_image * request.images if request.cost_usd is None else request.cost_usd
-    if not policy.enabled or not budget.confirm_above_usd or usd <= max(budget.confirm_above_usd, agreed_usd or 0):
+    asked_above_usd = services.settings.budget.confirm_above_usd
+    usd = usd_of(policy.usd_micros(request.cost))
+    if not policy.enabled or not asked_above_usd or usd <= max(asked_above_usd, agreed_usd or 0):
         return
     now = services.clock()
     usage = await services.store.usage.of(actor, policy)
@@ -47,10 +47,11 @@ async def check_price(
     if isinstance(verdict, Refused):
         metrics.JOBS_REFUSED.labels(verdict.rule).inc()
         raise verdict.error()
+    left = standing(usage, policy, now)
     raise PriceUnconfirmed(
         model.title,
         request.images,
         usd,
-        left_usd=None,
-        is_estimate=assumed or not is_well_known(model.price),
+        left_usd=left.usd_left_today if left is not None else None,
+        is_estimate=request.cost_usd is None or not is_well_known(model.price),
     )

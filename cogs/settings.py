@@ -1,9 +1,11 @@
-"""/settings: a person's default model, and a server's default model and limits."""
+"""/settings: a person's default model, and a server's default model, limits and budgets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from decimal import ROUND_DOWN, Decimal
+from typing import TYPE_CHECKING, Any
 
 from discord import app_commands
 from discord.app_commands import Choice
@@ -11,16 +13,18 @@ from discord.ext import commands
 
 from bot.catalogue.model import PROMPT_TASKS
 from bot.errors import Refusal
-from bot.limits import GuildLimits, policy_for
+from bot.limits import GuildLimits, exceeded, policy_for
+from bot.limits.ceiling import Value
 from bot.phrase import Phrase, phrase
 from cogs import interaction_data
+from cogs.access import whom_to_ask
 from cogs.defaults import check_can_be_default, default_model, offered, passed_over
-from cogs.interaction_data import Interaction, locale_of
+from cogs.interaction_data import Interaction, client_of, locale_of
 from cogs.ui import pages
 from cogs.ui.completion import model_choices
 from cogs.ui.messages import say
 from cogs.ui.messages.commands import described, localized
-from cogs.ui.text import escape
+from cogs.ui.text import escape, money
 
 if TYPE_CHECKING:
     from bot.discord.client import EaselBot
@@ -29,6 +33,7 @@ PerHour = app_commands.Range[float, 0.1, 100_000.0]
 AtOnce = app_commands.Range[int, 1, 1000]
 Together = app_commands.Range[int, 0, 100_000]
 PerDay = app_commands.Range[int, 0, 1_000_000]
+Usd = app_commands.Range[float, 0.0, 1_000_000.0]
 
 #: Values of the option `whose`: whose default model is set.
 MINE, SERVER = "mine", "this server"
@@ -89,18 +94,51 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
             "guild_images_per_day": server_images_per_day,
             "guild_concurrent_jobs": server_concurrent,
         }
-        changes = {name: value for name, value in typed.items() if value is not None}
+        await self._change(interaction, guild_id, typed, reset=reset)
+
+    @app_commands.command(description=localized("command_settings_budget"))
+    @described("settings_budget")
+    async def budget(
+        self,
+        interaction: Interaction,
+        person_day: Usd | None = None,
+        server_day: Usd | None = None,
+        server_month: Usd | None = None,
+        reset: bool = False,
+    ) -> None:
+        """Set how much money may be spent in this server (needs Manage Server)."""
+        guild_id = _managed_guild(interaction)
+        typed = {"person_usd_day": person_day, "server_usd_day": server_day, "server_usd_month": server_month}
+        exact = {name: None if value is None else _exact(value) for name, value in typed.items()}
+        await self._change(interaction, guild_id, exact, reset=reset)
+
+    async def _change(
+        self, interaction: Interaction, guild_id: int, typed: Mapping[str, Value | None], *, reset: bool
+    ) -> None:
+        """Set what was typed, and show what holds then.
+
+        Args:
+            typed: every value that the command has, by the field of `GuildLimits`; None: not given.
+            reset: whether all of them go back to the operator's first.
+
+        Raises:
+            Refusal: a value is above what the operator allows; nothing was changed.
+        """
+        changes: dict[str, Any] = {name: value for name, value in typed.items() if value is not None}
         if changes or reset:
-            await self._change_limits(interaction, guild_id, changes, reset=reset)
+            preferences = await self._services.store.preferences.get(interaction.user.id, guild_id)
+            held = preferences.guild_limits or GuildLimits()
+            self._check_allowed(interaction, guild_id, GuildLimits(**changes))
+            limits = replace(held, **{**(dict.fromkeys(typed) if reset else {}), **changes})
+            await self._services.store.preferences.set_guild_limits(guild_id, limits if limits.to_json() else None)
         await self._show(interaction, saved=bool(changes or reset))
 
-    async def _change_limits(
-        self, interaction: Interaction, guild_id: int, changes: dict[str, float], *, reset: bool
-    ) -> None:
-        preferences = await self._services.store.preferences.get(interaction.user.id, guild_id)
-        held = GuildLimits() if reset else preferences.guild_limits or GuildLimits()
-        limits = replace(held, **changes)  # type: ignore[arg-type]  # Discord has checked the kinds
-        await self._services.store.preferences.set_guild_limits(guild_id, limits if limits.to_json() else None)
+    def _check_allowed(self, interaction: Interaction, guild_id: int, wanted: GuildLimits) -> None:
+        found = exceeded(self._services.settings, guild_id, wanted)
+        if found is not None:
+            most = money(found.most) if isinstance(found.most, Decimal) else found.most
+            name, ask = Phrase(f"limit_name_{found.name}"), whom_to_ask(client_of(interaction))
+            raise Refusal(phrase("settings_above_ceiling", name=name, most=most, ask=ask))
 
     @app_commands.command(description=localized("command_settings_show"))
     async def show(self, interaction: Interaction) -> None:
@@ -133,6 +171,11 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
         found = self._services.catalogue.search(typed, tasks=PROMPT_TASKS)
         return model_choices([model for model in found if model.paints_from_words])
+
+
+def _exact(usd: float) -> Decimal:
+    """US dollars as they were typed; what is finer than a millionth is left off."""
+    return Decimal(str(usd)).quantize(Decimal("0.000001"), ROUND_DOWN).normalize()
 
 
 def _managed_guild(interaction: Interaction) -> int:

@@ -37,8 +37,10 @@ def block(name: str, language: str) -> str:
     return found[1]
 
 
-def test_the_readme_holds_the_models_and_settings_as_they_are() -> None:
-    assert docs.filled(README) == README, "run `make docs`"
+@pytest.mark.parametrize("page", docs.SECTIONS)
+def test_a_page_holds_what_comes_from_the_code_as_it_is(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    assert docs.filled(page, text) == text, "run `make docs`"
 
 
 def test_the_readme_counts_the_models_right() -> None:

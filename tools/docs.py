@@ -1,17 +1,20 @@
 """The parts of the documentation that come from the code; `python -m tools.docs` writes them anew.
 
-README.md holds them between `<!-- name -->` and `<!-- /name -->`; tests/test_docs.py compares.
+Pages hold them between `<!-- name -->` and `<!-- /name -->`; tests/test_docs.py compares.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bot.catalogue import load
 from bot.cli.models import as_markdown
-from bot.settings import documented, example_toml
+from bot.cli.worst_case import as_markdown as as_table
+from bot.settings import Settings, documented, example_toml
+from bot.worst_case import worst_case
 from tools import sentences
 
 ROOT = Path(__file__).parent.parent
@@ -31,28 +34,46 @@ def settings() -> str:
     return "\n".join(lines)
 
 
-#: Section name in README.md → its text.
-SECTIONS: Mapping[str, Callable[[], str]] = {"models": models, "settings": settings}
+def worst_case_by_default() -> str:
+    """The most that can be spent with the settings as they come."""
+    return as_table(worst_case(Settings()))
 
 
-def filled(readme: str) -> str:
-    """The README with every generated section as it should be."""
-    for name, text in SECTIONS.items():
+def worst_case_of_example() -> str:
+    """The same with the settings that docs/costs.md shows as an example."""
+    page = (ROOT / "docs/costs.md").read_text("utf-8")
+    found = re.search(r"<!-- worst-case-example -->\n```toml\n(.*?)```", page, re.DOTALL)
+    if found is None:
+        raise ValueError("docs/costs.md shows no example of settings")
+    return as_table(worst_case(Settings.model_validate(tomllib.loads(found[1]))))
+
+
+#: Page → name of a section there → its text.
+SECTIONS: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "README.md": {"models": models, "settings": settings},
+    "docs/costs.md": {"worst-case": worst_case_by_default, "worst-case-of-example": worst_case_of_example},
+}
+
+
+def filled(page: str, text: str) -> str:
+    """The page with every generated section as it should be."""
+    for name, section in SECTIONS[page].items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not pattern.search(readme):
-            raise ValueError(f"README.md has no section <!-- {name} --> … <!-- /{name} -->")
-        body = text()
-        readme = pattern.sub(lambda match, body=body: f"{match[1]}{body}\n{match[2]}", readme)  # type: ignore[misc]
-    return readme
+        if not pattern.search(text):
+            raise ValueError(f"{page} has no section <!-- {name} --> … <!-- /{name} -->")
+        body = section()
+        text = pattern.sub(lambda match, body=body: f"{match[1]}{body}\n{match[2]}", text)  # type: ignore[misc]
+    return text
 
 
 def main() -> None:
     """Write all files."""
     (ROOT / "config.example.toml").write_text(example_toml(), "utf-8")
-    readme = ROOT / "README.md"
-    readme.write_text(filled(readme.read_text("utf-8")), "utf-8")
+    for page in SECTIONS:
+        path = ROOT / page
+        path.write_text(filled(page, path.read_text("utf-8")), "utf-8")
     sentences.write(ROOT)
-    print("config.example.toml, README.md and docs/sentences.md are up to date.")
+    print("config.example.toml, README.md, docs/costs.md and docs/sentences.md are up to date.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-_MICROS = Decimal(1_000_000)
+from bot.domain.money import usd_of
+
 #: What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -54,11 +55,6 @@ class CostRow:
     def is_estimated(self) -> bool:
         """Whether any part of it may still turn out otherwise."""
         return bool(self.reserved_usd_micros or self.estimated_usd_micros)
-
-
-def usd_of(micros: int) -> Decimal:
-    """Millionths of a US dollar as dollars."""
-    return Decimal(micros) / _MICROS
 
 
 def total(rows: Iterable[CostRow]) -> CostRow:

@@ -11,12 +11,14 @@ These rules apply to every request:
   case while reserved and as billed once settled, in the UTC day or month in which they were reserved.
 
 policy.py     which limits apply, from the settings and what a server set
+ceiling.py    the most that a server may set
 decision.py   usage in, allowed or refused out
 refusals.py   what a refusal says
 """
 
 from __future__ import annotations
 
+from bot.limits.ceiling import Exceeded, ceiling, exceeded
 from bot.limits.decision import Allowed, Spent, Standing, Usage, capped, decide, midnight, month_end, standing
 from bot.limits.policy import Budgets, GuildLimits, Policy, policy_for
 from bot.limits.refusals import Refused
@@ -24,6 +26,7 @@ from bot.limits.refusals import Refused
 __all__ = [
     "Allowed",
     "Budgets",
+    "Exceeded",
     "GuildLimits",
     "Policy",
     "Refused",
@@ -31,7 +34,9 @@ __all__ = [
     "Standing",
     "Usage",
     "capped",
+    "ceiling",
     "decide",
+    "exceeded",
     "midnight",
     "month_end",
     "policy_for",

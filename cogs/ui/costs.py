@@ -12,7 +12,8 @@ from typing import Any
 
 import discord
 
-from bot.domain.costs import CostRow, total, usd_of
+from bot.domain.costs import CostRow, total
+from bot.domain.money import usd_of
 from bot.media.charts import Bar, Chart, Line
 from bot.phrase import Phrase, phrase
 from cogs.ui import text

@@ -13,6 +13,7 @@ from bot.catalogue import describe_option, is_well_known, known_prices, option_n
 from bot.catalogue.folding import SEPARATOR
 from bot.catalogue.model import PROMPT_TASKS, Model, Option, OptionKind
 from bot.domain.job import LIVE, Job, JobState
+from bot.domain.money import usd_of
 from bot.domain.request import Json
 from bot.limits import GuildLimits, Policy, Standing
 from bot.phrase import Phrase, phrase
@@ -204,10 +205,21 @@ def _standing(standing: Standing | None) -> Iterator[Phrase]:
     yield phrase("usage_today", pictures=standing.left_today, at=standing.day_ends_at)
     if standing.guild_left_today is not None:
         yield phrase("usage_guild_today", pictures=standing.guild_left_today)
+    yield from _money_left(standing)
     if standing.free_jobs == 0:
         yield phrase("usage_no_free_jobs")
     elif standing.guild_free_jobs == 0:
         yield phrase("usage_no_free_jobs_guild")
+
+
+def _money_left(standing: Standing) -> Iterator[Phrase]:
+    """The person's own money, and which budgets have none left."""
+    if standing.usd_left_today is not None and standing.usd_per_day is not None:
+        left, bound = standing.usd_left_today, standing.usd_per_day
+        yield phrase("usage_money", left=left, bound=bound, at=standing.day_ends_at)
+    for rule, at in standing.used_up:
+        if rule != "person_usd_day":
+            yield Phrase(f"usage_{rule}_never") if at is None else Phrase(f"usage_{rule}", {"at": at})
 
 
 def cancel_page(jobs: Sequence[Job], titles: Mapping[str, str], *, locale: str) -> Card:
@@ -309,6 +321,13 @@ def _limits(policy: Policy) -> Iterator[Phrase]:
     yield phrase("settings_guild_images_per_day", pictures=policy.guild_images_per_day)
     if policy.guild_concurrent_jobs:
         yield phrase("settings_guild_concurrent_jobs", requests=policy.guild_concurrent_jobs)
+    budgets = policy.budgets
+    if budgets.person_day is not None:
+        yield phrase("settings_person_usd_day", usd=usd_of(budgets.person_day))
+    if budgets.server_day is not None:
+        yield phrase("settings_server_usd_day", usd=usd_of(budgets.server_day))
+    if budgets.server_month is not None:
+        yield phrase("settings_server_usd_month", usd=usd_of(budgets.server_month))
 
 
 # ---------------------------------------------------------------------- help and privacy

@@ -52,6 +52,7 @@ at_moment = { AGO($at) }
 after_moment = after { CLOCK($at) }
 settings_only_in_server = This is a setting for a server. Use the command in that server. Nothing was changed.
 settings_not_member = I am not a member of this server, so I keep no settings for it. Nothing was changed.
+settings_above_ceiling = The most that you can set here for “{ $name }” is { $most }. Whoever runs this bot decides that; please ask { $ask } if this server should have more. Nothing was changed.
 settings_not_manager = Only people with the permission Manage Server can change this. Nothing was changed.
 
 price_unconfirmed = { $pictures ->

@@ -64,6 +64,13 @@ usage_guild_today = The whole server today: { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
     } left.
+usage_money = Your budget for today: { MONEY($left) } of { MONEY($bound) } left. It starts again at { CLOCK($at) }.
+usage_server_usd_day = This server's budget for today is used up. It starts again at { CLOCK($at) }.
+usage_server_usd_day_never = This server's budget is 0 a day, so nothing is painted here.
+usage_server_usd_month = This server's budget for this month is used up. It starts again at { $at }.
+usage_server_usd_month_never = This server's budget is 0 a month, so nothing is painted here.
+usage_all_usd_day = The budget that all users of this bot share for today is used up. It starts again at { CLOCK($at) }.
+usage_all_usd_month = The budget that all users of this bot share for this month is used up. It starts again at { $at }.
 usage_no_free_jobs = You have as many requests in progress as are possible at once. You can ask for the next one when one of them is done.
 usage_no_free_jobs_guild = This server has as many requests in progress as are possible at once. The next one is possible when any of them is done.
 usage_nothing = You have no requests in progress.
@@ -105,7 +112,7 @@ settings_change_model = Change it with `/settings model`.
 settings_guild_model = This server's default: **{ $model }**
 settings_limits = **Limits for you here**
 settings_overrides = Set by this server: { AND($names) }.
-settings_change_limits = People with Manage Server can change them with `/settings limits`.
+settings_change_limits = People with Manage Server can change them with `/settings limits` and `/settings budget`.
 settings_no_limits = None.
 settings_rate = At most { $burst ->
         [one] { $burst } picture
@@ -127,6 +134,9 @@ settings_guild_concurrent_jobs = { $requests ->
         [one] { $requests } request
        *[other] { $requests } requests
     } at the same time for the whole server
+settings_person_usd_day = { MONEY($usd) } a day for each person
+settings_server_usd_day = { MONEY($usd) } a day for the whole server
+settings_server_usd_month = { MONEY($usd) } a month for the whole server
 limit_name_images_per_hour = pictures an hour
 limit_name_burst_images = pictures in a row
 limit_name_images_per_day = pictures a day
