@@ -204,8 +204,8 @@ class PriceUnconfirmed(Refusal):
     ) -> None:
         self.usd = usd
         self.is_estimate = is_estimate
-        price = Phrase("price_about" if is_estimate else "price_at_most", {"usd": usd})
-        button = Phrase(f"action_payfor.{'about' if is_estimate else 'exact'}", {"usd": usd})
+        price = phrase("price_about" if is_estimate else "price_at_most", usd=usd)
+        button = phrase("pay_about" if is_estimate else "pay_exactly", usd=usd)
         left = phrase("nothing_spent") if left_usd is None else phrase("price_left", usd=left_usd)
         super().__init__(model=title, pictures=pictures, price=price, left=left, button=button)
 

@@ -58,7 +58,7 @@ class CostsCog(commands.Cog, name="costs"):
 
     @app_commands.command(description=localized("command_costs"))
     @app_commands.allowed_installs(guilds=True, users=True)
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
     async def costs(self, interaction: Interaction) -> None:
         """What pictures cost here, today and this month (needs Manage Server)."""
         place = _allowed(interaction, everywhere=False)

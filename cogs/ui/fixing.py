@@ -30,7 +30,7 @@ from bot.errors import (
     Refusal,
     UnknownModel,
 )
-from bot.phrase import Param, Phrase
+from bot.phrase import Param, Phrase, phrase
 from cogs.ui import text
 from cogs.ui.buttons import button, label_of, menu, row
 from cogs.ui.fields import MOST_CHOICES, has_field
@@ -236,7 +236,7 @@ def ways_buttons(draft_id: str, ways: Ways, model: Model | None, typed: Typed, *
 
 def _pay(draft_id: str, price: PriceUnconfirmed, locale: str) -> discord.ui.Button[Any]:
     """The button that agrees to this price; it stands in the custom_id, so that an old card never buys a dearer one."""
-    label = say(locale, f"action_payfor.{'about' if price.is_estimate else 'exact'}", usd=price.usd)
+    label = say(locale, phrase("pay_about" if price.is_estimate else "pay_exactly", usd=price.usd))
     return button("payfor", f"{draft_id}.{Cost(1, price.usd).usd_micros}", locale=locale, label=label)
 
 
