@@ -54,8 +54,11 @@ class InjectedFaults:
     truncated_picture: int = _next("Truncated picture", "The next picture download breaks off halfway.")
     no_flags: int = _next("No safety flags", "The next result leaves has_nsfw_concepts out.")
     late_cancel: bool = _switch("Cancel too late", "A cancelled job that is being painted finishes all the same.")
-    #: The platform API does not show this key its list of requests.
+    #: The platform API does not show this key its list of requests, or the prices.
     list_refused: bool = False
+    pricing_refused: bool = False
+    #: Answers leave X-Fal-Billable-Units out.
+    bill_untold: bool = False
     gone_endpoints: set[str] = field(default_factory=set)
     #: True: fal accepts a gone endpoint's job and the result answers 404; False: the submit does.
     gone_at_result: bool = False
@@ -93,7 +96,7 @@ class InjectedFaults:
             if spec.metadata:
                 setattr(self, spec.name, spec.default)
         self.gone_endpoints.clear()
-        self.list_refused = False
+        self.list_refused = self.pricing_refused = self.bill_untold = False
         self._announce()
 
     def describe(self) -> list[dict[str, Json]]:

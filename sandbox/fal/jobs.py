@@ -72,6 +72,8 @@ class Job:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     inference_s: float = 0.0
+    #: Width and height of the pictures that its runner is painting; None before it has begun.
+    painting_px: tuple[tuple[int, int], ...] | None = None
     #: Names sent that the model does not document (fal ignores them).
     unknown_arguments: tuple[str, ...] = ()
     requests: Counter[str] = field(default_factory=Counter)

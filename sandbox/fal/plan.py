@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bot.catalogue.model import Model, OptionKind
@@ -26,6 +26,8 @@ NSFW_WORD = "nsfw"
 POLICY_WORD = "forbidden-content"
 
 _LARGEST_SIDE_PX = 4096
+#: z-image paints up to four megapixels.
+_MOST_PIXELS_OF_INPUT = 2048 * 2048
 _IDEOGRAM_SIZES: Mapping[str, tuple[int, int]] = {
     "1:1": (1024, 1024),
     "10:16": (800, 1280),
@@ -64,6 +66,11 @@ class Plan:
     transparent: bool
 
     @property
+    def sizes_px(self) -> tuple[tuple[int, int], ...]:
+        """Width and height of every picture."""
+        return ((self.width, self.height),) * self.count
+
+    @property
     def pixels(self) -> int:
         """Pixels of one picture."""
         return self.width * self.height
@@ -87,6 +94,12 @@ def plan(model: Model, arguments: Mapping[str, Json], *, seed: int) -> Plan:
     )
 
 
+def sized_like(made: Plan, width: int, height: int) -> Plan:
+    """The plan in the size of a picture that was given, made smaller to what the model can paint."""
+    shrink = min(1.0, math.sqrt(_MOST_PIXELS_OF_INPUT / (width * height)))
+    return replace(made, width=max(1, int(width * shrink)), height=max(1, int(height * shrink)))
+
+
 def size_px(model: Model, arguments: Mapping[str, Json]) -> tuple[int, int]:
     """(width, height) of the pictures; 4096 px a side at most, keeping the shape."""
     ratio = _value(model, arguments, "aspect_ratio")
@@ -104,16 +117,6 @@ def size_px(model: Model, arguments: Mapping[str, Json]) -> tuple[int, int]:
     if cross and first.isdigit() and second.isdigit():
         return int(first), int(second)
     return PRESETS.get(value) or _AUTO_SIZES.get(value, (1024, 1024))
-
-
-def billable_units(model: Model, sizes_px: Sequence[tuple[int, int]]) -> str:
-    """What X-Fal-Billable-Units says: pictures, or megapixels (whole ones where fal rounds up)."""
-    if model.price.unit == "image":
-        return str(len(sizes_px))
-    each = [width * height / 1_000_000 for width, height in sizes_px]
-    if model.price.round_up_megapixels:
-        return str(sum(math.ceil(megapixels) for megapixels in each))
-    return f"{sum(each):.2f}"
 
 
 def picture_urls(model: Model, arguments: Mapping[str, Json]) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -21,6 +21,7 @@ from PIL import Image
 from bot.catalogue.model import Model
 from bot.domain.request import Json
 from sandbox.fal import argument_checks, durations, painter, plan
+from sandbox.fal.bill import Bill, Reason, Work, prompt_tokens
 from sandbox.fal.fault_injection import InjectedFaults
 from sandbox.fal.files import Files, FileUnavailable, StoredFile
 from sandbox.fal.jobs import Counters, Job, Status, StoredResponse, error_detail
@@ -77,6 +78,7 @@ class Queue:
     result_life_s: float = 3600.0
     large_result_life_s: float = 360.0
     keep_jobs: int = 20_000
+    bill: Bill = field(default_factory=Bill)
     rng: random.Random = field(default_factory=random.SystemRandom)
     jobs: OrderedDict[str, Job] = field(default_factory=OrderedDict)
     _waiting: OrderedDict[str, Job] = field(default_factory=OrderedDict)
@@ -223,6 +225,7 @@ class Queue:
                 {"detail": "Request timed out", "error_type": "request_timeout"},
                 X_Fal_Error_Type="request_timeout",
                 X_Fal_Request_Timeout_Type="user",
+                X_Fal_Billable_Units="0",
             )
             self._end(job, answer, "Request timed out", "request_timeout")
 
@@ -268,8 +271,10 @@ class Queue:
         inputs = await self._inputs(job)
         if isinstance(inputs, StoredResponse):
             return inputs, None
+        made = await asyncio.to_thread(_sized, made, inputs)
+        job.painting_px = made.sizes_px
         duration_s = self._duration_s(job, made)
-        flagged = self._flagged(job)
+        withheld, flagged = self._withheld(job), self._flagged(job)
         painting = self._paint(job, made, inputs, flagged)
         if self.faults.take("job_error"):
             painting.cancel()
@@ -278,7 +283,14 @@ class Queue:
         await self._log_progress(job, duration_s)
         pictures = await painting
         job.inference_s = duration_s
+        if withheld:
+            return _against_policy(job, billed=self._billed(job, Reason.REFUSED)), None
         return self._success(job, made, pictures, flagged), None
+
+    def _billed(self, job: Job, reason: Reason) -> str:
+        """Bill what the job's runner painted; returns the units."""
+        work = Work.of(job.model, job.arguments, job.painting_px or ())
+        return self.bill.charge(job.id, job.model, work, reason)
 
     def _slowness(self) -> float:
         return self.faults.slow_factor if self.faults.fal_slow else 1.0
@@ -310,21 +322,21 @@ class Queue:
     def _refusal(self, job: Job) -> StoredResponse | None:
         found = argument_checks.problems(job.model, job.arguments)
         if found:
-            return StoredResponse.of(422, {"detail": list(found)}, X_Fal_Billable_Units="0", **_NOT_RETRYABLE)
-        prompt = str(job.arguments.get("prompt") or "")
-        checked = not job.model.output.has_nsfw_concepts and (
-            plan.NSFW_WORD in prompt.lower() or self.faults.take("nsfw")
-        )
-        if checked or plan.POLICY_WORD in prompt.lower() or self.faults.take("content_policy"):
-            entry = error_detail(["prompt"], _POLICY_MESSAGE, "content_policy_violation", prompt)
-            return StoredResponse.of(422, {"detail": [entry]}, **_NOT_RETRYABLE)
+            return _unbilled(*found)
+        if plan.POLICY_WORD in _prompt(job).lower() or self.faults.take("content_policy"):
+            return _against_policy(job, billed="0")
         return None
+
+    def _withheld(self, job: Job) -> bool:
+        """Whether a model without safety flags refuses what it paints."""
+        if job.model.output.has_nsfw_concepts:
+            return False
+        return plan.NSFW_WORD in _prompt(job).lower() or self.faults.take("nsfw")
 
     def _flagged(self, job: Job) -> bool:
         if not job.model.output.has_nsfw_concepts or job.arguments.get("enable_safety_checker") is False:
             return False
-        prompt = str(job.arguments.get("prompt") or "")
-        return plan.NSFW_WORD in prompt.lower() or self.faults.take("nsfw")
+        return plan.NSFW_WORD in _prompt(job).lower() or self.faults.take("nsfw")
 
     async def _inputs(self, job: Job) -> dict[str, bytes] | StoredResponse:
         """The bytes of every input picture by the option's path, or the 422 that fal answers."""
@@ -334,14 +346,10 @@ class Queue:
                 body = self.files.read(url)
             except FileUnavailable:
                 message = "Failed to download the file. Please check if the URL is accessible and try again."
-                return StoredResponse.of(
-                    422, {"detail": [error_detail(loc, message, "file_download_error", url)]}, **_NOT_RETRYABLE
-                )
+                return _unbilled(error_detail(loc, message, "file_download_error", url))
             if not await asyncio.to_thread(_is_picture, body):
                 message = "Failed to load the image. Please ensure the image file is not corrupted."
-                return StoredResponse.of(
-                    422, {"detail": [error_detail(loc, message, "image_load_error", url)]}, **_NOT_RETRYABLE
-                )
+                return _unbilled(error_detail(loc, message, "image_load_error", url))
             found["/".join(map(str, loc))] = body
         return found
 
@@ -375,8 +383,8 @@ class Queue:
             content["prompt"] = made.prompt
         if output.usage:
             content["usage"] = _usage(made)
-        sizes_px = [(width, height) for _, width, height in pictures]
-        return StoredResponse.of(200, content, X_Fal_Billable_Units=plan.billable_units(job.model, sizes_px))
+        units = self._billed(job, Reason.FLAGGED if flagged else Reason.DELIVERED)
+        return StoredResponse.of(200, content, X_Fal_Billable_Units=units)
 
     def _image(
         self, job: Job, made: plan.Plan, index: int, picture: tuple[bytes, int, int], inline: bool
@@ -408,12 +416,13 @@ class Queue:
             self._leave_queue(job)
         elif job.task is not None:
             job.task.cancel()
+        units = "0" if job.painting_px is None else self._billed(job, Reason.CANCELLED)
         message = "Request was cancelled by the client"
         answer = StoredResponse.of(
             499,
             {"detail": message, "error_type": "client_cancelled"},
             X_Fal_Error_Type="client_cancelled",
-            X_Fal_Billable_Units="0",
+            X_Fal_Billable_Units=units,
         )
         self.counters.cancelled += 1
         self._end(job, answer, message, "client_cancelled")
@@ -440,6 +449,29 @@ class Queue:
 _NOT_RETRYABLE = {"X_Fal_Retryable": "false", "X_Fal_Needs_Retry": "0"}
 
 
+def _unbilled(*problems: dict[str, Json]) -> StoredResponse:
+    """A 422 that came before any painting."""
+    return StoredResponse.of(422, {"detail": list(problems)}, X_Fal_Billable_Units="0", **_NOT_RETRYABLE)
+
+
+def _against_policy(job: Job, *, billed: str) -> StoredResponse:
+    entry = error_detail(["prompt"], _POLICY_MESSAGE, "content_policy_violation", _prompt(job))
+    return StoredResponse.of(422, {"detail": [entry]}, X_Fal_Billable_Units=billed, **_NOT_RETRYABLE)
+
+
+def _prompt(job: Job) -> str:
+    return str(job.arguments.get("prompt") or "")
+
+
+def _sized(made: plan.Plan, inputs: Mapping[str, bytes]) -> plan.Plan:
+    """The plan in the size of the picture that is to be edited, where the request leaves it at that."""
+    picture = inputs.get("image_url")
+    if not made.size_of_input or picture is None:
+        return made
+    with Image.open(io.BytesIO(picture)) as given:
+        return plan.sized_like(made, *given.size)
+
+
 def _gone(endpoint: str) -> StoredResponse:
     path = "/" + "/".join(endpoint.split("/")[2:])
     return StoredResponse.of(404, {"detail": f"Path {path} not found"}, X_Fal_Billable_Units="0")
@@ -461,7 +493,7 @@ def _is_picture(body: bytes) -> bool:
 
 
 def _usage(made: plan.Plan) -> dict[str, Json]:
-    text = max(1, len(made.prompt) // 4)
+    text = prompt_tokens(made.prompt)
     output = 1056 * made.count
     return {
         "input_tokens": text,
@@ -499,10 +531,6 @@ def _picture_spec(model: Model, made: plan.Plan, inputs: Mapping[str, bytes]) ->
 
 
 def _paint_all(spec: painter.PictureSpec, made: plan.Plan, flagged: bool) -> list[tuple[bytes, int, int]]:
-    if made.size_of_input and spec.picture is not None:
-        with Image.open(io.BytesIO(spec.picture)) as given:
-            width, height = given.size
-        spec = replace(spec, width=width, height=height)
     width, height = spec.width, spec.height
     if flagged:
         return [(painter.black(width, height, made.format), width, height)] * made.count

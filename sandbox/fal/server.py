@@ -17,6 +17,7 @@ from aiohttp import web
 from bot.catalogue.model import Model
 from bot.domain.request import Json
 from sandbox.access import AccessControl, address
+from sandbox.fal.bill import Bill, rate_of
 from sandbox.fal.fault_injection import InjectedFaults
 from sandbox.fal.files import Files
 from sandbox.fal.jobs import Accepted, Counters, Job, Status
@@ -108,6 +109,7 @@ class FakeFal:
             paint_s=paint_s,
             paint=paint,
         )
+        self.bill: Bill = self.queue.bill
         self.heartbeat_s = _HEARTBEAT_S
         self._credit_lost = 0.0
         self._outages = 0
@@ -124,6 +126,7 @@ class FakeFal:
                 web.get("/.well-known/jwks.json", self._jwks),
                 web.get("/v1/models/requests/by-endpoint", self._list_requests),
                 web.get("/v1/models/pricing", self._pricing),
+                web.get("/bill", self._bill),
                 web.route("*", "/{path:.*}", self._queue_call),
             ]
         )
@@ -358,7 +361,12 @@ class FakeFal:
             return _json(503, {"detail": "Service unavailable", "error_type": "runner_connection_error"}, headers)
         if self.queue.expired(job, datetime.now(UTC)):
             return _json(404, _NOT_FOUND, headers)
-        return _raw(job.answer.status, job.answer.body, {**headers, **job.answer.headers})
+        told = {
+            name: value
+            for name, value in job.answer.headers.items()
+            if name != "X-Fal-Billable-Units" or not self.faults.bill_untold
+        }
+        return _raw(job.answer.status, job.answer.body, {**headers, **told})
 
     def _cancel(self, job: Job) -> web.Response:
         if self.queue.cancel(job):
@@ -399,20 +407,29 @@ class FakeFal:
         return _json(200, {"items": items, "next_cursor": str(first + limit) if more else None, "has_more": more})
 
     async def _pricing(self, request: web.Request) -> web.Response:
-        self.counters.requests["list"] += 1
-        wanted = ",".join(request.query.getall("endpoint_id", [])).split(",")
-        models = [self.models[endpoint] for endpoint in wanted if endpoint in self.models]
+        """As documented: the one unit price of each endpoint asked for; those without a published one are left out."""
+        self.counters.requests["pricing"] += 1
+        if self.faults.pricing_refused:
+            return _json(403, {"error": {"type": "permission_error", "message": "This key may not read prices."}})
+        wanted = [one for given in request.query.getall("endpoint_id", []) for one in given.split(",") if one]
+        if not 1 <= len(wanted) <= 50:
+            return _json(400, {"error": {"type": "validation_error", "message": "endpoint_id: 1 to 50 are needed."}})
+        priced = [self.models[endpoint] for endpoint in dict.fromkeys(wanted) if endpoint in self.models]
         prices: list[Json] = [
             {
                 "endpoint_id": model.endpoint,
-                "unit_price": float(model.price.usd),
-                "unit": f"{model.price.unit}s",
+                "unit_price": float(rate.usd),
+                "unit": rate.unit,
                 "currency": "USD",
             }
-            for model in models
-            if model.price.usd is not None
+            for model in priced
+            if (rate := rate_of(model)).is_published
         ]
         return _json(200, {"prices": prices, "has_more": False, "next_cursor": None})
+
+    async def _bill(self, request: web.Request) -> web.Response:
+        """Not fal's: the whole bill, for tests in other processes; `?lines=1` with its lines."""
+        return _json(200, self.bill.as_json(lines=request.query.get("lines") == "1"))
 
 
 def _catalogue() -> tuple[Model, ...]:

@@ -15,7 +15,7 @@ from bot.domain.request import Json
 from sandbox.fal import FakeFal, durations
 from sandbox.fal.art import caption
 from sandbox.fal.painter import PictureSpec, black, flat, paint
-from sandbox.fal.plan import Format, billable_units, plan, size_px
+from sandbox.fal.plan import Format, plan, size_px
 from tests.sandbox.fal.conftest import StartFakeFal, finish, png, send, submit
 
 CAT = PictureSpec("fal-ai/flux-1/schnell", "FLUX.1 schnell", "a cat by the sea", 7, 0, 400, 300, "png")
@@ -255,14 +255,3 @@ def test_progress_lines_look_like_tqdm() -> None:
 def test_large_pictures_do_not_take_minutes(models: tuple[Model, ...]) -> None:
     seedream = by_endpoint(models, "fal-ai/bytedance/seedream/v4/text-to-image")
     assert durations.painting_s(seedream, {}, pixels=4096 * 2304, pictures=1, chance=1) < 40
-
-
-def test_megapixels_are_billed_as_they_are_painted_and_rounded_up_where_fal_does(models: tuple[Model, ...]) -> None:
-    flux, seedream = (
-        by_endpoint(models, "fal-ai/flux-1/schnell"),
-        by_endpoint(models, "fal-ai/bytedance/seedream/v3/text-to-image"),
-    )
-    inpaint = by_endpoint(models, "fal-ai/z-image/turbo/inpaint")
-    assert billable_units(flux, [(1024, 768), (1024, 1024)]) == "3"
-    assert billable_units(inpaint, [(640, 480), (640, 480)]) == "0.61"
-    assert billable_units(seedream, [(2048, 2048)] * 2) == "2"
