@@ -132,10 +132,11 @@ def _add_check(add: Callable[..., argparse.ArgumentParser]) -> None:
 def _add_costs(add: Callable[..., argparse.ArgumentParser]) -> None:
     costs = add(
         "costs",
-        "say what was spent, also while the bot runs",
+        "say what was spent, also while the bot runs, and what could be spent at most",
         "  python -m bot costs                          (this month, by day)\n"
         "  python -m bot costs --by person --since 2026-11-24\n"
-        "  python -m bot costs --by server --csv > costs.csv",
+        "  python -m bot costs --by server --csv > costs.csv\n"
+        "  python -m bot costs --worst-case                 (the most that can be spent)",
     )
     costs.add_argument(
         "--by", choices=["day", "model", "person", "server"], default="day", help="what to add up by (default: day)"
@@ -144,6 +145,11 @@ def _add_costs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--since", type=_day, metavar="DAY", help="the first day (UTC), as 2026-11-24; default: the first of this month"
     )
     costs.add_argument("--csv", action="store_true", help="as CSV, for spreadsheets and programs")
+    costs.add_argument(
+        "--worst-case",
+        action="store_true",
+        help="instead: the most that one stranger, one server and everybody can spend, and which setting bounds it",
+    )
 
 
 def _add_db(add: Callable[..., argparse.ArgumentParser]) -> None:

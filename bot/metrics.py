@@ -82,7 +82,7 @@ SPENT_USD = _counter("spent_usd", "US dollars that count for ended jobs, as bill
 #: `billed`: fal told; `estimated`: it did not, or the price of the model is not known.
 SettledBy = Literal["billed", "estimated"]
 SETTLED: Mapping[str, Counter] = _each(
-    _by("settled", "Jobs that ended with something to pay, by how its price is known.", "by"), get_args(SettledBy)
+    _by("settled", "Jobs that ended with something to pay, by how its price is known.", "outcome"), get_args(SettledBy)
 )
 ESTIMATE_RATIO = Histogram(
     "easel_estimate_ratio",

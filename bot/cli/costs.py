@@ -1,4 +1,4 @@
-"""`python -m bot costs`: what was spent, from the ledger, also while the bot runs."""
+"""`python -m bot costs`: what was spent, from the ledger, also while the bot runs; and what could be at most."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from datetime import date
 
 from bot.cli.models import offered_models
 from bot.cli.process import OK, configure_logging, run_async, say
+from bot.cli.worst_case import as_text
 from bot.domain.costs import CostRow, CostsBy, as_csv, total
 from bot.settings import Settings, load_settings
 from bot.store import Store, utcnow
+from bot.worst_case import worst_case
 
 Print = Callable[[str], None]
 
@@ -25,6 +27,9 @@ _HEADS = {
 def command(options: argparse.Namespace) -> int:
     """Print what was spent; returns the exit code."""
     settings = load_settings()
+    if options.worst_case:
+        say(as_text(worst_case(settings)))
+        return OK
     configure_logging(settings)
     today = utcnow().date()
     since = options.since or today.replace(day=1)
@@ -48,10 +53,8 @@ async def spent(settings: Settings, by: CostsBy, since: date, today: date, write
         return OK
     titles = {model.endpoint: model.title for model in offered_models(settings).models}
     write(table(rows, by, titles))
-    month = today.replace(day=1)
     if first is None or first > since:
-        kept = first or today
-        write(f"\nThe ledger begins with {kept}; days before {min(kept, month)} may have been deleted.")
+        write(f"\nThe ledger has nothing before {first or today}: older days are deleted once no budget needs them.")
     return OK
 
 

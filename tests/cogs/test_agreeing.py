@@ -1,4 +1,4 @@
-"""An order above the price that the operator set shows the price first; nothing is reserved until its button is pressed."""
+"""An order above the operator's price shows it first; nothing is reserved until its button is pressed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.cogs.interactions import PERSON, said
 from tests.cogs.values import PostedMessage, shown_text
 
 #: A picture with it costs $0.09, four of them $0.36; with the defaults $0.06.
-DEAR = {"model": "ideogram-v3", "options": "rendering_speed=QUALITY"}
+DEAR: dict[str, Any] = {"model": "ideogram-v3", "options": "rendering_speed=QUALITY"}
 
 
 def with_budget(fixture: CogFixture, **changes: str) -> None:
@@ -146,9 +146,8 @@ async def test_again_asks_too(fixture: CogFixture) -> None:
     assert [*buttons_of(asked)] == ["Paint for $0.36", "Change"]
     assert len(await fixture.jobs()) == 1
     await press(fixture, asked, "Paint for $0.36")
-    first, second = await fixture.jobs()
-    assert second.parent_id == first.id
-    assert second.request.prompt == first.request.prompt
+    (second,) = [one for one in await fixture.jobs() if one.id != job.id]
+    assert (second.parent_id, second.request.prompt) == (job.id, job.request.prompt)
 
 
 async def pressed_again(fixture: CogFixture, job: Job) -> Any:

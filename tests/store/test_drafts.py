@@ -91,7 +91,7 @@ async def test_a_draft_can_be_changed_until_it_is_a_job(store: Store) -> None:
     draft = await a_draft(store)
 
     changed = await store.drafts.update(draft.id, {"prompt": "another"}, kind="fix")
-    assert changed == replace(draft, payload={"prompt": "another"})
+    assert changed == replace(draft, kind="fix", payload={"prompt": "another"})
     assert await store.drafts.get(draft.id) == changed
 
     answer = await accept(store, click(draft))
