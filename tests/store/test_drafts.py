@@ -97,7 +97,7 @@ async def test_a_draft_can_be_changed_until_it_is_a_job(store: Store) -> None:
     answer = await accept(store, click(draft))
     assert isinstance(answer, Accepted)
     assert await store.drafts.update(draft.id, {"prompt": "too late"}, kind="fix") is None
-    assert await store.drafts.get(draft.id) == replace(draft, payload={}, job_id=answer.job.id)
+    assert await store.drafts.get(draft.id) == replace(changed, payload={}, job_id=answer.job.id)
     assert await store.drafts.update("nosuchdraft0001", {}, kind="fix") is None
 
 
