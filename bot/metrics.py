@@ -62,6 +62,9 @@ SubmitOutcome = Literal["accepted", "refused", "unreachable", "unconfirmed"]
 SUBMITS: Mapping[str, Counter] = _each(
     _by("submits", "POSTs of a job to fal, by outcome.", "outcome"), get_args(SubmitOutcome)
 )
+FAL_OUT_OF_CREDIT = Gauge(
+    "easel_fal_out_of_credit", "1 while fal refuses to paint because the account has no credit.", registry=REGISTRY
+)
 POSSIBLE_DOUBLES = _counter("possible_doubles", "Jobs submitted again although fal may have had them already.")
 
 FalCall = Literal["submit", "stream", "poll", "result", "media", "cancel", "list", "upload"]

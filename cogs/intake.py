@@ -18,7 +18,7 @@ from bot import metrics
 from bot.catalogue import with_seed
 from bot.catalogue.model import Model
 from bot.discord.refusals import is_text_filtered
-from bot.domain.events import Progress, Queued, Restarting
+from bot.domain.events import OutOfCredit, Progress, Queued, Restarting
 from bot.domain.job import Job, NewJob, Reply
 from bot.domain.request import GenerationRequest
 from bot.ids import new_job_id
@@ -78,13 +78,19 @@ async def place(
     new = NewJob(job_id, actor, await _reply_of(interaction), request, parent_id, draft_id)
     try:
         async with accepted(interaction, services, new, policy) as taken:
-            progress = Restarting() if services.runner.stopping else Queued(taken.ahead)
+            progress = _first_progress(services.runner, taken.ahead)
             taken.message_id = await _answer(interaction, services, partial(_first_card, taken.job, model, progress))
     except _AcceptedBefore as before:
         if before.job.reply.interaction_id != interaction.id:
             await show_existing(interaction, before.job)
         else:
             log.info("interaction replayed", extra={"interaction": interaction.id, "job": before.job.id})
+
+
+def _first_progress(runner: Runner, ahead: int) -> Progress:
+    if runner.stopping:
+        return Restarting()
+    return OutOfCredit() if runner.credit.active else Queued(ahead)
 
 
 async def _reply_of(interaction: Interaction) -> Reply:

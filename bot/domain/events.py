@@ -54,6 +54,11 @@ class ProviderUnavailable:
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfCredit:
+    """fal's account is out of credit; the job waits in our own queue until the operator has topped it up."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmingSubmit:
     """The answer to the submit was lost: the request is looked for at fal, and submitted again only after that."""
 
@@ -66,7 +71,16 @@ class Restarting:
     """Accepted while the process is stopping; the next process starts the job."""
 
 
-Progress = Queued | ProviderQueued | InProgress | Delivering | ProviderUnavailable | ConfirmingSubmit | Restarting
+Progress = (
+    Queued
+    | ProviderQueued
+    | InProgress
+    | Delivering
+    | ProviderUnavailable
+    | OutOfCredit
+    | ConfirmingSubmit
+    | Restarting
+)
 
 
 @dataclass(frozen=True, slots=True)

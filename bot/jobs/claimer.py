@@ -74,6 +74,8 @@ class Claimer:
         preparing = len(context.active.preparing.keys() & context.active.unsent.keys())
         unsent = len(context.active.unsent) - min(preparing, timings.most_preparing)
         room = ahead - unsent if 2 * unsent <= ahead else 0
+        if context.credit.active:
+            room = min(room, 1 if context.credit.due else 0)
         return room if limit == 0 else min(room, limit - len(context.active.in_flight))
 
     async def _claim(self, room: int) -> list[Job]:
@@ -92,6 +94,7 @@ class Claimer:
             context.recheck_queue = True  # the claim that it asked for has failed
             raise
         for job in claimed:
+            context.credit.probe(job.id)
             self._positions.claimed(job)
             context.active.open(job.id).unsent = job  # set here: a stop may cancel the task before it has begun
             self._start(job)

@@ -23,6 +23,7 @@ from bot.domain.job import TERMINAL, Failure, Job, JobState
 from bot.domain.ports import Delivery
 from bot.errors import Cancelled, CardDeleted, EaselError, ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
 from bot.jobs.active_jobs import ActiveJobs
+from bot.jobs.credit_pause import CreditPause
 from bot.jobs.owned_tasks import OwnedTasks
 from bot.jobs.timings import JobTimings
 from bot.phrase import phrase
@@ -67,6 +68,7 @@ class RunnerContext:
         self.now_s = clocks.monotonic_s
         self.sleep = clocks.sleep
         self.active = ActiveJobs(self._released)
+        self.credit = CreditPause(timings.credit_pauses_s, clocks.monotonic_s)
         self._catalogue = catalogue
         self._delivery: Delivery | None = None
         self.stopping = asyncio.Event()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bot.domain.events import Queued
+from bot.domain.events import OutOfCredit, Queued
 from bot.domain.job import Job
 from bot.jobs.context import RunnerContext
 
@@ -124,4 +124,5 @@ class QueuePositions:
             active = self._active.get(job_id)
             if active is not None and active.queued is not None:
                 job = active.queued
-                self._context.publish(job, Queued(ahead, full.caps(job.actor)), valid_until_s=valid_until_s)
+                waits = OutOfCredit() if self._context.credit.active else Queued(ahead, full.caps(job.actor))
+                self._context.publish(job, waits, valid_until_s=valid_until_s)

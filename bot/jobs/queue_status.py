@@ -42,6 +42,8 @@ class WaitReason:
     progress: Progress | None = None
     #: Whether fal can't be reached.
     provider_unavailable: bool = False
+    #: Whether fal's account is out of credit.
+    out_of_credit: bool = False
     #: Whether the answer to its submit was lost, and its request is being looked for.
     submit_unconfirmed: bool = False
     #: When that search ends, aware UTC; None where that can't be told.

@@ -10,6 +10,7 @@ post and storing its message id) runs in critical tasks, which a stop waits for.
     claimer           claims queued jobs              canceller          cancels a job for its owner
     leases            renews leases, adopts jobs      context            what all of these share
     active_jobs       the jobs' state in memory       reconcile          finds lost submits at fal
+    credit            what waits for fal's credit
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from bot.jobs.acceptance import Acceptance
 from bot.jobs.canceller import Canceller
 from bot.jobs.claimer import Claimer
 from bot.jobs.context import Clocks, RunnerContext
+from bot.jobs.credit import CreditWatch
 from bot.jobs.delivery_pipeline import ResultDeliverer
 from bot.jobs.downtime import Downtime
 from bot.jobs.initial_response import InitialResponses
@@ -90,6 +92,8 @@ class Runner:
             store=store, catalogue=catalogue, settings=settings, timings=timings, clocks=clocks, admits=admits
         )
         self._active = context.active
+        #: Whether fal's account is out of credit, so that jobs wait.
+        self.credit = context.credit
         self._reconciler = Reconciler(
             active=context.active,
             fal=fal,
@@ -108,6 +112,7 @@ class Runner:
         self._acceptance = Acceptance(context, self._positions, self._responses, self._watcher, max_waiting=max_waiting)
         self._canceller = Canceller(context, fal, self._reconciler, self._watcher)
         self._leases = Leases(context, self._resume)
+        self._credit = CreditWatch(context, self._positions)
         self._submitter = Submitter(
             context,
             fal,
@@ -116,6 +121,7 @@ class Runner:
             self._canceller,
             leases=self._leases,
             inputs=InputUploader(context, fal, inputs),
+            credit=self._credit,
             callback_url=callback_url,
         )
         self._deliverer = ResultDeliverer(context, fal, images, backpressure=lambda: self.backpressure)
@@ -209,6 +215,7 @@ class Runner:
             queue_status,
             progress=self._watcher.progress(job_id),
             provider_unavailable=self._fal.unavailable,
+            out_of_credit=self.credit.active,
             submit_unconfirmed=active is not None and active.unconfirmed,
             search_ends_at=active.search_ends_at if active is not None else None,
             recently_restarted=self._downtime.recently_restarted(job),
@@ -221,6 +228,7 @@ class Runner:
         _ = self._context.delivery  # raises unless `attach` was called
         self._downtime.begin()
         await self._durations.recall()
+        await self._context.retry_store(self._credit.recall)
         start = self._supervisor.start
         helpers = [
             start(self._tick_forever(), name="runner-ticks"),
@@ -297,6 +305,7 @@ class Runner:
                     await self._downtime.note_alive()
                 await self._durations.write()
                 await self._acceptance.settle_doubts()
+                await self._credit.tick()
             except EaselError:
                 log.exception("tick failed")
 
@@ -328,9 +337,9 @@ class Runner:
         active.task = asyncio.create_task(self._run_job(job, left_over=left_over), name=f"job-{job.id}")
         active.task.add_done_callback(partial(self._job_ended, job.id))
 
-    def _job_ended(self, job_id: str, _task: asyncio.Task[None]) -> None:
+    def _job_ended(self, job_id: str, task: asyncio.Task[None]) -> None:
         active = self._active.get(job_id)
-        if active is None:
+        if active is None or active.task is not task:  # back in the queue, and claimed again meanwhile
             return
         active.task = active.in_flight_since_s = None
         if not self.stopping:  # else `stop` still needs `unsent`

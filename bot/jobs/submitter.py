@@ -19,6 +19,7 @@ from bot.domain.job import Failure, FalRequest, Job, JobState
 from bot.domain.ports import ImageBackend
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import (
+    BalanceExhausted,
     DecoderBusy,
     NoLongerAdmitted,
     PreparationCrashed,
@@ -30,6 +31,7 @@ from bot.errors import (
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.canceller import Canceller
 from bot.jobs.context import RunnerContext
+from bot.jobs.credit import CreditWatch
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.input_upload import InputUploader
 from bot.jobs.leases import Leases
@@ -75,6 +77,7 @@ class Submitter:
         *,
         leases: Leases,
         inputs: InputUploader,
+        credit: CreditWatch,
         callback_url: Callable[[str, int], str] | None,
     ) -> None:
         self._context = context
@@ -86,6 +89,7 @@ class Submitter:
         self._canceller = canceller
         self._leases = leases
         self._inputs = inputs
+        self._credit = credit
         self._callback_url = callback_url
         self._gate = PreparationGate()
         #: Bounds concurrent submits; the runner also uses it for its calls to Discord during recovery.
@@ -112,13 +116,18 @@ class Submitter:
             while True:
                 if submission.unsure and (found := await self._find_lost(submission)) is not None:
                     return await self._resume_found(submission.job, found)
-                request = await self._prepare(submission)
-                if request is None:
-                    return None
                 try:
-                    return await self._send(submission.job, request)
+                    request = await self._prepare(submission)
+                    return await self._send(submission.job, request) if request is not None else None
                 except SubmitUnconfirmed as error:
                     await self._note_loss(submission, error)
+                except BalanceExhausted:
+                    await self._credit.ran_out()
+                    if not submission.unsure:
+                        await self._credit.put_back(submission.job)
+                        return None
+                    if not submission.losses.refused:  # else it keeps the semaphore, as in `_note_loss`
+                        await turn.aclose()
 
     # ------------------------------------------------------------------ before the POST
 
@@ -140,12 +149,17 @@ class Submitter:
 
         Raises:
             GenerationFailed: the job has used up its attempts, or the bot is closed to its place or person by now.
+            BalanceExhausted: jobs wait for fal's credit.
         """
+        if submission.unsure:
+            await self._credit.wait(submission.job)
         if self._context.is_cancelled(submission.job):
             await self._end_cancelled(submission.job, unsure=submission.unsure)
             return None
         if not self._context.admits(submission.job):
             raise NoLongerAdmitted
+        if self._context.credit.holds_back(submission.job.id):
+            raise BalanceExhausted
         if submission.unsure and not await self._begin_next_attempt(submission):
             return None
         request = await self._uploaded(submission)  # before the semaphore: decoding may have to wait
@@ -258,7 +272,9 @@ class Submitter:
             fal_request = await self._post(job, model, self._arguments(model, job, request))
             for refused in list(self._active.refused.values()):
                 refused.losses = None
-            return await self._context.transition(job, JobState.RUNNING, fal_request=fal_request)
+            running = await self._context.transition(job, JobState.RUNNING, fal_request=fal_request)
+        await self._credit.accepted()
+        return running
 
     async def _post(self, job: Job, model: Model, payload: dict[str, Json]) -> FalRequest:
         """Submit; repeat only while it is certain that no request reached fal.
@@ -293,6 +309,9 @@ class Submitter:
                     raise ProviderError from None
                 active.unsent = job if certain else None
                 context.publish(job, ProviderUnavailable())
+            except BalanceExhausted:
+                active.unsent = job if certain else None  # a stop that comes now puts it back into the queue
+                raise
         raise AssertionError("the last attempt returns or raises")
 
     def _identifying_arguments(self, model: Model, job: Job) -> dict[str, Json]:

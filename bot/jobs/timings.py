@@ -17,6 +17,12 @@ class JobTimings:
     store_pauses_s: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
     #: Pauses between submits that certainly never reached fal (connection refused, no such host), 15 minutes in all.
     unreachable_pauses_s: tuple[float, ...] = (1, 2, 4, 8, *(15,) * 59)
+    #: While fal's account is out of credit: pauses between two probes, one job each; the last one repeats.
+    credit_pauses_s: tuple[float, ...] = (10, 30, 60, 120, 300, 600, 900)
+    #: How often a job that fal may have already asks whether it may be the next probe.
+    credit_poll_s: float = 5.0
+    #: How long a job waits for credit, from its acceptance on.
+    credit_patience: timedelta = timedelta(hours=24)
     #: Pause after a failed claim.
     claim_again_s: float = 1.0
 

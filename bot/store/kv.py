@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from bot.store.database import Database
 from bot.store.dialect import insert_into, upsert
@@ -31,10 +31,19 @@ class KeyValueStore:
         """Write the value unless there is one; returns the one that holds now, whichever process was first."""
         return await self._writer.apply(partial(write_kv_default, key=key, value=value))
 
+    async def remove(self, key: str) -> None:
+        """Forget the value, if there is one."""
+        await self._writer.apply(partial(remove_kv, key=key))
+
 
 def read_kv(connection: Connection, key: str) -> str | None:
     """One value."""
     return connection.execute(select(kv.c.value).where(kv.c.key == key)).scalar()
+
+
+def remove_kv(connection: Connection, key: str) -> None:
+    """Forget one value."""
+    connection.execute(delete(kv).where(kv.c.key == key))
 
 
 def write_kv(connection: Connection, key: str, value: str) -> None:

@@ -22,6 +22,7 @@ from bot.domain.events import (
     ConfirmingSubmit,
     Delivering,
     InProgress,
+    OutOfCredit,
     Progress,
     ProviderQueued,
     ProviderUnavailable,
@@ -191,7 +192,9 @@ def progress_card(
     status = say(locale, "cancelling") if job.cancel_requested else progress_text(progress, locale)
     notes = [*notices(job, locale), *([_small(say(locale, "resumed"))] if resumed else [])]
     waits = (
-        isinstance(progress, Queued | ProviderQueued | ProviderUnavailable | ConfirmingSubmit | Restarting)
+        isinstance(
+            progress, Queued | ProviderQueued | ProviderUnavailable | OutOfCredit | ConfirmingSubmit | Restarting
+        )
         and not cancelling
     )
     card_kind = CardKind.WAITING if waits else CardKind.PROGRESS
@@ -212,7 +215,7 @@ def progress_text(progress: Progress, locale: str) -> str:
 
 
 def _waits_for(
-    progress: Queued | ProviderQueued | Delivering | ProviderUnavailable | ConfirmingSubmit | Restarting,
+    progress: Queued | ProviderQueued | Delivering | ProviderUnavailable | OutOfCredit | ConfirmingSubmit | Restarting,
 ) -> Phrase:
     match progress:
         case Queued(capped_by="user"):
@@ -229,8 +232,8 @@ def _waits_for(
             return phrase("progress_ahead_at_fal", ahead=progress.ahead or 0)
         case Delivering():
             return phrase("progress_delivering")
-        case ProviderUnavailable():
-            return phrase("fal_away")
+        case ProviderUnavailable() | OutOfCredit():
+            return phrase("fal_away" if isinstance(progress, ProviderUnavailable) else "out_of_credit")
         case ConfirmingSubmit():
             return phrase("progress_confirming", until=progress.until)
         case Restarting():

@@ -59,11 +59,16 @@ def _being_submitted(why: WaitReason) -> Phrase:
         return phrase("waiting_answer_lost_until", until=why.search_ends_at)
     if why.submit_unconfirmed:
         return phrase("waiting_answer_lost")
+    if why.out_of_credit:
+        return phrase("out_of_credit")
     return phrase("fal_away") if why.provider_unavailable else phrase("waiting_handing")
 
 
 def _queued(why: WaitReason, status: QueueStatus, *, own: bool) -> Iterator[Phrase]:
     yield _position(status, own=own)
+    if why.out_of_credit:
+        yield phrase("out_of_credit")
+        return
     if why.provider_unavailable:
         yield phrase("fal_away")
         return

@@ -18,6 +18,7 @@ from bot.catalogue import load
 from bot.discord.client import COGS, EaselBot
 from bot.domain.job import Job, JobState, NewJob
 from bot.domain.ports import CancelOutcome
+from bot.jobs.credit_pause import CreditPause
 from bot.jobs.runner import Runner
 from bot.limits import Policy, Refused
 from bot.media.workers import ImageWorkers
@@ -47,6 +48,7 @@ class AcceptingRunner:
         self.answers: list[tuple[str, int | None]] = []
         self.lost: list[str] = []
         self.stopping = False
+        self.credit = CreditPause((1,), lambda: 0.0)
 
     async def accept(self, new: NewJob, policy: Policy) -> Accepted | Refused | Duplicate:
         return await self._store.jobs.accept(new, policy, max_waiting=100)

@@ -14,7 +14,7 @@ from bot.services import DiscordTimings, Services
 from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver, in_process_bot
 
 #: For a file that has no JOB_TIMINGS of its own.
-BRISK = JobTimings(unreachable_pauses_s=(0.01,) * 200, provider_pauses_s=(0.01,) * 200)
+BRISK = JobTimings(unreachable_pauses_s=(0.01,) * 200, provider_pauses_s=(0.01,) * 200, credit_pauses_s=(0.05,))
 BRISK_DISCORD = DiscordTimings(delivery_pauses_s=(0.01,) * 20)
 
 

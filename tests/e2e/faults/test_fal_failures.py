@@ -90,7 +90,6 @@ async def test_every_end_at_fal_is_a_plain_sentence_and_costs_no_quota(
     ("fault", "expected", "submits"),
     [
         ("content_policy", "content policy refused this prompt", 1),
-        ("balance_exhausted", "has run out of credit", 0),
         ("key_refused", "does not accept this bot's key", 0),
         ("job_error", "fal.ai had a problem", 1),
         ("server_error", "fal.ai had a problem", 0),

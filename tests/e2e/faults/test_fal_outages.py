@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from tests.e2e.faults.outcomes import single
-from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver
+from tests.e2e.sandbox_driver import PausedPainting, SandboxDriver, a_picture
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -65,3 +65,20 @@ async def test_fal_away_at_the_result_is_said_and_nothing_is_lost(sandbox: Sandb
     await sandbox.until(lambda: "fal.ai is not answering right now" in record.message.text())
     del vars(sandbox.fal)["_result"]
     await single(sandbox, record)
+
+
+@pytest.mark.parametrize("with_file", [False, True])
+async def test_fal_out_of_credit_is_said_to_all_and_nothing_is_lost(sandbox: SandboxDriver, with_file: bool) -> None:
+    sandbox.fal.faults.set("balance_exhausted", True)
+    file = {"model": "omnigen-v2", "image": sandbox.discord.upload("ada", "cat.png", a_picture())["id"]}
+    first = await sandbox.imagine(**(file if with_file else {}))
+    await sandbox.until(lambda: "credit at fal.ai is used up" in first.message.text())
+    second = await sandbox.imagine("pat", prompt="another")
+    assert "credit at fal.ai is used up" in second.message.text()
+    assert "Cancel" in second.message.buttons()
+    why = await sandbox.press("pat", second.message, "Why am I waiting?")
+    assert "credit at fal.ai is used up" in why.message.text()
+    assert sandbox.fal.queue.jobs == {}
+    sandbox.fal.faults.set("balance_exhausted", False)
+    await single(sandbox, first)
+    await single(sandbox, second, prompt="another")

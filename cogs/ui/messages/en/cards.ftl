@@ -22,6 +22,7 @@ nothing_visible = (nothing visible)
 cancelling = Cancelling…
 resumed = I was restarted. Your picture is safe and will be finished.
 fal_away = fal.ai is not answering right now. I keep trying; your request is not lost.
+out_of_credit = The bot's credit at fal.ai is used up. Your request waits until whoever runs this bot adds some, for 24 hours at most.
 progress_capped_user = Waiting until one of your other pictures is done.
 progress_capped_guild = Waiting until another picture of this server is done.
 progress_ahead = Waiting: { $ahead ->
