@@ -107,8 +107,25 @@ def _parser() -> argparse.ArgumentParser:
     formats.add_argument("--json", dest="format", action="store_const", const="json", help="for programs")
     models.set_defaults(format="text")
     _add_costs(add)
+    _add_prices(models)
     _add_db(add)
     return parser
+
+
+def _add_prices(models: argparse.ArgumentParser) -> None:
+    actions = models.add_subparsers(title="actions", metavar="ACTION")
+    about = "show what fal.ai takes beside what Easel reckons with; costs nothing"
+    prices = actions.add_parser(
+        "prices",
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog="examples:\n"
+        "  python -m bot models prices              (as they were read last)\n"
+        "  python -m bot models prices --refresh    (read them from fal.ai and keep them)",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prices.add_argument("--refresh", action="store_true", help="read them from fal.ai, with the key, and keep them")
+    prices.set_defaults(command="prices")
 
 
 def _add_check(add: Callable[..., argparse.ArgumentParser]) -> None:
