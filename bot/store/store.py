@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from bot.errors import StoreUnusable
 from bot.store import integrity, schema_version
+from bot.store.costs import CostStore
 from bot.store.database import Database, parse_url
 from bot.store.drafts import DraftStore
 from bot.store.durations import DurationStore
@@ -56,6 +57,7 @@ class Store:
         self.preferences = PreferenceStore(database, self._writer, self._preferences_cache)
         self.kv = KeyValueStore(database, self._writer)
         self.drafts = DraftStore(database, self._writer, clock=clock)
+        self.costs = CostStore(database)
         self.durations = DurationStore(database, self._writer)
         self.retention = Retention(database, self._writer, self._preferences_cache, clock=clock)
 
