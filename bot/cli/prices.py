@@ -72,7 +72,7 @@ class Difference:
 
     @property
     def sentence(self) -> str:
-        """For the operator: `flux-schnell: fal says $0.50 per megapixels, Easel reckons with $0.003 per megapixel`."""
+        """For the operator: `flux-schnell: fal says $0.50 per megapixel, Easel reckons with $0.003 per megapixel`."""
         ours = f"reckons with {price_text(self.model)}" if self.model.price.is_known else "knows no price"
         return f"{self.model.key}: fal says {fal_text(self.fal)}, Easel {ours}"
 
@@ -200,8 +200,9 @@ def as_text(models: Sequence[Model], kept: KeptPrices | None) -> str:
 
 
 def fal_text(price: FalPrice) -> str:
-    """`$0.003 per megapixels`: fal's words, for the operator."""
-    return f"{usd_text(price.usd)} per {strictly(price.unit)}"
+    """`$0.003 per megapixel`, or fal's own word for a unit that Easel can't reckon by."""
+    unit = unit_meant(price.unit)
+    return f"{usd_text(price.usd)} per {strictly(price.unit) if unit is None else unit.replace('_', ' ')}"
 
 
 def _table(rows: Sequence[tuple[str, ...]], heads: tuple[str, ...]) -> str:

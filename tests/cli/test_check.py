@@ -357,10 +357,10 @@ async def test_a_price_that_fal_states_differently_is_named(tmp_path: Path) -> N
     assert code == 0
     named = [line for line in text.splitlines() if "Price of" in line]
     assert named == [
-        "! Price of flux-schnell: fal says $0.0034 per megapixels, Easel reckons with $0.003 per megapixel",
-        "! Price of z-image: fal says $0.01 per megapixels, Easel knows no price",
-        "! Price of hidream: fal says $0.044 per megapixels, Easel reckons with $0.05 per megapixel",
-        "! Price of omnigen-v2: fal says $0.088 per megapixels, Easel reckons with about $0.088 per image",
+        "! Price of flux-schnell: fal says $0.0034 per megapixel, Easel reckons with $0.003 per megapixel",
+        "! Price of z-image: fal says $0.01 per megapixel, Easel knows no price",
+        "! Price of hidream: fal says $0.044 per megapixel, Easel reckons with $0.05 per megapixel",
+        "! Price of omnigen-v2: fal says $0.088 per megapixel, Easel reckons with about $0.088 per image",
     ]
     assert '"flux-schnell" = "0.0034" under [models.prices_usd]' in text
 
