@@ -55,6 +55,14 @@ settings_not_member = I am not a member of this server, so I keep no settings fo
 settings_above_ceiling = The most that you can set here for “{ $name }” is { $most }. Whoever runs this bot decides that; please ask { $ask } if this server should have more. Nothing was changed.
 settings_not_manager = Only people with the permission Manage Server can change this. Nothing was changed.
 
+price_unconfirmed = { $pictures ->
+        [one] This picture by **{ $model }** costs
+       *[other] These { $pictures } pictures by **{ $model }** cost
+    } { $price }. { $left } Nothing is painted until you press **{ $button }**; the button works for 24 hours.
+price_at_most = **{ MONEY($usd) }** at most
+price_about = **about { MONEY($usd) }**, as the exact price is not known
+price_left = You have { MONEY($usd) } left for today.
+
 answer_filtered = This server's word filter does not let me show my answer here. Try it in another channel, or in a direct message to me.
 
 ## A file that somebody attached
