@@ -78,6 +78,13 @@ CALLBACKS: Mapping[str, Counter] = _each(
     _by("callbacks", "Callbacks received, by outcome.", "outcome"), get_args(CallbackOutcome)
 )
 
+BUDGET_ALERTS = Counter(
+    "easel_budget_alerts",
+    "Alerts that a budget runs low, by budget (server_day, server_month, all_day, all_month) and percent spent.",
+    ("budget", "percent"),
+    registry=REGISTRY,
+)
+
 # ---------------------------------------------------------------------- Discord
 
 DISCORD_EDITS = _counter("discord_edits", "Messages edited on Discord.")

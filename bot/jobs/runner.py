@@ -92,6 +92,8 @@ class Runner:
             store=store, catalogue=catalogue, settings=settings, timings=timings, clocks=clocks, admits=admits
         )
         self._active = context.active
+        #: Budgets that refused somebody; the alerts take them out.
+        self.budget_refusals = context.budget_refusals
         #: Whether fal's account is out of credit, so that jobs wait.
         self.credit = context.credit
         self._reconciler = Reconciler(
