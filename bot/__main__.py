@@ -1,4 +1,4 @@
-"""The command line: `python -m bot [run|sandbox|check|models|db]`.
+"""The command line: `python -m bot [run|sandbox|check|models|costs|db]`.
 
 Each command is `command(options)` in a module of `bot.cli`, which is imported when it is called.
 """
@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from importlib import import_module
 from typing import NoReturn
 
@@ -105,8 +106,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     formats.add_argument("--json", dest="format", action="store_const", const="json", help="for programs")
     models.set_defaults(format="text")
+    _add_costs(add)
+    _add_prices(models)
     _add_db(add)
     return parser
+
+
+def _add_prices(models: argparse.ArgumentParser) -> None:
+    actions = models.add_subparsers(title="actions", metavar="ACTION")
+    about = "show what fal.ai takes beside what Easel reckons with; costs nothing"
+    prices = actions.add_parser(
+        "prices",
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog="examples:\n"
+        "  python -m bot models prices              (as they were read last)\n"
+        "  python -m bot models prices --refresh    (read them from fal.ai and keep them)",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prices.add_argument("--refresh", action="store_true", help="read them from fal.ai, with the key, and keep them")
+    prices.set_defaults(command="prices")
 
 
 def _add_check(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -125,6 +144,29 @@ def _add_check(add: Callable[..., argparse.ArgumentParser]) -> None:
         help="ask a running bot's /health instead; exit code 0 when ready",
     )
     only.add_argument("--print-example", action="store_true", help="print a config.toml with every setting")
+
+
+def _add_costs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    costs = add(
+        "costs",
+        "say what was spent, also while the bot runs, and what could be spent at most",
+        "  python -m bot costs                          (this month, by day)\n"
+        "  python -m bot costs --by person --since 2026-11-24\n"
+        "  python -m bot costs --by server --csv > costs.csv\n"
+        "  python -m bot costs --worst-case                 (the most that can be spent)",
+    )
+    costs.add_argument(
+        "--by", choices=["day", "model", "person", "server"], default="day", help="what to add up by (default: day)"
+    )
+    costs.add_argument(
+        "--since", type=_day, metavar="DAY", help="the first day (UTC), as 2026-11-24; default: the first of this month"
+    )
+    costs.add_argument("--csv", action="store_true", help="as CSV, for spreadsheets and programs")
+    costs.add_argument(
+        "--worst-case",
+        action="store_true",
+        help="instead: the most that one stranger, one server and everybody can spend, and which setting bounds it",
+    )
 
 
 def _add_db(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -172,6 +214,13 @@ def _number_of_copies(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of copies; it takes a whole number from 1")
     return int(text)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no day; write it as 2026-11-24") from None
 
 
 def _port(text: str) -> int:

@@ -7,6 +7,7 @@ EaselError
 │   ├── ModelUnavailable    known, but not offered (no key, switched off, retired)
 │   ├── NoModels            the operator has switched all of them off
 │   ├── LimitReached        the person or the server has to wait
+│   ├── PriceUnconfirmed    it costs so much that the person must agree first
 │   ├── CannotPostHere      the bot lacks a permission in this channel
 │   ├── BadPicture          an attachment that is no usable picture
 │   ├── NotAdmitted         the operator has not opened the bot to this place or person
@@ -53,6 +54,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from bot.graphemes import shorten
 from bot.phrase import Param, Phrase, phrase
@@ -184,6 +186,28 @@ class LimitReached(Refusal):
     def can_pass_later(self) -> bool:
         """Whether the same request may be admitted without a change: at `retry_at`, or when a job has ended."""
         return self.retry_at is not None or self.rule.endswith("concurrent")
+
+
+class PriceUnconfirmed(Refusal):
+    """It costs so much that the person must agree to the price first.
+
+    Args:
+        usd: what it may cost at most.
+        left_usd: what the person may spend today, as far as that tells nothing about others.
+        is_estimate: whether the price is not known exactly.
+    """
+
+    code = "price_unconfirmed"
+
+    def __init__(
+        self, title: str, pictures: int, usd: Decimal, *, left_usd: Decimal | None = None, is_estimate: bool = False
+    ) -> None:
+        self.usd = usd
+        self.is_estimate = is_estimate
+        price = phrase("price_about" if is_estimate else "price_at_most", usd=usd)
+        button = phrase("pay_about" if is_estimate else "pay_exactly", usd=usd)
+        left = phrase("nothing_spent") if left_usd is None else phrase("price_left", usd=left_usd)
+        super().__init__(model=title, pictures=pictures, price=price, left=left, button=button)
 
 
 class CannotPostHere(Refusal):

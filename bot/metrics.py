@@ -78,12 +78,50 @@ CALLBACKS: Mapping[str, Counter] = _each(
     _by("callbacks", "Callbacks received, by outcome.", "outcome"), get_args(CallbackOutcome)
 )
 
+# ---------------------------------------------------------------------- money
+
+RESERVED_USD = _counter("reserved_usd", "US dollars reserved for accepted jobs, at their worst case.")
+SPENT_USD = _counter("spent_usd", "US dollars that count for ended jobs, as billed or estimated.")
+#: `billed`: fal told; `estimated`: it did not, or the price of the model is not known.
+SettledBy = Literal["billed", "estimated"]
+SETTLED: Mapping[str, Counter] = _each(
+    _by("settled", "Jobs that ended with something to pay, by how its price is known.", "outcome"), get_args(SettledBy)
+)
+ESTIMATE_RATIO = Histogram(
+    "easel_estimate_ratio",
+    "What was reserved for a delivered job, over what fal billed: below 1 the estimate was too low.",
+    buckets=(0.5, 0.9, 0.999, 1.001, 1.02, 1.05, 1.1, 1.25, 1.5, 2, 5, 10),
+    registry=REGISTRY,
+)
+
+#: `day` and `month`: of everybody together, by UTC.
+BudgetPeriod = Literal["day", "month"]
+_BUDGET = Gauge(
+    "easel_budget_usd",
+    "The budget of everybody together; no series where there is none.",
+    ("period",),
+    registry=REGISTRY,
+)
+_BUDGET_SPENT = Gauge(
+    "easel_budget_spent_usd",
+    "US dollars that count against that budget, of all processes.",
+    ("period",),
+    registry=REGISTRY,
+)
 BUDGET_ALERTS = Counter(
     "easel_budget_alerts",
     "Alerts that a budget runs low, by budget (server_day, server_month, all_day, all_month) and percent spent.",
     ("budget", "percent"),
     registry=REGISTRY,
 )
+
+
+def show_budget(period: BudgetPeriod, bound_usd: float | None, spent_usd: float) -> None:
+    """Set what everybody may spend in the running day or month, and what they have spent."""
+    _BUDGET_SPENT.labels(period).set(spent_usd)
+    if bound_usd is not None:
+        _BUDGET.labels(period).set(bound_usd)
+
 
 # ---------------------------------------------------------------------- Discord
 

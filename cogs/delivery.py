@@ -71,6 +71,7 @@ class DiscordDelivery:
         self._images = bot.services.images
         self._timings = bot.services.discord_timings
         self._routes = Routes(bot)
+        self._assumed_usd = bot.services.settings.budget.assumed_usd_per_image
         settings = bot.services.settings.discord
         self.editor = ProgressEditor(
             self._edit_progress,
@@ -217,7 +218,15 @@ class DiscordDelivery:
                     None if is_shown else names[""],
                 )
             )
-        card = cards.result_card(job, model, shown, made=ready.made, withheld=ready.withheld, wording=wording)
+        card = cards.result_card(
+            job,
+            model,
+            shown,
+            made=ready.made,
+            withheld=ready.withheld,
+            assumed_usd=self._assumed_usd,
+            wording=wording,
+        )
         return card, files
 
     def _model(self, job: Job) -> Model:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import discord
@@ -16,7 +17,16 @@ from bot.catalogue import parse
 from bot.catalogue.habits import without_model
 from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.catalogue.rejections import shown
-from bot.errors import BadPicture, DraftExpired, ModelUnavailable, NotYours, Refusal, StoreUnusable, UnknownModel
+from bot.errors import (
+    BadPicture,
+    DraftExpired,
+    ModelUnavailable,
+    NotYours,
+    PriceUnconfirmed,
+    Refusal,
+    StoreUnusable,
+    UnknownModel,
+)
 from bot.phrase import Phrase, phrase
 from cogs import errors, intake, interaction_data
 from cogs.defaults import default_model, default_of, passed_over
@@ -32,8 +42,8 @@ if TYPE_CHECKING:
     from bot.services import Services
     from bot.store import Preferences
 
-#: The kind of a draft that is to be mended.
-FIX = "fix"
+#: The kinds of drafts: one that is to be mended, and one whose price is to be agreed to.
+FIX, CONFIRM = "fix", "confirm"
 
 Files = Mapping[str, Sequence[discord.Attachment]]
 
@@ -42,13 +52,19 @@ Files = Mapping[str, Sequence[discord.Attachment]]
 
 
 async def attempt(
-    interaction: Interaction, typed: Typed, *, files: Files | None = None, draft: Draft | None = None
+    interaction: Interaction,
+    typed: Typed,
+    *,
+    files: Files | None = None,
+    draft: Draft | None = None,
+    agreed_usd: Decimal | None = None,
 ) -> None:
     """Check what was typed, accept it as a job and show that; or say why not, with the ways on.
 
     Args:
         files: what was attached, by field; it takes the place of what `typed` has there.
         draft: where it was kept so far.
+        agreed_usd: the price that the person has agreed to.
 
     Raises:
         Refusal: nothing that was typed can change it; no job was started.
@@ -76,6 +92,7 @@ async def attempt(
             preferences,
             parent_id=typed.parent_id,
             draft_id=draft.id if draft is not None else None,
+            agreed_usd=agreed_usd,
         )
     except Refusal as refusal:
         await offer(interaction, refusal, typed, model, draft=draft)
@@ -183,7 +200,8 @@ async def offer(
     kept = typed.without(trouble) if isinstance(refusal, BadPicture) else typed
     kept = Typed(model.key if model is not None else typed.model, kept.values, typed.parent_id, trouble)
     try:
-        stored = await _keep(interaction, services, kept, draft)
+        kind = CONFIRM if isinstance(refusal, PriceUnconfirmed) else FIX
+        stored = await _keep(interaction, services, kept, draft, kind)
     except StoreUnusable:
         raise refusal from None
     if stored is None:  # by another click it became a job meanwhile, which is shown
@@ -197,17 +215,19 @@ async def offer(
     )
 
 
-async def _keep(interaction: Interaction, services: Services, typed: Typed, draft: Draft | None) -> Draft | None:
+async def _keep(
+    interaction: Interaction, services: Services, typed: Typed, draft: Draft | None, kind: str
+) -> Draft | None:
     """Store it in its draft, else in a new one. None: its draft is over, or became a job meanwhile."""
     if draft is not None:
-        return await services.store.drafts.update(draft.id, typed.to_json())
-    return await keep(interaction, typed)
+        return await services.store.drafts.update(draft.id, typed.to_json(), kind=kind)
+    return await keep(interaction, typed, kind)
 
 
-async def keep(interaction: Interaction, typed: Typed) -> Draft:
+async def keep(interaction: Interaction, typed: Typed, kind: str = FIX) -> Draft:
     """Keep a request for 24 hours, for the person and the channel of the interaction; its cost is not reserved."""
     return await services_of(interaction).store.drafts.create(
-        FIX,
+        kind,
         typed.to_json(),
         user_id=interaction.user.id,
         channel_id=interaction.channel_id or 0,

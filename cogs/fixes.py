@@ -9,6 +9,7 @@ import discord
 
 from bot.catalogue import picture_options
 from bot.catalogue.model import PROMPT_TASKS
+from bot.domain.money import usd_of
 from bot.errors import NotYours
 from bot.phrase import phrase
 from cogs import drafts
@@ -47,6 +48,16 @@ async def try_again(interaction: Interaction, click: Click) -> None:
     draft = await drafts.find(interaction, click.subject)
     if draft is not None:
         await drafts.attempt(interaction, Typed.from_json(draft.payload), draft=draft)
+
+
+@action("payfor", style=discord.ButtonStyle.primary, subject=Subject.DRAFT)
+async def agree_to_price(interaction: Interaction, click: Click) -> None:
+    """Accept the draft at the price that follows its id after a dot, in millionths of a US dollar."""
+    draft_id, _, micros = click.subject.partition(".")
+    draft = await drafts.find(interaction, draft_id)
+    if draft is not None:
+        agreed_usd = usd_of(int(micros)) if micros.isdecimal() else None
+        await drafts.attempt(interaction, Typed.from_json(draft.payload), draft=draft, agreed_usd=agreed_usd)
 
 
 @action("omit", subject=Subject.DRAFT)

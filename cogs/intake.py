@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING, assert_never
@@ -26,6 +27,7 @@ from bot.retry import retry
 from bot.store import Accepted, Duplicate
 from cogs import interaction_data
 from cogs.interaction_data import Interaction
+from cogs.price_check import check_price
 from cogs.ui import cards, pages
 from cogs.ui.cards import Wording
 
@@ -55,6 +57,7 @@ async def place(
     *,
     parent_id: str | None = None,
     draft_id: str | None = None,
+    agreed_usd: Decimal | None = None,
 ) -> None:
     """Check permissions and limits, accept the job, and send the initial response.
 
@@ -62,6 +65,7 @@ async def place(
 
     Args:
         draft_id: the draft that becomes the job; if it became one before, that job is shown.
+        agreed_usd: the price that the person has agreed to; None: none was shown to them.
 
     Raises:
         Refusal: with the sentence for the person; no job was started.
@@ -69,6 +73,7 @@ async def place(
     interaction_data.check_can_post(interaction)
     actor = interaction_data.actor_of(interaction)
     policy = policy_for(services.settings, preferences.guild_limits, actor)
+    await check_price(services, actor, policy, model, request, agreed_usd=agreed_usd)
     job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
     new = NewJob(job_id, actor, await _reply_of(interaction), request, parent_id, draft_id)
     try:

@@ -19,7 +19,10 @@ from cogs.ui.completion import model_choices
 from cogs.ui.messages.commands import described, localized
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from bot.discord.client import EaselBot
+    from bot.services import Services
 
 
 class ModelsCog(commands.Cog, name="models"):
@@ -37,7 +40,9 @@ class ModelsCog(commands.Cog, name="models"):
         catalogue = self._services.catalogue
         default, locale = await default_of(interaction, self._services), locale_of(interaction)
         if name:
-            page = pages.model_page(catalogue.models, catalogue.get(name), default, locale=locale)
+            page = pages.model_page(
+                catalogue.models, catalogue.get(name), default, _assumed_usd(self._services), locale=locale
+            )
         else:
             page = pages.models_page(catalogue.models, default, locale=locale)
         await interaction.response.send_message(view=page, ephemeral=True)
@@ -62,7 +67,9 @@ async def show_chosen_model(interaction: Interaction, click: Click) -> None:
     services = services_of(interaction)
     model = services.catalogue.get(click.choice)
     default = await default_of(interaction, services)
-    page = pages.model_page(services.catalogue.models, model, default, locale=locale_of(interaction))
+    page = pages.model_page(
+        services.catalogue.models, model, default, _assumed_usd(services), locale=locale_of(interaction)
+    )
     await interaction.response.edit_message(view=page)
 
 
@@ -79,8 +86,14 @@ async def make_default(interaction: Interaction, click: Click) -> None:
     model = services.catalogue.get(click.subject, PROMPT_TASKS)
     check_can_be_default(model)
     await services.store.preferences.set_user_model(interaction.user.id, model.endpoint)
-    page = pages.model_page(services.catalogue.models, model, model, locale=locale_of(interaction))
+    page = pages.model_page(
+        services.catalogue.models, model, model, _assumed_usd(services), locale=locale_of(interaction)
+    )
     await interaction.response.edit_message(view=page)
+
+
+def _assumed_usd(services: Services) -> Decimal:
+    return services.settings.budget.assumed_usd_per_image
 
 
 async def setup(bot: EaselBot) -> None:

@@ -51,7 +51,9 @@ def as_process(folder: Path, *arguments: str, **environ: str) -> subprocess.Comp
 # ---------------------------------------------------------------------- help
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("sandbox",), ("check",), ("models",), ("db",), ("db", "backup")])
+@pytest.mark.parametrize(
+    "command", [(), ("run",), ("sandbox",), ("check",), ("models",), ("models", "prices"), ("db",), ("db", "backup")]
+)
 def test_every_command_explains_itself(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         easel(*command, "--help")

@@ -46,8 +46,9 @@ def test_names_carry_our_prefix_and_their_units_and_labels_name_nobody() -> None
         assert re.fullmatch(r"(easel|process)_[a-z_]+", family.name), family.name
         assert family.documentation.endswith(".")
         if family.type == "histogram":
-            assert family.name.endswith("_seconds")
-        assert {name for sample in family.samples for name in sample.labels} <= {"code", "outcome", "call", "le"}
+            assert family.name.endswith(("_seconds", "_ratio"))
+        labels = {name for sample in family.samples for name in sample.labels}
+        assert labels <= {"code", "outcome", "call", "period", "le"}
         assert not any(sample.name.endswith("_created") for sample in family.samples)
 
 

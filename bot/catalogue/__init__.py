@@ -21,6 +21,7 @@ from bot.catalogue.model import (
     Task,
 )
 from bot.catalogue.parse import parse, with_prompt, with_seed
+from bot.catalogue.price_labels import model_label, value_prices
 from bot.catalogue.prices import is_well_known, known_prices, price_text, usd_text
 from bot.catalogue.registry import Catalogue
 from bot.catalogue.serialization import request_from_json, request_to_json
@@ -45,6 +46,7 @@ __all__ = [
     "is_well_known",
     "known_prices",
     "load",
+    "model_label",
     "option_completions",
     "option_name",
     "parse",
@@ -55,6 +57,7 @@ __all__ = [
     "size_choices",
     "style_choices",
     "usd_text",
+    "value_prices",
     "value_text",
     "with_pictures",
     "with_prompt",

@@ -14,6 +14,8 @@ from bot.catalogue.kinds import parse_value
 from bot.catalogue.model import Model, Option, OptionKind
 from bot.catalogue.option_syntax import plain_key, without_hints
 from bot.catalogue.parse import candidates
+from bot.catalogue.price_labels import value_price_texts, with_price, without_price, without_prices
+from bot.domain.request import Json
 from bot.errors import InvalidOption
 
 Choice = tuple[str, str]
@@ -44,8 +46,9 @@ def size_choices(model: Model, typed: str = "") -> list[Choice]:
     option = model.option(model.size_option or "")
     if option is None:
         return []
+    typed = without_price(typed)
     usual = sorted(option.choices, key=lambda choice: choice == "square")
-    listed = _fitting([(sizes.label(option, choice), choice) for choice in usual], typed)
+    listed = _priced(model, option, _fitting([(sizes.label(option, choice), choice) for choice in usual], typed))
     # A word may mean a preset other than the one it fits best: `square` is fal's name of the small one.
     first = _typed_size(option, typed) if any(map(str.isdigit, typed)) or not listed else []
     return (first + [choice for choice in listed if choice not in first])[:_MAX_CHOICES]
@@ -64,8 +67,17 @@ def _typed_size(option: Option, typed: str) -> list[Choice]:
 
 def style_choices(model: Model, typed: str = "") -> list[Choice]:
     """(label, value) of the model's styles, from all options with the alias `style`."""
-    styles = [choice for option in candidates(model, "style") for choice in option.choices]
-    return _fitting([(choice_label(style), style) for style in styles], typed)
+    options, typed = candidates(model, "style"), without_price(typed)
+    listed = _fitting([(choice_label(style), style) for option in options for style in option.choices], typed)
+    for option in options:
+        listed = _priced(model, option, listed) if {style for _, style in listed} <= set(option.choices) else listed
+    return listed
+
+
+def _priced(model: Model, option: Option, choices: list[Choice]) -> list[Choice]:
+    """The choices of an option with what a picture costs, where that depends on it."""
+    prices = value_price_texts(model, option, [value for _, value in choices])
+    return [(_short(with_price(label, price)), value) for (label, value), price in zip(choices, prices, strict=True)]
 
 
 # ---------------------------------------------------------------------- the options field
@@ -77,14 +89,14 @@ def option_completions(model: Model, typed: str) -> list[Choice]:
     Choices of more than 100 characters are left out. The label of a key says what it is for. Discord writes the label
     into the field, and people type on from there: `without_hints` takes those words out again.
     """
-    typed = without_hints(model, typed)
+    typed = without_prices(without_hints(model, typed))
     earlier, key, tail = _split(model, typed)
     if key is None:
         return _whole(earlier, _keys(model, typed, tail))
     option = next(iter(candidates(model, plain_key(key))), None)
     if option is None:
         return _whole(earlier, _keys(model, earlier, key))
-    return _whole(f"{earlier}{key}=", ((value, "") for value in _values(model, option, plain_key(key), tail)))
+    return _whole(f"{earlier}{key}=", _priced_values(model, option, plain_key(key), tail))
 
 
 #: A finished value, the separator after it, and the beginning of the next key.
@@ -135,6 +147,15 @@ def _keys(model: Model, earlier: str, word: str) -> list[tuple[str, str]]:
         return keys
     pairs = [f"{option.name}={value}" for option in fitting for value in _values(model, option, option.name, "")]
     return keys + [(pair, "") for pair in pairs]
+
+
+def _priced_values(model: Model, option: Option, key: str, typed: str) -> list[tuple[str, str]]:
+    """(value, what a picture costs with it), where that depends on the option."""
+    values = _values(model, option, key, typed)
+    is_listed = option.kind in {OptionKind.CHOICE, OptionKind.BOOLEAN, OptionKind.SIZE}
+    given: list[Json] = [value == "true" if option.kind is OptionKind.BOOLEAN else value for value in values]
+    prices = value_price_texts(model, option, given) if is_listed else [""] * len(values)
+    return list(zip(values, prices, strict=True))
 
 
 def _values(model: Model, option: Option, key: str, typed: str) -> list[str]:

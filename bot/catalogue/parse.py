@@ -17,6 +17,7 @@ from bot.catalogue.kinds import Attachment, parse_value
 from bot.catalogue.model import Model, Option, OptionKind, Rule
 from bot.catalogue.option_syntax import plain_key, read_pairs, without_hints
 from bot.catalogue.pasted_line import unescape
+from bot.catalogue.price_labels import without_price, without_prices
 from bot.catalogue.prices import images_of, request_cost_usd, request_size
 from bot.catalogue.rejections import no_such_option, refuse, refuse_because, shown
 from bot.catalogue.wishes import understand
@@ -32,6 +33,8 @@ _NO_CHOICE: Final[Mapping[str, frozenset[str]]] = {
     "seed": frozenset({"-1", "-1.0", "random", "rand", "any"}),
 }
 _MOST_LABEL: Final = 100
+#: Options whose suggestions may say a price.
+_PRICED: Final = frozenset({"size", "style"})
 #: Kinds with paths to weights.
 _WEIGHTS: Final = frozenset({OptionKind.LORAS, OptionKind.CONTROLNET, OptionKind.IP_ADAPTER})
 
@@ -100,7 +103,10 @@ def _pairs(model: Model, raw: Mapping[str, object]) -> Iterator[tuple[str, objec
         if name == "prompt" or _empty(value):
             continue
         if name == "options":
-            yield from _option_pairs(without_hints(model, value) if isinstance(value, str) else value)
+            typed = without_prices(without_hints(model, value)) if isinstance(value, str) else value
+            yield from _option_pairs(typed)
+        elif name in _PRICED and isinstance(value, str):
+            yield name, without_price(value)
         else:
             yield name, _attached(value) if _takes_pictures(model, name) else value
 

@@ -17,7 +17,7 @@ from bot.redaction import strictly
 UNITS: Final[tuple[PriceUnit, ...]] = get_args(PriceUnit)
 
 _PER_MEGAPIXEL: Final = frozenset({"megapixel", "processed_megapixel"})
-#: How the same units are written elsewhere, for the hint.
+#: How the same units are written elsewhere.
 _OTHER_WORDS: Final[Mapping[str, PriceUnit]] = {
     "picture": "image",
     "output megapixel": "megapixel",
@@ -27,6 +27,8 @@ _OTHER_WORDS: Final[Mapping[str, PriceUnit]] = {
     "call": "request",
     "generation": "request",
 }
+
+_WORDS: Final[Mapping[str, PriceUnit]] = {unit.replace("_", " "): unit for unit in UNITS} | dict(_OTHER_WORDS)
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
@@ -98,13 +100,20 @@ class PriceFile(_File):
         )
 
 
+def unit_meant(words: str) -> PriceUnit | None:
+    """The unit that somebody else's words stand for, such as fal's `processed megapixels`; None where it is no such."""
+    return _WORDS.get(_plain(words))
+
+
+def _plain(words: str) -> str:
+    return words.strip().lower().replace("_", " ").replace("-", " ").removesuffix("s")
+
+
 def _unit(given: str) -> PriceUnit:
     for unit in UNITS:
         if given == unit:
             return unit
-    plain = given.strip().lower().replace("_", " ").replace("-", " ").removesuffix("s")
-    words = {unit.replace("_", " "): unit for unit in UNITS} | dict(_OTHER_WORDS)
-    near = words.get(plain) or next((words[word] for word in close_matches(plain, list(words))), None)
+    near = unit_meant(given) or next((_WORDS[word] for word in close_matches(_plain(given), list(_WORDS))), None)
     hint = f" Did you mean `{near}`?" if near else ""
     raise ValueError(
         f"`price.unit` is `{strictly(given)}`, and Easel can't reckon by that. "

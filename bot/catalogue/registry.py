@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from bot.catalogue.folding import by_label, fold, match_rank, squash
 from bot.catalogue.model import Model, Task
+from bot.catalogue.price_labels import model_label
 from bot.errors import ModelUnavailable, UnknownModel
 from bot.phrase import Phrase, phrase
 
@@ -60,7 +61,7 @@ class Catalogue:
         """The model whose name or label differs in spaces, dashes and cutting only; None where several do."""
         wanted = squash(_PAGE.sub("", fold(name)))
         same = {model.endpoint for known, model in self._by_name.items() if wanted and squash(known) == wanted}
-        labels = ((model.label, model.endpoint) for model in self._known.values())
+        labels = ((label, one.endpoint) for one in self._known.values() for label in (one.label, model_label(one)))
         endpoint = same.pop() if len(same) == 1 else by_label(name, labels)
         return self._known.get(endpoint or "")
 

@@ -33,6 +33,7 @@ COGS = (
     "cogs.fixes",
     "cogs.models",
     "cogs.usage",
+    "cogs.costs",
     "cogs.settings",
     "cogs.help",
     "cogs.privacy",

@@ -14,6 +14,7 @@ refused_options.py which argument fal did not accept, and why
 fields.py          what fal's parameters are to a person
 request_list.py    parsing fal's list of requests
 request_lookup.py  reading that list, shared by all who ask for it
+pricing.py         fal's price list
 uploads.py         pictures into fal's storage, by fal_client
 origins.py         base URLs
 http.py            responses read up to a size limit

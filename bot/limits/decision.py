@@ -76,6 +76,8 @@ class Standing:
     #: What is left of the person's own budget today, and that budget, in US dollars; None where they have none.
     usd_left_today: Decimal | None = None
     usd_per_day: Decimal | None = None
+    #: The rules of the budgets that have nothing left, and when they return; None: never. No figures of others.
+    used_up: tuple[tuple[str, datetime | None], ...] = ()
 
 
 def decide(usage: Usage, policy: Policy, cost: Cost, now: datetime) -> Allowed | Refused:
@@ -137,8 +139,12 @@ def standing(usage: Usage, policy: Policy, now: datetime) -> Standing | None:
     if usage.in_guild and policy.guild_concurrent_jobs:
         guild_free = max(0, policy.guild_concurrent_jobs - usage.guild_active_jobs)
     bounds = [burst_left, left_today, *([guild_left] if guild_left is not None else [])]
+    used_up = tuple(
+        (refused.rule, refused.retry_at)
+        for refused in over_budget(usage.spent, policy, 1, 1, now, left_today=left_today)
+    )
     return Standing(
-        images_now=min(bounds) if free_jobs and guild_free != 0 else 0,
+        images_now=min(bounds) if free_jobs and guild_free != 0 and not used_up else 0,
         burst_left=burst_left,
         burst_full_at=usage.tat if usage.tat is not None and usage.tat > now else None,
         burst=policy.burst_images,
@@ -149,6 +155,7 @@ def standing(usage: Usage, policy: Policy, now: datetime) -> Standing | None:
         guild_free_jobs=guild_free,
         day_ends_at=midnight(now),
         usd_left_today=_own_left(usage.spent, policy),
+        used_up=used_up,
         usd_per_day=None if policy.budgets.person_day is None else usd_of(policy.budgets.person_day),
     )
 

@@ -61,6 +61,8 @@ _AV1_BRANDS = frozenset({b"avif", b"avis"})
 _OPEN_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf", b"MiHB", b"MiHE", b"MiHA"})
 #: The longer side of an SVG's preview, in pixels.
 PREVIEW_SIDE_PX = 1024
+#: Width and height of a chart in pixels; on a phone it is read at a third of that.
+CHART_SIZE_PX = (960, 600)
 #: How far into a file its measures may stand.
 _HEAD_BYTES = 256 * 1024
 
@@ -120,6 +122,12 @@ def preview_header(width: int, height: int, length: int) -> Header:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     pixels_bytes = 4 * size[0] * size[1]
     return Header("SVG", *size, 96 * 1024 * 1024 + 20 * length + 8 * pixels_bytes, 2 * pixels_bytes, 1.0)
+
+
+def chart_header() -> Header:
+    """What drawing a chart takes, in the same way: the canvas, a copy while it is encoded, and the font."""
+    pixels = CHART_SIZE_PX[0] * CHART_SIZE_PX[1]
+    return Header("PNG", *CHART_SIZE_PX, 16 * pixels, 4 * pixels, 0.2)
 
 
 def _check_size(header: Header) -> None:

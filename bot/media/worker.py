@@ -121,6 +121,10 @@ def _do(task: str, args: dict[str, Any], source: int) -> Made:
                 from bot.media import vector
 
                 return vector.rasterise(file, **args)
+            case "chart":
+                from bot.media import chart_drawing
+
+                return chart_drawing.draw(**args)
     raise ValueError(f"no such task: {task}")
 
 

@@ -162,7 +162,8 @@ class FalSettings(Section):
     )
     cdn_url: _WebUrl | None = Field(None, description="Base URL of fal's upload CDN, when not the usual one.")
     api_url: _WebUrl | None = Field(
-        None, description="Base URL of fal's platform API (list of requests), when not the usual https://api.fal.ai."
+        None,
+        description="Base URL of fal's platform API (list of requests, prices), when not the usual https://api.fal.ai.",
     )
     max_in_flight: int = Field(
         10,

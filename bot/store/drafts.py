@@ -50,8 +50,7 @@ class DraftStore:
             kind: what it waits for, at most 20 characters.
             payload: anything JSON can hold; never logged.
         """
-        if not 0 < len(kind) <= _LONGEST_KIND:
-            raise ValueError(f"a draft's kind has 1 to {_LONGEST_KIND} characters")
+        _check_kind(kind)
 
         def work(connection: Connection) -> Draft:
             now = now_in(connection, self._clock)
@@ -75,11 +74,13 @@ class DraftStore:
         """The draft, also one that became a job; None once it is expired, discarded or erased."""
         return await self._database.read(partial(self._read, draft_id=draft_id))
 
-    async def update(self, draft_id: str, payload: Mapping[str, Json]) -> Draft | None:
-        """Replace the payload; None when there is no such draft any more, or it became a job."""
+    async def update(self, draft_id: str, payload: Mapping[str, Json], *, kind: str) -> Draft | None:
+        """Replace kind and payload; None when there is no such draft any more, or it became a job."""
+        _check_kind(kind)
 
         def work(connection: Connection) -> Draft | None:
-            values = {"b_id": draft_id, "b_now": to_us(now_in(connection, self._clock)), "b_payload": _dump(payload)}
+            now_us = to_us(now_in(connection, self._clock))
+            values = {"b_id": draft_id, "b_now": now_us, "b_kind": kind, "b_payload": _dump(payload)}
             row = connection.execute(_REPLACE, values).one_or_none()
             return None if row is None else _draft(row)
 
@@ -130,6 +131,11 @@ def delete_of_user(connection: Connection, user_id: int) -> int:
     return connection.execute(delete(drafts).where(drafts.c.user_id == user_id)).rowcount
 
 
+def _check_kind(kind: str) -> None:
+    if not 0 < len(kind) <= _LONGEST_KIND:
+        raise ValueError(f"a draft's kind has 1 to {_LONGEST_KIND} characters")
+
+
 def _draft(row: Row[Any]) -> Draft:
     return Draft(
         id=row.id,
@@ -155,7 +161,7 @@ _ALIVE = select(drafts).where(_OF_ID, _NOT_EXPIRED)
 _REPLACE = (
     drafts.update()
     .where(_OF_ID, _NOT_EXPIRED, drafts.c.job_id.is_(None))
-    .values(payload_json=bindparam("b_payload"))
+    .values(kind=bindparam("b_kind"), payload_json=bindparam("b_payload"))
     .returning(drafts)
 )
 _OLDEST = (

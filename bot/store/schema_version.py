@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, text
 from sqlalchemy.schema import CreateTable
 
-from bot.errors import StoreUnusable
+from bot.errors import StoreOutdated, StoreUnusable
 from bot.store.tables import fairness, metadata
 
 if TYPE_CHECKING:
@@ -49,6 +49,16 @@ def check_revision(revision: str | None) -> None:
         raise StoreUnusable(
             f"The database was written by a newer Easel (revision {revision}; this one knows up to {HEAD}). "
             "Update Easel, or restore a backup from before the update."
+        )
+
+
+def check_current(revision: str | None, label: str) -> None:
+    """Raise StoreUnusable for a database that is not at this version's revision."""
+    check_revision(revision)
+    if revision != HEAD:
+        raise StoreOutdated(
+            f"The database {label} is empty or older than this Easel. "
+            "Start the bot once: it brings the database forward by itself."
         )
 
 

@@ -10,9 +10,10 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from bot.errors import StoreOutdated, StoreUnusable
+from bot.errors import StoreUnusable
 from bot.store import integrity, schema_version
 from bot.store.alerts import AlertStore
+from bot.store.costs import CostStore
 from bot.store.database import Database, parse_url
 from bot.store.drafts import DraftStore
 from bot.store.durations import DurationStore
@@ -57,6 +58,7 @@ class Store:
         self.preferences = PreferenceStore(database, self._writer, self._preferences_cache)
         self.kv = KeyValueStore(database, self._writer)
         self.drafts = DraftStore(database, self._writer, clock=clock)
+        self.costs = CostStore(database)
         self.durations = DurationStore(database, self._writer)
         self.alerts = AlertStore(database, self._writer, clock)
         self.retention = Retention(database, self._writer, self._preferences_cache, clock=clock)
@@ -97,12 +99,7 @@ class Store:
     async def _prepare(self) -> None:
         if not self._database.exclusive:
             revision = await self._database.read(schema_version.revision_of)
-            schema_version.check_revision(revision)
-            if revision != schema_version.HEAD:
-                raise StoreOutdated(
-                    f"The database {self._database.label} is empty or older than this Easel. "
-                    "Start the bot once: it brings the database forward by itself."
-                )
+            schema_version.check_current(revision, self._database.label)
             return
         await integrity.preflight(self._database)
         await self._database.write(schema_version.migrate)

@@ -17,7 +17,7 @@ from typing import Any, assert_never
 import discord
 
 from bot.catalogue.model import Model, Output, Price
-from bot.catalogue.prices import result_cost_usd
+from bot.catalogue.prices import is_well_known, result_cost_usd
 from bot.domain.events import (
     ConfirmingSubmit,
     Delivering,
@@ -263,11 +263,13 @@ def result_card(
     *,
     made: int | None = None,
     withheld: int = 0,
+    assumed_usd: Decimal | None = None,
     wording: Wording = Wording.FULL,
 ) -> Card:
     """The pictures and the facts about them.
 
     Args:
+        assumed_usd: what a picture counts as where the price is not known.
         made: how many the model made, by default those shown and withheld.
         withheld: how many are not shown, because the safety checker flagged them or painted them black.
     """
@@ -285,7 +287,7 @@ def result_card(
     return Card(
         *_prompt(job, wording),
         *_shown(pictures),
-        _words("\n".join([_small(*facts(job, model, pictures)), *notes])),
+        _words("\n".join([_small(*facts(job, model, pictures, assumed_usd=assumed_usd)), *notes])),
         *action_rows(CardKind.RESULT, job, pictures=len(pictures)),
         colour=GREEN,
     )
@@ -395,16 +397,18 @@ def readable_name(endpoint: str) -> str:
     return " ".join(word[:1].upper() + word[1:] for word in words if word)
 
 
-def facts(job: Job, model: Model | None, pictures: Sequence[Shown] = ()) -> list[str]:
+def facts(
+    job: Job, model: Model | None, pictures: Sequence[Shown] = (), *, assumed_usd: Decimal | None = None
+) -> list[str]:
     """The known ones of model, seed, size, duration and price, as words."""
     locale = job.reply.locale
     known = [_name(job, model), *_seed(job), *(_posted_sizes(pictures) or _size(job))]
     took_s = painting_s(job)
     if took_s is not None:
         known.append(say(locale, text.duration(took_s)))
-    cost = cost_usd(job, model)
+    cost = cost_text(job, model, assumed_usd)
     if cost is not None:
-        known.append(say(locale, text.money(cost)))
+        known.append(say(locale, cost))
     if job.parent_id is not None:
         known.append(say(locale, "for_person", person=f"<@{job.actor.user_id}>"))
     return known
@@ -424,6 +428,21 @@ def cost_usd(job: Job, model: Model | None) -> Decimal | None:
         return job.request.cost_usd
     cost = job.result.cost_usd
     return cost if cost is not None else result_cost_usd(model, job.request, job.result)
+
+
+def cost_text(job: Job, model: Model | None, assumed_usd: Decimal | None = None) -> Phrase | None:
+    """The same in words: about, unless fal told what it billed and the price is well known.
+
+    Args:
+        assumed_usd: what a picture counts as where the price is not known; None: then nothing is said.
+    """
+    cost, came = cost_usd(job, model), len(job.result.pictures) if job.result is not None else 0
+    if cost is None:
+        cost = assumed_usd * came if assumed_usd is not None and came else None
+        return None if cost is None else phrase("cost_about", cost=text.money(cost))
+    told = job.result is not None and job.result.billable_units is not None
+    certain = told and model is not None and is_well_known(model.price)
+    return text.money(cost) if certain else phrase("cost_about", cost=text.money(cost))
 
 
 def seed_of(job: Job) -> int | None:

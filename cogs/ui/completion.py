@@ -9,6 +9,7 @@ from discord.app_commands import Choice
 
 from bot.catalogue.folding import SEPARATOR, by_label
 from bot.catalogue.model import Model
+from bot.catalogue.price_labels import model_label
 from bot.domain.job import Job, JobState
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
@@ -36,8 +37,8 @@ def no_styles(model: Model, models: Sequence[Model], *, locale: str) -> list[Cho
 
 
 def model_choices(models: Sequence[Model]) -> list[Choice[str]]:
-    """Choices of models, labelled with title and summary."""
-    return choices((model.label, model.key) for model in models)
+    """Choices of models, labelled with title, price and summary."""
+    return choices((model_label(model), model.key) for model in models)
 
 
 def job_choices(jobs: Sequence[Job], typed: str, *, locale: str) -> list[Choice[str]]:

@@ -17,7 +17,7 @@ from bot.domain.job import Job
 from bot.domain.request import Json
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
-from cogs.ui.cards import BLUE, TEXT_LIMIT, Card, cost_usd, painting_s, readable_name, seed_of
+from cogs.ui.cards import BLUE, TEXT_LIMIT, Card, cost_text, painting_s, readable_name, seed_of
 from cogs.ui.messages import say
 
 #: Prefixes of attachment URLs at Discord and in the sandbox.
@@ -65,12 +65,12 @@ def _words(content: str) -> discord.ui.TextDisplay[Any]:
 def _head(job: Job, model: Model | None, locale: str) -> str:
     title = text.escape(model.title if model is not None else readable_name(job.request.endpoint))
     link = f"[{title}](<https://fal.ai/models/{job.request.endpoint}>)"
-    cost = cost_usd(job, model)
+    cost = cost_text(job, model)
     took_s = painting_s(job)
     unpriced = phrase("details_price_unknown")
     person = f"<@{job.actor.user_id}>"
     lines = [
-        phrase("details_price", price=text.money(cost)) if cost is not None else unpriced,
+        phrase("details_price", price=cost) if cost is not None else unpriced,
         phrase("details_time", duration=text.duration(took_s)) if took_s is not None else None,
         phrase("details_attach_again") if _has_pictures(job, model) else None,
         _tokens(job),

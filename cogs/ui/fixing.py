@@ -14,6 +14,7 @@ from bot.catalogue.model import PROMPT_TASKS, Model
 from bot.catalogue.option_syntax import plain_key
 from bot.catalogue.parse import candidates
 from bot.domain.job import Failure
+from bot.domain.money import Cost
 from bot.errors import (
     BadPicture,
     CannotPostHere,
@@ -25,10 +26,11 @@ from bot.errors import (
     OptionsRefused,
     Overloaded,
     PartnerAccountRefused,
+    PriceUnconfirmed,
     Refusal,
     UnknownModel,
 )
-from bot.phrase import Param, Phrase
+from bot.phrase import Param, Phrase, phrase
 from cogs.ui import text
 from cogs.ui.buttons import button, label_of, menu, row
 from cogs.ui.fields import MOST_CHOICES, has_field
@@ -56,6 +58,8 @@ class Ways:
     omit: str | None = None
     #: Models that take all that was typed.
     models: tuple[Model, ...] = ()
+    #: The price that the person may agree to.
+    price: PriceUnconfirmed | None = None
 
 
 def trouble_of(refusal: Refusal, typed: Typed) -> str | None:
@@ -115,6 +119,8 @@ def ways_on(refusal: Refusal, model: Model | None, typed: Typed, catalogue: Cata
         case LimitReached():
             later = refusal.can_pass_later
             return Ways(fix=refusal.fewer_might_do, again=later) if later or refusal.fewer_might_do else None
+        case PriceUnconfirmed():
+            return Ways(fix=True, price=refusal)
         case Overloaded() | CannotPostHere():
             return Ways(again=True)
     return None
@@ -210,18 +216,34 @@ class Buttons(discord.ui.View):
 
 def ways_buttons(draft_id: str, ways: Ways, model: Model | None, typed: Typed, *, locale: str) -> Buttons:
     """The buttons of a refusal; their subject is the draft."""
-    made = [button("fix", draft_id, locale=locale)] if ways.fix else []
+    made = []
+    if ways.price is not None:
+        made += [_pay(draft_id, ways.price, locale), _change(draft_id, locale)]
+    elif ways.fix:
+        made.append(button("fix", draft_id, locale=locale))
     if ways.again:
         made.append(button("goon", draft_id, locale=locale))
     if ways.omit is not None:
         which = ".picture" if takes_pictures(ways.omit) else ""
         made.append(button("omit", draft_id, locale=locale, label=say(locale, f"action_omit{which}")))
-    if ways.fix:
+    if ways.fix and ways.price is None:
         made += [
             button("fixmore", f"{draft_id}.{number}", locale=locale, label=_more(number, locale))
             for number in range(1, len(pages(model, typed)))
         ][: 5 - len(made)]
     return Buttons([row(*made), *_model_menu(draft_id, ways, locale)])
+
+
+def _pay(draft_id: str, price: PriceUnconfirmed, locale: str) -> discord.ui.Button[Any]:
+    """The button that agrees to this price; it stands in the custom_id, so that an old card never buys a dearer one."""
+    label = say(locale, phrase("pay_about" if price.is_estimate else "pay_exactly", usd=price.usd))
+    return button("payfor", f"{draft_id}.{Cost(1, price.usd).usd_micros}", locale=locale, label=label)
+
+
+def _change(draft_id: str, locale: str) -> discord.ui.Button[Any]:
+    made = button("fix", draft_id, locale=locale, label=say(locale, "action_fix.change"))
+    made.style = discord.ButtonStyle.secondary
+    return made
 
 
 def _more(number: int, locale: str) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import discord
 
-from bot.catalogue import describe_option, is_well_known, known_prices, option_name
-from bot.catalogue.model import PROMPT_TASKS, Model
+from bot.catalogue import describe_option, is_well_known, known_prices, option_name, value_prices, value_text
+from bot.catalogue.folding import SEPARATOR
+from bot.catalogue.model import PROMPT_TASKS, Model, Option, OptionKind
 from bot.domain.job import LIVE, Job, JobState
 from bot.domain.money import usd_of
+from bot.domain.request import Json
 from bot.limits import GuildLimits, Policy, Standing
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
@@ -26,6 +29,8 @@ MENU_LIMIT = 25
 MOST_MENUS = 4
 #: Most characters of option descriptions on a model's page, so that the whole card stays well under 4,000.
 OPTIONS_BUDGET = 2600
+#: Most values of an option whose prices are listed; of more only the lowest and the highest.
+MOST_PRICED = 4
 
 
 def _words(content: str) -> discord.ui.TextDisplay[Any]:
@@ -43,12 +48,17 @@ def models_page(models: Sequence[Model], default: Model, *, locale: str) -> Card
     return Card(_words("\n".join(lines)), *_model_menus(models, None, locale), colour=BLUE)
 
 
-def model_page(models: Sequence[Model], model: Model, default: Model, *, locale: str) -> Card:
-    """The page of one model: what it is good at, its duration, price and options."""
+def model_page(models: Sequence[Model], model: Model, default: Model, assumed_usd: Decimal, *, locale: str) -> Card:
+    """The page of one model: what it is good at, its duration, price and options.
+
+    Args:
+        assumed_usd: what a picture counts as where the price is not known.
+    """
+    cost = price(model) if known_prices(model.price) else phrase("price_assumed", usd=assumed_usd)
     head = [
         f"### {_title(model)}",
         text.escape(model.summary),
-        say(locale, "model_facts", duration=_typical(model.typical_s), price=price(model)),
+        say(locale, "model_facts", duration=_typical(model.typical_s), price=cost),
     ]
     if model.retired is not None:
         head.append(say(locale, "model_note", note=text.escape(text.plain(model.retired.note, 300))))
@@ -89,8 +99,8 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET, *, locale: str) -> s
     lines = [say(locale, "model_options")]
     options = [option for option in model.offered if option.name != "prompt"]
     for index, option in enumerate(options):
-        described = say(locale, describe_option(option)).replace("`", "")
-        line = f"`{option_name(model, option)}`: {text.shorten(described, 260)}"
+        described = text.shorten(say(locale, describe_option(option)).replace("`", ""), 260)
+        line = f"`{option_name(model, option)}`: {described}{_costs(model, option, locale)}"
         rest = len(options) - index
         if sum(map(text.length, lines)) + text.length(line) > budget:
             names = text.shorten(", ".join(f"`{option_name(model, left)}`" for left in options[index:]), 500)
@@ -100,13 +110,28 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET, *, locale: str) -> s
     return "\n".join(lines) if options else say(locale, "model_no_options")
 
 
+def _costs(model: Model, option: Option, locale: str) -> str:
+    """What a picture costs with each value of an option, where that differs."""
+    values: Sequence[Json] = (True, False) if option.kind is OptionKind.BOOLEAN else option.choices
+    prices = value_prices(model, option, values)
+    if not prices:
+        return ""
+    if len(values) > MOST_PRICED:
+        return " " + say(locale, "option_costs_range", least=min(prices), most=max(prices))
+    each = (
+        phrase("option_costs_value", value=value_text(value), usd=usd)
+        for value, usd in zip(values, prices, strict=True)
+    )
+    return " " + say(locale, "option_costs", prices=tuple(each))
+
+
 def _model_menus(models: Sequence[Model], shown: Model | None, locale: str) -> list[discord.ui.ActionRow[Any]]:
     pages = [models[start : start + MENU_LIMIT] for start in range(0, len(models), MENU_LIMIT)][:MOST_MENUS]
     return [
         menu(
             "model",
             str(number),
-            [_model_entry(model, shown) for model in page],
+            [_model_entry(model, shown, locale) for model in page],
             say(locale, "models_choose") if len(pages) == 1 else _menu_range(page, locale),
         )
         for number, page in enumerate(pages)
@@ -118,11 +143,11 @@ def _menu_range(page: Sequence[Model], locale: str) -> str:
     return say(locale, "models_choose_range", first=first, last=last)
 
 
-def _model_entry(model: Model, shown: Model | None) -> discord.SelectOption:
+def _model_entry(model: Model, shown: Model | None, locale: str) -> discord.SelectOption:
     return discord.SelectOption(
         label=text.plain(model.title, 100),
         value=model.key,
-        description=text.plain(model.summary, 100) or None,
+        description=text.plain(f"{say(locale, price(model))}{SEPARATOR}{model.summary}", 100),
         default=shown is not None and shown.endpoint == model.endpoint,
     )
 
@@ -180,10 +205,21 @@ def _standing(standing: Standing | None) -> Iterator[Phrase]:
     yield phrase("usage_today", pictures=standing.left_today, at=standing.day_ends_at)
     if standing.guild_left_today is not None:
         yield phrase("usage_guild_today", pictures=standing.guild_left_today)
+    yield from _money_left(standing)
     if standing.free_jobs == 0:
         yield phrase("usage_no_free_jobs")
     elif standing.guild_free_jobs == 0:
         yield phrase("usage_no_free_jobs_guild")
+
+
+def _money_left(standing: Standing) -> Iterator[Phrase]:
+    """The person's own money, and which budgets have none left."""
+    if standing.usd_left_today is not None and standing.usd_per_day is not None:
+        left, bound = standing.usd_left_today, standing.usd_per_day
+        yield phrase("usage_money", left=left, bound=bound, at=standing.day_ends_at)
+    for rule, at in standing.used_up:
+        if rule != "person_usd_day":
+            yield Phrase(f"usage_{rule}_never") if at is None else Phrase(f"usage_{rule}", {"at": at})
 
 
 def cancel_page(jobs: Sequence[Job], titles: Mapping[str, str], *, locale: str) -> Card:

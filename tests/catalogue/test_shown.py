@@ -136,7 +136,11 @@ def test_a_styles_label_is_the_style(model: Model) -> None:
         wanted = parse(model, {"prompt": "a fox", "style": style}).options
         for text in disguised(choice_label(style)):
             assert parse(model, {"prompt": "a fox", "style": text}).options == wanted, text
-    assert {label for label, _ in style_choices(model)} <= {choice_label(style) for style in styles}
+    for label, style in style_choices(model):
+        assert label.partition(" · ")[0] in {choice_label(style) for style in styles}
+        wanted = parse(model, {"prompt": "a fox", "style": style}).options
+        for text in [*disguised(label), *cuts(label, label.find("·") + 2 if "·" in label else len(label))]:
+            assert parse(model, {"prompt": "a fox", "style": text}).options == wanted, text
 
 
 @each("model", [model for model in MODELS if not model.has_styles])

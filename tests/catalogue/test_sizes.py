@@ -186,7 +186,7 @@ def test_a_control_picture_switches_the_default_size_off(catalogue: Catalogue) -
 
 
 def test_size_choices_are_for_people_and_lead_to_the_value(catalogue: Catalogue) -> None:
-    assert ("Landscape 16:9 · 1024 × 576", "landscape_16_9") in size_choices(catalogue.get("flux-schnell"))
+    assert ("Landscape 16:9 · 1024 × 576 · $0.003", "landscape_16_9") in size_choices(catalogue.get("flux-schnell"))
     assert ("1:1 · square", "1:1") in size_choices(catalogue.get("imagen4"))
     assert size_choices(catalogue.get("flux-schnell"), "1280x720")[0] == ("1280 × 720", "1280x720")
     assert size_choices(catalogue.get("flux-schnell"), "wide")[0][1] == "landscape_16_9"

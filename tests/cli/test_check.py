@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,12 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from aiohttp import web
 
-from bot.catalogue import load
-from bot.cli.check import discord_api, fal_api, machine
+from bot.cli.check import discord_api, machine
 from bot.cli.check.report import run
+from bot.cli.prices import KEPT_AS, KeptPrices
 from bot.discord.command_sync import REFUSAL_KEY
+from bot.fal.pricing import FalPrice
 from bot.settings import Settings
 from bot.store import Store
+from bot.store.kv import set_beside
 from sandbox.discord import FakeDiscord
 from sandbox.fal import FakeFal
 from tests.store.makers import somebody_else
@@ -51,7 +54,8 @@ async def services(changes: Mapping[str, tuple[int, object]], headers: Mapping[s
     answers = {**ANSWERS, **changes}
 
     async def answer(request: web.Request) -> web.Response:
-        ours = "Key " + FAL_KEY if "/status" in request.path or "/storage" in request.path else "Bot " + TOKEN
+        for_fal = any(part in request.path for part in ("/status", "/storage", "/pricing"))
+        ours = "Key " + FAL_KEY if for_fal else "Bot " + TOKEN
         if request.headers.get("Authorization") != ours:
             return web.json_response({"message": "401: Unauthorized"}, status=401)
         path = "/status" if request.path.endswith("/status") else request.path
@@ -76,6 +80,7 @@ async def report(
     token: str | None = TOKEN,
     key: str | None = FAL_KEY,
     headers: Mapping[str, str] | None = None,
+    with_prices: bool = False,
     **sections: Any,
 ) -> tuple[int, str]:
     """Run the check; its exit code and everything it printed."""
@@ -84,7 +89,7 @@ async def report(
         values = {
             "database_url": f"sqlite:///{folder}/easel.db",
             "discord": {"token": token, "api_url": url},
-            "fal": {"key": key, "queue_url": url, "rest_url": url},
+            "fal": {"key": key, "queue_url": url, "rest_url": url, "api_url": url if with_prices else None},
             **sections,
         }
         code = await run(Settings.model_validate(values), lines.append)
@@ -330,17 +335,56 @@ def test_the_install_link_asks_for_just_what_is_needed() -> None:
     assert query == {"client_id": ["42"], "scope": ["bot applications.commands"], "permissions": ["274878024704"]}
 
 
-def test_a_price_that_fal_states_differently_is_named() -> None:
-    live = [
-        {"endpoint_id": "fal-ai/flux-1/schnell", "unit_price": 0.5, "unit": "megapixels", "currency": "USD"},
-        {"endpoint_id": "fal-ai/qwen-image", "unit_price": 0.02, "unit": "megapixels", "currency": "USD"},
-        {"endpoint_id": "fal-ai/never-heard-of", "unit_price": 1},
+def _prices(*entries: tuple[str, float, str]) -> dict[str, tuple[int, object]]:
+    listed = [
+        {"endpoint_id": endpoint, "unit_price": usd, "unit": unit, "currency": "USD"} for endpoint, usd, unit in entries
     ]
+    return {"/v1/models/pricing": (200, {"prices": listed, "has_more": False, "next_cursor": None})}
 
-    (finding,) = fal_api.other_prices(load().models, live)
 
-    assert finding.level == "warning"
-    assert "flux-schnell: fal says $0.5 per megapixels, Easel shows $0.003 per megapixel" in finding.what
+async def test_a_price_that_fal_states_differently_is_named(tmp_path: Path) -> None:
+    changes = _prices(
+        ("fal-ai/flux-1/schnell", 0.0034, "megapixels"),
+        ("fal-ai/qwen-image", 0.0219, "megapixels"),  # not more than a tenth above 0.02
+        ("fal-ai/hidream-i1-full", 0.044, "megapixels"),
+        ("fal-ai/ideogram/v3", 0.03, "images"),  # one of several
+        ("fal-ai/z-image/base", 0.01, "megapixels"),
+        ("fal-ai/omnigen-v2", 0.088, "megapixels"),
+        ("fal-ai/never-heard-of", 1, "images"),
+    )
+    code, text = await report(tmp_path, changes, with_prices=True)
+
+    assert code == 0
+    named = [line for line in text.splitlines() if "Price of" in line]
+    assert named == [
+        "! Price of flux-schnell: fal says $0.0034 per megapixels, Easel reckons with $0.003 per megapixel",
+        "! Price of z-image: fal says $0.01 per megapixels, Easel knows no price",
+        "! Price of hidream: fal says $0.044 per megapixels, Easel reckons with $0.05 per megapixel",
+        "! Price of omnigen-v2: fal says $0.088 per megapixels, Easel reckons with about $0.088 per image",
+    ]
+    assert '"flux-schnell" = "0.0034" under [models.prices_usd]' in text
+
+
+async def test_prices_that_agree_are_said_to(tmp_path: Path) -> None:
+    _, text = await report(tmp_path, _prices(("fal-ai/flux-1/schnell", 0.003, "megapixels")), with_prices=True)
+
+    assert "✓ fal.ai: its prices are those that Easel reckons with" in text
+
+
+async def test_a_key_that_may_not_read_prices_leaves_those_that_were_kept(tmp_path: Path) -> None:
+    refused = {"/v1/models/pricing": (403, {"error": {"type": "permission_error"}})}
+    _, text = await report(tmp_path, refused, with_prices=True)
+    assert "Price" not in text.replace("Models: no price", "")
+
+    url = f"sqlite:///{tmp_path}/easel.db"
+    await (await Store.open(url)).close()
+    kept = KeptPrices(
+        datetime(2026, 11, 2, 9, 30, tzinfo=UTC), (FalPrice("fal-ai/qwen-image", Decimal("0.5"), "image"),)
+    )
+    await set_beside(url, KEPT_AS, kept.to_json())
+    _, text = await report(tmp_path, refused, with_prices=True)
+    assert "! Price of qwen-image: fal says $0.50 per image, Easel reckons with $0.02 per megapixel" in text
+    assert "(read on 2026-11-02 09:30 UTC)" in text
 
 
 async def test_a_database_server_that_is_away_is_a_fault(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ async def fixture(tmp_path: Path) -> AsyncIterator[CogFixture]:
         store,
         CATALOGUE,
         cast("Runner", runner),
-        ImageWorkers(),
+        images := ImageWorkers(),
         lambda: datetime.now(UTC),
         Supervisor(),
         DiscordTimings(own_answer_pauses_s=(0.0, 0.0)),
@@ -215,6 +215,7 @@ async def fixture(tmp_path: Path) -> AsyncIterator[CogFixture]:
         yield CogFixture(bot, runner)
     finally:
         await bot.close()
+        await images.close()
         await store.close()
 
 

@@ -25,7 +25,7 @@ def every_option(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 async def test_the_commands_are_the_promised_ones(fixture: CogFixture) -> None:
     names = {command["name"] for command in tree_payload(fixture)}
-    assert names == {"imagine", "compose", "models", "usage", "cancel", "settings", "help", "privacy"}
+    assert names == {"imagine", "compose", "models", "usage", "costs", "cancel", "settings", "help", "privacy"}
     (settings,) = [command for command in tree_payload(fixture) if command["name"] == "settings"]
     assert {option["name"] for option in settings["options"]} == {"model", "limits", "budget", "alerts", "show"}
 

@@ -32,7 +32,7 @@ from sandbox.fal.jobs import Job as FalJob
 from sandbox.fal.jobs import Status
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = 8
+COMMANDS = 9
 #: Long enough for a machine that is busy with other things; nothing waits for its end.
 PATIENCE_S = 30
 GENEROUS = LimitSettings(

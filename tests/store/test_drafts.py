@@ -90,15 +90,15 @@ async def test_only_the_newest_drafts_of_a_person_are_kept(store: Store, clock: 
 async def test_a_draft_can_be_changed_until_it_is_a_job(store: Store) -> None:
     draft = await a_draft(store)
 
-    changed = await store.drafts.update(draft.id, {"prompt": "another"})
-    assert changed == replace(draft, payload={"prompt": "another"})
+    changed = await store.drafts.update(draft.id, {"prompt": "another"}, kind="fix")
+    assert changed == replace(draft, kind="fix", payload={"prompt": "another"})
     assert await store.drafts.get(draft.id) == changed
 
     answer = await accept(store, click(draft))
     assert isinstance(answer, Accepted)
-    assert await store.drafts.update(draft.id, {"prompt": "too late"}) is None
-    assert await store.drafts.get(draft.id) == replace(draft, payload={}, job_id=answer.job.id)
-    assert await store.drafts.update("nosuchdraft0001", {}) is None
+    assert await store.drafts.update(draft.id, {"prompt": "too late"}, kind="fix") is None
+    assert await store.drafts.get(draft.id) == replace(changed, payload={}, job_id=answer.job.id)
+    assert await store.drafts.update("nosuchdraft0001", {}, kind="fix") is None
 
 
 async def test_a_second_click_gets_the_job_that_there_is(store: Store) -> None:
@@ -178,7 +178,7 @@ async def test_a_click_after_a_day_starts_nothing(store: Store, clock: Clock) ->
         await accept(store, click(draft))
 
     assert await store.drafts.get(draft.id) is None
-    assert await store.drafts.update(draft.id, {}) is None
+    assert await store.drafts.update(draft.id, {}, kind="fix") is None
     assert await counted(store) == (0, 0)
 
 

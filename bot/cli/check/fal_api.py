@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
-from urllib.parse import urlencode
+from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
 import aiohttp
 
-from bot.catalogue import Catalogue, Model
+from bot.catalogue import Catalogue
 from bot.cli.check.findings import ExaminationEnded, Finding, fault, ok, unreachable, warning
-from bot.errors import BalanceExhausted
+from bot.cli.prices import differences, read_kept, read_live
+from bot.errors import BalanceExhausted, SettingsInvalid
 from bot.fal.failures import account_failure
 from bot.fal.http import HttpResponse, read_response
+from bot.fal.pricing import FalPrice, PricesUnreadable
 from bot.settings import Settings
 
 _MAX_BODY_BYTES = 64 * 1024
@@ -29,8 +28,7 @@ class FalExamination:
         self._catalogue = catalogue
         self._queue = (settings.fal.queue_url or "https://queue.fal.run").rstrip("/")
         self._rest = (settings.fal.rest_url or "https://rest.fal.ai").rstrip("/")
-        # Prices come from fal's own API; where the queue is a stand-in, its made-up key is not sent there.
-        self._prices = "https://api.fal.ai/v1" if settings.fal.queue_url is None else None
+        self._settings = settings
         self._headers = {"Authorization": f"Key {settings.fal.key.get_secret_value()}"}
 
     async def examine(self) -> AsyncIterator[Finding]:
@@ -38,9 +36,8 @@ class FalExamination:
         try:
             yield await self._key()
             yield await self._balance()
-            if self._prices is not None:
-                for finding in await self._live_prices(self._prices):
-                    yield finding
+            for finding in await self._prices():
+                yield finding
         except ExaminationEnded as unusable:
             yield unusable.finding
 
@@ -80,14 +77,18 @@ class FalExamination:
             )
         return ok("fal.ai: the account has credit, and uploads work")
 
-    async def _live_prices(self, base: str) -> list[Finding]:
-        query = urlencode({"endpoint_id": ",".join([model.endpoint for model in self._catalogue.models][:50])})
+    async def _prices(self) -> list[Finding]:
+        """A warning for each price that differs: by what fal says now, else by what was kept."""
+        models, kept_of = self._catalogue.models, ""
         try:
-            answer = await self._request("GET", f"{base}/models/pricing?{query}")
-            body = json.loads(answer.body)
-            return other_prices(self._catalogue.models, body.get("prices", ())) if answer.status == 200 else []
-        except (ExaminationEnded, ValueError, AttributeError, TypeError):
-            return []  # prices are optional
+            prices: Sequence[FalPrice] = await read_live(self._settings, models)
+        except (PricesUnreadable, SettingsInvalid):
+            kept = await read_kept(self._settings.database_url)
+            if kept is None:
+                return []  # prices are optional
+            prices, kept_of = kept.prices, f" (read on {kept.date})"
+        apart = [warning(f"Price of {one.sentence}{kept_of}", one.advice) for one in differences(models, prices)]
+        return apart or [ok(f"fal.ai: its prices are those that Easel reckons with{kept_of}")]
 
     async def _request(self, method: str, url: str) -> HttpResponse:
         try:
@@ -97,29 +98,6 @@ class FalExamination:
                 return await read_response(response, _MAX_BODY_BYTES)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ExaminationEnded(unreachable("fal.ai", url.split("/", 3)[2], error)) from error
-
-
-def other_prices(models: Iterable[Model], live: Iterable[Mapping[str, Any]]) -> list[Finding]:
-    """A warning for each model whose price fal states differently."""
-    by_endpoint = {model.endpoint: model for model in models if model.price.table is None}
-    findings = []
-    for price in live:
-        model, usd = by_endpoint.get(str(price.get("endpoint_id"))), price.get("unit_price")
-        if (
-            model is None
-            or model.price.usd is None
-            or usd is None
-            or abs(float(model.price.usd) - float(usd)) <= 0.0005
-        ):
-            continue
-        findings.append(
-            warning(
-                f"Price of {model.key}: fal says ${float(usd):g} per {price.get('unit', 'unit')}, "
-                f"Easel shows ${model.price.usd} per {model.price.unit}",
-                f'Set "{model.key}" under [models.prices_usd] if people should see the former.',
-            )
-        )
-    return findings
 
 
 def _no_credit() -> Finding:

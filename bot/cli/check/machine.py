@@ -6,7 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from bot.catalogue import Catalogue
+from bot.catalogue import Catalogue, usd_text
 from bot.cli.check.findings import Finding, fault, ok, warning
 from bot.cli.models import offered_models
 from bot.discord.command_sync import REFUSAL_KEY
@@ -203,7 +203,8 @@ def models(settings: Settings, catalogue: Catalogue | SettingsInvalid) -> list[F
         findings.append(
             warning(
                 f"Models: no price known for {', '.join(unpriced)}",
-                "fal's model pages show the price; set it under [models.prices_usd] to have it shown.",
+                f"Each of their pictures counts as {usd_text(settings.budget.assumed_usd_per_image)} (budget."
+                "assumed_usd_per_image). fal's model pages show prices; [models.prices_usd] takes them.",
             )
         )
     return findings

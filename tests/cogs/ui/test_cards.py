@@ -21,12 +21,12 @@ from bot.domain.events import (
     ProviderUnavailable,
     Queued,
 )
-from bot.domain.job import Failure, RemotePicture, Result
+from bot.domain.job import Failure, Job, RemotePicture, Result
 from bot.errors import ModelGone, OptionsRefused
 from bot.phrase import phrase
 from cogs.ui import cards, details
 from cogs.ui.actions import CUSTOM_ID
-from cogs.ui.messages import languages
+from cogs.ui.messages import languages, say
 from tests.buttons import FAILURE_BUTTONS, RESULT_BUTTONS
 from tests.catalogue import samples
 from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, parts, payload, shown_text
@@ -110,7 +110,7 @@ def test_a_result_shows_prompt_pictures_facts_and_buttons_in_that_order() -> Non
     assert gallery["items"][0]["media"]["url"] == "attachment://easel-0.png"
     assert gallery["items"][0]["spoiler"] is True
     shown, flagged = facts["content"].splitlines()
-    assert shown == "-# FLUX.1 schnell · seed `99` · 1024×768 · 3.2 s · $0.0024"
+    assert shown == "-# FLUX.1 schnell · seed `99` · 1024×768 · 3.2 s · about $0.0024"
     assert flagged.startswith("-# Flagged by the safety checker")
     assert [button["label"] for button in buttons["components"]] == RESULT_BUTTONS
 
@@ -119,6 +119,28 @@ def test_the_price_is_what_fal_billed_where_it_said_so() -> None:
     result = Result((), billable_units=Decimal(2))
     assert cards.cost_usd(a_job(result=result), MODEL) == Decimal("0.006")
     assert cards.cost_usd(a_job(), MODEL) == Decimal("0.003")
+
+
+def price_of(job: Job, model: Model = MODEL, assumed: str | None = None) -> str | None:
+    words = cards.cost_text(job, model, None if assumed is None else Decimal(assumed))
+    return None if words is None else say(LOCALE, words)
+
+
+def test_a_price_is_about_unless_fal_told_its_bill_and_the_price_is_well_known() -> None:
+    picture = RemotePicture("https://v3.fal.media/files/a.png", width=1024, height=768)
+    told = Result((picture,), billable_units=Decimal("0.8"))
+    unsure = replace(MODEL, price=replace(MODEL.price, confidence="low"))
+    unknown = replace(MODEL, price=replace(MODEL.price, usd=None, confidence="none"))
+    free = replace(a_request(), cost_usd=None)
+
+    assert price_of(a_job(result=told)) == "$0.0024"
+    assert price_of(a_job(result=replace(told, billable_units=None))) == "about $0.0024"
+    assert price_of(a_job(result=told), unsure) == "about $0.0024"
+    assert price_of(a_job(result=told, request=free), unknown) is None
+    assert (
+        price_of(a_job(result=replace(told, pictures=(picture,) * 3), request=free), unknown, "0.10") == "about $0.30"
+    )
+    assert price_of(a_job(request=free), unknown, "0.10") is None
 
 
 def test_the_card_tells_what_was_posted_and_leads_to_what_was_made() -> None:

@@ -19,6 +19,7 @@ compose_model = Which model paints; leave it out for your own or the server's de
 command_models = What each model is good at, how fast it is, what it costs, and its options.
 models_name = Which one; leave it out to see all of them
 command_usage = What you have left, when you get more, and your requests in progress.
+command_costs = What pictures cost in this server, by day, person and model (needs Manage Server).
 command_cancel = Stop a request of yours that is waiting or being painted.
 cancel_job = Which request; leave it out to stop your only one, or to choose from a list
 command_help = How to paint, with three examples.

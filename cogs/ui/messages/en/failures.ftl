@@ -56,6 +56,14 @@ settings_above_ceiling = The most that you can set here for “{ $name }” is {
 settings_channel_closed = I can't post in { $channel }. Allow me View Channel and Send Messages there, or choose another channel. Nothing was changed.
 settings_not_manager = Only people with the permission Manage Server can change this. Nothing was changed.
 
+price_unconfirmed = { $pictures ->
+        [one] This picture by **{ $model }** costs
+       *[other] These { $pictures } pictures by **{ $model }** cost
+    } { $price }. { $left } Nothing is painted until you press **{ $button }**; the button works for 24 hours.
+price_at_most = **{ MONEY($usd) }** at most
+price_about = **about { MONEY($usd) }**, as the exact price is not known
+price_left = You have { MONEY($usd) } left for today.
+
 answer_filtered = This server's word filter does not let me show my answer here. Try it in another channel, or in a direct message to me.
 
 ## A file that somebody attached

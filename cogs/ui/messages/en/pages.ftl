@@ -16,6 +16,10 @@ model_options = **Options**
 model_options_more = … and { $count } more: { $options }
 model_no_options = It takes a prompt and nothing else.
 price_unknown = price unknown
+price_assumed = price unknown, so each picture counts as { MONEY($usd) }
+option_costs = A picture costs { JOIN($prices, by: ", ") }.
+option_costs_value = { MONEY($usd) } with { $value }
+option_costs_range = A picture costs { MONEY($least) } to { MONEY($most) }.
 price_per_image = { MONEY($usd) } per image
 price_per_image_about = about { MONEY($usd) } per image
 price_per_image_range = { MONEY($least) } to { MONEY($most) } per image
@@ -60,6 +64,13 @@ usage_guild_today = The whole server today: { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
     } left.
+usage_money = Your budget for today: { MONEY($left) } of { MONEY($bound) } left. It starts again at { CLOCK($at) }.
+usage_server_usd_day = This server's budget for today is used up. It starts again at { CLOCK($at) }.
+usage_server_usd_day_never = This server's budget is 0 a day, so nothing is painted here.
+usage_server_usd_month = This server's budget for this month is used up. It starts again at { $at }.
+usage_server_usd_month_never = This server's budget is 0 a month, so nothing is painted here.
+usage_all_usd_day = The budget that all users of this bot share for today is used up. It starts again at { CLOCK($at) }.
+usage_all_usd_month = The budget that all users of this bot share for this month is used up. It starts again at { $at }.
 usage_no_free_jobs = You have as many requests in progress as are possible at once. You can ask for the next one when one of them is done.
 usage_no_free_jobs_guild = This server has as many requests in progress as are possible at once. The next one is possible when any of them is done.
 usage_nothing = You have no requests in progress.
