@@ -9,6 +9,7 @@ import pytest
 from bot.domain.events import ConfirmingSubmit, InProgress, ProviderUnavailable
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.provider import CancelAnswer
+from bot.domain.settlement import Settlement
 from bot.errors import Cancelled, SubmitUnconfirmed
 from tests.english import english
 from tests.jobs.scripted import (
@@ -123,12 +124,12 @@ async def test_a_cancel_that_crosses_the_claim_holds(build: Build, monkeypatch: 
     second = await runner_fixture.ask()
     really = runner_fixture.runner._context.end
 
-    async def after_the_claim(job: Job, state: JobState, failure: Failure) -> Job | None:
+    async def after_the_claim(job: Job, state: JobState, failure: Failure, settlement: Settlement) -> Job | None:
         monkeypatch.undo()
         fal.hold.set()
         await runner_fixture.until(first, JobState.DELIVERED)
         await runner_fixture.until(second, JobState.CANCELLED)
-        return await really(job, state, failure)
+        return await really(job, state, failure, settlement)
 
     monkeypatch.setattr(runner_fixture.runner._context, "end", after_the_claim)
     outcome = await runner_fixture.runner.cancel(second.id)
