@@ -55,7 +55,8 @@ def posted(fixture: CogFixture, monkeypatch: pytest.MonkeyPatch) -> Posted:
 
 
 def configured(fixture: CogFixture, **sections: Any) -> Alerts:
-    values = {"budget": TEN_CENTS, "operator": {"alerts_channel": OPERATORS}, **sections}
+    limits = {"default": {"concurrent_jobs": 10}}
+    values = {"budget": TEN_CENTS, "operator": {"alerts_channel": OPERATORS}, "limits": limits, **sections}
     with_services(fixture, replace(fixture.bot.services, settings=Settings.model_validate(values)))
     return Alerts(fixture.bot)
 
