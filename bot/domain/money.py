@@ -46,3 +46,5 @@ class Charge:
     forgiven: int = 0
     #: Millionths of a US dollar that count, for all submissions together.
     usd_micros: int = 0
+    #: Whether nobody can know if fal has painted it.
+    uncertain: bool = False

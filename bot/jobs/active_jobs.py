@@ -180,6 +180,11 @@ class ActiveJobs:
         """The entry of a job; None when there is none."""
         return self._jobs.get(job_id)
 
+    def is_left_to_canceller(self, job_id: str) -> bool:
+        """Whether fal has taken a cancel of this job, so that whoever sent it ends the job."""
+        job = self._jobs.get(job_id)
+        return job is not None and job.cancelled_at_fal
+
     def open(self, job_id: str) -> ActiveJob:
         """The entry of a job, created if there is none. The caller must see to it that `release` is called."""
         job = self._jobs.get(job_id)

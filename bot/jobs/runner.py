@@ -370,7 +370,7 @@ class Runner:
                     painting = self._generate(job, left_over=left_over)
                     del job  # frees the outdated row: there may be thousands of them for as long as fal takes
                     finished = await painting
-                    if finished is not None and not self._is_left_to_canceller(job_id):
+                    if finished is not None and not self._active.is_left_to_canceller(job_id):
                         delivering = self._deliverer.run(finished)
                         del finished, painting
                         await delivering
@@ -381,7 +381,7 @@ class Runner:
                 case _:
                     await self._context.notify_outcome(job)
         except (GenerationFailed, Refusal) as error:  # a Refusal: an attachment is no usable picture
-            if not self._is_left_to_canceller(job_id):
+            if not self._active.is_left_to_canceller(job_id):
                 settlement_of = partial(self._billing.of_failure, error=error)
                 await self._context.fail(job_id, Failure.of(error), settlement_of)
         except StoreUnusable as error:
@@ -393,10 +393,6 @@ class Runner:
             broke = phrase("unexpected", incident=code)
             settlement_of = partial(self._billing.of_failure, error=None)
             await self._context.fail(job_id, Failure("unexpected", broke, incident=code), settlement_of)
-
-    def _is_left_to_canceller(self, job_id: str) -> bool:
-        active = self._active.get(job_id)
-        return active is not None and active.cancelled_at_fal
 
     async def _generate(self, job: Job, *, left_over: bool) -> Job | None:
         """Submit the job and watch it until fal is done; None when it was cancelled."""

@@ -250,7 +250,7 @@ def _failure_from(text: str | None) -> Failure | None:
     data = json.loads(text)
     kept = _known(data, ("worth_retrying", "incident"))
     if "charge" in data:
-        kept["charge"] = Charge(**_known(data["charge"], ("counted", "forgiven", "usd_micros")))
+        kept["charge"] = Charge(**_known(data["charge"], ("counted", "forgiven", "usd_micros", "uncertain")))
     # Rows that were stored before there were phrases hold an English sentence.
     message = Phrase.from_json(data["phrase"]) if "phrase" in data else phrase("as_stored", text=data["sentence"])
     return Failure(_present_code(data["code"]), Phrase(_present_code(message.code), message.params), **kept)

@@ -69,7 +69,8 @@ def _charge(row: RowMapping, end: Resolution, pardons: _Pardons) -> Charge:
     usd_micros = -(-worst * made // images) if settlement.usd_micros is None else settlement.usd_micros
     shown = min(settlement.shown, made)
     forgiven = pardons.take(row, made - shown, end.forgiven_per_day)
-    return Charge(made - forgiven, forgiven, usd_micros + worst * row["doubtful"])
+    uncertain = settlement.usd_micros is None and settlement.made is None
+    return Charge(made - forgiven, forgiven, usd_micros + worst * row["doubtful"], uncertain)
 
 
 def _resolved(
