@@ -18,11 +18,13 @@ from bot.access import admits
 from bot.catalogue import Catalogue, load
 from bot.discord.client import EaselBot, point_discord_at
 from bot.discord.session import DiscordSession
+from bot.domain.job import Actor
 from bot.errors import ModelUnavailable, SettingsInvalid, StoreUnusable, TokenMissing, UnknownModel
 from bot.fal import Fal
 from bot.gc_tuning import freeze_imports, freeze_jobs_forever
 from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
+from bot.limits import Policy, policy_for
 from bot.media.inputs import Attachments
 from bot.media.workers import ImageWorkers
 from bot.proxies import Proxies
@@ -93,6 +95,8 @@ async def run(settings: Settings) -> int:
             inputs=inputs,
             images=images,
             supervisor=supervisor,
+            policy_of=partial(_policy_of, settings, store),
+            forgiven_per_day=settings.limits.forgiven_per_day,
             callback_url=callbacks.url if callbacks is not None else None,
             admits=partial(admits, settings.access, settings.operator.people),
         )
@@ -108,6 +112,12 @@ async def run(settings: Settings) -> int:
 
 
 # ---------------------------------------------------------------------- the parts
+
+
+async def _policy_of(settings: Settings, store: Store, actor: Actor) -> Policy:
+    """The limits and budgets that hold for somebody now."""
+    preferences = await store.preferences.get(actor.user_id, actor.guild_id)
+    return policy_for(settings, preferences.guild_limits, actor)
 
 
 def _offered_models(settings: Settings) -> Catalogue:

@@ -15,7 +15,7 @@ EaselError
 │   ├── JobUnknown          the picture's record is gone
 │   ├── DraftExpired        the request waited too long to be taken up
 │   └── Overloaded          too much is waiting already
-├── GenerationFailed        accepted, then failed; the reservation is released. Told to people
+├── GenerationFailed        accepted, then failed; what fal billed is settled. Told to people
 │   ├── ContentRefused      fal's or a partner's content policy
 │   ├── OptionsRefused      fal did not like the arguments
 │   ├── ModelGone           fal answers 404 for this model
@@ -33,6 +33,7 @@ EaselError
 │   ├── PreparationCrashed  its attachments ended one process after another
 │   ├── SubmitNeverConfirmed  every submit left, none was answered, and fal has none of them
 │   ├── SubmitUnresolved    whether fal has the request could not be found out
+│   ├── ResubmitOverBudget  its answer was lost, and a budget has no room for sending it again
 │   ├── NoLongerAdmitted    the operator has closed the bot to its place or person meanwhile
 │   ├── CardDeleted         its message was deleted; ends as cancelled
 │   └── Undeliverable       every way into the channel is closed
@@ -301,10 +302,14 @@ class Overloaded(Refusal):
 
 
 class GenerationFailed(ToldError):
-    """An accepted job ended without a picture; its reservation is released."""
+    """An accepted job ended without a picture; what fal billed is settled, the rest of its reservation given back."""
 
     code = "generation_failed"
     worth_retrying = True
+    #: What fal says it billed, in units of its own; None where it does not say.
+    billable_units: Decimal | None = None
+    #: Whether the end is fal's own word; False where we gave up on it, or got no answer.
+    told_by_fal = True
 
 
 class ContentRefused(GenerationFailed):
@@ -398,11 +403,19 @@ class GenerationTimedOut(GenerationFailed):
 
     code = "generation_timed_out"
 
+    def __init__(self, *, told_by_fal: bool = True) -> None:
+        self.told_by_fal = told_by_fal
+        super().__init__()
+
 
 class ProviderError(GenerationFailed):
     """fal answered 5xx, or nothing usable for longer than we wait."""
 
     code = "provider_error"
+
+    def __init__(self, *, told_by_fal: bool = True) -> None:
+        self.told_by_fal = told_by_fal
+        super().__init__()
 
 
 class RequestNotFound(GenerationFailed):
@@ -458,6 +471,12 @@ class SubmitNeverConfirmed(GenerationFailed):
     """Every attempt left, none was answered, and fal does not seem to have any of them."""
 
     code = "submit_never_confirmed"
+
+
+class ResubmitOverBudget(GenerationFailed):
+    """fal's answer was lost, and no budget has room for a second submission beside the first."""
+
+    code = "resubmit_over_budget"
 
 
 class Undeliverable(GenerationFailed):

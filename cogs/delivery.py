@@ -185,7 +185,7 @@ class DiscordDelivery:
     def _outcome_card(self, job: Job, wording: Wording) -> Content:
         failure, model = job.failure or Failure("cancelled", phrase("cancelled_unused")), self._model(job)
         if job.state is JobState.CANCELLED:
-            return cards.cancelled_card(job, model, failure.phrase, wording=wording), []
+            return cards.cancelled_card(job, model, failure, wording=wording), []
         instead = failure.phrase.params.get("instead")
         successor = self._catalogue.successor(job.request.endpoint, instead if isinstance(instead, str) else None)
         return cards.failure_card(job, model, failure, successor=successor, wording=wording), []

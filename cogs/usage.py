@@ -18,6 +18,7 @@ from cogs.job_lookup import check_may_act, find_job
 from cogs.ui import pages
 from cogs.ui.actions import CardKind, Click, Subject, action
 from cogs.ui.completion import job_choices, labelled_job
+from cogs.ui.failure_words import cancel_text
 from cogs.ui.messages import say
 from cogs.ui.messages.commands import described, localized
 from cogs.ui.queue_status import waiting_page
@@ -93,7 +94,7 @@ class UsageCog(commands.Cog, name="usage"):
         # Deferred, because fal may take longer than the three seconds within which Discord expects a response.
         await interaction.response.defer(ephemeral=True)
         outcome = await self._services.runner.cancel(job_id)
-        await interaction.edit_original_response(content=say(locale_of(interaction), outcome.phrase))
+        await interaction.edit_original_response(content=cancel_text(outcome, locale=locale_of(interaction)))
 
     @cancel.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
@@ -117,7 +118,7 @@ async def cancel_job(interaction: Interaction, click: Click) -> None:
     outcome = await services.runner.cancel(job.id)
     ended = await services.store.jobs.get(job.id)
     if ended is None or ended.state is not JobState.CANCELLED:
-        await errors.answer_privately(interaction, say(locale_of(interaction), outcome.phrase))
+        await errors.answer_privately(interaction, cancel_text(outcome, locale=locale_of(interaction)))
 
 
 @action("canceljob")
@@ -128,7 +129,7 @@ async def cancel_chosen_job(interaction: Interaction, click: Click) -> None:
     check_may_act(interaction, job, phrase("not_yours_cancel"))
     await interaction.response.defer()
     outcome = await services.runner.cancel(job.id)
-    await interaction.edit_original_response(view=pages.plain_page(say(locale_of(interaction), outcome.phrase)))
+    await interaction.edit_original_response(view=pages.plain_page(cancel_text(outcome, locale=locale_of(interaction))))
 
 
 @action("why", subject=Subject.JOB, cards=(CardKind.WAITING,), rank=20)

@@ -13,6 +13,7 @@ from bot.domain.job import Failure
 from bot.domain.ports import CancelOutcome
 from bot.errors import ToldError
 from bot.phrase import Phrase
+from cogs.ui.failure_words import cancel_text, with_charge
 from cogs.ui.messages import say
 
 #: In which people read everything here.
@@ -23,6 +24,10 @@ Told = TypeVar("Told", bound=ToldError)
 
 def english(what: ToldError | Failure | CancelOutcome | Phrase) -> str:
     """The sentence."""
+    if isinstance(what, Failure):
+        return with_charge(say(LOCALE, what.phrase), what, locale=LOCALE)
+    if isinstance(what, CancelOutcome):
+        return cancel_text(what, locale=LOCALE)
     return say(LOCALE, what if isinstance(what, Phrase) else what.phrase)
 
 

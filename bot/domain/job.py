@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from bot.domain.money import Cost
+from bot.domain.money import Charge, Cost
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import ToldError
 from bot.phrase import Phrase
@@ -132,6 +132,8 @@ class Failure:
     worth_retrying: bool = True
     #: Short code shown to the person and written to the log, for unexpected errors.
     incident: str | None = None
+    #: What was settled; None for a failure of before this was kept, which cost nothing.
+    charge: Charge | None = None
 
     @classmethod
     def of(cls, error: ToldError) -> Failure:

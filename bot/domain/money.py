@@ -34,3 +34,17 @@ class Cost:
     def share(self, images: int) -> Cost:
         """The cost of this many of the images, at an equal price for each."""
         return Cost(images, None if self.usd is None else self.usd * images / self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What was settled in the end; kept with a failure, because people are told."""
+
+    #: Pictures that count towards the person's day.
+    counted: int = 0
+    #: Pictures that fal made and that don't count, because nobody was shown them.
+    forgiven: int = 0
+    #: Millionths of a US dollar that count, for all submissions together.
+    usd_micros: int = 0
+    #: Whether nobody can know if fal has painted it.
+    uncertain: bool = False

@@ -9,9 +9,11 @@ from typing import Protocol
 
 from bot.domain.events import ProgressEvent
 from bot.domain.job import FalRequest, Job, RemotePicture, Result
+from bot.domain.money import Charge
 from bot.domain.picture import InputNeeds, Picture, PreparedInput, ResultPicture
 from bot.domain.provider import CancelAnswer, FoundRequest, Status
 from bot.domain.request import Json
+from bot.errors import GenerationFailed
 from bot.phrase import Phrase
 
 
@@ -117,6 +119,13 @@ class ImageBackend(Protocol):
             GenerationFailed: it ended without pictures. ProviderUnreachable: safe to retry.
         """
 
+    async def outcome(self, request: FalRequest, *, model: ServedModel) -> Result | GenerationFailed | None:
+        """How a request ended, asked once; None while it is under way, or where the backend does not say.
+
+        Raises:
+            ProviderUnreachable: no answer.
+        """
+
     async def cancel(self, request: FalRequest) -> CancelAnswer:
         """Cancel a request. Raises ProviderUnreachable when there is no usable answer."""
 
@@ -194,5 +203,7 @@ class CancelOutcome:
     """The outcome of a request to cancel."""
 
     cancelled: bool
-    #: Tells the person whether anything was charged, and what happens next.
+    #: Tells the person what happened, and what happens next.
     phrase: Phrase
+    #: What was settled; None where that is told by the phrase, or not known yet.
+    charge: Charge | None = None

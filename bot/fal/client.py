@@ -33,7 +33,7 @@ from bot.fal.http import NETWORK_ERRORS, RESULT_BYTES, STATUS_BYTES, HttpRespons
 from bot.fal.origins import FAL_MEDIA_DOMAINS, Origins, resolve
 from bot.fal.poller import Poller
 from bot.fal.request_lookup import RequestLookup
-from bot.fal.results import read_result
+from bot.fal.results import billable_units, read_result
 from bot.fal.status_watcher import StatusWatcher
 from bot.fal.submission import SubmitClient, headers_sent_trace
 from bot.fal.timings import Timings
@@ -286,11 +286,27 @@ class Fal:
                 continue
             body = answer.object()
             if body is not None:
-                return read_result(body, answer.headers)
+                return _read(body, answer.headers)
             if not answer.truncated and (unreadable := unreadable + 1) > 1:
                 break
         assert last_answer is not None
         raise await self._no_result(request, last_answer)
+
+    async def outcome(self, request: FalRequest, *, model: ServedModel) -> Result | GenerationFailed | None:
+        """How a request ended, with one GET; None while it is under way, or where fal does not say.
+
+        Raises:
+            ProviderUnreachable: no answer.
+        """
+        self._check_address(request.response_url)
+        answer = await self._once("result", request.response_url, RESULT_BYTES)
+        if not answer.ok:
+            return failure_of(answer, ModelLabel.of(model))
+        body = answer.object()
+        try:
+            return None if body is None or answer.status == 202 else _read(body, answer.headers)
+        except ResultUnusable as error:
+            return error
 
     async def _no_result(self, request: FalRequest, answer: HttpResponse) -> GenerationFailed | ProviderUnreachable:
         """What the last answer means once all attempts have got nothing better."""
@@ -439,7 +455,16 @@ class Fal:
         """Never send our key to the host of a request that was stored under another configuration."""
         if not self._origins.may_see_key(address):
             log.warning("a request belongs to another host than the configured queue")
-            raise ProviderError
+            raise ProviderError(told_by_fal=False)
+
+
+def _read(body: Mapping[str, Json], headers: Mapping[str, str]) -> Result:
+    """The result in a body. Raises ResultUnusable, with what fal billed for it."""
+    try:
+        return read_result(body, headers)
+    except ResultUnusable as error:
+        error.billable_units = billable_units(headers)
+        raise
 
 
 def _session(

@@ -28,6 +28,7 @@ from bot.fal.http import HttpResponse
 from bot.fal.partners import content_refusal, partner_refusal
 from bot.fal.problems import ProviderProblem
 from bot.fal.refused_options import describe
+from bot.fal.results import billable_units
 from bot.phrase import phrase
 
 _CANCELLED = frozenset({"client_cancelled", "client_disconnected"})
@@ -63,9 +64,9 @@ class ModelLabel:
 
 
 def failure_of(answer: HttpResponse, label: ModelLabel) -> GenerationFailed | None:
-    """The failure that a response means, or None where a retry may succeed."""
+    """The failure that a response means, with what fal billed for it; None where a retry may succeed."""
     problem = ProviderProblem.of(answer)
-    return (
+    failure = (
         partner_refusal(problem, label.endpoint)
         or _named(problem)
         or _gone(problem, label)
@@ -73,6 +74,9 @@ def failure_of(answer: HttpResponse, label: ModelLabel) -> GenerationFailed | No
         or _options(problem)
         or _last(problem)
     )
+    if failure is not None:
+        failure.billable_units = billable_units(answer.headers)
+    return failure
 
 
 def _named(problem: ProviderProblem) -> GenerationFailed | None:

@@ -30,7 +30,7 @@ def read_result(body: Mapping[str, Json], headers: Mapping[str, str]) -> Result:
         seed=_whole(body.get("seed")),
         nsfw=_flags(body.get("has_nsfw_concepts"), len(pictures)),
         inference_s=_inference_s(body.get("timings")),
-        billable_units=_units(headers.get("X-Fal-Billable-Units")),
+        billable_units=billable_units(headers),
         usage=usage if isinstance(usage := body.get("usage"), dict) else None,
     )
 
@@ -96,9 +96,11 @@ def _inference_s(timings: Json) -> float | None:
     return float(seconds)
 
 
-def _units(given: str | None) -> Decimal | None:
+def billable_units(headers: Mapping[str, str]) -> Decimal | None:
+    """What fal says it billed, in units of its own; None where it does not say, or not as a number from 0."""
+    given = headers.get("X-Fal-Billable-Units")
     try:
         units = Decimal(given) if given else None
     except InvalidOperation:
         return None
-    return units if units is None or units.is_finite() else None
+    return units if units is not None and units.is_finite() and units >= 0 else None

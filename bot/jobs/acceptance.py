@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from bot import metrics
 from bot.domain.job import Failure, JobState, NewJob
+from bot.domain.settlement import FREE
 from bot.errors import Overloaded, StoreUnusable
 from bot.jobs.context import RunnerContext
 from bot.jobs.initial_response import UNANSWERED, InitialResponses
@@ -98,7 +99,7 @@ class Acceptance:
                 lambda: context.store.jobs.annotate(job_id, cancel_requested=True, notified=True)
             )
             if job is not None and job.state is JobState.QUEUED:
-                await context.end(job, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
+                await context.end(job, JobState.CANCELLED, Failure("cancelled", UNANSWERED), FREE)
             self._positions.left(job_id)
         finally:
             self._responses.end(job_id)

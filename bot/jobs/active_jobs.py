@@ -52,6 +52,7 @@ class ActiveJob:
         "_unsent",
         "adopting",
         "cancel_requested",
+        "cancelled_at_fal",
         "id",
         "lost_attempts",
         "message_id",
@@ -64,6 +65,7 @@ class ActiveJob:
         "search_ends_at",
         "submitted_at_s",
         "unconfirmed",
+        "unsure_attempt",
     )
 
     #: The job's row, while it is in our own queue.
@@ -103,6 +105,10 @@ class ActiveJob:
         self.cancel_requested = False
         #: Whether the answer to its submit was lost, and its request is being looked for at fal.
         self.unconfirmed = False
+        #: The submit of which nobody knows whether fal has it; None once that is certain.
+        self.unsure_attempt: int | None = None
+        #: Whether fal has taken a cancel, so that whoever sent it ends the job.
+        self.cancelled_at_fal = False
         #: When that search ends, aware UTC; None where that can't be told.
         self.search_ends_at: datetime | None = None
         #: Whether to poll fal before waiting for a callback, because one may have been missed (adopted or found jobs).
@@ -173,6 +179,11 @@ class ActiveJobs:
     def get(self, job_id: str) -> ActiveJob | None:
         """The entry of a job; None when there is none."""
         return self._jobs.get(job_id)
+
+    def is_left_to_canceller(self, job_id: str) -> bool:
+        """Whether fal has taken a cancel of this job, so that whoever sent it ends the job."""
+        job = self._jobs.get(job_id)
+        return job is not None and job.cancelled_at_fal
 
     def open(self, job_id: str) -> ActiveJob:
         """The entry of a job, created if there is none. The caller must see to it that `release` is called."""

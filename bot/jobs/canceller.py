@@ -7,7 +7,9 @@ import logging
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.ports import CancelOutcome, ImageBackend
 from bot.domain.provider import CancelAnswer
+from bot.domain.settlement import FREE
 from bot.errors import EaselError, ProviderError, ProviderUnreachable
+from bot.jobs.billing import Billing
 from bot.jobs.context import RunnerContext
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.watcher import Watcher
@@ -22,11 +24,14 @@ CLAIMED = frozenset({JobState.SUBMITTING, JobState.RUNNING, JobState.FINISHED})
 class Canceller:
     """Cancels jobs. The cancel request is stored before any side effect."""
 
-    def __init__(self, context: RunnerContext, fal: ImageBackend, reconciler: Reconciler, watcher: Watcher) -> None:
+    def __init__(
+        self, context: RunnerContext, fal: ImageBackend, reconciler: Reconciler, watcher: Watcher, billing: Billing
+    ) -> None:
         self._context = context
         self._fal = fal
         self._reconciler = reconciler
         self._watcher = watcher
+        self._billing = billing
 
     async def cancel(self, job_id: str, patience_s: float | None) -> CancelOutcome:
         """See `Runner.cancel`."""
@@ -40,7 +45,7 @@ class Canceller:
             if job.state in CLAIMED - {JobState.FINISHED}:
                 return CancelOutcome(True, phrase("cancelling_elsewhere"))
             if job.state is JobState.CANCELLED and job.failure is not None:
-                return CancelOutcome(True, job.failure.phrase)
+                return CancelOutcome(True, job.failure.phrase, job.failure.charge)
         match job.state:
             case JobState.HELD | JobState.QUEUED:
                 return await self._cancel_waiting(job)
@@ -108,7 +113,7 @@ class Canceller:
         self._reconciler.give_up(job.id, job.attempts)
 
     async def _cancel_waiting(self, job: Job) -> CancelOutcome:
-        ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_early")))
+        ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_early")), FREE)
         if ended is None:  # claimed meanwhile: the submitter finds the request in the row
             return CancelOutcome(True, phrase("cancelling_handed"))
         return CancelOutcome(True, phrase("cancelled_early_unused"))
@@ -126,10 +131,13 @@ class Canceller:
                 await self._context.store.jobs.annotate(job.id, cancel_requested=False)
             return CancelOutcome(False, phrase("cancel_painted"))
         begun = self._watcher.has_begun(job.id)
+        self._context.active.open(job.id).cancelled_at_fal = True
+        settlement = await self._billing.after_cancel(job, may_be_painted=begun)
         message = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
-        if await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message)) is None:
+        ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message), settlement)
+        if ended is None:
             return CancelOutcome(False, phrase("cancel_too_late"))
-        return CancelOutcome(True, message)
+        return CancelOutcome(True, message, ended.failure.charge if ended.failure is not None else None)
 
     async def cancel_if_requested(self, running: Job | None) -> Job | None:
         """Return the running job, or cancel it at fal and return None if that was requested during its submit.
@@ -147,5 +155,7 @@ class Canceller:
             answer = CancelAnswer.UNKNOWN
         removed = answer is CancelAnswer.REMOVED_OR_REQUESTED
         message = phrase("cancelled_at_once") if removed else phrase("cancelled_maybe_painted")
-        await self._context.end(running, JobState.CANCELLED, Failure("cancelled", message))
+        ours = self._context.active.open(running.id).submitted_at_s is not None
+        settlement = await self._billing.after_cancel(running, may_be_painted=not (removed and ours))
+        await self._context.end(running, JobState.CANCELLED, Failure("cancelled", message), settlement)
         return None

@@ -19,13 +19,15 @@ from bot import metrics, retry
 from bot.catalogue import Catalogue
 from bot.catalogue.model import Model
 from bot.domain.events import Progress, ProgressEvent, ProviderUnavailable
-from bot.domain.job import TERMINAL, Failure, Job, JobState
+from bot.domain.job import TERMINAL, Actor, Failure, Job, JobState
 from bot.domain.ports import Delivery
+from bot.domain.settlement import Settlement
 from bot.errors import Cancelled, CardDeleted, EaselError, ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
 from bot.jobs.active_jobs import ActiveJobs
 from bot.jobs.credit_pause import CreditPause
 from bot.jobs.owned_tasks import OwnedTasks
 from bot.jobs.timings import JobTimings
+from bot.limits import Policy
 from bot.phrase import phrase
 from bot.settings import FalSettings
 from bot.store import Store
@@ -58,8 +60,12 @@ class RunnerContext:
         timings: JobTimings,
         clocks: Clocks,
         admits: Callable[[Job], bool],
+        policy_of: Callable[[Actor], Awaitable[Policy]],
+        forgiven_per_day: int,
     ) -> None:
         self.store = store
+        self.policy_of = policy_of
+        self.forgiven_per_day = forgiven_per_day
         #: Whether the operator still lets the bot paint for a job's place and person.
         self.admits = admits
         self.settings = settings
@@ -170,7 +176,7 @@ class RunnerContext:
                 return await work()
             except ProviderUnreachable as error:
                 if attempt.is_last:
-                    raise ProviderError from error
+                    raise ProviderError(told_by_fal=False) from error
                 attempt.wait_at_least(error.retry_after_s)
                 log.info("fal is out of reach; trying again", extra={"job": job.id, "pause_s": attempt.pause_s})
                 self.publish(job, ProviderUnavailable())
@@ -221,12 +227,14 @@ class RunnerContext:
 
     # ------------------------------------------------------------------ ending a job
 
-    async def end(self, job: Job, state: JobState, failure: Failure) -> Job | None:
-        """End a job without its pictures: store it (which releases the reservation), notify the person, remove it here.
+    async def end(self, job: Job, state: JobState, failure: Failure, settlement: Settlement) -> Job | None:
+        """End a job without its pictures: store it with what is settled, notify the person, remove it here.
 
         None when the job was moved first by somebody else.
         """
-        ended = await self.transition(job, state, failure=failure)
+        ended = await self.transition(
+            job, state, failure=failure, settlement=settlement, forgiven_per_day=self.forgiven_per_day
+        )
         if ended is None:
             return None
         if state is JobState.FAILED:
@@ -250,22 +258,27 @@ class RunnerContext:
         if active.task is not None and active.task is not asyncio.current_task():
             active.task.cancel()
 
-    async def fail(self, job_id: str, failure: Failure) -> None:
-        """End a job whose work failed: as CANCELLED if a cancel was requested here or made at fal, else as FAILED."""
+    async def fail(self, job_id: str, failure: Failure, settlement_of: Callable[[Job], Awaitable[Settlement]]) -> None:
+        """End a job whose work failed: as CANCELLED if a cancel was requested here or made at fal, else as FAILED.
+
+        Args:
+            settlement_of: what is settled for it, where its row stands.
+        """
         job = await self.retry_store(lambda: self.store.jobs.get(job_id))
         if job is None or job.state in TERMINAL:
             return
+        settlement = await settlement_of(job)
         if failure.code == CardDeleted.code:
             await self.retry_store(lambda: self.store.jobs.annotate(job_id, notified=True))  # nothing is shown of it
-            await self.end(job, JobState.CANCELLED, failure)
+            await self.end(job, JobState.CANCELLED, failure, settlement)
         elif job.cancel_requested:
-            await self.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_unused")))
+            await self.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_unused")), settlement)
         elif failure.code == Cancelled.code:
             # fal cancelled it. The row may not say so: when the answer to a first cancel was lost, the second one is
             # answered "already completed", and the request in the row is cleared.
-            await self.end(job, JobState.CANCELLED, failure)
+            await self.end(job, JobState.CANCELLED, failure, settlement)
         else:
-            await self.end(job, JobState.FAILED, failure)
+            await self.end(job, JobState.FAILED, failure, settlement)
 
     async def notify_outcome(self, job: Job) -> None:
         """Show how the job ended and store that, unless it was shown before."""

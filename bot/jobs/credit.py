@@ -13,6 +13,7 @@ from datetime import timedelta
 from bot import metrics
 from bot.domain.events import OutOfCredit
 from bot.domain.job import Failure, Job, JobState
+from bot.domain.settlement import FREE
 from bot.errors import BalanceExhausted
 from bot.jobs.context import RunnerContext
 from bot.jobs.queue_positions import QueuePositions
@@ -69,7 +70,7 @@ class CreditWatch:
         if queued is None:
             return
         if queued.cancel_requested or active.cancel_requested:
-            await context.end(queued, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_early")))
+            await context.end(queued, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_early")), FREE)
             return
         self._positions.accepted(queued)
         context.publish(queued, OutOfCredit())
@@ -103,7 +104,7 @@ class CreditWatch:
             self._context.wake.set()
         since = self._context.clock() - self._patience
         for job in [job for job in self._positions.jobs if job.created_at < since]:
-            await self._context.end(job, JobState.FAILED, Failure.of(BalanceExhausted()))
+            await self._context.end(job, JobState.FAILED, Failure.of(BalanceExhausted()), FREE)
             self._positions.left(job.id)
 
     @property

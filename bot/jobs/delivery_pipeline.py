@@ -12,6 +12,7 @@ from bot.catalogue.model import Model
 from bot.catalogue.prices import result_cost_usd
 from bot.domain.job import TERMINAL, Failure, Job, JobState, RemotePicture, Result
 from bot.domain.ports import DeliverableImages, ImageBackend
+from bot.domain.settlement import End, bill_of, settlement
 from bot.errors import EaselError, ResultUnusable, ResultWithheld
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.byte_budget import ByteBudget, Grant, OutOfRoom, SizeGuess
@@ -139,14 +140,22 @@ class ResultDeliverer:
                 return room.needed_bytes
             finished = job if recording is None else await asyncio.shield(recording)
             if finished is not None and finished.notified:  # nobody waits for it: the initial response never came
-                await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
+                unseen = settlement(End.UNDELIVERABLE, bill_of(result))
+                await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED), unseen)
             elif finished is not None:
                 await self._context.tasks.shielded(self._deliver_and_record(finished, ready))
         return None
 
     async def _deliver_and_record(self, job: Job, ready: DeliverableImages) -> Job | None:
         message_id = await self._context.delivery.deliver(job, ready)
-        return await self._context.transition(job, JobState.DELIVERED, message_id=message_id, notified=True)
+        return await self._context.transition(
+            job,
+            JobState.DELIVERED,
+            message_id=message_id,
+            notified=True,
+            settlement=settlement(End.DELIVERED, bill_of(job.result or Result(())), shown=len(ready.pictures)),
+            forgiven_per_day=self._context.forgiven_per_day,
+        )
 
     async def repair(self, job_id: str) -> None:
         """Show once more how a job ended that another process has, as soon as that one has shown it."""

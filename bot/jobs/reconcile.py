@@ -79,6 +79,11 @@ class _Search:
         """Seconds until a list without the request shows that fal does not have it."""
         return max(self.until_s, self.conclusive_from_s) - at_s
 
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether fal certainly does not have it, once the search is decided: its list was read in full, and late."""
+        return self.listed and self.wanted and not self.was_blind and not self.attempt.heard.is_set()
+
     def is_decided(self, at_s: float) -> bool:
         """Whether the search ends after a read begun at `at_s` that did not show the request.
 
@@ -195,6 +200,8 @@ class Reconciler:
                 if search.attempt.request_id is not None:
                     return self._found(job, search.attempt.request_id)
                 if search.is_decided(began_s):
+                    if search.is_conclusive:
+                        self._active.open(job.id).unsure_attempt = None
                     return None
                 left_s = search.left_s(began_s)
                 await search.attempt.heard_within(min(pause_s, left_s) if left_s > 0 else pause_s)

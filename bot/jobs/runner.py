@@ -17,16 +17,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
 from bot import metrics
 from bot.catalogue import Catalogue
-from bot.domain.job import Failure, Job, JobState, NewJob
+from bot.domain.job import Actor, Failure, Job, JobState, NewJob
 from bot.domain.ports import AttachmentSource, CancelOutcome, Delivery, ImageBackend
 from bot.errors import EaselError, GenerationFailed, Refusal, StoreUnusable
 from bot.jobs.acceptance import Acceptance
+from bot.jobs.billing import Billing
 from bot.jobs.canceller import Canceller
 from bot.jobs.claimer import Claimer
 from bot.jobs.context import Clocks, RunnerContext
@@ -62,6 +63,8 @@ class Runner:
         tick_s: how often positions in the queue and remaining times are published.
         callback_url: the webhook URL for a job id and an attempt number; None: fal's status is polled instead.
         supervisor: owns the tasks that run beside `run`.
+        policy_of: the limits and budgets that hold for somebody now; asked before a job is submitted again.
+        forgiven_per_day: pictures a person and day that don't count although fal painted them, if nobody saw them.
         admits: whether the operator still lets the bot paint for a job's place and person; asked before each submit.
     """
 
@@ -78,6 +81,8 @@ class Runner:
         inputs: AttachmentSource,
         images: ImageWorkers,
         supervisor: Supervisor,
+        policy_of: Callable[[Actor], Awaitable[Policy]],
+        forgiven_per_day: int,
         callback_url: Callable[[str, int], str] | None = None,
         admits: Callable[[Job], bool] = lambda job: True,
         timings: JobTimings = JobTimings(),  # noqa: B008 - frozen
@@ -89,7 +94,14 @@ class Runner:
         self._timings = timings
         self._supervisor = supervisor
         context = self._context = RunnerContext(
-            store=store, catalogue=catalogue, settings=settings, timings=timings, clocks=clocks, admits=admits
+            store=store,
+            catalogue=catalogue,
+            settings=settings,
+            timings=timings,
+            clocks=clocks,
+            admits=admits,
+            policy_of=policy_of,
+            forgiven_per_day=forgiven_per_day,
         )
         self._active = context.active
         #: Whether fal's account is out of credit, so that jobs wait.
@@ -110,7 +122,8 @@ class Runner:
         self._durations = ModelDurations(context)
         self._watcher = Watcher(context, fal, self._reconciler, self._durations, calls_back=callback_url is not None)
         self._acceptance = Acceptance(context, self._positions, self._responses, self._watcher, max_waiting=max_waiting)
-        self._canceller = Canceller(context, fal, self._reconciler, self._watcher)
+        self._billing = Billing(context, fal)
+        self._canceller = Canceller(context, fal, self._reconciler, self._watcher, self._billing)
         self._leases = Leases(context, self._resume)
         self._credit = CreditWatch(context, self._positions)
         self._submitter = Submitter(
@@ -119,6 +132,7 @@ class Runner:
             self._reconciler,
             self._responses,
             self._canceller,
+            billing=self._billing,
             leases=self._leases,
             inputs=InputUploader(context, fal, inputs),
             credit=self._credit,
@@ -354,7 +368,7 @@ class Runner:
                     painting = self._generate(job, left_over=left_over)
                     del job  # frees the outdated row: there may be thousands of them for as long as fal takes
                     finished = await painting
-                    if finished is not None:
+                    if finished is not None and not self._active.is_left_to_canceller(job_id):
                         delivering = self._deliverer.run(finished)
                         del finished, painting
                         await delivering
@@ -365,7 +379,9 @@ class Runner:
                 case _:
                     await self._context.notify_outcome(job)
         except (GenerationFailed, Refusal) as error:  # a Refusal: an attachment is no usable picture
-            await self._context.fail(job_id, Failure.of(error))
+            if not self._active.is_left_to_canceller(job_id):
+                settlement_of = partial(self._billing.of_failure, error=error)
+                await self._context.fail(job_id, Failure.of(error), settlement_of)
         except StoreUnusable as error:
             # Retries of the store end only when the runner stops; the next start resumes the job from its row.
             log.warning("a job is left as it stands on record", extra={"job": job_id, "reason": error.sentence})
@@ -373,7 +389,8 @@ class Runner:
             code = incident()
             log.exception("job broke", extra={"job": job_id, "incident": code})
             broke = phrase("unexpected", incident=code)
-            await self._context.fail(job_id, Failure("unexpected", broke, incident=code))
+            settlement_of = partial(self._billing.of_failure, error=None)
+            await self._context.fail(job_id, Failure("unexpected", broke, incident=code), settlement_of)
 
     async def _generate(self, job: Job, *, left_over: bool) -> Job | None:
         """Submit the job and watch it until fal is done; None when it was cancelled."""

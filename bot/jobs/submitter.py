@@ -20,15 +20,18 @@ from bot.domain.ports import ImageBackend
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import (
     BalanceExhausted,
+    Cancelled,
     DecoderBusy,
     NoLongerAdmitted,
     PreparationCrashed,
     ProviderError,
     ProviderUnreachable,
+    ResubmitOverBudget,
     SubmitNeverConfirmed,
     SubmitUnconfirmed,
 )
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
+from bot.jobs.billing import Billing
 from bot.jobs.canceller import Canceller
 from bot.jobs.context import RunnerContext
 from bot.jobs.credit import CreditWatch
@@ -38,6 +41,7 @@ from bot.jobs.leases import Leases
 from bot.jobs.preparation import MOST_CRASHES, PreparationGate
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.submit_attempts import Losses
+from bot.limits import Refused
 from bot.phrase import Phrase, phrase
 
 log = logging.getLogger(__name__)
@@ -75,6 +79,7 @@ class Submitter:
         responses: InitialResponses,
         canceller: Canceller,
         *,
+        billing: Billing,
         leases: Leases,
         inputs: InputUploader,
         credit: CreditWatch,
@@ -87,6 +92,7 @@ class Submitter:
         self._reconciler = reconciler
         self._responses = responses
         self._canceller = canceller
+        self._billing = billing
         self._leases = leases
         self._inputs = inputs
         self._credit = credit
@@ -134,7 +140,9 @@ class Submitter:
     async def _wait_for_response(self, submission: _Submission, *, left_over: bool) -> None:
         """Wait for the initial response; request a cancel of the job when it was never sent."""
         job, active = submission.job, self._active.open(submission.job.id)
-        if not submission.unsure:
+        if submission.unsure:
+            active.unsure_attempt = job.attempts
+        else:
             active.unsent = job
         if not await self._responses.was_sent(job, left_over=left_over):
             active.cancel_requested = True
@@ -217,14 +225,27 @@ class Submitter:
     async def _end_cancelled(self, job: Job, *, unsure: bool) -> None:
         """End a job that was cancelled before fal's request was known."""
         message = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
-        await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message))
+        settlement = self._billing.of_error(job, Cancelled())
+        await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message), settlement)
 
     async def _begin_next_attempt(self, submission: _Submission) -> bool:
-        """Store that the next POST may be a double of the one before; False when another process moved the job."""
-        self._check_patience(submission.job, submission.losses)
-        again = await self._context.retry_store(lambda: self._context.store.jobs.resubmit(submission.job))
+        """Store that the next POST may be a double of the one before; False when another process moved the job.
+
+        Raises:
+            GenerationFailed: it has used up its attempts, or a budget has no room for another one.
+        """
+        context, job = self._context, submission.job
+        self._check_patience(job, submission.losses)
+        active = self._active.open(job.id)
+        policy = await context.retry_store(lambda: context.policy_of(job.actor))
+        doubtful = active.unsure_attempt == job.attempts
+        again = await context.retry_store(lambda: context.store.jobs.resubmit(job, policy, doubtful=doubtful))
         if again is None:
             return False
+        if isinstance(again, Refused):
+            log.warning("no budget has room for another attempt", extra={"job": job.id, "rule": again.rule})
+            raise ResubmitOverBudget
+        active.unsure_attempt = None
         metrics.POSSIBLE_DOUBLES.inc()
         log.warning("submitting again, possibly a double", extra={"job": again.id, "attempt": again.attempts})
         submission.job = again
@@ -331,6 +352,8 @@ class Submitter:
     async def _note_loss(self, submission: _Submission, error: SubmitUnconfirmed) -> None:
         submission.unsure = True
         submission.losses.count(error, self._context.now_s())
+        # What fal answers with a 5xx it does not bill.
+        self._active.open(submission.job.id).unsure_attempt = None if error.refused else submission.job.attempts
         if not submission.losses.refused:
             await submission.turn.aclose()
             return

@@ -124,6 +124,8 @@ class JobTimings:
     #: How long a process that stored such a request waits for the job to end, and how often it reads the row meanwhile.
     cancel_elsewhere_s: float = 5.0
     cancel_look_s: float = 0.2
+    #: Pauses between looks at what fal billed for a request that was just cancelled there; then it is assumed.
+    cancel_bill_pauses_s: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)
 
     # ------------------------------------------------------------------ delivery
     #: How long a result that waits for room is left at fal, which keeps one for an hour, a large one for some minutes.

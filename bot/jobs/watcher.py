@@ -71,7 +71,7 @@ class Watcher:
         except TimeoutError:
             with suppress(EaselError):
                 await self._fal.cancel(job.fal_request)
-            raise GenerationTimedOut from None
+            raise GenerationTimedOut(told_by_fal=False) from None
         finally:
             self._webhooks.probed(job.id, ended_unheard=ended and not state.called_back)
         self._durations.learn(model, job.request, state.started_at)

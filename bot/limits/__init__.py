@@ -19,7 +19,18 @@ refusals.py   what a refusal says
 from __future__ import annotations
 
 from bot.limits.ceiling import Exceeded, ceiling, exceeded
-from bot.limits.decision import Allowed, Spent, Standing, Usage, capped, decide, midnight, month_end, standing
+from bot.limits.decision import (
+    Allowed,
+    Spent,
+    Standing,
+    Usage,
+    capped,
+    decide,
+    midnight,
+    month_end,
+    over_budget,
+    standing,
+)
 from bot.limits.policy import Budgets, GuildLimits, Policy, policy_for
 from bot.limits.refusals import Refused
 
@@ -39,6 +50,7 @@ __all__ = [
     "exceeded",
     "midnight",
     "month_end",
+    "over_budget",
     "policy_for",
     "standing",
 ]

@@ -18,9 +18,9 @@ from bot.store.fair_queue import FlowStates, Key, flow_of
 from bot.store.outcomes import Accepted, Duplicate
 from bot.store.positions import EXACT_AT_ONCE, EXACT_POSITIONS, PositionEstimator, positions_of, waiting_jobs
 from bot.store.rows import job_columns, job_from, queued_job
-from bot.store.tables import balances, jobs, ledger, rate_state
+from bot.store.tables import jobs, ledger, rate_state
 from bot.store.times import day_of, span_us, to_us
-from bot.store.usage import Count, RateKey, UsageSnapshot, counts_of, rate_key_of
+from bot.store.usage import Count, RateKey, UsageSnapshot, rate_key_of, write_counts
 
 Answer = Accepted | Refused | Duplicate
 
@@ -77,7 +77,7 @@ class _Batch:
         self._waiting = waiting_jobs(connection)
         self._job_rows: list[dict[str, Any]] = []
         self._ledger_rows: list[dict[str, Any]] = []
-        self._touched: dict[Count, int] = {}
+        self._touched: set[Count] = set()
         self._rate_changed: set[RateKey] = set()
         self.allowed: dict[str, Allowed] = {}
         self._own_before: dict[str, tuple[Key, int]] = {}
@@ -132,14 +132,13 @@ class _Batch:
     def _add(self, new: NewJob, policy: Policy, rate: RateKey, allowed: Allowed) -> Job:
         actor, cost = new.actor, new.cost
         tat_us = to_us(allowed.tat) if allowed.span else None
-        self._usage.add(actor, rate, cost.images, tat_us=tat_us, now_us=self._now_us)
+        added = self._usage.add(actor, rate, cost.images, allowed.usd_micros, tat_us=tat_us, now_us=self._now_us)
+        self._touched.update(added)
         if allowed.span:
             self._rate_changed.add(rate)
         # A microsecond for each, so that jobs of one batch keep their order.
         key = _key(new)
         self._own_before[new.id] = key, self._flow_states.join(key, self._now_us + len(self._job_rows))
-        for count in counts_of(actor, self._day):
-            self._touched[count] = self._touched.get(count, 0) + cost.images
         self._job_rows.append(job_columns(new, self._now_us, flow_id=key[0], fair_cost=cost.images / policy.weight))
         self._ledger_rows.append(
             {
@@ -149,8 +148,10 @@ class _Batch:
                 "day": self._day,
                 "images": cost.images,
                 "counted": cost.images,
-                "usd_micros": cost.usd_micros,
-                "counted_usd_micros": cost.usd_micros,
+                "usd_micros": allowed.usd_micros,
+                "counted_usd_micros": allowed.usd_micros,
+                "endpoint": new.request.endpoint,
+                "estimated": int(cost.usd is None),
                 "pace_us": span_us(allowed.span),
                 "rate_key": rate[1],
                 "state": "reserved",
@@ -192,15 +193,7 @@ class _Batch:
             ],
             replace=("tat_us", "seen_us"),
         )
-        upsert(
-            self._connection,
-            balances,
-            [
-                {"scope": scope, "subject_id": subject, "day": day, "images": self._usage.counts[scope, subject, day]}
-                for scope, subject, day in sorted(self._touched)
-            ],
-            replace=("images",),
-        )
+        write_counts(self._connection, {count: self._usage.counts[count] for count in self._touched})
 
 
 def _key(new: NewJob) -> Key:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, func, inspect, select, text
 
@@ -12,6 +14,7 @@ from bot.store.database import Database
 from bot.store.fair_queue import miscounted
 from bot.store.kv import read_kv
 from bot.store.tables import balances, jobs, ledger, metadata
+from bot.store.usage import Balance, Count, counts_of
 
 log = logging.getLogger(__name__)
 
@@ -95,21 +98,51 @@ def _file_damage(connection: Connection) -> list[str]:
 
 def _wrong_balances(connection: Connection) -> list[str]:
     """Invariant: a balance is the sum of what is settled and what is reserved."""
-    found = []
-    for scope, subject in (("u", ledger.c.user_id), ("g", ledger.c.guild_id)):
-        summed = (
-            select(subject.label("subject"), ledger.c.day, func.sum(ledger.c.counted).label("images"))
-            .where(subject.is_not(None))
-            .group_by(subject, ledger.c.day)
-        )
-        sums = {(row.subject, row.day): int(row.images) for row in connection.execute(summed) if row.images}
-        kept = select(balances).where(balances.c.scope == scope, balances.c.images != 0)
-        counts = {(row.subject_id, row.day): row.images for row in connection.execute(kept)}
-        wrong = {key for key in sums.keys() | counts.keys() if sums.get(key, 0) != counts.get(key, 0)}
-        if wrong:
-            whose = "people" if scope == "u" else "servers"
-            found.append(f"The day counts of {len(wrong)} {whose} differ from the ledger.")
-    return found
+    sums = balances_of_ledger(connection)
+    kept = {
+        (row.scope, row.subject_id, row.day): Balance(row.images, row.usd_micros)
+        for row in connection.execute(select(balances))
+    }
+    none = Balance()
+    wrong = Counter(key[0] for key in sums.keys() | kept.keys() if sums.get(key, none) != kept.get(key, none))
+    return [
+        f"The {counts} of {f'{wrong[scope]} ' if many else ''}{whose} differ from the ledger."
+        for scope, (counts, whose, many) in _SCOPES.items()
+        if wrong[scope]
+    ]
+
+
+#: What the balances of each scope are, whose, and whether there are many.
+_SCOPES: Mapping[str, tuple[str, str, bool]] = {
+    "u": ("day counts", "people", True),
+    "f": ("forgiven pictures", "people", True),
+    "g": ("day counts", "servers", True),
+    "m": ("month counts", "servers", True),
+    "a": ("day counts", "everybody", False),
+    "n": ("month counts", "everybody", False),
+}
+
+
+def balances_of_ledger(connection: Connection) -> dict[Count, Balance]:
+    """Every balance as it must be, reckoned from the ledger alone."""
+    found: defaultdict[Count, Balance] = defaultdict(Balance)
+    for row in connection.execute(_SUMS):
+        for count in counts_of(row.user_id, row.guild_id, row.day):
+            found[count].images += int(row.counted)
+            found[count].usd_micros += int(row.usd_micros)
+        if row.user_id is not None and row.forgiven:
+            found["f", row.user_id, row.day].images += int(row.forgiven)
+    return dict(found)
+
+
+_SUMS = select(
+    ledger.c.user_id,
+    ledger.c.guild_id,
+    ledger.c.day,
+    func.sum(ledger.c.counted).label("counted"),
+    func.sum(ledger.c.counted_usd_micros).label("usd_micros"),
+    func.sum(ledger.c.forgiven).label("forgiven"),
+).group_by(ledger.c.user_id, ledger.c.guild_id, ledger.c.day)
 
 
 def _wrong_ledger(connection: Connection) -> list[str]:
@@ -141,4 +174,12 @@ def tables_missing(connection: Connection) -> list[str]:
     return sorted(set(metadata.tables) - set(inspect(connection).get_table_names()))
 
 
-__all__ = ["IN_USE", "MOST_BYTES_CHECKED", "SOUND_SQLITE", "preflight", "problems", "tables_missing"]
+__all__ = [
+    "IN_USE",
+    "MOST_BYTES_CHECKED",
+    "SOUND_SQLITE",
+    "balances_of_ledger",
+    "preflight",
+    "problems",
+    "tables_missing",
+]

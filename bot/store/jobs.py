@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from bot.domain.job import LIVE, Failure, FalRequest, Job, JobState, NewJob, Result
+from bot.domain.settlement import Settlement
 from bot.limits import Policy, Refused
 from bot.phrase import Phrase
 from bot.store.accepting import AcceptBatch, AcceptRequest
@@ -19,14 +20,15 @@ from bot.store.claiming import ClaimBatch, ClaimRequest
 from bot.store.database import Database
 from bot.store.fair_queue import QUEUED
 from bot.store.outcomes import KEEP, Accepted, Counts, Duplicate, Keep
+from bot.store.resubmitting import Resubmit, ResubmitBatch
 from bot.store.rows import failure_json, fal_request_json, readable, result_json
+from bot.store.settling import Resolution
 from bot.store.tables import jobs
 from bot.store.times import maybe_us
 from bot.store.transitions import (
     Annotate,
     MarkPreparing,
     MarkSubmitting,
-    Resubmit,
     Transition,
     TransitionBatch,
     check_move,
@@ -50,6 +52,7 @@ class JobStore:
         # One object for each kind, so that the writer can tell what belongs together.
         self._accept_batch = AcceptBatch(clock).batch
         self._claim_batch = ClaimBatch(process, clock).batch
+        self._resubmit_batch = ResubmitBatch(clock).batch
         self._transition_batch = TransitionBatch(process, clock).batch
 
     async def accept(
@@ -116,10 +119,16 @@ class JobStore:
         request = replace(job.request, notices=notices) if notices is not None else None
         return await self._writer.run(self._transition_batch, MarkPreparing(job, preparing, request))
 
-    async def resubmit(self, job: Job) -> Job | None:
-        """Count another attempt of a SUBMITTING job although fal may have had the last one; None when it moved."""
+    async def resubmit(self, job: Job, policy: Policy, *, doubtful: bool = True) -> Job | Refused | None:
+        """Count another attempt of a SUBMITTING job although fal may have had the last one; None when it moved.
+
+        Its worst case is reserved anew, in the day and month in which the job was accepted, where the budgets allow.
+
+        Args:
+            doubtful: whether nobody can know if the last submission is painted; in the end it counts in full.
+        """
         check_submitting(job)
-        return await self._writer.run(self._transition_batch, Resubmit(job))
+        return await self._writer.run(self._resubmit_batch, Resubmit(job, policy, doubtful))
 
     async def transition(
         self,
@@ -132,11 +141,17 @@ class JobStore:
         started_at: datetime | Keep | None = KEEP,
         message_id: int | Keep | None = KEEP,
         notified: bool | Keep = KEEP,
+        settlement: Settlement | None = None,
+        forgiven_per_day: int = 0,
     ) -> Job | None:
         """Move a job on if it still stands where `job` says (state and fence); None when it does not.
 
-        A terminal state settles (DELIVERED) or releases the reservation in the same transaction.
-        DELIVERED implies notified.
+        A terminal state resolves the reservation in the same transaction; what counts in the end is noted with the
+        failure (`Failure.charge`). DELIVERED implies notified.
+
+        Args:
+            settlement: what is settled; by default what came is, where it is DELIVERED, and nothing otherwise.
+            forgiven_per_day: pictures a person and day that don't count although fal made them, if nobody saw them.
 
         Raises:
             ValueError: not a legal move (SUBMITTING is entered by `claim`).
@@ -156,7 +171,8 @@ class JobStore:
             message_id=message_id,
             told=notified if notified is KEEP else int(notified),
         )
-        return await self._writer.run(self._transition_batch, Transition(job, to, columns, fields))
+        end = Resolution(settlement, forgiven_per_day) if settlement is not None else None
+        return await self._writer.run(self._transition_batch, Transition(job, to, columns, fields, end))
 
     async def annotate(
         self,

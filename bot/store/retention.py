@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,12 +24,13 @@ from bot.store.kv import read_kv, write_kv
 from bot.store.outcomes import Erased
 from bot.store.preferences_cache import PreferencesCache
 from bot.store.tables import balances, fairness, flow_users, flows, jobs, kv, ledger, rate_state, users
-from bot.store.times import WRONG_CLOCK_US, day_of, from_us, to_us
+from bot.store.times import WRONG_CLOCK_US, day_of, from_us, month_of, to_us
+from bot.store.usage import Balance, Count, counts_of, take_off
 from bot.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
-#: Accounts are kept a little longer than the day they count for.
+#: Accounts are kept a little longer than the time they count for: the month before, so that it can be looked at.
 _KEEP_ACCOUNTS = timedelta(days=3)
 #: Key of `meta`: "1" while the file may hold copies of deleted content.
 SCRUB_DUE = "scrub_due"
@@ -98,7 +99,7 @@ class Retention:
             await self._in_batches(partial(_erase_some, user_id=user_id, last_seq=last_seq))
         gone = await self._in_batches(partial(_delete_ended, before_us=to_us(before)))
         await self._in_batches(partial(blank_dead_tokens, now_us=now_us))
-        await self._close_accounts(day_of(from_us(now_us) - _KEEP_ACCOUNTS))
+        await self._close_accounts(_first_kept_day(now_us))
         await self._in_batches(partial(_delete_rates, now_us=now_us))
         await self._in_batches(_delete_idle_flows)
         await self._in_batches(_delete_flow_users)
@@ -109,8 +110,8 @@ class Retention:
         return gone
 
     async def _close_accounts(self, before_day: int) -> None:
-        """Whole days only, and none that a job still belongs to."""
-        before_day = await self._database.read(partial(_first_needed_day, before_day=before_day))
+        """Whole months only, and none that a job still belongs to."""
+        before_day = month_of(await self._database.read(partial(_first_needed_day, before_day=before_day)))
         await self._in_batches(partial(_close_accounts, before_day=before_day))
         await self._in_batches(partial(_delete_balances, before_day=before_day))
 
@@ -197,7 +198,9 @@ def _erase_user(connection: Connection, user_id: int, now_us: int, rows: int) ->
         today = day_of(from_us(now_us))
         connection.execute(update(ledger).where(ledger.c.user_id == user_id, ledger.c.day < today).values(user_id=None))
         connection.execute(
-            delete(balances).where(balances.c.scope == "u", balances.c.subject_id == user_id, balances.c.day < today)
+            delete(balances).where(
+                balances.c.scope.in_(("u", "f")), balances.c.subject_id == user_id, balances.c.day < today
+            )
         )
         spent = delete(rate_state).where(rate_state.c.user_id == user_id, rate_state.c.tat_us <= now_us)
         other += connection.execute(spent).rowcount
@@ -262,6 +265,12 @@ def blank_dead_tokens(connection: Connection, rows: int, now_us: int) -> int:
     return connection.execute(update(jobs).where(jobs.c.seq.in_(dead.limit(rows))).values(token="")).rowcount
 
 
+def _first_kept_day(now_us: int) -> int:
+    """The first day of the month before the present one."""
+    this_month = month_of(day_of(from_us(now_us) - _KEEP_ACCOUNTS))
+    return month_of(this_month - 1)
+
+
 def _first_needed_day(connection: Connection, before_day: int) -> int:
     """The first day before this one that a job still belongs to; else this one."""
     days = select(ledger.c.day).where(ledger.c.day < before_day).distinct().order_by(ledger.c.day)
@@ -274,29 +283,28 @@ def _first_needed_day(connection: Connection, before_day: int) -> int:
 
 def _close_accounts(connection: Connection, rows: int, before_day: int) -> int:
     """Delete some of the ledger and take it off the balances: they stay its sums."""
-    columns = (ledger.c.job_id, ledger.c.user_id, ledger.c.guild_id, ledger.c.day, ledger.c.counted)
-    closed = connection.execute(select(*columns).where(ledger.c.day < before_day).limit(rows)).all()
+    closed = connection.execute(_CLOSABLE, {"before_day": before_day, "rows": rows}).all()
     if not closed:
         return 0
-    counted: Counter[tuple[str, int, int]] = Counter()
+    taken: defaultdict[Count, Balance] = defaultdict(Balance)
     for row in closed:
-        for scope, subject_id in (("u", row.user_id), ("g", row.guild_id)):
-            if subject_id is not None and row.counted:
-                counted[scope, subject_id, row.day] += row.counted
+        for count in counts_of(row.user_id, row.guild_id, row.day):
+            taken[count].images += row.counted
+            taken[count].usd_micros += row.counted_usd_micros
+        if row.user_id is not None:
+            taken["f", row.user_id, row.day].images += row.forgiven
     connection.execute(delete(ledger).where(ledger.c.job_id.in_([row.job_id for row in closed])))
-    if counted:
-        connection.execute(
-            _TAKE_OFF, [{"a": a, "b": b, "c": c, "taken": taken} for (a, b, c), taken in sorted(counted.items())]
-        )
+    take_off(connection, taken)
     return len(closed)
 
 
-_TAKE_OFF = (
-    update(balances)
-    .where(
-        balances.c.scope == bindparam("a"), balances.c.subject_id == bindparam("b"), balances.c.day == bindparam("c")
+_CLOSABLE = (
+    select(
+        *(ledger.c.job_id, ledger.c.user_id, ledger.c.guild_id, ledger.c.day),
+        *(ledger.c.counted, ledger.c.counted_usd_micros, ledger.c.forgiven),
     )
-    .values(images=balances.c.images - bindparam("taken"))
+    .where(ledger.c.day < bindparam("before_day"))
+    .limit(bindparam("rows"))
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -16,6 +17,7 @@ from sqlalchemy import RowMapping
 
 from bot.catalogue import request_from_json, request_to_json
 from bot.domain.job import Actor, Failure, FalRequest, Job, JobState, NewJob, RemotePicture, Reply, Result
+from bot.domain.money import Charge
 from bot.domain.request import GenerationRequest, Json
 from bot.phrase import Phrase, phrase
 from bot.store.times import from_us, maybe_from_us, to_us
@@ -162,6 +164,7 @@ def failure_json(failure: Failure | None) -> str | None:
             "phrase": failure.phrase.to_json(),
             "worth_retrying": failure.worth_retrying,
             "incident": failure.incident,
+            **({} if failure.charge is None else {"charge": asdict(failure.charge)}),
         }
     )
 
@@ -246,6 +249,8 @@ def _failure_from(text: str | None) -> Failure | None:
         return None
     data = json.loads(text)
     kept = _known(data, ("worth_retrying", "incident"))
+    if "charge" in data:
+        kept["charge"] = Charge(**_known(data["charge"], ("counted", "forgiven", "usd_micros", "uncertain")))
     # Rows that were stored before there were phrases hold an English sentence.
     message = Phrase.from_json(data["phrase"]) if "phrase" in data else phrase("as_stored", text=data["sentence"])
     return Failure(_present_code(data["code"]), Phrase(_present_code(message.code), message.params), **kept)

@@ -127,18 +127,29 @@ ledger = Table(
     Column("state", String(8), nullable=False),
     Column("reserved_us", BigInteger, nullable=False),
     Column("resolved_us", BigInteger),
-    #: Millionths of a US dollar reserved, and those that count now, in the same way; NULL where the price is not known.
+    #: Millionths of a US dollar reserved (the worst case, for each submission that fal may have accepted), and those
+    #: that count now: all while reserved, what fal billed once settled, none once released. Never NULL.
     Column("usd_micros", BigInteger),
     Column("counted_usd_micros", BigInteger),
     #: Which of the person's rates it was taken from: `rate_state.rate_key`.
     Column("rate_key", BigInteger, nullable=False, server_default=text("0")),
+    Column("endpoint", String(200), nullable=False, server_default=text("''")),
+    #: Whether fal did not tell what it billed, or the price is not known.
+    Column("estimated", SmallInteger, nullable=False, server_default=text("0")),
+    #: Images that fal made and that don't count, because nobody was shown them.
+    Column("forgiven", Integer, nullable=False, server_default=text("0")),
+    #: Submissions that it is reserved for, and how many before the last one may have been painted for all we know.
+    Column("submissions", Integer, nullable=False, server_default=text("1")),
+    Column("doubtful", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('reserved', 'settled', 'released')", name="state"),
     CheckConstraint("counted >= 0 AND counted <= images", name="counted"),
     Index("ix_ledger_user", "user_id", "reserved_us"),
     Index("ix_ledger_day", "day"),
 )
 
-#: Images that count, a day, for a person ('u') or a server ('g'): always the sum of `ledger.counted`.
+#: Images and millionths of a US dollar that count: always the sums of `ledger.counted` and `counted_usd_micros`. In a
+#: day for a person ('u'), a server ('g') and everybody ('a'); in a month, by its first day, for a server ('m') and
+#: everybody ('n'). Everybody is subject 0. 'f' is the sum of `ledger.forgiven` of a person and day.
 balances = Table(
     "balances",
     metadata,
@@ -146,6 +157,7 @@ balances = Table(
     Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
     Column("day", Integer, primary_key=True, autoincrement=False),
     Column("images", Integer, nullable=False),
+    Column("usd_micros", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_balances_day", "day"),
 )
 

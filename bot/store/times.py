@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -43,3 +44,14 @@ def span_us(span: timedelta) -> int:
 def day_of(moment: datetime) -> int:
     """The UTC calendar day, counted from 1970."""
     return (moment - _EPOCH).days
+
+
+@lru_cache(maxsize=64)
+def month_of(day: int) -> int:
+    """The first day of the month in which a day is, both counted from 1970."""
+    return day_of(moment_of(day).replace(day=1))
+
+
+def moment_of(day: int) -> datetime:
+    """The first moment of a UTC calendar day."""
+    return _EPOCH + timedelta(days=day)

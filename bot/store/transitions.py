@@ -11,15 +11,15 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Update, bindparam, select
 
-from bot.domain.job import MOVES, TERMINAL, Job, JobState, Reply
-from bot.domain.money import Cost
+from bot.domain.job import MOVES, TERMINAL, Failure, Job, JobState, Reply, Result
 from bot.domain.request import GenerationRequest
+from bot.domain.settlement import FREE, Bill, End, Settlement, bill_of, settlement
 from bot.store.dialect import lease_now_us
 from bot.store.fair_queue import FlowStates
-from bot.store.rows import job_from, readable, request_json
+from bot.store.rows import failure_json, job_from, readable, request_json
+from bot.store.settling import Resolution, resolve
 from bot.store.tables import jobs
 from bot.store.times import WRONG_CLOCK_US, from_us, maybe_from_us, to_us
-from bot.store.usage import settle_or_release
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Transition:
     columns: Mapping[str, object]
     #: Fields of the Job those columns stand for, where the row is not read back (request, result, failure).
     fields: Mapping[str, Any] = field(default_factory=dict)
+    #: Into a terminal state: what is settled; by default what came is, where it was delivered, and nothing otherwise.
+    end: Resolution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,6 @@ class Annotate:
 
     job_id: str
     columns: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Resubmit:
-    """One call of `JobStore.resubmit`."""
-
-    job: Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ class MarkPreparing:
     request: GenerationRequest | None = None
 
 
-Change = Transition | Annotate | Resubmit | MarkSubmitting | MarkPreparing
+Change = Transition | Annotate | MarkSubmitting | MarkPreparing
 
 #: Time for the process that ended a job to notify its owner, before another one does.
 NOTIFY_LEASE_S = 12.0
@@ -115,7 +110,9 @@ class _Batch:
         self._notify_until_us: int | None = None
         self._rows = _read(connection, changes)
         self._changed: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-        self._kept: dict[str, Cost | None] = {}
+        self._ends: dict[str, Resolution] = {}
+        #: Why they ended, from then on with what was settled.
+        self._failures: dict[str, Failure | None] = {}
         #: Into and out of the queue, in order: the rows, as they were.
         self._queue: list[tuple[JobState, JobState, dict[str, Any]]] = []
 
@@ -126,10 +123,6 @@ class _Batch:
         row = self._rows.get(change.job.id)
         if row is None or row["state"] != change.job.state.value or row["fence"] != change.job.fence:
             return False
-        if isinstance(change, Resubmit):
-            doubles, attempts = row["possible_doubles"] + 1, row["attempts"] + 1
-            self._set(row["id"], {"attempts": attempts, "possible_doubles": doubles, "submitted_us": self._now_us})
-            return True
         if isinstance(change, MarkSubmitting):
             self._set(row["id"], {"submitted_us": self._now_us})
             return True
@@ -141,7 +134,8 @@ class _Batch:
         if JobState.QUEUED in {change.job.state, change.to}:
             self._queue.append((change.job.state, change.to, row))
         if change.to in TERMINAL:
-            self._kept[row["id"]] = _billed(change) if change.to is JobState.DELIVERED else None
+            self._ends[row["id"]] = change.end or Resolution(_usual_settlement(change))
+            self._failures[row["id"]] = change.fields.get("failure")
         self._set(row["id"], {"state": change.to.value, **self._moment(change.to), **change.columns})
         self._set(row["id"], self._lease(row, change.to))
         if row["preparing"]:  # a process that moves a job is alive
@@ -185,7 +179,12 @@ class _Batch:
             self._set(job_id, {"token": ""})
 
     def write(self) -> None:
-        """One executemany for each set of columns, then the ledger, all in this transaction."""
+        """The ledger, then one executemany for each set of columns, all in this transaction."""
+        if self._ends:
+            for job_id, charge in resolve(self._connection, self._ends, self._now_us).items():
+                if (failure := self._failures[job_id]) is not None:
+                    self._failures[job_id] = charged = replace(failure, charge=charge)
+                    self._set(job_id, {"failure_json": failure_json(charged)})
         shapes: defaultdict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
         for job_id, columns in self._changed.items():
             if columns:
@@ -194,8 +193,6 @@ class _Batch:
                 )
         for shape, rows in shapes.items():
             self._connection.execute(_update(shape), rows)
-        if self._kept:
-            settle_or_release(self._connection, self._kept, self._now_us)
         if self._queue:
             self._change_queue()
 
@@ -230,8 +227,14 @@ class _Batch:
             ended_at=maybe_from_us(row["ended_us"]),
             reply=_reply(change.job.reply, row),
             request=(change.request if isinstance(change, MarkPreparing) else None) or change.job.request,
-            **(change.fields if isinstance(change, Transition) else {}),
+            **self._fields(change),
         )
+
+    def _fields(self, change: Change) -> Mapping[str, Any]:
+        if not isinstance(change, Transition):
+            return {}
+        failure = self._failures.get(change.job.id)
+        return change.fields if failure is None else {**change.fields, "failure": failure}
 
 
 def _reply(known: Reply, row: Mapping[str, Any]) -> Reply:
@@ -247,14 +250,14 @@ def _reply(known: Reply, row: Mapping[str, Any]) -> Reply:
     return replace(known, token=token, token_expires_at=expires_at, message_id=row["message_id"])
 
 
-def _billed(move: Transition) -> Cost:
-    """What to settle: the images that fal made, where the answer is known, at their price or their share of it."""
-    result = move.fields.get("result", move.job.result)
-    reserved = move.job.request.cost
+def _usual_settlement(move: Transition) -> Settlement:
+    """The pictures that came, where they were delivered."""
+    if move.to is not JobState.DELIVERED:
+        return FREE
+    result: Result | None = move.fields.get("result", move.job.result)
     if result is None:
-        return reserved
-    images = min(reserved.images, max(1, len(result.pictures)))
-    return reserved.share(images) if result.cost_usd is None else Cost(images, result.cost_usd)
+        return settlement(End.DELIVERED, Bill(), shown=move.job.request.images)
+    return settlement(End.DELIVERED, bill_of(result), shown=max(1, len(result.pictures)))
 
 
 def _read(connection: Connection, changes: Sequence[Change]) -> dict[str, dict[str, Any]]:

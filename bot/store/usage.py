@@ -1,31 +1,27 @@
-"""Rate and counts of the people and servers one transaction concerns: read once, kept up in memory, written once."""
+"""Rate and balances of the people and servers one transaction concerns: read once, kept up in memory, written once."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from operator import itemgetter
 
 from sqlalchemy import Connection, bindparam, func, select, tuple_
 
 from bot.domain.job import Actor
-from bot.domain.money import Cost
-from bot.limits import Policy, Usage
+from bot.limits import Policy, Spent, Usage
 from bot.store.database import Database
-from bot.store.dialect import insert_into, is_sqlite
+from bot.store.dialect import insert_into, is_sqlite, upsert
 from bot.store.fair_queue import CLAIMED, HELD
-from bot.store.tables import balances, flows, jobs, ledger, rate_state
-from bot.store.times import day_of, from_us, span_us
+from bot.store.tables import balances, flows, jobs, rate_state
+from bot.store.times import day_of, from_us, month_of
 
-#: Scope ('u' person, 'g' server), id, day.
+#: Scope, subject and day of a balance (`tables.balances`).
 Count = tuple[str, int, int]
 #: A person and which of their rates (`Policy.rate_key`).
 RateKey = tuple[int, int]
-
-#: How far back reservations can still count in the GCRA when one of them is given back.
-_REPLAY_US = span_us(timedelta(hours=48))
 
 
 @dataclass(slots=True)
@@ -47,10 +43,35 @@ def rate_key_of(actor: Actor, policy: Policy) -> RateKey:
     return actor.user_id, policy.rate_key(actor.guild_id)
 
 
-def counts_of(actor: Actor, day: int) -> list[Count]:
-    """The balances an image of this actor adds to."""
-    own: list[Count] = [("u", actor.user_id, day)]
-    return own if actor.guild_id is None else [*own, ("g", actor.guild_id, day)]
+@dataclass(slots=True)
+class Balance:
+    """One row of `balances`."""
+
+    images: int = 0
+    usd_micros: int = 0
+
+
+def counts_of(user_id: int | None, guild_id: int | None, day: int) -> list[Count]:
+    """The balances to which something adds that a person asks for in a server; either may be None."""
+    month = month_of(day)
+    counts: list[Count] = [("a", 0, day), ("n", 0, month)]
+    if user_id is not None:
+        counts.append(("u", user_id, day))
+    if guild_id is not None:
+        counts += [("g", guild_id, day), ("m", guild_id, month)]
+    return counts
+
+
+def spent_of(balances: Mapping[Count, Balance], actor: Actor, day: int) -> Spent:
+    """What counts against each budget of this actor."""
+    month, none = month_of(day), Balance()
+    return Spent(
+        person_day=balances.get(("u", actor.user_id, day), none).usd_micros,
+        server_day=balances.get(("g", actor.guild_id or 0, day), none).usd_micros,
+        server_month=balances.get(("m", actor.guild_id or 0, month), none).usd_micros,
+        all_day=balances.get(("a", 0, day), none).usd_micros,
+        all_month=balances.get(("n", 0, month), none).usd_micros,
+    )
 
 
 class UsageStore:
@@ -81,7 +102,7 @@ class UsageSnapshot:
     ) -> None:
         """Read it; with `lock`, other processes (PostgreSQL) wait until this transaction ends."""
         users = sorted({actor.user_id for actor in actors})
-        counts = sorted({count for actor in actors for count in counts_of(actor, day)})
+        counts = sorted({count for actor in actors for count in counts_of(actor.user_id, actor.guild_id, day)})
         self._day = day
         self.gcra_rows = lock_gcra_rows(connection, rates, lock=lock)
         self.counts = read_counts(connection, counts, lock=lock)
@@ -97,23 +118,34 @@ class UsageSnapshot:
         gcra = self.gcra_rows.get(rate)
         return Usage(
             tat=from_us(gcra.tat_us) if gcra is not None and gcra.tat_us else None,
-            images_today=self.counts.get(("u", actor.user_id, self._day), 0),
-            guild_images_today=0 if actor.guild_id is None else self.counts.get(("g", actor.guild_id, self._day), 0),
+            images_today=self._images("u", actor.user_id),
+            guild_images_today=self._images("g", actor.guild_id),
             active_jobs=self.active[actor.user_id],
             in_guild=actor.guild_id is not None,
             guild_active_jobs=0 if actor.guild_id is None else self.guild_active.get(actor.guild_id, 0),
             seen=from_us(gcra.seen_us) if gcra is not None and gcra.seen_us else None,
+            spent=spent_of(self.counts, actor, self._day),
         )
 
-    def add(self, actor: Actor, rate: RateKey, images: int, *, tat_us: int | None, now_us: int) -> None:
-        """Count one accepted job; `tat_us` None leaves the rate alone."""
+    def _images(self, scope: str, subject_id: int | None) -> int:
+        found = None if subject_id is None else self.counts.get((scope, subject_id, self._day))
+        return 0 if found is None else found.images
+
+    def add(
+        self, actor: Actor, rate: RateKey, images: int, usd_micros: int, *, tat_us: int | None, now_us: int
+    ) -> Sequence[Count]:
+        """Count one accepted job, and say in which balances; `tat_us` None leaves the rate alone."""
         if tat_us is not None:
             self.gcra_rows.setdefault(rate, GcraRow()).set(tat_us, now_us)
-        for count in counts_of(actor, self._day):
-            self.counts[count] = self.counts.get(count, 0) + images
+        added = counts_of(actor.user_id, actor.guild_id, self._day)
+        for count in added:
+            balance = self.counts.setdefault(count, Balance())
+            balance.images += images
+            balance.usd_micros += usd_micros
         self.active[actor.user_id] += 1
         if actor.guild_id in self.guild_active:
             self.guild_active[actor.guild_id] += 1
+        return added
 
 
 def lock_gcra_rows(connection: Connection, rates: Collection[RateKey], *, lock: bool) -> dict[RateKey, GcraRow]:
@@ -132,7 +164,7 @@ _RATE_KEY = (rate_state.c.user_id, rate_state.c.rate_key)
 _RATE_STATES = select(rate_state).where(tuple_(*_RATE_KEY).in_(bindparam("rates", expanding=True))).order_by(*_RATE_KEY)
 
 
-def read_counts(connection: Connection, counts: Sequence[Count], *, lock: bool) -> dict[Count, int]:
+def read_counts(connection: Connection, counts: Collection[Count], *, lock: bool) -> dict[Count, Balance]:
     """Rows of `balances`; locked like `lock_gcra_rows`."""
     if not counts:
         return {}
@@ -143,7 +175,40 @@ def read_counts(connection: Connection, counts: Sequence[Count], *, lock: bool) 
         connection.execute(insert_into(connection, balances).on_conflict_do_nothing(), new)
     statement = _COUNTS.with_for_update() if lock else _COUNTS
     rows = connection.execute(statement, {"counts": list(counts)})
-    return {(row.scope, row.subject_id, row.day): row.images for row in rows}
+    return {(row.scope, row.subject_id, row.day): Balance(row.images, row.usd_micros) for row in rows}
+
+
+def write_counts(connection: Connection, counts: Mapping[Count, Balance]) -> None:
+    """Keep these balances as they now are; they were read under a lock."""
+    rows = [
+        {"scope": scope, "subject_id": subject, "day": day, "images": kept.images, "usd_micros": kept.usd_micros}
+        for (scope, subject, day), kept in sorted(counts.items(), key=itemgetter(0))
+    ]
+    upsert(connection, balances, rows, replace=("images", "usd_micros"))
+
+
+def take_off(connection: Connection, less: Mapping[Count, Balance]) -> None:
+    """Take this off balances, in the order of their keys, so that two processes can't lock each other out."""
+    changes = [
+        {"b_scope": scope, "b_subject": subject, "b_day": day, "images_less": off.images, "usd_less": off.usd_micros}
+        for (scope, subject, day), off in sorted(less.items(), key=itemgetter(0))
+        if off != Balance()
+    ]
+    if changes:
+        connection.execute(_LESS, changes)
+
+
+_LESS = (
+    balances.update()
+    .where(
+        balances.c.scope == bindparam("b_scope"),
+        balances.c.subject_id == bindparam("b_subject"),
+        balances.c.day == bindparam("b_day"),
+    )
+    .values(
+        images=balances.c.images - bindparam("images_less"), usd_micros=balances.c.usd_micros - bindparam("usd_less")
+    )
+)
 
 
 _COUNT_KEY = (balances.c.scope, balances.c.subject_id, balances.c.day)
@@ -185,122 +250,4 @@ _GUILD_HELD = (
 )
 _GUILD_WAITING = select(flows.c.flow_id, flows.c.waiting).where(
     flows.c.flow_id.in_(bindparam("guilds", expanding=True))
-)
-
-
-# ---------------------------------------------------------------------- resolving
-
-
-def settle_or_release(connection: Connection, kept: Mapping[str, Cost | None], now_us: int) -> None:
-    """Settle or release reservations; one that is resolved already stays as it is.
-
-    Args:
-        kept: by job id, what to keep: a cost settles (fewer images than reserved: the rest is given back), None
-            releases.
-    """
-    rows = connection.execute(_RESERVED, {"jobs": sorted(kept)}).mappings().all()
-    returned_counts: defaultdict[Count, int] = defaultdict(int)
-    returned_us: defaultdict[RateKey, int] = defaultdict(int)
-    resolved = []
-    for row in rows:
-        keep = kept[row["job_id"]]
-        counted = 0 if keep is None else min(row["images"], keep.images)
-        pace_us = row["pace_us"] * counted // row["images"]
-        resolved.append(
-            {
-                "b_job": row["job_id"],
-                "state": "released" if keep is None else "settled",
-                "counted": counted,
-                "counted_usd_micros": _counted_usd_micros(row["usd_micros"], keep),
-                "pace_us": pace_us,
-                "resolved_us": now_us,
-            }
-        )
-        if row["user_id"] is not None:
-            returned_counts["u", row["user_id"], row["day"]] += row["images"] - counted
-            returned_us[row["user_id"], row["rate_key"]] += row["pace_us"] - pace_us
-        if row["guild_id"] is not None:
-            returned_counts["g", row["guild_id"], row["day"]] += row["images"] - counted
-    if resolved:
-        connection.execute(_RESOLVE, resolved)
-    _return_rate(connection, returned_us, now_us)
-    _return_counts(connection, returned_counts)
-
-
-def _counted_usd_micros(reserved: int | None, keep: Cost | None) -> int | None:
-    """Nothing for a release, the settled price otherwise; None where the price is not known."""
-    if keep is None:
-        return None if reserved is None else 0
-    return keep.usd_micros
-
-
-_RESERVED = select(ledger).where(ledger.c.job_id.in_(bindparam("jobs", expanding=True)), ledger.c.state == "reserved")
-_RESOLVE = (
-    ledger.update()
-    .where(ledger.c.job_id == bindparam("b_job"), ledger.c.state == "reserved")
-    .values({name: bindparam(name) for name in ("state", "counted", "counted_usd_micros", "pace_us", "resolved_us")})
-)
-
-
-def _return_counts(connection: Connection, returned: Mapping[Count, int]) -> None:
-    changes = [
-        {"b_scope": scope, "b_subject": subject, "b_day": day, "less": images}
-        for (scope, subject, day), images in sorted(returned.items())
-        if images
-    ]
-    if changes:
-        connection.execute(_LESS, changes)
-
-
-_LESS = (
-    balances.update()
-    .where(
-        balances.c.scope == bindparam("b_scope"),
-        balances.c.subject_id == bindparam("b_subject"),
-        balances.c.day == bindparam("b_day"),
-    )
-    .values(images=balances.c.images - bindparam("less"))
-)
-
-
-def _return_rate(connection: Connection, returned_us: Mapping[RateKey, int], now_us: int) -> None:
-    rates = [rate for rate, pace_us in returned_us.items() if pace_us]
-    gcra_rows = lock_gcra_rows(connection, rates, lock=True)
-    replayed = _replay(connection, sorted({user for user, _ in rates}), now_us)
-    changes = []
-    for (user, key), gcra in gcra_rows.items():
-        tat_us = min(gcra.tat_us, max(replayed.get((user, key), 0), gcra.tat_us - returned_us[user, key]))
-        changes.append({"b_user": user, "b_key": key, "tat_us": tat_us})
-    if changes:
-        connection.execute(_SET_RATE, changes)
-
-
-_SET_RATE = (
-    rate_state.update()
-    .where(rate_state.c.user_id == bindparam("b_user"), rate_state.c.rate_key == bindparam("b_key"))
-    .values(tat_us=bindparam("tat_us"))
-)
-
-
-def _replay(connection: Connection, users: Sequence[int], now_us: int) -> dict[RateKey, int]:
-    """The arrival times as if only what still counts had ever been reserved.
-
-    Plain subtraction would give too much back: time that passed since has already paid for a part of it.
-    """
-    tats: dict[RateKey, int] = {}
-    if users:
-        rows: Any = connection.execute(_COUNTING, {"users": users, "since": now_us - _REPLAY_US})
-        for user, key, reserved_us, pace_us in rows:
-            tats[user, key] = max(tats.get((user, key), 0), reserved_us) + pace_us
-    return tats
-
-
-_COUNTING = (
-    select(ledger.c.user_id, ledger.c.rate_key, ledger.c.reserved_us, ledger.c.pace_us)
-    .where(
-        ledger.c.user_id.in_(bindparam("users", expanding=True)),
-        ledger.c.reserved_us >= bindparam("since"),
-        ledger.c.pace_us > 0,
-    )
-    .order_by(ledger.c.user_id, ledger.c.reserved_us)
 )

@@ -35,7 +35,7 @@ from bot.phrase import Phrase, phrase
 from cogs.ui import text
 from cogs.ui.actions import CardKind, custom_id, job_named_by
 from cogs.ui.buttons import action_rows
-from cogs.ui.failure_words import failure_phrase
+from cogs.ui.failure_words import failure_phrase, with_charge
 from cogs.ui.messages import say
 
 BLUE = 0x5865F2
@@ -322,6 +322,7 @@ def failure_card(
     sentence = say(locale, failure_phrase(failure, model, successor))
     if failure.incident is not None and failure.incident not in sentence:
         sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
+    sentence = with_charge(text.shorten(sentence, 600), failure, locale=locale)
     card_kind = CardKind.TRANSIENT_FAILURE if failure.worth_retrying else CardKind.LASTING_FAILURE
     if wording is Wording.NONE:
         return Card(_words(FAILED_SIGN), *action_rows(card_kind, job), colour=RED)
@@ -334,9 +335,9 @@ def failure_card(
     )
 
 
-def cancelled_card(job: Job, model: Model | None, message: Phrase, *, wording: Wording = Wording.FULL) -> Card:
-    """A cancelled job; `message` tells whether anything was charged."""
-    sentence = say(job.reply.locale, message)
+def cancelled_card(job: Job, model: Model | None, failure: Failure, *, wording: Wording = Wording.FULL) -> Card:
+    """A cancelled job; `failure` says when it was cancelled, and what was charged."""
+    sentence = with_charge(say(job.reply.locale, failure.phrase), failure, locale=job.reply.locale)
     if wording is Wording.NONE:
         return Card(_words(FAILED_SIGN), *action_rows(CardKind.CANCELLED, job), colour=GREY)
     return Card(

@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_CEILING, Decimal
+
 from bot.catalogue import option_name
 from bot.catalogue.model import Model, OptionKind
 from bot.domain.job import Failure
-from bot.errors import ModelGone
+from bot.domain.money import Charge, usd_of
+from bot.domain.ports import CancelOutcome
+from bot.errors import BadPicture, ModelGone
 from bot.phrase import Param, Phrase, phrase
 from cogs.ui import text
+from cogs.ui.messages import say
+
+#: Failures whose sentence says by itself that nothing was used.
+_SAYS_IT_ITSELF = frozenset({BadPicture.code})
+
+
+def charge_phrase(charge: Charge | None) -> Phrase:
+    """What an end without a picture means for quota and budget; None: nothing was used."""
+    if charge is None or not (charge.counted or charge.usd_micros):
+        return phrase("charge_nothing")
+    usd, maybe = money_shown(charge.usd_micros), "_maybe" if charge.uncertain else ""
+    if charge.counted:
+        return Phrase(f"charge_counted{maybe}", {"pictures": charge.counted, "usd": usd})
+    return Phrase(f"charge_forgiven{maybe}", {"usd": usd}) if charge.forgiven else phrase("charge_money", usd=usd)
+
+
+def money_shown(usd_micros: int) -> Decimal:
+    """US dollars to the hundredth of a cent, rounded up."""
+    return usd_of(usd_micros).quantize(text.LEAST_USD, ROUND_CEILING)
+
+
+def with_charge(sentence: str, failure: Failure, *, locale: str) -> str:
+    """The sentence of a failure, and what it means for quota and budget."""
+    told_already = failure.code in _SAYS_IT_ITSELF or failure.phrase.code == "as_stored"
+    if told_already and failure.charge in {None, Charge()}:
+        return sentence
+    return f"{sentence} {say(locale, charge_phrase(failure.charge))}"
+
+
+def cancel_text(outcome: CancelOutcome, *, locale: str) -> str:
+    """What became of a cancel, and what that means for quota and budget."""
+    sentence = say(locale, outcome.phrase)
+    return sentence if outcome.charge is None else f"{sentence} {say(locale, charge_phrase(outcome.charge))}"
 
 
 def failure_phrase(failure: Failure, model: Model | None, successor: Model | None) -> Phrase:

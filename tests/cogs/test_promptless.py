@@ -81,7 +81,7 @@ def test_no_card_of_such_a_job_has_a_line_for_the_prompt(enlarger: Model) -> Non
         cards.progress_card(job, enlarger, Queued(0)),
         cards.result_card(job, enlarger, shown),
         cards.failure_card(job, enlarger, Failure("provider_error", phrase("provider_error"))),
-        cards.cancelled_card(job, enlarger, phrase("cancelled_unused")),
+        cards.cancelled_card(job, enlarger, Failure("cancelled", phrase("cancelled_unused"))),
     ):
         check_card(card)
         assert "nothing visible" not in shown_text(card)
@@ -130,7 +130,9 @@ async def test_such_a_job_is_accepted_and_done_again(
     await fixture.click(PostedMessage("easel:enlarge:-"), "easel:enlarge:-")
     (job,) = await fixture.jobs()
     custom_id = f"easel:again:{job.id}"
-    await fixture.click(cards.cancelled_card(job, enlarger, phrase("cancelled_unused")), custom_id)
+    await fixture.click(
+        cards.cancelled_card(job, enlarger, Failure("cancelled", phrase("cancelled_unused"))), custom_id
+    )
     again, first = await fixture.jobs()
     assert first == job
     assert (again.request, again.parent_id) == (job.request, job.id)

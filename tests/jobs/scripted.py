@@ -19,7 +19,7 @@ from bot.domain.picture import InputNeeds, PreparedInput
 from bot.domain.ports import AttachmentSource, DeliverableImages, ServedModel
 from bot.domain.provider import CancelAnswer, CompletedStatus, FoundRequest, InProgressStatus, InQueueStatus, Status
 from bot.domain.request import Json
-from bot.errors import GenerationFailed
+from bot.errors import Cancelled, GenerationFailed
 from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
 from bot.jobs.timings import JobTimings
@@ -57,6 +57,8 @@ class ScriptedFal:
         self.submit_errors: list[Exception] = []
         self.cancelled: list[FalRequest] = []
         self.cancel_answer = CancelAnswer.REMOVED_OR_REQUESTED
+        #: What fal says it billed for a request that was cancelled; None: it does not say.
+        self.cancelled_units: Decimal | None = Decimal(0)
         self.hold = asyncio.Event()
         self.hold.set()
         self.statuses: list[InQueueStatus | InProgressStatus] = [
@@ -106,6 +108,13 @@ class ScriptedFal:
             raise self.result_error
         picture = RemotePicture("http://fal.test/a.png", "image/png", 8, 6)
         return Result((picture,) * len(self.nsfw or (False,)), seed=7, nsfw=self.nsfw, billable_units=Decimal(1))
+
+    async def outcome(self, request: FalRequest, *, model: ServedModel) -> Result | GenerationFailed | None:
+        if self.cancel_answer is CancelAnswer.ALREADY_COMPLETED:
+            return await self.result(request, model=model)
+        error = Cancelled()
+        error.billable_units = self.cancelled_units
+        return error
 
     async def find_requests(self, endpoint: str, *, since: datetime, until: datetime) -> list[FoundRequest] | None:
         self.looks += 1
@@ -204,6 +213,8 @@ class RunnerFixture:
     ) -> None:
         #: So much more time has passed than really has.
         self.ahead_s = 0.0
+        #: Under which a job is submitted again.
+        self.policy = UNLIMITED
         self.supervisor = Supervisor()
         self.store = store
         self.fal = fal
@@ -219,12 +230,17 @@ class RunnerFixture:
             inputs=inputs or NoAttachments(),
             images=ImageWorkers(),
             supervisor=self.supervisor,
+            policy_of=self._policy_of,
+            forgiven_per_day=3,
             callback_url=callback_url,
             admits=admits,
             timings=timings,
         )
         self.runner.attach(self.shown)
         self.count = 0
+
+    async def _policy_of(self, _actor: Actor) -> Policy:
+        return self.policy
 
     async def ask(
         self,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 
 from bot.domain.events import ConfirmingSubmit, InProgress, ProviderUnavailable
 from bot.domain.job import Failure, Job, JobState
+from bot.domain.money import Charge
 from bot.domain.provider import CancelAnswer
+from bot.domain.settlement import Settlement
 from bot.errors import Cancelled, SubmitUnconfirmed
 from tests.english import english
 from tests.jobs.scripted import (
@@ -40,6 +43,7 @@ async def test_cancelling_a_waiting_job_costs_nothing(build: Build) -> None:
 async def test_cancelling_a_running_job_tells_fal_and_says_that_it_may_cost(build: Build) -> None:
     fal = ScriptedFal()
     fal.hold.clear()
+    fal.cancelled_units = Decimal(1)
     runner_fixture = await build(fal)
     job = await runner_fixture.ask()
     async with asyncio.timeout(60):
@@ -47,12 +51,14 @@ async def test_cancelling_a_running_job_tells_fal_and_says_that_it_may_cost(buil
             await asyncio.sleep(0.005)
     outcome = await runner_fixture.runner.cancel(job.id)
     assert outcome.cancelled
-    assert "may still charge" in english(outcome)
+    assert "had painted it by then and bills $0.003 for it. Your quota of pictures was not used." in english(outcome)
     assert [request.request_id for request in fal.cancelled] == ["r1"]
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
+    assert ended.failure.charge == Charge(counted=0, forgiven=1, usd_micros=3000)
     assert runner_fixture.shown.notified[0].id == job.id
-    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
+    used = await runner_fixture.store.usage.of(job.actor)
+    assert (used.images_today, used.spent.person_day) == (0, 3000)
 
 
 async def painted_at_fal(build: Build) -> tuple[ScriptedFal, RunnerFixture, Job]:
@@ -105,12 +111,13 @@ async def test_a_cancel_during_the_submit_holds_even_if_fal_has_painted_it_by_th
     runner_fixture = await build(fal)
     job = await runner_fixture.ask(policy=TIGHT)
     await asyncio.wait_for(fal.posts_begun.wait(), 5)
-    assert "quota is not used" in english(await runner_fixture.runner.cancel(job.id))
+    assert "I stop it as soon as fal.ai has it" in english(await runner_fixture.runner.cancel(job.id))
     fal.submit_gate.set()
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
-    assert "may have painted it" in english(ended.failure)
-    assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
+    assert "had painted it by then" in english(ended.failure)
+    used = await runner_fixture.store.usage.of(job.actor)
+    assert (used.images_today, used.spent.person_day) == (0, 3000)
     assert runner_fixture.shown.delivered == []
 
 
@@ -123,12 +130,12 @@ async def test_a_cancel_that_crosses_the_claim_holds(build: Build, monkeypatch: 
     second = await runner_fixture.ask()
     really = runner_fixture.runner._context.end
 
-    async def after_the_claim(job: Job, state: JobState, failure: Failure) -> Job | None:
+    async def after_the_claim(job: Job, state: JobState, failure: Failure, settlement: Settlement) -> Job | None:
         monkeypatch.undo()
         fal.hold.set()
         await runner_fixture.until(first, JobState.DELIVERED)
         await runner_fixture.until(second, JobState.CANCELLED)
-        return await really(job, state, failure)
+        return await really(job, state, failure, settlement)
 
     monkeypatch.setattr(runner_fixture.runner._context, "end", after_the_claim)
     outcome = await runner_fixture.runner.cancel(second.id)
@@ -150,7 +157,7 @@ async def test_a_cancel_that_a_kill_left_undone_is_carried_out_by_the_next_start
 
 
 async def test_what_a_kill_left_undone_holds_even_if_fal_has_painted_it_by_then(build: Build) -> None:
-    """Who presses Cancel during the submit is promised that it costs no quota; then the process is killed."""
+    """Who presses Cancel during the submit is promised that nothing is shown; then the process is killed."""
     fal, runner_fixture, job = await painted_at_fal(build)
     await runner_fixture.store.jobs.annotate(job.id, cancel_requested=True)
     restarted = await build(fal)
@@ -204,8 +211,9 @@ async def test_cancelling_while_an_answer_is_missing_says_that_it_may_cost(build
     assert (reason.submit_unconfirmed, reason.search_ends_at) == (True, until)
     assert not any(isinstance(event, ProviderUnavailable) for _, event in runner_fixture.shown.events)
     outcome = await runner_fixture.runner.cancel(job.id)
-    assert "may still charge" in english(outcome)
+    assert "may still paint it, and bill for it" in english(outcome)
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
-    assert "may still charge" in english(ended.failure)
+    assert "up to $0.003 of the budget were used" in english(ended.failure)
+    assert (await runner_fixture.store.usage.of(job.actor)).spent.person_day == 3000
     assert len(fal.submitted) == 1

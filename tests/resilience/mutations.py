@@ -20,7 +20,7 @@ from bot.jobs.initial_response import InitialResponses
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.runner import Runner
 from bot.jobs.timings import JobTimings
-from bot.store import usage
+from bot.store import settling, usage
 from bot.store.jobs import JobStore
 from bot.store.writer import Writer
 from cogs import intake, interaction_data
@@ -74,13 +74,13 @@ def nonce() -> None:
 
 def single_release() -> None:
     """A reservation is given back twice."""
-    return_counts = usage._return_counts
+    take_off = usage.take_off
 
-    def twice(connection: Any, returned: Any) -> None:
-        return_counts(connection, returned)
-        return_counts(connection, returned)
+    def twice(connection: Any, less: Any) -> None:
+        take_off(connection, less)
+        take_off(connection, less)
 
-    vars(usage)["_return_counts"] = twice
+    vars(settling)["take_off"] = twice
 
 
 def reconciliation() -> None:

@@ -12,6 +12,7 @@ from bot.errors import StoreUnusable
 from bot.store import Store, retention
 from bot.store.tables import balances, drafts, jobs, kv, ledger, rate_state
 from bot.store.times import to_us
+from bot.store.usage import counts_of
 from tests.store.makers import NOON, Clock, delivered, new_job
 
 LONG_AGO = NOON - timedelta(days=100)
@@ -35,10 +36,13 @@ def age(connection: Connection, count: int, user: int = 1) -> None:
         insert(ledger),
         [{**entry, "job_id": f"old{n}", "user_id": user, "day": day, "images": 1, "counted": 1} for n in range(count)],
     )
-    subjects = (("u", user), ("g", entry["guild_id"]))
+    each = entry["counted_usd_micros"]
     connection.execute(
         insert(balances),
-        [{"scope": scope, "subject_id": subject, "day": day, "images": count} for scope, subject in subjects],
+        [
+            {"scope": scope, "subject_id": subject, "day": since, "images": count, "usd_micros": count * each}
+            for scope, subject, since in counts_of(user, entry["guild_id"], day)
+        ],
     )
     connection.execute(insert(rate_state), [{"user_id": 5000 + n, "tat_us": old_us} for n in range(count)])
 

@@ -12,8 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.util import await_only
 
 from bot.domain.job import Job, JobState
+from bot.domain.money import Charge
 from bot.limits import Policy
-from bot.store import QueueStatus, Store, claiming, positions, usage
+from bot.store import QueueStatus, Store, claiming, positions, settling
 from tests.store.conftest import OpenStore
 from tests.store.makers import FAILURE, REQUEST, WIDE, Clock, accepted, moved, new_job, policy, result
 
@@ -491,12 +492,13 @@ async def test_a_job_that_is_just_being_cancelled_is_passed_over_and_counts_agai
     inside, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def slowly(*given: Any) -> None:
-        usage.settle_or_release(*given)
+    def slowly(*given: Any) -> dict[str, Charge]:
+        charges = settling.resolve(*given)
         loop.call_soon(inside.set)
         await_only(go_on.wait())
+        return charges
 
-    monkeypatch.setattr("bot.store.transitions.settle_or_release", slowly)
+    monkeypatch.setattr("bot.store.transitions.resolve", slowly)
     cancelling = asyncio.create_task(moved(stores[1], first, JobState.CANCELLED))
     await inside.wait()
     claimed = await stores[0].jobs.claim(1)

@@ -16,6 +16,7 @@ from tests.store.makers import (
     FAILURE,
     NOON,
     REQUEST,
+    WIDE,
     Clock,
     accepted,
     delivered,
@@ -275,18 +276,19 @@ async def test_another_attempt_is_counted_where_the_job_still_waits_for_its_answ
     (job,) = await store.jobs.claim(1)
     clock.tick(minutes=10)
 
-    again = await store.jobs.resubmit(job)
+    again = await store.jobs.resubmit(job, WIDE)
 
-    assert again is not None
+    assert isinstance(again, Job)
     assert (again.state, again.fence, again.attempts, again.possible_doubles) == (JobState.SUBMITTING, 1, 2, 1)
     assert again.submitted_at == clock()
     assert await store.jobs.get(job.id) == again
     ran = await moved(store, again, JobState.RUNNING, fal_request=REQUEST)
     assert (ran.attempts, ran.possible_doubles) == (2, 1)
-    assert await store.jobs.resubmit(again) is None
-    for call in (store.jobs.resubmit, store.jobs.mark_submitting):
-        with pytest.raises(ValueError, match="running can't be sent"):
-            await call(ran)
+    assert await store.jobs.resubmit(again, WIDE) is None
+    with pytest.raises(ValueError, match="running can't be sent"):
+        await store.jobs.resubmit(ran, WIDE)
+    with pytest.raises(ValueError, match="running can't be sent"):
+        await store.jobs.mark_submitting(ran)
 
 
 async def test_that_a_job_is_being_sent_is_on_record_before_anything_leaves(store: Store, clock: Clock) -> None:
@@ -315,7 +317,7 @@ async def test_another_attempt_under_an_old_fence_is_lost(store: Store) -> None:
     await moved(store, first, JobState.QUEUED)
     (second,) = await store.jobs.claim(1)
 
-    assert await store.jobs.resubmit(first) is None
+    assert await store.jobs.resubmit(first, WIDE) is None
     assert await store.jobs.get(second.id) == second
 
 

@@ -174,6 +174,9 @@ async def test_a_wrong_balance_is_found_by_check(store: Store) -> None:
     assert await store.check() == [
         "The day counts of 1 people differ from the ledger.",
         "The day counts of 1 servers differ from the ledger.",
+        "The month counts of 1 servers differ from the ledger.",
+        "The day counts of everybody differ from the ledger.",
+        "The month counts of everybody differ from the ledger.",
     ]
 
     await store._database.write(lambda connection: connection.execute(balances.update().values(images=2)))
@@ -243,9 +246,13 @@ async def test_a_released_reservation_counts_no_money(store: Store) -> None:
     assert await money(store) == [("released", 150_000, 0)]
 
 
-async def test_a_price_that_is_not_known_stays_unknown(store: Store) -> None:
-    await delivered(store, new_job(images=2))
-    job = await running(store)
+async def test_a_price_that_is_not_known_is_reserved_and_settled_as_assumed(store: Store) -> None:
+    limits = policy(assumed_usd_micros_per_image=70_000)
+    await delivered(store, new_job(images=2), limits, pictures=1)
+    job = await running(store, new_job(images=3), limits)
     await moved(store, job, JobState.FAILED)
 
-    assert await money(store) == [("settled", None, None), ("released", None, None)]
+    assert await money(store) == [("settled", 140_000, 70_000), ("released", 210_000, 0)]
+    marked = select(ledger.c.estimated, ledger.c.endpoint).order_by(ledger.c.job_id)
+    found = await store._database.read(lambda connection: [tuple(row) for row in connection.execute(marked)])
+    assert found == [(1, "fal-ai/z-image/turbo"), (0, "fal-ai/z-image/turbo")]

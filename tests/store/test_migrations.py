@@ -73,6 +73,7 @@ LEFT_BEHIND = {
     "0006": (),
     "0007": (),
     "0008": (),
+    "0009": (),
 }
 
 
@@ -129,7 +130,7 @@ async def test_a_database_of_every_earlier_revision_comes_forward_with_its_conte
     used = await store.usage.of(job.actor)
     assert used.tat == datetime(2026, 5, 4, 12, 0, 1, tzinfo=UTC)
     money = select(ledger.c.usd_micros, ledger.c.counted_usd_micros)
-    assert await store._database.read(lambda connection: set(connection.execute(money).all())) == {(None, None)}
+    assert await store._database.read(lambda connection: set(connection.execute(money).all())) == {(0, 0)}
     await store.close()
 
 

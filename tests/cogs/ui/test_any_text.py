@@ -106,7 +106,9 @@ def job_cards(prompt: str, wording: Wording) -> Iterator[cards.Card]:
     yield cards.progress_card(job, model, InProgress(0.4, 4, 12, 30), wording=wording)
     yield cards.result_card(job, model, pictures, made=12, withheld=2, wording=wording)
     yield cards.failure_card(job, model, replace(failure, incident="7F3A-91"), successor=model, wording=wording)
-    yield cards.cancelled_card(job, model, phrase("as_stored", text=f"x{prompt}"), wording=wording)
+    yield cards.cancelled_card(
+        job, model, Failure("cancelled", phrase("as_stored", text=f"x{prompt}")), wording=wording
+    )
     yield details.details(job, model, locale=LOCALE).card
     yield pages.cancel_page([job], {job.request.endpoint: prompt}, locale=LOCALE)
 

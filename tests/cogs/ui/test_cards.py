@@ -43,7 +43,7 @@ def test_every_card_of_a_job_keeps_discords_limits_whatever_the_prompt(prompt: s
         cards.progress_card(job, MODEL, InProgress(0.4, 4, 12, 30)),
         cards.result_card(job, MODEL, PICTURES, withheld=2),
         cards.failure_card(job, MODEL, replace(FAILURE, incident="7F3A-91")),
-        cards.cancelled_card(job, MODEL, phrase("cancelled_early")),
+        cards.cancelled_card(job, MODEL, Failure("cancelled", phrase("cancelled_early"))),
         details.details(job, MODEL, locale=LOCALE).card,
     ):
         check_card(card)

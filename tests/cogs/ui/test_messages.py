@@ -87,6 +87,7 @@ ERROR_EXAMPLES: tuple[ToldError, ...] = (
     errors.PreparationCrashed(),
     errors.SubmitNeverConfirmed(),
     errors.SubmitUnresolved(),
+    errors.ResubmitOverBudget(),
     errors.Undeliverable(),
     errors.NoLongerAdmitted(),
     errors.CardDeleted(),
@@ -129,6 +130,8 @@ _DYNAMIC: dict[str, frozenset[str]] = {
         for how in ("", "_never")
     },
     **{f"limit_{budget}_zero": frozenset() for budget in ("person_usd_day", "server_usd_day", "server_usd_month")},
+    **{f"charge_forgiven{maybe}": frozenset({"usd"}) for maybe in ("", "_maybe")},
+    **{f"charge_counted{maybe}": frozenset({"usd", "pictures"}) for maybe in ("", "_maybe")},
     **{f"settings_model_{origin}": frozenset({"model"}) for origin in ("your", "server", "usual")},
     **{f"default_{whose}": frozenset({"model"}) for whose in ("mine", "server")},
     **{f"default_{whose}_reset": frozenset() for whose in ("mine", "server")},

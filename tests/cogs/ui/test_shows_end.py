@@ -46,7 +46,7 @@ def test_a_failure_or_cancel_card_is_known_by_its_buttons() -> None:
     job = a_job()
     for card in (
         cards.failure_card(job, MODEL, Failure("x", phrase("as_stored", text="It broke."), worth_retrying=False)),
-        cards.cancelled_card(job, MODEL, phrase("cancelled_unused")),
+        cards.cancelled_card(job, MODEL, Failure("cancelled", phrase("cancelled_unused"))),
     ):
         components = as_discord_returns(card)
         assert cards.shows_end_of(components, job.id, with_pictures=False)

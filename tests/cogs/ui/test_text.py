@@ -159,7 +159,7 @@ def test_no_card_holds_a_live_link(typed: str) -> None:
     for card in (
         cards.progress_card(job, MODEL, Queued(0)),
         cards.failure_card(job, MODEL, failure),
-        cards.cancelled_card(job, MODEL, phrase("unknown_model", given=f"`{typed}")),
+        cards.cancelled_card(job, MODEL, Failure("cancelled", phrase("unknown_model", given=f"`{typed}"))),
     ):
         assert "://" not in re.sub(r"`[^`]+`", "", shown_text(card))
 

@@ -210,42 +210,57 @@ limit_all_usd_month_never = This request may cost up to { MONEY($cost) }, which 
 
 ## Failures: accepted, and then no picture came of it
 
-unexpected = Something broke on my side (code { $incident }). Your quota was not used; you can try again.
-decoder_unavailable = I can't open any pictures right now. Something is wrong with the computer that I run on, not with your file. Nothing was painted and your quota was not used. Please try again in a few minutes.
-preparation_crashed = I crashed each time I opened the pictures you attached, so I stopped trying. Use other pictures, or open and save these again in a picture editor first. Your quota was not used.
-content_refused = The model's content policy refused this prompt. Change the wording and try again. Your quota was not used.
-content_refused_picture = The model's content policy refused a picture that you gave. Use another picture and try again. Your quota was not used.
-content_refused_picture_named = The model's content policy refused the picture given as `{ $option }`. Use another picture and try again. Your quota was not used.
-content_refused_picture_numbered = The model's content policy refused picture { $number } of those given as `{ $option }`. Use another one in its place and try again. Your quota was not used.
-content_refused_mask = The model's content policy refused the mask that you gave. Use another mask and try again. Your quota was not used.
-content_refused_result = The model's content policy held back the finished picture. Press Again for another try, or change the wording. Your quota was not used.
-content_refused_request = The model's content policy refused this request and does not say why. Change the wording, or the pictures if you gave some, and try again. Your quota was not used.
-options_refused = fal.ai did not accept these options: { JOIN($details, by: "; ") }. Your quota was not used; change them and try again.
-model_gone = { $title } is no longer offered by fal.ai. `/models` shows the others. Your quota was not used.
-model_gone_unnamed = The model of this request is no longer offered by fal.ai. `/models` shows the others. Your quota was not used.
-model_gone_unnamed_successor = The model of this request is no longer offered by fal.ai. Try **{ $successor }** instead. Your quota was not used.
-model_gone_successor = { $title } is no longer offered by fal.ai. Try **{ $successor }** instead. Your quota was not used.
-balance_exhausted = The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot. Your quota was not used.
-key_refused = fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it. Your quota was not used.
-partner_account_refused = { $service } did not accept this bot's account: { $what }. Please tell whoever runs the bot; nothing is wrong with your request. Your quota was not used.
+# Comes after each of them: what it means for quota and budget.
+charge_nothing = Your quota was not used.
+charge_money = None of your pictures were used, but fal.ai may have painted an earlier try, so { MONEY($usd) } of the budget were.
+charge_forgiven = fal.ai had painted it by then and bills { MONEY($usd) } for it. Your quota of pictures was not used.
+charge_forgiven_maybe = fal.ai may have painted it by then, so up to { MONEY($usd) } of the budget were used. Your quota of pictures was not.
+charge_counted = fal.ai had painted it by then and bills { MONEY($usd) } for it, so it counts as { $pictures ->
+        [one] { $pictures } picture
+       *[other] { $pictures } pictures
+    } of your quota.
+charge_counted_maybe = fal.ai may have painted it by then, so it counts as { $pictures ->
+        [one] { $pictures } picture
+       *[other] { $pictures } pictures
+    } of your quota, and up to { MONEY($usd) } of the budget were used.
+
+unexpected = Something broke on my side (code { $incident }). You can try again.
+decoder_unavailable = I can't open any pictures right now. Something is wrong with the computer that I run on, not with your file. Nothing was painted. Please try again in a few minutes.
+preparation_crashed = I crashed each time I opened the pictures you attached, so I stopped trying. Use other pictures, or open and save these again in a picture editor first.
+content_refused = The model's content policy refused this prompt. Change the wording and try again.
+content_refused_picture = The model's content policy refused a picture that you gave. Use another picture and try again.
+content_refused_picture_named = The model's content policy refused the picture given as `{ $option }`. Use another picture and try again.
+content_refused_picture_numbered = The model's content policy refused picture { $number } of those given as `{ $option }`. Use another one in its place and try again.
+content_refused_mask = The model's content policy refused the mask that you gave. Use another mask and try again.
+content_refused_result = The model's content policy held back the finished picture. Press Again for another try, or change the wording.
+content_refused_request = The model's content policy refused this request and does not say why. Change the wording, or the pictures if you gave some, and try again.
+options_refused = fal.ai did not accept these options: { JOIN($details, by: "; ") }. Change them and try again.
+model_gone = { $title } is no longer offered by fal.ai. `/models` shows the others.
+model_gone_unnamed = The model of this request is no longer offered by fal.ai. `/models` shows the others.
+model_gone_unnamed_successor = The model of this request is no longer offered by fal.ai. Try **{ $successor }** instead.
+model_gone_successor = { $title } is no longer offered by fal.ai. Try **{ $successor }** instead.
+balance_exhausted = The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot.
+key_refused = fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it.
+partner_account_refused = { $service } did not accept this bot's account: { $what }. Please tell whoever runs the bot; nothing is wrong with your request.
 partner_unverified = the organization behind it has to be verified at { $service } first
 partner_credit = it has no credit left, or has reached its spending limit
 partner_key = its API key is wrong or no longer valid
 partner_access = it may not use this model
-partner_busy = { $service } takes no more requests from this bot's account right now. Wait a minute and press Again. Your quota was not used.
-generation_timed_out = The model took too long and was stopped. Your quota was not used; you can try again.
-provider_error = fal.ai had a problem while painting this. Your quota was not used; you can try again.
-request_not_found = fal.ai no longer knows this request, so there will be no picture. Your quota was not used; you can try again.
-cancelled = This picture was cancelled at fal.ai. Your quota was not used.
-result_unusable = The model answered, but { $why }. Your quota was not used; you can try again.
-result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Your quota was not used. Another wording or seed may help.
-result_withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Your quota was not used. Another wording or seed may help.
-submit_never_confirmed = fal.ai did not answer when I sent your request, and the request did not arrive there. Your quota was not used; press Again to try once more.
-result_blanked = The safety checker painted this picture black, so there is nothing to show. Your quota was not used. Another wording or seed may help.
-no_longer_admitted = I am no longer open to this place, so this picture was not painted. Your quota was not used.
-card_deleted = Cancelled, because its message was deleted. Your quota was not used.
-undeliverable = The picture is finished, but I can no longer post in that channel. Your quota was not used.
-submit_unresolved = fal.ai did not answer when I sent your request, and I could not find out whether the picture was painted. So I did not send it again. fal.ai may charge for it. Your quota was not used; press Again to try once more.
+partner_busy = { $service } takes no more requests from this bot's account right now. Wait a minute and press Again.
+generation_timed_out = The model took too long and was stopped. You can try again.
+provider_error = fal.ai had a problem while painting this. You can try again.
+request_not_found = fal.ai no longer knows this request, so there will be no picture. You can try again.
+cancelled = This picture was cancelled at fal.ai.
+result_unusable = The model answered, but { $why }. You can try again.
+result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Another wording or seed may help.
+result_withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Another wording or seed may help.
+submit_never_confirmed = fal.ai did not answer when I sent your request, and the request did not arrive there. Press Again to try once more.
+result_blanked = The safety checker painted this picture black, so there is nothing to show. Another wording or seed may help.
+resubmit_over_budget = fal.ai's answer to your request was lost, and no budget has room for sending it a second time. So I did not send it again. You can ask for something cheaper, or wait until the budget returns.
+no_longer_admitted = I am no longer open to this place, so this picture was not painted.
+card_deleted = Cancelled, because its message was deleted.
+undeliverable = The picture is finished, but I can no longer post in that channel.
+submit_unresolved = fal.ai did not answer when I sent your request, and I could not find out whether the picture was painted. So I did not send it again. fal.ai may charge for it. Press Again to try once more.
 
 ## What is wrong with a result; `.given` says the same of a file that somebody attached
 
@@ -370,20 +385,20 @@ thing_value = the value
 
 ## Cancelling
 
-cancelled_unused = Cancelled. Your quota was not used.
+cancelled_unused = Cancelled.
 cancelled_unshown = My first answer did not reach Discord.
-cancelled_unanswered = Cancelled. fal.ai never answered, so it may still charge for it; your quota was not used.
+cancelled_unanswered = Cancelled. fal.ai never answered, so it may still paint it.
 cancelled_early = Cancelled before it was sent to fal.ai: nothing was charged.
 cancelled_early_unused = Cancelled before it was sent to fal.ai: nothing was charged, and your quota was not used.
-cancelled_midway = Cancelled while it was being painted: fal.ai may still charge for it, but your quota was not used.
-cancelled_before_fal_began = Cancelled before fal.ai began: nothing was charged, and your quota was not used.
-cancelled_at_once = Cancelled as soon as fal.ai had it, most likely before anything was charged; your quota was not used.
-cancelled_maybe_painted = Cancelled. fal.ai may have painted it by then, and charge for it; your quota was not used.
-cancelled_already = This one was cancelled before. Your quota was not used.
-cancelling_elsewhere = Cancelling: it stops in a moment and costs no quota, unless fal.ai has painted it by then.
-cancelling_unanswered = Cancelling: fal.ai never answered, so it may still charge for it; your quota is not used.
-cancelling_submit = Cancelling: I stop it as soon as fal.ai has it. Your quota is not used.
-cancelling_handed = Cancelling: it was just being sent to fal.ai. Your quota is not used.
+cancelled_midway = Cancelled while it was being painted.
+cancelled_before_fal_began = Cancelled before fal.ai began.
+cancelled_at_once = Cancelled as soon as fal.ai had it.
+cancelled_maybe_painted = Cancelled. fal.ai may have painted it by then.
+cancelled_already = This one was cancelled before.
+cancelling_elsewhere = Cancelling: it stops in a moment and costs nothing, unless fal.ai has begun to paint it by then.
+cancelling_unanswered = Cancelling: fal.ai never answered, so it may still paint it, and bill for it.
+cancelling_submit = Cancelling: I stop it as soon as fal.ai has it.
+cancelling_handed = Cancelling: it was just being sent to fal.ai.
 cancel_unknown = I no longer have any data about this picture, so there is nothing to cancel.
 cancel_too_late = Too late to cancel: the picture is finished and is being posted.
 cancel_painted = Too late to cancel: the picture is finished at fal.ai and is being posted.
@@ -398,6 +413,6 @@ action_unknown = I don't know this button: it may come from a newer version of m
 command_stale = This command has just changed. Please wait a moment, then type it again.
 command_not_here = You can't use this here.
 discord_limited = Discord asks me to slow down, so this did not work. It used no quota. Please try again in a minute.
-broken = Something broke on my side (code { $incident }). A picture that you did not get uses no quota. Please try again. If it happens again, tell whoever runs the bot this code.
+broken = Something broke on my side (code { $incident }). What was not painted uses no quota. Please try again. If it happens again, tell whoever runs the bot this code.
 # A sentence that does not name the code of the incident itself.
 with_incident = { $sentence } (code { $incident })
