@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -81,7 +82,8 @@ async def test_a_dear_order_is_painted_after_a_yes_even_across_a_restart_and_cos
         await expect(costs.get_by_test_id("picture")).to_be_visible()
         async with page.expect_download() as downloading:
             await costs.get_by_text(re.compile(r"costs-\d{4}-\d\d\.csv")).click()
-        table = Path(await (await downloading.value).path()).read_text("utf-8-sig")
+        file = await (await downloading.value).path()
+        table = (await asyncio.to_thread(Path(file).read_bytes)).decode("utf-8-sig")
         (row,) = csv.DictReader(io.StringIO(table, newline=""))
         assert (row["model"], row["pictures"], row["usd"]) == ("Ideogram V3", "1", "0.06")
         assert errors == []
