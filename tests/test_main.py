@@ -184,6 +184,7 @@ def test_models_are_listed_as_text_markdown_and_json(capsys: pytest.CaptureFixtu
     assert easel("models", "--json") == 0
     first = json.loads(capsys.readouterr().out)[0]
     assert {"key", "endpoint", "price", "options"} <= first.keys()
+    assert (first["price_usd"], first["price_unit"], first["price_confidence"]) == (["0.003"], "megapixel", "high")
 
 
 def test_models_follow_the_settings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

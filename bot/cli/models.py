@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 
-from bot.catalogue import Catalogue, load, price_text
+from bot.catalogue import Catalogue, known_prices, load, price_text
 from bot.catalogue.model import Model
 from bot.cli.process import OK, say
 from bot.settings import Settings, load_settings
@@ -70,6 +70,10 @@ def as_json(models: Iterable[Model]) -> str:
             "summary": one.summary,
             "typical_s": one.typical_s,
             "price": price_text(one),
+            "price_usd": [str(usd) for usd in known_prices(one.price)],
+            "price_unit": one.price.unit,
+            "price_confidence": one.price.confidence,
+            "price_note": one.price.note,
             "options": [option.name for option in one.offered],
             "retired": one.retired.note if one.retired else None,
             "successor": one.retired.successor if one.retired else None,

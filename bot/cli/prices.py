@@ -21,12 +21,11 @@ from bot.fal.pricing import FalPrice, PriceList, PricesUnreadable
 from bot.proxies import ProxiedConnector, Proxies
 from bot.redaction import strictly
 from bot.settings import Settings, load_settings
-from bot.store import Store
-from bot.store.kv import set_beside
+from bot.store.beside import read_beside, write_beside
 
 Print = Callable[[str], None]
 
-#: Where the store keeps what was read last.
+#: The name under which what was read last is kept.
 KEPT_AS = "fal_prices"
 #: Prices further apart than this, as a share of ours, are named.
 TOLERANCE = Decimal("0.10")
@@ -73,7 +72,7 @@ class Difference:
 
     @property
     def sentence(self) -> str:
-        """For the operator: `flux-schnell: fal says $0.50 per megapixels, Easel reckons with $0.003 per megapixel`."""
+        """For the operator: `flux-schnell: fal says $0.50 per megapixel, Easel reckons with $0.003 per megapixel`."""
         ours = f"reckons with {price_text(self.model)}" if self.model.price.is_known else "knows no price"
         return f"{self.model.key}: fal says {fal_text(self.fal)}, Easel {ours}"
 
@@ -109,7 +108,7 @@ async def refresh(settings: Settings, write: Print, *, now: Callable[[], datetim
     kept = KeptPrices(now(), tuple(prices))
     write(as_text(models, kept))
     try:
-        await set_beside(settings.database_url, KEPT_AS, kept.to_json())
+        await write_beside(settings.database_url, KEPT_AS, kept.to_json())
     except OperatorError as error:
         write(f"\nThey could not be kept: {error.sentence}")
         return FAILED
@@ -144,15 +143,11 @@ async def read_live(settings: Settings, models: Iterable[Model]) -> list[FalPric
 
 
 async def read_kept(database_url: str) -> KeptPrices | None:
-    """The prices that were kept; None where there are none, or no database that could have them."""
+    """The prices that were kept; None where there are none that can be read."""
     try:
-        store = await Store.open(database_url, exclusive=False)
+        return KeptPrices.from_json(await read_beside(database_url, KEPT_AS))
     except OperatorError:
         return None
-    try:
-        return KeptPrices.from_json(await store.kv.get(KEPT_AS))
-    finally:
-        await store.close()
 
 
 def differences(models: Iterable[Model], prices: Iterable[FalPrice]) -> list[Difference]:
@@ -205,8 +200,9 @@ def as_text(models: Sequence[Model], kept: KeptPrices | None) -> str:
 
 
 def fal_text(price: FalPrice) -> str:
-    """`$0.003 per megapixels`: fal's words, for the operator."""
-    return f"{usd_text(price.usd)} per {strictly(price.unit)}"
+    """`$0.003 per megapixel`, or fal's own word for a unit that Easel can't reckon by."""
+    unit = unit_meant(price.unit)
+    return f"{usd_text(price.usd)} per {strictly(price.unit) if unit is None else unit.replace('_', ' ')}"
 
 
 def _table(rows: Sequence[tuple[str, ...]], heads: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from bot import metrics
 from bot.domain.job import Failure, JobState, NewJob
+from bot.domain.money import usd_of
 from bot.domain.settlement import FREE
 from bot.errors import Overloaded, StoreUnusable
 from bot.jobs.context import RunnerContext
@@ -59,6 +60,7 @@ class Acceptance:
                 self._responses.end(new.id)
         if isinstance(outcome, Accepted):
             metrics.JOBS_ACCEPTED.inc()
+            metrics.RESERVED_USD.inc(float(usd_of(outcome.allowed.usd_micros)))
             context.wake.set()
         elif isinstance(outcome, Refused):
             metrics.JOBS_REFUSED.labels(outcome.rule).inc()

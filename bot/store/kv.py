@@ -6,9 +6,8 @@ from functools import partial
 
 from sqlalchemy import Connection, delete, select
 
-from bot.store.database import Database, parse_url
+from bot.store.database import Database
 from bot.store.dialect import insert_into, upsert
-from bot.store.schema_version import check_current, revision_of
 from bot.store.tables import kv
 from bot.store.writer import Writer
 
@@ -37,21 +36,6 @@ class KeyValueStore:
         await self._writer.apply(partial(remove_kv, key=key))
 
 
-async def set_beside(database_url: str, key: str, value: str) -> None:
-    """Write one value from outside, also while a bot has the database; nothing is made or migrated.
-
-    Raises:
-        StoreUnusable: with what to do about it.
-    """
-    url, label = parse_url(database_url)
-    database = Database(url, label, exclusive=False)
-    try:
-        check_current(await database.read(revision_of), label)
-        await database.write(partial(write_kv, key=key, value=value))
-    finally:
-        await database.close()
-
-
 def read_kv(connection: Connection, key: str) -> str | None:
     """One value."""
     return connection.execute(select(kv.c.value).where(kv.c.key == key)).scalar()
@@ -74,4 +58,4 @@ def write_kv_default(connection: Connection, key: str, value: str) -> str:
     return found
 
 
-__all__ = ["KeyValueStore", "read_kv", "set_beside", "write_kv"]
+__all__ = ["KeyValueStore", "read_kv", "write_kv"]

@@ -18,7 +18,7 @@ from bot.discord.command_sync import REFUSAL_KEY
 from bot.fal.pricing import FalPrice
 from bot.settings import Settings
 from bot.store import Store
-from bot.store.kv import set_beside
+from bot.store.beside import write_beside
 from sandbox.discord import FakeDiscord
 from sandbox.fal import FakeFal
 from tests.store.makers import somebody_else
@@ -357,10 +357,10 @@ async def test_a_price_that_fal_states_differently_is_named(tmp_path: Path) -> N
     assert code == 0
     named = [line for line in text.splitlines() if "Price of" in line]
     assert named == [
-        "! Price of flux-schnell: fal says $0.0034 per megapixels, Easel reckons with $0.003 per megapixel",
-        "! Price of z-image: fal says $0.01 per megapixels, Easel knows no price",
-        "! Price of hidream: fal says $0.044 per megapixels, Easel reckons with $0.05 per megapixel",
-        "! Price of omnigen-v2: fal says $0.088 per megapixels, Easel reckons with about $0.088 per image",
+        "! Price of flux-schnell: fal says $0.0034 per megapixel, Easel reckons with $0.003 per megapixel",
+        "! Price of z-image: fal says $0.01 per megapixel, Easel knows no price",
+        "! Price of hidream: fal says $0.044 per megapixel, Easel reckons with $0.05 per megapixel",
+        "! Price of omnigen-v2: fal says $0.088 per megapixel, Easel reckons with about $0.088 per image",
     ]
     assert '"flux-schnell" = "0.0034" under [models.prices_usd]' in text
 
@@ -377,11 +377,10 @@ async def test_a_key_that_may_not_read_prices_leaves_those_that_were_kept(tmp_pa
     assert "Price" not in text.replace("Models: no price", "")
 
     url = f"sqlite:///{tmp_path}/easel.db"
-    await (await Store.open(url)).close()
     kept = KeptPrices(
         datetime(2026, 11, 2, 9, 30, tzinfo=UTC), (FalPrice("fal-ai/qwen-image", Decimal("0.5"), "image"),)
     )
-    await set_beside(url, KEPT_AS, kept.to_json())
+    await write_beside(url, KEPT_AS, kept.to_json())
     _, text = await report(tmp_path, refused, with_prices=True)
     assert "! Price of qwen-image: fal says $0.50 per image, Easel reckons with $0.02 per megapixel" in text
     assert "(read on 2026-11-02 09:30 UTC)" in text

@@ -14,12 +14,13 @@ import pytest
 from aiohttp import web
 
 from bot.catalogue import Catalogue, load
-from bot.cli.prices import KEPT_AS, KeptPrices, differences, fal_text, read_kept, refresh, show
+from bot.cli.prices import KeptPrices, differences, fal_text, read_kept, refresh, show
 from bot.errors import SettingsInvalid
 from bot.fal.pricing import FalPrice, PriceList, PricesUnreadable
 from bot.settings import Settings
 from bot.store import Store
 from sandbox.fal import FakeFal
+from tests.store.makers import somebody_else
 
 _KEY = "key-id:key-secret"
 _NOW = datetime(2026, 11, 30, 14, 5, tzinfo=UTC)
@@ -54,7 +55,6 @@ async def _shown(settings: Settings) -> str:
 
 async def test_prices_are_read_kept_and_shown_with_their_date(tmp_path: Path, fake_fal: FakeFal) -> None:
     settings = _settings(tmp_path, fake_fal.url)
-    await (await Store.open(settings.database_url)).close()
     assert "were not read yet: python -m bot models prices --refresh" in await _shown(settings)
 
     code, text = await _refreshed(settings)
@@ -63,7 +63,7 @@ async def test_prices_are_read_kept_and_shown_with_their_date(tmp_path: Path, fa
     assert text == await _shown(settings)
     assert "Read from fal.ai on 2026-11-30 14:05 UTC." in text
     rows = [line.split() for line in text.splitlines()]
-    assert ["flux-schnell", "$0.003", "per", "megapixel", "$0.003", "per", "megapixels"] in rows
+    assert ["flux-schnell", "$0.003", "per", "megapixel", "$0.003", "per", "megapixel"] in rows
     assert ["z-image", "price", "unknown", "not", "told"] in rows
     assert "differs" not in text
 
@@ -73,9 +73,9 @@ async def test_prices_are_kept_while_the_bot_has_the_database(tmp_path: Path, fa
     store = await Store.open(settings.database_url)
     try:
         code, _ = await _refreshed(settings)
-        kept = KeptPrices.from_json(await store.kv.get(KEPT_AS))
     finally:
         await store.close()
+    kept = await read_kept(settings.database_url)
 
     assert code == 0
     assert kept is not None
@@ -83,19 +83,19 @@ async def test_prices_are_kept_while_the_bot_has_the_database(tmp_path: Path, fa
     assert FalPrice("fal-ai/imagen4/preview", Decimal("0.0398"), "images") in kept.prices
 
 
-async def test_before_the_first_start_prices_are_shown_and_not_kept(tmp_path: Path, fake_fal: FakeFal) -> None:
-    code, text = await _refreshed(_settings(tmp_path, fake_fal.url))
+async def test_prices_that_cannot_be_kept_are_shown_all_the_same(fake_fal: FakeFal) -> None:
+    with somebody_else() as folder:
+        folder.chmod(0o500)
+        code, text = await _refreshed(_settings(folder, fake_fal.url))
 
     assert code == 1
-    assert "$0.003 per megapixels" in text
+    assert "flux-schnell     $0.003 per megapixel" in text
     assert "They could not be kept: " in text
-    assert "does not exist yet. Start the bot once" in text
-    assert not (tmp_path / "easel.db").exists()
+    assert "Let the user that runs Easel write in its folder." in text
 
 
 async def test_a_key_that_may_not_is_told_what_to_do_and_what_was_kept_stays(tmp_path: Path, fake_fal: FakeFal) -> None:
     settings = _settings(tmp_path, fake_fal.url)
-    await (await Store.open(settings.database_url)).close()
     await _refreshed(settings)
     fake_fal.faults.pricing_refused = True
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from random import Random
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from bot import metrics
 from bot.domain.costs import CostRow, CostsBy
 from bot.domain.job import JobState
 from bot.store import Store
@@ -107,3 +109,30 @@ async def test_every_way_of_adding_up_comes_to_the_ledgers_own_sum(store: Store,
 
 
 _WHOLE = select(text("sum(counted_usd_micros)")).select_from(ledger)
+
+
+def figures() -> dict[str, float]:
+    """What /metrics says about money."""
+    names = ("spent_usd_total", "settled_total", "estimate_ratio_count", "estimate_ratio_sum")
+    samples = [sample for family in metrics.REGISTRY.collect() for sample in family.samples]
+    wanted = [one for one in samples if one.name.removeprefix("easel_") in names]
+    return {f"{one.name.removeprefix('easel_')}{one.labels.get('outcome', '')}": one.value for one in wanted}
+
+
+async def test_what_was_settled_is_counted_for_prometheus(store: Store) -> None:
+    before = figures()
+    await painted(store, "0.25")
+    told = await running(store, new_job(cost_usd=Decimal("0.50")))
+    bill = replace(result(1, Decimal("0.40")), billable_units=Decimal(4))
+    await moved(store, await moved(store, told, JobState.FINISHED, result=bill), JobState.DELIVERED)
+    free = await running(store, new_job(cost_usd=Decimal("0.50")))
+    await moved(store, free, JobState.FAILED, failure=FAILURE)
+
+    grown = {name: round(value - before[name], 6) for name, value in figures().items()}
+    assert grown == {
+        "spent_usd_total": 0.65,
+        "settled_totalestimated": 1,
+        "settled_totalbilled": 1,
+        "estimate_ratio_count": 1,
+        "estimate_ratio_sum": 1.25,
+    }
