@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from bot.domain.job import Actor, Job, JobState
 from bot.fal import Fal
 from bot.fal.timings import Timings
 from bot.limits import Usage
-from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier
+from bot.settings import BudgetSettings, DiscordSettings, FalSettings, LimitSettings, Settings, Tier
 from bot.store import Store
 from sandbox.discord import FakeDiscord, InteractionRecord, Message
 from sandbox.fal import FakeFal
@@ -38,6 +39,15 @@ PATIENCE_S = 30
 GENEROUS = LimitSettings(
     default=Tier(images_per_hour=10_000, burst_images=1000, images_per_day=10_000, concurrent_jobs=50),
     guild_images_per_day=100_000,
+    forgiven_per_day=10_000,
+)
+NO_BUDGETS = BudgetSettings(
+    person_usd_per_day=Decimal(0),
+    server_usd_per_day=Decimal(0),
+    server_usd_per_month=Decimal(0),
+    all_usd_per_day=Decimal(0),
+    all_usd_per_month=Decimal(0),
+    confirm_above_usd=Decimal(0),
 )
 #: fal's retries and polls, a hundred times as fast.
 HASTY = Timings(
@@ -228,6 +238,7 @@ def settings(fake: FakeDiscord, fal: FakeFal, database_url: str, /, **sections: 
             max_in_flight=0,
         ),
         "limits": GENEROUS,
+        "budget": NO_BUDGETS,
     }
     usual = Settings(database_url=database_url).__dict__
     changed = {

@@ -135,8 +135,8 @@ async def test_a_servers_own_limits_hold_at_once_and_leave_no_trace_when_they_ar
 
 
 @under()
-async def test_painting_in_direct_messages_leaves_a_generous_server_its_pace(sandbox: SandboxDriver) -> None:
-    await sandbox.run("mo", "general", "settings limits", {"images_per_hour": 100_000, "burst": 3})
+async def test_painting_in_direct_messages_leaves_a_stricter_server_its_pace(sandbox: SandboxDriver) -> None:
+    await sandbox.run("mo", "general", "settings limits", {"images_per_hour": 9_000, "burst": 3})
     before = (await sandbox.run("nia", "general", "usage")).message.text()
     await sandbox.picture(await sandbox.imagine("nia", "dm", prompt="elsewhere", count=2))
     assert "**3 pictures** right now." in before

@@ -214,7 +214,7 @@ limit_all_usd_month_never = This request may cost up to { MONEY($cost) }, which 
 charge_nothing = Your quota was not used.
 charge_money = None of your pictures were used, but fal.ai may have painted an earlier try, so { MONEY($usd) } of the budget were.
 charge_forgiven = fal.ai had painted it by then and bills { MONEY($usd) } for it. Your quota of pictures was not used.
-charge_forgiven_maybe = fal.ai may have painted it by then, so up to { MONEY($usd) } of the budget were used. Your quota of pictures was not.
+charge_forgiven_maybe = fal.ai may have painted it by then, so up to { MONEY($usd) } of the budget were used. Your quota of pictures was not used.
 charge_counted = fal.ai had painted it by then and bills { MONEY($usd) } for it, so it counts as { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
