@@ -8,6 +8,7 @@ from datetime import timedelta
 from bot import metrics
 from bot.domain.alerts import SCOPES
 from bot.domain.job import Actor, Failure, JobState, NewJob
+from bot.domain.money import usd_of
 from bot.domain.settlement import FREE
 from bot.errors import Overloaded, StoreUnusable
 from bot.jobs.context import RunnerContext
@@ -60,6 +61,7 @@ class Acceptance:
                 self._responses.end(new.id)
         if isinstance(outcome, Accepted):
             metrics.JOBS_ACCEPTED.inc()
+            metrics.RESERVED_USD.inc(float(usd_of(outcome.allowed.usd_micros)))
             context.wake.set()
         elif isinstance(outcome, Refused):
             metrics.JOBS_REFUSED.labels(outcome.rule).inc()
