@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
 
 from bot.domain.costs import CostRow, CostsBy
 from bot.store.database import Database
@@ -16,7 +16,7 @@ _EPOCH = date(1970, 1, 1)
 _COLUMNS: dict[CostsBy, ColumnElement[Any]] = {
     CostsBy.DAY: ledger.c.day,
     CostsBy.PERSON: ledger.c.user_id,
-    CostsBy.MODEL: ledger.c.get("endpoint", literal_column("NULL")),
+    CostsBy.MODEL: ledger.c.endpoint,
     CostsBy.SERVER: ledger.c.guild_id,
 }
 _COUNTS = func.coalesce(ledger.c.counted_usd_micros, 0)
@@ -69,7 +69,7 @@ def _sums(by: Sequence[CostsBy], since: date, until: date | None, guild_id: int 
             usd,
             func.sum(ledger.c.counted).label("pictures"),
             func.sum(case((ledger.c.state == "reserved", _COUNTS), else_=0)).label("reserved"),
-            func.sum(case((ledger.c.get("estimated", literal_column("0")) == 1, _COUNTS), else_=0)).label("estimated"),
+            func.sum(case((ledger.c.estimated == 1, _COUNTS), else_=0)).label("estimated"),
         )
         .where(ledger.c.day >= _day(since), (_COUNTS > 0) | (ledger.c.counted > 0))
         .group_by(*keys)
@@ -92,7 +92,7 @@ def _row(row: Row[Any], by: Sequence[CostsBy]) -> CostRow:
         int(row.estimated or 0),
         day=None if day is None else _EPOCH + timedelta(days=day),
         user_id=found.get(CostsBy.PERSON),
-        endpoint=found.get(CostsBy.MODEL),
+        endpoint=found.get(CostsBy.MODEL) or None,
         guild_id=found.get(CostsBy.SERVER),
     )
 

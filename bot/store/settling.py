@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
-from bot.domain.money import Charge
+from bot import metrics
+from bot.domain.money import Charge, usd_of
 from bot.domain.settlement import Settlement
 from bot.store.tables import ledger, rate_state
 from bot.store.times import span_us
@@ -58,7 +59,20 @@ def resolve(connection: Connection, ends: Mapping[str, Resolution], now_us: int)
     _return_rate(connection, returned_us, now_us)
     pardons.write()
     take_off(connection, less)
+    for row, values in zip(rows, resolved, strict=True):
+        _count(row, values)
     return charges
+
+
+def _count(row: RowMapping, values: Mapping[str, Any]) -> None:
+    """At /metrics; a transaction that has to be repeated counts twice there, and once in the ledger."""
+    billed = values["counted_usd_micros"]
+    if not billed:
+        return
+    metrics.SPENT_USD.inc(float(usd_of(billed)))
+    metrics.SETTLED["estimated" if values["estimated"] else "billed"].inc()
+    if not values["estimated"] and row["submissions"] == 1:
+        metrics.ESTIMATE_RATIO.observe(row["usd_micros"] / billed)
 
 
 def _charge(row: RowMapping, end: Resolution, pardons: _Pardons) -> Charge:

@@ -26,6 +26,8 @@ CHART_FILE = "costs.png"
 MOST_LISTED = 5
 #: The scale ends with one of these times a power of ten.
 _ROUND = (1, 2, 3, 4, 6, 8)
+#: A bound that is so many times as high as the highest bar would only press the bars down.
+_FAR = 3
 _LEAST_SCALE_MICROS = 10_000
 #: Every so many days has its number under the chart.
 _LABEL_EVERY = 7
@@ -202,8 +204,10 @@ def _days_of_month(today: date) -> list[date]:
 
 
 def _scale(view: CostsView) -> tuple[int, int, int]:
-    """0, a half, and a round amount that no bar exceeds."""
+    """0, a half, and a round amount that no bar exceeds, nor a bound that is not far above them."""
     most = max((one.usd_micros for one in view.days), default=0)
+    if view.bounds.day is not None and view.bounds.day <= _FAR * most:
+        most = max(most, view.bounds.day)
     power = _LEAST_SCALE_MICROS
     while power * _ROUND[-1] < most:
         power *= 10
