@@ -11,7 +11,7 @@ import mmap
 import os
 import warnings
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 from PIL import Image, ImageCms, ImageOps
 
@@ -149,14 +149,42 @@ def shrink(file: IO[bytes], *, limit_bytes: int) -> Made:
 def find_flat(file: IO[bytes]) -> Made:
     """Whether a result is one colour from edge to edge: what safety checkers put in a picture's place."""
     image = decode(file).image
-    extrema = _plain(image).convert("RGB").getextrema()
-    flat: list[int] = []
-    for band in extrema:
-        lowest, highest = (int(value) for value in band)  # type: ignore[union-attr]
-        if highest - lowest > FLAT_WITHIN:
-            return Made(*image.size)
-        flat.append((lowest + highest) // 2)
-    return Made(*image.size, flat=(flat[0], flat[1], flat[2]))
+    bands = _extrema(image)
+    if any(highest - lowest > FLAT_WITHIN for lowest, highest in bands):
+        return Made(*image.size)
+    middle = [(lowest + highest) // 2 for lowest, highest in bands]
+    return Made(*image.size, flat=(middle[0], middle[1], middle[2]) if len(bands) > 2 else (middle[0],) * 3)
+
+
+def _extrema(image: Image.Image) -> list[tuple[int, int]]:
+    """Lowest and highest value of red, green, blue and alpha, or of grey and alpha.
+
+    Nothing is made of the picture meanwhile, where that can be helped: the largest ones just fit.
+    """
+    if image.mode == "P":
+        return _extrema_of_palette(image)
+    if image.mode not in ("1", "L", "LA", "RGB", "RGBA") and not image.mode.startswith("I"):
+        image = _plain(image)
+    found = [(float(low), float(high)) for low, high in _pairs(image.getextrema())]
+    step = _step(*found[0]) if image.mode == "I" else 257.0 if image.mode.startswith("I") else 1.0
+    return [(int(low / step), int(high / step)) for low, high in found]
+
+
+def _extrema_of_palette(image: Image.Image) -> list[tuple[int, int]]:
+    """Those of the colours that are used."""
+    palette, clear = image.getpalette("RGB") or [], image.info.get("transparency")
+    colours = []
+    for index, times in enumerate(image.histogram()):
+        if times:
+            is_clear = index == clear if isinstance(clear, int) else False
+            alpha = clear[index] if isinstance(clear, bytes) and index < len(clear) else 255 * (not is_clear)
+            colours.append((*palette[3 * index : 3 * index + 3], alpha))
+    return [(min(band), max(band)) for band in zip(*colours, strict=True)]
+
+
+def _pairs(extrema: Any) -> list[tuple[float, float]]:
+    """Of one band Pillow tells a pair, of several a tuple of pairs."""
+    return list(extrema) if isinstance(extrema[0], tuple) else [extrema]
 
 
 # ---------------------------------------------------------------------- decoding
