@@ -62,8 +62,9 @@ _RUN = re.compile(r"(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[\w+/=-]{16,}")
 _LONG_MIX = re.compile(
     r"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{16,}|[A-Za-z0-9]{33,}|(?i:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]*)"
 )
-#: A password that somebody made up for rules about passwords: small and capital letters, digits, and a sign or more.
-_MADE_UP = re.compile(r"(?=\S*[a-z])(?=\S*[A-Z])(?=\S*\d)(?=\S*[^\w\s'\"./:-])\S{8,}")
+#: A password that somebody made up for rules about passwords: letters, digits, and a sign or more. (Of both cases, but
+#: the names of variables come in one.)
+_MADE_UP = re.compile(r"(?=\S*[A-Za-z])(?=\S*\d)(?=\S*[^\w\s'\"./:-])\S{8,}")
 
 
 def redact(text: str) -> str:

@@ -188,11 +188,17 @@ PLACES: list[Callable[[str], dict[str, str]]] = [
     lambda secret: {"EASEL_CONFIG": secret.replace("hunter2", "")},  # a path is shown, unless it has a secret's shape
     lambda secret: {"EASEL_SECRETS_DIR": secret},
     lambda secret: {"EASEL_MODELS__PRICES_USD": f'{{"a": "{secret}"}}'},
+    lambda secret: {"EASEL_LIMITS__TIERS__" + secret: "1"},
+    lambda secret: {"EASEL_DATABASE_URL": f"mysql://ada:{quote(secret, safe='')}@db/easel"},
+    lambda secret: {"DISCORD_TOKEN": f"Bot {secret}"},
+    lambda secret: {"EASEL_FAL__MAX_IN_FLIGHT": "".join(f"%{byte:02X}" for byte in secret.encode())},
+    lambda secret: {"EASEL_FAL__CDN_URL": f"//{secret}@host"},
+    lambda secret: {"EASEL_LIMITS": f'["{secret}"]'},
 ]
 
 
 @pytest.mark.parametrize("place", PLACES, ids=range(len(PLACES)))
-@pytest.mark.parametrize("secret", [*SECRETS, "hunter2-hunter2-hunter2"])
+@pytest.mark.parametrize("secret", [*SECRETS, "hunter2-hunter2-hunter2", "Hunter2-Pass!word"])
 def test_a_secret_in_a_wrong_variable_is_not_repeated(
     tmp_path: Path, place: Callable[[str], dict[str, str]], secret: str
 ) -> None:
