@@ -185,11 +185,13 @@ PLACES: list[Callable[[str], dict[str, str]]] = [
     lambda secret: {"EASEL_FAL__SECRET": secret},
     lambda secret: {"EASEL_" + secret: "1"},
     lambda secret: {"EASEL_FAL__" + secret: "1"},
-    lambda secret: {"EASEL_CONFIG": secret.replace("hunter2", "")},  # a path is shown, unless it has a secret's shape
+    lambda secret: {
+        "EASEL_CONFIG": "nothing" if "unter2" in secret else secret
+    },  # a path is shown, unless it has a secret's shape
     lambda secret: {"EASEL_SECRETS_DIR": secret},
     lambda secret: {"EASEL_MODELS__PRICES_USD": f'{{"a": "{secret}"}}'},
     lambda secret: {"EASEL_LIMITS__TIERS__" + secret: "1"},
-    lambda secret: {"EASEL_DATABASE_URL": f"mysql://ada:{quote(secret, safe='')}@db/easel"},
+    lambda secret: {"EASEL_DATABASE_URL": f"mysql://ada:{quote(secret, safe='')}@db", "EASEL_WEB__PORT": "x"},
     lambda secret: {"DISCORD_TOKEN": f"Bot {secret}"},
     lambda secret: {"EASEL_FAL__MAX_IN_FLIGHT": "".join(f"%{byte:02X}" for byte in secret.encode())},
     lambda secret: {"EASEL_FAL__CDN_URL": f"//{secret}@host"},
