@@ -321,12 +321,14 @@ class BalanceExhausted(GenerationFailed):
     """fal's 403 about the account's balance."""
 
     code = "balance_exhausted"
+    worth_retrying = False
 
 
 class KeyRefused(GenerationFailed):
     """fal's 401 or 403 about the key."""
 
     code = "key_refused"
+    worth_retrying = False
 
 
 class PartnerAccountRefused(GenerationFailed):
@@ -338,6 +340,7 @@ class PartnerAccountRefused(GenerationFailed):
     """
 
     code = "partner_account_refused"
+    worth_retrying = False
 
     def __init__(self, service: str, what: Phrase) -> None:
         super().__init__(service=service, what=what)

@@ -3,6 +3,7 @@
 Read are flags such as `--ar 16:9 --no dogs --seed 5 --n 2` (also with the dash that a phone makes of `--`), the block
 of settings that AUTOMATIC1111 and its kin write under a prompt, and tags such as `<lora:name:0.8>`. What stands in
 quotes is never read, and a dash that belongs to the sentence is left alone. Weights such as `(word:1.2)` stay.
+What is written with less than two hyphens is read at the end only (`endings`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bot.catalogue.endings import TAIL, last_setting
 from bot.catalogue.sizes import WORDS
 
 #: Who nests tags deeper than this wants to keep us busy.
@@ -38,12 +40,12 @@ class Reading:
     #: What is to be painted.
     prompt: str
     wishes: tuple[Wish, ...] = ()
+    #: What has the form of a wish, but may be part of the picture: it is still in the prompt.
+    unsure: tuple[Wish, ...] = ()
 
 
 def read(prompt: str) -> Reading:
     """Take a prompt apart; one without any of these habits comes back as it is, and so does what is left of one."""
-    if not any(sign in prompt for sign in ("--", "—", "–", "<", ":")):
-        return Reading(prompt)
     text, wishes = prompt, list[Wish]()
     # What is taken out may bring two halves of something together: what is left must say nothing more.
     for _ in range(_MOST_PASSES):
@@ -51,14 +53,16 @@ def read(prompt: str) -> Reading:
         if not taken:
             break
         wishes += taken
-    return Reading(text.strip(), tuple(wishes)) if wishes else Reading(prompt)
+    unsure = _unsure(text)
+    return Reading(text.strip(), tuple(wishes), unsure) if wishes else Reading(prompt, unsure=unsure)
 
 
 def _taken_out(prompt: str) -> tuple[str, list[Wish]]:
     text, pasted = _without_settings(prompt)
     text, tags = _without_tags(text)
     text, flags = _without_flags(text)
-    return text, [*flags, *tags, *pasted]
+    text, last = _without_endings(text)
+    return text, [*flags, *last, *tags, *pasted]
 
 
 def _cut(text: str, start: int, end: int) -> str:
@@ -261,6 +265,34 @@ def _sizes_joined(wishes: list[Wish]) -> list[Wish]:
     written = f"{sides['w'].written} {sides['h'].written}"
     joined = Wish(written, "size", f"{width[1]}x{height[1]}")
     return [joined, *(wish for wish in wishes if wish not in sides.values())]
+
+
+# ---------------------------------------------------------------------- endings
+
+#: Who ends with more settings than there are options wants to keep us busy.
+_MOST_ENDINGS: Final = 12
+
+
+def _without_endings(text: str) -> tuple[str, list[Wish]]:
+    taken: list[Wish] = []
+    while len(taken) < _MOST_ENDINGS:
+        ending = last_setting(text)
+        if ending is None or not ending.sure or _is_quoted(text, ending.start):
+            break
+        taken.insert(0, Wish(ending.written, ending.key, ending.value, pasted=True))
+        text = text[: ending.start].rstrip(TAIL.replace(".", "") + "|")
+    return text, taken
+
+
+def _unsure(text: str) -> tuple[Wish, ...]:
+    ending = last_setting(text)
+    if ending is None or ending.sure or not text[: ending.start].strip() or _is_quoted(text, ending.start):
+        return ()
+    return (Wish(ending.written, ending.key, ending.value),)
+
+
+def _is_quoted(text: str, place: int) -> bool:
+    return any(start <= place < end for start, end in _quoted(text))
 
 
 # ---------------------------------------------------------------------- tags

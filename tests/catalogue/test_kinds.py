@@ -104,7 +104,7 @@ def test_an_integer_is_digits(catalogue: Catalogue, typed: object, value: int) -
 def test_an_integer_that_is_none_or_out_of_range_is_refused_with_the_range(catalogue: Catalogue, typed: object) -> None:
     refusal = refused(catalogue, "flux-schnell", steps=typed)
     assert "a whole number from 1 to 12" in english(refusal)
-    assert "no quota was used" in english(refusal)
+    assert "No quota was used." in english(refusal)
 
 
 @each(

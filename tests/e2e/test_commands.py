@@ -204,7 +204,7 @@ async def test_a_failure_says_why_and_can_be_tried_again(sandbox: SandboxDriver)
     sandbox.fal.faults.set("job_error", True)
     record = await sandbox.imagine()
     await sandbox.until(lambda: "Again" in record.message.buttons())
-    assert "quota was not used" in record.message.text()
+    assert "No quota was used." in record.message.text()
     assert (await sandbox.picture(await sandbox.press("ada", record.message, "Again"))).files
 
 

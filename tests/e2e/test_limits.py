@@ -49,7 +49,7 @@ async def refusal(sandbox: SandboxDriver, person: str = "ada", channel: str = "g
     used, submitted = await sandbox.counted(person, channel), len(sandbox.fal.accepted)
     message = (await sandbox.imagine(person, channel, **options)).message
     assert message.ephemeral, message.text()
-    assert "Nothing was started and no quota was used." in message.text()
+    assert "No quota was used." in message.text()
     assert await sandbox.counted(person, channel) == used
     assert len(sandbox.fal.accepted) == submitted
     return message.text()

@@ -213,6 +213,20 @@ def test_only_a_wrong_kind_of_file_is_answered_with_the_right_kinds(why: Phrase,
     assert sentence.endswith(". No quota was used.")
 
 
+def test_whether_quota_was_used_is_said_in_one_wording() -> None:
+    """What ended without a picture says "No quota was used."; what is being cancelled says "It uses no quota."."""
+    sources = bundled().language(ENGLISH).sources
+    others = {"broken"}  # what holds for every picture
+    wordings = {
+        code: source
+        for code, source in sources.items()
+        if "quota" in source.replace("{ no_quota }", "").replace("uses no quota.", "") and code not in others
+    }
+    assert wordings == {"no_quota": wordings["no_quota"]}
+    failed = [error for error in ERROR_EXAMPLES if isinstance(error, errors.GenerationFailed)]
+    assert [english(error) for error in failed if "No quota was used." not in english(error)] == []
+
+
 #: What nobody says to somebody who is thirteen, or learns the language.
 _HARD = re.compile(
     r"under way|just now|anew|afresh|rested|\bmay be retired\b|the operator|handed|heed|lies at|goes on\b|\bgive up\b"

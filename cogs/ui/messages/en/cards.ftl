@@ -58,6 +58,7 @@ pictures_withheld = { $count ->
        *[other] { $count } pictures were
     } flagged by the safety checker and kept back.
 posted_elsewhere = I can no longer post in { $channel }, so I post it here.
+prompt_cut = **{ action_details }** shows the whole prompt.
 words_filtered = This server's word filter does not let me show the prompt here.
 card_moved = I could not change this message. The result is here: { $link }
 card_moved_private = I could not change this message. The result is in our direct messages.
@@ -132,8 +133,8 @@ waiting_answer_lost = I sent it to fal.ai, but the connection broke before fal.a
 waiting_answer_lost_until = I sent it to fal.ai, but the connection broke before fal.ai answered. First I check whether fal.ai has it, so that nothing is painted or charged twice. If not, I send it again, at the latest by { CLOCK($until) }. Your picture is safe.
 waiting_finished = It is painted. I am posting it here.
 waiting_delivered = It is no longer waiting: it is painted and posted.
-waiting_ended_own = It is no longer waiting: it has ended. Your quota was not used.
-waiting_ended = It is no longer waiting: it has ended. Their quota was not used.
+waiting_ended_own = It is no longer waiting: it has ended. { no_quota }
+waiting_ended = It is no longer waiting: it has ended. { no_quota }
 waiting_next = **Next in line.** { $waiting ->
         [one] { $waiting } request is waiting
        *[other] { $waiting } requests are waiting

@@ -59,6 +59,10 @@ notice_no_value = `{ $written }` was left out: no value stands behind it.
 notice_model_given = `{ $written }` was not used: this request already has its model, { $model }.
 notice_lora_tag = `{ $tag }` was left out. Give LoRAs in the field `options`, as in `loras=owner/name@0.8`, with a model that takes them.
 notice_seed_random = A random `seed` was chosen.
+notice_unsure = `{ $written }` is painted as words. If you meant the option, use its own field, `{ $option }`.
+notice_prompt_link = I don't open links in the prompt: describe in words what you want to see.
+notice_prompt_link_picture = I don't open links in the prompt. To use a picture, attach it as `{ $option }`.
+notice_prompt_link_elsewhere = I don't open links in the prompt, and { $model } can't start from a picture. Models that can have the option `image`; see `/models`.
 notice_link = I took the link to the file itself: `{ $link }`.
 
 ## Autocomplete
