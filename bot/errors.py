@@ -128,15 +128,22 @@ class InvalidOption(Refusal):
 
 
 class UnknownModel(Refusal):
-    """No model of that name is offered here."""
+    """No model of that name is offered here.
+
+    Args:
+        close: keys of models to offer instead.
+        good_at: whether those are good at what was given, such as a style; else they have similar names.
+    """
 
     code = "unknown_model"
 
-    def __init__(self, given: str, close: Sequence[str] = ()) -> None:
+    def __init__(self, given: str, close: Sequence[str] = (), *, good_at: bool = False) -> None:
         self.given = given
         self.close = tuple(close)
         shown = shorten(given, 60).replace("`", "ˋ").replace("\n", " ")
-        super().__init__(phrase("unknown_model_close", given=shown, close=self.close) if close else None, given=shown)
+        alike = phrase("unknown_model_close", given=shown, close=self.close) if close else None
+        able = phrase("unknown_model_good_at", given=shown, close=self.close) if close and good_at else None
+        super().__init__(able or alike, given=shown)
 
 
 class ModelUnavailable(Refusal):

@@ -12,6 +12,7 @@ no_quota = No quota was used.
 invalid_option = `{ $option }` can't be `{ $given }`. It takes { $takes }. { no_quota }
 invalid_option_because = { $why } { no_quota }
 unknown_model = There is no model `{ $given }` here. `/models` lists them all. { no_quota }
+unknown_model_good_at = There is no model `{ $given }` here. Models that are good at it: { CODES($close) }. `/models` lists them all. { no_quota }
 unknown_model_close = There is no model `{ $given }` here. Did you mean { JOIN(CODES($close), by: " or ") }? `/models` lists them all. { no_quota }
 model_unavailable = { $title } is not available here: { $why }. Choose another model from `/models`. { no_quota }
 unavailable_off = it is switched off on this bot
