@@ -257,8 +257,8 @@ def test_the_sentences_read_well() -> None:
     later_s = math.ceil((NOW + MINUTE).timestamp() / 60) * 60
 
     assert english(refused(used(tat=NOW + 3 * MINUTE, images_today=3), 2).error()) == (
-        "That's a bit fast: you have 1 picture left for the moment, and 2 pictures will be possible "
-        f"from <t:{later_s}:f>. You have 17 pictures left today. No quota was used."
+        "That's a bit fast: you have 1 picture left for now. "
+        f"From <t:{later_s}:f> you can paint 2 pictures. You have 17 pictures left today. No quota was used."
     )
     assert english(refused(FRESH, 9).error()) == (
         "That would be 9 pictures in one request; ask for at most 4 at once. Right now 4 pictures would go through. "

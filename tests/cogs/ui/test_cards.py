@@ -111,7 +111,7 @@ def test_a_result_shows_prompt_pictures_facts_and_buttons_in_that_order() -> Non
     assert gallery["items"][0]["spoiler"] is True
     shown, flagged = facts["content"].splitlines()
     assert shown == "-# FLUX.1 schnell · seed `99` · 1024×768 · 3.2 s · $0.0024"
-    assert flagged.startswith("-# Flagged by the safety checker")
+    assert flagged.startswith("-# The safety checker flagged it")
     assert [button["label"] for button in buttons["components"]] == RESULT_BUTTONS
 
 
@@ -153,7 +153,7 @@ def test_fewer_pictures_than_asked_for_are_said_counted_and_priced() -> None:
     pictures = [cards.Shown(f"easel-{n}.png", "alt", size_px=(1000, 1000), number=n) for n in (1, 2)]
     shown = shown_text(cards.result_card(job, MODEL, pictures))
     assert "$0.006" in shown
-    assert "The model made 2 pictures of the 6 that were asked for" in shown
+    assert "You asked for 6 pictures, and the model made only 2." in shown
     assert cards.alt_text(request, 0, MODEL, count=2, locale=LOCALE).startswith("Picture 1 of 2, painted")
 
 

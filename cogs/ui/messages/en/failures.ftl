@@ -12,7 +12,7 @@ no_quota = No quota was used.
 invalid_option = `{ $option }` can't be `{ $given }`. It takes { $takes }. { no_quota }
 invalid_option_because = { $why } { no_quota }
 unknown_model = There is no model `{ $given }` here. `/models` lists them all. { no_quota }
-unknown_model_good_at = There is no model `{ $given }` here. Models that are good at it: { CODES($close) }. `/models` lists them all. { no_quota }
+unknown_model_good_at = There is no model `{ $given }` here, but these are good at it: { CODES($close) }. Name one of them as the model, or write it in your prompt. `/models` lists them all. { no_quota }
 unknown_model_close = There is no model `{ $given }` here. Did you mean { JOIN(CODES($close), by: " or ") }? `/models` lists them all. { no_quota }
 model_unavailable = { $title } is not available here: { $why }. Choose another model from `/models`. { no_quota }
 unavailable_off = it is switched off on this bot
@@ -29,9 +29,9 @@ permission_send_messages_in_threads = Send Messages in Threads
 permission_attach_files = Attach Files
 not_yours_cancel = Only the person who asked for this picture can cancel it, or a moderator of its server (Manage Messages).
 not_yours_delete = Only the person who asked for this picture can delete it, or a moderator of its server (Manage Messages).
-not_yours_repeat = Only the person who asked for this picture can repeat it, because it starts from a file of theirs.
+not_yours_repeat = Only the person who asked for this picture can repeat it, because it starts from a file of theirs. Use `/imagine` with a file of your own. { no_quota }
 draft_expired = This request waited too long and is gone, so this button can't work. Start again with `/imagine`. { no_quota }
-job_unknown = I no longer have any data about this picture, so this button can't work. Start again with `/imagine`.
+job_unknown = I no longer have any data about this picture, so this button can't work. Start again with `/imagine`. { no_quota }
 overloaded = { $waiting ->
         [one] { $waiting } request is
        *[other] { $waiting } requests are
@@ -67,13 +67,13 @@ mask_shape = it is { $mask } but the picture is { $picture }. Send a mask of the
 ## Limits
 
 limit_rate = That's a bit fast: { $left ->
-        [0] you have none left for the moment
-        [one] you have { $left } picture left for the moment
-       *[other] you have { $left } pictures left for the moment
-    }, and { $images ->
+        [0] you have none left for now
+        [one] you have { $left } picture left for now
+       *[other] you have { $left } pictures left for now
+    }. From { CLOCK($at) } you can paint { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
-    } will be possible from { CLOCK($at) }. You have { $left_today ->
+    }. You have { $left_today ->
         [one] { $left_today } picture
        *[other] { $left_today } pictures
     } left today. { no_quota }
@@ -204,7 +204,7 @@ partner_access = it may not use this model
 partner_busy = { $service } takes no more requests from this bot's account right now. { no_quota } Wait a minute and press **{ action_again }**.
 generation_timed_out = The model took too long and was stopped. { no_quota } Press **{ action_again }** to try once more.
 provider_error = fal.ai had a problem while painting this. { no_quota } Press **{ action_again }** to try once more.
-request_not_found = fal.ai no longer knows this request, so there will be no picture. { no_quota } Press **{ action_again }** to try once more.
+request_not_found = fal.ai no longer knows this request, so no picture will come. { no_quota } Press **{ action_again }** to try once more.
 cancelled = This picture was cancelled at fal.ai. { no_quota } Press **{ action_again }** to try once more.
 result_unusable = The model answered, but { $why }. { no_quota } Press **{ action_again }** to try once more.
 result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. { no_quota } Another wording or seed may help.
@@ -288,8 +288,8 @@ bound_at_least = at least { $value }
 bound_less_than = less than { $value }
 bound_at_most = at most { $value }
 bound_multiple = a multiple of { $value }
-bound_min_length = at least { $value } long
-bound_max_length = at most { $value } long
+bound_min_length = at least { $value } characters long
+bound_max_length = at most { $value } characters long
 bound_min_width = at least { $value } pixels wide
 bound_min_height = at least { $value } pixels high
 bound_max_width = at most { $value } pixels wide
