@@ -15,7 +15,7 @@ from bot.catalogue.folding import SEPARATOR, fold
 from bot.catalogue.habits import Reading, read
 from bot.catalogue.kinds import Attachment, parse_value
 from bot.catalogue.model import Model, Option, OptionKind, Rule
-from bot.catalogue.option_syntax import plain_key, read_pairs, without_hints
+from bot.catalogue.option_syntax import plain_key, read_pairs, with_equals_signs, without_hints
 from bot.catalogue.pasted_line import unescape
 from bot.catalogue.prices import images_of, request_cost_usd, request_size
 from bot.catalogue.prompt_links import about_links
@@ -107,7 +107,8 @@ def _pairs(model: Model, raw: Mapping[str, object]) -> Iterator[tuple[str, objec
         if name == "prompt" or _empty(value):
             continue
         if name == "options":
-            yield from _option_pairs(without_hints(model, value) if isinstance(value, str) else value)
+            text = with_equals_signs(model, without_hints(model, value)) if isinstance(value, str) else value
+            yield from _option_pairs(text)
         else:
             yield name, _attached(value) if _takes_pictures(model, name) else value
 

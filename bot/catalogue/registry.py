@@ -19,7 +19,9 @@ _LONGEST_NAME = 250
 #: Words that are compared with others to put their spelling right, and how similar those must be, 0 to 1.
 _MOST_WORDS, _LEAST_LETTERS, _MOST_LETTERS, _SIMILAR = 6, 4, 20, 0.78
 #: The address of a model's page.
-_PAGE = re.compile(r"^https?://(?:www\.)?fal\.ai/models/")
+_PAGE = re.compile(r"^https?://(?:www\.)?fal\.ai/models/([^?#]*?)(?:/(?:api|playground|examples))?/?(?:[?#].*)?$")
+#: What was copied along from a command or from Details.
+_COPIED = re.compile(r"^\s*(?:--)?model\s*[:=]\s*(?=\S)", re.IGNORECASE)
 
 
 class Catalogue:
@@ -49,6 +51,7 @@ class Catalogue:
             UnknownModel: there is no such model; it has similar names.
             ModelUnavailable: the model is not offered here, or is for none of the `tasks`.
         """
+        name = _COPIED.sub("", name[: _LONGEST_NAME * 2]) or name
         wanted = name.strip().lower()
         model = self._by_name.get(wanted) or self._by_loose_name(name[:_LONGEST_NAME])
         if model is None:
@@ -62,7 +65,7 @@ class Catalogue:
 
     def _by_loose_name(self, name: str) -> Model | None:
         """The model whose name or label differs in spaces, dashes and cutting only; None where several do."""
-        wanted = squash(_PAGE.sub("", fold(name)))
+        wanted = squash(_PAGE.sub(r"\1", fold(name)))
         same = {model.endpoint for known, model in self._by_name.items() if wanted and squash(known) == wanted}
         labels = ((model.label, model.endpoint) for model in self._known.values())
         endpoint = same.pop() if len(same) == 1 else by_label(name, labels)

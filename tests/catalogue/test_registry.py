@@ -131,6 +131,21 @@ def test_names_come_first_and_then_what_a_model_is_good_at(catalogue: Catalogue,
     assert [model.key for model in catalogue.search(typed)][: len(keys)] == keys
 
 
+@each(
+    ("typed", "key"),
+    [
+        ("model: flux-schnell", "flux-schnell"),
+        ("--model=Imagen 4 Fast", "imagen4-fast"),
+        ("Model:z-image", "z-image"),
+        ("https://fal.ai/models/fal-ai/imagen4/preview/api", "imagen4"),
+        ("https://www.fal.ai/models/fal-ai/imagen4/preview/playground?share=1#top", "imagen4"),
+        ("https://fal.ai/models/fal-ai/imagen4/preview/", "imagen4"),
+    ],
+)
+def test_a_model_copied_from_elsewhere_is_known(catalogue: Catalogue, typed: str, key: str) -> None:
+    assert catalogue.get(typed).key == key
+
+
 def test_every_model_is_found_by_its_names_first_and_by_each_of_its_tags(catalogue: Catalogue) -> None:
     for model in catalogue.models:
         for name in (model.key, model.title, model.title.upper()):
