@@ -132,17 +132,17 @@ class UnknownModel(Refusal):
 
     Args:
         close: keys of models to offer instead.
-        good_at: whether those are good at what was given, such as a style; else they have similar names.
+        by_subject: whether those are good at what was given, such as a style; else they have similar names.
     """
 
     code = "unknown_model"
 
-    def __init__(self, given: str, close: Sequence[str] = (), *, good_at: bool = False) -> None:
+    def __init__(self, given: str, close: Sequence[str] = (), *, by_subject: bool = False) -> None:
         self.given = given
         self.close = tuple(close)
         shown = shorten(given, 60).replace("`", "ˋ").replace("\n", " ")
         alike = phrase("unknown_model_close", given=shown, close=self.close) if close else None
-        able = phrase("unknown_model_good_at", given=shown, close=self.close) if close and good_at else None
+        able = phrase("unknown_model_good_at", given=shown, close=self.close) if close and by_subject else None
         super().__init__(able or alike, given=shown)
 
 

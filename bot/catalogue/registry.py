@@ -56,7 +56,7 @@ class Catalogue:
         model = self._by_name.get(wanted) or self._by_loose_name(name[:_LONGEST_NAME])
         if model is None:
             near = self.search(wanted, 3, tasks) if wanted else []
-            raise UnknownModel(name, [one.key for one in near], good_at=self._is_subject(wanted, near))
+            raise UnknownModel(name, [one.key for one in near], by_subject=self._is_subject(wanted, near))
         if model.endpoint in self._unavailable:
             raise ModelUnavailable(model.title, self._unavailable[model.endpoint])
         if model.task not in tasks:

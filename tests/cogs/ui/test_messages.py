@@ -45,7 +45,7 @@ ERROR_EXAMPLES: tuple[ToldError, ...] = (
     errors.InvalidOption("steps", 99, because=phrase("prompt_empty")),
     errors.UnknownModel("flix"),
     errors.UnknownModel("flix", ["flux", "flex"]),
-    errors.UnknownModel("anime", ["flux", "flex"], good_at=True),
+    errors.UnknownModel("anime", ["flux", "flex"], by_subject=True),
     errors.ModelUnavailable("FLUX", phrase("unavailable_off")),
     errors.NoModels(),
     errors.LimitReached("user_day", phrase("limit_user_day_zero"), None),
