@@ -511,7 +511,9 @@ def _launched(descriptor: int) -> subprocess.Popen[bytes]:
         pass_fds=(descriptor,),
         env=_ENVIRONMENT,
         cwd="/",
-        start_new_session=True,
+        # Ctrl-C is not for it. In a session of its own Linux would give it as much processor time as the bot, however
+        # nice it is (autogroup).
+        process_group=0,
     )
 
 
