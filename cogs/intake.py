@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from random import SystemRandom
+from random import Random
 from typing import TYPE_CHECKING, assert_never
 
 import aiohttp
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
+
+#: The operating system's randomness would be a call into it for each job, and a chance for other threads to take over.
+_RANDOM = Random()
 
 
 def seeded(model: Model, request: GenerationRequest) -> GenerationRequest:
@@ -69,7 +72,7 @@ async def place(
     interaction_data.check_can_post(interaction)
     actor = interaction_data.actor_of(interaction)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
-    job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
+    job_id = new_job_id(int(services.clock().timestamp() * 1000), _RANDOM)
     new = NewJob(job_id, actor, await _reply_of(interaction), request, parent_id, draft_id)
     try:
         async with accepted(interaction, services, new, policy) as taken:
