@@ -16,7 +16,7 @@ def new_job_id(now_ms: int, random: Random) -> str:
 
     Args:
         now_ms: milliseconds since 1970 (UTC).
-        random: the source of randomness. Ids are no secrets: who may use a button is looked up on every click.
+        random: the source of randomness; `random.SystemRandom()` outside tests.
     """
     if not 0 <= now_ms < len(_DIGITS) ** _TIME_CHARS:
         raise ValueError(f"now_ms is out of range: {now_ms}")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from random import Random
+from random import SystemRandom
 from typing import TYPE_CHECKING, assert_never
 
 import aiohttp
@@ -38,8 +38,7 @@ log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
 
-#: The operating system's randomness would be a call into it for each job, and a chance for other threads to take over.
-_RANDOM = Random()
+_RANDOM = SystemRandom()
 
 
 def seeded(model: Model, request: GenerationRequest) -> GenerationRequest:
