@@ -128,15 +128,22 @@ class InvalidOption(Refusal):
 
 
 class UnknownModel(Refusal):
-    """No model of that name is offered here."""
+    """No model of that name is offered here.
+
+    Args:
+        close: keys of models to offer instead.
+        by_subject: whether those are good at what was given, such as a style; else they have similar names.
+    """
 
     code = "unknown_model"
 
-    def __init__(self, given: str, close: Sequence[str] = ()) -> None:
+    def __init__(self, given: str, close: Sequence[str] = (), *, by_subject: bool = False) -> None:
         self.given = given
         self.close = tuple(close)
         shown = shorten(given, 60).replace("`", "ˋ").replace("\n", " ")
-        super().__init__(phrase("unknown_model_close", given=shown, close=self.close) if close else None, given=shown)
+        alike = phrase("unknown_model_close", given=shown, close=self.close) if close else None
+        able = phrase("unknown_model_good_at", given=shown, close=self.close) if close and by_subject else None
+        super().__init__(able or alike, given=shown)
 
 
 class ModelUnavailable(Refusal):
@@ -321,12 +328,14 @@ class BalanceExhausted(GenerationFailed):
     """fal's 403 about the account's balance."""
 
     code = "balance_exhausted"
+    worth_retrying = False
 
 
 class KeyRefused(GenerationFailed):
     """fal's 401 or 403 about the key."""
 
     code = "key_refused"
+    worth_retrying = False
 
 
 class PartnerAccountRefused(GenerationFailed):
@@ -338,6 +347,7 @@ class PartnerAccountRefused(GenerationFailed):
     """
 
     code = "partner_account_refused"
+    worth_retrying = False
 
     def __init__(self, service: str, what: Phrase) -> None:
         super().__init__(service=service, what=what)

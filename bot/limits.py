@@ -285,6 +285,8 @@ def _rate_of(tier: Tier) -> tuple[float, int]:
 
 
 def _best(tiers: Sequence[Tier]) -> Tier:
+    if len(tiers) == 1:
+        return tiers[0]
     return Tier(
         images_per_hour=max(tier.images_per_hour for tier in tiers),
         burst_images=max(tier.burst_images for tier in tiers),

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
 
+_RANDOM = SystemRandom()
+
 
 def seeded(model: Model, request: GenerationRequest) -> GenerationRequest:
     """Add a random seed if the model takes one and the person gave none, so that the picture can be reproduced."""
@@ -69,7 +71,7 @@ async def place(
     interaction_data.check_can_post(interaction)
     actor = interaction_data.actor_of(interaction)
     policy = policy_for(services.settings.limits, preferences.guild_limits, actor.role_ids)
-    job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
+    job_id = new_job_id(int(services.clock().timestamp() * 1000), _RANDOM)
     new = NewJob(job_id, actor, await _reply_of(interaction), request, parent_id, draft_id)
     try:
         async with accepted(interaction, services, new, policy) as taken:

@@ -15,11 +15,12 @@ from bot.catalogue.folding import SEPARATOR, fold
 from bot.catalogue.habits import Reading, read
 from bot.catalogue.kinds import Attachment, parse_value
 from bot.catalogue.model import Model, Option, OptionKind, Rule
-from bot.catalogue.option_syntax import plain_key, read_pairs, without_hints
+from bot.catalogue.option_syntax import plain_key, read_pairs, with_equals_signs, without_hints
 from bot.catalogue.pasted_line import unescape
 from bot.catalogue.prices import images_of, request_cost_usd, request_size
+from bot.catalogue.prompt_links import about_links
 from bot.catalogue.rejections import no_such_option, refuse, refuse_because, shown
-from bot.catalogue.wishes import understand
+from bot.catalogue.wishes import pointed_at, understand
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import InvalidOption
 from bot.phrase import Phrase, phrase
@@ -61,7 +62,8 @@ def parse(model: Model, raw: Mapping[str, object]) -> GenerationRequest:
     given |= understood.values
     _check(model, given)
     request = _request(model, prompt, given)
-    return dataclasses.replace(request, notices=(*notices, *understood.notices))
+    told = _told(model, reading)
+    return dataclasses.replace(request, notices=(*notices, *understood.notices, *told))
 
 
 def _reading(model: Model, raw: Mapping[str, object]) -> tuple[Reading, Mapping[str, object]]:
@@ -72,6 +74,11 @@ def _reading(model: Model, raw: Mapping[str, object]) -> tuple[Reading, Mapping[
         return Reading(""), raw
     reading = read(value)
     return reading, {**raw, key: reading.prompt}
+
+
+def _told(model: Model, reading: Reading) -> list[Phrase]:
+    """What the person should know about the words that are painted."""
+    return [*pointed_at(model, reading.unsure), *about_links(model, reading.prompt)]
 
 
 def _check(model: Model, given: Mapping[str, Json]) -> None:
@@ -100,7 +107,8 @@ def _pairs(model: Model, raw: Mapping[str, object]) -> Iterator[tuple[str, objec
         if name == "prompt" or _empty(value):
             continue
         if name == "options":
-            yield from _option_pairs(without_hints(model, value) if isinstance(value, str) else value)
+            text = with_equals_signs(model, without_hints(model, value)) if isinstance(value, str) else value
+            yield from _option_pairs(text)
         else:
             yield name, _attached(value) if _takes_pictures(model, name) else value
 
@@ -286,7 +294,11 @@ def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> Genera
     options = {**request.options, **understood.values}
     given = tuple(dict.fromkeys((*request.given, *understood.values)))
     changed = dataclasses.replace(
-        request, prompt=_prompt(model, raw), options=options, given=given, notices=tuple(understood.notices)
+        request,
+        prompt=_prompt(model, raw),
+        options=options,
+        given=given,
+        notices=(*understood.notices, *_told(model, reading)),
     )
     if not understood.values:
         return changed

@@ -58,6 +58,11 @@ class ByteBudget:
         #: Set aside now.
         self.used_bytes = 0
 
+    @property
+    def waiting(self) -> int:
+        """Number of deliveries that wait for a grant."""
+        return len(self._waiting)
+
     def request(self, size_bytes: int) -> asyncio.Future[Grant]:
         """A grant, now or later. Whoever stops waiting hands the future to `withdraw`."""
         granted: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()

@@ -50,22 +50,31 @@ class ResultDeliverer:
         if turn.done():
             await self._deliver_within(turn.result(), job)
             return
-        job_id = job.id
-        del job  # while it waits, its row is all there is of it
+        job_id, kept = job.id, job if self._may_wait_in_memory(job) else None
+        del job
         try:
             await asyncio.wait({turn}, timeout=self._context.timings.unread_s)
             if not turn.done():
+                kept = None
                 await self._record_result(job_id)  # fal does not keep it for ever
             grant = await asyncio.shield(turn)
         except BaseException:
             self._budget.withdraw(turn)
             raise
         try:
-            kept = await self._reload(job_id)
+            if kept is None:
+                kept = await self._reload(job_id)
             if kept is not None:
                 await self._deliver_within(grant, kept)
         finally:
             grant.release()
+
+    def _may_wait_in_memory(self, job: Job) -> bool:
+        """Whether a job is kept while it waits, which saves reading it again; of any other its row is all there is.
+
+        Only a RUNNING one: before its pictures are posted, it is moved on, and so whoever moved it first is noticed.
+        """
+        return job.state is JobState.RUNNING and self._budget.waiting <= self._context.timings.waiting_in_memory
 
     async def _deliver_within(self, grant: Grant, job: Job) -> None:
         try:

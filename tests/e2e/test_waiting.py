@@ -126,7 +126,7 @@ async def test_too_many_are_turned_away_at_once_with_what_is_left_and_when_to_co
 
     assert message.ephemeral
     assert "2 requests are already waiting" in message.text()
-    assert "Nothing was started and no quota was used: you still have 10,000 pictures today." in message.text()
+    assert "You still have 10,000 pictures today. No quota was used." in message.text()
     (moment,) = re.findall(r"after <t:(\d+):t>", message.text())
     assert int(moment) % 60 == 0
     assert 20 < int(moment) - datetime.now(UTC).timestamp() < 120

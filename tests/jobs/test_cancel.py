@@ -105,7 +105,7 @@ async def test_a_cancel_during_the_submit_holds_even_if_fal_has_painted_it_by_th
     runner_fixture = await build(fal)
     job = await runner_fixture.ask(policy=TIGHT)
     await asyncio.wait_for(fal.posts_begun.wait(), 5)
-    assert "quota is not used" in english(await runner_fixture.runner.cancel(job.id))
+    assert "It uses no quota." in english(await runner_fixture.runner.cancel(job.id))
     fal.submit_gate.set()
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None

@@ -45,6 +45,7 @@ ERROR_EXAMPLES: tuple[ToldError, ...] = (
     errors.InvalidOption("steps", 99, because=phrase("prompt_empty")),
     errors.UnknownModel("flix"),
     errors.UnknownModel("flix", ["flux", "flex"]),
+    errors.UnknownModel("anime", ["flux", "flex"], by_subject=True),
     errors.ModelUnavailable("FLUX", phrase("unavailable_off")),
     errors.NoModels(),
     errors.LimitReached("user_day", phrase("limit_user_day_zero"), None),
@@ -211,6 +212,20 @@ def test_only_a_wrong_kind_of_file_is_answered_with_the_right_kinds(why: Phrase,
 
     assert ("PNG, JPEG or WebP" in sentence) is formats
     assert sentence.endswith(". No quota was used.")
+
+
+def test_whether_quota_was_used_is_said_in_one_wording() -> None:
+    """What ended without a picture says "No quota was used."; what is being cancelled says "It uses no quota."."""
+    sources = bundled().language(ENGLISH).sources
+    others = {"broken"}  # what holds for every picture
+    wordings = {
+        code: source
+        for code, source in sources.items()
+        if "quota" in source.replace("{ no_quota }", "").replace("uses no quota.", "") and code not in others
+    }
+    assert wordings == {"no_quota": wordings["no_quota"]}
+    failed = [error for error in ERROR_EXAMPLES if isinstance(error, errors.GenerationFailed)]
+    assert [english(error) for error in failed if "No quota was used." not in english(error)] == []
 
 
 #: What nobody says to somebody who is thirteen, or learns the language.

@@ -25,7 +25,7 @@ async def failure(sandbox: SandboxDriver, **options: Any) -> tuple[str, Message]
     assert await sandbox.counted() == used, "quota was touched"
     assert len(sandbox.fal.queue.jobs) <= 1
     said = message.text()
-    assert "uota was not used" in said
+    assert "No quota was used." in said
     for sign in ("Traceback", "Error", "<html", "http", "detail", "{"):
         assert sign not in said
     return said, message

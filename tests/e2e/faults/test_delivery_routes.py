@@ -97,5 +97,5 @@ async def test_a_flagged_picture_is_never_brought_to_the_person(sandbox: Sandbox
         sandbox.discord.let_bot_into_channel("after-dark")
     assert not sandbox.pictures("not for home", channel="dm")
     told = sandbox.discord.messages(sandbox.discord.channel("dm", sandbox.discord.person("ada")))[-1]
-    assert "I can no longer post in that channel. Your quota was not used." in told.text()
+    assert "I can no longer post in that channel. No quota was used." in told.text()
     assert await sandbox.counted() == used
