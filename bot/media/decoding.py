@@ -118,9 +118,7 @@ def prepare_mask(file: IO[bytes], *, width: int, height: int, picture_look: byte
         raise Unsound(phrase("mask_shape", mask=f"{given[0]}×{given[1]}", picture=f"{width}×{height}"))
     as_it_is = decoded.is_clean and decoded.image.mode in ("L", "RGB") and decoded.image.size == (width, height)
     image = _upright(decoded, width * height, max(width, height))
-    if picture_look and _alike(_look(image), picture_look):
-        raise Unsound(phrase("mask_is_picture"))
-    grey, notices = _without_alpha(image)
+    grey, notices = _as_mask(image, picture_look)
     _check_mask(grey)
     if as_it_is:
         return Made(width, height, look=_look(grey))
@@ -362,8 +360,27 @@ def _size(size: tuple[int, int]) -> str:
 
 # ---------------------------------------------------------------------- masks
 
+#: Alpha, 0 to 255, that hides nothing.
+_OPAQUE = 248
 #: A mask whose shape differs by more than this was made for another picture.
 MAX_SHAPE_DIFFERENCE = 0.03
+
+
+def _as_mask(image: Image.Image, picture_look: bytes) -> tuple[Image.Image, tuple[Phrase, ...]]:
+    """The mask in grey; of the picture itself with a hole in it, the hole."""
+    seen = _opaque(image)
+    if not (picture_look and _alike(_look(image), picture_look, seen)):
+        return _without_alpha(image)
+    if seen is None or image.getchannel("A").getextrema()[0] >= 128:  # type: ignore[operator]  # one band
+        raise Unsound(phrase("mask_is_picture"))
+    return ImageOps.invert(image.getchannel("A")), (phrase("mask_erased_is_white"),)
+
+
+def _opaque(image: Image.Image) -> bytes | None:
+    """How opaque each place of its small copy is, 0 to 255; None for an image without transparency."""
+    if image.mode != "RGBA":
+        return None
+    return image.getchannel("A").resize((LOOK_SIDE_PX, LOOK_SIDE_PX), Image.Resampling.BOX).tobytes()
 
 
 def _without_alpha(image: Image.Image) -> tuple[Image.Image, tuple[Phrase, ...]]:
@@ -407,13 +424,18 @@ def _look(image: Image.Image) -> bytes:
     return small.resize((LOOK_SIDE_PX, LOOK_SIDE_PX), Image.Resampling.BOX).convert("L").tobytes()
 
 
-def _alike(look: bytes, other: bytes) -> bool:
-    """Whether two pictures look the same, and like a picture at all: a mask of black and white is none."""
+def _alike(look: bytes, other: bytes, seen: bytes | None) -> bool:
+    """Whether two pictures look the same, and like a picture at all: a mask of black and white is none.
+
+    Args:
+        seen: `_OPAQUE` or more at each place of `look` that counts; None where all do. One in twenty must.
+    """
     if len(look) != len(other):
         return False
-    middle = sum(32 <= value < 224 for value in other)
-    difference = sum(abs(one - two) for one, two in zip(look, other, strict=True)) / len(look)
-    return middle * 10 >= len(other) and difference < 4
+    pairs = [pair for at, pair in enumerate(zip(look, other, strict=True)) if seen is None or seen[at] >= _OPAQUE]
+    middle = sum(32 <= two < 224 for _, two in pairs)
+    difference = sum(abs(one - two) for one, two in pairs)
+    return len(pairs) * 20 >= len(look) and middle * 10 >= len(pairs) and difference < 4 * len(pairs)
 
 
 # ---------------------------------------------------------------------- encoding
