@@ -128,7 +128,7 @@ def _setting(text: str) -> Ending | None:
     signed = named or found["sign"].strip() != ""
     if key is None or not _is_possible(key, found["value"].lower(), signed=signed):
         return None
-    apart = signed or before.rstrip(" \t").endswith((",", ";", ".", "\n"))
+    apart = signed or before.rstrip(" \t").endswith((",", ";", ".", "|", "/", "\n"))
     return _ending(found, key, sure=named or (apart and not _is_noun(before)))
 
 

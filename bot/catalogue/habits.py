@@ -284,7 +284,7 @@ def _without_endings(text: str) -> tuple[str, list[Wish]]:
         if len(taken) == _MOST_ENDINGS:
             return text, []
         taken.insert(0, Wish(ending.written, ending.key, ending.value, pasted=True))
-        rest = rest[: ending.start].rstrip(TAIL.replace(".", "") + "|")
+        rest = rest[: ending.start].rstrip(TAIL.replace(".", "") + "|/")
     return rest, taken
 
 

@@ -42,8 +42,7 @@ class ResultDeliverer:
         self._sizes = SizeGuess(most_bytes=budget_bytes // 4)
         few = timings.few_deliveries
         self._results = AdaptiveSemaphore(few, timings.most_results, backpressure=backpressure, timings=timings)
-        self._fetches = AdaptiveSemaphore(few, timings.most_deliveries, backpressure=backpressure, timings=timings)
-        self._posts = AdaptiveSemaphore(few, timings.most_deliveries, backpressure=backpressure, timings=timings)
+        self._deliveries = AdaptiveSemaphore(few, timings.most_deliveries, backpressure=backpressure, timings=timings)
 
     async def run(self, job: Job) -> None:
         """From its end at fal, or from where its row stands, to the post, once there is room for its pictures."""
@@ -132,36 +131,22 @@ class ResultDeliverer:
     async def _try_deliver(
         self, job: Job, result: Result, grant: Grant, recording: asyncio.Task[Job | None] | None
     ) -> int | None:
-        """None once it is posted; else how many bytes its pictures take, which the grant has no room for.
-
-        No place is held while the database is waited for: the processor could serve another job meanwhile.
-        """
-        room = Room(grant, self._sizes.picture_bytes)
-        async with self._fetches:
+        """None once it is posted; else how many bytes its pictures take, which the grant has no room for."""
+        async with self._deliveries:
+            room = Room(grant, self._sizes.picture_bytes)
             try:
                 ready = await self._fetch(job, result, room)
             except OutOfRoom:
                 return room.needed_bytes
-        finished = job if recording is None else await asyncio.shield(recording)
-        if finished is not None and finished.notified:  # nobody waits for it: the initial response never came
-            await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
-        elif finished is not None:
-            answered = asyncio.Event()
-            async with self._posts:
-                posting = self._context.tasks.spawn_critical(self._deliver_and_record(finished, ready, answered))
-                del ready
-                await answered.wait()
-            grant.release()
-            await asyncio.shield(posting)
+            finished = job if recording is None else await asyncio.shield(recording)
+            if finished is not None and finished.notified:  # nobody waits for it: the initial response never came
+                await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED))
+            elif finished is not None:
+                await self._context.tasks.shielded(self._deliver_and_record(finished, ready))
         return None
 
-    async def _deliver_and_record(self, job: Job, ready: DeliverableImages, answered: asyncio.Event) -> Job | None:
-        """Post it and put that on record; `answered` is set in between, when Discord has answered."""
-        try:
-            message_id = await self._context.delivery.deliver(job, ready)
-        finally:
-            del ready
-            answered.set()
+    async def _deliver_and_record(self, job: Job, ready: DeliverableImages) -> Job | None:
+        message_id = await self._context.delivery.deliver(job, ready)
         return await self._context.transition(job, JobState.DELIVERED, message_id=message_id, notified=True)
 
     async def repair(self, job_id: str) -> None:

@@ -77,6 +77,8 @@ def notices(catalogue: Catalogue, key: str, **raw: object) -> str:
         ("a cat ar 16:9", "a cat", {"size": "16:9"}),
         ("a cat, aspect ratio 16:9", "a cat", {"size": "16:9"}),
         ("a cat | aspect ratio: 4/5.", "a cat", {"size": "4/5"}),
+        ("a cat | seed 5 | ar 1:1", "a cat", {"seed": "5", "size": "1:1"}),
+        ("a cat / ar 16:9", "a cat", {"size": "16:9"}),
         ("a cat, size: 1024x768", "a cat", {"size": "1024x768"}),
         ("a cat, steps: 30, cfg 7", "a cat", {"steps": "30", "guidance": "7"}),
         ("a cat cfg scale 7.5 steps: 30", "a cat", {"steps": "30", "guidance": "7.5"}),

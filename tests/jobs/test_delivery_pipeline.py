@@ -7,7 +7,7 @@ import gc
 import math
 import weakref
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -165,32 +165,3 @@ async def test_no_picture_outlives_its_delivery_without_the_collector(
         assert [body() for body in fal.bodies if body() is not None] == []
     finally:
         gc.enable()
-
-
-async def test_pictures_are_posted_while_the_database_is_waited_for(
-    build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However few may be fetched and posted at once: who waits for a commit holds no place."""
-    fal = ScriptedFal()
-    fal.hold.clear()
-    runner_fixture = await build(fal, timings={"few_deliveries": 1, "most_deliveries": 1}, max_in_flight=0)
-    jobs = [await runner_fixture.ask(user=number) for number in range(4)]
-    for job in jobs:
-        await runner_fixture.until(job, JobState.RUNNING)
-    transition, disk_is_back = runner_fixture.store.jobs.transition, asyncio.Event()
-
-    async def slow(job: Job, to: JobState, **changes: Any) -> Job | None:
-        if to is JobState.DELIVERED or (to is JobState.FINISHED and job.id == jobs[0].id):
-            await disk_is_back.wait()
-        return await transition(job, to, **changes)
-
-    monkeypatch.setattr(runner_fixture.store.jobs, "transition", slow)
-    fal.hold.set()
-    async with asyncio.timeout(20):
-        while len(runner_fixture.shown.delivered) < 3:
-            await asyncio.sleep(0.01)
-    assert jobs[0].id not in {job.id for job, _ in runner_fixture.shown.delivered}
-    disk_is_back.set()
-    for job in jobs:
-        await runner_fixture.until(job, JobState.DELIVERED)
-    assert len(runner_fixture.shown.delivered) == 4
