@@ -81,7 +81,7 @@ _NOUN_FOLLOWS = re.compile(
 def last_setting(text: str) -> Ending | None:
     """What the prompt ends with, where that has the form of a setting."""
     text = text.rstrip(TAIL)
-    return next((found for read in (_bracketed, _dashed_no, _setting, _negative) if (found := read(text))), None)
+    return _bracketed(text) or _dashed_no(text) or _setting(text) or _negative(text)
 
 
 def _ending(found: re.Match[str], key: str, *, sure: bool) -> Ending:
@@ -96,12 +96,12 @@ def _near_the_end(text: str) -> int:
 
 
 def _bracketed(text: str) -> Ending | None:
-    found = _BRACKETED_NO.search(text, _near_the_end(text))
+    found = _BRACKETED_NO.search(text, _near_the_end(text)) if text.endswith("]") else None
     return _ending(found, "negative_prompt", sure=True) if found is not None else None
 
 
 def _dashed_no(text: str) -> Ending | None:
-    found = _DASHED_NO.search(text, _near_the_end(text))
+    found = _DASHED_NO.search(text, _near_the_end(text)) if "-" in text else None
     if found is None or len(found["value"].split()) > (_MOST_LISTED if "," in found["value"] else _MOST_WORDS):
         return None
     return _ending(found, "negative_prompt", sure=True)
@@ -109,7 +109,7 @@ def _dashed_no(text: str) -> Ending | None:
 
 def _negative(text: str) -> Ending | None:
     """`neg: dog` is no English; `negative: dog` may be, behind a noun or with a whole sentence."""
-    found = _NEGATIVE.search(text)
+    found = _NEGATIVE.search(text) if ":" in text or "=" in text else None
     if found is None:
         return None
     value, before = found["value"], text[: found.start()]

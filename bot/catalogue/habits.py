@@ -16,6 +16,8 @@ from typing import Final
 from bot.catalogue.endings import TAIL, last_setting
 from bot.catalogue.sizes import WORDS
 
+#: What phones and keyboards make of two hyphens.
+_DASHES: Final = "‐‑‒–—―−－"
 #: Who nests tags deeper than this wants to keep us busy.
 _MOST_PASSES: Final = 20
 
@@ -46,6 +48,8 @@ class Reading:
 
 def read(prompt: str) -> Reading:
     """Take a prompt apart; one without any of these habits comes back as it is, and so does what is left of one."""
+    if not _SIGNS.search(prompt):  # as in most prompts
+        return Reading(prompt)
     text, wishes = prompt, list[Wish]()
     # What is taken out may bring two halves of something together: what is left must say nothing more.
     for _ in range(_MOST_PASSES):
@@ -55,6 +59,10 @@ def read(prompt: str) -> Reading:
         wishes += taken
     unsure = _unsure(text)
     return Reading(text.strip(), tuple(wishes), unsure) if wishes else Reading(prompt, unsure=unsure)
+
+
+#: No habit does without one of these: a dash, a bracket, `key: value`, or a number or a shape at the end.
+_SIGNS = re.compile(rf"[-{_DASHES}<\[:=]|(?:\d|random|square|portrait|landscape)[{re.escape(TAIL)}]*\Z", re.IGNORECASE)
 
 
 def _taken_out(prompt: str) -> tuple[str, list[Wish]]:
@@ -118,8 +126,6 @@ _WITHOUT_VALUE = """
 """
 _FOREIGN, _FOREIGN_ALONE = frozenset(_WITH_VALUE.split()), frozenset(_WITHOUT_VALUE.split())
 
-#: What phones and keyboards make of two hyphens.
-_DASHES: Final = "‐‑‒–—―−－"
 #: A flag behind a space or at the beginning; a hyphen or space after the dashes makes it none.
 _FLAG = re.compile(
     rf"(?<!\S)(-{{2,3}}|-?[{_DASHES}]{{1,2}})([A-Za-z](?:[A-Za-z_-]{{0,29}}[A-Za-z])?)(?=[\s=:,]|\d|$)[=:]?"
@@ -180,6 +186,8 @@ def _without_flags(text: str) -> tuple[str, list[Wish]]:
 
 def _flags(text: str) -> list[tuple[int, int, Wish]]:
     """Where flags begin and end, and what each of them asks for."""
+    if _FLAG.search(text) is None:
+        return []
     protected = _quoted(text)
     found = [
         _Flag(match.start(), match.end(), match[1].startswith("--"), match[2].lower())
@@ -305,6 +313,8 @@ _TAG = re.compile(r"<\s*(?:lora|lyco|lycoris|locon|hypernet)\s*:[^<>]{1,160}>", 
 
 
 def _without_tags(text: str) -> tuple[str, list[Wish]]:
+    if "<" not in text:
+        return text, []
     protected = _quoted(text)
     found = [tag for tag in _TAG.finditer(text) if not any(start <= tag.start() < end for start, end in protected)]
     for tag in reversed(found):
@@ -339,6 +349,8 @@ _NEGATIVE = re.compile(r"(?:^|(?<=[\s.,]))negative prompt\s*:\s*(.*)$", re.IGNOR
 
 def _without_settings(text: str) -> tuple[str, list[Wish]]:
     wishes: list[Wish] = []
+    if ":" not in text:
+        return text, wishes
     block = _BLOCK.search(text)
     if block is not None:
         entries = list(_entries(block[1]))

@@ -19,7 +19,7 @@ _PICTURE = re.compile(
 
 def about_links(model: Model, prompt: str) -> list[Phrase]:
     """A notice that links in the prompt are not looked at, with the option for a picture; none without links."""
-    links = [found[0] for found in _LINK.finditer(prompt)]
+    links = [found[0] for found in _LINK.finditer(prompt)] if "." in prompt or "://" in prompt else []
     if not links:
         return []
     takes = next((one for one in model.offered if one.kind in {OptionKind.PICTURE, OptionKind.PICTURES}), None)
