@@ -46,7 +46,7 @@ async def test_what_waits_for_a_server_taken_off_the_list_ends_and_what_fal_has_
         await sandbox.picture(begun)
         ended = await sandbox.ended(waiting)
         assert "has since closed it to you or to this place" in ended.text()
-        assert "quota was not used" in ended.text()
+        assert "No quota was used" in ended.text()
         refused = await sandbox.imagine(prompt=PROMPT)
         assert asks_the_owner(sandbox, refused.message.text())
         assert len(sandbox.fal.queue.jobs) == 1

@@ -93,7 +93,7 @@ async def test_flagged_pictures_are_billed_and_counted_once_no_more_are_forgiven
     ended = await fixture.until(last, JobState.FAILED)
     assert ended.failure is not None
     assert english(ended.failure).endswith(
-        "fal.ai had painted it by then and bills $0.003 for it, so it counts as 2 pictures of your quota."
+        "fal.ai had painted it by then and bills $0.003 for it, so it counts as 2 pictures of yours."
     )
 
 
@@ -141,7 +141,7 @@ async def test_where_no_budget_has_room_for_another_submit_the_job_ends_with_a_s
     ended = await fixture.until(job, JobState.FAILED)
     assert ended.failure is not None
     assert english(ended.failure).startswith("fal.ai's answer to your request was lost, and no budget has room for")
-    assert english(ended.failure).endswith("Your quota was not used.")
+    assert english(ended.failure).endswith("No quota was used.")
 
 
 async def test_cancelling_what_fal_does_not_say_it_billed_counts_at_its_worst_once_it_was_begun(build: Build) -> None:
@@ -160,6 +160,6 @@ async def test_cancelling_what_fal_does_not_say_it_billed_counts_at_its_worst_on
 
 
 def test_a_failure_of_an_earlier_version_says_that_nothing_was_used() -> None:
-    assert english(Failure("provider_error", phrase("provider_error"))).endswith("Your quota was not used.")
+    assert english(Failure("provider_error", phrase("provider_error"))).endswith("No quota was used.")
     whole = "It broke. Your quota was not used."
     assert english(Failure("x", phrase("as_stored", text=whole))) == whole
