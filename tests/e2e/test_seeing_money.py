@@ -73,7 +73,7 @@ async def test_a_dear_order_is_painted_after_a_yes_even_across_a_restart_and_cos
         await expect(costs).to_contain_text("Today: $0.06 of $0.10 · 1 picture")
         await expect(costs).to_contain_text("Ideogram V3: $0.06 · 1 picture")
         await expect(costs).to_contain_text("dashed line: the most in a day")
-        alt = await costs.get_by_test_id("picture").locator("img").get_attribute("alt") or ""
+        alt = await costs.get_by_test_id("picture").get_attribute("alt") or ""
         assert re.fullmatch(r"Chart of this month's costs: day \d+: \$0\.06\. .+", alt), alt
         await settled(page)
 
