@@ -108,6 +108,12 @@ _BUDGET_SPENT = Gauge(
     ("period",),
     registry=REGISTRY,
 )
+BUDGET_ALERTS = Counter(
+    "easel_budget_alerts",
+    "Alerts that a budget runs low, by budget (server_day, server_month, all_day, all_month) and percent spent.",
+    ("budget", "percent"),
+    registry=REGISTRY,
+)
 
 
 def show_budget(period: BudgetPeriod, bound_usd: float | None, spent_usd: float) -> None:

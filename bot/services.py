@@ -35,6 +35,8 @@ class DiscordTimings:
     slowest_edit_s: float = 30.0
     #: An edit that ended so much later than it was given up had hung with its process.
     hung_s: float = 0.1
+    #: How often budgets are compared with what is spent, for alerts.
+    alerts_every_s: float = 10.0
     #: How long progress edits wait for initial responses before they look again.
     backpressure_pause_s: float = 0.05
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Any
 
+import discord
 from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
@@ -22,7 +23,7 @@ from cogs.defaults import check_can_be_default, default_model, offered, passed_o
 from cogs.interaction_data import Interaction, client_of, locale_of
 from cogs.ui import pages
 from cogs.ui.completion import model_choices
-from cogs.ui.messages import say
+from cogs.ui.messages import ENGLISH, say
 from cogs.ui.messages.commands import described, localized
 from cogs.ui.text import escape, money
 
@@ -39,6 +40,25 @@ Usd = app_commands.Range[float, 0.0, 1_000_000.0]
 MINE, SERVER = "mine", "this server"
 #: Typed instead of a model's name to clear the default.
 RESET = "reset"
+
+
+class TextChannel(app_commands.Transformer):
+    """A channel or thread where messages can be posted; nothing is looked up in the gateway's cache."""
+
+    @property
+    def type(self) -> discord.AppCommandOptionType:
+        """What Discord is told that the option takes."""
+        return discord.AppCommandOptionType.channel
+
+    @property
+    def channel_types(self) -> list[discord.ChannelType]:
+        """The channels that Discord offers."""
+        kinds = discord.ChannelType
+        return [kinds.text, kinds.news, kinds.public_thread, kinds.private_thread, kinds.news_thread]
+
+    async def transform(self, interaction: Interaction, value: Any, /) -> Any:
+        """The channel as the interaction describes it."""
+        return value
 
 
 @app_commands.allowed_installs(guilds=True, users=True)
@@ -140,6 +160,30 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
             name, ask = Phrase(f"limit_name_{found.name}"), whom_to_ask(client_of(interaction))
             raise Refusal(phrase("settings_above_ceiling", name=name, most=most, ask=ask))
 
+    @app_commands.command(description=localized("command_settings_alerts"))
+    @described("settings_alerts")
+    async def alerts(
+        self,
+        interaction: Interaction,
+        channel: app_commands.Transform[app_commands.AppCommandChannel, TextChannel] | None = None,
+        off: bool = False,
+    ) -> None:
+        """Set where it is told that the server's budget runs low (needs Manage Server)."""
+        guild_id, alerts, locale = _managed_guild(interaction), self._services.store.alerts, locale_of(interaction)
+        if channel is not None and not off:
+            await interaction.response.defer(ephemeral=True)
+            await _introduce(interaction, channel.id)
+            await alerts.set_channel(guild_id, channel.id)
+            said = say(locale, "alerts_set", channel=f"<#{channel.id}>")
+            await interaction.edit_original_response(content=said)
+            return
+        if off:
+            await alerts.set_channel(guild_id, None)
+        now = await alerts.channel_of(guild_id)
+        told = phrase("alerts_now_here", channel=f"<#{now}>") if now is not None else phrase("alerts_now_off")
+        said = say(locale, phrase("alerts_off") if off else told)
+        await interaction.response.send_message(said, ephemeral=True)
+
     @app_commands.command(description=localized("command_settings_show"))
     async def show(self, interaction: Interaction) -> None:
         """The default model and the limits that hold for you here."""
@@ -171,6 +215,19 @@ class SettingsCog(commands.GroupCog, group_name="settings", group_description=lo
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
         found = self._services.catalogue.search(typed, tasks=PROMPT_TASKS)
         return model_choices([model for model in found if model.paints_from_words])
+
+
+async def _introduce(interaction: Interaction, channel_id: int) -> None:
+    """Say in the channel that alerts come there.
+
+    Raises:
+        Refusal: the bot can't post there.
+    """
+    channel = client_of(interaction).get_partial_messageable(channel_id, guild_id=interaction.guild_id)
+    try:
+        await channel.send(say(ENGLISH, "alerts_here"))
+    except (discord.Forbidden, discord.NotFound) as error:
+        raise Refusal(phrase("settings_channel_closed", channel=f"<#{channel_id}>")) from error
 
 
 def _exact(usd: float) -> Decimal:

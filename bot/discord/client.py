@@ -37,6 +37,7 @@ COGS = (
     "cogs.settings",
     "cogs.help",
     "cogs.privacy",
+    "cogs.alerts",
     # After the commands: it looks for translations of those that are registered.
     "cogs.translations",
     # Last: its messages have the buttons that the others register.

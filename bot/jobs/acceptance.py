@@ -6,7 +6,8 @@ import logging
 from datetime import timedelta
 
 from bot import metrics
-from bot.domain.job import Failure, JobState, NewJob
+from bot.domain.alerts import SCOPES
+from bot.domain.job import Actor, Failure, JobState, NewJob
 from bot.domain.money import usd_of
 from bot.domain.settlement import FREE
 from bot.errors import Overloaded, StoreUnusable
@@ -64,7 +65,15 @@ class Acceptance:
             context.wake.set()
         elif isinstance(outcome, Refused):
             metrics.JOBS_REFUSED.labels(outcome.rule).inc()
+            self._note_refusal(outcome.rule, new.actor)
         return outcome
+
+    def _note_refusal(self, rule: str, actor: Actor) -> None:
+        """Remember a budget that had no room left, for the alerts."""
+        scope = SCOPES.get(rule)
+        if scope is not None:
+            is_servers = scope in {"g", "m"}
+            self._context.budget_refusals.add((scope, (actor.guild_id or 0) if is_servers else 0))
 
     def _overloaded(self, error: Overloaded) -> Overloaded:
         """The error with a retry time: when a tenth of the queue is expected to be gone."""

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from bot import metrics, retry
 from bot.catalogue import Catalogue
 from bot.catalogue.model import Model
+from bot.domain.alerts import Scope
 from bot.domain.events import Progress, ProgressEvent, ProviderUnavailable
 from bot.domain.job import TERMINAL, Actor, Failure, Job, JobState
 from bot.domain.ports import Delivery
@@ -74,6 +75,8 @@ class RunnerContext:
         self.now_s = clocks.monotonic_s
         self.sleep = clocks.sleep
         self.active = ActiveJobs(self._released)
+        #: Budgets that refused somebody since the alerts last looked: scope, and the server's id or 0.
+        self.budget_refusals: set[tuple[Scope, int]] = set()
         self.credit = CreditPause(timings.credit_pauses_s, clocks.monotonic_s)
         self._catalogue = catalogue
         self._delivery: Delivery | None = None

@@ -39,9 +39,9 @@ class CreditWatch:
             self._pause.begin(probe_now=True)
         metrics.FAL_OUT_OF_CREDIT.set(self._pause.active)
 
-    async def ran_out(self) -> None:
-        """Fal refused a job for lack of credit."""
-        if not self._pause.begin():
+    async def ran_out(self, job_id: str) -> None:
+        """Pause the queue, because fal refused this job for lack of credit."""
+        if not self._pause.refused(job_id):
             return
         log.error("fal.ai's account is out of credit; the queue is paused until it is topped up")
         metrics.FAL_OUT_OF_CREDIT.set(1)
@@ -49,7 +49,7 @@ class CreditWatch:
         await self._context.retry_store(lambda: self._context.store.kv.set_default(OUT_SINCE, now))
 
     async def accepted(self) -> None:
-        """Fal accepted a job."""
+        """Let the queue go on, because fal accepted a job."""
         if not self._pause.end():
             return
         log.warning("fal.ai's account has credit again; the queue goes on")
@@ -78,13 +78,15 @@ class CreditWatch:
     async def wait(self, job: Job) -> None:
         """Wait until this job may be tried: one that fal may have already keeps its place, so that it is not lost.
 
+        It is a probe only where no other job can be, because each of its submissions is reserved anew.
+
         Raises:
             BalanceExhausted: it has waited long enough.
         """
         context = self._context
         while self._pause.holds_back(job.id) and not context.is_cancelled(job):
             self._check_patience(job)
-            if self._pause.due:
+            if self._pause.due and not len(self._positions):
                 self._pause.probe(job.id)
                 return
             context.publish(job, OutOfCredit())

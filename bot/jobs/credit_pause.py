@@ -46,6 +46,12 @@ class CreditPause:
         self._next_probe_s = self._now_s() + (0.0 if probe_now else next(self._later))
         return True
 
+    def refused(self, job_id: str) -> bool:
+        """Fal refused this job for lack of credit; False where that was known."""
+        if self._probe == job_id:
+            self._probe = None
+        return self.begin()
+
     def probe(self, job_id: str) -> None:
         """Try this job, and another one only after the next, longer pause."""
         if self.active:
@@ -57,6 +63,6 @@ class CreditPause:
         return self.active and job_id != self._probe
 
     def end(self) -> bool:
-        """Fal has accepted a job; False where nothing was paused."""
+        """Go on, because fal has accepted a job; False where nothing was paused."""
         was_active, self._next_probe_s, self._probe = self.active, None, None
         return was_active

@@ -104,6 +104,8 @@ class Runner:
             forgiven_per_day=forgiven_per_day,
         )
         self._active = context.active
+        #: Budgets that refused somebody; the alerts take them out.
+        self.budget_refusals = context.budget_refusals
         #: Whether fal's account is out of credit, so that jobs wait.
         self.credit = context.credit
         self._reconciler = Reconciler(

@@ -128,7 +128,7 @@ class Submitter:
                 except SubmitUnconfirmed as error:
                     await self._note_loss(submission, error)
                 except BalanceExhausted:
-                    await self._credit.ran_out()
+                    await self._credit.ran_out(submission.job.id)
                     if not submission.unsure:
                         await self._credit.put_back(submission.job)
                         return None

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from bot.errors import StoreUnusable
 from bot.store import integrity, schema_version
+from bot.store.alerts import AlertStore
 from bot.store.costs import CostStore
 from bot.store.database import Database, parse_url
 from bot.store.drafts import DraftStore
@@ -59,6 +60,7 @@ class Store:
         self.drafts = DraftStore(database, self._writer, clock=clock)
         self.costs = CostStore(database)
         self.durations = DurationStore(database, self._writer)
+        self.alerts = AlertStore(database, self._writer, clock)
         self.retention = Retention(database, self._writer, self._preferences_cache, clock=clock)
 
     @classmethod

@@ -241,6 +241,21 @@ guilds = Table(
     Column("guild_id", BigInteger, primary_key=True, autoincrement=False),
     Column("model", String(200)),
     Column("limits_json", Text),
+    #: Where alerts about the server's budgets go.
+    Column("alerts_channel_id", BigInteger),
+)
+
+#: Alerts that were raised (`bot.domain.alerts.Alert`): the key lets each be raised once, by whichever process.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("scope", String(1), primary_key=True),
+    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("percent", Integer, primary_key=True, autoincrement=False),
+    #: When it was raised, or taken over by another process to be sent.
+    Column("raised_us", BigInteger, nullable=False),
+    Column("sent_us", BigInteger),
 )
 
 #: Requests that are not accepted yet.
@@ -276,6 +291,7 @@ durations = Table(
 )
 
 __all__ = [
+    "alerts",
     "balances",
     "drafts",
     "durations",

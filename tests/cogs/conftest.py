@@ -48,6 +48,7 @@ class AcceptingRunner:
         self.answers: list[tuple[str, int | None]] = []
         self.lost: list[str] = []
         self.stopping = False
+        self.budget_refusals: set[tuple[str, int]] = set()
         self.credit = CreditPause((1,), lambda: 0.0)
 
     async def accept(self, new: NewJob, policy: Policy) -> Accepted | Refused | Duplicate:

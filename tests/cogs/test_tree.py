@@ -27,7 +27,7 @@ async def test_the_commands_are_the_promised_ones(fixture: CogFixture) -> None:
     names = {command["name"] for command in tree_payload(fixture)}
     assert names == {"imagine", "compose", "models", "usage", "costs", "cancel", "settings", "help", "privacy"}
     (settings,) = [command for command in tree_payload(fixture) if command["name"] == "settings"]
-    assert {option["name"] for option in settings["options"]} == {"model", "limits", "budget", "show"}
+    assert {option["name"] for option in settings["options"]} == {"model", "limits", "budget", "alerts", "show"}
 
 
 async def test_imagine_has_every_promised_option_in_order(fixture: CogFixture) -> None:

@@ -107,6 +107,11 @@ _DYNAMIC: dict[str, frozenset[str]] = {
     **{f"thing_{thing}": frozenset() for thing in Thing},
     **{f"partner_{what}": frozenset({"service"} if what == "unverified" else ()) for what, _ in partners._ACCOUNT},
     **{f"not_admitted_{barrier}": frozenset({"ask"}) for barrier in get_args(Barrier)},
+    **{
+        f"alert_{span}{over}": frozenset({"who", "spent", "budget", "at", *(() if over else ("percent",))})
+        for span in ("day", "month")
+        for over in ("", "_over")
+    },
     # stored by earlier versions
     **{f"bound_{name}": frozenset({"value"}) for name in ("one_of", "max_bytes")},
     **{

@@ -43,4 +43,7 @@ settings_budget_person_day = US dollars a day for each person; 0 allows nothing
 settings_budget_server_day = US dollars a day for the whole server; 0 allows nothing
 settings_budget_server_month = US dollars a month for the whole server; 0 allows nothing
 settings_budget_reset = Go back to the bot's usual budgets; budgets given in the same command are set after that
+command_settings_alerts = Where to tell that this server's budget runs low (needs Manage Server).
+settings_alerts_channel = A channel that only managers read, say; leave it out to see which one it is
+settings_alerts_off = Tell nobody any more
 command_settings_show = The default model and the limits that hold for you here.

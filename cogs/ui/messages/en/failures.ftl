@@ -53,6 +53,7 @@ after_moment = after { CLOCK($at) }
 settings_only_in_server = This is a setting for a server. Use the command in that server. Nothing was changed.
 settings_not_member = I am not a member of this server, so I keep no settings for it. Nothing was changed.
 settings_above_ceiling = The most that you can set here for “{ $name }” is { $most }. Whoever runs this bot decides that; please ask { $ask } if this server should have more. Nothing was changed.
+settings_channel_closed = I can't post in { $channel }. Allow me View Channel and Send Messages there, or choose another channel. Nothing was changed.
 settings_not_manager = Only people with the permission Manage Server can change this. Nothing was changed.
 
 price_unconfirmed = { $pictures ->

@@ -224,3 +224,19 @@ form_rest = … and the rest of it
 form_rest_hint = At most { $most } characters in all: please shorten it, here or above.
 form_delete = Delete this message?
 form_delete_question = Press **Submit** to delete the message for everybody here, with its prompt and options. This can't be undone. Press **Cancel** to keep it.
+
+## Alerts, in a channel for those who run the bot or manage a server
+
+alert_this_server = This server
+alert_server = The server { $name } ({ $id })
+alert_everybody = The whole bot
+alert_day = { $who } has used { $percent } % of its budget for today: { MONEY($spent) } of { MONEY($budget) }. A new day begins at { CLOCK($at) }.
+alert_day_over = { $who } has used up its budget for today: { MONEY($spent) } of { MONEY($budget) }. What does not fit is refused until { CLOCK($at) }.
+alert_month = { $who } has used { $percent } % of its budget for this month: { MONEY($spent) } of { MONEY($budget) }. A new month begins on { $at }.
+alert_month_over = { $who } has used up its budget for this month: { MONEY($spent) } of { MONEY($budget) }. What does not fit is refused until { $at }.
+alert_credit = fal.ai refuses to paint: the account is out of credit since { $at }. Requests wait for up to 24 hours and go on by themselves once you have topped it up, at fal.ai under Billing.
+alerts_here = Alerts about this server's budgets come to this channel from now on.
+alerts_set = Alerts about this server's budgets now come to { $channel }: one each at 50, 80 and 100 %.
+alerts_off = This server gets no alerts any more.
+alerts_now_here = Alerts about this server's budgets come to { $channel }. Choose another channel with `/settings alerts`, or turn them off.
+alerts_now_off = This server gets no alerts about its budgets. Choose a channel for them with `/settings alerts`.
