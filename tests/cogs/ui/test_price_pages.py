@@ -74,4 +74,4 @@ def test_usage_says_which_budget_is_used_up_and_no_figure_of_others() -> None:
         assert f"{words} It starts again at <t:{int(at.timestamp())}:f>." in said
         assert "$" not in said
     assert "so nothing is painted here" in usage_text(used_up=(("server_usd_day", None),))
-    assert "used up" not in usage_text(used_up=(("person_usd_day", MIDNIGHT),))
+    assert usage_text(used_up=(("person_usd_day", MIDNIGHT),)) == usage_text()  # its own line says it
