@@ -133,15 +133,22 @@ class InvalidOption(Refusal):
 
 
 class UnknownModel(Refusal):
-    """No model of that name is offered here."""
+    """No model of that name is offered here.
+
+    Args:
+        close: keys of models to offer instead.
+        by_subject: whether those are good at what was given, such as a style; else they have similar names.
+    """
 
     code = "unknown_model"
 
-    def __init__(self, given: str, close: Sequence[str] = ()) -> None:
+    def __init__(self, given: str, close: Sequence[str] = (), *, by_subject: bool = False) -> None:
         self.given = given
         self.close = tuple(close)
         shown = shorten(given, 60).replace("`", "ˋ").replace("\n", " ")
-        super().__init__(phrase("unknown_model_close", given=shown, close=self.close) if close else None, given=shown)
+        alike = phrase("unknown_model_close", given=shown, close=self.close) if close else None
+        able = phrase("unknown_model_good_at", given=shown, close=self.close) if close and by_subject else None
+        super().__init__(able or alike, given=shown)
 
 
 class ModelUnavailable(Refusal):
@@ -190,13 +197,7 @@ class LimitReached(Refusal):
 
 
 class PriceUnconfirmed(Refusal):
-    """It costs so much that the person must agree to the price first.
-
-    Args:
-        usd: what it may cost at most.
-        left_usd: what the person may spend today, as far as that tells nothing about others.
-        is_estimate: whether the price is not known exactly.
-    """
+    """So dear that the person must agree first; `left_usd` is what they may spend, if that tells nothing of others."""
 
     code = "price_unconfirmed"
 
@@ -205,10 +206,11 @@ class PriceUnconfirmed(Refusal):
     ) -> None:
         self.usd = usd
         self.is_estimate = is_estimate
-        price = phrase("price_about" if is_estimate else "price_at_most", usd=usd)
-        button = phrase("pay_about" if is_estimate else "pay_exactly", usd=usd)
-        left = phrase("nothing_spent") if left_usd is None else phrase("price_left", usd=left_usd)
-        super().__init__(model=title, pictures=pictures, price=price, left=left, button=button)
+        price, button = ("price_about", "pay_about") if is_estimate else ("price_at_most", "pay_exactly")
+        left = phrase("no_quota") if left_usd is None else phrase("price_left", usd=left_usd)
+        super().__init__(
+            model=title, pictures=pictures, price=phrase(price, usd=usd), left=left, button=phrase(button, usd=usd)
+        )
 
 
 class CannotPostHere(Refusal):
@@ -240,12 +242,7 @@ class BadPicture(Refusal):
 
 
 class NotAdmitted(Refusal):
-    """The operator has not opened the bot to this place or person.
-
-    Args:
-        barrier: `server`, `person`, `user_install` or `direct_message`.
-        ask: whom to ask, a phrase that completes "Please ask …".
-    """
+    """Not open to this `server`, `person`, `user_install` or `direct_message`; `ask` completes "Please ask …"."""
 
     code = "not_admitted"
 
@@ -367,12 +364,14 @@ class BalanceExhausted(GenerationFailed):
     """fal's 403 about the account's balance."""
 
     code = "balance_exhausted"
+    worth_retrying = False
 
 
 class KeyRefused(GenerationFailed):
     """fal's 401 or 403 about the key."""
 
     code = "key_refused"
+    worth_retrying = False
 
 
 class PartnerAccountRefused(GenerationFailed):
@@ -384,6 +383,7 @@ class PartnerAccountRefused(GenerationFailed):
     """
 
     code = "partner_account_refused"
+    worth_retrying = False
 
     def __init__(self, service: str, what: Phrase) -> None:
         super().__init__(service=service, what=what)

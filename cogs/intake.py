@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 ALREADY_ACKNOWLEDGED = 40060
 
+_RANDOM = SystemRandom()
+
 
 def seeded(model: Model, request: GenerationRequest) -> GenerationRequest:
     """Add a random seed if the model takes one and the person gave none, so that the picture can be reproduced."""
@@ -74,7 +76,7 @@ async def place(
     actor = interaction_data.actor_of(interaction)
     policy = policy_for(services.settings, preferences.guild_limits, actor)
     await check_price(services, actor, policy, model, request, agreed_usd=agreed_usd)
-    job_id = new_job_id(int(services.clock().timestamp() * 1000), SystemRandom())
+    job_id = new_job_id(int(services.clock().timestamp() * 1000), _RANDOM)
     new = NewJob(job_id, actor, await _reply_of(interaction), request, parent_id, draft_id)
     try:
         async with accepted(interaction, services, new, policy) as taken:
@@ -195,7 +197,7 @@ async def _send(interaction: Interaction, services: Services, job: Job, card: ca
         response = await interaction.response.send_message(view=card, ephemeral=job.reply.ephemeral)
     except discord.HTTPException as error:
         if error.code == ALREADY_ACKNOWLEDGED:
-            return await _answered_before(interaction, job.id, error)
+            return await _answered_before(interaction, services, job.id, error)
         if error.status < 500:
             raise
         return await _answer_after_all(interaction, services, error)
@@ -204,15 +206,18 @@ async def _send(interaction: Interaction, services: Services, job: Job, card: ca
     return response.message_id
 
 
-async def _answered_before(interaction: Interaction, job_id: str, error: discord.HTTPException) -> int | None:
-    """Return the id of the response that Discord already has.
+async def _answered_before(
+    interaction: Interaction, services: Services, job_id: str, error: discord.HTTPException
+) -> int | None:
+    """Return the id of the response that Discord already has; None where that stays out of reach.
 
     It is ours when discord.py repeated a POST after a 5xx although Discord had processed it. Else it is a refusal sent
-    for an earlier delivery of the same interaction, by this or another process; then `error` is raised.
+    for an earlier delivery of the same interaction, by this or another process, or the card of a job that was erased;
+    then `error` is raised.
     """
     try:
-        original = await interaction.original_response()
-    except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError):
+        original = await _original_response(interaction, services)
+    except _NoResponse:
         return None
     if not cards.names_job(original.components, job_id):
         raise error
@@ -220,16 +225,31 @@ async def _answered_before(interaction: Interaction, job_id: str, error: discord
 
 
 async def _answer_after_all(interaction: Interaction, services: Services, error: Exception) -> int:
-    """After a broken connection, find out whether Discord has the response. Raises `error` if it does not.
+    """After a broken connection, find out whether Discord has the response. Raises `error` if it does not."""
+    try:
+        return (await _original_response(interaction, services)).id
+    except _NoResponse:
+        raise error from None
+
+
+class _NoResponse(Exception):
+    """Discord has no response to the interaction, or stays out of reach."""
+
+
+async def _original_response(interaction: Interaction, services: Services) -> discord.InteractionMessage:
+    """The response that Discord has.
 
     Retries while Discord can't be reached; meanwhile the job is neither started nor cancelled.
+
+    Raises:
+        _NoResponse: as it says.
     """
     async for _ in retry(services.discord_timings.own_answer_pauses_s):
         try:
-            return (await interaction.original_response()).id
+            return await interaction.original_response()
         except (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError, TimeoutError) as failure:
             if isinstance(failure, discord.HTTPException) and failure.status < 500 and failure.status != 429:
                 break  # there is no response
         except discord.DiscordException:
             break
-    raise error from None
+    raise _NoResponse

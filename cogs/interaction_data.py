@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -68,7 +68,7 @@ def services_of(interaction: Interaction) -> Services:
 
 def new_seed() -> int:
     """A random seed within the range of every model."""
-    return secrets.randbelow(2**31)
+    return random.randrange(2**31)
 
 
 def actor_of(interaction: Interaction) -> Actor:

@@ -86,7 +86,7 @@ async def paint_edited(interaction: Interaction, form: modals.ModalSubmit) -> No
 @action(
     "details",
     subject=Subject.JOB,
-    cards=(CardKind.RESULT, CardKind.TRANSIENT_FAILURE, CardKind.LASTING_FAILURE),
+    cards=ENDED,
     rank=30,
 )
 async def show_details(interaction: Interaction, click: Click) -> None:

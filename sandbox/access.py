@@ -75,7 +75,9 @@ class AccessControl:
         return response
 
     def _refusal(self, request: web.Request, *, for_bot: bool) -> str | None:
-        if not self._is_ours(request.headers.get("Host", ""), any_port=for_bot):
+        # A request line may name a host, too, and then that one counts.
+        named = [urlsplit(request.raw_path).netloc] if "://" in request.raw_path.partition("?")[0] else []
+        if not all(self._is_ours(host, any_port=for_bot) for host in [request.headers.get("Host", ""), *named]):
             return _OTHER_HOST
         origins = request.headers.getall("Origin", [])
         if not all(self._is_our_origin(origin) for origin in origins):

@@ -36,3 +36,5 @@ RESULT_BUTTONS = ["Again", "Edit prompt", "Details", "Delete"]
 FAILURE_BUTTONS = ["Again", "Edit prompt", "Details", "Delete"]
 #: The same under a failure that the same request would meet again (slot LASTING_FAILURE).
 LASTING_FAILURE_BUTTONS = ["Fix it", "Details", "Delete"]
+#: The same under a failure that only whoever runs the bot can mend (slot OPERATORS_FAILURE).
+OPERATORS_FAILURE_BUTTONS = ["Details", "Delete"]

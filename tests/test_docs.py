@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,9 @@ from bot.catalogue import load
 from bot.cli.check.discord_api import NEEDED_PERMISSIONS
 from bot.cli.check.report import examine
 from bot.discord.client import COGS
+from bot.domain.job import Actor
+from bot.domain.money import Cost
+from bot.limits import Allowed, Refused, Usage, decide, policy_for
 from bot.settings import ModelSettings, Settings, example_toml, load_settings
 from cogs.ui.messages import ENGLISH, say
 from sandbox import run as sandbox_run
@@ -68,11 +73,25 @@ def test_the_limits_in_the_readme_are_the_defaults() -> None:
     options = (option for model in load().models for option in model.options if option.alias == "count")
     ((most, _),) = Counter(int(option.maximum or 0) for option in options).most_common(1)
 
+    readme = " ".join(README.split())
     assert (
-        f"for {tier.burst_images} images at once (over several requests: most models take a `count` of up to {most}), "
-        f"{tier.images_per_hour} an hour and {tier.images_per_day} a day" in (" ".join(README.split()))
+        f"for {tier.burst_images} images at once (over several requests: most models take a `count` of up to {most}). "
+        f"Their turns come back at {tier.images_per_hour} an hour, up to {tier.images_per_day} images a day, "
+        f"with {tier.concurrent_jobs} requests under way; a server has {limits.guild_images_per_day} images a day"
+        in readme
     )
-    assert f"{limits.guild_images_per_day} images a day" in README
+    # And that is what happens: so many at once, in no more requests than may be under way, and not one more.
+    policy, now = policy_for(Settings(), None, Actor(1, 2)), datetime(2026, 11, 1, tzinfo=UTC)
+    usage, asked = Usage(None, 0, 0, 0), 0
+    while asked < tier.burst_images:
+        images = min(most, tier.burst_images - asked)
+        verdict = decide(usage, policy, Cost(images), now)
+        assert isinstance(verdict, Allowed)
+        asked += images
+        usage = Usage(verdict.tat, asked, asked, usage.active_jobs + 1)
+    one_more = decide(replace(usage, active_jobs=0), policy, Cost(1), now)
+    assert isinstance(one_more, Refused)
+    assert one_more.rule == "rate"
 
 
 async def test_the_readme_tells_a_wrong_default_model_by_the_words_of_the_check(tmp_path: Path) -> None:

@@ -249,7 +249,7 @@ def test_every_refusal_is_a_whole_sentence_that_says_what_is_left_and_when(
 
     assert isinstance(error, LimitReached)
     assert (error.rule, error.retry_at) == (verdict.rule, verdict.retry_at)
-    assert english(error).endswith("Nothing was started and no quota was used.")
+    assert english(error).endswith("No quota was used.")
     assert re.search(r"\d|none", english(error))
     assert not re.search(r"\b1 pictures|\b1 requests|None|  ", english(error))
     assert bool(re.search(r"<t:\d+:f>", english(error))) == bool(verdict.retry_at or verdict.next_at)
@@ -259,16 +259,16 @@ def test_the_sentences_read_well() -> None:
     later_s = math.ceil((NOW + MINUTE).timestamp() / 60) * 60
 
     assert english(refused(used(tat=NOW + 3 * MINUTE, images_today=3), 2).error()) == (
-        "That's a bit fast: you have 1 picture left for the moment, and 2 pictures will be possible "
-        f"from <t:{later_s}:f>. You have 17 pictures left today. Nothing was started and no quota was used."
+        "That's a bit fast: you have 1 picture left for now. "
+        f"From <t:{later_s}:f> you can paint 2 pictures. You have 17 pictures left today. No quota was used."
     )
     assert english(refused(FRESH, 9).error()) == (
         "That would be 9 pictures in one request; ask for at most 4 at once. Right now 4 pictures would go through. "
-        "Nothing was started and no quota was used."
+        "No quota was used."
     )
     assert english(refused(used(images_today=19), 3).error()) == (
         "3 pictures would be more than your 20 pictures a day. You have 1 left today. "
-        f"The count starts again at <t:{int(MIDNIGHT.timestamp())}:f>. Nothing was started and no quota was used."
+        f"The count starts again at <t:{int(MIDNIGHT.timestamp())}:f>. No quota was used."
     )
 
 
@@ -496,7 +496,7 @@ def test_a_servers_unfinished_jobs_are_bounded_only_where_a_bound_is_set_and_onl
     error = answer.error()
     assert (error.rule, error.retry_at) == ("guild_concurrent", None)
     assert "This server already has 5 requests in progress" in english(error)
-    assert "Nothing was started" in english(error)
+    assert "No quota was used." in english(error)
     assert isinstance(decide(replace(busy, guild_active_jobs=4), bounded, Cost(1), NOW), Allowed)
     assert isinstance(decide(busy, limits(), Cost(1), NOW), Allowed)
     assert isinstance(decide(replace(busy, in_guild=False), bounded, Cost(1), NOW), Allowed)

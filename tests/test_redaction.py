@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -12,7 +13,7 @@ import pytest
 
 from bot.__main__ import main
 from bot.errors import SettingsInvalid, StoreUnusable
-from bot.redaction import Redaction, quoted, redact
+from bot.redaction import Redaction, name_shown, quoted, redact, strictly
 from bot.settings import load_settings
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
@@ -112,6 +113,49 @@ def test_a_value_that_could_be_a_secret_or_a_part_of_one_is_not_quoted(secret: s
     assert quoted(secret) == "this value"
 
 
+#: Each repeated until it is long. They begin like secrets, or almost are some.
+REPEATED = (
+    "a", "A1", "a.", "://", "://a:", "://a:@", "a@", "bearer ", "basic a", "bearer\t", " ", "authorization=\"",
+    "?token", "?token&", "&key.",
+    "token", "key_", "password", "a_api_key_", "\"", "\\", "%", "%2", "%41", "%2525", "M-", "-Ma1",
+    "abcdef." + "a" * 20, "-", "sk-", "/webhooks/1", "0123456789abcdef", FAL_ID, "aW50ZXJhY3Rpb246", "é", "a%2Fb ",
+)  # fmt: skip
+#: In front of a long run of one of these.
+STARTS = (
+    "",
+    "://",
+    "://a:",
+    "bearer ",
+    "Authorization: ",
+    "?",
+    "?token=",
+    "password=",
+    "password",
+    "/webhooks/1/",
+    "%41 ",
+)
+
+
+@pytest.mark.parametrize("cleaned", [redact, strictly, name_shown, quoted, Redaction([TOKEN, FAL_KEY])])
+def test_a_long_line_takes_no_longer_for_its_length_than_a_short_one(cleaned: Callable[[str], str]) -> None:
+    for start in STARTS:
+        for repeated in REPEATED:
+            line = start + repeated * (20_000 // len(repeated))
+            began_s = time.process_time()
+            cleaned(line)
+            # Some milliseconds; every pattern that looks twice at each pair of characters takes a second and more.
+            assert time.process_time() - began_s < 0.25, (start, repeated)
+
+
+@pytest.mark.parametrize(
+    "before", ["://" * 5000, "@" + "a:" * 5000, "M-" * 5000, "%41" * 5000 + " ", "key" * 5000 + " "]
+)
+def test_a_secret_behind_much_else_is_still_found(before: str) -> None:
+    assert "hunter2" not in redact(f"{before} https://ada:hunter2@host.test/?password=hunter2")
+    assert FAL_SECRET not in redact(f"{before} {FAL_KEY}")
+    assert TOKEN_TAIL not in redact(f"{before}{quote(' ' + TOKEN)}")
+
+
 # ---------------------------------------------------------------------- settings
 
 
@@ -141,14 +185,22 @@ PLACES: list[Callable[[str], dict[str, str]]] = [
     lambda secret: {"EASEL_FAL__SECRET": secret},
     lambda secret: {"EASEL_" + secret: "1"},
     lambda secret: {"EASEL_FAL__" + secret: "1"},
-    lambda secret: {"EASEL_CONFIG": secret.replace("hunter2", "")},  # a path is shown, unless it has a secret's shape
+    lambda secret: {
+        "EASEL_CONFIG": "nothing" if "unter2" in secret else secret
+    },  # a path is shown, unless it has a secret's shape
     lambda secret: {"EASEL_SECRETS_DIR": secret},
     lambda secret: {"EASEL_MODELS__PRICES_USD": f'{{"a": "{secret}"}}'},
+    lambda secret: {"EASEL_LIMITS__TIERS__" + secret: "1"},
+    lambda secret: {"EASEL_DATABASE_URL": f"mysql://ada:{quote(secret, safe='')}@db", "EASEL_WEB__PORT": "x"},
+    lambda secret: {"DISCORD_TOKEN": f"Bot {secret}"},
+    lambda secret: {"EASEL_FAL__MAX_IN_FLIGHT": "".join(f"%{byte:02X}" for byte in secret.encode())},
+    lambda secret: {"EASEL_FAL__CDN_URL": f"//{secret}@host"},
+    lambda secret: {"EASEL_LIMITS": f'["{secret}"]'},
 ]
 
 
 @pytest.mark.parametrize("place", PLACES, ids=range(len(PLACES)))
-@pytest.mark.parametrize("secret", [*SECRETS, "hunter2-hunter2-hunter2"])
+@pytest.mark.parametrize("secret", [*SECRETS, "hunter2-hunter2-hunter2", "Hunter2-Pass!word"])
 def test_a_secret_in_a_wrong_variable_is_not_repeated(
     tmp_path: Path, place: Callable[[str], dict[str, str]], secret: str
 ) -> None:

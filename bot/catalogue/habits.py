@@ -3,6 +3,7 @@
 Read are flags such as `--ar 16:9 --no dogs --seed 5 --n 2` (also with the dash that a phone makes of `--`), the block
 of settings that AUTOMATIC1111 and its kin write under a prompt, and tags such as `<lora:name:0.8>`. What stands in
 quotes is never read, and a dash that belongs to the sentence is left alone. Weights such as `(word:1.2)` stay.
+What is written with less than two hyphens is read at the end only (`endings`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bot.catalogue.endings import TAIL, last_setting
 from bot.catalogue.sizes import WORDS
 
+#: What phones and keyboards make of two hyphens.
+_DASHES: Final = "‐‑‒–—―−－"
 #: Who nests tags deeper than this wants to keep us busy.
 _MOST_PASSES: Final = 20
 
@@ -38,11 +42,13 @@ class Reading:
     #: What is to be painted.
     prompt: str
     wishes: tuple[Wish, ...] = ()
+    #: What has the form of a wish, but may be part of the picture: it is still in the prompt.
+    unsure: tuple[Wish, ...] = ()
 
 
 def read(prompt: str) -> Reading:
     """Take a prompt apart; one without any of these habits comes back as it is, and so does what is left of one."""
-    if not any(sign in prompt for sign in ("--", "—", "–", "<", ":")):
+    if not _SIGNS.search(prompt):  # as in most prompts
         return Reading(prompt)
     text, wishes = prompt, list[Wish]()
     # What is taken out may bring two halves of something together: what is left must say nothing more.
@@ -51,14 +57,20 @@ def read(prompt: str) -> Reading:
         if not taken:
             break
         wishes += taken
-    return Reading(text.strip(), tuple(wishes)) if wishes else Reading(prompt)
+    unsure = _unsure(text)
+    return Reading(text.strip(), tuple(wishes), unsure) if wishes else Reading(prompt, unsure=unsure)
+
+
+#: No habit does without one of these: a dash, a bracket, `key: value`, or a number or a shape at the end.
+_SIGNS = re.compile(rf"[-{_DASHES}<\[:=]|(?:\d|random|square|portrait|landscape)[{re.escape(TAIL)}]*\Z", re.IGNORECASE)
 
 
 def _taken_out(prompt: str) -> tuple[str, list[Wish]]:
     text, pasted = _without_settings(prompt)
     text, tags = _without_tags(text)
     text, flags = _without_flags(text)
-    return text, [*flags, *tags, *pasted]
+    text, last = _without_endings(text)
+    return text, [*flags, *last, *tags, *pasted]
 
 
 def _cut(text: str, start: int, end: int) -> str:
@@ -94,7 +106,7 @@ _MEANT: Final[Mapping[str, str]] = {
     name: key
     for key, names in {
         "size": "ar aspect aspect-ratio aspectratio aspect_ratio ratio size res resolution",
-        "negative_prompt": "no neg negative negative-prompt negative_prompt negprompt np without",
+        "negative_prompt": "no neg negative negative-prompt negative_prompt negprompt np without exclude",
         "seed": "seed",
         "count": "n count num images number batch batch-size amount num-images num_images",
         "steps": "steps step num-steps",
@@ -115,7 +127,9 @@ _WITHOUT_VALUE = """
 _FOREIGN, _FOREIGN_ALONE = frozenset(_WITH_VALUE.split()), frozenset(_WITHOUT_VALUE.split())
 
 #: A flag behind a space or at the beginning; a hyphen or space after the dashes makes it none.
-_FLAG = re.compile(r"(?<!\S)(--|—|–)([A-Za-z](?:[A-Za-z_-]{0,29}[A-Za-z])?)(?=[\s=:,]|\d|$)[=:]?")
+_FLAG = re.compile(
+    rf"(?<!\S)(-{{2,3}}|-?[{_DASHES}]{{1,2}})([A-Za-z](?:[A-Za-z_-]{{0,29}}[A-Za-z])?)(?=[\s=:,]|\d|$)[=:]?"
+)
 _SIZE_VALUE = re.compile(
     rf"\s*(\d{{1,5}}(?:\.\d+)?\s*[:/x×*]\s*\d{{1,5}}(?:\.\d+)?|(?:{'|'.join(WORDS)}))(?=[\s,]|$)", re.IGNORECASE
 )
@@ -128,13 +142,13 @@ _VALUES: Final[Mapping[str, re.Pattern[str]]] = {
     "steps": _NUMBER_VALUE,
     "guidance": _NUMBER_VALUE,
     "style": re.compile(r'\s*(?:"([^"\n]{1,80})"|([^\s,]+))'),
-    "model": re.compile(r"\s*([^\s,\"—–-][^\s,]*)"),
+    "model": re.compile(rf"\s*([^\s,\"{_DASHES}-][^\s,]*)"),
 }
 #: A word behind a flag of ours that is no value of it.
-_WRONG_VALUE = re.compile(r"\s*(-?[^\s,\"—–-][^\s,]*)")
+_WRONG_VALUE = re.compile(rf"\s*(-?[^\s,\"{_DASHES}-][^\s,]*)")
 #: What may stand behind a flag of another program: numbers, codes with digits, links.
 _FOREIGN_VALUE = re.compile(r"(?:\s*(?:https?://\S+|[\w.:/-]{0,60}\d[\w.:/-]{0,60})(?=[\s,]|$))+")
-_ONE_WORD = re.compile(r"\s*[^\s—–-]\S*")
+_ONE_WORD = re.compile(rf"\s*[^\s{_DASHES}-]\S*")
 #: Most words behind a phone's dash and "no" that are read as what should not be seen, without and with commas.
 _MOST_WORDS, _MOST_LISTED = 3, 8
 
@@ -155,7 +169,7 @@ class _Flag:
 
 def without_model(prompt: str) -> tuple[str, Wish | None]:
     """The prompt without its flags `--model name`, and the last of these; None where it has none."""
-    if not any(sign in prompt for sign in ("--", "—", "–")):
+    if "--" not in prompt and not any(dash in prompt for dash in _DASHES):
         return prompt, None
     named = [part for part in _flags(prompt) if part[2].key == "model" and part[2].value]
     for start, end, _ in reversed(named):
@@ -172,9 +186,11 @@ def _without_flags(text: str) -> tuple[str, list[Wish]]:
 
 def _flags(text: str) -> list[tuple[int, int, Wish]]:
     """Where flags begin and end, and what each of them asks for."""
+    if _FLAG.search(text) is None:
+        return []
     protected = _quoted(text)
     found = [
-        _Flag(match.start(), match.end(), match[1] == "--", match[2].lower())
+        _Flag(match.start(), match.end(), match[1].startswith("--"), match[2].lower())
         for match in _FLAG.finditer(text)
         if not any(start <= match.start() < end for start, end in protected)
     ]
@@ -225,8 +241,8 @@ def _read_negative(text: str, flag: _Flag, limit: int) -> tuple[int, Wish | None
         return (limit, Wish(text[flag.start : flag.named], flag.key)) if flag.sure else (flag.named, None)
     # With a phone's dash it may as well be a sentence: "a man – no coat, – and no hat. Rain."
     most = _MOST_LISTED if "," in value else _MOST_WORDS
-    sentence = re.search(r"[.!?;:—–]", value) or len(value.split()) > most
-    if not flag.sure and (sentence or text[flag.start + 1 : flag.start + 2].isupper()):
+    sentence = re.search(rf"[.!?;:{_DASHES}]", value) or len(value.split()) > most
+    if not flag.sure and (sentence or text[flag.start : flag.named].lstrip(f"{_DASHES}-")[:1].isupper()):
         return flag.named, None
     return limit, Wish(text[flag.start : limit].strip(), "negative_prompt", value)
 
@@ -253,7 +269,7 @@ def _read_foreign(text: str, flag: _Flag, limit: int) -> tuple[int, Wish | None]
 
 def _sizes_joined(wishes: list[Wish]) -> list[Wish]:
     """`--w 1024 --h 768` as one size."""
-    sides = {name: wish for wish in wishes for name in ("w", "h") if re.match(rf"\S{{1,2}}{name}", wish.written)}
+    sides = {name: wish for wish in wishes for name in ("w", "h") if re.match(rf"\S{{1,3}}{name}", wish.written)}
     figures = {name: re.search(r"\s(\d{2,5})$", wish.written) for name, wish in sides.items() if wish.key is None}
     width, height = figures.get("w"), figures.get("h")
     if width is None or height is None:
@@ -263,12 +279,42 @@ def _sizes_joined(wishes: list[Wish]) -> list[Wish]:
     return [joined, *(wish for wish in wishes if wish not in sides.values())]
 
 
+# ---------------------------------------------------------------------- endings
+
+#: Who ends with more settings than there are options wants to keep us busy: then none is read.
+_MOST_ENDINGS: Final = 12
+
+
+def _without_endings(text: str) -> tuple[str, list[Wish]]:
+    taken: list[Wish] = []
+    rest = text
+    while (ending := last_setting(rest)) is not None and ending.sure and not _is_quoted(rest, ending.start):
+        if len(taken) == _MOST_ENDINGS:
+            return text, []
+        taken.insert(0, Wish(ending.written, ending.key, ending.value, pasted=True))
+        rest = rest[: ending.start].rstrip(TAIL.replace(".", "") + "|/")
+    return rest, taken
+
+
+def _unsure(text: str) -> tuple[Wish, ...]:
+    ending = last_setting(text)
+    if ending is None or ending.sure or not text[: ending.start].strip() or _is_quoted(text, ending.start):
+        return ()
+    return (Wish(ending.written, ending.key, ending.value),)
+
+
+def _is_quoted(text: str, place: int) -> bool:
+    return any(start <= place < end for start, end in _quoted(text))
+
+
 # ---------------------------------------------------------------------- tags
 
 _TAG = re.compile(r"<\s*(?:lora|lyco|lycoris|locon|hypernet)\s*:[^<>]{1,160}>", re.IGNORECASE)
 
 
 def _without_tags(text: str) -> tuple[str, list[Wish]]:
+    if "<" not in text:
+        return text, []
     protected = _quoted(text)
     found = [tag for tag in _TAG.finditer(text) if not any(start <= tag.start() < end for start, end in protected)]
     for tag in reversed(found):
@@ -303,6 +349,8 @@ _NEGATIVE = re.compile(r"(?:^|(?<=[\s.,]))negative prompt\s*:\s*(.*)$", re.IGNOR
 
 def _without_settings(text: str) -> tuple[str, list[Wish]]:
     wishes: list[Wish] = []
+    if ":" not in text:
+        return text, wishes
     block = _BLOCK.search(text)
     if block is not None:
         entries = list(_entries(block[1]))

@@ -95,6 +95,10 @@ def parse_integer(option: Option, name: str, given: object) -> Json:
     return value
 
 
+#: `7,5` is how most of the world writes it; `1,500` has three digits behind its comma.
+_DECIMAL_COMMA = re.compile(r"^([+-]?\d{1,3}),(\d{1,2})$")
+
+
 def parse_number(option: Option, name: str, given: object) -> Json:
     """A finite number within the option's range."""
     match given:
@@ -102,8 +106,8 @@ def parse_number(option: Option, name: str, given: object) -> Json:
             raise _bad(option, name, given)
         case int() | float() if not isinstance(given, int) or abs(given) < 10**18:
             value = float(given)
-        case str() if _NUMBER.fullmatch(_digits(given)):
-            value = float(_digits(given))
+        case str() if _NUMBER.fullmatch(number := _DECIMAL_COMMA.sub(r"\1.\2", _digits(given))):
+            value = float(number)
         case _:
             raise _bad(option, name, given)
     if not math.isfinite(value):
@@ -131,11 +135,16 @@ def _labelled(option: Option, given: str) -> str | None:
     return by_label(given[:200], ((choice_label(choice), choice) for choice in option.choices))
 
 
+#: Two names of one format.
+_SAME_FORMAT: Final = (("jpg", "jpeg"), ("jpeg", "jpg"))
+
+
 def parse_choice(option: Option, name: str, given: object) -> Json:
     """One of the choices, ignoring case, spaces and hyphens; the part after the last `/` suffices if it is unique."""
     if not isinstance(given, str):
         raise _bad(option, name, given)
     word = _folded(given[:200])
+    word = next((other for one, other in _SAME_FORMAT if one == word and other in option.choices), word)
     same = [choice for choice in option.choices if _folded(choice) == word]
     last = [choice for choice in option.choices if _folded(choice).rpartition("/")[2] == word]
     found = same or last

@@ -256,7 +256,10 @@ class Model:
 
     def option(self, name: str) -> Option | None:
         """The option fal calls `name`, or None."""
-        return next((option for option in self.options if option.name == name), None)
+        for option in self.options:
+            if option.name == name:
+                return option
+        return None
 
     @property
     def offered(self) -> tuple[Option, ...]:

@@ -73,6 +73,16 @@ def without_hints(model: Model, text: str) -> str:
     return "".join(kept) + text[at:]
 
 
+def with_equals_signs(model: Model, text: str) -> str:
+    """Pairs written with colons, dashes or spaces, as `name=value`: `acceleration: high`, `--acceleration high`."""
+    if "=" in text or text.lstrip().startswith("{"):
+        return text
+    names = sorted({name for option in model.offered for name in (option.name, option.label)}, key=len, reverse=True)
+    listed = "|".join(map(re.escape, names))
+    pair = re.compile(rf"(?:^|(?<=[\s,;]))-{{0,2}}({listed})(?:\s*:\s*|\s+)(?=\S)", re.IGNORECASE)
+    return pair.sub(r"\1=", text)
+
+
 def _named(model: Model, key: str) -> list[Option]:
     return [option for option in model.offered if plain_key(key) in (option.name, option.alias)]
 

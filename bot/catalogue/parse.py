@@ -15,12 +15,13 @@ from bot.catalogue.folding import SEPARATOR, fold
 from bot.catalogue.habits import Reading, read
 from bot.catalogue.kinds import Attachment, parse_value
 from bot.catalogue.model import Model, Option, OptionKind, Rule
-from bot.catalogue.option_syntax import plain_key, read_pairs, without_hints
+from bot.catalogue.option_syntax import plain_key, read_pairs, with_equals_signs, without_hints
 from bot.catalogue.pasted_line import unescape
 from bot.catalogue.price_labels import without_price, without_prices
 from bot.catalogue.prices import images_of, request_cost_usd, request_size
+from bot.catalogue.prompt_links import about_links
 from bot.catalogue.rejections import no_such_option, refuse, refuse_because, shown
-from bot.catalogue.wishes import understand
+from bot.catalogue.wishes import pointed_at, understand
 from bot.domain.request import GenerationRequest, Json
 from bot.errors import InvalidOption
 from bot.phrase import Phrase, phrase
@@ -64,7 +65,8 @@ def parse(model: Model, raw: Mapping[str, object]) -> GenerationRequest:
     given |= understood.values
     _check(model, given)
     request = _request(model, prompt, given)
-    return dataclasses.replace(request, notices=(*notices, *understood.notices))
+    told = _told(model, reading)
+    return dataclasses.replace(request, notices=(*notices, *understood.notices, *told))
 
 
 def _reading(model: Model, raw: Mapping[str, object]) -> tuple[Reading, Mapping[str, object]]:
@@ -75,6 +77,11 @@ def _reading(model: Model, raw: Mapping[str, object]) -> tuple[Reading, Mapping[
         return Reading(""), raw
     reading = read(value)
     return reading, {**raw, key: reading.prompt}
+
+
+def _told(model: Model, reading: Reading) -> list[Phrase]:
+    """What the person should know about the words that are painted."""
+    return [*pointed_at(model, reading.unsure), *about_links(model, reading.prompt)]
 
 
 def _check(model: Model, given: Mapping[str, Json]) -> None:
@@ -103,7 +110,9 @@ def _pairs(model: Model, raw: Mapping[str, object]) -> Iterator[tuple[str, objec
         if name == "prompt" or _empty(value):
             continue
         if name == "options":
-            typed = without_prices(without_hints(model, value)) if isinstance(value, str) else value
+            typed = value
+            if isinstance(value, str):
+                typed = with_equals_signs(model, without_prices(without_hints(model, value)))
             yield from _option_pairs(typed)
         elif name in _PRICED and isinstance(value, str):
             yield name, without_price(value)
@@ -292,7 +301,11 @@ def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> Genera
     options = {**request.options, **understood.values}
     given = tuple(dict.fromkeys((*request.given, *understood.values)))
     changed = dataclasses.replace(
-        request, prompt=_prompt(model, raw), options=options, given=given, notices=tuple(understood.notices)
+        request,
+        prompt=_prompt(model, raw),
+        options=options,
+        given=given,
+        notices=(*understood.notices, *_told(model, reading)),
     )
     if understood.values:
         _check(model, {name: options[name] for name in given if name in options})

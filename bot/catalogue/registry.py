@@ -17,14 +17,18 @@ from bot.phrase import Phrase, phrase
 EVERY_TASK = frozenset(Task)
 #: What is longer is no name, and no label.
 _LONGEST_NAME = 250
+#: Words that are compared with others to put their spelling right, and how similar those must be, 0 to 1.
+_MOST_WORDS, _LEAST_LETTERS, _MOST_LETTERS, _SIMILAR = 6, 4, 20, 0.78
 #: The address of a model's page.
-_PAGE = re.compile(r"^https?://(?:www\.)?fal\.ai/models/")
+_PAGE = re.compile(r"^https?://(?:www\.)?fal\.ai/models/([^?#]*?)(?:/(?:api|playground|examples))?/?(?:[?#].*)?$")
+#: What was copied along from a command or from Details.
+_COPIED = re.compile(r"^\s*(?:--)?model\s*[:=]\s*(?=\S)", re.IGNORECASE)
 
 
 class Catalogue:
     """Every known model, and which of them are not offered and why. Immutable."""
 
-    __slots__ = ("_by_name", "_known", "_unavailable", "models")
+    __slots__ = ("_by_name", "_known", "_unavailable", "_words", "models")
 
     #: The offered models, in display order.
     models: tuple[Model, ...]
@@ -36,6 +40,7 @@ class Catalogue:
         self._unavailable = MappingProxyType(dict(unavailable))
         self._by_name = MappingProxyType({name: model for model in every for name in _names(model)})
         self.models = tuple(model for model in every if model.endpoint not in unavailable)
+        self._words = MappingProxyType({written: meant for model in self.models for written, meant in _subjects(model)})
 
     def get(self, name: str, tasks: Collection[Task] = EVERY_TASK) -> Model:
         """The model with that key, endpoint id, title or label, ignoring case and signs.
@@ -47,10 +52,12 @@ class Catalogue:
             UnknownModel: there is no such model; it has similar names.
             ModelUnavailable: the model is not offered here, or is for none of the `tasks`.
         """
+        name = _COPIED.sub("", name[: _LONGEST_NAME * 2]) or name
         wanted = name.strip().lower()
         model = self._by_name.get(wanted) or self._by_loose_name(name[:_LONGEST_NAME])
         if model is None:
-            raise UnknownModel(name, [near.key for near in self.search(wanted, 3, tasks)] if wanted else [])
+            near = self.search(wanted, 3, tasks) if wanted else []
+            raise UnknownModel(name, [one.key for one in near], by_subject=self._is_subject(wanted, near))
         if model.endpoint in self._unavailable:
             raise ModelUnavailable(model.title, self._unavailable[model.endpoint])
         if model.task not in tasks:
@@ -59,7 +66,7 @@ class Catalogue:
 
     def _by_loose_name(self, name: str) -> Model | None:
         """The model whose name or label differs in spaces, dashes and cutting only; None where several do."""
-        wanted = squash(_PAGE.sub("", fold(name)))
+        wanted = squash(_PAGE.sub(r"\1", fold(name)))
         same = {model.endpoint for known, model in self._by_name.items() if wanted and squash(known) == wanted}
         labels = ((label, one.endpoint) for one in self._known.values() for label in (one.label, model_label(one)))
         endpoint = same.pop() if len(same) == 1 else by_label(name, labels)
@@ -88,7 +95,7 @@ class Catalogue:
         """The offered models for any of the tasks that match the typed text, best first; all of them for no text.
 
         A name comes before what a model is good at, that before a word in its summary; an endpoint id counts only
-        where nothing else matches.
+        where nothing else matches, and after it words and names that are misspelled.
         """
         models, typed = self.offered(tasks), text[:_LONGEST_NAME]
         named = self._by_loose_name(typed) if typed.strip() else None
@@ -103,7 +110,26 @@ class Catalogue:
             found = sorted(((rank, model) for rank, model in ranks if rank is not None), key=lambda entry: entry[0])
             if found:
                 return [model for _, model in found]
-        return self._nearly(fold(typed), models)
+        meant = self._respelled(typed)
+        return self._matching(meant, models) if meant is not None else self._nearly(fold(typed), models)
+
+    def _is_subject(self, typed: str, found: Sequence[Model]) -> bool:
+        """Whether models were found by what they are good at, and not by a name."""
+        meant = self._respelled(typed) or typed
+        return bool(found) and _rank(found[0], meant) is not None and match_rank(meant, *_names(found[0])) is None
+
+    def _respelled(self, typed: str) -> str | None:
+        """Misspelled words of what models are good at, put right; None where nothing is, or a word is like none."""
+        words = [word for word in re.findall(r"[\w.]+", fold(typed)) if word not in _FILLING][:_MOST_WORDS]
+        found = [self._words.get(word) or self._like(word) for word in words]
+        meant = " ".join(word for word in found if word)
+        return meant if words and all(found) and meant != " ".join(words) else None
+
+    def _like(self, word: str) -> str | None:
+        if not _LEAST_LETTERS <= len(word) <= _MOST_LETTERS:
+            return None
+        near = difflib.get_close_matches(word, self._words, 1, _SIMILAR)
+        return self._words[near[0]] if near else None
 
     def _nearly(self, typed: str, models: Sequence[Model]) -> list[Model]:
         """Models with a similar name, or with the typed letters in that order in their key."""
@@ -112,6 +138,22 @@ class Catalogue:
         loose = [model.key for model in models if _in_order(typed, model.key)] if len(typed) > 1 else []
         endpoints = dict.fromkeys(by_name[name].endpoint for name in [*near, *loose])
         return [self._known[endpoint] for endpoint in endpoints]
+
+
+def _subjects(model: Model) -> Iterator[tuple[str, str]]:
+    """The words for what a model is good at and for its styles, as (written, meant): `pixelart` is `pixel art`."""
+    for word in (*model.tags, *_said_as(model.tags)):
+        yield word, word
+    for option in model.offered:
+        for choice in option.choices if option.alias == "style" else ():
+            words = [
+                word
+                for word in re.findall(r"[^\W\d_]+", fold(choice.rpartition("/")[2]))
+                if len(word) >= _LEAST_LETTERS - 1
+            ]
+            yield from ((word, word) for word in words)
+            if len(words) > 1:
+                yield "".join(words), " ".join(words)
 
 
 def _in_order(letters: str, text: str) -> bool:
@@ -166,27 +208,31 @@ def _endpoint_rank(model: Model, typed: str) -> int | None:
 
 
 #: Words that say nothing of what somebody looks for.
-_FILLING = frozenset(
-    {"a", "an", "and", "at", "best", "for", "good", "great", "in", "model", "of", "on", "pictures", "the", "to", "with"}
-)
+_SAYING_NOTHING = """
+    a an and any at best can for good great i in is like look looking make makes me model models my need of on one
+    picture pictures really some something style styles that the to very want which with
+"""
+_FILLING = frozenset(_SAYING_NOTHING.split())
 
 #: What other words mean, in the words of the model files.
 _MEANT: Mapping[str, str] = {
     word: tag
     for tag, words in {
         "3d": "render",
-        "anime": "manga cartoon chibi",
-        "art": "artistic",
+        "anime": "manga cartoon cartoons chibi comic comics ghibli kawaii",
+        "art": "artistic fantasy cyberpunk scifi concept abstract surreal",
         "cheap": "budget inexpensive cheapest affordable low-cost price",
         "edit": "change editing img2img",
         "fast": "quick speed fastest rapid turbo",
         "icon": "icons emoji sticker",
+        "illustration": "illustrations illustrated drawing drawings drawn sketches doodle",
         "inpaint": "inpainting mask remove",
         "large": "big huge hires highres wallpaper",
         "logo": "logos brand",
         "lora": "loras",
         "painting": "painterly paint oil watercolor watercolour",
-        "photo": "photos photograph photographs photography photorealistic realistic realism lifelike real",
+        "photo": "foto fotos monochrome black white photos photograph photographs photography photorealistic realistic"
+        " realism lifelike real",
         "portrait": "face faces selfie",
         "poster": "posters flyer cover",
         "text": "texts lettering letters typography words font fonts writing readable",

@@ -38,6 +38,7 @@ WORDS: Final[Mapping[str, float]] = {
     "wide": 16 / 9,
     "vertical": 9 / 16,
     "horizontal": 16 / 9,
+    "widescreen": 16 / 9,
 }
 
 #: Names of fal's presets in labels.
@@ -54,6 +55,8 @@ _PIXELS = re.compile(r"([0-9]{1,5})\s*(?:px)?\s*(?:[x*]|by)\s*([0-9]{1,5})\s*(?:
 _RATIO = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:/]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)")
 #: A shape before its figures: `landscape 16:9`, `square, 1024x1024`.
 _SHAPE_BEFORE = re.compile(rf"(?:{'|'.join(WORDS)}|small)(?:[ ,]+(?:small|hd))?[ ,]+(?=[0-9])")
+#: The same behind them: `16:9 landscape`.
+_SHAPE_BEHIND = re.compile(rf"(?<=[0-9])[ ,]+\(?(?:{'|'.join(WORDS)})\)?$")
 #: Up to this, two numbers with an x between them are a ratio: `16x9`.
 _MOST_OF_RATIO = 64
 #: Largest relative difference between a typed ratio and a listed one (1344 × 768 counts as 16:9).
@@ -174,7 +177,8 @@ def _longest(bounds: _Bounds) -> int:
 def _figures(option: Option, text: str) -> Json:
     """A size from the whole text, or from a part of the label of another model: its pixels, its ratio, its shape."""
     parts = [part.strip() for part in text.split(SEPARATOR.strip())]
-    read = [(part, *_read(_SHAPE_BEFORE.sub("", part, count=1))) for part in dict.fromkeys([text, *parts])]
+    figures = {part: _SHAPE_BEHIND.sub("", _SHAPE_BEFORE.sub("", part, count=1)) for part in (text, *parts)}
+    read = [(part, *_read(figure)) for part, figure in figures.items()]
     parse = _custom if option.custom_size else _listed
     # Shapes come last: `16:9 · landscape` is no 4:3.
     for part, pixels, ratio in sorted(read, key=lambda entry: (entry[1] is None, entry[2] is None)):

@@ -55,6 +55,15 @@ def understand(model: Model, wishes: Sequence[Wish], given: Mapping[str, Json], 
     return found
 
 
+def pointed_at(model: Model, unsure: Sequence[Wish]) -> list[Phrase]:
+    """Where the options are that somebody may have meant with words that are painted as they stand."""
+    return [
+        phrase("notice_unsure", written=shown(wish.written), option=wish.key)
+        for wish in unsure
+        if any(option.alias == wish.key for option in model.offered)
+    ]
+
+
 #: A flag with one word behind it.
 _FLAG: Final = re.compile(r"--([A-Za-z_-]{2,40})[\s=:]+([^\s-]\S*)")
 

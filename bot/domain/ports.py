@@ -153,12 +153,21 @@ class AttachmentSource(Protocol):
         """Whether the URL is a Discord attachment (anything else is left for fal to fetch)."""
 
     async def fetch(
-        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+        self,
+        url: str,
+        *,
+        option: str,
+        owner: Hashable,
+        needs: InputNeeds | None = None,
+        may_take_long: bool = True,
+        reserve: Callable[[int], None] | None = None,
     ) -> PreparedInput:
         """Fetch it and set it right for a model, in its owner's turn.
 
         Args:
             may_take_long: whether to wait where decoding it takes long and others are before it.
+            reserve: told how many bytes it takes, as soon as that is known or seen to be more; what it raises ends
+                the download.
 
         Raises:
             BadPicture: it is no picture, or can't be decoded.
@@ -167,7 +176,14 @@ class AttachmentSource(Protocol):
         """
 
     async def fetch_mask(
-        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+        self,
+        url: str,
+        *,
+        picture: PreparedInput,
+        option: str,
+        owner: Hashable,
+        may_take_long: bool = True,
+        reserve: Callable[[int], None] | None = None,
     ) -> PreparedInput:
         """Fetch a mask for this picture and set it right; as `fetch`."""
 

@@ -107,6 +107,8 @@ class SubmitClient:
 
         def address(name: str, fallback: str) -> str:
             given = body.get(name)
+            if given == fallback:  # as it mostly is
+                return fallback
             return given if isinstance(given, str) and self._origins.may_see_key(given) else fallback
 
         return FalRequest(

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from functools import cached_property
 
 import fal_client
 import fal_client.client
 import httpx
-from fal_client.client import USER_AGENT
+from fal_client.auth import AuthCredentials
+from fal_client.client import USER_AGENT, AsyncCDNTokenManager, CDNToken
 from yarl import URL
 
 from bot.errors import BalanceExhausted, KeyRefused, OptionsRefused, ProviderUnreachable
@@ -27,16 +29,43 @@ from bot.phrase import phrase
 log = logging.getLogger(__name__)
 
 
+class _Tokens(AsyncCDNTokenManager):
+    """fal_client's, with the TLS context of the uploads."""
+
+    def __init__(self, key: str, tls: Callable[[], Awaitable[ssl.SSLContext]]) -> None:
+        super().__init__(AuthCredentials("Key", key))
+        self._tls = tls
+
+    async def _refresh_token(self) -> CDNToken:
+        async with httpx.AsyncClient(verify=await self._tls()) as client:
+            answer = await client.post(self._url, headers=self._headers, json={})
+        answer.raise_for_status()
+        told = answer.json()
+        expires_at = datetime.fromisoformat(told["expires_at"])
+        return CDNToken(told["token"], told["token_type"], told["base_url"], expires_at)
+
+
 class _Client(fal_client.AsyncClient):
-    """fal_client's, with one TLS context for all uploads."""
+    """fal_client's, with one TLS context for all uploads and the tokens that they take."""
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return httpx.create_ssl_context()
 
+    async def _tls_context(self) -> ssl.SSLContext:
+        return await asyncio.to_thread(lambda: self._tls)
+
+    @cached_property
+    def _tokens(self) -> _Tokens:
+        return _Tokens(self.key or "", self._tls_context)
+
+    @property
+    async def _token_manager(self) -> AsyncCDNTokenManager:
+        return self._tokens
+
     @asynccontextmanager
     async def _cdn_client(self) -> AsyncIterator[httpx.AsyncClient]:
-        tls = await asyncio.to_thread(lambda: self._tls)
+        tls = await self._tls_context()
         headers = {"User-Agent": USER_AGENT}
         async with httpx.AsyncClient(headers=headers, timeout=self.default_timeout, verify=tls) as client:
             yield client
@@ -49,7 +78,8 @@ class Uploader:
     picture that can't be uploaded is not sent as a data URI either: fal keeps payloads for 30 days and advises
     against it beyond a few KB; the job waits instead (ProviderUnreachable).
 
-    fal_client makes a TLS context for each upload, which holds the event loop for 20 to 100 ms; here all share one.
+    fal_client makes a TLS context for each upload and each token, which holds the event loop for 20 to 100 ms; here all
+    share one.
     """
 
     def __init__(self, key: str, *, at_once: int, timeout_s: float) -> None:

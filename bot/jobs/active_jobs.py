@@ -97,8 +97,8 @@ class ActiveJob:
     def __init__(self, job_id: str, registry: ActiveJobs) -> None:
         self.id = job_id
         self.registry = registry
-        for name in LISTED:
-            setattr(self, f"_{name}", None)
+        for slot in _SLOTS:
+            setattr(self, slot, None)
         #: The message that shows the job, until that is stored.
         self.message_id: int | None = None
         #: Whether the job was cancelled, possibly before that is stored.
@@ -144,6 +144,7 @@ class ActiveJob:
 
 #: Names of the indexed fields.
 LISTED = tuple(name for name, value in vars(ActiveJob).items() if isinstance(value, _Listed))
+_SLOTS = tuple(f"_{name}" for name in LISTED)
 
 
 class InitialResponse(asyncio.Event):

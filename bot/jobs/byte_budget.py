@@ -1,4 +1,4 @@
-"""A budget in bytes for the pictures in hand, shared by all deliveries."""
+"""Budgets in bytes for the pictures in hand: one is shared by all deliveries, others by what people attached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OutOfRoom(Exception):
 
 
 class Grant:
-    """Bytes set aside for one delivery. Belongs to one task; give it back with `release`."""
+    """Bytes set aside for one job. Belongs to one task; give it back with `release`."""
 
     def __init__(self, budget: ByteBudget, size_bytes: int) -> None:
         self._budget = budget
@@ -45,10 +45,10 @@ class _Waiting:
 
 
 class ByteBudget:
-    """Deliveries set bytes aside before they fetch pictures: first come, first served.
+    """Deliveries and uploads set bytes aside before they fetch pictures: first come, first served.
 
-    Whoever wants more than the whole budget gets it alone. One grant a delivery, taken in one piece: two deliveries
-    that each hold a part of what they need would wait for each other for ever.
+    Whoever wants more than the whole budget gets it alone. One grant a job, taken in one piece: two jobs that each hold
+    a part of what they need would wait for each other for ever.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -57,6 +57,11 @@ class ByteBudget:
         self._waiting: deque[_Waiting] = deque()
         #: Set aside now.
         self.used_bytes = 0
+
+    @property
+    def waiting(self) -> int:
+        """Number of deliveries that wait for a grant."""
+        return len(self._waiting)
 
     def request(self, size_bytes: int) -> asyncio.Future[Grant]:
         """A grant, now or later. Whoever stops waiting hands the future to `withdraw`."""
@@ -70,6 +75,15 @@ class ByteBudget:
         if not granted.cancel() and not granted.cancelled():
             granted.result().release()
         self._admit()
+
+    async def granted(self, size_bytes: int) -> Grant:
+        """Wait for a grant."""
+        turn = self.request(size_bytes)
+        try:
+            return await asyncio.shield(turn)
+        except BaseException:
+            self.withdraw(turn)
+            raise
 
     def _fits(self, more_bytes: int) -> bool:
         return self.used_bytes + more_bytes <= self._limit_bytes
@@ -121,3 +135,33 @@ class SizeGuess:
     def learn(self, size_bytes: int) -> None:
         """A picture had this size."""
         self._largest_bytes = max(size_bytes, self._largest_bytes * _FORGETTING)
+
+
+class Room:
+    """What one grant is used for: the size of each picture, as soon as it is known."""
+
+    def __init__(self, grant: Grant, guess_bytes: int) -> None:
+        self._grant = grant
+        self._guess_bytes = guess_bytes
+        self._sizes: dict[int, int] = {}
+
+    @property
+    def sizes_bytes(self) -> list[int]:
+        """Of the pictures whose size is known."""
+        return list(self._sizes.values())
+
+    @property
+    def needed_bytes(self) -> int:
+        """For all pictures whose size is known, with a little to spare."""
+        return sum(self._sizes.values()) + self._guess_bytes
+
+    def reserve(self, index: int, size_bytes: int) -> None:
+        """One picture turned out to be so large, at least. Raises OutOfRoom."""
+        self._sizes[index] = max(size_bytes, self._sizes.get(index, 0))
+        total_bytes = sum(self._sizes.values())
+        if total_bytes > self._grant.size_bytes:
+            self._grant.resize(total_bytes)
+
+    def settle(self, total_bytes: int) -> None:
+        """All of them are here, and take so many bytes."""
+        self._grant.resize(min(total_bytes, self._grant.size_bytes))

@@ -105,12 +105,18 @@ class RunnerContext:
             self._delivery.forget(job_id)
 
     def publish(self, job: Job, progress: Progress, *, valid_until_s: float | None = None) -> None:
-        """Pass a newer state of a job to the delivery.
+        """Pass a newer state of a job to the delivery, unless its initial response is still under way.
+
+        Until then it has no card. Where Discord delivers an interaction again whose job was erased, the response is
+        refused in the end, and what is edited by that interaction's token is the card of the job before, with its
+        picture.
 
         Args:
             valid_until_s: time of the loop after which it must not be shown any more; by default the end of our leases.
         """
         active = self.active.get(job.id)
+        if active is not None and active.response is not None:
+            return
         valid_until_s = self.leased_until_s if valid_until_s is None else valid_until_s
         resumed = active is not None and active.resumed
         self.delivery.progress(ProgressEvent(job, progress, valid_until_s=valid_until_s, resumed=resumed))

@@ -15,7 +15,7 @@ from bot.domain.ports import DeliverableImages, ImageBackend
 from bot.domain.settlement import End, bill_of, settlement
 from bot.errors import EaselError, ResultUnusable, ResultWithheld
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
-from bot.jobs.byte_budget import ByteBudget, Grant, OutOfRoom, SizeGuess
+from bot.jobs.byte_budget import ByteBudget, Grant, OutOfRoom, Room, SizeGuess
 from bot.jobs.context import RunnerContext
 from bot.jobs.initial_response import UNANSWERED
 from bot.media.fit import fit, read_results
@@ -51,22 +51,31 @@ class ResultDeliverer:
         if turn.done():
             await self._deliver_within(turn.result(), job)
             return
-        job_id = job.id
-        del job  # while it waits, its row is all there is of it
+        job_id, kept = job.id, job if self._may_wait_in_memory(job) else None
+        del job
         try:
             await asyncio.wait({turn}, timeout=self._context.timings.unread_s)
             if not turn.done():
+                kept = None
                 await self._record_result(job_id)  # fal does not keep it for ever
             grant = await asyncio.shield(turn)
         except BaseException:
             self._budget.withdraw(turn)
             raise
         try:
-            kept = await self._reload(job_id)
+            if kept is None:
+                kept = await self._reload(job_id)
             if kept is not None:
                 await self._deliver_within(grant, kept)
         finally:
             grant.release()
+
+    def _may_wait_in_memory(self, job: Job) -> bool:
+        """Whether a job is kept while it waits, which saves reading it again; of any other its row is all there is.
+
+        Only a RUNNING one: before its pictures are posted, it is moved on, and so whoever moved it first is noticed.
+        """
+        return job.state is JobState.RUNNING and self._budget.waiting <= self._context.timings.waiting_in_memory
 
     async def _deliver_within(self, grant: Grant, job: Job) -> None:
         try:
@@ -114,26 +123,18 @@ class ResultDeliverer:
             await self._context.wait_until_quiet(job.id)
             while (needed_bytes := await self._try_deliver(job, result, grant, recording)) is not None:
                 grant.release()
-                grant = await self._granted(needed_bytes)
+                grant = await self._budget.granted(needed_bytes)
         finally:
             grant.release()
             if recording is not None:
                 await asyncio.shield(recording)
-
-    async def _granted(self, size_bytes: int) -> Grant:
-        turn = self._budget.request(size_bytes)
-        try:
-            return await asyncio.shield(turn)
-        except BaseException:
-            self._budget.withdraw(turn)
-            raise
 
     async def _try_deliver(
         self, job: Job, result: Result, grant: Grant, recording: asyncio.Task[Job | None] | None
     ) -> int | None:
         """None once it is posted; else how many bytes its pictures take, which the grant has no room for."""
         async with self._deliveries:
-            room = _Room(grant, self._sizes.picture_bytes)
+            room = Room(grant, self._sizes.picture_bytes)
             try:
                 ready = await self._fetch(job, result, room)
             except OutOfRoom:
@@ -181,8 +182,8 @@ class ResultDeliverer:
             return
         needed_bytes: int | None = self._sizes.picture_bytes * job.request.images
         while needed_bytes is not None:
-            grant = await self._granted(needed_bytes)
-            room, needed_bytes = _Room(grant, self._sizes.picture_bytes), None
+            grant = await self._budget.granted(needed_bytes)
+            room, needed_bytes = Room(grant, self._sizes.picture_bytes), None
             try:
                 await self._context.delivery.repair_message(job, await self._fetch(job, job.result or Result(()), room))
             except OutOfRoom:
@@ -190,7 +191,7 @@ class ResultDeliverer:
             finally:
                 grant.release()
 
-    async def _fetch(self, job: Job, result: Result, room: _Room) -> DeliverableImages:
+    async def _fetch(self, job: Job, result: Result, room: Room) -> DeliverableImages:
         """Download what may be shown here.
 
         Raises:
@@ -229,7 +230,7 @@ class ResultDeliverer:
             made=len(flags),
         )
 
-    async def _download_all(self, job: Job, pictures: Sequence[RemotePicture], room: _Room) -> list[bytes]:
+    async def _download_all(self, job: Job, pictures: Sequence[RemotePicture], room: Room) -> list[bytes]:
         """All of them. An error is raised once no download is under way any more."""
         if len(pictures) == 1:
             bodies = [await self._download(job, pictures[0], room, 0)]
@@ -250,7 +251,7 @@ class ResultDeliverer:
         room.settle(sum(map(len, bodies)))
         return bodies
 
-    async def _download(self, job: Job, remote: RemotePicture, room: _Room, index: int) -> bytes:
+    async def _download(self, job: Job, remote: RemotePicture, room: Room, index: int) -> bytes:
         return await self._context.retry_fal(
             job,
             lambda: self._fal.download(remote, max_bytes=MAX_PICTURE_BYTES, reserve=partial(room.reserve, index)),
@@ -262,31 +263,6 @@ def _raise_first(tasks: Sequence[asyncio.Task[bytes]]) -> None:
     errors = [error for task in tasks if (error := task.exception()) is not None]
     if errors:
         raise min(errors, key=lambda error: isinstance(error, OutOfRoom))
-
-
-class _Room:
-    """What one delivery's grant is used for: the size of each picture, as soon as it is known."""
-
-    def __init__(self, grant: Grant, guess_bytes: int) -> None:
-        self._grant = grant
-        self._guess_bytes = guess_bytes
-        self._sizes: dict[int, int] = {}
-
-    @property
-    def needed_bytes(self) -> int:
-        """For all pictures whose size is known, with a little to spare."""
-        return sum(self._sizes.values()) + self._guess_bytes
-
-    def reserve(self, index: int, size_bytes: int) -> None:
-        """One picture turned out to be so large, at least. Raises OutOfRoom."""
-        self._sizes[index] = max(size_bytes, self._sizes.get(index, 0))
-        total_bytes = sum(self._sizes.values())
-        if total_bytes > self._grant.size_bytes:
-            self._grant.resize(total_bytes)
-
-    def settle(self, total_bytes: int) -> None:
-        """All of them are here, and take so many bytes."""
-        self._grant.resize(min(total_bytes, self._grant.size_bytes))
 
 
 def asked_for(job: Job, result: Result) -> Result:

@@ -13,15 +13,20 @@ from bot.domain.picture import Picture, PreparedInput
 from bot.domain.ports import AttachmentSource, ImageBackend
 from bot.domain.request import GenerationRequest
 from bot.errors import BadPicture
+from bot.jobs.byte_budget import ByteBudget, OutOfRoom, Room, SizeGuess
 from bot.jobs.context import RunnerContext
 from bot.media.turns import FairTurns
 from bot.phrase import phrase
 
-#: Jobs whose attachments are in memory at once: of all, of these for people who took little time lately, and of those
-#: with pictures that take long to decode.
+#: Jobs whose attachments are fetched and decoded at once, so that people take turns with the decoder: of all, of these
+#: for people who took little time lately, and of those with pictures that take long to decode.
 _PLACES = 8
 _FOR_NEWCOMERS = 3
 _PLACES_OF_SLOW = 2
+#: What their attachments take in memory at once; those of a larger job pass alone. The slow have bytes of their own, as
+#: they have places: they hold them for as long as the decoder takes.
+IN_HAND_BYTES = 48 * 1024 * 1024
+IN_HAND_BYTES_OF_SLOW = 16 * 1024 * 1024
 
 
 class InputUploader:
@@ -33,6 +38,8 @@ class InputUploader:
         self._attachments = attachments
         self._quick = FairTurns(_PLACES, for_newcomers=_FOR_NEWCOMERS)
         self._slow = FairTurns(_PLACES_OF_SLOW)
+        self._budgets = {False: ByteBudget(IN_HAND_BYTES), True: ByteBudget(IN_HAND_BYTES_OF_SLOW)}
+        self._sizes = SizeGuess(most_bytes=IN_HAND_BYTES // _PLACES)
 
     def has_attachments(self, job: Job) -> bool:
         """Whether anything has to be fetched and decoded for the job."""
@@ -57,7 +64,26 @@ class InputUploader:
             DecoderBusy: one takes long to decode and would have to wait; it should come again when it is a slow one's
                 turn.
         """
-        prepared = await self._prepared(job, slow=slow)
+        given = picture_options(self._context.model(job), job.request)
+        attached = {url for urls in given.values() for url in urls if self._attachments.is_attachment(url)}
+        needed_bytes = self._sizes.picture_bytes * len(attached)
+        while True:
+            grant = await self._budgets[slow].granted(needed_bytes)
+            room = Room(grant, self._sizes.picture_bytes)
+            try:
+                return await self._uploaded_within(room, job, slow=slow)
+            except OutOfRoom:
+                known = room.sizes_bytes
+                needed_bytes = sum(known) + self._sizes.picture_bytes * (len(attached) - len(known))
+            finally:
+                grant.release()
+
+    async def _uploaded_within(self, room: Room, job: Job, *, slow: bool) -> GenerationRequest:
+        """The same in the bytes that were granted. Raises OutOfRoom besides."""
+        prepared = await self._prepared(job, room, slow=slow)
+        for size_bytes in room.sizes_bytes:
+            self._sizes.learn(size_bytes)
+        room.settle(sum(len(one.picture.body) for _, one in prepared.values()))
         copies = {url: await self._upload(job, one.picture, option) for url, (option, one) in prepared.items()}
         notices = list(job.request.notices)  # some may be of an attempt before, or of the job that this one repeats
         for notice in (notice for _, one in prepared.values() for notice in one.notices):
@@ -65,7 +91,7 @@ class InputUploader:
                 notices.append(notice)
         return replace(with_pictures(job.request, copies), notices=tuple(notices))
 
-    async def _prepared(self, job: Job, *, slow: bool) -> dict[str, tuple[str, PreparedInput]]:
+    async def _prepared(self, job: Job, room: Room, *, slow: bool) -> dict[str, tuple[str, PreparedInput]]:
         """Attachments by their address, set right for the model; masks after the picture that they belong to."""
         given = picture_options(self._context.model(job), job.request)
         fetch = partial(self._attachments.fetch, owner=job.actor.user_id, may_take_long=slow)
@@ -73,13 +99,14 @@ class InputUploader:
         prepared: dict[str, tuple[str, PreparedInput]] = {}
         for option in sorted(given, key="mask".__eq__):
             for url in filter(self._attachments.is_attachment, given[option]):
+                reserve = partial(room.reserve, len(prepared))
                 image = next((one for name, one in prepared.values() if name == "image"), None)
                 if option == "mask" and image is not None:
                     if url in prepared:
                         raise BadPicture(option, phrase("mask_is_picture"))
-                    one = await fetch_mask(url, picture=image, option=option)
+                    one = await fetch_mask(url, picture=image, option=option, reserve=reserve)
                 elif url not in prepared:
-                    one = await fetch(url, option=option)
+                    one = await fetch(url, option=option, reserve=reserve)
                 else:
                     continue
                 prepared[url] = (option, one)

@@ -130,6 +130,8 @@ class JobTimings:
     # ------------------------------------------------------------------ delivery
     #: How long a result that waits for room is left at fal, which keeps one for an hour, a large one for some minutes.
     unread_s: float = 60.0
+    #: Most jobs that wait for room and are kept in memory, some 3 KB each; of the others only their rows are left.
+    waiting_in_memory: int = 2_000
     #: Concurrent result reads, and concurrent downloads with posts, while the processor is the bottleneck.
     few_deliveries: int = 5
     #: Most concurrent result reads.

@@ -33,6 +33,8 @@ def may_be_black(picture: Picture) -> bool:
                 return _jpeg_pixel_bytes(picture.body) <= most and _is_jpeg_dark(picture.body)
             case "webp":
                 return _webp_pixel_bytes(picture.body, most) <= most
+            case "gif":
+                return len(picture.body) <= most
     except (IndexError, KeyError, ValueError, struct.error, zlib.error):
         return len(picture.body) <= most
     return False

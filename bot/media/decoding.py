@@ -11,7 +11,7 @@ import mmap
 import os
 import warnings
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Any
 
 from PIL import Image, ImageCms, ImageOps
 
@@ -118,9 +118,7 @@ def prepare_mask(file: IO[bytes], *, width: int, height: int, picture_look: byte
         raise Unsound(phrase("mask_shape", mask=f"{given[0]}×{given[1]}", picture=f"{width}×{height}"))
     as_it_is = decoded.is_clean and decoded.image.mode in ("L", "RGB") and decoded.image.size == (width, height)
     image = _upright(decoded, width * height, max(width, height))
-    if picture_look and _alike(_look(image), picture_look):
-        raise Unsound(phrase("mask_is_picture"))
-    grey, notices = _without_alpha(image)
+    grey, notices = _as_mask(image, picture_look)
     _check_mask(grey)
     if as_it_is:
         return Made(width, height, look=_look(grey))
@@ -149,14 +147,42 @@ def shrink(file: IO[bytes], *, limit_bytes: int) -> Made:
 def find_flat(file: IO[bytes]) -> Made:
     """Whether a result is one colour from edge to edge: what safety checkers put in a picture's place."""
     image = decode(file).image
-    extrema = _plain(image).convert("RGB").getextrema()
-    flat: list[int] = []
-    for band in extrema:
-        lowest, highest = (int(value) for value in band)  # type: ignore[union-attr]
-        if highest - lowest > FLAT_WITHIN:
-            return Made(*image.size)
-        flat.append((lowest + highest) // 2)
-    return Made(*image.size, flat=(flat[0], flat[1], flat[2]))
+    bands = _extrema(image)
+    if any(highest - lowest > FLAT_WITHIN for lowest, highest in bands):
+        return Made(*image.size)
+    middle = [(lowest + highest) // 2 for lowest, highest in bands]
+    return Made(*image.size, flat=(middle[0], middle[1], middle[2]) if len(bands) > 2 else (middle[0],) * 3)
+
+
+def _extrema(image: Image.Image) -> list[tuple[int, int]]:
+    """Lowest and highest value of red, green, blue and alpha, or of grey and alpha.
+
+    Nothing is made of the picture meanwhile, where that can be helped: the largest ones just fit.
+    """
+    if image.mode == "P":
+        return _extrema_of_palette(image)
+    if image.mode not in ("1", "L", "LA", "RGB", "RGBA") and not image.mode.startswith("I"):
+        image = _plain(image)
+    found = [(float(low), float(high)) for low, high in _pairs(image.getextrema())]
+    step = _step(*found[0]) if image.mode == "I" else 257.0 if image.mode.startswith("I") else 1.0
+    return [(int(low / step), int(high / step)) for low, high in found]
+
+
+def _extrema_of_palette(image: Image.Image) -> list[tuple[int, int]]:
+    """Those of the colours that are used."""
+    palette, clear = image.getpalette("RGB") or [], image.info.get("transparency")
+    colours = []
+    for index, times in enumerate(image.histogram()):
+        if times:
+            is_clear = index == clear if isinstance(clear, int) else False
+            alpha = clear[index] if isinstance(clear, bytes) and index < len(clear) else 255 * (not is_clear)
+            colours.append((*palette[3 * index : 3 * index + 3], alpha))
+    return [(min(band), max(band)) for band in zip(*colours, strict=True)]
+
+
+def _pairs(extrema: Any) -> list[tuple[float, float]]:
+    """Of one band Pillow tells a pair, of several a tuple of pairs."""
+    return list(extrema) if isinstance(extrema[0], tuple) else [extrema]
 
 
 # ---------------------------------------------------------------------- decoding
@@ -362,8 +388,27 @@ def _size(size: tuple[int, int]) -> str:
 
 # ---------------------------------------------------------------------- masks
 
+#: Alpha, 0 to 255, that hides nothing.
+_OPAQUE = 248
 #: A mask whose shape differs by more than this was made for another picture.
 MAX_SHAPE_DIFFERENCE = 0.03
+
+
+def _as_mask(image: Image.Image, picture_look: bytes) -> tuple[Image.Image, tuple[Phrase, ...]]:
+    """The mask in grey; of the picture itself with a hole in it, the hole."""
+    seen = _opaque(image)
+    if not (picture_look and _alike(_look(image), picture_look, seen)):
+        return _without_alpha(image)
+    if seen is None or image.getchannel("A").getextrema()[0] >= 128:  # type: ignore[operator]  # one band
+        raise Unsound(phrase("mask_is_picture"))
+    return ImageOps.invert(image.getchannel("A")), (phrase("mask_erased_is_white"),)
+
+
+def _opaque(image: Image.Image) -> bytes | None:
+    """How opaque each place of its small copy is, 0 to 255; None for an image without transparency."""
+    if image.mode != "RGBA":
+        return None
+    return image.getchannel("A").resize((LOOK_SIDE_PX, LOOK_SIDE_PX), Image.Resampling.BOX).tobytes()
 
 
 def _without_alpha(image: Image.Image) -> tuple[Image.Image, tuple[Phrase, ...]]:
@@ -407,13 +452,18 @@ def _look(image: Image.Image) -> bytes:
     return small.resize((LOOK_SIDE_PX, LOOK_SIDE_PX), Image.Resampling.BOX).convert("L").tobytes()
 
 
-def _alike(look: bytes, other: bytes) -> bool:
-    """Whether two pictures look the same, and like a picture at all: a mask of black and white is none."""
+def _alike(look: bytes, other: bytes, seen: bytes | None) -> bool:
+    """Whether two pictures look the same, and like a picture at all: a mask of black and white is none.
+
+    Args:
+        seen: `_OPAQUE` or more at each place of `look` that counts; None where all do. One in twenty must.
+    """
     if len(look) != len(other):
         return False
-    middle = sum(32 <= value < 224 for value in other)
-    difference = sum(abs(one - two) for one, two in zip(look, other, strict=True)) / len(look)
-    return middle * 10 >= len(other) and difference < 4
+    pairs = [pair for at, pair in enumerate(zip(look, other, strict=True)) if seen is None or seen[at] >= _OPAQUE]
+    middle = sum(32 <= two < 224 for _, two in pairs)
+    difference = sum(abs(one - two) for one, two in pairs)
+    return len(pairs) * 20 >= len(look) and middle * 10 >= len(pairs) and difference < 4 * len(pairs)
 
 
 # ---------------------------------------------------------------------- encoding

@@ -8,6 +8,7 @@ import io
 import ipaddress
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 import aiohttp
@@ -38,6 +39,7 @@ class BadStatus(Exception):
         super().__init__(f"status {status}")
 
 
+@lru_cache(256)
 def is_loopback(host: str | None) -> bool:
     """Whether a host name or address is this machine."""
     if host is None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from bot.domain.picture import Picture, ResultPicture
 from bot.errors import DecoderUnavailable, ResultUnusable
 from bot.media.blank import DARK, may_be_black
+from bot.media.flat_webp import flat_colour
 from bot.media.headers import Unsound, preview_header, read_header
 from bot.media.picture import MAX_PIXELS, inspect
 from bot.media.workers import Done, ImageWorkers, Task, WorkersUnavailable
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 #: A preview of an SVG that takes more is not posted.
 MAX_PREVIEW_BYTES = 2 * 1024 * 1024
+#: Nor one that takes longer than this from its turn on: a drawing takes some hundredths of a second, its file waits for
+#: the preview, and a renderer that breaks on it would do so again and again.
+PREVIEW_WITHIN_S = 5.0
 #: Discord refuses a message request above 25 MiB; the rest of the request (JSON, multipart borders) fits in this.
 REQUEST_OVERHEAD_BYTES = 256 * 1024
 REQUEST_LIMIT_BYTES = 25 * 1024 * 1024 - REQUEST_OVERHEAD_BYTES
@@ -54,19 +58,27 @@ async def _read(workers: ImageWorkers, body: bytes, owner: Hashable) -> ResultPi
         return await _decoders_word(workers, body, owner)
     if picture.extension == "svg":
         return ResultPicture(picture, preview=await _preview(workers, picture, owner))
+    return ResultPicture(picture, is_black=await _is_black(workers, picture, owner))
+
+
+async def _is_black(workers: ImageWorkers, picture: Picture, owner: Hashable) -> bool:
+    """Whether it is black from edge to edge. Where that can't be found out it is not: this is only a look."""
     if not may_be_black(picture):
-        return ResultPicture(picture)
+        return False
+    if (colour := flat_colour(picture)) is not None:
+        return max(colour) <= DARK
     try:
-        done = await workers.run(Task("find_flat", {}, 1), body, owner=owner)
+        done = await workers.run(Task("find_flat", is_look=True), picture.body, owner=owner)
     except (Unsound, WorkersUnavailable):
-        return ResultPicture(picture)  # Discord shows it or it does not; either way this was only a look
-    return ResultPicture(picture, is_black=done.flat is not None and max(done.flat) <= DARK)
+        return False
+    return done.flat is not None and max(done.flat) <= DARK
 
 
 async def _preview(workers: ImageWorkers, picture: Picture, owner: Hashable) -> Picture | None:
     """A small PNG of an SVG; None where it can't be made, and only the file is posted."""
     header = preview_header(picture.width, picture.height, len(picture.body))
-    task = Task("rasterise", {"is_wide": picture.width >= picture.height}, header.pixels)
+    args = {"is_wide": picture.width >= picture.height}
+    task = Task("rasterise", args, header.pixels, within_s=PREVIEW_WITHIN_S)
     try:
         done = await workers.run(task, picture.body, owner=owner, header=header)
     except (Unsound, WorkersUnavailable) as error:
@@ -86,7 +98,7 @@ async def _decoders_word(workers: ImageWorkers, body: bytes, owner: Hashable) ->
     done = await _run(workers, Task("prepare", args, header.pixels), body, owner)
     made = inspect(body if done.body is None else done.body)
     notice = phrase("result_converted", before=header.format, after=made.extension.upper())
-    return ResultPicture(made, (notice,))
+    return ResultPicture(made, (notice,), is_black=await _is_black(workers, made, owner))
 
 
 def _refusal(body: bytes) -> ResultUnusable:

@@ -136,8 +136,12 @@ async def fetch_attachment(
     option: str,
     max_bytes: int = MAX_INPUT_BYTES,
     allowed_origins: Collection[str] = (),
+    reserve: Callable[[int], None] | None = None,
 ) -> bytes:
     """What lies at a Discord attachment's address.
+
+    Args:
+        reserve: as in `get_capped`.
 
     Raises:
         BadPicture: with the reason.
@@ -151,6 +155,7 @@ async def fetch_attachment(
             timeout_s=FETCH_TIMEOUT_S,
             may_follow=lambda hop: from_discord(hop, allowed_origins),
             max_redirects=1,
+            reserve=reserve,
         )
 
     try:
@@ -223,26 +228,45 @@ class Attachments:
             return False
 
     async def fetch(
-        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+        self,
+        url: str,
+        *,
+        option: str,
+        owner: Hashable,
+        needs: InputNeeds | None = None,
+        may_take_long: bool = True,
+        reserve: Callable[[int], None] | None = None,
     ) -> PreparedInput:
-        """Fetch one and set it right. Raises BadPicture, DecoderUnavailable, DecoderBusy."""
-        body = await self._get(url, option)
+        """Fetch one and set it right. Raises BadPicture, DecoderUnavailable, DecoderBusy, and what `reserve` raises."""
+        body = await self._get(url, option, reserve)
         return await prepare_input(
             self._workers, body, option=option, owner=owner, needs=needs, may_take_long=may_take_long
         )
 
     async def fetch_mask(
-        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+        self,
+        url: str,
+        *,
+        picture: PreparedInput,
+        option: str,
+        owner: Hashable,
+        may_take_long: bool = True,
+        reserve: Callable[[int], None] | None = None,
     ) -> PreparedInput:
-        """Fetch a mask for this picture and set it right. Raises BadPicture, DecoderUnavailable, DecoderBusy."""
-        body = await self._get(url, option)
+        """Fetch a mask for this picture and set it right. Raises as `fetch` does."""
+        body = await self._get(url, option, reserve)
         return await prepare_mask(
             self._workers, body, picture=picture, option=option, owner=owner, may_take_long=may_take_long
         )
 
-    async def _get(self, url: str, option: str) -> bytes:
+    async def _get(self, url: str, option: str, reserve: Callable[[int], None] | None) -> bytes:
         if self._session is None:
             raise RuntimeError("Attachments is used outside its context")
         return await fetch_attachment(
-            self._session, url, option=option, max_bytes=self._max_bytes, allowed_origins=self._extra_origins
+            self._session,
+            url,
+            option=option,
+            max_bytes=self._max_bytes,
+            allowed_origins=self._extra_origins,
+            reserve=reserve,
         )

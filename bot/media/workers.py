@@ -84,6 +84,10 @@ class Task:
     args: dict[str, Any] = field(default_factory=dict)
     #: Most pixels of what comes out, for the memory it takes.
     output_pixels: int = 0
+    #: It only looks: nothing is made of the decoded picture.
+    is_look: bool = False
+    #: Seconds from its turn on, attempts after a decoder broke included; then it is given up. None: as its header says.
+    within_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +290,15 @@ class ImageWorkers:
     async def _serve(self, slot: _Slot, job: _Job) -> None:
         began_s = self._clock()
         try:
-            done = await self._attempt(slot, job)
+            async with asyncio.timeout(job.task.within_s):
+                done = await self._attempt(slot, job)
             if not job.done.done():
                 job.done.set_result(done)
+        except TimeoutError:
+            self._strike(job)
+            log.warning("a picture took too long to decode", extra={"task": job.task.name})
+            if not job.done.done():
+                job.done.set_exception(Unsound(phrase("picture_takes_too_long")))
         except _Underestimated:
             job.is_light = False
             if self._may_wait(job):
@@ -390,10 +400,13 @@ class ImageWorkers:
 
 def _memory_bytes(header: Header, task: Task, length: int) -> int:
     """Address space for a picture: what decoding takes, or what setting it right takes, whichever is more."""
+    files = 2 * length if header.format in READ_WHOLE else 0
+    if task.is_look:
+        # Of a GIF, looking takes the numbers of the first frame's colours alone.
+        return BASE_BYTES + (2 * header.pixels if header.format == "GIF" else header.memory_bytes) + files
     output = 4 * min(header.pixels, task.output_pixels or header.pixels)
     output = min(output, header.decoded_bytes)
     afterwards = max(header.decoded_bytes + output, 3 * output)
-    files = 2 * length if header.format in READ_WHOLE else 0
     return BASE_BYTES + max(header.memory_bytes + files, afterwards)
 
 
@@ -511,7 +524,9 @@ def _launched(descriptor: int) -> subprocess.Popen[bytes]:
         pass_fds=(descriptor,),
         env=_ENVIRONMENT,
         cwd="/",
-        start_new_session=True,
+        # Ctrl-C is not for it. In a session of its own Linux would give it as much processor time as the bot, however
+        # nice it is (autogroup).
+        process_group=0,
     )
 
 

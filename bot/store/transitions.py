@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
@@ -108,11 +108,16 @@ class _Batch:
         self._clock = clock
         self._now_us = to_us(clock())
         self._notify_until_us: int | None = None
-        self._rows = _read(connection, changes)
+        noted = {change.job_id for change in changes if isinstance(change, Annotate)}
+        #: Jobs that are more than annotated.
+        self._moved = {change.job.id for change in changes if not isinstance(change, Annotate)}
+        self._rows = _read(connection, noted, self._moved - noted)
         self._changed: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self._ends: dict[str, Resolution] = {}
         #: Why they ended, from then on with what was settled.
         self._failures: dict[str, Failure | None] = {}
+        #: Annotated jobs, as they were.
+        self._noted: dict[str, Job] = {}
         #: Into and out of the queue, in order: the rows, as they were.
         self._queue: list[tuple[JobState, JobState, dict[str, Any]]] = []
 
@@ -154,8 +159,9 @@ class _Batch:
     def _note(self, change: Annotate) -> bool:
         row = self._rows.get(change.job_id)
         # What a newer version wrote is left to it.
-        if row is None or not readable([row]):
+        if row is None or not (found := readable([row])):
             return False
+        self._noted[change.job_id] = found[0]
         self._set(change.job_id, change.columns)
         if row["ended_us"] is not None and row["told"] and row["lease_owner"] is not None:
             self._set(change.job_id, _FREE)
@@ -210,12 +216,13 @@ class _Batch:
 
     def job(self, change: Change) -> Job:
         """The job after the whole batch."""
-        if isinstance(change, Annotate):
+        if isinstance(change, Annotate) and change.job_id in self._moved:
             return job_from(self._rows[change.job_id])
-        row = self._rows[change.job.id]
+        known = self._noted[change.job_id] if isinstance(change, Annotate) else change.job
+        row = self._rows[known.id]
         return replace(
-            change.job,
-            state=change.to if isinstance(change, Transition) else change.job.state,
+            known,
+            state=change.to if isinstance(change, Transition) else known.state,
             fence=row["fence"],
             attempts=row["attempts"],
             possible_doubles=row["possible_doubles"],
@@ -225,8 +232,8 @@ class _Batch:
             started_at=maybe_from_us(row["started_us"]),
             finished_at=maybe_from_us(row["finished_us"]),
             ended_at=maybe_from_us(row["ended_us"]),
-            reply=_reply(change.job.reply, row),
-            request=(change.request if isinstance(change, MarkPreparing) else None) or change.job.request,
+            reply=_reply(known.reply, row),
+            request=(change.request if isinstance(change, MarkPreparing) else None) or known.request,
             **self._fields(change),
         )
 
@@ -260,12 +267,10 @@ def _usual_settlement(move: Transition) -> Settlement:
     return settlement(End.DELIVERED, bill_of(result), shown=max(1, len(result.pictures)))
 
 
-def _read(connection: Connection, changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
+def _read(connection: Connection, noted: Set[str], others: Set[str]) -> dict[str, dict[str, Any]]:
     """The rows concerned: whole where an annotation must return the job, otherwise without the long texts."""
-    noted = {change.job_id for change in changes if isinstance(change, Annotate)}
-    moved = {change.job.id for change in changes if not isinstance(change, Annotate)} - noted
     rows: dict[str, dict[str, Any]] = {}
-    for statement, ids in ((_WHOLE, noted), (_SHORT, moved)):
+    for statement, ids in ((_WHOLE, noted), (_SHORT, others)):
         if ids:
             for row in connection.execute(statement, {"ids": sorted(ids)}).mappings():
                 rows[row["id"]] = dict(row)

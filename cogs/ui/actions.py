@@ -58,11 +58,19 @@ class CardKind(StrEnum):
     TRANSIENT_FAILURE = "transient_failure"
     #: A failure that the same request would meet again.
     LASTING_FAILURE = "lasting_failure"
+    #: A failure that only whoever runs the bot can mend: no request would do better until then.
+    OPERATORS_FAILURE = "operators_failure"
     CANCELLED = "cancelled"
 
 
 #: The cards of a job that has ended.
-ENDED: Final = (CardKind.RESULT, CardKind.TRANSIENT_FAILURE, CardKind.LASTING_FAILURE, CardKind.CANCELLED)
+ENDED: Final = (
+    CardKind.RESULT,
+    CardKind.TRANSIENT_FAILURE,
+    CardKind.LASTING_FAILURE,
+    CardKind.OPERATORS_FAILURE,
+    CardKind.CANCELLED,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import discord
@@ -33,6 +34,7 @@ def button(
     )
 
 
+@lru_cache(1000)
 def label_of(verb: str, locale: str) -> str:
     """The default label of an action's button."""
     return say(locale, Phrase(f"action_{verb}"))

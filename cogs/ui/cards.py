@@ -31,6 +31,7 @@ from bot.domain.events import (
 )
 from bot.domain.job import Failure, Job
 from bot.domain.request import GenerationRequest
+from bot.errors import BalanceExhausted, KeyRefused
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
 from cogs.ui.actions import CardKind, custom_id, job_named_by
@@ -51,10 +52,14 @@ ALT_LIMIT = 1024
 TEXT_LIMIT = 4000
 #: Most lines about what was set right in a request, and most characters of each.
 MOST_NOTICES, NOTICE_LIMIT = 4, 240
+#: How much of a prompt a card quotes: some three lines on a phone.
+PROMPT_LIMIT, PROMPT_LINES = 150, 3
 #: Most UTF-16 units of links to originals in one line.
 LINKS_LIMIT = 400
 #: Formats that Discord's clients show as a broken picture.
 NOT_SHOWN = frozenset({"svg"})
+#: Codes of failures after which no request helps, whatever a member changes.
+_OPERATORS = frozenset({BalanceExhausted.code, KeyRefused.code})
 #: Most pictures in one gallery.
 GALLERY_LIMIT = 10
 
@@ -201,7 +206,7 @@ def progress_card(
     if wording is Wording.NONE:
         return Card(_words(UNDER_WAY_SIGN), *action_rows(card_kind, job, disabled=cancelling), colour=BLUE)
     return Card(
-        *_prompt(job, wording, limit=300, max_lines=3),
+        *_prompt(job, wording, ended=False),
         _words(status),
         _words("\n".join([_small(_name(job, model), *_seed(job), *_size(job)), *notes])),
         *action_rows(card_kind, job, disabled=cancelling),
@@ -323,16 +328,22 @@ def failure_card(
     if failure.incident is not None and failure.incident not in sentence:
         sentence = say(locale, "with_incident", sentence=sentence, incident=failure.incident)
     sentence = with_charge(text.shorten(sentence, 600), failure, locale=locale)
-    card_kind = CardKind.TRANSIENT_FAILURE if failure.worth_retrying else CardKind.LASTING_FAILURE
+    card_kind = _kind_of(failure)
     if wording is Wording.NONE:
         return Card(_words(FAILED_SIGN), *action_rows(card_kind, job), colour=RED)
     return Card(
-        *_prompt(job, wording, limit=300, max_lines=3),
+        *_prompt(job, wording),
         _words(text.without_links(text.shorten(sentence, 900))),
         _words(_small(_name(job, model), *_seed(job))),
         *action_rows(card_kind, job),
         colour=RED,
     )
+
+
+def _kind_of(failure: Failure) -> CardKind:
+    if failure.code in _OPERATORS:
+        return CardKind.OPERATORS_FAILURE
+    return CardKind.TRANSIENT_FAILURE if failure.worth_retrying else CardKind.LASTING_FAILURE
 
 
 def cancelled_card(job: Job, model: Model | None, failure: Failure, *, wording: Wording = Wording.FULL) -> Card:
@@ -341,7 +352,7 @@ def cancelled_card(job: Job, model: Model | None, failure: Failure, *, wording: 
     if wording is Wording.NONE:
         return Card(_words(FAILED_SIGN), *action_rows(CardKind.CANCELLED, job), colour=GREY)
     return Card(
-        *_prompt(job, wording, limit=300, max_lines=3),
+        *_prompt(job, wording),
         _words(text.without_links(text.shorten(sentence, 900))),
         _words(_small(_name(job, model))),
         *action_rows(CardKind.CANCELLED, job),
@@ -466,11 +477,13 @@ def moved_card(link: str | None, *, locale: str) -> Card:
     return Card(_words(sentence), colour=GREY)
 
 
-def _prompt(job: Job, wording: Wording, limit: int = 600, max_lines: int = 6) -> list[discord.ui.TextDisplay[Any]]:
-    """The prompt as it is shown on a card; empty for a request without a prompt."""
+def _prompt(job: Job, wording: Wording, *, ended: bool = True) -> list[discord.ui.TextDisplay[Any]]:
+    """The beginning of the prompt; once the job has ended, **Details** has all of it. Empty where there is none."""
     if job.request.prompt and wording is not Wording.FULL:
         return [_words(_small(say(job.reply.locale, "words_filtered")))]
-    shown = text.safe(job.request.prompt, limit, max_lines) or say(job.reply.locale, "nothing_visible")
+    shown = text.safe(job.request.prompt, PROMPT_LIMIT, PROMPT_LINES) or say(job.reply.locale, "nothing_visible")
+    if ended and text.length(text.clean(job.request.prompt)) > PROMPT_LIMIT:
+        shown += "\n" + _small(say(job.reply.locale, "prompt_cut"))
     return [_words(shown)] if job.request.prompt else []
 
 

@@ -112,7 +112,10 @@ def ways_on(refusal: Refusal, model: Model | None, typed: Typed, catalogue: Cata
         model: the model that it was meant for; None if there is no such model.
     """
     match refusal:
-        case UnknownModel() | ModelUnavailable():
+        case UnknownModel():
+            able = _taking(typed, catalogue)
+            return Ways(fix=True, models=tuple(sorted(able, key=lambda one: one.key not in refusal.close)))
+        case ModelUnavailable():
             return Ways(fix=True, models=_taking(typed, catalogue))
         case InvalidOption() | BadPicture():
             return _mendable(refusal, model, typed, catalogue)

@@ -57,8 +57,8 @@ class DevTools:
         shown.append(
             {
                 "name": "rate_limit",
-                "label": "Rate limits",
-                "about": "Discord answers many requests with 429.",
+                "label": "Discord is busy",
+                "about": "Discord often asks the bot to slow down (429).",
                 "kind": "switch",
                 "value": self._faults.random_429s,
             }
@@ -67,7 +67,7 @@ class DevTools:
             {
                 "name": "word_filter",
                 "label": "Word filter",
-                "about": f"AutoMod refuses messages in the server that hold the word “{FILTERED_WORD}”.",
+                "about": f"The server's filter (AutoMod) blocks messages with the word “{FILTERED_WORD}”.",
                 "kind": "switch",
                 "value": FILTERED_WORD in self._faults.blocked_words,
             }
@@ -75,8 +75,8 @@ class DevTools:
         shown.append(
             {
                 "name": "gateway_drop",
-                "label": "Drop the gateway",
-                "about": "Cuts the bot's connection; it resumes without losing anything.",
+                "label": "Cut the connection",
+                "about": "The bot loses Discord for a moment and comes back; nothing is lost.",
                 "kind": "action",
                 "value": None,
             }

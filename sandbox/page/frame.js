@@ -88,7 +88,7 @@ export class Frame {
     const { me } = state;
     byId("person-switch").replaceChildren(
       avatar({ ...me, username: me.name }),
-      el("span", { class: "me-text" }, el("span", { class: "me-name clip" }, me.name), el("span", { class: "me-about clip" }, me.about ?? "")),
+      el("span", { class: "me-text" }, el("span", { class: "me-name clip" }, me.name), el("span", { class: "me-about" }, me.about ?? "")),
       icon("up"),
       el("span", { class: "unseen" }, "Be somebody else"),
     );

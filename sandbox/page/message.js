@@ -89,7 +89,7 @@ function above(message) {
   if (target === undefined) return null;
   if (target === null) return el("div", { class: "used", data: { kind: "above", testid: "answered" } }, spine(), el("i", { class: "muted" }, "Original message was deleted"));
   // Discord quotes the plain text only; of a message made of components or files it says that there is something.
-  const quoted = plainText(target.content, mdContext(target, uiOf(target.id), "quoted")) || "Click to see the message";
+  const quoted = plainText(target.content, mdContext(target, uiOf(target.id), "quoted")) || "See the message";
   return el(
     "button",
     { class: "used", type: "button", data: { kind: "above", testid: "answered", action: "go-message", messageTarget: target.id } },
@@ -153,7 +153,7 @@ function content(message, context) {
 /** Discord fetches what is linked and shows it under the text; this page says so instead of asking other hosts. */
 function linkPreviews(text) {
   const addresses = new Set([...text.querySelectorAll("a[data-preview]")].filter((node) => !node.closest(".spoiler")).map((node) => node.href));
-  return [...addresses].slice(0, MOST_PREVIEWS).map((address) => el("div", { class: "preview", data: { key: `p:${address}`, testid: "link-preview" } }, icon("external"), el("span", { class: "clip" }, `Discord shows a preview of ${new URL(address).host} here`)));
+  return [...addresses].slice(0, MOST_PREVIEWS).map((address) => el("div", { class: "preview", data: { key: `p:${address}`, testid: "link-preview" } }, icon("external"), el("span", {}, `Discord shows a preview of ${new URL(address).host} here`)));
 }
 
 export function dots() {

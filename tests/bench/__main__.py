@@ -117,10 +117,16 @@ async def idle(folder: Path, seconds: float) -> dict[str, Any]:
 def show(title: str, easel: dict[str, Any], naive: dict[str, Any] | None) -> None:
     """One table a scenario."""
     print(f"\n{title}\n{'measure':<32}{'easel':>12}{'naive':>12}{'ratio':>9}")
+    reasons = {
+        who: figures.pop("refused_because", {}) for who, figures in (("easel", easel), ("naive", naive)) if figures
+    }
     for name, value in easel.items():
         other = naive.get(name) if naive else None
         ratio = f"{value / other:.2f}" if isinstance(value, (int, float)) and other else ""
         print(f"{name:<32}{number(value):>12}{number(other):>12}{ratio:>9}")
+    for who, counts in reasons.items():
+        for reason, count in counts.items():
+            print(f"{who} refused {count}: {reason}")
 
 
 def number(value: float | None) -> str:

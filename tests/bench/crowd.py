@@ -11,6 +11,7 @@ import json
 import os
 import ssl
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -28,11 +29,31 @@ from sandbox.discord.interactions import InteractionRecord, NotAnswered
 from sandbox.fal import FakeFal
 from tests.bench.pictures import serve_pictures_of
 
+#: A crowd is over when nobody has got anything for so long, beyond what fal takes; and it is looked at this often.
+_QUIET_S = 60.0
+_LOOK_S = 0.2
+
 
 def quantile(values: Sequence[float], share: float) -> float | None:
     """The value below which `share` of all lie; None of nothing."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else None
+
+
+def is_refused(record: InteractionRecord) -> bool:
+    """Whether the answer is one that only the person sees: why nothing is painted for them."""
+    return record.state == "answered" and record.ephemeral and record.picture_s is None
+
+
+def is_settled(record: InteractionRecord) -> bool:
+    """Whether nothing more is to be waited for."""
+    return record.picture_s is not None or record.state == "failed" or is_refused(record)
+
+
+def refusal(record: InteractionRecord) -> str:
+    """The first line of a refusal."""
+    text = record.original.text() if record.original is not None else ""
+    return next(iter(text.splitlines()), "without a word")
 
 
 class Crowd:
@@ -90,13 +111,22 @@ class Crowd:
             self.asked += 1
             prompt = f"a lighthouse, number {self.asked}"
             records.append((prompt, await self.discord.command(person, channel, "imagine", {"prompt": prompt})))
-        patience = asyncio.gather(*(self._patiently(record, wait_s) for _, record in records))
-        await patience
+        await self._until_settled([record for _, record in records], wait_s, quiet_s=fal_s + _QUIET_S)
         return self._figures(records, self.fal.counters.calls - calls_before)
+
+    async def _until_settled(self, records: Sequence[InteractionRecord], wait_s: float, *, quiet_s: float) -> None:
+        """Until everybody has a picture or a refusal, for `wait_s` at most, or nothing has come for `quiet_s`."""
+        loop = asyncio.get_running_loop()
+        ends_s, left, moved_s = loop.time() + wait_s, list(records), loop.time()
+        while left and loop.time() < min(ends_s, moved_s + quiet_s):
+            await asyncio.sleep(_LOOK_S)
+            still = [record for record in left if not is_settled(record)]
+            if len(still) < len(left):
+                left, moved_s = still, loop.time()
 
     async def _patiently(self, record: InteractionRecord, wait_s: float) -> None:
         try:
-            await record.until(lambda one: one.picture_s is not None or one.state == "failed", wait_s)
+            await record.until(is_settled, wait_s)
         except NotAnswered:
             return
 
@@ -112,6 +142,8 @@ class Crowd:
         return {
             "people": len(records),
             "failed": sum(record.state == "failed" for _, record in records),
+            "refused": sum(is_refused(record) for _, record in records),
+            "refused_because": Counter(refusal(record) for _, record in records if is_refused(record)),
             "missing": sum(record.picture_s is None for _, record in records),
             "first_answer_p50_s": quantile(first_s, 0.5),
             "first_answer_p99_s": quantile(first_s, 0.99),

@@ -53,6 +53,38 @@ def notices(catalogue: Catalogue, key: str, **raw: object) -> str:
          {"negative_prompt": "bad", "steps": "20", "guidance": "7.5", "seed": "1", "size": "512x768"}),
         ("a cat\nSteps: 20, CFG scale: 7", "a cat", {"steps": "20", "guidance": "7"}),
         ("a cat negative prompt: dogs", "a cat", {"negative_prompt": "dogs"}),
+        ("a cat ---ar 16:9", "a cat", {"size": "16:9"}),
+        ("a cat ——ar 16:9", "a cat", {"size": "16:9"}),
+        ("a cat −−ar 16:9 ――no dogs", "a cat", {"size": "16:9", "negative_prompt": "dogs"}),
+        ("a cat ‒seed 5, sunny", "a cat, sunny", {"seed": "5"}),
+        ("a cat －－ar 16:9", "a cat", {"size": "16:9"}),
+        ("a cat --exclude trees", "a cat", {"negative_prompt": "trees"}),
+        # less than two hyphens: at the end only
+        ("a cat neg: dog", "a cat", {"negative_prompt": "dog"}),
+        ("a cat, neg=dogs, people.", "a cat", {"negative_prompt": "dogs, people"}),
+        ("a cat, negative: blurry", "a cat", {"negative_prompt": "blurry"}),
+        ("a cat negative: blurry, low quality", "a cat", {"negative_prompt": "blurry, low quality"}),
+        ("a cat\nNEGATIVE PROMPTS: blurry", "a cat", {"negative_prompt": "blurry"}),
+        ("a cat -ar 3:2", "a cat", {"size": "3:2"}),
+        ("a cat -ar:9:16", "a cat", {"size": "9:16"}),
+        ("a cat -AR portrait", "a cat", {"size": "portrait"}),
+        ("a cat —ar 3:2", "a cat", {"size": "3:2"}),
+        ("a cat -no dogs -ar 3:2 -n 4", "a cat", {"negative_prompt": "dogs", "size": "3:2", "count": "4"}),
+        ("a cat -ar 3:2 -no dogs, people", "a cat", {"negative_prompt": "dogs, people", "size": "3:2"}),
+        ("a cat seed:-1", "a cat", {"seed": "-1"}),
+        ("a cat. seed = 42", "a cat.", {"seed": "42"}),
+        ("a cat, seed 42", "a cat", {"seed": "42"}),
+        ("a cat ar 16:9", "a cat", {"size": "16:9"}),
+        ("a cat, aspect ratio 16:9", "a cat", {"size": "16:9"}),
+        ("a cat | aspect ratio: 4/5.", "a cat", {"size": "4/5"}),
+        ("a cat | seed 5 | ar 1:1", "a cat", {"seed": "5", "size": "1:1"}),
+        ("a cat / ar 16:9", "a cat", {"size": "16:9"}),
+        ("a cat, size: 1024x768", "a cat", {"size": "1024x768"}),
+        ("a cat, steps: 30, cfg 7", "a cat", {"steps": "30", "guidance": "7"}),
+        ("a cat cfg scale 7.5 steps: 30", "a cat", {"steps": "30", "guidance": "7.5"}),
+        ("a cat [no text]", "a cat", {"negative_prompt": "text"}),
+        ("a cat, [no text], [no dogs, people]", "a cat", {"negative_prompt": "dogs, people"}),
+        ("a cat neg: dog --ar 16:9", "a cat", {"negative_prompt": "dog", "size": "16:9"}),
     ],
 )  # fmt: skip
 def test_what_is_meant_is_read(typed: str, painted: str, wanted: dict[str, str]) -> None:
@@ -96,7 +128,6 @@ def test_what_means_nothing_here_is_pointed_at_and_not_painted(typed: str, paint
         "a sign that says “--ar 16:9”",
         "the flag `--seed 5` on a screen",
         "a --raw denim jacket",
-        "a cat -ar 16:9",
         "Steps: 3 stairs, Size: huge, a house",
         "Seed: the story of a plant, Steps: growth",
         "(word:1.2) and [word] and {word}, hot::2 dog",
@@ -106,6 +137,33 @@ def test_what_means_nothing_here_is_pointed_at_and_not_painted(typed: str, paint
         "  a   cat  ",
         "— no dogs",
         "Chapter One — No Way Home",
+        "a clock that says 16:9",
+        "a man ——no coat—— in snow",
+        "−5 degrees, a frozen lake",
+        "a cat ―No Way Home",
+        "steps to heaven",
+        "a seed: close-up",
+        "photo - 3:2 crop - of a dog",
+        "a cat -ar 16:9 in the snow",
+        "a man -no-nonsense type- in a suit",
+        "a yes-no question",
+        "a canvas, size 10x12",
+        "a dress in size 10",
+        "size: huge",
+        "Luke 4:5",
+        "a scale 1:10 model",
+        "negative space: a lone tree",
+        "a jersey with number 7",
+        "a dance, step by step, two steps",
+        "the guidance of a star",
+        "ar 16:9",
+        "a screen with `seed: 5`",
+        'a card that says "neg: dog"',
+        "[no text] a cat",
+        "a cat [no] text",
+        "steps: 900",
+        "a cat, cfg 700",
+        "image 3 of a series, count 4",
     ],
 )
 def test_ordinary_prompts_stay_as_they_are(typed: str) -> None:
@@ -113,10 +171,39 @@ def test_ordinary_prompts_stay_as_they_are(typed: str) -> None:
     assert read(typed).wishes == ()
 
 
+@each(
+    ("typed", "option"),
+    [
+        ("a photo negative: a ghost", "negative_prompt"),
+        ("the test was negative: he was relieved. Rain", "negative_prompt"),
+        ("a stage, negative: a man who walks in the rain alone", "negative_prompt"),
+        ("a sign that says [no parking]", "negative_prompt"),
+        ("a shirt that reads ar 16:9", "size"),
+        ("the golden ratio 16:9", "size"),
+        ("a poster about the aspect ratio: 16:9", "size"),
+        ("a stone path of steps 30", "steps"),
+        ("a packet, on it a seed: 5", "seed"),
+    ],
+)
+def test_what_may_be_part_of_the_picture_stays_and_is_pointed_at(catalogue: Catalogue, typed: str, option: str) -> None:
+    reading = read(typed)
+    assert (reading.prompt, reading.wishes) == (typed, ())
+    placed = request(catalogue, "z-image", prompt=typed)
+    assert placed.prompt == typed
+    assert placed.given == ()
+    said = notices(catalogue, "z-image", prompt=typed)
+    assert f"is painted as words. If you meant the option, use its own field, `{option}`." in said
+
+
+def test_an_option_that_the_model_does_not_have_is_not_pointed_at(catalogue: Catalogue) -> None:
+    assert notices(catalogue, "flux-schnell", prompt="a photo negative: a ghost") == ""
+
+
 PIECES = st.sampled_from(
     ["a cat", "--ar 16:9", "—ar 4:3", "--no dogs", "–no dogs", "--seed", "5", "--", "—", "–", "--v 6", "--foo", ",",
      "\n", '"', "<lora:a:1>", "<lora:", ">", "Negative prompt:", "Steps: 20,", "CFG scale: 7,", "Seed: 1", "--w 64",
-     "--h 64", "no", "--style raw", "random", "--no"]
+     "--h 64", "no", "--style raw", "random", "--no", "-ar 3:2", "neg: dog", "seed: 7", "cfg 7", "[no text]",
+     "steps 30", "-no dogs", "a", "ar", "16:9", "negative:"]
 )  # fmt: skip
 
 
@@ -127,13 +214,14 @@ def test_what_is_left_is_read_no_further(typed: str) -> None:
     """So Again, Edit and a pasted line give the same picture."""
     left = read(typed)
     again = read(left.prompt)
-    assert again == type(left)(left.prompt)
+    assert (again.prompt, again.wishes) == (left.prompt, ())
     assert len(left.prompt) <= len(typed)
 
 
 @each("typed", ["--a" * 2000, "1" * 6000 + "(", "--v " + "1" * 5990 + "(", "<lora:" * 1000, '"' * 6000,
                 "Steps: 1, " * 600, "“" * 6000, "<lora:" * 500 + ">" * 500, "\\" * 6000, "a" * 6000,
-                "negative prompt: " * 300, "--no " * 1200, "—" * 6000])  # fmt: skip
+                "negative prompt: " * 300, "--no " * 1200, "—" * 6000, "-no a" * 1200, " cfg 7" * 1000, "[no " * 1500,
+                "[no a]" * 1000, "neg: " * 1200, "seed " * 1200, " -no a" * 1000, "steps: 1 " * 600])  # fmt: skip
 def test_reading_takes_no_time_whatever_is_typed(typed: str) -> None:
     began = time.perf_counter()
     read(typed)
@@ -155,6 +243,53 @@ def test_flags_become_options_and_the_card_says_so(catalogue: Catalogue) -> None
     assert placed.images == 2
     said = notices(catalogue, "z-image", prompt="a cat --ar 16:9 --seed 5")
     assert said == "From your prompt I read `--ar 16:9` as `size`, `--seed 5` as `seed`."
+
+
+def test_settings_at_the_end_become_options_and_the_card_says_so(catalogue: Catalogue) -> None:
+    placed = parse(catalogue.get("z-image"), {"prompt": "a cat, steps: 30, cfg 7, seed:-1 -ar 3:2 [no text]"})
+    assert placed.prompt == "a cat"
+    assert (placed.options["num_inference_steps"], placed.options["guidance_scale"]) == (30, 7.0)
+    assert placed.options["negative_prompt"] == "text"
+    assert placed.size is not None
+    assert round(placed.size[0] / placed.size[1], 1) == 1.5
+    assert "seed" not in placed.given
+    said = say(LOCALE, placed.notices[0])
+    assert said.startswith("From your prompt I read `steps: 30` as `steps`, `cfg 7` as `guidance`")
+    assert "as a random `seed`" in said
+    too_many = notices(catalogue, "flux-schnell", prompt="a cat, steps: 30")
+    assert too_many == "`steps: 30` was not used: `steps` takes a whole number from 1 to 12 here."
+
+
+LINKS = [
+    "https://example.com/cat.png",
+    "<https://example.com/pictures/cat.JPG?width=300&height=2>",
+    "https://cdn.discordapp.com/attachments/1/2/a?ex=1&is=2",
+    "media.discordapp.net/attachments/1/2/cat.webp",
+    "HTTP://example.com/a/b.jpeg#top",
+]
+
+
+@each("link", LINKS)
+@each("around", ["{} a cat like this", "a cat like {}", "a cat ({}), sunny"])
+def test_a_link_in_the_prompt_is_painted_on_with_a_word_about_the_picture(
+    catalogue: Catalogue, link: str, around: str
+) -> None:
+    prompt = around.format(link)
+    placed = request(catalogue, "omnigen-v2", prompt=prompt)
+    assert placed.prompt == prompt
+    told = notices(catalogue, "omnigen-v2", prompt=prompt)
+    assert told == "I don't open links in the prompt. To use a picture, attach it as `image`."
+    told = notices(catalogue, "flux-schnell", prompt=prompt)
+    assert told.startswith("I don't open links in the prompt, and FLUX.1 schnell can't start from a picture.")
+    edited = with_prompt(catalogue.get("omnigen-v2"), placed, f"{prompt} again")
+    assert [one.code for one in edited.notices] == ["notice_prompt_link_picture"]
+
+
+def test_a_link_to_a_page_is_told_too_and_a_word_with_a_dot_is_none(catalogue: Catalogue) -> None:
+    told = notices(catalogue, "flux-schnell", prompt="a cat as on https://example.com/cats")
+    assert told == "I don't open links in the prompt: describe in words what you want to see."
+    for prompt in ("a cat.png icon", "a site called example.com", "http and https", "a cat, e.g.www", "24/7.png"):
+        assert notices(catalogue, "flux-schnell", prompt=prompt) == ""
 
 
 def test_what_a_model_does_not_have_is_left_out_with_a_notice(catalogue: Catalogue) -> None:

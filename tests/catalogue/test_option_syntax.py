@@ -103,3 +103,31 @@ def test_hints_and_escapes_are_taken_out_in_no_time(catalogue: Catalogue, typed:
     without_hints(catalogue.get("flux-schnell"), typed)
     unescape(escape(typed))
     assert time.perf_counter() - began < 0.5
+
+
+@each(
+    ("options", "wanted"),
+    [
+        ("acceleration: high", {"acceleration": "high"}),
+        ("--acceleration high --seed 5", {"acceleration": "high", "seed": 5}),
+        ("Acceleration high, seed 5", {"acceleration": "high", "seed": 5}),
+        ("-steps 8\nguidance: 7,5", {"num_inference_steps": 8, "guidance_scale": 7.5}),
+        ("output_format: jpg", {"output_format": "jpeg"}),
+        ("output_format=JPG", {"output_format": "jpeg"}),
+    ],
+)
+def test_pairs_with_other_signs_and_names_are_understood(
+    catalogue: Catalogue, options: str, wanted: dict[str, object]
+) -> None:
+    assert given(catalogue, "flux-schnell", options=options) == wanted
+
+
+@each("options", ["png", "hello world", "a high acceleration", "acceleration", "--", "{acceleration: high}"])
+def test_what_names_no_option_is_still_refused(catalogue: Catalogue, options: str) -> None:
+    assert refused(catalogue, "flux-schnell", options=options).option == "options"
+
+
+@each(("typed", "value"), [("7,5", 7.5), ("3,25", 3.25), ("0,5", 0.5), ("7.5", 7.5), ("12", 12.0)])
+def test_a_comma_before_decimals_is_read(catalogue: Catalogue, typed: str, value: float) -> None:
+    assert given(catalogue, "flux-schnell", guidance=typed) == {"guidance_scale": value}
+    assert refused(catalogue, "flux-schnell", steps="7,5").option == "steps"

@@ -214,7 +214,7 @@ def test_every_refusal_says_that_nothing_was_spent(catalogue: Catalogue) -> None
         {"mask": "https://x.example"},
         {"options": "sync_mode=1"},
     ):
-        assert "no quota was used" in english(refused(catalogue, "flux-schnell", **raw))
+        assert "No quota was used." in english(refused(catalogue, "flux-schnell", **raw))
 
 
 def test_what_was_given_is_shown_short_and_harmless(catalogue: Catalogue) -> None:

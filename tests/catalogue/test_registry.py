@@ -34,6 +34,23 @@ def test_an_unknown_name_brings_close_ones(catalogue: Catalogue, typed: str, nea
     assert near in caught.value.close
 
 
+@each(
+    "typed", ["anime", "realistic", "pixel art", "photo", "pixelart", "anmie", "realstic", "good text", "cheap photo"]
+)
+def test_a_style_in_place_of_a_name_brings_models_that_are_good_at_it(catalogue: Catalogue, typed: str) -> None:
+    with pytest.raises(UnknownModel) as caught:
+        catalogue.get(typed)
+    assert caught.value.phrase.code == "unknown_model_good_at"
+    assert list(caught.value.close) == [model.key for model in catalogue.search(typed, 3)]
+
+
+@each("typed", ["flux", "imagen", "ideogram", "fluks-schnell", "z-imag", "seedraem"])
+def test_a_name_that_is_nearly_right_is_no_style(catalogue: Catalogue, typed: str) -> None:
+    with pytest.raises(UnknownModel) as caught:
+        catalogue.get(typed)
+    assert caught.value.phrase.code == "unknown_model_close"
+
+
 @each("typed", ["", "🙂", "x" * 5000, "'; drop table", "\ud800"])
 def test_nonsense_is_an_unknown_model(catalogue: Catalogue, typed: str) -> None:
     with pytest.raises(UnknownModel):
@@ -89,10 +106,44 @@ def test_searching_puts_the_best_first(catalogue: Catalogue, typed: str, first: 
         ("lora", ["qwen-image", "hidream", "sd35-large"]),
         ("hidream-i1 fast", ["hidream-fast"]),
         ("4k", ["seedream-v4"]),
+        ("realistic", ["z-image-turbo", "z-image"]),
+        ("pixel art", ["recraft-v2"]),
+        ("pixelart", ["recraft-v2"]),
+        ("anime style", ["qwen-image", "ideogram-v2", "hidream", "sd35-large"]),
+        ("in the style of a comic", ["qwen-image", "ideogram-v2", "hidream", "sd35-large"]),
+        ("something for logos", ["ideogram-v3", "ideogram-v2", "recraft-v2", "gpt-image-1"]),
+        ("fantasy", ["hidream", "hidream-fast", "sd35-large"]),
+        ("drawings", ["recraft-v2"]),
+        ("black and white photo", ["z-image-turbo", "z-image"]),
+        # misspelled
+        ("anmie", ["qwen-image", "ideogram-v2", "hidream", "sd35-large"]),
+        ("Animé style", ["qwen-image", "ideogram-v2", "hidream", "sd35-large"]),
+        ("realstic", ["z-image-turbo", "z-image"]),
+        ("photorealistc portrits", ["z-image-turbo"]),
+        ("foto", ["z-image-turbo", "z-image"]),
+        ("typografy", ["qwen-image", "ideogram-v3", "ideogram-v2", "gpt-image-1"]),
+        ("ilustration", ["recraft-v2"]),
+        ("watercolr", ["hidream"]),
+        ("pixle art", ["recraft-v2"]),
     ],
 )
 def test_names_come_first_and_then_what_a_model_is_good_at(catalogue: Catalogue, typed: str, keys: list[str]) -> None:
     assert [model.key for model in catalogue.search(typed)][: len(keys)] == keys
+
+
+@each(
+    ("typed", "key"),
+    [
+        ("model: flux-schnell", "flux-schnell"),
+        ("--model=Imagen 4 Fast", "imagen4-fast"),
+        ("Model:z-image", "z-image"),
+        ("https://fal.ai/models/fal-ai/imagen4/preview/api", "imagen4"),
+        ("https://www.fal.ai/models/fal-ai/imagen4/preview/playground?share=1#top", "imagen4"),
+        ("https://fal.ai/models/fal-ai/imagen4/preview/", "imagen4"),
+    ],
+)
+def test_a_model_copied_from_elsewhere_is_known(catalogue: Catalogue, typed: str, key: str) -> None:
+    assert catalogue.get(typed).key == key
 
 
 def test_every_model_is_found_by_its_names_first_and_by_each_of_its_tags(catalogue: Catalogue) -> None:

@@ -101,7 +101,7 @@ def test_a_page_is_refused_with_the_link_to_copy(catalogue: Catalogue, typed: st
     said = english(refused(catalogue, "qwen-image", options=f"loras={typed}"))
     assert "page" in said
     assert all(words in said for words in copied), said
-    assert "no quota was used" in said
+    assert "No quota was used." in said
 
 
 def test_other_weights_are_held_to_the_same(catalogue: Catalogue) -> None:

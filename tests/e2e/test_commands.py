@@ -204,7 +204,7 @@ async def test_a_failure_says_why_and_can_be_tried_again(sandbox: SandboxDriver)
     sandbox.fal.faults.set("job_error", True)
     record = await sandbox.imagine()
     await sandbox.until(lambda: "Again" in record.message.buttons())
-    assert "quota was not used" in record.message.text()
+    assert "No quota was used." in record.message.text()
     assert (await sandbox.picture(await sandbox.press("ada", record.message, "Again"))).files
 
 
@@ -220,7 +220,7 @@ async def test_a_waiting_picture_is_cancelled_by_its_owner_only(sandbox: Sandbox
     await sandbox.press("ada", record.message, "Cancel")
     await sandbox.until(lambda: "ancelled" in record.message.text())
     assert "charged" in record.message.text()
-    assert list(record.message.buttons()) == ["Again", "Edit prompt", "Delete"]
+    assert list(record.message.buttons()) == ["Again", "Edit prompt", "Details", "Delete"]
 
 
 async def test_cancel_names_the_only_one_and_asks_among_several(sandbox: SandboxDriver) -> None:
@@ -235,7 +235,7 @@ async def test_cancel_names_the_only_one_and_asks_among_several(sandbox: Sandbox
     assert len(offered) == 1
     answer = await sandbox.run("pat", "general", "cancel")
     await sandbox.until(lambda: "ancelled" in first.message.text())
-    await sandbox.until(lambda: "charged" in answer.message.text())
+    await sandbox.until(lambda: "No quota was used." in answer.message.text())
     nothing = await sandbox.run("pat", "general", "cancel")
     assert nothing.message.text() == "You have no requests in progress."
 

@@ -170,7 +170,7 @@ async def test_three_models_then_the_limit_says_why_and_when(chromium_path: str,
         await expect(refusal).to_be_visible()
         said = await refusal.inner_text()
         assert "quota" in said.lower() or "spent" in said.lower(), said
-        assert re.search(r"from \d+:\d\d", said), said
+        assert re.search(r"From \d+:\d\d", said), said
         assert errors == []
 
 

@@ -54,7 +54,7 @@ async def refusal(sandbox: SandboxDriver, person: str = "ada", channel: str = "g
     used, submitted = await sandbox.counted(person, channel), len(sandbox.fal.accepted)
     message = (await sandbox.imagine(person, channel, **options)).message
     assert message.ephemeral, message.text()
-    assert "Nothing was started and no quota was used." in message.text()
+    assert "No quota was used." in message.text()
     assert await sandbox.counted(person, channel) == used
     assert len(sandbox.fal.accepted) == submitted
     return message.text()
@@ -68,13 +68,13 @@ def moments(text: str) -> list[datetime]:
 async def test_too_fast_says_what_is_left_and_when_it_goes_on(sandbox: SandboxDriver) -> None:
     await sandbox.paint()
     said = await refusal(sandbox, count=2)
-    assert "you have 1 picture left for the moment" in said
+    assert "you have 1 picture left for now" in said
     assert "49 left today" in said.replace(" pictures", "")
     (when,) = moments(said)
     assert when.second == 0  # rounded up: a time of day shows no seconds
     assert 0 < (when - datetime.now(UTC)).total_seconds() <= 121
     await sandbox.paint()
-    assert "you have none left for the moment" in await refusal(sandbox)
+    assert "you have none left for now" in await refusal(sandbox)
     usage = (await sandbox.run("ada", "general", "usage")).message.text()
     assert "0 of 2 pictures left for now; 60 more come back every hour, and all are back from <t:" in usage
     assert moments(usage)

@@ -15,6 +15,7 @@ import pytest
 
 from bot.domain.job import JobState
 from sandbox.discord import InteractionRecord
+from tests.e2e.faults.outcomes import ALREADY_ACKNOWLEDGED
 from tests.e2e.sandbox_driver import GENEROUS, Child, PausedPainting, SandboxDriver, child_bot, in_process_bot
 
 WHY = "Why am I waiting?"
@@ -62,6 +63,35 @@ async def test_a_full_queue_shows_the_place_and_says_why(sandbox: SandboxDriver)
     for record in (first, *others, mine):
         await sandbox.picture(record)
     assert WHY not in mine.message.buttons()
+
+
+@under(max_in_flight=1)
+@pytest.mark.parametrize("lost", [0, 2], ids=["", "and what is there is out of reach at first"])
+async def test_an_event_replayed_after_erasing_leaves_the_picture_while_its_answer_is_slow(
+    sandbox: SandboxDriver, lost: int
+) -> None:
+    record = await sandbox.imagine("ada", prompt="mine")
+    card = await sandbox.picture(record)
+    paused = PausedPainting(sandbox.fal)
+    first = await sandbox.imagine("nia", prompt="first")
+    await sandbox.painting("first")
+    page = (await sandbox.run("ada", "general", "privacy")).message
+    question = (await sandbox.press("ada", page, "Delete my data")).message
+    await sandbox.press("ada", question, "Yes, delete everything")
+    await sandbox.until(lambda: "Deleted:" in question.text())
+
+    # The new job waits in the queue for as long as its answer is under way, and is due to show its place meanwhile.
+    sandbox.expected.add(ALREADY_ACKNOWLEDGED)
+    sandbox.discord.slow_rest(1.0, "/callback")
+    sandbox.discord.fail_next("GET", "/messages/@original", drop=True, times=lost)
+    sandbox.discord.deliver_twice(record)
+    await sandbox.state(record, JobState.CANCELLED)
+    paused.finish("first")
+    await sandbox.picture(first)
+
+    assert card.files
+    assert not sandbox.discord.unseen_files
+    assert len(sandbox.at_fal("mine")) == 1
 
 
 @under(max_in_flight=10, guild_jobs_in_flight=1)
@@ -126,7 +156,7 @@ async def test_too_many_are_turned_away_at_once_with_what_is_left_and_when_to_co
 
     assert message.ephemeral
     assert "2 requests are already waiting" in message.text()
-    assert "Nothing was started and no quota was used: you still have 10,000 pictures today." in message.text()
+    assert "You still have 10,000 pictures today. No quota was used." in message.text()
     (moment,) = re.findall(r"after <t:(\d+):t>", message.text())
     assert int(moment) % 60 == 0
     assert 20 < int(moment) - datetime.now(UTC).timestamp() < 120

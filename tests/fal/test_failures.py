@@ -277,7 +277,7 @@ FILES: dict[str, tuple[Any, str]] = {
     ),
     "numbers": (entry("one_of", "steps", expected=[4, 8]), "must be one of `4`, `8`"),
     "a list": (entry("too_long", "image_urls", max_length=3, actual_length=5), "must be at most 3 in number"),
-    "a text": (entry("string_too_long", "prompt", max_length=2000), "must be at most 2,000 long"),
+    "a text": (entry("string_too_long", "prompt", max_length=2000), "must be at most 2,000 characters long"),
     "a long prompt": ("Prompt is too long: maximum length is 400 tokens", "the prompt is too long"),
     "no place at all": (entry("value_error", msg="SECRET"), "does not say which"),
     "only the body": (entry("missing"), "does not say which"),

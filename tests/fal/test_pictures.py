@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
+import threading
 from dataclasses import replace
+from typing import Any
 
 import fal_client.client
 import pytest
@@ -222,6 +225,28 @@ async def test_uploads_share_one_token_and_take_turns(fake: FakeFal) -> None:
 
     assert fake.calls("token") == 1
     assert fake.most_at_once["upload"] == 2
+
+
+async def test_uploads_and_their_tokens_make_one_tls_context_and_that_beside_the_event_loop(
+    fake: FakeFal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_in: list[threading.Thread] = []
+    make = ssl.create_default_context
+
+    def noted(*given: Any, **named: Any) -> ssl.SSLContext:
+        made_in.append(threading.current_thread())
+        return make(*given, **named)
+
+    outdated = {"token": "t", "token_type": "Bearer", "base_url": fake.url, "expires_at": "2001-01-01T00:00:00+00:00"}
+    fake.always("token", json_reply(outdated))
+    async with fake.fal() as fal:
+        monkeypatch.setattr(ssl, "create_default_context", noted)
+        for number in range(3):
+            await fal.upload(b"pixels", "image/png", f"{number}.png")
+
+    assert fake.calls("token") == 3
+    assert len(made_in) == 1
+    assert threading.main_thread() not in made_in
 
 
 UPLOAD_FAILURES: dict[str, tuple[str, Reply, type[EaselError]]] = {

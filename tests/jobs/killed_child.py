@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from bot.domain.job import TERMINAL
 from bot.domain.picture import InputNeeds, PreparedInput
@@ -31,7 +31,14 @@ class Attachments:
         return True
 
     async def fetch(
-        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+        self,
+        url: str,
+        *,
+        option: str,
+        owner: Hashable,
+        needs: InputNeeds | None = None,
+        may_take_long: bool = True,
+        reserve: Callable[[int], None] | None = None,
     ) -> PreparedInput:
         print("fetch", url, flush=True)
         if url == KILLER and self._how != "well":
@@ -42,7 +49,14 @@ class Attachments:
         return PreparedInput(inspect(a_png()))
 
     async def fetch_mask(
-        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+        self,
+        url: str,
+        *,
+        picture: PreparedInput,
+        option: str,
+        owner: Hashable,
+        may_take_long: bool = True,
+        reserve: Callable[[int], None] | None = None,
     ) -> PreparedInput:
         return await self.fetch(url, option=option, owner=owner)
 

@@ -183,12 +183,26 @@ class NoAttachments:
         return False
 
     async def fetch(
-        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+        self,
+        url: str,
+        *,
+        option: str,
+        owner: Hashable,
+        needs: InputNeeds | None = None,
+        may_take_long: bool = True,
+        reserve: Callable[[int], None] | None = None,
     ) -> PreparedInput:
         raise AssertionError("no attachment expected")
 
     async def fetch_mask(
-        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+        self,
+        url: str,
+        *,
+        picture: PreparedInput,
+        option: str,
+        owner: Hashable,
+        may_take_long: bool = True,
+        reserve: Callable[[int], None] | None = None,
     ) -> PreparedInput:
         raise AssertionError("no attachment expected")
 

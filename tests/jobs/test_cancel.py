@@ -51,7 +51,7 @@ async def test_cancelling_a_running_job_tells_fal_and_says_that_it_may_cost(buil
             await asyncio.sleep(0.005)
     outcome = await runner_fixture.runner.cancel(job.id)
     assert outcome.cancelled
-    assert "had painted it by then and bills $0.003 for it. Your quota of pictures was not used." in english(outcome)
+    assert "had painted it by then and bills $0.003 for it. None of your pictures were used." in english(outcome)
     assert [request.request_id for request in fal.cancelled] == ["r1"]
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None

@@ -11,6 +11,7 @@ from tests.jobs.scripted import (
     RunnerFixture,
     ScriptedFal,
     turns,
+    until,
 )
 
 
@@ -41,6 +42,23 @@ async def test_a_job_whose_person_never_saw_an_answer_is_not_painted_after_a_res
     await restarted.until(job, JobState.CANCELLED)
     assert fal.submitted == []
     assert (await restarted.store.usage.of(job.actor)).images_today == 0
+
+
+async def test_nothing_is_shown_of_a_job_before_its_person_was_answered(build: Build) -> None:
+    # What is edited by the token of an interaction that Discord delivered again is the card of the job before.
+    runner_fixture = await build(max_in_flight=1)
+    runner_fixture.fal.hold.clear()
+    await runner_fixture.until(await runner_fixture.ask(), JobState.RUNNING)
+    shown = await runner_fixture.ask(user=2)
+    unanswered = await runner_fixture.ask(user=3, answered=False)
+    for _ in range(3):  # positions are shown again and again
+        runner_fixture.shown.latest.clear()
+        await until(lambda: shown.id in runner_fixture.shown.latest)
+    assert unanswered.id not in dict(runner_fixture.shown.events)
+
+    await runner_fixture.runner.answered(unanswered.id, 99)
+    await until(lambda: unanswered.id in runner_fixture.shown.latest)
+    runner_fixture.fal.hold.set()
 
 
 async def unanswered_crowd(runner_fixture: RunnerFixture) -> list[Job]:

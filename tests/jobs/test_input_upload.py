@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import pytest
@@ -29,12 +29,25 @@ class ScriptedAttachments:
         self.slow: dict[str, asyncio.Event] = {}
         self.unavailable = False
         self.told: dict[str, list[Any]] = {}
+        #: What they take, and what is taken at once.
+        self.sizes: dict[str, int] = {}
+        self.in_hand_bytes = self.most_in_hand_bytes = 0
+        #: Nothing is read before this is set.
+        self.open = asyncio.Event()
+        self.open.set()
 
     def is_attachment(self, url: str) -> bool:
         return url.startswith("https://cdn.discordapp.com/")
 
     async def fetch(
-        self, url: str, *, option: str, owner: Hashable, needs: InputNeeds | None = None, may_take_long: bool = True
+        self,
+        url: str,
+        *,
+        option: str,
+        owner: Hashable,
+        needs: InputNeeds | None = None,
+        may_take_long: bool = True,
+        reserve: Callable[[int], None] | None = None,
     ) -> PreparedInput:
         self.fetched[url] += 1
         if self.unavailable:
@@ -43,12 +56,29 @@ class ScriptedAttachments:
             if not may_take_long:
                 raise DecoderBusy
             await self.slow[url].wait()
+        if reserve is not None:
+            await self._read(self.sizes.get(url, 0), reserve)
         return PreparedInput(inspect(a_png()), tuple(self.told.get(url, ())))
 
+    async def _read(self, size_bytes: int, reserve: Callable[[int], None]) -> None:
+        reserve(size_bytes)
+        self.in_hand_bytes += size_bytes
+        self.most_in_hand_bytes = max(self.most_in_hand_bytes, self.in_hand_bytes)
+        await self.open.wait()
+        await asyncio.sleep(0.02)
+        self.in_hand_bytes -= size_bytes
+
     async def fetch_mask(
-        self, url: str, *, picture: PreparedInput, option: str, owner: Hashable, may_take_long: bool = True
+        self,
+        url: str,
+        *,
+        picture: PreparedInput,
+        option: str,
+        owner: Hashable,
+        may_take_long: bool = True,
+        reserve: Callable[[int], None] | None = None,
     ) -> PreparedInput:
-        return await self.fetch(url, option=option, owner=owner, may_take_long=may_take_long)
+        return await self.fetch(url, option=option, owner=owner, may_take_long=may_take_long, reserve=reserve)
 
 
 def link(name: str) -> str:
@@ -134,3 +164,33 @@ async def test_one_persons_pictures_are_prepared_one_job_after_another(build: Bu
     gate.set()
     for job in jobs:
         await fixture.until(job, JobState.DELIVERED)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_attachments_in_memory_are_bounded_in_bytes_and_a_larger_one_passes_alone(
+    build: Build, slow: bool
+) -> None:
+    limit_bytes = input_upload.IN_HAND_BYTES_OF_SLOW if slow else input_upload.IN_HAND_BYTES
+    attachments = ScriptedAttachments()
+    fixture = await build(inputs=attachments, max_in_flight=0)
+    for name in range(8):
+        attachments.sizes[link(f"{name}")] = limit_bytes * 2 // 5
+        if slow:
+            attachments.slow[link(f"{name}")] = asyncio.Event()
+            attachments.slow[link(f"{name}")].set()
+
+    async def all_of_them() -> None:
+        attachments.open.clear()
+        jobs = [await fixture.ask(user=user, image=link(f"{user}")) for user in range(8)]
+        await turns(fixture.store)
+        attachments.open.set()
+        for job in jobs:
+            await fixture.until(job, JobState.DELIVERED)
+
+    await all_of_them()
+    assert attachments.most_in_hand_bytes == limit_bytes * 2 // 5 * 2  # two fit, and went side by side
+
+    attachments.sizes[link("7")] = limit_bytes + 1
+    attachments.most_in_hand_bytes = 0
+    await all_of_them()
+    assert attachments.most_in_hand_bytes == limit_bytes + 1

@@ -67,7 +67,7 @@ async def test_a_cancel_at_another_process_stops_the_job_where_it_is_painted(bui
     outcome = await other.runner.cancel(job.id)
 
     assert outcome.cancelled
-    assert "quota was not used" in english(outcome)
+    assert "No quota was used." in english(outcome)
     assert [request.request_id for request in painter.fal.cancelled] == ["r1"]
     assert other.fal.cancelled == []
     ended = await painter.until(job, JobState.CANCELLED)

@@ -100,6 +100,47 @@ def deep_exif(depth: int = 20_000) -> bytes:
     return b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", min(depth, 5_000)) + entries + b"\0\0\0\0"
 
 
+def many_frames_png(frames: int = 10_000) -> bytes:
+    """An animated PNG."""
+    body, pixels = saved(Image.new("RGB", (16, 16)), "PNG"), zlib.compress(bytes(49 * 16))
+    control = [struct.pack(">IIIIIHHBB", 2 * number, 16, 16, 0, 0, 1, 10, 0, 0) for number in range(frames)]
+    parts = [chunk(b"fcTL", one) + chunk(b"fdAT", struct.pack(">I", 1) + pixels) for one in control]
+    return body[:33] + chunk(b"acTL", struct.pack(">II", frames, 0)) + body[33:-12] + b"".join(parts) + body[-12:]
+
+
+def circular_tiff(directories: int = 3) -> bytes:
+    """Directories of which the last one points at the first."""
+    length = 2 + 8 * 12 + 4
+    pixels = 8 + length * directories
+    tags = ((256, 16), (257, 16), (258, 8), (259, 1), (262, 1), (273, pixels), (278, 16), (279, 256))
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    following = [8 + length * (number + 1) for number in range(directories - 1)] + [8]
+    return (
+        b"II*\0" + struct.pack("<I", 8)
+        + b"".join(struct.pack("<H", 8) + entries + struct.pack("<I", at) for at in following) + bytes(256)
+    )  # fmt: skip
+
+
+def restarts_jpeg(restarts: int = 3_000_000) -> bytes:
+    """A JPEG that begins anew after each of its blocks, and goes on doing so."""
+    body = saved(Image.new("RGB", (4000, 4000), "red"), "JPEG")
+    scan = body.rfind(b"\xff\xda")
+    storm = b"".join(b"\0\xff" + bytes([0xD0 + number % 8]) for number in range(restarts))
+    return body[:scan] + b"\xff\xdd\0\x04\0\x01" + body[scan : scan + 14] + storm + b"\xff\xd9"
+
+
+def texts_png(texts: int = 2_000) -> bytes:
+    """Texts that each stay below what is taken, and together inflate to gigabytes."""
+    body, text = saved(noise(32, 24), "PNG"), chunk(b"zTXt", b"C\0\0" + zlib.compress(bytes(900_000), 9))
+    return body[:-12] + text * texts + body[-12:]
+
+
+def runs_bmp() -> bytes:
+    """64 megapixels as runs of one colour."""
+    header = struct.pack("<IiiHHIIiiII", 40, 8000, 8000, 1, 8, 1, 0, 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 1078) + header + bytes(1024) + b"\xff\x01" * (1 << 20) + b"\0\x01"
+
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "thousands of scans": lambda: scans_jpeg(3_000),
     "as many scans as are taken, on 24 megapixels": lambda: scans_jpeg(40),
@@ -113,6 +154,11 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a WebP that says 16 and has 8,000": lying_webp,
     "a GIF's frame beyond its screen": gif_beyond_its_screen,
     "a GIF of 20,000 frames": long_gif,
+    "a PNG of 10,000 frames": many_frames_png,
+    "a TIFF in a circle": circular_tiff,
+    "three million restarts": restarts_jpeg,
+    "2,000 texts that inflate": texts_png,
+    "a BMP of endless runs": runs_bmp,
     "a TIFF of 60 megapixels over nothing": lambda: tiff_of(10_000, 6_000),
     "a TIFF of 4 gigapixels": lambda: tiff_of(65_000, 65_000),
     "64 megapixels of flat PNG": lambda: saved(Image.new("RGB", (8_000, 8_000)), "PNG"),

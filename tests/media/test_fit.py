@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -13,11 +13,13 @@ from bot.domain.picture import Picture, ResultPicture
 from bot.errors import ResultUnusable
 from bot.media.blank import DARK, may_be_black
 from bot.media.fit import REQUEST_LIMIT_BYTES, fair_limit, fit, read_results
+from bot.media.flat_webp import flat_colour
 from bot.media.picture import inspect
 from bot.media.workers import ImageWorkers
 from tests.english import raises_saying
 from tests.media.hostile import motion_photo
 from tests.media.paint import exif, noise, opened, picture, png_of, saved
+from tests.media.worker_samples import peak_mib
 
 MIB = 1024 * 1024
 
@@ -259,6 +261,87 @@ async def test_black_is_recognised_however_it_is_written(workers: ImageWorkers, 
     black = saved(Image.new("RGB", (256, 256)).convert(case.split(",", maxsplit=1)[0]), kind, **options)
     (result,) = await read_results(workers, [black], owner=1)
     assert result.is_black
+
+
+LARGE: dict[str, tuple[str, str, dict[str, object]]] = {
+    "lossless WebP": ("RGB", "WEBP", {"lossless": True}),
+    "lossless WebP, in a hurry": ("RGB", "WEBP", {"lossless": True, "method": 0}),
+    "lossless WebP, clear": ("RGBA", "WEBP", {"lossless": True, "exact": True}),
+    "PNG": ("RGB", "PNG", {}),
+    "PNG with alpha": ("RGBA", "PNG", {}),
+    "PNG in grey with alpha": ("LA", "PNG", {}),
+    "PNG with a palette": ("P", "PNG", {}),
+    "PNG of 16 bits": ("I;16", "PNG", {}),
+    "GIF": ("P", "GIF", {}),
+    "JPEG": ("RGB", "JPEG", {}),
+    "progressive JPEG": ("RGB", "JPEG", {"progressive": True}),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+async def test_black_is_recognised_however_large_it_is(workers: ImageWorkers, case: str) -> None:
+    mode, kind, options = LARGE[case]
+    (result,) = await read_results(workers, [saved(Image.new(mode, (8000, 8000)), kind, **options)], owner=1)
+    assert result.is_black
+    assert all(peak_mib(process_id) <= 400 for process_id in workers.process_ids)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "TIFF", "BMP", "GIF"])
+async def test_black_is_recognised_in_formats_that_are_converted_too(workers: ImageWorkers, kind: str) -> None:
+    (result,) = await read_results(workers, [saved(Image.new("RGB", (640, 480)), kind)], owner=1)
+    assert result.is_black
+
+
+def _silhouette(width: int, height: int) -> Image.Image:
+    alpha = Image.new("L", (width, height))
+    alpha.paste(255, (width // 3, height // 3, width // 2, height // 2))
+    shape = Image.new("RGBA", (width, height))
+    shape.putalpha(alpha)
+    return shape
+
+
+NOT_BLACK: dict[str, Callable[[], bytes]] = {
+    "a black shape on nothing": lambda: saved(_silhouette(400, 400), "PNG"),
+    "a black shape on nothing, WebP": lambda: saved(_silhouette(400, 400), "WEBP", lossless=True, exact=True),
+    "a black shape on nothing, GIF": lambda: saved(_silhouette(400, 400), "GIF"),
+    "a palette of two": lambda: saved(drawing((255, 255, 255)).quantize(2), "PNG"),
+    "a white spot in 64 megapixels, WebP": lambda: saved(drawing((9, 9, 99), 8000), "WEBP", lossless=True, method=0),
+    "one other colour in 64 megapixels, WebP": lambda: saved(
+        Image.new("RGB", (8000, 8000), (10, 90, 10)), "WEBP", lossless=True
+    ),
+}
+
+
+def drawing(colour: tuple[int, int, int], side: int = 400) -> Image.Image:
+    made = Image.new("RGB", (side, side))
+    made.paste(colour, (side // 2, side // 2, side // 2 + side // 10, side // 2 + side // 10))
+    return made
+
+
+@pytest.mark.parametrize("case", NOT_BLACK)
+async def test_what_shows_anything_is_not_black(workers: ImageWorkers, case: str) -> None:
+    (result,) = await read_results(workers, [NOT_BLACK[case]()], owner=1)
+    assert not result.is_black
+
+
+@given(
+    colour=st.tuples(*[st.integers(0, 255)] * 4),
+    mode=st.sampled_from(["RGB", "RGBA"]),
+    size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    method=st.integers(0, 6),
+    spot=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_colour_read_from_a_webp_without_decoding_is_the_only_one(
+    colour: tuple[int, int, int, int], mode: str, size: tuple[int, int], method: int, spot: bool
+) -> None:
+    made = Image.new(mode, size, colour[: len(mode)])
+    if spot:
+        made.putpixel((size[0] - 1, size[1] - 1), (1, 2, 3, 255)[: len(mode)])
+    body = saved(made, "WEBP", lossless=True, exact=True, method=method)
+    read = flat_colour(inspect(body))
+    if read is not None:
+        assert opened(body).convert("RGB").getcolors() == [(size[0] * size[1], read)]
 
 
 @given(grey=st.integers(0, 255), quality=st.integers(5, 100), progressive=st.booleans())

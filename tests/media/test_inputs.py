@@ -340,6 +340,37 @@ async def test_the_photo_itself_is_no_mask(workers: ImageWorkers, kind: str) -> 
         await masked(workers, again, of=saved(photo, "JPEG"))
 
 
+@pytest.mark.parametrize("light", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("hides", [False, True], ids=["emptied", "hidden"])
+@pytest.mark.parametrize("hole", [(200, 100, 400, 300), (10, 10, 600, 440)], ids=["small", "large"])
+async def test_of_the_photo_itself_with_an_erased_hole_the_hole_is_white(
+    workers: ImageWorkers, hole: tuple[int, int, int, int], hides: bool, light: bool
+) -> None:
+    photo = noise(16, 12).resize((640, 480))
+    if light:
+        photo = photo.point(lambda value: 150 + value * 100 // 255)
+    kept = Image.new("L", photo.size, 255)
+    kept.paste(0, hole)
+    erased = photo.convert("RGBA")
+    if not hides:
+        erased.paste((0, 0, 0, 0), hole)
+    erased.putalpha(kept)
+
+    mask = await masked(workers, saved(erased, "PNG"), of=saved(photo, "JPEG"))
+
+    image = opened(mask.picture.body)
+    assert (image.getpixel((300, 200)), image.getpixel((5, 470))) == (255, 0)
+    assert [notice.code for notice in mask.notices] == ["mask_erased_is_white"]
+
+
+async def test_the_photo_itself_with_a_useless_alpha_is_no_mask(workers: ImageWorkers) -> None:
+    photo = noise(16, 12).resize((640, 480))
+    opaque = photo.convert("RGBA")
+    opaque.putalpha(250)
+    with raises_saying(BadPicture, match="the picture itself"):
+        await masked(workers, saved(opaque, "PNG"), of=saved(photo, "JPEG"))
+
+
 async def test_the_same_file_is_no_mask(workers: ImageWorkers) -> None:
     body = saved(noise(64, 48), "PNG")
     with raises_saying(BadPicture, match="the picture itself"):

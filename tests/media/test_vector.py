@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bot.domain.picture import Picture
-from bot.media.fit import read_results
+from bot.media.fit import PREVIEW_WITHIN_S, read_results
 from bot.media.workers import ImageWorkers
 from tests.media.paint import picture
 
@@ -86,11 +86,31 @@ async def test_what_is_hostile_has_no_preview_and_harms_nobody(workers: ImageWor
     assert await preview(workers, svg(RED)) is not None
 
 
-async def test_one_that_takes_for_ever_is_ended(workers: ImageWorkers) -> None:
+def _nested() -> bytes:
     uses = [b'<g id="a0"><circle r="40" filter="url(#f)"/></g>']
     uses += [b'<g id="a%d">' % n + b'<use href="#a%d"/>' % (n - 1) * 10 + b"</g>" for n in range(1, 9)]
     blur = b'<filter id="f"><feGaussianBlur stdDeviation="90"/></filter>'
+    return svg(blur, *uses, b'<use href="#a8"/>')
+
+
+def _filtered(effect: bytes, times: int) -> bytes:
+    return svg(b'<filter id="f">', effect, b"</filter>", b'<rect width="200" height="100" filter="url(#f)"/>' * times)
+
+
+ENDLESS = {
+    "uses of uses": _nested(),
+    "blurs": _filtered(b'<feGaussianBlur stdDeviation="200"/>' * 200, 20),
+    "noise": _filtered(b'<feTurbulence baseFrequency="0.01" numOctaves="255"/>', 200),
+    "layers": svg(b'<circle cx="100" cy="50" r="90" opacity=".5"/>' * 150_000),
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+async def test_one_that_takes_for_ever_is_given_up_after_some_seconds(workers: ImageWorkers, case: str) -> None:
+    assert await preview(workers, svg(RED)) is not None  # the process is there
     began_s = time.monotonic()
-    assert await preview(workers, svg(blur, *uses, b'<use href="#a8"/>')) is None
-    assert time.monotonic() - began_s < 60
+
+    assert await preview(workers, ENDLESS[case]) is None
+
+    assert time.monotonic() - began_s < PREVIEW_WITHIN_S + 1.5
     assert await preview(workers, svg(RED)) is not None

@@ -59,6 +59,15 @@ async def test_one_process_does_one_picture_after_another(workers: ImageWorkers)
     assert len(first) == 1
 
 
+async def test_a_decoding_process_gives_way_to_the_bot(workers: ImageWorkers) -> None:
+    """Linux compares how nice two processes are only within one session (autogroup)."""
+    await prepare(workers, NOTED)
+    (process_id,) = workers.process_ids
+    assert psutil.Process(process_id).nice() >= min(psutil.Process().nice() + 5, 19)
+    assert os.getsid(process_id) == os.getsid(0)
+    assert os.getpgid(process_id) == process_id  # Ctrl-C in a terminal is not for it
+
+
 async def test_an_idle_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     async with ImageWorkers(idle_s=0.1) as workers:
         await prepare(workers, NOTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -68,6 +69,26 @@ async def test_a_name_that_is_not_ours_reaches_nothing(fake: FakeDiscord, path: 
     headers = {**own_headers(fake), "Host": host.format(port=fake.access.port)}
 
     assert await status(fake.base_url, path, headers) in (400, 403)
+
+
+async def status_of_line(fake: FakeDiscord, target: str, host: str) -> int:
+    """For a request line and a Host that no client would send together."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", fake.access.port)
+    cookie = own_headers(fake)["Cookie"]
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return int(answer.split()[1])
+
+
+@pytest.mark.parametrize("path", ["/sandbox/api/world", "/api/v10/gateway/bot"])
+async def test_a_name_in_the_request_line_counts_as_well(fake: FakeDiscord, path: str) -> None:
+    ours = f"127.0.0.1:{fake.access.port}"
+
+    assert await status_of_line(fake, f"http://evil.test{path}", ours) == 403
+    assert await status_of_line(fake, f"http://{ours}@evil.test{path}", ours) == 403
+    assert await status_of_line(fake, f"http://{ours}{path}", "evil.test") == 403
+    assert await status_of_line(fake, f"http://{ours}{path}", ours) == await status_of_line(fake, path, ours) != 403
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost", "[::1]:1", "localhost:{port}0", "user@localhost:{port}"])

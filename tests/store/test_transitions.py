@@ -154,6 +154,19 @@ async def test_moves_and_notes_that_share_a_transaction_see_each_other(store: St
     assert (noted.state, noted.reply.message_id) == (JobState.FINISHED, 99)
 
 
+async def test_notes_that_share_a_transaction_return_the_job_as_it_is_on_record(store: Store) -> None:
+    job = await running(store)
+
+    one, other = await asyncio.gather(
+        store.jobs.annotate(job.id, cancel_requested=True, notified=True),
+        store.jobs.annotate(job.id, message_id=99, started_at=NOON),
+    )
+
+    assert one == other == await store.jobs.get(job.id)
+    assert one is not None
+    assert (one.cancel_requested, one.notified, one.reply.message_id, one.started_at) == (True, True, 99, NOON)
+
+
 async def test_many_moves_at_once_all_take(store: Store) -> None:
     for _ in range(30):
         await accepted(store)

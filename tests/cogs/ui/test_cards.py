@@ -22,12 +22,12 @@ from bot.domain.events import (
     Queued,
 )
 from bot.domain.job import Failure, Job, RemotePicture, Result
-from bot.errors import ModelGone, OptionsRefused
+from bot.errors import BalanceExhausted, KeyRefused, ModelGone, OptionsRefused, PartnerAccountRefused, ToldError
 from bot.phrase import phrase
 from cogs.ui import cards, details
 from cogs.ui.actions import CUSTOM_ID
 from cogs.ui.messages import languages, say
-from tests.buttons import FAILURE_BUTTONS, RESULT_BUTTONS
+from tests.buttons import FAILURE_BUTTONS, LASTING_FAILURE_BUTTONS, OPERATORS_FAILURE_BUTTONS, RESULT_BUTTONS
 from tests.catalogue import samples
 from tests.cogs.values import MODEL, NASTY, NOW, a_job, a_request, check_card, custom_ids, parts, payload, shown_text
 from tests.english import LOCALE
@@ -111,7 +111,7 @@ def test_a_result_shows_prompt_pictures_facts_and_buttons_in_that_order() -> Non
     assert gallery["items"][0]["spoiler"] is True
     shown, flagged = facts["content"].splitlines()
     assert shown == "-# FLUX.1 schnell · seed `99` · 1024×768 · 3.2 s · about $0.0024"
-    assert flagged.startswith("-# Flagged by the safety checker")
+    assert flagged.startswith("-# The safety checker flagged it")
     assert [button["label"] for button in buttons["components"]] == RESULT_BUTTONS
 
 
@@ -175,7 +175,7 @@ def test_fewer_pictures_than_asked_for_are_said_counted_and_priced() -> None:
     pictures = [cards.Shown(f"easel-{n}.png", "alt", size_px=(1000, 1000), number=n) for n in (1, 2)]
     shown = shown_text(cards.result_card(job, MODEL, pictures))
     assert "$0.006" in shown
-    assert "The model made 2 pictures of the 6 that were asked for" in shown
+    assert "You asked for 6 pictures, and the model made only 2." in shown
     assert cards.alt_text(request, 0, MODEL, count=2, locale=LOCALE).startswith("Picture 1 of 2, painted")
 
 
@@ -203,6 +203,57 @@ def test_a_failure_offers_again_only_where_it_may_help() -> None:
     assert "easel:again:0a1b2c3d4e5f" not in custom_ids(cards.failure_card(a_job(), MODEL, never))
 
 
+@pytest.mark.parametrize("error", [BalanceExhausted(), KeyRefused()], ids=lambda error: error.code)
+def test_what_only_the_operator_can_mend_offers_nothing_that_could_not_help(error: ToldError) -> None:
+    card = cards.failure_card(a_job(), MODEL, Failure.of(error))
+    assert labels(card) == OPERATORS_FAILURE_BUTTONS
+    stored_before = Failure(error.code, error.phrase, worth_retrying=True)
+    assert labels(cards.failure_card(a_job(), MODEL, stored_before)) == OPERATORS_FAILURE_BUTTONS
+    shown = shown_text(card)
+    assert "Please tell whoever runs the bot" in shown
+    assert "No quota was used." in shown
+    assert "trying again won't help yet" in shown
+
+
+def test_a_makers_refusal_of_the_bots_account_offers_another_model() -> None:
+    refused = PartnerAccountRefused("OpenAI", phrase("partner_credit"))
+    assert labels(cards.failure_card(a_job(), MODEL, Failure.of(refused))) == LASTING_FAILURE_BUTTONS
+
+
+def labels(card: cards.Card) -> list[str]:
+    return [part["label"] for part in parts(payload(card)) if "label" in part]
+
+
+LONG = ["fox " * 200, "🦊" * 300, "\n".join(f"line {number}" for number in range(80)), "x" * 4000, "**" * 200 + "ä"]
+
+
+@pytest.mark.parametrize("prompt", LONG, ids=range(len(LONG)))
+def test_a_card_quotes_three_lines_of_a_long_prompt_and_details_has_all_of_it(prompt: str) -> None:
+    job = a_job(prompt)
+    ended = (
+        cards.result_card(job, MODEL, PICTURES[:1]),
+        cards.failure_card(job, MODEL, FAILURE),
+        cards.cancelled_card(job, MODEL, Failure("cancelled", phrase("cancelled_early"))),
+    )
+    for card in ended:
+        quoted, _, note = payload(card)[0]["components"][0]["content"].rpartition("\n")
+        assert note == "-# **Details** shows the whole prompt."
+        assert len(quoted.splitlines()) <= 3
+        assert len(quoted.replace("\\", "").encode("utf-16-le")) // 2 <= 151
+        assert "Details" in labels(card)
+    painting = payload(cards.progress_card(job, MODEL, InProgress(0.4)))[0]["components"][0]["content"]
+    assert "Details" not in painting
+    assert len(painting.splitlines()) <= 3
+    told = details.details(job, MODEL, locale=LOCALE)
+    assert prompt.strip() in (told.attachment or shown_text(told.card))
+
+
+def test_a_short_prompt_is_quoted_whole_without_a_note() -> None:
+    for prompt in ("a fox", "x" * 150, "one\ntwo\nthree"):
+        card = cards.result_card(a_job(prompt), MODEL, PICTURES[:1])
+        assert payload(card)[0]["components"][0]["content"] == prompt
+
+
 def test_a_failure_shows_its_code_once() -> None:
     unsaid = replace(FAILURE, incident="7F3A-91")
     assert shown_text(cards.failure_card(a_job(), MODEL, unsaid)).count("7F3A-91") == 1
@@ -215,7 +266,7 @@ def test_a_model_that_is_gone_names_its_successor_where_that_is_offered() -> Non
     job = a_job()
     assert "Try **FLUX.1 schnell** instead." in shown_text(cards.failure_card(job, None, gone, successor=MODEL))
     alone = shown_text(cards.failure_card(job, None, gone))
-    assert "Old Model is no longer offered by fal.ai. `/models` shows the others." in alone
+    assert "Old Model is no longer offered by fal.ai. `/models` shows the others. No quota was used." in alone
     assert "Try" not in alone
 
 
@@ -288,7 +339,10 @@ def test_a_failure_names_options_as_the_commands_do() -> None:
 def test_a_gone_model_that_the_catalogue_does_not_know_is_not_named_by_its_endpoint() -> None:
     gone = Failure.of(ModelGone("fal-ai/old/v2", "fal-ai/old/v2", "fal-ai/new"))
     shown = shown_text(cards.failure_card(a_job(), None, gone, successor=MODEL))
-    assert "The model of this request is no longer offered by fal.ai. Try **FLUX.1 schnell** instead." in shown
+    assert (
+        "The model of this request is no longer offered by fal.ai. Try **FLUX.1 schnell** instead. No quota was used."
+        in shown
+    )
     assert "fal-ai/" not in shown
 
 

@@ -24,6 +24,7 @@ from bot.access import Barrier
 from bot.catalogue.model import Task
 from bot.catalogue.price_file import UNITS
 from bot.domain.job import JobState
+from bot.domain.money import Charge
 from bot.errors import EaselError, ToldError
 from bot.fal import partners, refused_options
 from bot.fal.fields import Thing
@@ -32,6 +33,7 @@ from bot.media import picture
 from bot.phrase import Param, Phrase, phrase
 from cogs.ui import typed
 from cogs.ui.actions import ACTIONS
+from cogs.ui.failure_words import charge_phrase
 from cogs.ui.messages import ENGLISH, Languages, bundled, say
 from cogs.ui.messages.commands import Translator, translates_commands
 from tests.cogs.conftest import CogFixture
@@ -47,6 +49,7 @@ ERROR_EXAMPLES: tuple[ToldError, ...] = (
     errors.InvalidOption("steps", 99, because=phrase("prompt_empty")),
     errors.UnknownModel("flix"),
     errors.UnknownModel("flix", ["flux", "flex"]),
+    errors.UnknownModel("anime", ["flux", "flex"], by_subject=True),
     errors.ModelUnavailable("FLUX", phrase("unavailable_off")),
     errors.NoModels(),
     errors.LimitReached("user_day", phrase("limit_user_day_zero"), None),
@@ -243,6 +246,21 @@ def test_only_a_wrong_kind_of_file_is_answered_with_the_right_kinds(why: Phrase,
 
     assert ("PNG, JPEG or WebP" in sentence) is formats
     assert sentence.endswith(". No quota was used.")
+
+
+def test_whether_quota_was_used_is_said_in_one_wording() -> None:
+    """What ended without a picture says "No quota was used."; what is being cancelled says "It uses no quota."."""
+    sources = bundled().language(ENGLISH).sources
+    others = {"broken"}  # what holds for every picture
+    wordings = {
+        code: source
+        for code, source in sources.items()
+        if "quota" in source.replace("{ no_quota }", "").replace("uses no quota.", "") and code not in others
+    }
+    assert wordings == {"no_quota": wordings["no_quota"]}
+    failed = [error for error in ERROR_EXAMPLES if isinstance(error, errors.GenerationFailed)]
+    assert [english(error) for error in failed if "quota" in english(error)] == []  # the charge behind it says that
+    assert english(charge_phrase(Charge())) == english(charge_phrase(None)) == "No quota was used."
 
 
 #: What nobody says to somebody who is thirteen, or learns the language.

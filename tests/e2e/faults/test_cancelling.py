@@ -20,7 +20,7 @@ async def test_cancelling_what_waits_at_fal_costs_nothing(sandbox: SandboxDriver
     await sandbox.state(record, JobState.RUNNING)
     await sandbox.press("ada", record.message, "Cancel")
     said = (await sandbox.ended(record)).text()
-    assert "Cancelled before fal.ai began. Your quota was not used." in said
+    assert "Cancelled before fal.ai began. No quota was used." in said
     assert sandbox.at_fal()[0].status is Status.COMPLETED
     assert await sandbox.counted() == used
 
@@ -33,7 +33,7 @@ async def test_cancelling_what_is_painted_may_cost_and_gives_the_quota_back(
     await sandbox.until(lambda: "Step 2 of 4" in record.message.text())
     await sandbox.press("ada", record.message, "Cancel")
     said = (await sandbox.ended(record)).text()
-    assert "fal.ai had painted it by then and bills $0.003 for it. Your quota of pictures was not used." in said
+    assert "fal.ai had painted it by then and bills $0.003 for it. None of your pictures were used." in said
     assert await sandbox.counted() == used
 
 

@@ -77,7 +77,7 @@ async def test_fewer_pictures_than_asked_for_are_counted_as_they_came(sandbox: S
     used = await sandbox.counted()
     every_result(sandbox, a_picture(1000, 1000), "image/png")
     message = await single(sandbox, await sandbox.imagine(count=3))
-    assert "The model made 1 picture of the 3 that were asked for" in message.text()
+    assert "You asked for 3 pictures, and the model made only 1." in message.text()
     assert "Picture 1 of" not in str(message.data)
     assert [after - before for before, after in zip(used, await sandbox.counted(), strict=True)] == [1, 1]
 

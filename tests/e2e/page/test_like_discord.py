@@ -227,7 +227,7 @@ async def test_an_answer_to_a_button_names_the_message_it_answers(fake: PageFake
         await fake.post_message(one)
         await fake.post_message(fake.answer_to(one, content="the answer"))
     lines = page.get_by_test_id("answered")
-    await expect(lines).to_have_text(["EaselAppClick to see the message", "Mohello (spoiler)"])
+    await expect(lines).to_have_text(["EaselAppSee the message", "Mohello (spoiler)"])
     await lines.first.click()
     await expect(page.locator(f"[data-message-id='{card['id']}']")).to_have_class("message pointed-at")
     await fake.push("message_delete", channel_id=GENERAL, message_id=card["id"])

@@ -55,6 +55,40 @@ async def test_a_phone_reaches_channels_people_and_devtools(fake: PageFake, visi
     await expect(page.get_by_test_id("devtools")).to_be_hidden()
 
 
+#: Visible texts of which a part is cut off.
+_CUT_OFF = """() => [...document.querySelectorAll(
+    ".composer-hint, .file-pick span, .me-about, .preview span, .command-head .clip, .used .muted")]
+  .filter((node) => node.checkVisibility() && node.scrollWidth > node.clientWidth + 1)
+  .map((node) => node.textContent)"""
+
+
+async def test_no_hint_is_cut_off_on_a_phone(fake: PageFake, visit: Open) -> None:
+    page = await visit(phone=True)
+    await fake.post_examples()
+    await expect(page.get_by_test_id("link-preview").first).to_be_visible()
+    assert await page.evaluate(_CUT_OFF) == []
+    await page.get_by_test_id("composer").fill("/imagine a fox")
+    await expect(page.get_by_test_id("command-option-prompt")).to_be_visible()
+    names = [await one.get_attribute("data-testid") for one in await page.locator("[data-testid^=add-option-]").all()]
+    assert names
+    for name in filter(None, names):
+        await page.get_by_test_id(name).tap()
+        await expect(page.locator(".composer-hint")).not_to_be_empty()
+        assert await page.evaluate(_CUT_OFF) == [], name
+    for hint in ("x" * 100, "A black and white picture: white marks the part to change, " * 2):
+        await page.locator(".composer-hint").evaluate("(node, text) => { node.textContent = text }", hint)
+        assert await page.evaluate(_CUT_OFF) == [], hint
+
+
+async def test_who_somebody_is_is_read_whole_on_a_phone(visit: Open) -> None:
+    page = await visit(phone=True)
+    await page.get_by_test_id("open-sidebar").tap()
+    await page.locator("#person-switch .me-about").evaluate(
+        "(node) => { node.textContent = 'A moderator: Manage Messages and Manage Server' }"
+    )
+    assert await page.evaluate(_CUT_OFF) == []
+
+
 async def test_the_phone_channel_is_framed_on_a_desktop(fake: PageFake, visit: Open) -> None:
     page = await visit(at="#ada/phone")
     box = await page.locator("#surface").bounding_box()

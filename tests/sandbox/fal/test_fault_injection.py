@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 
 import aiohttp
 import fal_client
@@ -269,6 +270,8 @@ async def test_the_devtools_list_every_fault_and_are_told_when_one_is_used_up(
     entries = {str(entry["name"]): entry for entry in fake_fal.describe()}
     assert {"nsfw", "content_policy", "fal_slow", "fal_down", "balance_exhausted", "lost_answers"} <= set(entries)
     assert all(set(entry) == {"name", "label", "about", "kind", "value"} for entry in entries.values())
+    hard = re.compile(r"API|\bsubmit|\bjob|\bstream|nginx|endpoint|NSFW|gateway|poll|truncat|_|\d{3} |\bfal\b(?!\.ai)")
+    assert [entry for entry in entries.values() if hard.search(f"{entry['label']} {entry['about']}")] == []
     assert {entry["kind"] for entry in entries.values()} == {"switch", "number"}
     fake_fal.set("nsfw", "on")
     await finish(http, await submit(http, fake_fal))

@@ -47,11 +47,8 @@ progress_restarting = I am restarting. Your picture is safe: it starts as soon a
 
 seed = seed `{ $seed }`
 for_person = for { $person }
-flagged = Flagged by the safety checker, so it is behind a spoiler.
-fewer_came = { $came ->
-        [one] The model made { $came } picture
-       *[other] The model made { $came } pictures
-    } of the { $asked } that were asked for; the rest does not count.
+flagged = The safety checker flagged it, so it is hidden as a spoiler: press it to see it.
+fewer_came = You asked for { $asked } pictures, and the model made only { $came }. The others do not count.
 pictures_numbered = Picture { AND($numbers) }:
 original = the original
 original_numbered = original { $number }
@@ -60,6 +57,7 @@ pictures_withheld = { $count ->
        *[other] { $count } pictures were
     } flagged by the safety checker and kept back.
 posted_elsewhere = I can no longer post in { $channel }, so I post it here.
+prompt_cut = **{ action_details }** shows the whole prompt.
 words_filtered = This server's word filter does not let me show the prompt here.
 card_moved = I could not change this message. The result is here: { $link }
 card_moved_private = I could not change this message. The result is in our direct messages.
@@ -86,7 +84,7 @@ made_video = turned into a video
 details_price = Price: { $price }
 details_price_unknown = Price: unknown
 details_time = Time at fal.ai: { $duration }
-details_attach_again = Pictures have to be attached again.
+details_attach_again = To paint it again, attach the pictures again: I do not keep them.
 details_picture_size = Picture { $number }: { $size }
 details_picture_seed = Picture { $number }: seed `{ $seed }`
 details_picture_seed_size = Picture { $number }: { $size }, seed `{ $seed }`
@@ -132,14 +130,14 @@ action_numbered = { $action } { $number }
 
 waiting_title_own = Why am I waiting?
 waiting_title = Why is it waiting?
-waiting_held = Somebody has to look at it before it is painted. Nothing is spent until then.
+waiting_held = Somebody has to look at it before it is painted. It costs nothing until then.
 waiting_handing = It is being sent to fal.ai right now.
 waiting_answer_lost = I sent it to fal.ai, but the connection broke before fal.ai answered. First I check whether fal.ai has it, so that nothing is painted or charged twice. That can take some minutes. Your picture is safe.
 waiting_answer_lost_until = I sent it to fal.ai, but the connection broke before fal.ai answered. First I check whether fal.ai has it, so that nothing is painted or charged twice. If not, I send it again, at the latest by { CLOCK($until) }. Your picture is safe.
 waiting_finished = It is painted. I am posting it here.
 waiting_delivered = It is no longer waiting: it is painted and posted.
-waiting_ended_own = It is no longer waiting: it has ended. Your quota was not used.
-waiting_ended = It is no longer waiting: it has ended. Their quota was not used.
+waiting_ended_own = It is no longer waiting: it has ended. { no_quota }
+waiting_ended = It is no longer waiting: it has ended. { no_quota }
 waiting_next = **Next in line.** { $waiting ->
         [one] { $waiting } request is waiting
        *[other] { $waiting } requests are waiting

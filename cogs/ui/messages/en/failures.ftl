@@ -4,23 +4,25 @@
 as_stored = { $text }
 message_missing = I have no text for this message in this version ({ $message }).
 
-nothing_spent = Nothing was started and no quota was used.
+# The one wording; everything that ends without a picture says it.
+no_quota = No quota was used.
 
 ## Refusals: nothing was started
 
-invalid_option = `{ $option }` can't be `{ $given }`. It takes { $takes }. { nothing_spent }
-invalid_option_because = { $why } { nothing_spent }
-unknown_model = There is no model `{ $given }` here. `/models` lists them all. No quota was used.
-unknown_model_close = There is no model `{ $given }` here. Did you mean { JOIN(CODES($close), by: " or ") }? `/models` lists them all. No quota was used.
-model_unavailable = { $title } is not available here: { $why }. Choose another model from `/models`. No quota was used.
+invalid_option = `{ $option }` can't be `{ $given }`. It takes { $takes }. { no_quota }
+invalid_option_because = { $why } { no_quota }
+unknown_model = There is no model `{ $given }` here. `/models` lists them all. { no_quota }
+unknown_model_good_at = There is no model `{ $given }` here, but these are good at it: { CODES($close) }. Name one of them as the model, or write it in your prompt. `/models` lists them all. { no_quota }
+unknown_model_close = There is no model `{ $given }` here. Did you mean { JOIN(CODES($close), by: " or ") }? `/models` lists them all. { no_quota }
+model_unavailable = { $title } is not available here: { $why }. Choose another model from `/models`. { no_quota }
 unavailable_off = it is switched off on this bot
 unavailable_task = it is not made for this command
 unavailable_keyless = it needs an OpenAI key, which this bot does not have
-no_models = No model is available here: whoever runs the bot has switched all of them off. No quota was used.
+no_models = No model is available here: whoever runs the bot has switched all of them off. { no_quota }
 cannot_post_here = I can't post pictures in this channel, because I lack { $count ->
         [one] this permission: { AND($missing) }. Ask a moderator to allow it
        *[other] these permissions: { AND($missing) }. Ask a moderator to allow them
-    }, or use me in another channel. { nothing_spent }
+    }, or use me in another channel. { no_quota }
 permission_view_channel = View Channel
 permission_send_messages = Send Messages
 permission_send_messages_in_threads = Send Messages in Threads
@@ -33,20 +35,20 @@ whoever_runs_it = whoever runs this bot
 people_or = { OR($people) }
 not_yours_cancel = Only the person who asked for this picture can cancel it, or a moderator of its server (Manage Messages).
 not_yours_delete = Only the person who asked for this picture can delete it, or a moderator of its server (Manage Messages).
-not_yours_repeat = Only the person who asked for this picture can repeat it, because it starts from a file of theirs.
-draft_expired = This request waited too long and is gone, so this button can't work. Start again with `/imagine`. { nothing_spent }
-job_unknown = I no longer have any data about this picture, so this button can't work. Start again with `/imagine`.
+not_yours_repeat = Only the person who asked for this picture can repeat it, because it starts from a file of theirs. Use `/imagine` with a file of your own. { no_quota }
+draft_expired = This request waited too long and is gone, so this button can't work. Start again with `/imagine`. { no_quota }
+job_unknown = I no longer have any data about this picture, so this button can't work. Start again with `/imagine`. { no_quota }
 overloaded = { $waiting ->
         [one] { $waiting } request is
        *[other] { $waiting } requests are
-    } already waiting, so I can't take another one right now. Please try again { $when }. { nothing_spent }
+    } already waiting, so I can't take another one right now. Please try again { $when }. { no_quota }
 overloaded_left = { $waiting ->
         [one] { $waiting } request is
        *[other] { $waiting } requests are
-    } already waiting, so I can't take another one right now. Please try again { $when }. Nothing was started and no quota was used: you still have { $left ->
+    } already waiting, so I can't take another one right now. Please try again { $when }. You still have { $left ->
         [one] { $left } picture
        *[other] { $left } pictures
-    } today.
+    } today. { no_quota }
 in_a_minute = in a minute
 at_moment = { AGO($at) }
 after_moment = after { CLOCK($at) }
@@ -68,7 +70,7 @@ answer_filtered = This server's word filter does not let me show my answer here.
 
 ## A file that somebody attached
 
-bad_picture = I can't use the file given as `{ $option }`: { $why }. No quota was used.
+bad_picture = I can't use the file given as `{ $option }`: { $why }. { no_quota }
 file_unreadable = models can't read { $format } files. Send a PNG, JPEG or WebP picture
 file_too_large = it is larger than { $mebibytes } MiB
 file_too_many_pixels = { $size } is too large (at most { $megapixels } megapixels)
@@ -81,31 +83,31 @@ mask_shape = it is { $mask } but the picture is { $picture }. Send a mask of the
 ## Limits
 
 limit_rate = That's a bit fast: { $left ->
-        [0] you have none left for the moment
-        [one] you have { $left } picture left for the moment
-       *[other] you have { $left } pictures left for the moment
-    }, and { $images ->
+        [0] you have none left for now
+        [one] you have { $left } picture left for now
+       *[other] you have { $left } pictures left for now
+    }. From { CLOCK($at) } you can paint { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
-    } will be possible from { CLOCK($at) }. You have { $left_today ->
+    }. You have { $left_today ->
         [one] { $left_today } picture
        *[other] { $left_today } pictures
-    } left today. { nothing_spent }
+    } left today. { no_quota }
 limit_rate_never = That would be { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
     } in one request; ask for at most { $bound } at once. Right now { $left ->
         [one] { $left } picture
        *[other] { $left } pictures
-    } would go through. { nothing_spent }
+    } would go through. { no_quota }
 limit_rate_never_now = That would be { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
     } in one request; ask for at most { $bound } at once. Right now { $left ->
         [one] { $left } picture
        *[other] { $left } pictures
-    } would go through, the next one from { CLOCK($at) }. { nothing_spent }
-limit_user_day_zero = Your limit here is 0 pictures a day, so I can't paint for you. { nothing_spent }
+    } would go through, the next one from { CLOCK($at) }. { no_quota }
+limit_user_day_zero = Your limit here is 0 pictures a day, so I can't paint for you. { no_quota }
 limit_user_day = { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
@@ -115,7 +117,7 @@ limit_user_day = { $images ->
     } a day. You have { $left ->
         [0] none left
        *[other] { $left } left
-    } today. The count starts again at { CLOCK($at) }. { nothing_spent }
+    } today. The count starts again at { CLOCK($at) }. { no_quota }
 limit_user_day_never = { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
@@ -125,7 +127,7 @@ limit_user_day_never = { $images ->
     } a day. You have { $left ->
         [0] none left
        *[other] { $left } left
-    } today. Ask for at most { $most } at once. { nothing_spent }
+    } today. Ask for at most { $most } at once. { no_quota }
 limit_user_day_never_now = { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
@@ -135,8 +137,8 @@ limit_user_day_never_now = { $images ->
     } a day. You have { $left ->
         [0] none left
        *[other] { $left } left
-    } today. Ask for at most { $most } at once; the count starts again at { CLOCK($at) }. { nothing_spent }
-limit_guild_day_zero = This server's limit is 0 pictures a day, so I can't paint here. { nothing_spent }
+    } today. Ask for at most { $most } at once; the count starts again at { CLOCK($at) }. { no_quota }
+limit_guild_day_zero = This server's limit is 0 pictures a day, so I can't paint here. { no_quota }
 limit_guild_day = { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
@@ -149,7 +151,7 @@ limit_guild_day = { $images ->
     } today. The count starts again at { CLOCK($at) }. Your own limit leaves you { $own ->
         [one] { $own } picture
        *[other] { $own } pictures
-    } today. { nothing_spent }
+    } today. { no_quota }
 limit_guild_day_never = { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
@@ -162,7 +164,7 @@ limit_guild_day_never = { $images ->
     } today. Ask for at most { $most } at once. Your own limit leaves you { $own ->
         [one] { $own } picture
        *[other] { $own } pictures
-    } today. { nothing_spent }
+    } today. { no_quota }
 limit_guild_day_never_now = { $images ->
         [one] { $images } picture
        *[other] { $images } pictures
@@ -175,92 +177,92 @@ limit_guild_day_never_now = { $images ->
     } today. Ask for at most { $most } at once; the count starts again at { CLOCK($at) }. Your own limit leaves you { $own ->
         [one] { $own } picture
        *[other] { $own } pictures
-    } today. { nothing_spent }
+    } today. { no_quota }
 limit_concurrent = You already have { $bound ->
         [one] { $bound } request
        *[other] { $bound } requests
     } in progress. That is the most at once. You can ask for the next one as soon as one of them is done, or you `/cancel` one. You have { $left_today ->
         [one] { $left_today } picture
        *[other] { $left_today } pictures
-    } left today. { nothing_spent }
+    } left today. { no_quota }
 limit_guild_concurrent = This server already has { $bound ->
         [one] { $bound } request
        *[other] { $bound } requests
     } in progress. That is the most at once for a server. You can ask for the next one as soon as any of them is done. You have { $left_today ->
         [one] { $left_today } picture
        *[other] { $left_today } pictures
-    } left today. { nothing_spent }
+    } left today. { no_quota }
 
 ## Budgets: what may be spent at fal.ai
 
 own_usd_left = Your own budget has { MONEY($left) } left today.
 own_usd_unbounded = You have no daily budget of your own.
-limit_person_usd_day = This request may cost up to { MONEY($cost) }, and you have { MONEY($left) } left of your { MONEY($bound) } for today. Your budget starts again at { CLOCK($at) }. Fewer or smaller pictures, or a cheaper model from `/models`, may still fit. { nothing_spent }
-limit_person_usd_day_never = This request may cost up to { MONEY($cost) }, which is more than the { MONEY($bound) } that you may spend in a day. You have { MONEY($left) } left today. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { nothing_spent }
-limit_person_usd_day_zero = This server's budget for each person is 0 a day, so I can't paint for you here. People with Manage Server can change it. { nothing_spent }
-limit_server_usd_day = This request may cost up to { MONEY($cost) }, and this server's budget for today has less than that left. It starts again at { CLOCK($at) }. { $own } { nothing_spent }
-limit_server_usd_day_never = This request may cost up to { MONEY($cost) }, which is more than this server may spend in a day. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { nothing_spent }
-limit_server_usd_day_zero = This server's budget is 0 a day, so I can't paint here. People with Manage Server can change it. { nothing_spent }
-limit_server_usd_month = This request may cost up to { MONEY($cost) }, and this server's budget for this month has less than that left. It starts again at { CLOCK($at) }. { $own } { nothing_spent }
-limit_server_usd_month_never = This request may cost up to { MONEY($cost) }, which is more than this server may spend in a month. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { nothing_spent }
-limit_server_usd_month_zero = This server's budget is 0 a month, so I can't paint here. People with Manage Server can change it. { nothing_spent }
-limit_all_usd_day = This request may cost up to { MONEY($cost) }, and the budget that all users of this bot share for today has less than that left. It starts again at { CLOCK($at) }. { $own } { nothing_spent }
-limit_all_usd_day_never = This request may cost up to { MONEY($cost) }, which is more than all users of this bot together may spend in a day. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { nothing_spent }
-limit_all_usd_month = This request may cost up to { MONEY($cost) }, and the budget that all users of this bot share for this month has less than that left. It starts again at { CLOCK($at) }. { $own } { nothing_spent }
-limit_all_usd_month_never = This request may cost up to { MONEY($cost) }, which is more than all users of this bot together may spend in a month. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { nothing_spent }
+limit_person_usd_day = This request may cost up to { MONEY($cost) }, and you have { MONEY($left) } left of your { MONEY($bound) } for today. Your budget starts again at { CLOCK($at) }. Fewer or smaller pictures, or a cheaper model from `/models`, may still fit. { no_quota }
+limit_person_usd_day_never = This request may cost up to { MONEY($cost) }, which is more than the { MONEY($bound) } that you may spend in a day. You have { MONEY($left) } left today. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { no_quota }
+limit_person_usd_day_zero = This server's budget for each person is 0 a day, so I can't paint for you here. People with Manage Server can change it. { no_quota }
+limit_server_usd_day = This request may cost up to { MONEY($cost) }, and this server's budget for today has less than that left. It starts again at { CLOCK($at) }. { $own } { no_quota }
+limit_server_usd_day_never = This request may cost up to { MONEY($cost) }, which is more than this server may spend in a day. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { no_quota }
+limit_server_usd_day_zero = This server's budget is 0 a day, so I can't paint here. People with Manage Server can change it. { no_quota }
+limit_server_usd_month = This request may cost up to { MONEY($cost) }, and this server's budget for this month has less than that left. It starts again at { CLOCK($at) }. { $own } { no_quota }
+limit_server_usd_month_never = This request may cost up to { MONEY($cost) }, which is more than this server may spend in a month. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { no_quota }
+limit_server_usd_month_zero = This server's budget is 0 a month, so I can't paint here. People with Manage Server can change it. { no_quota }
+limit_all_usd_day = This request may cost up to { MONEY($cost) }, and the budget that all users of this bot share for today has less than that left. It starts again at { CLOCK($at) }. { $own } { no_quota }
+limit_all_usd_day_never = This request may cost up to { MONEY($cost) }, which is more than all users of this bot together may spend in a day. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { no_quota }
+limit_all_usd_month = This request may cost up to { MONEY($cost) }, and the budget that all users of this bot share for this month has less than that left. It starts again at { CLOCK($at) }. { $own } { no_quota }
+limit_all_usd_month_never = This request may cost up to { MONEY($cost) }, which is more than all users of this bot together may spend in a month. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { no_quota }
 
 ## Failures: accepted, and then no picture came of it
 
 # Comes after each of them: what it means for quota and budget.
-charge_nothing = Your quota was not used.
+charge_nothing = { no_quota }
 charge_money = None of your pictures were used, but fal.ai may have painted an earlier try, so { MONEY($usd) } of the budget were.
-charge_forgiven = fal.ai had painted it by then and bills { MONEY($usd) } for it. Your quota of pictures was not used.
-charge_forgiven_maybe = fal.ai may have painted it by then, so up to { MONEY($usd) } of the budget were used. Your quota of pictures was not used.
+charge_forgiven = fal.ai had painted it by then and bills { MONEY($usd) } for it. None of your pictures were used.
+charge_forgiven_maybe = fal.ai may have painted it by then, so up to { MONEY($usd) } of the budget were used. None of your pictures were used.
 charge_counted = fal.ai had painted it by then and bills { MONEY($usd) } for it, so it counts as { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
-    } of your quota.
+    } of yours.
 charge_counted_maybe = fal.ai may have painted it by then, so it counts as { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
-    } of your quota, and up to { MONEY($usd) } of the budget were used.
+    } of yours, and up to { MONEY($usd) } of the budget were used.
 
 unexpected = Something broke on my side (code { $incident }). You can try again.
-decoder_unavailable = I can't open any pictures right now. Something is wrong with the computer that I run on, not with your file. Nothing was painted. Please try again in a few minutes.
+decoder_unavailable = I can't open any pictures right now. Something is wrong with the computer that I run on, not with your file. Please try again in a few minutes.
 preparation_crashed = I crashed each time I opened the pictures you attached, so I stopped trying. Use other pictures, or open and save these again in a picture editor first.
-content_refused = The model's content policy refused this prompt. Change the wording and try again.
-content_refused_picture = The model's content policy refused a picture that you gave. Use another picture and try again.
-content_refused_picture_named = The model's content policy refused the picture given as `{ $option }`. Use another picture and try again.
-content_refused_picture_numbered = The model's content policy refused picture { $number } of those given as `{ $option }`. Use another one in its place and try again.
-content_refused_mask = The model's content policy refused the mask that you gave. Use another mask and try again.
-content_refused_result = The model's content policy held back the finished picture. Press Again for another try, or change the wording.
+content_refused = The model's content policy refused this prompt: something in it is against the model's rules. Change the wording and try again.
+content_refused_picture = The model's content policy refused a picture that you gave: something in it is against the model's rules. Use another picture and try again.
+content_refused_picture_named = The model's content policy refused the picture given as `{ $option }`: something in it is against the model's rules. Use another picture and try again.
+content_refused_picture_numbered = The model's content policy refused picture { $number } of those given as `{ $option }`: something in it is against the model's rules. Use another one in its place and try again.
+content_refused_mask = The model's content policy refused the mask that you gave: something in it is against the model's rules. Use another mask and try again.
+content_refused_result = The model's content policy held back the finished picture: something in it is against the model's rules. Press **{ action_again }** for another try, or change the wording.
 content_refused_request = The model's content policy refused this request and does not say why. Change the wording, or the pictures if you gave some, and try again.
 options_refused = fal.ai did not accept these options: { JOIN($details, by: "; ") }. Change them and try again.
 model_gone = { $title } is no longer offered by fal.ai. `/models` shows the others.
 model_gone_unnamed = The model of this request is no longer offered by fal.ai. `/models` shows the others.
 model_gone_unnamed_successor = The model of this request is no longer offered by fal.ai. Try **{ $successor }** instead.
 model_gone_successor = { $title } is no longer offered by fal.ai. Try **{ $successor }** instead.
-balance_exhausted = The fal.ai account behind this bot has run out of credit. Please tell whoever runs the bot.
-key_refused = fal.ai does not accept this bot's key. Please tell whoever runs the bot to check it.
-partner_account_refused = { $service } did not accept this bot's account: { $what }. Please tell whoever runs the bot; nothing is wrong with your request.
+balance_exhausted = I can't paint right now: the fal.ai account that pays for this bot has run out of credit. You did nothing wrong, and trying again won't help yet. Please tell whoever runs the bot to add credit. What you typed is kept under **{ action_details }**.
+key_refused = I can't paint right now: fal.ai does not accept this bot's key, which is like its password. You did nothing wrong, and trying again won't help yet. Please tell whoever runs the bot to check the key. What you typed is kept under **{ action_details }**.
+partner_account_refused = { $service } did not accept this bot's account: { $what }. You did nothing wrong. Please tell whoever runs the bot. Until then, press **{ action_fixjob }** to paint with another model.
 partner_unverified = the organization behind it has to be verified at { $service } first
 partner_credit = it has no credit left, or has reached its spending limit
 partner_key = its API key is wrong or no longer valid
 partner_access = it may not use this model
-partner_busy = { $service } takes no more requests from this bot's account right now. Wait a minute and press Again.
-generation_timed_out = The model took too long and was stopped. You can try again.
-provider_error = fal.ai had a problem while painting this. You can try again.
-request_not_found = fal.ai no longer knows this request, so there will be no picture. You can try again.
-cancelled = This picture was cancelled at fal.ai.
-result_unusable = The model answered, but { $why }. You can try again.
+partner_busy = { $service } takes no more requests from this bot's account right now. Wait a minute and press **{ action_again }**.
+generation_timed_out = The model took too long and was stopped. Press **{ action_again }** to try once more.
+provider_error = fal.ai had a problem while painting this. Press **{ action_again }** to try once more.
+request_not_found = fal.ai no longer knows this request, so no picture will come. Press **{ action_again }** to try once more.
+cancelled = This picture was cancelled at fal.ai. Press **{ action_again }** to try once more.
+result_unusable = The model answered, but { $why }. Press **{ action_again }** to try once more.
 result_withheld = The safety checker flagged this picture, so I'm not showing it in this channel. Another wording or seed may help.
 result_withheld_unjudged = The model did not say whether this picture is safe, so I'm not showing it in this channel. Another wording or seed may help.
-submit_never_confirmed = fal.ai did not answer when I sent your request, and the request did not arrive there. Press Again to try once more.
+submit_never_confirmed = fal.ai did not answer when I sent your request, and the request did not arrive there. Press **{ action_again }** to try once more.
 result_blanked = The safety checker painted this picture black, so there is nothing to show. Another wording or seed may help.
 resubmit_over_budget = fal.ai's answer to your request was lost, and no budget has room for sending it a second time. So I did not send it again. You can ask for something cheaper, or wait until the budget returns.
 no_longer_admitted = I am no longer open to this place, so this picture was not painted.
 card_deleted = Cancelled, because its message was deleted.
-undeliverable = The picture is finished, but I can no longer post in that channel.
+undeliverable = The picture is finished, but I can no longer post in that channel. Ask a moderator to let me post there, or use me in another channel.
 submit_unresolved = fal.ai did not answer when I sent your request, and I could not find out whether the picture was painted. So I did not send it again. fal.ai may charge for it. Press Again to try once more.
 
 ## What is wrong with a result; `.given` says the same of a file that somebody attached
@@ -336,8 +338,8 @@ bound_at_least = at least { $value }
 bound_less_than = less than { $value }
 bound_at_most = at most { $value }
 bound_multiple = a multiple of { $value }
-bound_min_length = at least { $value } long
-bound_max_length = at most { $value } long
+bound_min_length = at least { $value } characters long
+bound_max_length = at most { $value } characters long
 bound_min_width = at least { $value } pixels wide
 bound_min_height = at least { $value } pixels high
 bound_max_width = at most { $value } pixels wide
@@ -390,7 +392,7 @@ cancelled_unused = Cancelled.
 cancelled_unshown = My first answer did not reach Discord.
 cancelled_unanswered = Cancelled. fal.ai never answered, so it may still paint it.
 cancelled_early = Cancelled before it was sent to fal.ai: nothing was charged.
-cancelled_early_unused = Cancelled before it was sent to fal.ai: nothing was charged, and your quota was not used.
+cancelled_early_unused = Cancelled before it was sent to fal.ai: nothing was charged. { no_quota }
 cancelled_midway = Cancelled while it was being painted.
 cancelled_before_fal_began = Cancelled before fal.ai began.
 cancelled_at_once = Cancelled as soon as fal.ai had it.
@@ -408,12 +410,12 @@ cancel_unreachable = I can't reach fal.ai right now, so the picture was not canc
 
 ## Errors that end a command
 
-database_damaged = My database is damaged (code { $incident }), so I did not start this. No quota was used. Trying again won't help: whoever runs the bot has to repair it first. Please tell them this code.
-database_away = My database does not answer right now (code { $incident }), so I did not start this. No quota was used. Please try again in a minute. Pictures in progress are posted when it works again.
+database_damaged = My database is damaged (code { $incident }), so I did not start this. { no_quota } Trying again won't help: whoever runs the bot has to repair it first. Please tell them this code.
+database_away = My database does not answer right now (code { $incident }), so I did not start this. { no_quota } Please try again in a minute. Pictures in progress are posted when it works again.
 action_unknown = I don't know this button: it may come from a newer version of me. Nothing was changed. Please use a command instead.
 command_stale = This command has just changed. Please wait a moment, then type it again.
 command_not_here = You can't use this here.
-discord_limited = Discord asks me to slow down, so this did not work. It used no quota. Please try again in a minute.
-broken = Something broke on my side (code { $incident }). What was not painted uses no quota. Please try again. If it happens again, tell whoever runs the bot this code.
+discord_limited = Discord asks me to slow down, so this did not work. { no_quota } Please try again in a minute.
+broken = Something broke on my side (code { $incident }). A picture that you did not get uses no quota. Please try again. If it happens again, tell whoever runs the bot this code.
 # A sentence that does not name the code of the incident itself.
 with_incident = { $sentence } (code { $incident })

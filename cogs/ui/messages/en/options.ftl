@@ -4,7 +4,7 @@
 ## What is wrong
 
 prompt_empty = The prompt is empty; say what to paint.
-prompt_invisible = There is nothing to paint in this prompt: mentions, links, formatting, accents and invisible characters alone are not enough.
+prompt_invisible = There is nothing to paint in this prompt: mentions, links, formatting, accents and invisible characters alone are not enough. Say in words what to paint; a picture to start from is attached as `image`.
 prompt_accents = This prompt has too many accents on top of each other. Write it with a few accents at most.
 option_too_long = `{ $option }` has { $length } characters; at most { $most } are allowed.
 option_too_long_emoji = `{ $option }` has { $length } characters, where an emoji counts as two; at most { $most } are allowed.
@@ -59,6 +59,10 @@ notice_no_value = `{ $written }` was left out: no value stands behind it.
 notice_model_given = `{ $written }` was not used: this request already has its model, { $model }.
 notice_lora_tag = `{ $tag }` was left out. Give LoRAs in the field `options`, as in `loras=owner/name@0.8`, with a model that takes them.
 notice_seed_random = A random `seed` was chosen.
+notice_unsure = `{ $written }` is painted as words. If you meant the option, use its own field, `{ $option }`.
+notice_prompt_link = I don't open links in the prompt: describe in words what you want to see.
+notice_prompt_link_picture = I don't open links in the prompt. To use a picture, attach it as `{ $option }`.
+notice_prompt_link_elsewhere = I don't open links in the prompt, and { $model } can't start from a picture. Models that can have the option `image`; see `/models`.
 notice_link = I took the link to the file itself: `{ $link }`.
 
 ## Autocomplete
@@ -73,9 +77,10 @@ range_from = of { $low } or more
 range_to = of at most { $high }
 takes_text = { $most ->
         [0] text
+        [one] one character
        *[other] text of up to { $most } characters
     }
-takes_plain_text = plain text without control characters
+takes_plain_text = plain text
 takes_any_integer = a whole number
     .brief = whole number
 takes_integer = a whole number { $range }
@@ -98,32 +103,39 @@ takes_size = one of { OR(CODES($choices)) }, a shape such as `16:9`, or width an
 takes_size_within = one of { OR(CODES($choices)) }, a shape such as `16:9`, or width and height such as `1280x1024` ({ $low } to { $high } pixels a side, at most { $pixels } pixels in all)
 takes_texts = { $most ->
         [0] values, separated by commas
+        [one] one value
        *[other] up to { $most } values, separated by commas
     }
 takes_texts_like = { $most ->
         [0] values, separated by commas, { $pattern }
+        [one] one value, { $pattern }
        *[other] up to { $most } values, separated by commas, { $pattern }
     }
 takes_picture = a picture: an attachment or an https link
     .brief = picture: an attachment or an https link
 takes_pictures = { $most ->
         [0] pictures, as https links separated by commas
+        [one] one picture, as an https link
        *[other] up to { $most } pictures, as https links separated by commas
     }
 takes_colours = { $most ->
         [0] colours such as `#ff0000,#00ff00`
+        [one] one colour such as `#ff0000`
        *[other] up to { $most } colours such as `#ff0000,#00ff00`
     }
 takes_palette = { $most ->
         [0] { $choices }, or colours such as `#aabbcc:0.5,#112233`
+        [one] { $choices }, or one colour such as `#aabbcc`
        *[other] { $choices }, or up to { $most } colours such as `#aabbcc:0.5,#112233`
     }
 takes_any_loras = { $most ->
         [0] LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its strength after `@` as in `owner/name@0.8`
+        [one] one LoRA (https link or Hugging Face `owner/name`), with its strength after `@` as in `owner/name@0.8`
        *[other] up to { $most } LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its strength after `@` as in `owner/name@0.8`
     }
 takes_loras = { $most ->
         [0] LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its strength after `@` as in `owner/name@0.8` { $range }
+        [one] one LoRA (https link or Hugging Face `owner/name`), with its strength after `@` as in `owner/name@0.8` { $range }
        *[other] up to { $most } LoRAs (https link or Hugging Face `owner/name`), separated by commas, each with its strength after `@` as in `owner/name@0.8` { $range }
     }
 takes_controlnet = a ControlNet such as `controlnet.path=owner/name controlnet.control_image_url=https://…`, or the same as JSON
