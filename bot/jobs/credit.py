@@ -34,9 +34,11 @@ class CreditWatch:
         self._positions = positions
 
     async def recall(self) -> None:
-        """Take over a pause that another process, or an earlier one, has noted. Raises StoreUnusable."""
+        """Pause, or go on, as another process or an earlier one has noted. Raises StoreUnusable."""
         if await self._context.store.kv.get(OUT_SINCE) is not None:
             self._pause.begin(probe_now=True)
+        elif self._pause.end():
+            self._context.wake.set()
         metrics.FAL_OUT_OF_CREDIT.set(self._pause.active)
 
     async def ran_out(self, job_id: str) -> None:

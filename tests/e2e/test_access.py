@@ -45,7 +45,7 @@ async def test_what_waits_for_a_server_taken_off_the_list_ends_and_what_fal_has_
 
         await sandbox.picture(begun)
         ended = await sandbox.ended(waiting)
-        assert "I am no longer open to this place" in ended.text()
+        assert "has since closed it to you or to this place" in ended.text()
         assert "quota was not used" in ended.text()
         refused = await sandbox.imagine(prompt=PROMPT)
         assert asks_the_owner(sandbox, refused.message.text())

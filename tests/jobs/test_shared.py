@@ -12,6 +12,8 @@ import pytest_asyncio
 from bot.domain.events import Queued
 from bot.domain.job import JobState
 from bot.domain.provider import CancelAnswer
+from bot.errors import BalanceExhausted
+from bot.jobs.credit import OUT_SINCE
 from bot.settings import FalSettings
 from bot.store import Store
 from tests.english import english
@@ -26,7 +28,7 @@ Build = Callable[..., Awaitable[RunnerFixture]]
 
 
 #: Everything that is waited for, sooner.
-HASTY = replace(PATIENT, cancel_poll_s=0.2, response_elsewhere_s=0.3, quiet_s=0.4)
+HASTY = replace(PATIENT, cancel_poll_s=0.2, response_elsewhere_s=0.3, quiet_s=0.4, credit_pauses_s=(0.1,))
 
 
 @pytest_asyncio.fixture
@@ -246,3 +248,23 @@ async def test_a_job_that_ends_while_its_lease_is_looked_up_leaves_the_lease_ren
     finally:
         del vars(painter.store.leases)["keep"]
     assert active.task is None
+
+
+async def test_fal_without_credit_pauses_both_and_a_success_of_either_lets_both_go_on(build: Build) -> None:
+    first, second = await build(), await build()
+    for one in (first, second):
+        one.fal.submit_errors = [BalanceExhausted() for _ in range(500)]
+    jobs = [await first.ask(user=1)]
+    await until(lambda: first.runner.credit.active and second.runner.credit.active)
+    assert await second.store.kv.get(OUT_SINCE) is not None
+    jobs.append(await second.ask(user=2))
+
+    for one in (first, second):
+        one.fal.submit_errors.clear()
+
+    for job in jobs:
+        done = await first.until(job, JobState.DELIVERED)
+        assert done.possible_doubles == 0
+    await until(lambda: not first.runner.credit.active and not second.runner.credit.active)
+    assert await second.store.kv.get(OUT_SINCE) is None
+    assert sum(one.shown.notified != [] for one in (first, second)) == 0
