@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, select
 from bot.domain.job import Job
 from bot.limits import Policy, Refused, over_budget
 from bot.store.tables import jobs, ledger
-from bot.store.times import from_us, moment_of, to_us
+from bot.store.times import from_us, maybe_from_us, moment_of, to_us
 from bot.store.usage import Balance, Count, counts_of, read_counts, spent_of, write_counts
 
 
@@ -67,8 +67,10 @@ class _Batch:
         if row is None or (row.state, row.fence) != (job.state.value, job.fence) or job.id in self._resubmitted:
             return None
         if row.attempts != job.attempts:  # an earlier call was committed, and its answer was lost
-            again = row.attempts == job.attempts + 1
-            return replace(job, attempts=row.attempts, possible_doubles=row.possible_doubles) if again else None
+            if row.attempts != job.attempts + 1:
+                return None
+            at = maybe_from_us(row.submitted_us)
+            return replace(job, attempts=row.attempts, possible_doubles=row.possible_doubles, submitted_at=at)
         entry = self._reserved.get(job.id)
         if entry is not None:
             if (refused := self._over_budget(request, entry)) is not None:
@@ -118,7 +120,7 @@ def _counts(entry: Mapping[str, Any] | RowMapping) -> list[Count]:
 _IDS: Any = bindparam("ids", expanding=True)
 _COLUMNS = ("usd_micros", "counted_usd_micros", "submissions", "doubtful")
 _JOBS = (
-    select(jobs.c.id, jobs.c.state, jobs.c.fence, jobs.c.attempts, jobs.c.possible_doubles)
+    select(*(jobs.c[name] for name in ("id", "state", "fence", "attempts", "possible_doubles", "submitted_us")))
     .where(jobs.c.id.in_(_IDS))
     .order_by(jobs.c.id)
     .with_for_update()

@@ -21,6 +21,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,12 +39,20 @@ from bot.fal.timings import Timings
 from bot.jobs.runner import Runner
 from bot.jobs.timings import JobTimings
 from bot.services import DiscordTimings, Services
-from bot.settings import DiscordSettings, FalSettings, LimitSettings, Settings, Tier, WebSettings
+from bot.settings import BudgetSettings, DiscordSettings, FalSettings, LimitSettings, Settings, Tier, WebSettings
 from bot.store import times
 from bot.store.database import Database
 from sandbox.discord import chaos
 from tests.resilience import mutations
 
+#: Nobody meets a budget here.
+NO_BUDGETS = BudgetSettings(
+    **{
+        name: Decimal(0)
+        for name in BudgetSettings.model_fields
+        if name.startswith(("person", "server", "all", "confirm"))
+    }
+)
 #: fal's retries and looks, many times as fast.
 HASTY = Timings(
     poll_min_s=0.02,
@@ -167,6 +176,7 @@ def settings(given: dict[str, Any]) -> Settings:
     limits["default"] = _section(Tier(), limits.get("default", {}))
     sections = {
         "limits": _section(LimitSettings(), limits),
+        "budget": NO_BUDGETS,
         "discord": _section(DiscordSettings(), given["discord"]),
         "fal": _section(FalSettings(), given["fal"]),
         "web": _section(WebSettings(), given.get("web", {})),

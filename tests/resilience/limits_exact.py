@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from bot.domain.job import JobState
-from bot.limits import Policy, Usage
+from bot.domain.job import Job, JobState
+from bot.domain.settlement import Settlement
+from bot.limits import Budgets, Policy, Usage
 from bot.store import Accepted, Store, accepting, times, usage
 from bot.store.jobs import JobStore
 from bot.store.tables import jobs, ledger
@@ -36,6 +38,13 @@ DAY = policy(interval=timedelta(microseconds=1), images_per_day=250)
 GUILD_DAY = policy(interval=timedelta(microseconds=1), guild_images_per_day=400)
 CONCURRENT = policy(interval=timedelta(microseconds=1), concurrent_jobs=3)
 GUILD_CONCURRENT = policy(interval=timedelta(microseconds=1), guild_concurrent_jobs=11)
+#: Of all who ask, these alone pay, so that the budgets of everybody are theirs. Each has another one besides.
+ALL = Budgets(all_day=12_000_000, all_month=20_000_000)
+PERSON_BUDGET = policy(interval=timedelta(microseconds=1), budgets=replace(ALL, person_day=1_000_000))
+GUILD_BUDGET = policy(interval=timedelta(microseconds=1), budgets=replace(ALL, server_day=1_500_000))
+GUILD_MONTH = policy(interval=timedelta(microseconds=1), budgets=replace(ALL, server_month=2_000_000))
+TOTAL = policy(interval=timedelta(microseconds=1), budgets=ALL)
+PAYING = (PERSON_BUDGET, GUILD_BUDGET, GUILD_MONTH, TOTAL)
 
 #: Person and server with the limit that holds for them.
 PEOPLE: Sequence[tuple[int, int | None, Policy]] = (
@@ -45,10 +54,19 @@ PEOPLE: Sequence[tuple[int, int | None, Policy]] = (
     *((user, 30, GUILD_DAY) for user in range(21, 25)),
     *((user, 40, CONCURRENT) for user in range(31, 35)),
     *((user, 50, GUILD_CONCURRENT) for user in range(41, 47)),
+    *((user, 60, PERSON_BUDGET) for user in range(51, 54)),
+    *((user, 70, GUILD_BUDGET) for user in range(61, 64)),
+    *((user, 80, GUILD_MONTH) for user in range(71, 74)),
+    *((user, None, TOTAL) for user in range(81, 87)),
 )
+POLICIES: Mapping[int, Policy] = {user: limits for user, _, limits in PEOPLE}
 CALLERS = 24
 #: Share of what was admitted that is cancelled at once.
 CANCELLED = 0.2
+#: How often a process claims a job to submit it a second time, and what a job that ends without a picture may cost.
+RESUBMITTED = 0.02
+ENDS = (None, Settlement(usd_micros=None, made=None), Settlement(usd_micros=7_000, made=1))
+FREE_ENDS = (None, Settlement(usd_micros=0, made=1))
 STEP = timedelta(hours=1)
 
 
@@ -154,14 +172,46 @@ async def elsewhere(store: Store, home: asyncio.AbstractEventLoop, dice: random.
 async def one(store: Store, dice: random.Random, tally: Any) -> None:
     user, guild, limits = dice.choice(PEOPLE)
     images = dice.choice((1, 1, 2, 3))
-    new = new_job(user=user, guild=guild, images=images, interaction=secrets.randbits(62), job_id=secrets.token_hex(9))
+    usd = Decimal(dice.randrange(1, 30)) / 100 if limits in PAYING else Decimal(0)
+    new = new_job(
+        user=user,
+        guild=guild,
+        images=images,
+        interaction=secrets.randbits(62),
+        job_id=secrets.token_hex(9),
+        cost_usd=usd,
+    )
     tally[0] += 1
     outcome = await store.jobs.accept(new, limits, max_waiting=10**9)
     if isinstance(outcome, Accepted):
         tally[1] += 1
         if dice.random() < CANCELLED:
             # What it was charged is given back, and may be had by somebody else at once.
-            await store.jobs.transition(outcome.job, JobState.CANCELLED, notified=True)
+            await store.jobs.transition(
+                outcome.job,
+                JobState.CANCELLED,
+                notified=True,
+                settlement=dice.choice(ENDS if limits in PAYING else FREE_ENDS),
+                forgiven_per_day=3,
+            )
+    if dice.random() < RESUBMITTED:
+        await submit_twice(store, dice, tally)
+
+
+async def submit_twice(store: Store, dice: random.Random, tally: Any) -> None:
+    """A job whose answer was lost: reserved anew, under its budgets, and most often ended."""
+    for job in await store.jobs.claim(1):
+        tally[0] += 1
+        limits = POLICIES[job.actor.user_id]
+        again = await store.jobs.resubmit(job, limits, doubtful=dice.random() < 0.5)
+        if isinstance(again, Job) and dice.random() < 0.8:
+            await store.jobs.transition(
+                again,
+                JobState.FAILED,
+                notified=True,
+                settlement=dice.choice(ENDS if limits in PAYING else FREE_ENDS),
+                forgiven_per_day=3,
+            )
 
 
 # ---------------------------------------------------------------------- in the parent
@@ -179,13 +229,16 @@ class Run:
     seconds: float = 0.0
     #: Fullest window of the rate rule, in images of burst, and the bound.
     fullest: float = 0.0
+    #: Share of the fullest budget that is used up.
+    filled: float = 0.0
     over: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
             f"seed {self.seed}: {self.attempts} attempts in {self.seconds:.0f} s, {self.kills} kills, "
             f"{self.admitted} admitted ({self.acknowledged} acknowledged); fullest window holds {self.fullest:.2f} of "
-            f"{RATE.burst_images} images of burst; {len(self.over)} over-admissions {self.over[:3]}"
+            f"{RATE.burst_images} images of burst, the fullest budget {self.filled:.3f}; "
+            f"{len(self.over)} over-admissions {self.over[:3]}"
         )
 
 
@@ -261,6 +314,7 @@ def _count(connection: Connection, found: Run) -> None:
         bound = GUILD_DAY.guild_images_per_day if scope == "server" and subject == 30 else bound
         if bound is not None and images > bound:
             found.over.append(f"{scope} {subject}, day {day}: {images} of {bound}")
+    found.over += _overspent(rows, found)
     live = select(jobs.c.user_id, jobs.c.guild_id).where(jobs.c.ended_us.is_(None))
     own: defaultdict[int, int] = defaultdict(int)
     for row in connection.execute(live):
@@ -268,6 +322,29 @@ def _count(connection: Connection, found: Run) -> None:
         own[0] += row.guild_id == 50
     bounds = dict.fromkeys(own, CONCURRENT.concurrent_jobs) | {0: GUILD_CONCURRENT.guild_concurrent_jobs}
     found.over += [f"at once, {user}: {n} of {bounds[user]}" for user, n in own.items() if n > bounds[user]]
+
+
+def _overspent(rows: Sequence[Any], found: Run) -> list[str]:
+    """Budgets that what counts has exceeded, reckoned from the ledger's rows alone."""
+    used: defaultdict[tuple[str, int, int], int] = defaultdict(int)
+    for row in rows:
+        month = times.month_of(row.day)
+        for key in (
+            ("person_day", row.user_id, row.day),
+            ("server_day", row.guild_id or 0, row.day),
+            ("server_month", row.guild_id or 0, month),
+            ("all_day", 0, row.day),
+            ("all_month", 0, month),
+        ):
+            used[key] += row.counted_usd_micros
+    bounds: dict[tuple[str, int], int | None] = {("all_day", 0): ALL.all_day, ("all_month", 0): ALL.all_month}
+    for user, guild, limits in PEOPLE:
+        for name, subject in (("person_day", user), ("server_day", guild or 0), ("server_month", guild or 0)):
+            if (bound := getattr(limits.budgets, name)) is not None:
+                bounds[name, subject] = bound
+    limited = {key: bound for key in used if (bound := bounds.get(key[:2])) is not None}
+    found.filled = max((used[key] / bound for key, bound in limited.items()), default=0.0)
+    return [f"{key}: {used[key]} of {bound}" for key, bound in limited.items() if used[key] > bound]
 
 
 def fullest_window(admitted: Sequence[tuple[int, int]], interval: timedelta) -> float:

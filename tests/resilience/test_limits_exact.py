@@ -35,6 +35,7 @@ async def test_nothing_is_admitted_beyond_the_bounds(url: str) -> None:
     assert found.acknowledged <= found.admitted
     # Everything that may be had was had: the bounds were met, not just kept.
     assert found.fullest > 8
+    assert found.filled > 0.95
 
 
 @pytest.mark.slow

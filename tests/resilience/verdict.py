@@ -62,6 +62,10 @@ class Verdict:
     #: Submitted again by the bot, which flagged each as a possible double; and how many really were.
     flagged: int = 0
     flagged_doubles: int = 0
+    #: Millionths of a US dollar by fal's own bill, and by the ledger; and of that, what nobody can know.
+    billed: int = 0
+    counted: int = 0
+    uncertain: int = 0
 
     FAULTS = ("lost", "doubled_posts", "doubled_submits", "ledger_off", "uninvited", "untold")
 
@@ -81,7 +85,9 @@ class Verdict:
         figures = (
             f"{self.asked} asked, {self.answered} answered with a card, {self.never_answered} never answered, "
             f"{self.submits} submits, {self.pictures} pictures, {self.cancelled} cancelled, {self.refused} refused, "
-            f"{self.flagged} flagged as possible doubles, of which {self.flagged_doubles} were"
+            f"{self.flagged} flagged as possible doubles, of which {self.flagged_doubles} were, "
+            f"billed ${self.billed / 1e6:.6f}, counted ${self.counted / 1e6:.6f} (${self.uncertain / 1e6:.6f} of it "
+            "because nobody can know)"
         )
         bound = ", ".join(f"{len(getattr(self, name))} {name.replace('_', ' ')}" for name in self.FAULTS)
         details = [f"  {name}: {one}" for name, found in self.faults.items() for one in found[:12]]
@@ -103,6 +109,8 @@ class Evidence:
     shown: Mapping[str, int]
     #: Jobs that an interaction's card named.
     jobs_of: Mapping[str, set[str]]
+    #: What fal billed, in millionths of a US dollar, by prompt.
+    billed: Mapping[str, int]
     _found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def verdict(self, ledger_faults: Sequence[str]) -> Verdict:
@@ -117,6 +125,7 @@ class Evidence:
         counts["flagged"] = sum(row["possible_doubles"] for row in self.jobs.values())
         counts["flagged_doubles"] = self._judge_submits()
         self._judge_ledger()
+        self._judge_bill(counts)
         self._found["ledger_off"] += ledger_faults
         fields: dict[str, Any] = {**{name: tuple(lines) for name, lines in self._found.items()}, **counts}
         return Verdict(**fields)
@@ -186,6 +195,27 @@ class Evidence:
                 self._found["ledger_off"].append(f"job {job_id} ({state}): still reserved")
             elif row["counted"] != painted:
                 self._found["ledger_off"].append(f"job {job_id} ({state}): {row['counted']} charged, {painted} shown")
+
+    def _judge_bill(self, counts: Counter[str]) -> None:
+        """The ledger against fal's own bill, to the millionth; it may be above where nobody can know, never below."""
+        counted: Counter[str] = Counter()
+        unsure: set[str] = set()
+        for job_id, row in self.ledger.items():
+            job = self.jobs.get(job_id)
+            if job is None or not job["order_json"]:
+                continue
+            prompt = json.loads(job["order_json"])["prompt"]
+            counted[prompt] += row["counted_usd_micros"]
+            charge = json.loads(job["failure_json"] or "{}").get("charge", {})
+            if charge.get("uncertain") or row["doubtful"]:
+                unsure.add(prompt)
+        counts["billed"], counts["counted"] = sum(self.billed.values()), sum(counted.values())
+        for prompt in counted.keys() | self.billed.keys():
+            above = counted[prompt] - self.billed.get(prompt, 0)
+            if above > 0 and prompt in unsure:
+                counts["uncertain"] += above
+            elif above:
+                self._found["ledger_off"].append(f"{prompt!r}: {above} µ$ more counted than fal billed")
 
 
 def _code(row: Row) -> str:

@@ -171,6 +171,8 @@ class World:
                 "default": {**tier, "concurrent_jobs": 100_000},
                 "guild_images_per_day": 10_000_000,
                 "guild_concurrent_jobs": 0,
+                # What fal billed although nobody saw it is held against its own bill instead.
+                "forgiven_per_day": 10_000_000,
                 "max_waiting_jobs": 100_000,
             },
         }
@@ -384,8 +386,17 @@ class World:
             posts=self._posts,
             shown=self._shown,
             jobs_of=self._jobs_of,
+            billed=self._billed(),
         )
         return evidence.verdict(await self._check_ledger())
+
+    def _billed(self) -> dict[str, int]:
+        """What fal billed, in millionths of a US dollar, by the prompt that it was for."""
+        billed: defaultdict[str, int] = defaultdict(int)
+        for line in self.fal.queue.bill.charges:
+            prompt = str(self.fal.queue.jobs[line.request_id].arguments.get("prompt"))
+            billed[prompt] += int(line.usd * 1_000_000)
+        return dict(billed)
 
     async def _check_ledger(self) -> Sequence[str]:
         """What the store's own check finds."""

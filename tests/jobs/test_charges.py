@@ -1,0 +1,165 @@
+"""What each end of a job costs its person, through the real runner and store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from bot.domain.job import Failure, Job, JobState
+from bot.domain.money import Charge
+from bot.errors import (
+    Cancelled,
+    ContentRefused,
+    GenerationFailed,
+    GenerationTimedOut,
+    KeyRefused,
+    OptionsRefused,
+    ProviderError,
+    RequestNotFound,
+    ResultUnusable,
+    SubmitUnconfirmed,
+)
+from bot.limits import Budgets
+from bot.phrase import phrase
+from tests.english import english
+from tests.jobs.scripted import TIGHT, UNLIMITED, Build, RunnerFixture, ScriptedFal
+
+#: One picture by flux-schnell, which `ScriptedFal` bills as one unit.
+PICTURE = 3000
+FORGIVEN = Charge(forgiven=1, usd_micros=PICTURE)
+MAYBE = Charge(forgiven=1, usd_micros=PICTURE, uncertain=True)
+NOTHING = Charge()
+
+
+def told(error: GenerationFailed, units: Decimal | None) -> GenerationFailed:
+    error.billable_units = units
+    return error
+
+
+async def charge(fixture: RunnerFixture, job: Job, state: JobState = JobState.FAILED) -> Charge | None:
+    ended = await fixture.until(job, state)
+    assert ended.failure is not None
+    assert await fixture.store.check() == []
+    return ended.failure.charge
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "expected"),
+    [
+        (told(ContentRefused(), None), JobState.FAILED, MAYBE),
+        (told(ContentRefused(), Decimal(0)), JobState.FAILED, NOTHING),
+        (told(ContentRefused(), Decimal(1)), JobState.FAILED, FORGIVEN),
+        (told(OptionsRefused(phrase("refused_unknown")), None), JobState.FAILED, NOTHING),
+        (told(OptionsRefused(phrase("refused_unknown")), Decimal(1)), JobState.FAILED, FORGIVEN),
+        (ProviderError(), JobState.FAILED, NOTHING),
+        (ProviderError(told_by_fal=False), JobState.FAILED, MAYBE),
+        (GenerationTimedOut(), JobState.FAILED, NOTHING),
+        (told(Cancelled(), None), JobState.CANCELLED, MAYBE),
+        (told(Cancelled(), Decimal(0)), JobState.CANCELLED, NOTHING),
+        (KeyRefused(), JobState.FAILED, MAYBE),
+        (RequestNotFound(), JobState.FAILED, MAYBE),
+        (told(ResultUnusable(phrase("no_picture_made")), Decimal(1)), JobState.FAILED, FORGIVEN),
+    ],
+)
+async def test_how_fal_ended_a_request_is_settled(
+    build: Build, error: GenerationFailed, state: JobState, expected: Charge
+) -> None:
+    fal = ScriptedFal()
+    fal.result_error = error
+    fixture = await build(fal)
+    job = await fixture.ask(policy=TIGHT)
+
+    assert await charge(fixture, job, state) == expected
+    used = await fixture.store.usage.of(job.actor)
+    assert (used.images_today, used.spent.person_day) == (expected.counted, expected.usd_micros)
+
+
+async def test_flagged_pictures_are_billed_and_counted_once_no_more_are_forgiven(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.nsfw = (True, True)
+    fixture = await build(fal)
+
+    first = await charge(fixture, await fixture.ask(count=2))
+    second = await charge(fixture, await fixture.ask(count=2))
+    third = await charge(fixture, last := await fixture.ask(count=2))
+
+    assert [first, second, third] == [
+        Charge(counted=0, forgiven=2, usd_micros=PICTURE),
+        Charge(counted=1, forgiven=1, usd_micros=PICTURE),
+        Charge(counted=2, forgiven=0, usd_micros=PICTURE),
+    ]
+    ended = await fixture.until(last, JobState.FAILED)
+    assert ended.failure is not None
+    assert english(ended.failure).endswith(
+        "fal.ai had painted it by then and bills $0.003 for it, so it counts as 2 pictures of your quota."
+    )
+
+
+async def test_of_several_pictures_the_withheld_ones_are_forgiven_and_the_shown_ones_count(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.nsfw = (True, False, False)
+    fixture = await build(fal)
+    job = await fixture.ask(count=3)
+    await fixture.until(job, JobState.DELIVERED)
+
+    assert (await fixture.store.usage.of(job.actor)).images_today == 2
+
+
+async def test_a_request_that_fal_no_longer_has_is_reserved_anew_and_billed_once(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_errors = [SubmitUnconfirmed("dropped")]
+    fixture = await build(fal, reconcile_s=0.02)
+    job = await fixture.ask(policy=TIGHT)
+    await fixture.until(job, JobState.DELIVERED)
+
+    assert len(fal.submitted) == 2
+    assert (await fixture.store.usage.of(job.actor)).spent.person_day == PICTURE
+
+
+async def test_where_fals_list_cannot_tell_both_submits_count(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_errors = [SubmitUnconfirmed("dropped")]
+    fixture = await build(fal, reconcile_s=0.02, store_payloads=False)
+    job = await fixture.ask(policy=TIGHT)
+    await fixture.until(job, JobState.DELIVERED)
+
+    assert len(fal.submitted) == 2
+    assert (await fixture.store.usage.of(job.actor)).spent.person_day == 2 * PICTURE
+
+
+async def test_where_no_budget_has_room_for_another_submit_the_job_ends_with_a_sentence(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.submit_errors = [SubmitUnconfirmed("dropped")]
+    fixture = await build(fal, reconcile_s=0.02)
+    fixture.policy = replace(TIGHT, budgets=Budgets(person_day=PICTURE + 1))
+    job = await fixture.ask(policy=fixture.policy)
+
+    assert await charge(fixture, job) == NOTHING
+    assert len(fal.submitted) == 1
+    ended = await fixture.until(job, JobState.FAILED)
+    assert ended.failure is not None
+    assert english(ended.failure).startswith("fal.ai's answer to your request was lost, and no budget has room for")
+    assert english(ended.failure).endswith("Your quota was not used.")
+
+
+async def test_cancelling_what_fal_does_not_say_it_billed_counts_at_its_worst_once_it_was_begun(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    fal.cancelled_units = None
+    fixture = await build(fal, timings={"cancel_bill_pauses_s": ()})
+    job = await fixture.ask(policy=UNLIMITED)
+    await fixture.until(job, JobState.RUNNING)
+    while not fixture.runner._watcher.has_begun(job.id):
+        await fixture.store.jobs.get(job.id)
+    outcome = await fixture.runner.cancel(job.id)
+
+    assert outcome.charge == MAYBE
+    assert "may have painted it by then, so up to $0.003 of the budget" in english(outcome)
+
+
+def test_a_failure_of_an_earlier_version_says_that_nothing_was_used() -> None:
+    assert english(Failure("provider_error", phrase("provider_error"))).endswith("Your quota was not used.")
+    whole = "It broke. Your quota was not used."
+    assert english(Failure("x", phrase("as_stored", text=whole))) == whole
