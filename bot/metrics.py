@@ -116,11 +116,11 @@ BUDGET_ALERTS = Counter(
 )
 
 
-def show_budget(period: BudgetPeriod, bound_usd: float | None, spent_usd: float) -> None:
-    """Set what everybody may spend in the running day or month, and what they have spent."""
-    _BUDGET_SPENT.labels(period).set(spent_usd)
-    if bound_usd is not None:
-        _BUDGET.labels(period).set(bound_usd)
+def show_budget(period: BudgetPeriod, bound_micros: int | None, spent_micros: int) -> None:
+    """Set what everybody may spend in the running day or month, and what they have spent: millionths of a dollar."""
+    _BUDGET_SPENT.labels(period).set(spent_micros / 1_000_000)
+    if bound_micros is not None:
+        _BUDGET.labels(period).set(bound_micros / 1_000_000)
 
 
 # ---------------------------------------------------------------------- Discord

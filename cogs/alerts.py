@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -59,6 +59,7 @@ class Alerts:
         """Raise what is due, and send what was not sent. Raises StoreUnusable."""
         store = self._bot.services.store
         watched = {(one.scope, one.subject_id, one.day): one for one in await store.alerts.balances()}
+        self._show_budgets(watched.values())
         due = [alert for balance in watched.values() for alert in self._of(balance)]
         self._bot.services.runner.budget_refusals.clear()
         due += await self._of_credit()
@@ -70,6 +71,14 @@ class Alerts:
         for alert in [*raised, *await store.alerts.take_unsent()]:
             if await self._send(alert, watched.get((alert.scope, alert.subject_id, alert.day))):
                 await store.alerts.mark_sent(alert)
+
+    def _show_budgets(self, watched: Iterable[WatchedBalance]) -> None:
+        """Everybody's budgets at /metrics; nothing was spent where there is no balance."""
+        spent = {one.scope: one.usd_micros for one in watched}
+        settings = self._bot.services.settings
+        budgets = policy_for(settings, None, Actor(0, 0)).budgets if settings.limits.enabled else Budgets()
+        metrics.show_budget("day", budgets.all_day, spent.get("a", 0))
+        metrics.show_budget("month", budgets.all_month, spent.get("n", 0))
 
     # ------------------------------------------------------------------ what is due
 

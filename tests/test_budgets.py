@@ -168,6 +168,19 @@ def test_what_is_left_of_the_own_budget_is_part_of_the_standing() -> None:
     assert (unbounded.usd_left_today, unbounded.usd_per_day) == (None, None)
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(("bound", "used", "is_used_up"), [(USD, USD, True), (USD, USD - 1, False), (0, 0, True)])
+def test_the_standing_names_the_budgets_that_are_used_up_and_when_they_return(
+    rule: str, bound: int, used: int, is_used_up: bool
+) -> None:
+    name, returns_at = RULES[rule]
+    found = standing(spent(**{name: used}), replace(WIDE, budgets=Budgets(**{name: bound})), NOW)
+
+    assert found is not None
+    assert found.used_up == (((rule, returns_at if bound else None),) if is_used_up else ())
+    assert found.images_now == (0 if is_used_up else 100)
+
+
 # ---------------------------------------------------------------------- where budgets come from
 
 

@@ -48,7 +48,7 @@ def test_names_carry_our_prefix_and_their_units_and_labels_name_nobody() -> None
         if family.type == "histogram":
             assert family.name.endswith(("_seconds", "_ratio"))
         labels = {name for sample in family.samples for name in sample.labels}
-        assert labels <= {"code", "outcome", "call", "period", "le"}
+        assert labels <= {"code", "outcome", "call", "period", "budget", "percent", "le"}
         assert not any(sample.name.endswith("_created") for sample in family.samples)
 
 

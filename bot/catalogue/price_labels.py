@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from bot.catalogue.folding import SEPARATOR, fold
-from bot.catalogue.model import Model, Option
+from bot.catalogue.model import Model, Option, OptionKind
 from bot.catalogue.prices import images_of, is_well_known, price_text, request_cost_usd, request_size, usd_text
 from bot.domain.request import GenerationRequest, Json
 
@@ -27,16 +27,17 @@ def model_label(model: Model) -> str:
 
 
 def value_prices(model: Model, option: Option, values: Sequence[Json]) -> Sequence[Decimal]:
-    """What a picture costs in USD with each of the values; empty where all cost the same or nobody knows.
+    """What a picture costs in USD with each of the values; empty where nobody knows, or where the option never matters.
 
-    Everything else is as nobody had asked for anything.
+    Everything else is as if nobody had asked for anything.
     """
     usual = {one.name: one.default for one in model.offered if one.default is not None}
-    priced = [_picture_usd(model, {**usual, option.name: value}) for value in values]
+    others: Sequence[Json] = (True, False) if option.kind is OptionKind.BOOLEAN else option.choices
+    priced = [_picture_usd(model, {**usual, option.name: value}) for value in (*values, *others)]
     known = [usd for usd in priced if usd is not None]
-    if len(known) < len(values) or len(set(known)) < 2:
+    if len(known) < len(priced) or len(set(known)) < 2:
         return ()
-    return known
+    return known[: len(values)]
 
 
 def _picture_usd(model: Model, options: Mapping[str, Json]) -> Decimal | None:

@@ -100,7 +100,7 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET, *, locale: str) -> s
     options = [option for option in model.offered if option.name != "prompt"]
     for index, option in enumerate(options):
         described = text.shorten(say(locale, describe_option(option)).replace("`", ""), 260)
-        line = f"`{option_name(model, option)}`: {described}{_costs(model, option, locale)}"
+        line = f"`{option_name(model, option)}`: {_with_costs(described, model, option, locale)}"
         rest = len(options) - index
         if sum(map(text.length, lines)) + text.length(line) > budget:
             names = text.shorten(", ".join(f"`{option_name(model, left)}`" for left in options[index:]), 500)
@@ -110,19 +110,19 @@ def option_list(model: Model, budget: int = OPTIONS_BUDGET, *, locale: str) -> s
     return "\n".join(lines) if options else say(locale, "model_no_options")
 
 
-def _costs(model: Model, option: Option, locale: str) -> str:
-    """What a picture costs with each value of an option, where that differs."""
+def _with_costs(described: str, model: Model, option: Option, locale: str) -> str:
+    """An option's description, with what a picture costs with each of its values, where that differs."""
     values: Sequence[Json] = (True, False) if option.kind is OptionKind.BOOLEAN else option.choices
     prices = value_prices(model, option, values)
     if not prices:
-        return ""
+        return described
     if len(values) > MOST_PRICED:
-        return " " + say(locale, "option_costs_range", least=min(prices), most=max(prices))
+        return say(locale, "option_costs_range", option=described, least=min(prices), most=max(prices))
     each = (
         phrase("option_costs_value", value=value_text(value), usd=usd)
         for value, usd in zip(values, prices, strict=True)
     )
-    return " " + say(locale, "option_costs", prices=tuple(each))
+    return say(locale, "option_costs", option=described, prices=tuple(each))
 
 
 def _model_menus(models: Sequence[Model], shown: Model | None, locale: str) -> list[discord.ui.ActionRow[Any]]:

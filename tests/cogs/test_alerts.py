@@ -277,3 +277,18 @@ async def test_only_managers_choose_it(fixture: CogFixture, posted: Posted, wher
     assert words in said(await choose(fixture, **where))[0]
     assert posted.messages == []
     assert await fixture.store.alerts.channel_of(GUILD) is None
+
+
+def at_metrics(name: str) -> dict[str, float]:
+    samples = [one for family in metrics.REGISTRY.collect() for one in family.samples if one.name == name]
+    return {one.labels["period"]: one.value for one in samples}
+
+
+async def test_everybodys_budgets_are_at_metrics_with_what_is_spent(fixture: CogFixture, posted: Posted) -> None:
+    alerts = configured(fixture, budget={"all_usd_per_day": "25", "all_usd_per_month": "250"})
+    await alerts.look()
+    assert at_metrics("easel_budget_spent_usd") == {"day": 0, "month": 0}
+    await paint(fixture, 2)
+    await alerts.look()
+    assert at_metrics("easel_budget_usd") == {"day": 25, "month": 250}
+    assert at_metrics("easel_budget_spent_usd") == {"day": 0.04, "month": 0.04}

@@ -45,7 +45,7 @@ async def test_a_server_is_told_in_its_own_channel_and_those_who_run_the_bot_in_
         await sandbox.paint(model="imagen4-fast")
         await sandbox.until(lambda: len(told(sandbox, world.after_dark)) == 3)
         refused = await sandbox.imagine(model="imagen4-fast", count=2)
-        assert "Nothing was" in refused.message.text()
+        assert "this server's budget for today" in refused.message.text()
         await sandbox.until(lambda: len(told(sandbox, world.after_dark)) == 4)
         introduced, half, most, whole = told(sandbox, world.after_dark)
         assert "come to this channel from now on" in introduced
