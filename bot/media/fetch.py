@@ -95,6 +95,8 @@ async def get_capped(
                 if response.status != 200:
                     raise BadStatus(response.status)
                 return await _read_capped(response, max_bytes, reserve)
+        except (aiohttp.InvalidURL, UnicodeError) as error:  # a host that is none, such as one with a label too long
+            raise BadAddress from error
         except aiohttp.ClientConnectionError as error:
             if leads_inside(error):
                 raise BadAddress from error
