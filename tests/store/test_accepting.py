@@ -198,7 +198,7 @@ async def test_too_many_waiting_jobs_are_refused_with_their_number(store: Store)
     refusals = [answer for answer in answers if isinstance(answer, Overloaded)]
     assert len(refusals) == 5
     assert "3 requests are already waiting" in english(refusals[0])
-    assert "you still have 1,000,000 pictures today" in english(refusals[0])
+    assert "You still have 1,000,000 pictures today" in english(refusals[0])
 
 
 async def test_a_job_that_is_claimed_no_longer_waits(store: Store) -> None:
