@@ -426,7 +426,7 @@ def test_options_in_words(catalogue: Catalogue) -> None:
     [("count", "4 pictures", 4), ("count", "1 Picture.", 1), ("count", "x4", 4), ("count", "4x", 4),
      ("count", "four", 4),
      ("count", "two images", 2), ("steps", "8 steps", 8), ("steps", "8step", 8),
-    
+
      ("seed", "#42", 42), ("seed", "Seed: 42", 42), ("seed", "no. 42", 42), ("seed", "４２", 42),
      ("seed", "#1,234", 1234),
      ("seed", "42.", 42)],
