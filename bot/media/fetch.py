@@ -106,7 +106,9 @@ async def get_capped(
 
 def _parsed(address: str) -> URL:
     try:
-        return URL(address, encoded="%" in address)
+        url = URL(address, encoded="%" in address)
+        _ = url.host  # read only now, and it may be none: `xn--`
+        return url
     except (ValueError, TypeError) as error:
         raise BadAddress from error
 
