@@ -120,7 +120,7 @@ def prepare_mask(file: IO[bytes], *, width: int, height: int, picture_look: byte
     image = _upright(decoded, width * height, max(width, height))
     grey, notices = _as_mask(image, picture_look)
     _check_mask(grey)
-    if as_it_is:
+    if as_it_is and not notices:
         return Made(width, height, look=_look(grey))
     if grey.size != (width, height):
         grey = grey.resize((width, height), Image.Resampling.NEAREST)
