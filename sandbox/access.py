@@ -102,7 +102,7 @@ class AccessControl:
         return name in _LOOPBACK and (any_port or (parts.port or 80) == self.port)
 
     def _is_token(self, given: str | None) -> bool:
-        return given is not None and hmac.compare_digest(given.encode(), self.token.encode())
+        return given is not None and hmac.compare_digest(given.encode(errors="surrogateescape"), self.token.encode())
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:

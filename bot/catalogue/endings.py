@@ -78,10 +78,40 @@ _NOUN_FOLLOWS = re.compile(
 )
 
 
+#: Settings in brackets at the end: `(ar 16:9)`, `[seed 5, steps 8]`, `(--ar 3:2)`.
+_IN_BRACKETS = re.compile(r"(?<=\S)\s{0,3}[(\[{]([^()\[\]{}\n]{3,120})[)\]}]\Z")
+#: A shape or size alone at the end; only such as pictures have: `John 3:17` and `10:30` are none.
+_BARE_SIZE = re.compile(
+    r"(?:^|(?<=[\s,;]))[(\[]?(?P<value>(?:1:1|16:9|9:16|4:3|3:4|3:2|2:3|5:4|4:5|21:9|9:21|16:10|10:16)"
+    r"|\d{3,4}\s?[x×]\s?\d{3,4}(?:px)?)[)\]]?\Z",
+    re.IGNORECASE,
+)
+
+
 def last_setting(text: str) -> Ending | None:
     """What the prompt ends with, where that has the form of a setting."""
     text = text.rstrip(TAIL)
-    return _bracketed(text) or _dashed_no(text) or _setting(text) or _negative(text)
+    return _bracketed(text) or _dashed_no(text) or _setting(text) or _negative(text) or _bare_size(text)
+
+
+def without_brackets(text: str) -> str:
+    """The prompt with the settings at its end out of their brackets; as it is where anything else stands in these."""
+    bare = text.rstrip(TAIL)
+    found = _IN_BRACKETS.search(bare, _near_the_end(bare)) if bare.endswith((")", "]", "}")) else None
+    if found is None or _SPOKEN.search(bare[: found.start()].rstrip()):
+        return text
+    parts = [part.strip() for part in re.split("[,;|]", found[1])]
+    settings = [_setting(part.removeprefix("-")) for part in parts]
+    if not all(one is not None and one.start == 0 for one in settings):
+        return text
+    if any(one is not None and one.key == "guidance" and ":" in one.written for one in settings):
+        return text  # a weight: `(guidance:1.2)`
+    return f"{bare[: found.start()]}, {', '.join(parts)}"
+
+
+def _bare_size(text: str) -> Ending | None:
+    found = _BARE_SIZE.search(text, _near_the_end(text))
+    return _ending(found, "size", sure=False) if found is not None else None
 
 
 def _ending(found: re.Match[str], key: str, *, sure: bool) -> Ending:

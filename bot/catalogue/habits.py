@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.catalogue.endings import TAIL, last_setting
+from bot.catalogue.endings import TAIL, last_setting, without_brackets
 from bot.catalogue.sizes import WORDS
 
 #: What phones and keyboards make of two hyphens.
@@ -62,11 +62,13 @@ def read(prompt: str) -> Reading:
 
 
 #: No habit does without one of these: a dash, a bracket, `key: value`, or a number or a shape at the end.
-_SIGNS = re.compile(rf"[-{_DASHES}<\[:=]|(?:\d|random|square|portrait|landscape)[{re.escape(TAIL)}]*\Z", re.IGNORECASE)
+_SIGNS = re.compile(
+    rf"[-{_DASHES}<\[:=]|(?:\d|random|square|portrait|landscape)[{re.escape(TAIL + ')]}')}]*\Z", re.IGNORECASE
+)
 
 
 def _taken_out(prompt: str) -> tuple[str, list[Wish]]:
-    text, pasted = _without_settings(prompt)
+    text, pasted = _without_settings(without_brackets(prompt))
     text, tags = _without_tags(text)
     text, flags = _without_flags(text)
     text, last = _without_endings(text)
@@ -126,15 +128,18 @@ _WITHOUT_VALUE = """
 """
 _FOREIGN, _FOREIGN_ALONE = frozenset(_WITH_VALUE.split()), frozenset(_WITHOUT_VALUE.split())
 
-#: A flag behind a space or at the beginning; a hyphen or space after the dashes makes it none.
+#: A flag behind a space or at the beginning, or glued to what stands before it (`16:9--no dogs`); a hyphen or space
+#: after the dashes makes it none.
 _FLAG = re.compile(
-    rf"(?<!\S)(-{{2,3}}|-?[{_DASHES}]{{1,2}})([A-Za-z](?:[A-Za-z_-]{{0,29}}[A-Za-z])?)(?=[\s=:,]|\d|$)[=:]?"
+    rf"(?:(?<!\S)|(?<=[^\s{_DASHES}-])(?=-{{2}}|[{_DASHES}]))(-{{2,3}}|-?[{_DASHES}]{{1,2}})([A-Za-z](?:[A-Za-z_-]{{0,29}}[A-Za-z])?)(?=[\s=:,]|\d|$)[=:]?"
 )
+#: What ends a value; a full stop or semicolon goes with it.
+_AFTER: Final = r"(?:[.;]+(?=\s|$))?(?=[\s,]|$)"
 _SIZE_VALUE = re.compile(
-    rf"\s*(\d{{1,5}}(?:\.\d+)?\s*[:/x×*]\s*\d{{1,5}}(?:\.\d+)?|(?:{'|'.join(WORDS)}))(?=[\s,]|$)", re.IGNORECASE
+    rf"\s*(\d{{1,5}}(?:\.\d+)?\s*[:/x×*]\s*\d{{1,5}}(?:\.\d+)?|(?:{'|'.join(WORDS)})){_AFTER}", re.IGNORECASE
 )
-_NUMBER_VALUE = re.compile(r"\s*([+-]?\d{1,12}(?:\.\d{1,6})?)(?=[\s,]|$)")
-_SEED_VALUE = re.compile(r"\s*([+-]?\d{1,12}|random|rand)(?=[\s,]|$)", re.IGNORECASE)
+_NUMBER_VALUE = re.compile(rf"\s*([+-]?\d{{1,12}}(?:\.\d{{1,6}})?){_AFTER}")
+_SEED_VALUE = re.compile(rf"\s*([+-]?\d{{1,12}}|random|rand){_AFTER}", re.IGNORECASE)
 _VALUES: Final[Mapping[str, re.Pattern[str]]] = {
     "size": _SIZE_VALUE,
     "seed": _SEED_VALUE,
@@ -194,6 +199,7 @@ def _flags(text: str) -> list[tuple[int, int, Wish]]:
         for match in _FLAG.finditer(text)
         if not any(start <= match.start() < end for start, end in protected)
     ]
+    found = [flag for at, flag in enumerate(found) if not _is_glued(text, flag) or _goes_on(text, found[:at], flag)]
     taken: list[tuple[int, int, Wish]] = []
     for at, flag in enumerate(found):
         limit = next((other.start for other in found[at + 1 :] if _may_begin(other)), len(text))
@@ -208,6 +214,24 @@ def is_foreign(name: str) -> bool:
     return name.lower() in _FOREIGN or name.lower() in _FOREIGN_ALONE
 
 
+def _is_glued(text: str, flag: _Flag) -> bool:
+    return flag.start > 0 and not text[flag.start - 1].isspace()
+
+
+def _goes_on(text: str, before: list[_Flag], flag: _Flag) -> bool:
+    """Whether a flag without a space before it is one: behind another flag, or with a value that only a flag has.
+
+    Else it is a dash of the sentence: "a bridge--no cars".
+    """
+    if flag.key is None:
+        return False
+    if any(_may_begin(other) and other.sure and not _is_glued(text, other) for other in before):
+        return True
+    values = {"size": _SIZE_VALUE, "seed": _SEED_VALUE, "steps": _NUMBER_VALUE, "guidance": _NUMBER_VALUE}
+    pattern = values.get(flag.key)
+    return flag.sure and pattern is not None and pattern.match(text, flag.named) is not None
+
+
 def _may_begin(flag: _Flag) -> bool:
     return flag.sure or flag.name in _MEANT or flag.name in _FOREIGN or flag.name in _FOREIGN_ALONE
 
@@ -220,7 +244,7 @@ def _read_flag(text: str, flag: _Flag, limit: int) -> tuple[int, Wish | None]:
     found = pattern.match(text, flag.named, limit) if pattern is not None else None
     if found is not None and (flag.sure or flag.key != "model" or re.search(r"[\d-]", found[0])):
         value = found[found.lastindex or 0]
-        return found.end(), Wish(text[flag.start : found.end()].strip(" ,"), flag.key, value)
+        return found.end(), Wish(text[flag.start : found.end()].strip(" ,.;"), flag.key, value)
     return _read_wrong(text, flag, limit) if flag.key is not None else _read_foreign(text, flag, limit)
 
 
@@ -298,7 +322,7 @@ def _without_endings(text: str) -> tuple[str, list[Wish]]:
 
 def _unsure(text: str) -> tuple[Wish, ...]:
     ending = last_setting(text)
-    if ending is None or ending.sure or not text[: ending.start].strip() or _is_quoted(text, ending.start):
+    if ending is None or ending.sure or _is_quoted(text, ending.start):
         return ()
     return (Wish(ending.written, ending.key, ending.value),)
 

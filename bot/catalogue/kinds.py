@@ -1,7 +1,7 @@
 """One parser for each kind of option: what a person gave → the value in the form fal takes, or InvalidOption.
 
-Values may be given as text or as JSON values. Numbers are digits with at most one dot, and separators of thousands
-as our own sentences write them: no decimal comma, no exponent, no `nan`.
+Values may be given as text or as JSON values. Numbers are digits with at most one dot, written as people write them
+(`figures`): no exponent, no `nan`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 from bot import graphemes
 from bot.catalogue import sizes, weights
 from bot.catalogue.descriptions import choice_label, takes
+from bot.catalogue.figures import MOST_CHARACTERS, figure
 from bot.catalogue.folding import by_label, fold
 from bot.catalogue.links import usable_link
 from bot.catalogue.mentions import as_words
@@ -28,9 +29,6 @@ from bot.phrase import Phrase, phrase
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})")
-#: `1,000,000` or `1 000 000`, perhaps with decimals.
-_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+|(?:'[0-9]{3})+)(?:\.[0-9]{0,20})?")
-_MOST_DIGITS: Final = 60
 #: An empty text that replaces a default.
 _NOTHING = frozenset({'""', "''", "“”"})
 _HEX_COLOUR = re.compile(r"#?([0-9A-Fa-f]{6}|[0-9A-Fa-f]{3})")
@@ -43,12 +41,6 @@ _FALSE = frozenset({"false", "no", "off", "0", "n"})
 
 def _bad(option: Option, name: str, given: object) -> InvalidOption:
     return refuse(name, given, takes(option))
-
-
-def _digits(text: str) -> str:
-    """A number without the separators of thousands that our sentences write it with: `5,000` is 5000."""
-    plain = " ".join(text[:_MOST_DIGITS].split())
-    return re.sub(r"[, ']", "", plain) if _THOUSANDS.fullmatch(plain) else plain
 
 
 def _within(option: Option, name: str, given: object, value: float) -> None:
@@ -87,8 +79,8 @@ def parse_integer(option: Option, name: str, given: object) -> Json:
             value = given
         case float() if math.isfinite(given) and given.is_integer():
             value = int(given)
-        case str() if _INTEGER.fullmatch(_digits(given)):
-            value = int(_digits(given))
+        case str() if _INTEGER.fullmatch(digits := figure(option, given)):
+            value = int(digits)
         case _:
             raise _bad(option, name, given)
     _within(option, name, given, value)
@@ -106,7 +98,7 @@ def parse_number(option: Option, name: str, given: object) -> Json:
             raise _bad(option, name, given)
         case int() | float() if not isinstance(given, int) or abs(given) < 10**18:
             value = float(given)
-        case str() if _NUMBER.fullmatch(number := _DECIMAL_COMMA.sub(r"\1.\2", _digits(given))):
+        case str() if _NUMBER.fullmatch(number := _DECIMAL_COMMA.sub(r"\1.\2", figure(option, given))):
             value = float(number)
         case _:
             raise _bad(option, name, given)
@@ -120,7 +112,7 @@ def parse_boolean(option: Option, name: str, given: object) -> Json:
     """True or false, from `yes`/`no`, `on`/`off`, `1`/`0` and the like."""
     if isinstance(given, bool):
         return given
-    word = fold(given[:_MOST_DIGITS]) if isinstance(given, str) else None
+    word = fold(given[:MOST_CHARACTERS]) if isinstance(given, str) else None
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
     raise _bad(option, name, given)

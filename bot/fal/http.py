@@ -18,6 +18,10 @@ STATUS_BYTES = 2 * 1024 * 1024
 #: A result with pictures as data URIs (we never ask for them) is far larger than one with links.
 RESULT_BYTES = 24 * 1024 * 1024
 
+#: Python's values take up to a hundred times the bytes that JSON does, so their number is bounded as well: a result
+#: has some dozens, and a status some thousands.
+MOST_JSON_VALUES = 300_000
+
 #: What aiohttp raises for network failures.
 NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 
@@ -38,8 +42,8 @@ class HttpResponse:
         return 200 <= self.status < 300
 
     def json(self) -> Json:
-        """The body as JSON, or None where it is none (HTML, truncated, empty, or the literal null)."""
-        if self.truncated:
+        """The body as JSON, or None where it is none (HTML, truncated, empty, far too many values, or a null)."""
+        if self.truncated or sum(map(self.body.count, (b",", b"[", b"{"))) > MOST_JSON_VALUES:
             return None
         try:
             parsed: Json = json.loads(self.body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +15,13 @@ from bot.phrase import phrase
 
 #: No request yields more; a longer list is cut.
 _MAX_PICTURES = 64
+#: What no picture, bill or seed is beyond: such a number is left out, lest a sum or a card of ours break on it.
+_MOST_SIDE_PX = 1_000_000
+_MOST_UNITS = Decimal(1_000_000)
+_SEED_BELOW = 10**40
+#: A longer type is none, and more about tokens is not kept.
+_MOST_TYPE_CHARACTERS = 200
+_MOST_USAGE_CHARACTERS = 10_000
 
 
 def read_result(body: Mapping[str, Json], headers: Mapping[str, str]) -> Result:
@@ -31,7 +39,7 @@ def read_result(body: Mapping[str, Json], headers: Mapping[str, str]) -> Result:
         nsfw=_flags(body.get("has_nsfw_concepts"), len(pictures)),
         inference_s=_inference_s(body.get("timings")),
         billable_units=billable_units(headers),
-        usage=usage if isinstance(usage := body.get("usage"), dict) else None,
+        usage=_usage(body.get("usage")),
     )
 
 
@@ -48,11 +56,13 @@ def _picture(entry: Json) -> RemotePicture | None:
     if not isinstance(entry, dict) or not isinstance(url := entry.get("url"), str) or not url:
         return None
     content_type = entry.get("content_type")
+    if not isinstance(content_type, str) or len(content_type) > _MOST_TYPE_CHARACTERS:
+        content_type = None
     return RemotePicture(
         url=url,
-        content_type=content_type if isinstance(content_type, str) else None,
-        width=_whole(entry.get("width")),
-        height=_whole(entry.get("height")),
+        content_type=content_type,
+        width=_side(entry.get("width")),
+        height=_side(entry.get("height")),
         seed=_whole(entry.get("seed")),
     )
 
@@ -68,14 +78,29 @@ def _with_seeds(pictures: tuple[RemotePicture, ...], seeds: Json) -> tuple[Remot
 
 
 def _whole(value: Json) -> int | None:
-    """An int of any size (fal's seeds pass 64 bits), also where it was sent as a float or as digits."""
+    """An int of up to 40 digits (fal's seeds pass 64 bits), also where it was sent as a float or as digits."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, int):
-        return value
     if isinstance(value, float) and value.is_integer():
-        return int(value)
+        value = int(value)
+    if isinstance(value, int):
+        return value if abs(value) < _SEED_BELOW else None
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 40 else None
+
+
+def _side(value: Json) -> int | None:
+    side = _whole(value)
+    return side if side is not None and 0 < side <= _MOST_SIDE_PX else None
+
+
+def _usage(given: Json) -> dict[str, Json] | None:
+    """Tokens as sent, where that is no more than a row should hold, and in numbers that every database takes."""
+    if not isinstance(given, dict):
+        return None
+    try:
+        return given if len(json.dumps(given, allow_nan=False)) <= _MOST_USAGE_CHARACTERS else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _flags(value: Json, pictures: int) -> tuple[bool, ...] | None:
@@ -91,9 +116,12 @@ def _flags(value: Json, pictures: int) -> tuple[bool, ...] | None:
 
 def _inference_s(timings: Json) -> float | None:
     seconds = timings.get("inference") if isinstance(timings, dict) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
-    return float(seconds)
+    try:
+        return float(seconds) if math.isfinite(seconds) else None
+    except OverflowError:  # an integer beyond every float
+        return None
 
 
 def billable_units(headers: Mapping[str, str]) -> Decimal | None:
@@ -103,4 +131,4 @@ def billable_units(headers: Mapping[str, str]) -> Decimal | None:
         units = Decimal(given) if given else None
     except InvalidOperation:
         return None
-    return units if units is not None and units.is_finite() and units >= 0 else None
+    return units if units is not None and units.is_finite() and 0 <= units <= _MOST_UNITS else None

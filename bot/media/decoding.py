@@ -13,7 +13,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageChops, ImageCms, ImageOps
 
 from bot.media.guards import Structure, check_structure
 from bot.media.headers import MAX_JPEG_PIXELS, Header, Unsound, jpeg_scale, read_header
@@ -120,7 +120,7 @@ def prepare_mask(file: IO[bytes], *, width: int, height: int, picture_look: byte
     image = _upright(decoded, width * height, max(width, height))
     grey, notices = _as_mask(image, picture_look)
     _check_mask(grey)
-    if as_it_is:
+    if as_it_is and not notices:
         return Made(width, height, look=_look(grey))
     if grey.size != (width, height):
         grey = grey.resize((width, height), Image.Resampling.NEAREST)
@@ -390,6 +390,8 @@ def _size(size: tuple[int, int]) -> str:
 
 #: Alpha, 0 to 255, that hides nothing.
 _OPAQUE = 248
+#: How far a pixel's channels lie apart at least, in a colour that is no grey; JPEG's rounding stays below.
+_COLOURED = 64
 #: A mask whose shape differs by more than this was made for another picture.
 MAX_SHAPE_DIFFERENCE = 0.03
 
@@ -418,7 +420,8 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, tuple[Phrase, ...]]
     white, what is left is black. Otherwise: what is drawn is white, the ground is black.
     """
     if image.mode != "RGBA":
-        return image.convert("L"), ()
+        painted = _painted_in_colour(image)
+        return (image.convert("L"), ()) if painted is None else (painted, (phrase("mask_colour_is_white"),))
     alpha = image.getchannel("A")
     drawn = alpha.point(lambda value: 255 if value >= 128 else 0)
     count = drawn.histogram()[255]
@@ -434,6 +437,26 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, tuple[Phrase, ...]]
     if count * 2 >= math.prod(image.size):
         return ImageOps.invert(alpha), (phrase("mask_erased_is_white"),)
     return alpha, (phrase("mask_drawn_is_white"),)
+
+
+def _painted_in_colour(image: Image.Image) -> Image.Image | None:
+    """What is painted in a colour on a ground of one white, grey or black, as white on black; None for other masks.
+
+    In grey, blue on white would be dark on light: the ground would change, and what was painted would stay.
+    """
+    if image.mode != "RGB":
+        return None
+    red, green, blue = image.split()
+    lightest = ImageChops.lighter(ImageChops.lighter(red, green), blue)
+    darkest = ImageChops.darker(ImageChops.darker(red, green), blue)
+    coloured = ImageChops.subtract(lightest, darkest).point(lambda value: 255 if value >= _COLOURED else 0)
+    ground = image.convert("L").histogram(ImageChops.invert(coloured))
+    neutral, total = sum(ground), math.prod(image.size)
+    if (total - neutral) * 1000 < total or neutral * 100 < total:
+        return None
+    usual = max(range(256), key=ground.__getitem__)
+    alike = sum(ground[max(0, usual - _COLOURED) : usual + _COLOURED])
+    return coloured if alike * 50 >= neutral * 49 else None  # edges of strokes are in between
 
 
 def _check_mask(grey: Image.Image) -> None:

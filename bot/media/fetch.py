@@ -95,6 +95,8 @@ async def get_capped(
                 if response.status != 200:
                     raise BadStatus(response.status)
                 return await _read_capped(response, max_bytes, reserve)
+        except (aiohttp.InvalidURL, UnicodeError) as error:  # a host that is none, such as one with a label too long
+            raise BadAddress from error
         except aiohttp.ClientConnectionError as error:
             if leads_inside(error):
                 raise BadAddress from error
@@ -104,7 +106,9 @@ async def get_capped(
 
 def _parsed(address: str) -> URL:
     try:
-        return URL(address, encoded="%" in address)
+        url = URL(address, encoded="%" in address)
+        _ = url.host  # read only now, and it may be none: `xn--`
+        return url
     except (ValueError, TypeError) as error:
         raise BadAddress from error
 

@@ -27,6 +27,9 @@ _MARKDOWN = re.compile(r"([\\`*_~|\[\]<])")
 _LINE_START = re.compile(r"^([^\S\n]*)(#{1,3}(?=\s)|-#|>{1,3}|[-+](?=\s)|\d{1,9}\.(?=\s))", re.MULTILINE)
 _INLINE_CODE = re.compile(r"(`[^`\n]+`)")
 _EVERYBODY = re.compile(r"(?i)@(?=everyone|here)")
+#: The slash behind what looks like a host: Discord shows `discord.gg/…`, `discord.gift/…` and the like as invites and
+#: gifts without any scheme.
+_PATH = re.compile(r"(\.[^\W_]{2,24}\.?(?::\d{1,5})?)/")
 
 
 def clean(text: str) -> str:
@@ -74,12 +77,16 @@ def escape(text: str) -> str:
 def without_links(sentence: str) -> str:
     """A sentence of ours that may quote somebody: nothing in it is a link, but what stands in inline code is kept."""
     pieces = _INLINE_CODE.split(sentence)  # every other one is code
-    return "".join(piece if index % 2 else _disarmed(piece) for index, piece in enumerate(pieces))
+    return "".join(piece if index % 2 else _disarmed(piece).replace("](", r"]\(") for index, piece in enumerate(pieces))
 
 
 def _disarmed(text: str) -> str:
-    """Whatever stands before `://`, Discord makes a link of it where it can; behind a backslash it can't."""
-    return text.replace("://", r"\:\/\/")
+    """Whatever stands before `://`, Discord makes a link of it where it can; behind a backslash it can't.
+
+    The same goes for an invite, which needs none (`host.tld/…`). The backslashes are not shown.
+    """
+    text = text.replace("://", r"\:\/\/")
+    return _PATH.sub(r"\1\/", text)
 
 
 def _disarm_line(match: re.Match[str]) -> str:

@@ -34,7 +34,7 @@ def test_a_prompt_names_its_model(typed: str, painted: str, name: str | None) ->
 @each(
     ("flag", "option"),
     [("--ar banana", "size"), ("--seed abc", "seed"), ("--seed 1.5", "seed"), ("--steps 9000", "steps"),
-     ("--steps many", "steps"), ("--n lots", "count"), ("--count 1x", "count"), ("--size huge", "size"),
+     ("--steps many", "steps"), ("--n lots", "count"), ("--count 1y", "count"), ("--size huge", "size"),
      ("--ar 16:9:2", "size"), ("--seed 1234567890123456", "seed"), ("--acceleration sideways", "acceleration")],
 )  # fmt: skip
 def test_a_wrong_value_behind_a_flag_is_refused_like_the_field(catalogue: Catalogue, flag: str, option: str) -> None:

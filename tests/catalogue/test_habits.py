@@ -400,3 +400,48 @@ def test_a_block_of_settings_with_quotes_and_colons_is_read(settings: str, seed:
     reading = read(f"a fox. {settings}")
     assert reading.prompt == "a fox."
     assert seed in [wish.value for wish in reading.wishes if wish.key == "seed"]
+
+
+@each(
+    ("typed", "painted", "wanted"),
+    [
+        ("a cat --ar 16:9--no dogs", "a cat", {"size": "16:9", "negative_prompt": "dogs"}),
+        ("a cat --no dogs, cars--ar 3:2", "a cat", {"negative_prompt": "dogs, cars", "size": "3:2"}),
+        ("a cat --ar 16:9—no dogs", "a cat", {"size": "16:9", "negative_prompt": "dogs"}),
+        ("a cat --seed5--ar3:2--steps 4", "a cat", {"seed": "5", "size": "3:2", "steps": "4"}),
+        ("a cat--ar 16:9", "a cat", {"size": "16:9"}),
+        ("a cat,--ar 16:9", "a cat", {"size": "16:9"}),
+        ("a cat --ar 16:9;--no dogs", "a cat", {"size": "16:9", "negative_prompt": "dogs"}),
+        ("a cat --ar 16:9.", "a cat", {"size": "16:9"}),
+        ("a cat (ar 16:9)", "a cat", {"size": "16:9"}),
+        ("a cat (--ar 16:9)", "a cat", {"size": "16:9"}),
+        ("a cat [ar 16:9].", "a cat", {"size": "16:9"}),
+        ("a cat {ratio: 3:2}", "a cat", {"size": "3:2"}),
+        ("a cat (seed 5)", "a cat", {"seed": "5"}),
+        ("a cat (seed 5, ar 3:2)", "a cat", {"seed": "5", "size": "3:2"}),
+    ],
+)  # fmt: skip
+def test_settings_without_a_space_or_in_brackets_are_read(typed: str, painted: str, wanted: dict[str, str]) -> None:
+    reading = read(typed)
+    assert (reading.prompt, {wish.key: wish.value for wish in reading.wishes}) == (painted, wanted)
+
+
+@each(
+    "typed",
+    ["a bridge--no cars", "a cat--no dogs", "well--seed pods", "a cat (guidance:1.2)", "a cat (old)", "a cat (size 9)",
+     "a sign that says (seed 5)", "a cat (seed 5, sunny)", "a clock showing 10:30", "John 3:17", "16:9 a cat"],
+)  # fmt: skip
+def test_dashes_brackets_and_numbers_of_a_sentence_stay(typed: str) -> None:
+    reading = read(typed)
+    assert (reading.prompt, reading.wishes, reading.unsure) == (typed, (), ())
+
+
+@each(
+    ("typed", "key"),
+    [("a cat 16:9", "size"), ("a cat, 4:3.", "size"), ("a cat (21:9)", "size"), ("a cat 1024x768", "size"),
+     ("seed 5", "seed"), ("ar 16:9", "size"), ("cfg 7", "guidance"), ("16:9", "size"),
+     ("neg: dogs", "negative_prompt")],
+)  # fmt: skip
+def test_a_shape_alone_and_a_prompt_of_one_setting_are_pointed_at(typed: str, key: str) -> None:
+    reading = read(typed)
+    assert (reading.prompt, reading.wishes, [wish.key for wish in reading.unsure]) == (typed, (), [key])

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bot.catalogue import Catalogue, OptionKind, descriptions
 from bot.catalogue.descriptions import describe_option, takes
 from bot.catalogue.kinds import (
@@ -417,3 +419,28 @@ def test_options_in_words(catalogue: Catalogue) -> None:
     assert described("flux-schnell", "prompt") == "text of up to 4,000 characters, required"
     assert "default 1024x1024" in described("hidream", "image_size")
     assert described("qwen-image", "use_turbo") == "`true` or `false`"
+
+
+@each(
+    ("alias", "typed", "number"),
+    [("count", "4 pictures", 4), ("count", "1 Picture.", 1), ("count", "x4", 4), ("count", "4x", 4),
+     ("count", "four", 4),
+     ("count", "two images", 2), ("steps", "8 steps", 8), ("steps", "8step", 8),
+
+     ("seed", "#42", 42), ("seed", "Seed: 42", 42), ("seed", "no. 42", 42), ("seed", "４２", 42),
+     ("seed", "#1,234", 1234),
+     ("seed", "42.", 42)],
+)  # fmt: skip
+def test_what_is_counted_may_be_said_with_the_number(alias: str, typed: str, number: int) -> None:
+    assert parse_value(Option("x", OptionKind.INTEGER, "", alias=alias), "x", typed) == number
+
+
+@each(
+    ("alias", "typed"),
+    [("steps", "8 pictures"), ("count", "4 dogs"), ("count", "4 steps"), ("seed", "four"), ("count", "²"),
+     ("count", "#"),
+     ("count", "4.5 pictures"), ("count", "pictures"), ("seed", "0x2a"), ("seed", "##42"), ("count", "4 5")],
+)  # fmt: skip
+def test_a_number_of_something_else_is_refused(alias: str, typed: str) -> None:
+    with pytest.raises(InvalidOption):
+        parse_value(Option("x", OptionKind.INTEGER, "", alias=alias), "x", typed)

@@ -300,3 +300,41 @@ async def test_a_hanging_fal_is_unreachable(fake: FakeFal) -> None:
 async def test_the_key_is_not_sent_to_a_strangers_host(fake: FakeFal, fal: Fal) -> None:
     with pytest.raises(ProviderError):
         await fal.result(replace(fake.request(), response_url="https://collector.example/r1"), model=model())
+
+
+@pytest.mark.parametrize("units", ["1e999999", "-1e30", "NaN", "Infinity", "9" * 400])
+async def test_a_bill_that_can_not_be_is_none(fake: FakeFal, fal: Fal, units: str) -> None:
+    fake.always("result", json_reply({"images": [URL]}, X_Fal_Billable_Units=units))
+    assert (await fal.result(fake.request(), model=model())).billable_units is None
+
+
+async def test_numbers_that_break_sums_and_texts_that_fill_rows_are_left_out(fake: FakeFal, fal: Fal) -> None:
+    picture = {"url": URL, "width": 1e300, "height": -5, "seed": 10**400, "content_type": "x" * 5_000}
+    body = {"images": [picture], "seed": 1e300, "timings": {"inference": 10**400}, "usage": {"x": "y" * 50_000}}
+    fake.always("result", json_reply(body))
+    result = await fal.result(fake.request(), model=model())
+    assert result.pictures == (RemotePicture(URL),)
+    assert (result.seed, result.inference_s, result.usage) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"images": [' + b"[]," * 400_000 + b'"' + URL.encode() + b'"]}',
+        b'{"images": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"images": ["' + URL.encode() + b'"], "logs": "' + b"x" * (25 * 1024 * 1024) + b'"}',
+    ],
+    ids=["many values", "deep", "large"],
+)
+async def test_a_result_that_would_fill_the_memory_is_not_read(fake: FakeFal, fal: Fal, body: bytes) -> None:
+    fake.always("result", sends(body, content_type="application/json"))
+    with pytest.raises((ResultUnusable, ProviderUnreachable)):
+        await fal.result(fake.request(), model=model())
+
+
+async def test_of_thousands_of_pictures_the_first_are_read(fake: FakeFal, fal: Fal) -> None:
+    fake.always(
+        "result", json_reply({"images": [URL] * 5_000, "has_nsfw_concepts": None, "usage": {"x": float("nan")}})
+    )
+    result = await fal.result(fake.request(), model=model())
+    assert (len(result.pictures), result.nsfw, result.usage) == (64, None, None)

@@ -113,3 +113,12 @@ async def test_a_server_that_promises_more_than_it_sends_gives_no_picture(sessio
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         with pytest.raises(aiohttp.ClientPayloadError):
             await get_capped(session, url, max_bytes=9_000_000, timeout_s=5)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://xn--/", f"https://{'a' * 300}.example/", "https://0/", "https://[::1", "//"]
+)
+async def test_a_host_that_is_none_is_a_bad_address(address: str) -> None:
+    async with aiohttp.ClientSession() as plain:
+        with pytest.raises(BadAddress):
+            await get_capped(plain, address, max_bytes=100, timeout_s=5)

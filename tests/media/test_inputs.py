@@ -315,6 +315,33 @@ async def test_a_masks_transparency_is_flattened_so_that_the_square_is_white(wor
     assert notice.code == rule
 
 
+def square(ground: str, colour: str, kind: str = "PNG") -> bytes:
+    """A square painted on a ground, without transparency."""
+    image = Image.new("RGB", (64, 48), ground)
+    image.paste(colour, (20, 10, 40, 30))
+    return saved(image, kind)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize(
+    ("ground", "colour"),
+    [("white", "blue"), ("white", "red"), ("black", "green"), ("white", "yellow"), ("gray", "lime")],
+)
+async def test_what_is_painted_in_colour_is_white_whatever_the_ground(
+    workers: ImageWorkers, ground: str, colour: str, kind: str
+) -> None:
+    mask = await masked(workers, square(ground, colour, kind))
+
+    image = opened(mask.picture.body).convert("L")
+    assert (image.getpixel((30, 20)), image.getpixel((5, 5))) == (255, 0)
+    assert [notice.code for notice in mask.notices] == ["mask_colour_is_white"]
+
+
+async def test_masks_in_black_and_white_and_of_two_colours_stay_as_they_are(workers: ImageWorkers) -> None:
+    for ground, colour in [("white", "black"), ("black", "white"), ("blue", "yellow")]:
+        assert (await masked(workers, square(ground, colour))).notices == ()
+
+
 SENSELESS = {
     "all black": (saved(Image.new("L", (64, 48)), "PNG"), "all black"),
     "all white": (saved(Image.new("RGB", (64, 48), "white"), "JPEG"), "all white"),

@@ -210,3 +210,23 @@ async def test_the_bot_needs_no_token_of_the_page(fake: FakeDiscord) -> None:
     assert await status(fake.base_url, "/api/v10/gateway/bot", headers) == 200
     assert await status(fake.base_url, "/api/v10/gateway/bot", {**headers, "Host": "127.0.0.1:1"}) == 200  # a proxy
     assert await joins(fake.base_url, "/gateway?v=10&encoding=json", {})
+
+
+@pytest.mark.parametrize("token", [None, "", "guess", FakeDiscord().access.token, "é"])
+async def test_without_this_starts_token_no_websocket_opens(fake: FakeDiscord, token: str | None) -> None:
+    events = f"/sandbox/api/events?person={fake.world.ada.id}"
+    cookie = {} if token is None else {"Cookie": f"{fake.access.cookie}={token}"}
+
+    assert not await joins(fake.base_url, events, {"Origin": fake.base_url, **cookie})
+    assert not await joins(fake.base_url, f"{events}&token={fake.access.token}", {"Origin": fake.base_url, **cookie})
+
+
+async def test_bytes_that_are_no_text_are_no_token(fake: FakeDiscord) -> None:
+    assert fake.access.port is not None
+    reader, writer = await asyncio.open_connection("127.0.0.1", fake.access.port)
+    cookie = f"{fake.access.cookie}=".encode() + b"\xe9\xff"
+    writer.write(
+        b"GET /sandbox/api/world HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nCookie: %b\r\n\r\n" % (fake.access.port, cookie)
+    )
+    assert b" 403 " in await reader.readline()
+    writer.close()

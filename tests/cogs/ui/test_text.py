@@ -176,3 +176,37 @@ def test_thousands_of_empty_lines_are_escaped_at_once(typed: str) -> None:
 )
 def test_signs_at_the_beginning_of_any_line_mean_nothing(typed: str, shown: str) -> None:
     assert text.escape(typed) == shown
+
+
+INVITES = [
+    "discord.gg/abc",
+    "DISCORD.GG/abc",
+    "discord.com/invite/abc",
+    "ptb.discordapp.com/invite/a",
+    "dsc.gg/x",
+    "discord.gift/abc",
+    "discord.new/abc",
+    "discord.\u200bgg/abc",
+    "discord.gg:443/abc",
+    "discord.gg./abc",
+]
+
+
+@pytest.mark.parametrize("invite", INVITES)
+@pytest.mark.parametrize("around", ["{}", "a {} b", "({})", "**{}**", "x{}", "<{}>", "`{}"])
+def test_an_invite_is_no_invite_and_reads_as_before(invite: str, around: str) -> None:
+    typed = around.format(invite)
+    for shown in (text.safe(typed), text.without_links(text.clean(typed))):
+        assert re.search(r"\.\w+\.?(:\d+)?/", shown) is None
+        assert shown.replace("\\", "") == text.clean(typed)
+
+
+@pytest.mark.parametrize("typed", ["[x](<https://a.b>)", "[x](discord.gg/abc)", "[x]( mailto:a@b.c )"])
+def test_nobody_hides_a_link_behind_words(typed: str) -> None:
+    assert "](" not in text.safe(typed).replace(r"\]", "")
+    assert "](" not in text.without_links(typed)
+
+
+@pytest.mark.parametrize("typed", ["and/or", "3.5/10", "f/1.8", "/imagine", "24/7", "a b / c d"])
+def test_other_slashes_stay(typed: str) -> None:
+    assert text.safe(typed) == typed

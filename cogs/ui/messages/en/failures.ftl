@@ -315,6 +315,7 @@ picture_shrunk = Your picture was made smaller, from { $before } to { $after }: 
 picture_first_frame = Your picture moves; only its first frame is used.
 mask_light_is_drawn = Your mask had see-through parts: they count as black, so only what you painted changes.
 mask_erased_is_white = Your mask had see-through parts: they count as white, so what you erased changes.
+mask_colour_is_white = Your mask is painted in colour: what you painted counts as white, so it changes; the rest stays.
 mask_drawn_is_white = Your mask had see-through parts: what you painted counts as white, so it changes; the rest stays.
 mask_empty = it is empty: nothing is drawn on it. Paint the part to change white and the rest black
 mask_all_black = it is all black, so nothing would change. Paint the part to change white
