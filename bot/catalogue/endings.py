@@ -76,8 +76,6 @@ _NOUN_FOLLOWS = re.compile(
     r"|film|photo|photographic|photograph|glass|camera|colou?r|image|picture|plate|print|inverted|false|double|x-?ray)\s*\Z",
     re.IGNORECASE,
 )
-
-
 #: Settings in brackets at the end: `(ar 16:9)`, `[seed 5, steps 8]`, `(--ar 3:2)`.
 _IN_BRACKETS = re.compile(r"(?<=\S)\s{0,3}[(\[{]([^()\[\]{}\n]{3,120})[)\]}]\Z")
 #: A shape or size alone at the end; only such as pictures have: `John 3:17` and `10:30` are none.

@@ -131,7 +131,8 @@ _FOREIGN, _FOREIGN_ALONE = frozenset(_WITH_VALUE.split()), frozenset(_WITHOUT_VA
 #: A flag behind a space or at the beginning, or glued to what stands before it (`16:9--no dogs`); a hyphen or space
 #: after the dashes makes it none.
 _FLAG = re.compile(
-    rf"(?:(?<!\S)|(?<=[^\s{_DASHES}-])(?=-{{2}}|[{_DASHES}]))(-{{2,3}}|-?[{_DASHES}]{{1,2}})([A-Za-z](?:[A-Za-z_-]{{0,29}}[A-Za-z])?)(?=[\s=:,]|\d|$)[=:]?"
+    rf"(?:(?<!\S)|(?<=[^\s{_DASHES}-])(?=-{{2}}|[{_DASHES}]))"
+    rf"(-{{2,3}}|-?[{_DASHES}]{{1,2}})([A-Za-z](?:[A-Za-z_-]{{0,29}}[A-Za-z])?)(?=[\s=:,]|\d|$)[=:]?"
 )
 #: What ends a value; a full stop or semicolon goes with it.
 _AFTER: Final = r"(?:[.;]+(?=\s|$))?(?=[\s,]|$)"

@@ -212,7 +212,11 @@ async def test_the_bot_needs_no_token_of_the_page(fake: FakeDiscord) -> None:
     assert await joins(fake.base_url, "/gateway?v=10&encoding=json", {})
 
 
-@pytest.mark.parametrize("token", [None, "", "guess", FakeDiscord().access.token, "é"])
+@pytest.mark.parametrize(
+    "token",
+    [None, "", "guess", FakeDiscord().access.token, "é"],
+    ids=["none", "empty", "guess", "another start", "text"],
+)
 async def test_without_this_starts_token_no_websocket_opens(fake: FakeDiscord, token: str | None) -> None:
     events = f"/sandbox/api/events?person={fake.world.ada.id}"
     cookie = {} if token is None else {"Cookie": f"{fake.access.cookie}={token}"}
