@@ -83,9 +83,10 @@ class Billing:
             return Bill(Told.NOTHING, Decimal(0), 0, is_fals=True)
         model = self._context.model_of(job.request.endpoint)
         if model is None:
-            return Bill()
+            return Bill(Told.SOMETHING)
         usd = billed_usd(model, job.request, units)
-        return Bill() if usd is None else Bill(Told.SUM, usd, is_fals=is_billed_in_units(model, units))
+        is_fals = is_billed_in_units(model, units)
+        return Bill(Told.SOMETHING) if usd is None else Bill(Told.SUM, usd, is_fals=is_fals)
 
     # ------------------------------------------------------------------ after a cancel at fal
 
