@@ -10,7 +10,7 @@ from bot.domain.provider import CancelAnswer
 from bot.domain.settlement import FREE
 from bot.errors import EaselError, ProviderError, ProviderUnreachable
 from bot.jobs.billing import WORST_CASE, Billing
-from bot.jobs.context import RunnerContext, cancelled_in_queue
+from bot.jobs.context import RunnerContext, cancelled_in_queue, show_cancelling
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.watcher import Watcher
 from bot.phrase import Phrase, phrase
@@ -113,7 +113,7 @@ class Canceller:
             return phrase("cancelling_submit")
         if self._reconciler.give_up(job.id, job.attempts):
             return phrase("cancelling_unanswered")
-        self._context.show_cancelling(job, active.search_ends_at)
+        show_cancelling(self._context, job, active.search_ends_at)
         return phrase("cancelling_lost")
 
     async def _cancel_waiting(self, job: Job) -> CancelOutcome:
@@ -144,7 +144,7 @@ class Canceller:
         settlement = await self._billing.told_soon(job)
         if settlement is None and active.task is not None:
             active.left_to_canceller = False
-            self._context.show_cancelling(job)
+            show_cancelling(self._context, job)
             return CancelOutcome(True, phrase("cancelling_painted"))
         settlement = settlement or WORST_CASE
         message = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
@@ -175,7 +175,7 @@ class Canceller:
         active.begun_before_cancel = not removed or active.submitted_at_s is None
         settlement = await self._billing.told_soon(running)
         if settlement is None and removed:
-            self._context.show_cancelling(running)
+            show_cancelling(self._context, running)
             return running
         settlement = settlement or await self._billing.after_cancel(running)
         await self._context.end(running, JobState.CANCELLED, Failure("cancelled", message), settlement)

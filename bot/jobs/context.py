@@ -158,11 +158,6 @@ class RunnerContext:
         since = job.submitted_at or job.created_at
         return max((self.clock() - since).total_seconds(), 0)
 
-    def show_cancelling(self, job: Job, until: datetime | None = None) -> None:
-        """Show that a job is being cancelled, and no other progress from then on."""
-        self.active.open(job.id).cancelling = True
-        self.publish(job, Cancelling(until))
-
     # ------------------------------------------------------------------ retries
 
     async def pause(self, seconds: float) -> None:
@@ -252,7 +247,7 @@ class RunnerContext:
 
         None when the job was moved first by somebody else.
         """
-        settled = await self.with_doubles(job, settlement)
+        settled = await with_doubles(self, job, settlement)
         ended = await self.transition(
             job, state, failure=failure, settlement=settled, forgiven_per_day=self.forgiven_per_day
         )
@@ -269,10 +264,6 @@ class RunnerContext:
         finally:
             self.active.release(job.id)
         return ended
-
-    async def with_doubles(self, job: Job, settlement: Settlement) -> Settlement:
-        """The settlement with what fal billed for earlier submissions of a job that was sent again."""
-        return replace(settlement, others=await self.doubles_of(job)) if job.possible_doubles else settlement
 
     def _end_work(self, job_id: str) -> None:
         """Remove the job from the queue and cancel its task, unless that is the caller."""
@@ -340,6 +331,17 @@ class RunnerContext:
         left_s = active.quiet_until_s - self.now_s() if active is not None else 0
         if left_s > 0:
             await self.pause(left_s)
+
+
+def show_cancelling(context: RunnerContext, job: Job, until: datetime | None = None) -> None:
+    """Show that a job is being cancelled, and no other progress from then on."""
+    context.active.open(job.id).cancelling = True
+    context.publish(job, Cancelling(until))
+
+
+async def with_doubles(context: RunnerContext, job: Job, settlement: Settlement) -> Settlement:
+    """The settlement with what fal billed for earlier submissions of a job that was sent again."""
+    return replace(settlement, others=await context.doubles_of(job)) if job.possible_doubles else settlement
 
 
 def cancelled_in_queue(job: Job) -> Phrase:

@@ -16,7 +16,7 @@ from bot.domain.settlement import End, Settlement, bill_of, settlement
 from bot.errors import EaselError, ResultUnusable, ResultWithheld
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.byte_budget import ByteBudget, Grant, OutOfRoom, Room, SizeGuess
-from bot.jobs.context import RunnerContext
+from bot.jobs.context import RunnerContext, with_doubles
 from bot.jobs.initial_response import UNANSWERED
 from bot.media.fit import fit, read_results
 from bot.media.workers import ImageWorkers
@@ -145,7 +145,7 @@ class ResultDeliverer:
                 await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED), unseen)
             elif finished is not None:
                 settled = settlement(End.DELIVERED, bill_of(result), shown=len(ready.pictures))
-                settled = await self._context.with_doubles(finished, settled)
+                settled = await with_doubles(self._context, finished, settled)
                 await self._context.tasks.shielded(self._deliver_and_record(finished, ready, settled))
         return None
 

@@ -27,6 +27,7 @@ from bot.domain.job import Actor, Failure, Job, JobState, NewJob
 from bot.domain.ports import AttachmentSource, CancelOutcome, Delivery, ImageBackend
 from bot.errors import BalanceExhausted, Cancelled, EaselError, GenerationFailed, Refusal, StoreUnusable
 from bot.jobs.acceptance import Acceptance
+from bot.jobs.active_jobs import ActiveJob
 from bot.jobs.billing import Billing
 from bot.jobs.canceller import Canceller
 from bot.jobs.claimer import Claimer
@@ -289,7 +290,8 @@ class Runner:
         self._positions.adopt_all()
         # Jobs that this process accepts meanwhile are about to be responded to; only those of an earlier process may
         # lack a response. (Where processes share the database, InitialResponses handles the other processes' jobs.)
-        unseen = [job for job in self._positions.jobs if self._may_be_unanswered(job, accepted_here)]
+        jobs = () if self._store.shared else self._positions.jobs
+        unseen = [job for job in jobs if job.id not in accepted_here and _is_unseen(job, self._active.get(job.id))]
         await self._downtime.recall()
         for job in self._positions.jobs:
             self._downtime.announce_resume(job)
@@ -301,12 +303,6 @@ class Runner:
         await asyncio.gather(*(self._check_answer(job) for job in unseen))
         for active in list(self._active):  # entries made by callbacks for jobs that had ended
             self._active.release(active.id)
-
-    def _may_be_unanswered(self, job: Job, accepted_here: set[str]) -> bool:
-        active = self._active.get(job.id)
-        answered_here = active is not None and (active.response is not None or active.message_id is not None)
-        unseen = job.reply.message_id is None and not self._store.shared
-        return unseen and not answered_here and job.id not in accepted_here
 
     async def _check_answer(self, job: Job) -> None:
         async with self._submitter.semaphore:
@@ -436,3 +432,9 @@ class Runner:
                 active.in_flight_since_s = None
             self._watcher.forget(job_id)
             self._context.wake.set()
+
+
+def _is_unseen(job: Job, active: ActiveJob | None) -> bool:
+    """Whether a job of an earlier process may lack its initial response."""
+    answered_here = active is not None and (active.response is not None or active.message_id is not None)
+    return job.reply.message_id is None and not answered_here

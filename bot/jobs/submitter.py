@@ -33,7 +33,7 @@ from bot.errors import (
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.billing import Billing
 from bot.jobs.canceller import Canceller
-from bot.jobs.context import RunnerContext
+from bot.jobs.context import RunnerContext, show_cancelling
 from bot.jobs.credit import CreditWatch
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.input_upload import InputUploader
@@ -381,7 +381,7 @@ class Submitter:
             ends_at = context.clock() + timedelta(seconds=left_s)
             self._active.open(job.id).search_ends_at = ends_at
             if cancelled:
-                context.show_cancelling(job, ends_at)
+                show_cancelling(context, job, ends_at)
             else:
                 context.publish(job, ConfirmingSubmit(ends_at))
 
