@@ -309,6 +309,7 @@ async def test_a_hanging_fal_is_unreachable(fake: FakeFal) -> None:
         (html(404), None),
         (html(502), None),
     ],
+    ids=["forgotten", "cancelled", "empty", "under way", "broken", "gateway's 404", "gateway's 502"],
 )
 async def test_how_a_request_ended_is_told_by_one_look(
     fake: FakeFal, fal: Fal, reply: Reply, expected: type[EaselError] | None
