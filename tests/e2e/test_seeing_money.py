@@ -61,15 +61,22 @@ async def test_a_dear_order_is_painted_after_a_yes_even_across_a_restart_and_cos
         await expect(page.get_by_test_id("log")).to_contain_text(RESTARTED)
         await expect(page.get_by_test_id("bot-badge")).to_have_attribute("data-online", "true")
         await page.keyboard.press("Escape")
-        assert await message_with(page, "Next in line").count() == 0
+        question = private.first
+        await button(question, "Change").click()
+        await expect(page.locator("[data-testid^=modal-input-prompt]")).to_have_value(PROMPT)
+        await page.get_by_test_id("modal-cancel").click()
+        await write(page, "/usage")
+        await expect(private).to_have_count(2)
+        await expect(private.last).to_contain_text("Your budget for today: $2.00 of $2.00 left.")
+        await expect(private.last).to_contain_text("You have no requests in progress.")
 
-        await button(private.last, "Paint for $0.06").click()
+        await button(question, "Paint for $0.06").click()
         painted = page.locator("[data-testid=message]:not([data-ephemeral=true])").filter(has_text=PROMPT)
         await expect(painted.get_by_test_id("picture")).to_be_visible()
         await expect(painted.last).to_contain_text("$0.06")
 
         await write(page, "/costs")
-        await expect(private).to_have_count(2)
+        await expect(private).to_have_count(3)
         costs = private.last
         await expect(costs).to_contain_text("Today: $0.06 of $0.10 · 1 picture")
         await expect(costs).to_contain_text("Ideogram V3: $0.06 · 1 picture")
