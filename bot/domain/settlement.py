@@ -43,6 +43,8 @@ class Told(Enum):
     NOTHING = "nothing"
     #: What it billed is known: told by fal, or reckoned from what came.
     SUM = "sum"
+    #: fal says that it billed for it, in units whose price is not known.
+    SOMETHING = "something"
     #: Nobody can know.
     UNKNOWN = "unknown"
 
@@ -79,21 +81,29 @@ class Quota(Enum):
 
 
 _FREE: Mapping[Told, tuple[Money, Quota]] = dict.fromkeys(Told, (Money.NOTHING, Quota.NOTHING))
+#: Free, unless fal says that it billed for it.
+_UNBILLED: Mapping[Told, tuple[Money, Quota]] = {
+    **_FREE,
+    Told.SUM: (Money.BILLED, Quota.FORGIVABLE),
+    Told.SOMETHING: (Money.WORST_CASE, Quota.FORGIVABLE),
+}
 _PAINTED_UNSEEN: Mapping[Told, tuple[Money, Quota]] = {
     Told.NOTHING: (Money.NOTHING, Quota.NOTHING),
     Told.SUM: (Money.BILLED, Quota.FORGIVABLE),
+    Told.SOMETHING: (Money.WORST_CASE, Quota.FORGIVABLE),
     Told.UNKNOWN: (Money.WORST_CASE, Quota.FORGIVABLE),
 }
 
 #: How a job ended × what fal told → money and picture quota.
 TABLE: Mapping[End, Mapping[Told, tuple[Money, Quota]]] = {
     End.NEVER_SENT: _FREE,
-    End.REFUSED: {**_FREE, Told.SUM: (Money.BILLED, Quota.FORGIVABLE)},
-    End.CANCELLED_IN_QUEUE: {**_FREE, Told.SUM: (Money.BILLED, Quota.FORGIVABLE)},
+    End.REFUSED: _UNBILLED,
+    End.CANCELLED_IN_QUEUE: _UNBILLED,
     End.PROVIDER_FAILED: _FREE,
     End.DELIVERED: {
         Told.NOTHING: (Money.NOTHING, Quota.SHOWN),
         Told.SUM: (Money.BILLED, Quota.SHOWN),
+        Told.SOMETHING: (Money.WORST_CASE, Quota.SHOWN),
         Told.UNKNOWN: (Money.WORST_CASE, Quota.SHOWN),
     },
     End.WITHHELD: _PAINTED_UNSEEN,

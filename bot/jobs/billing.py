@@ -80,7 +80,7 @@ class Billing:
             return Bill(Told.NOTHING, Decimal(0), 0, is_fals=True)
         model = self._context.model_of(job.request.endpoint)
         usd = billed_usd(model, job.request, units) if model is not None else None
-        return Bill() if usd is None else Bill(Told.SUM, usd, is_fals=True)
+        return Bill(Told.SOMETHING) if usd is None else Bill(Told.SUM, usd, is_fals=True)
 
     # ------------------------------------------------------------------ after a cancel at fal
 

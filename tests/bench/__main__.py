@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from tests.bench.budgets import budgets
 from tests.bench.children import FakeServers, environment, process
 from tests.bench.hostile import hostile
 from tests.bench.in_flight import in_flight
@@ -142,7 +143,7 @@ async def main() -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        help=f"of: start idle in-flight hostile retention steady "
+        help=f"of: start idle budgets in-flight hostile retention steady "
         f"{' '.join(one.name for one in (*SCENARIOS, *RUSHES))}; "
         "default all but in-flight, hostile, retention and steady",
     )
@@ -180,6 +181,13 @@ async def main() -> None:
             )
         if not options.names or "idle" in options.names:
             show("idle", await idle(folder_for(name, "idle"), options.idle_s), None)
+        if not options.names or "budgets" in options.names:
+            figures = await budgets(folder_for(name, "budgets"))
+            show(
+                "budgets: CPU of an accepted order with budgets, over lifted ones and over none (bound: 1.10)",
+                figures,
+                None,
+            )
         if "hostile" in options.names:
             figures = await hostile(folder_for(name, "hostile"), pictures=options.pictures)
             show(f"hostile: {options.pictures} pictures made to hurt, and another person's meanwhile", figures, None)

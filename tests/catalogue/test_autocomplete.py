@@ -127,7 +127,8 @@ def test_completions_that_discord_would_not_take_are_left_out(catalogue: Catalog
 
 def test_styles_are_pretty_and_searchable(catalogue: Catalogue) -> None:
     recraft = catalogue.get("recraft-v2")
-    assert ("Vector illustration / Line art", "vector_illustration/line_art") in style_choices(recraft, "line art")
+    line_art = ("Vector illustration / Line art · about $0.044", "vector_illustration/line_art")  # vectors cost more
+    assert line_art in style_choices(recraft, "line art")
     assert len(style_choices(recraft)) == 25
     assert ("Golden hour", "GOLDEN_HOUR") in style_choices(catalogue.get("ideogram-v3"), "golden")
     assert style_choices(catalogue.get("flux-schnell")) == []

@@ -12,6 +12,7 @@ from bot.domain.settlement import FREE, TABLE, Bill, End, Settlement, Told, bill
 NOTHING = Bill(Told.NOTHING, Decimal(0), 0, is_fals=True)
 BILLED = Bill(Told.SUM, Decimal("0.12"), 3, is_fals=True)
 RECKONED = Bill(Told.SUM, Decimal("0.12"), 3)
+UNPRICED = Bill(Told.SOMETHING)
 UNKNOWN = Bill()
 WORST = Settlement(usd_micros=None, made=None, estimated=True)
 PAINTED = Settlement(usd_micros=120_000, made=3)
@@ -25,12 +26,13 @@ def test_what_fal_never_painted_costs_nothing(end: End, bill: Bill) -> None:
 
 @pytest.mark.parametrize("end", [End.NEVER_SENT, End.PROVIDER_FAILED])
 def test_what_fal_never_bills_costs_nothing_whatever_a_header_says(end: End) -> None:
-    assert settlement(end, BILLED) == FREE
+    assert settlement(end, BILLED) == settlement(end, UNPRICED) == FREE
 
 
 @pytest.mark.parametrize("end", [End.REFUSED, End.CANCELLED_IN_QUEUE])
 def test_what_fal_says_it_billed_is_settled_although_it_ought_to_be_free(end: End) -> None:
     assert settlement(end, BILLED) == PAINTED
+    assert settlement(end, UNPRICED) == WORST
 
 
 def test_what_was_delivered_is_settled_as_billed_and_counts_what_was_shown() -> None:
@@ -38,7 +40,8 @@ def test_what_was_delivered_is_settled_as_billed_and_counts_what_was_shown() -> 
     assert settlement(End.DELIVERED, BILLED, shown=1) == Settlement(120_000, 3, 1)
     assert settlement(End.DELIVERED, RECKONED, shown=3) == Settlement(120_000, 3, 3, estimated=True)
     assert settlement(End.DELIVERED, NOTHING, shown=2) == Settlement(0, 2, 2)
-    assert settlement(End.DELIVERED, Bill(made=2), shown=2) == Settlement(None, 2, 2, estimated=True)
+    for bill in (Bill(made=2), Bill(Told.SOMETHING, made=2)):
+        assert settlement(End.DELIVERED, bill, shown=2) == Settlement(None, 2, 2, estimated=True)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,7 @@ def test_what_was_delivered_is_settled_as_billed_and_counts_what_was_shown() -> 
 def test_what_was_painted_unseen_is_settled_as_billed_or_at_its_worst_and_is_forgivable(end: End) -> None:
     assert settlement(end, BILLED) == PAINTED
     assert settlement(end, RECKONED) == Settlement(120_000, 3, estimated=True)
-    assert settlement(end, UNKNOWN) == WORST
+    assert settlement(end, UNPRICED) == settlement(end, UNKNOWN) == WORST
     assert settlement(end, NOTHING) == FREE
 
 

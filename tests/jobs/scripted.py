@@ -266,6 +266,7 @@ class RunnerFixture:
         policy: Policy = UNLIMITED,
         count: int = 1,
         image: str | None = None,
+        model: str = MODEL.key,
     ) -> Job:
         self.count += 1
         reply = Reply(
@@ -275,7 +276,7 @@ class RunnerFixture:
             token_expires_at=now() + timedelta(minutes=15),
             age_restricted=age_restricted,
         )
-        asked = parse(MODEL, {"prompt": "a fox", "seed": 7, "count": count})
+        asked = parse(CATALOGUE.get(model), {"prompt": "a fox", "seed": 7, "count": count})
         if image is not None:
             asked = parse(CATALOGUE.get("omnigen-v2"), {"prompt": "a fox", "image": Attachment(image)})
         new = NewJob(f"job{self.count:07}", Actor(user, 2, guild), reply, asked)

@@ -9,6 +9,7 @@ import pytest
 
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.money import Charge
+from bot.domain.provider import InQueueStatus
 from bot.errors import (
     Cancelled,
     ContentRefused,
@@ -163,3 +164,24 @@ def test_a_failure_of_an_earlier_version_says_that_nothing_was_used() -> None:
     assert english(Failure("provider_error", phrase("provider_error"))).endswith("No quota was used.")
     whole = "It broke. Your quota was not used."
     assert english(Failure("x", phrase("as_stored", text=whole))) == whole
+
+
+@pytest.mark.parametrize(
+    ("model", "usd_micros"), [("flux-schnell", 3000), ("ideogram-v2", 100_000), ("f-lite", 100_000)]
+)
+async def test_what_fal_says_it_billed_counts_also_where_it_was_not_seen_to_begin_and_has_no_price(
+    build: Build, model: str, usd_micros: int
+) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    fal.statuses = [InQueueStatus(0)]
+    fal.cancelled_units = Decimal(1)
+    fixture = await build(fal)
+    job = await fixture.ask(policy=TIGHT, model=model)
+    await fixture.until(job, JobState.RUNNING)
+
+    assert (await fixture.runner.cancel(job.id)).cancelled
+
+    assert await charge(fixture, job, JobState.CANCELLED) == Charge(
+        forgiven=1, usd_micros=usd_micros, uncertain=model != "flux-schnell"
+    )

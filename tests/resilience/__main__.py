@@ -13,13 +13,16 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import get_args
 
+from bot.settings import BudgetSettings
 from bot.store import Store
 from sandbox.discord.chaos import RateLimitChaos
 from tests.resilience import limits_exact, test_fairness
+from tests.resilience.attacker import BOUND_USD, attack
 from tests.resilience.crash import SCENARIOS, START, How, Points, crash_points, start_points
 from tests.resilience.databases import Kind
 from tests.resilience.gateway import drops
@@ -49,6 +52,8 @@ QUIET = 12
 QUIET_SHARED = 20
 #: Worlds that share the long scenario of a start: one database sees only so many starts.
 START_SHARES = 6
+#: Where the limits are hammered.
+LIMITS_ON: Sequence[tuple[Kind, int]] = (("postgresql", 4), ("sqlite", 1))
 #: Runs, prints, and says whether all was well.
 Proof = Callable[[ProofOptions], Awaitable[bool]]
 
@@ -147,14 +152,49 @@ async def _kills(environment: ProofOptions) -> bool:
 
 
 async def _limits(environment: ProofOptions) -> bool:
-    """Four processes on PostgreSQL, one on SQLite: a tenth of the minutes each."""
-    found = []
-    for url, processes in ((await environment.server.copy(), 4), (f"sqlite:///{environment.folder}/limits.db", 1)):
-        hammer = partial(limits_exact.run, url, processes=processes, seconds=environment.options.minutes * 6)
-        one = await asyncio.to_thread(hammer, seed=environment.options.seed, every_s=3.0)
+    """Four processes on PostgreSQL, one on SQLite, which admits no more: each half of the attempts and of the time."""
+    options, found = environment.options, []
+    shapes = [shape for shape in LIMITS_ON if shape in options.on]
+    for kind, processes in shapes:
+        url = await environment.server.copy() if kind == "postgresql" else f"sqlite:///{environment.folder}/limits.db"
+        hammer = partial(
+            limits_exact.run,
+            url,
+            processes=processes,
+            attempts=-(-options.attempts // len(shapes)),
+            # A soak has other things to do.
+            seconds=options.minutes * 60 / len(shapes) / (5 if options.proof == "soak" else 1),
+            every_s=2.0,
+            step_s=1.0,
+        )
+        one = await asyncio.to_thread(hammer, seed=options.seed)
         found.append(await limits_exact.count(url, one))
-        print(f"limits, {processes} processes on {url.partition(':')[0]}: {one} (bound: 0)\n", flush=True)
-    return not any(one.over for one in found)
+        print(f"limits, {processes} processes on {kind}: {one} (bound: 0)\n", flush=True)
+    sums = {name: sum(getattr(one, name) for one in found) for name in ("attempts", "admitted", "kills")}
+    steps, over = sum(one.steps["all"] for one in found), sum(len(one.over) for one in found)
+    print(
+        f"limits: {sums['attempts']:,} attempts of {options.attempts:,}, {sums['admitted']:,} admissions, "
+        f"{sums['kills']} kills, {steps} clock steps, {over} over-admissions (bound: 0)\n",
+        flush=True,
+    )
+    return not over
+
+
+async def _attacker(environment: ProofOptions) -> bool:
+    """A virtual day of it, and as a control as long as it takes without the budget of all."""
+    options, within = environment.options, list[bool]()
+    lifted = BudgetSettings(all_usd_per_day=Decimal(0), all_usd_per_month=Decimal(0))
+    for name, budget in (("attacker", None), ("attacker without the budget of all (control)", lifted)):
+        folder = environment.folder / f"attack-{len(within)}"
+        folder.mkdir()
+        one = await attack(folder, seed=options.seed, orders=options.orders, budget=budget)
+        print(f"{name}: {one} (bound: ${BOUND_USD}){_faults(one.problems)}\n", flush=True)
+        within.append(one.billed_usd <= BOUND_USD and not one.problems)
+    return within == [True, False]
+
+
+def _faults(found: Sequence[str]) -> str:
+    return f" FAULTS: {found[:3]}" if found else ""
 
 
 async def _fairness(environment: ProofOptions) -> bool:
@@ -241,6 +281,7 @@ async def _ratelimits(environment: ProofOptions) -> bool:
 PROOFS: Mapping[str, Proof] = {
     "points": _points,
     "limits": _limits,
+    "attacker": _attacker,
     "fairness": _fairness,
     "gateway": _gateway,
     "lost": _lost,
@@ -275,7 +316,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, about, kills, minutes in (
         ("points", "kill at every COMMIT and every HTTP request, one by one", 0, 0.0),
         ("kills", "kill at random moments", 300, 10.0),
-        ("limits", "hammer the limits with kills and jumping clocks", 0, 10.0),
+        ("limits", "hammer limits and budgets with kills and clocks that are set", 0, 60.0),
+        ("attacker", "two hundred accounts spend what they can in a virtual day", 0, 0.0),
         ("fairness", "one person floods the queue", 0, 0.0),
         ("gateway", "break the gateway's connection and replay too much", 0, 10.0),
         ("outages", "take away Discord, fal, the database, the disk and the right time for a while", 0, 0.0),
@@ -297,6 +339,11 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("scenario", nargs="*", choices=[[], START, *SCENARIOS], help="only these; all by default")
         if minutes:
             one.add_argument("--minutes", type=float, default=minutes, help="or after this time (default %(default)g)")
+        if name in {"limits", "soak"}:
+            attempts = 1_000_000 if name == "soak" else 100_000
+            one.add_argument("--attempts", type=int, default=attempts, help="at the limits (default %(default)s)")
+        if name in {"attacker", "soak"}:
+            one.add_argument("--orders", type=int, default=10_000, help="of the attacker (default %(default)s)")
         if kills:
             one.add_argument("--kills", type=int, default=kills, help="stop after so many (default %(default)s)")
             one.add_argument("--first", type=int, default=0, metavar="ROUND", help="go on with this round of the seed")

@@ -12,11 +12,11 @@ import secrets
 import sys
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -24,47 +24,23 @@ from sqlalchemy import Connection, select
 
 from bot.domain.job import Job, JobState
 from bot.domain.settlement import Settlement
-from bot.limits import Budgets, Policy, Usage
-from bot.store import Accepted, Store, accepting, times, usage
+from bot.limits import Policy, Spent, Usage, decision
+from bot.store import Accepted, Store, accepting, resubmitting, times, usage
 from bot.store.jobs import JobStore
-from bot.store.tables import jobs, ledger
+from bot.store.tables import ledger
 from bot.store.usage import RateKey, UsageSnapshot, UsageStore
-from tests.store.makers import new_job, policy
+from tests.resilience.limits_judge import Judgement, fullest_window, judged, unwatch, watch
+from tests.resilience.limits_people import PAYING, PEOPLE, POLICIES, RATE, SLOW
+from tests.store.makers import new_job
 
-RATE = policy(interval=timedelta(milliseconds=25), burst_images=9)
-#: So slow that an hour gained by a clock shows in what was admitted in all.
-SLOW = policy(interval=timedelta(seconds=20), burst_images=9)
-DAY = policy(interval=timedelta(microseconds=1), images_per_day=250)
-GUILD_DAY = policy(interval=timedelta(microseconds=1), guild_images_per_day=400)
-CONCURRENT = policy(interval=timedelta(microseconds=1), concurrent_jobs=3)
-GUILD_CONCURRENT = policy(interval=timedelta(microseconds=1), guild_concurrent_jobs=11)
-#: Of all who ask, these alone pay, so that the budgets of everybody are theirs. Each has another one besides.
-ALL = Budgets(all_day=12_000_000, all_month=20_000_000)
-PERSON_BUDGET = policy(interval=timedelta(microseconds=1), budgets=replace(ALL, person_day=1_000_000))
-GUILD_BUDGET = policy(interval=timedelta(microseconds=1), budgets=replace(ALL, server_day=1_500_000))
-GUILD_MONTH = policy(interval=timedelta(microseconds=1), budgets=replace(ALL, server_month=2_000_000))
-TOTAL = policy(interval=timedelta(microseconds=1), budgets=ALL)
-PAYING = (PERSON_BUDGET, GUILD_BUDGET, GUILD_MONTH, TOTAL)
-
-#: Person and server with the limit that holds for them.
-PEOPLE: Sequence[tuple[int, int | None, Policy]] = (
-    *((user, None, RATE) for user in range(1, 5)),
-    *((user, None, SLOW) for user in range(5, 7)),
-    *((user, 20, DAY) for user in range(11, 14)),
-    *((user, 30, GUILD_DAY) for user in range(21, 25)),
-    *((user, 40, CONCURRENT) for user in range(31, 35)),
-    *((user, 50, GUILD_CONCURRENT) for user in range(41, 47)),
-    *((user, 60, PERSON_BUDGET) for user in range(51, 54)),
-    *((user, 70, GUILD_BUDGET) for user in range(61, 64)),
-    *((user, 80, GUILD_MONTH) for user in range(71, 74)),
-    *((user, None, TOTAL) for user in range(81, 87)),
-)
-POLICIES: Mapping[int, Policy] = {user: limits for user, _, limits in PEOPLE}
-CALLERS = 24
-#: Share of what was admitted that is cancelled at once.
+CALLERS = 120
+#: Share of what was admitted that is cancelled at once; how many of the others are claimed together, for how long, and
+#: the share of those that is submitted twice.
 CANCELLED = 0.2
-#: How often a process claims a job to submit it a second time, and what a job that ends without a picture may cost.
-RESUBMITTED = 0.02
+CLAIMED = 24
+RESUBMITTED = 0.3
+LEASE_S = 2.0
+#: What a job that ends without a picture may cost.
 ENDS = (None, Settlement(usd_micros=None, made=None), Settlement(usd_micros=7_000, made=1))
 FREE_ENDS = (None, Settlement(usd_micros=0, made=1))
 STEP = timedelta(hours=1)
@@ -73,8 +49,8 @@ STEP = timedelta(hours=1)
 # ---------------------------------------------------------------------- in the children
 
 
-def jumping_clock(dice: random.Random) -> None:
-    """Let the machine's clock be wrong by up to an hour every now and then."""
+def jumping_clock(dice: random.Random, machine_us: Any) -> None:
+    """Let this process's clock be wrong by up to an hour every now and then, and set as the machine's is."""
     real = datetime
 
     class Jumping(datetime):
@@ -84,9 +60,17 @@ def jumping_clock(dice: random.Random) -> None:
         def now(cls, tz: tzinfo | None = None) -> Any:
             if dice.random() < 0.25:
                 Jumping.off = dice.choice((timedelta(0), timedelta(0), STEP, -STEP, STEP * dice.uniform(-1, 1)))
-            return real.now(tz) + Jumping.off
+            return real.now(tz) + Jumping.off + timedelta(microseconds=machine_us.value)
 
     vars(times)["datetime"] = Jumping
+    now_in: Callable[[Connection, Callable[[], datetime]], datetime] = vars(accepting)["now_in"]
+
+    def stepped(connection: Connection, clock: Callable[[], datetime]) -> datetime:
+        """On PostgreSQL the machine is the server's."""
+        off = timedelta(0) if connection.dialect.name == "sqlite" else timedelta(microseconds=machine_us.value)
+        return now_in(connection, clock) + off
+
+    vars(accepting)["now_in"] = stepped
 
 
 def no_row_locks() -> None:
@@ -125,6 +109,33 @@ def own_clock() -> None:
     vars(accepting)["now_in"] = lambda _connection, clock: clock()
 
 
+def _budgets_by(compare: Callable[..., Any]) -> None:
+    vars(decision)["over_budget"] = vars(resubmitting)["over_budget"] = compare
+
+
+def no_budgets() -> None:
+    """What an order costs is compared with nothing."""
+    _budgets_by(lambda *_, **__: iter(()))
+
+
+def budgets_to_the_job() -> None:
+    """A budget that has anything left takes one order more, whatever it costs."""
+    over_budget = decision.over_budget
+
+    def lax(spent: Spent, limits: Policy, images: int, usd_micros: int, now: datetime, **left: int) -> Any:
+        return over_budget(spent, limits, images, min(usd_micros, 1), now, **left)
+
+    _budgets_by(lax)
+
+
+def pictures_to_the_job() -> None:
+    """A limit of pictures a day that has one left takes one order more."""
+    day = vars(decision)["_day"]
+    vars(decision)["_day"] = lambda rule, used, bound, usage, limits, _images, now: day(
+        rule, used, bound, usage, limits, 1, now
+    )
+
+
 #: Safeguards that a negative control takes away.
 WITHOUT: Mapping[str, Callable[[], None]] = {
     "": lambda: None,
@@ -132,26 +143,30 @@ WITHOUT: Mapping[str, Callable[[], None]] = {
     "decision in the transaction": early_decision,
     "memory of moments": no_memory_of_moments,
     "the server's clock": own_clock,
+    "budgets": no_budgets,
+    "the last order's cost": budgets_to_the_job,
+    "the last order's pictures": pictures_to_the_job,
 }
 
 
-def child(url: str, seed: str, without: str, tally: Any) -> None:
+def child(url: str, seed: str, without: str, tally: Any, machine_us: Any) -> None:
     """Ask until killed."""
     dice = random.Random(seed)
-    jumping_clock(dice)
+    jumping_clock(dice, machine_us)
     WITHOUT[without]()
     asyncio.run(ask_for_ever(url, dice, tally))
 
 
 async def ask_for_ever(url: str, dice: random.Random, tally: Any) -> None:
     """On SQLite, callers from four event loops; on PostgreSQL each process has one."""
-    while True:
-        store = await Store.open(url)
-        home = asyncio.get_running_loop()
-        if url.startswith("sqlite"):
-            for _ in range(4):
-                threading.Thread(target=asyncio.run, args=(elsewhere(store, home, dice, tally),), daemon=True).start()
-        await asyncio.gather(*(ask(store, dice, tally) for _ in range(CALLERS)))
+    store = await Store.open(url)
+    home = asyncio.get_running_loop()
+    for left in await store.leases.adopt(lease_s=LEASE_S):
+        await end(store, left, dice)
+    if url.startswith("sqlite"):
+        for _ in range(4):
+            threading.Thread(target=asyncio.run, args=(elsewhere(store, home, dice, tally),), daemon=True).start()
+    await asyncio.gather(work(store, dice, tally), *(ask(store, dice, tally) for _ in range(CALLERS)))
 
 
 async def ask(store: Store, dice: random.Random, tally: Any) -> None:
@@ -170,48 +185,54 @@ async def elsewhere(store: Store, home: asyncio.AbstractEventLoop, dice: random.
 
 
 async def one(store: Store, dice: random.Random, tally: Any) -> None:
+    """One order, cancelled at once now and then."""
     user, guild, limits = dice.choice(PEOPLE)
-    images = dice.choice((1, 1, 2, 3))
     usd = Decimal(dice.randrange(1, 30)) / 100 if limits in PAYING else Decimal(0)
     new = new_job(
         user=user,
         guild=guild,
-        images=images,
+        images=dice.choice((1, 1, 2, 3)),
         interaction=secrets.randbits(62),
         job_id=secrets.token_hex(9),
         cost_usd=usd,
     )
-    tally[0] += 1
     outcome = await store.jobs.accept(new, limits, max_waiting=10**9)
-    if isinstance(outcome, Accepted):
-        tally[1] += 1
-        if dice.random() < CANCELLED:
-            # What it was charged is given back, and may be had by somebody else at once.
-            await store.jobs.transition(
-                outcome.job,
-                JobState.CANCELLED,
-                notified=True,
-                settlement=dice.choice(ENDS if limits in PAYING else FREE_ENDS),
-                forgiven_per_day=3,
-            )
+    tally[0] += 1
+    if not isinstance(outcome, Accepted):
+        return
+    tally[1] += 1
+    if dice.random() < CANCELLED:
+        # What it was charged is given back, and may be had by somebody else at once.
+        await end(store, outcome.job, dice)
+
+
+async def work(store: Store, dice: random.Random, tally: Any) -> None:
+    """Claim what waits and let it end, so that there is room for more."""
+    while True:
+        claimed = await store.jobs.claim(CLAIMED, lease_s=LEASE_S)
+        await asyncio.gather(*(submitted(store, job, dice, tally) for job in claimed))
+        if not claimed:
+            await asyncio.sleep(0.05)
+
+
+async def submitted(store: Store, job: Job, dice: random.Random, tally: Any) -> None:
+    """A job that ends at fal; now and then its first answer was lost, and it is reserved anew, under its budgets."""
+    now: Any = job
     if dice.random() < RESUBMITTED:
-        await submit_twice(store, dice, tally)
-
-
-async def submit_twice(store: Store, dice: random.Random, tally: Any) -> None:
-    """A job whose answer was lost: reserved anew, under its budgets, and most often ended."""
-    for job in await store.jobs.claim(1):
+        now = await store.jobs.resubmit(job, POLICIES[job.actor.user_id], doubtful=dice.random() < 0.5)
         tally[0] += 1
-        limits = POLICIES[job.actor.user_id]
-        again = await store.jobs.resubmit(job, limits, doubtful=dice.random() < 0.5)
-        if isinstance(again, Job) and dice.random() < 0.8:
-            await store.jobs.transition(
-                again,
-                JobState.FAILED,
-                notified=True,
-                settlement=dice.choice(ENDS if limits in PAYING else FREE_ENDS),
-                forgiven_per_day=3,
-            )
+    await end(store, now if isinstance(now, Job) else job, dice)
+
+
+async def end(store: Store, job: Job, dice: random.Random) -> None:
+    """It ends without a picture, in any of the ways that differ in what is settled."""
+    await store.jobs.transition(
+        job,
+        JobState.CANCELLED if job.state is JobState.QUEUED else JobState.FAILED,
+        notified=True,
+        settlement=dice.choice(ENDS if POLICIES[job.actor.user_id] in PAYING else FREE_ENDS),
+        forgiven_per_day=3,
+    )
 
 
 # ---------------------------------------------------------------------- in the parent
@@ -224,49 +245,83 @@ class Run:
     seed: str
     attempts: int = 0
     acknowledged: int = 0
-    admitted: int = 0
     kills: int = 0
+    #: Times the machine's clock was set; those of them that were backward, over a UTC midnight, over a month's turn.
+    steps: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     #: Fullest window of the rate rule, in images of burst, and the bound.
     fullest: float = 0.0
-    #: Share of the fullest budget that is used up.
-    filled: float = 0.0
+    judgement: Judgement = field(default_factory=Judgement)
     over: list[str] = field(default_factory=list)
 
+    @property
+    def admitted(self) -> int:
+        """Orders that were accepted, as the log has them."""
+        return self.judgement.admissions
+
     def __str__(self) -> str:
+        bounds = ", ".join(f"{sort} {share:.3f}" for sort, share in sorted(self.judgement.filled.items()))
         return (
-            f"seed {self.seed}: {self.attempts} attempts in {self.seconds:.0f} s, {self.kills} kills, "
-            f"{self.admitted} admitted ({self.acknowledged} acknowledged); fullest window holds {self.fullest:.2f} of "
-            f"{RATE.burst_images} images of burst, the fullest budget {self.filled:.3f}; "
-            f"{len(self.over)} over-admissions {self.over[:3]}"
+            f"seed {self.seed}: {self.attempts} attempts in {self.seconds:.0f} s, {self.admitted} admitted "
+            f"({self.acknowledged} acknowledged) and {self.judgement.resubmissions} reserved anew, {self.kills} kills, "
+            f"{self.steps['all']} clock steps ({self.steps['back']} backward, {self.steps['midnight']} over a UTC "
+            f"midnight, {self.steps['month']} over a month's turn; {self.judgement.days} days of "
+            f"{self.judgement.months} months); fullest window holds {self.fullest:.2f} of {RATE.burst_images} images "
+            f"of burst; fullest of each bound: {bounds}; {len(self.over)} over-admissions {self.over[:3]}"
         )
 
 
-def run(url: str, *, processes: int, seconds: float, seed: str, without: str = "", every_s: float = 0.5) -> Run:
-    """Start the processes, kill one every now and then, start another in its place; then count."""
-    dice = random.Random(seed)
+def run(
+    url: str,
+    *,
+    processes: int,
+    seconds: float,
+    seed: str,
+    attempts: int = 10**12,
+    without: str = "",
+    every_s: float = 0.5,
+    step_s: float | None = None,
+) -> Run:
+    """Start the processes, kill one every now and then, start another in its place; then count.
+
+    Args:
+        seconds: at most; it ends earlier once there were so many `attempts`.
+        every_s: from one kill to the next, on average.
+        step_s: from one setting of the machine's clock to the next; None leaves it.
+    """
+    dice, clock_dice = random.Random(seed), random.Random(f"{seed}-clock")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    found = Run(seed)
+    found, machine_us = Run(seed), context.RawValue("q", 0)
     tallies = []
     children: list[Any] = []
 
     def start() -> Any:
         tally = context.RawArray("Q", 2)
         tallies.append(tally)
-        process = context.Process(target=child, args=(url, f"{seed}-{len(tallies)}", without, tally), daemon=True)
+        name = f"{seed}-{len(tallies)}"
+        process = context.Process(target=child, args=(url, name, without, tally, machine_us), daemon=True)
         process.start()
         return process
 
+    watch(url)
     began = time.monotonic()
+    kill_at = began + every_s
+    step_at = began + (step_s or seconds)
     try:
         children = [start() for _ in range(processes)]
-        while time.monotonic() - began < seconds:
-            time.sleep(every_s * dice.uniform(0.5, 1.5))
+        while time.monotonic() - began < seconds and sum(tally[0] for tally in tallies) < attempts:
+            time.sleep(max(0.0, min(kill_at, step_at, began + seconds) - time.monotonic()))
+            if step_s is not None and time.monotonic() >= step_at:
+                machine_us.value = _stepped(machine_us.value, clock_dice, found.steps)
+                step_at += step_s * dice.uniform(0.5, 1.5)
+            if time.monotonic() < kill_at:
+                continue
+            kill_at = time.monotonic() + every_s * dice.uniform(0.5, 1.5)
             victim = dice.randrange(processes)
+            assert children[victim].is_alive(), "a process ended by itself"
             if sum(tallies[-1]) == 0 and processes == 1:
                 continue  # it is only just starting
-            assert children[victim].is_alive(), "a process ended by itself"
             children[victim].kill()
             children[victim].join()
             found.kills += 1
@@ -280,82 +335,58 @@ def run(url: str, *, processes: int, seconds: float, seed: str, without: str = "
     return found
 
 
+def _stepped(machine_us: int, dice: random.Random, steps: Counter[str]) -> int:
+    """How wrong the machine's clock is after it was set: often to just before midnight, or back over it."""
+    before = datetime.now(UTC) + timedelta(microseconds=machine_us)
+    midnight, month = decision.midnight(before), decision.month_end(before)
+    second, day = timedelta(seconds=1), timedelta(days=1)
+    after = dice.choice(
+        (
+            midnight - second,
+            midnight + STEP * dice.random(),
+            month - second,
+            month + STEP * dice.random(),
+            before + STEP * dice.uniform(-1, 1),
+            before + day * dice.uniform(-2, 2),
+            midnight - day - second,
+            before.replace(day=1, hour=0) - second,
+        )
+    )
+    steps["all"] += 1
+    steps["back"] += after < before
+    steps["midnight"] += after.date() != before.date()
+    steps["month"] += (after.year, after.month) != (before.year, before.month)
+    return machine_us + (after - before) // timedelta(microseconds=1)
+
+
 async def count(url: str, found: Run) -> Run:
     """Hold what is on record against the bounds."""
     store = await Store.open(url)
     try:
         found.over += await store.check()
-        await store._database.read(lambda connection: _count(connection, found))
+        found.judgement = await store._database.read(judged)
+        found.over += found.judgement.over
+        await store._database.read(lambda connection: _count_rates(connection, found))
     finally:
         await store.close()
+        await unwatch(url)
     return found
 
 
-def _count(connection: Connection, found: Run) -> None:
-    rows = connection.execute(select(ledger).order_by(ledger.c.reserved_us)).all()
-    found.admitted = len(rows)
-    limits = {user: limit for user, _, limit in PEOPLE}
+def _count_rates(connection: Connection, found: Run) -> None:
+    """The rate rule, from what counts in the end: what was given back may be had again."""
     admitted: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-    days: defaultdict[tuple[str, int, int], int] = defaultdict(int)
-    for row in rows:
+    for row in connection.execute(select(ledger).order_by(ledger.c.reserved_us)):
         admitted[row.user_id].append((row.reserved_us, row.counted))
-        days["person", row.user_id, row.day] += row.counted
-        days["server", row.guild_id or 0, row.day] += row.counted
-    for user, limit in ((user, limit) for user, limit in limits.items() if limit in (RATE, SLOW)):
+    for user, limit in ((user, limit) for user, limit in POLICIES.items() if limit in (RATE, SLOW)):
         full = fullest_window(admitted[user], limit.interval)
         found.fullest = max(found.fullest, full)
         earned = limit.burst_images + found.seconds / limit.interval.total_seconds()
-        if connection.dialect.name == "postgresql" and sum(images for _, images in admitted[user]) > earned:
-            found.over.append(f"rate of {user} in all: {sum(images for _, images in admitted[user])} of {earned:.0f}")
+        in_all = sum(images for _, images in admitted[user])
+        if connection.dialect.name == "postgresql" and not found.steps and in_all > earned:
+            found.over.append(f"rate of {user} in all: {in_all} of {earned:.0f}")
         if full > limit.burst_images:
             found.over.append(f"rate of {user}: {full:.2f}")
-    for (scope, subject, day), images in days.items():
-        bound = DAY.images_per_day if scope == "person" and limits[subject] is DAY else None
-        bound = GUILD_DAY.guild_images_per_day if scope == "server" and subject == 30 else bound
-        if bound is not None and images > bound:
-            found.over.append(f"{scope} {subject}, day {day}: {images} of {bound}")
-    found.over += _overspent(rows, found)
-    live = select(jobs.c.user_id, jobs.c.guild_id).where(jobs.c.ended_us.is_(None))
-    own: defaultdict[int, int] = defaultdict(int)
-    for row in connection.execute(live):
-        own[row.user_id] += limits[row.user_id] is CONCURRENT
-        own[0] += row.guild_id == 50
-    bounds = dict.fromkeys(own, CONCURRENT.concurrent_jobs) | {0: GUILD_CONCURRENT.guild_concurrent_jobs}
-    found.over += [f"at once, {user}: {n} of {bounds[user]}" for user, n in own.items() if n > bounds[user]]
-
-
-def _overspent(rows: Sequence[Any], found: Run) -> list[str]:
-    """Budgets that what counts has exceeded, reckoned from the ledger's rows alone."""
-    used: defaultdict[tuple[str, int, int], int] = defaultdict(int)
-    for row in rows:
-        month = times.month_of(row.day)
-        for key in (
-            ("person_day", row.user_id, row.day),
-            ("server_day", row.guild_id or 0, row.day),
-            ("server_month", row.guild_id or 0, month),
-            ("all_day", 0, row.day),
-            ("all_month", 0, month),
-        ):
-            used[key] += row.counted_usd_micros
-    bounds: dict[tuple[str, int], int | None] = {("all_day", 0): ALL.all_day, ("all_month", 0): ALL.all_month}
-    for user, guild, limits in PEOPLE:
-        for name, subject in (("person_day", user), ("server_day", guild or 0), ("server_month", guild or 0)):
-            if (bound := getattr(limits.budgets, name)) is not None:
-                bounds[name, subject] = bound
-    limited = {key: bound for key in used if (bound := bounds.get(key[:2])) is not None}
-    found.filled = max((used[key] / bound for key, bound in limited.items()), default=0.0)
-    return [f"{key}: {used[key]} of {bound}" for key, bound in limited.items() if used[key] > bound]
-
-
-def fullest_window(admitted: Sequence[tuple[int, int]], interval: timedelta) -> float:
-    """The most images in any window beyond what its length earns; `admitted` are moments and images, in order."""
-    interval_us = interval / timedelta(microseconds=1)
-    images, least, fullest = 0, float("inf"), 0.0
-    for moment_us, some in admitted:
-        least = min(least, images - moment_us / interval_us)
-        images += some
-        fullest = max(fullest, images - moment_us / interval_us - least)
-    return round(fullest, 6)
 
 
 @contextmanager

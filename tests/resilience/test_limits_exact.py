@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.resilience.limits_exact import Run, count, fullest_window, run
+from tests.resilience.limits_exact import Run, count, run
+from tests.resilience.limits_judge import SORTS, fullest_window
 
 SECONDS = 10.0
 
 
-async def hammered(url: str, *, seconds: float = SECONDS, without: str = "", every_s: float = 0.5) -> Run:
+async def hammered(
+    url: str, *, seconds: float = SECONDS, without: str = "", every_s: float = 0.5, step_s: float | None = None
+) -> Run:
     processes = 1 if url.startswith("sqlite") else 4
     seed = secrets.token_hex(4)
     found = await asyncio.to_thread(
-        run, url, processes=processes, seconds=seconds, seed=seed, without=without, every_s=every_s
+        run, url, processes=processes, seconds=seconds, seed=seed, without=without, every_s=every_s, step_s=step_s
     )
     await count(url, found)
     print(f"{processes} processes, without {without or 'nothing'}: {found}")
@@ -35,7 +38,35 @@ async def test_nothing_is_admitted_beyond_the_bounds(url: str) -> None:
     assert found.acknowledged <= found.admitted
     # Everything that may be had was had: the bounds were met, not just kept.
     assert found.fullest > 8
-    assert found.filled > 0.95
+    assert found.judgement.filled.keys() == SORTS
+    assert max(share for sort, share in found.judgement.filled.items() if sort.endswith(("day", "month"))) > 0.95
+
+
+@pytest.mark.slow
+async def test_nothing_is_either_while_the_clock_is_set_over_midnights_and_the_turn_of_months(url: str) -> None:
+    found = await hammered(url, every_s=2.5, step_s=0.5)
+
+    assert found.over == []
+    assert found.judgement.days > 1
+    assert found.steps["back"] > 0
+    assert found.steps["midnight"] > found.steps["month"] > 0
+    assert max(found.judgement.filled.values()) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("without", "sorts"),
+    [
+        ("budgets", {"person_day", "server_day", "server_month", "all_day", "all_month"}),
+        # One day does not fill the month of all.
+        ("the last order's cost", {"person_day", "server_day", "server_month", "all_day"}),
+        ("the last order's pictures", {"person_pictures", "server_pictures"}),
+    ],
+)
+async def test_a_bound_that_lets_one_order_more_in_is_found(tmp_path: Path, without: str, sorts: set[str]) -> None:
+    found = await hammered(f"sqlite:///{tmp_path}/easel.db", without=without, every_s=99)
+
+    assert {sort for sort, share in found.judgement.filled.items() if share > 1} == sorts
 
 
 @pytest.mark.slow
