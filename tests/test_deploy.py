@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot import metrics
+from bot.errors import EaselError
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 RULES = DEPLOY / "prometheus" / "easel.rules.yml"
@@ -32,6 +33,54 @@ def test_every_metric_that_is_watched_exists(source: str) -> None:
     named = set(re.findall(r"\beasel_[a-z_]+", source))
     assert named
     assert named <= offered()
+
+
+def labels_of() -> dict[str, set[str]]:
+    """The labels of each series, also where nothing was counted for yet."""
+    found: dict[str, set[str]] = {}
+    for collector in list(metrics.REGISTRY._collector_to_names):
+        labels = set(getattr(collector, "_labelnames", ()))
+        for name in metrics.REGISTRY._collector_to_names[collector]:
+            found[name] = labels | ({"le"} if name.endswith("_bucket") else set())
+    return found
+
+
+#: `sum by (code) (increase(easel_jobs_failed_total{code="x"}`: what is grouped by, the metric, what is chosen.
+_ASKED = re.compile(r"(?:by \(([a-z, ]+)\) \((?:\w+\()?)?(easel_[a-z_]+)(?:\{([^}]*)\})?")
+
+
+def misused(source: str) -> list[tuple[str, str]]:
+    """Labels by which a metric is chosen or added up that does not have them."""
+    known, wrong = labels_of(), []
+    for grouped, name, chosen in re.findall(
+        r"(?:by \(([a-z, ]+)\) \((?:\w+\()?)?(easel_[a-z_]+)(?:\{([^}]*)\})?", source
+    ):
+        used = [label.strip() for label in grouped.split(",") if label] + re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", chosen)
+        wrong += [(name, label) for label in used if label not in known[name]]
+    return wrong
+
+
+@pytest.mark.parametrize("source", [RULES.read_text(), "\n".join(expressions())])
+def test_every_label_that_is_asked_for_exists(source: str) -> None:
+    assert "by (code) (increase(easel_jobs_failed_total" in source
+    assert misused(source) == []
+
+
+def test_a_label_that_does_not_exist_is_found() -> None:
+    assert misused('easel_budget_usd{perod="day"}') == [("easel_budget_usd", "perod")]
+    assert misused("sum by (kind) (increase(easel_jobs_failed_total[1h]))") == [("easel_jobs_failed_total", "kind")]
+    assert misused("max by (period) (easel_budget_usd)") == []
+
+
+def test_the_codes_that_alerts_wait_for_exist() -> None:
+    codes = {one.strip() for listed in re.findall(r'code=~?"([^"]+)"', RULES.read_text()) for one in listed.split("|")}
+    assert codes
+    assert codes <= {error.code for error in every_error(EaselError)}
+
+
+def every_error(error: type[EaselError]) -> set[type[EaselError]]:
+    """The class and all that derive from it."""
+    return {error}.union(*(every_error(one) for one in error.__subclasses__()))
 
 
 def test_every_alert_is_tested() -> None:

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import secrets
 import signal
 import tempfile
 import time
@@ -27,6 +28,7 @@ from tests.bench.memory import TreeMemory
 from tests.bench.retention import retention
 from tests.bench.start import starts
 from tests.bench.throughput import RUSHES, rush
+from tests.catalogue.orders import estimates
 
 READY_S = 30
 
@@ -143,7 +145,7 @@ async def main() -> None:
     parser.add_argument(
         "names",
         nargs="*",
-        help=f"of: start idle budgets in-flight hostile retention steady "
+        help=f"of: start idle budgets estimates in-flight hostile retention steady "
         f"{' '.join(one.name for one in (*SCENARIOS, *RUSHES))}; "
         "default all but in-flight, hostile, retention and steady",
     )
@@ -157,6 +159,8 @@ async def main() -> None:
     parser.add_argument("--steady-s", type=float, default=600, help="steady: seconds of 15 pictures a second")
     parser.add_argument("--picture-bytes", type=int, default=PICTURE_BYTES, help="steady: bytes of each picture")
     parser.add_argument("--due", type=int, default=500_000, help="retention: how many jobs are to be deleted")
+    parser.add_argument("--orders", type=int, default=500, help="estimates: by chance, of each model")
+    parser.add_argument("--seed", default=secrets.token_hex(4), help="estimates: of an earlier run")
     options = parser.parse_args()
     seconds = options.steady_s
     steady = Scenario("steady", int(15 * seconds), seconds, 5, seconds + 240, False, options.picture_bytes, True)
@@ -188,6 +192,9 @@ async def main() -> None:
                 figures,
                 None,
             )
+        if not options.names or "estimates" in options.names:
+            figures = estimates(options.orders, options.seed)
+            show("estimates: estimate over bill for all models (bounds: none below; median 1.10)", figures, None)
         if "hostile" in options.names:
             figures = await hostile(folder_for(name, "hostile"), pictures=options.pictures)
             show(f"hostile: {options.pictures} pictures made to hurt, and another person's meanwhile", figures, None)

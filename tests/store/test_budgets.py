@@ -12,6 +12,7 @@ from random import Random
 import pytest
 from sqlalchemy import Connection, select
 
+from bot import metrics
 from bot.domain.job import Actor, Failure, Job, JobState
 from bot.domain.money import Charge
 from bot.domain.settlement import Settlement
@@ -124,6 +125,37 @@ async def test_what_fal_billed_counts_although_nobody_saw_it_and_the_failure_say
     assert await entries(store) == [("settled", 400_000, 310_000, 1, 3)]
     assert await spent(store) == Spent(*[310_000] * 5)
     assert await store.check() == []
+
+
+BILLED, ESTIMATED = 'easel_settled_total{outcome="billed"}', 'easel_settled_total{outcome="estimated"}'
+SPENT, RATIO, TOO_LOW = "easel_spent_usd_total", "easel_estimate_ratio_sum", 'easel_estimate_ratio_bucket{le="0.999"}'
+
+
+def at_metrics() -> dict[str, float]:
+    """Spending, how its price is known, and estimate over bill, as Prometheus reads them."""
+    lines = [line.rsplit(" ", 1) for line in metrics.exposition().decode().splitlines()]
+    return {name: float(value) for name, value in lines if name in {BILLED, ESTIMATED, SPENT, RATIO, TOO_LOW}}
+
+
+@pytest.mark.parametrize(
+    ("settlement", "grown"),
+    [
+        (Settlement(usd_micros=320_000, made=4, shown=4), {SPENT: 0.32, BILLED: 1, RATIO: 1.25}),
+        (Settlement(usd_micros=500_000, made=4, shown=4), {SPENT: 0.5, BILLED: 1, RATIO: 0.8, TOO_LOW: 1}),
+        (WORST, {SPENT: 0.4, ESTIMATED: 1}),
+        (Settlement(usd_micros=0, made=0), {}),
+    ],
+)
+async def test_what_was_settled_and_how_far_the_estimate_was_off_show_at_metrics(
+    store: Store, settlement: Settlement, grown: dict[str, float]
+) -> None:
+    job = await running(store, new_job(images=4, cost_usd=Decimal("0.4")))
+    before = at_metrics()
+
+    await moved(store, job, JobState.FAILED, failure=FAILURE, settlement=settlement)
+
+    more = {name: round(value - before[name], 6) for name, value in at_metrics().items()}
+    assert more == dict.fromkeys(before, 0) | grown
 
 
 async def test_no_more_is_forgiven_in_a_day_than_the_operator_allows_however_many_end_at_once(
