@@ -214,6 +214,6 @@ async def test_cancelling_while_an_answer_is_missing_says_that_it_may_cost(build
     assert "may still paint it, and bill for it" in english(outcome)
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
-    assert "up to $0.003 of the budget were used" in english(ended.failure)
+    assert "takes up to $0.003 from your budget" in english(ended.failure)
     assert (await runner_fixture.store.usage.of(job.actor)).spent.person_day == 3000
     assert len(fal.submitted) == 1

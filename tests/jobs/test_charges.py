@@ -157,7 +157,7 @@ async def test_cancelling_what_fal_does_not_say_it_billed_counts_at_its_worst_on
     outcome = await fixture.runner.cancel(job.id)
 
     assert outcome.charge == MAYBE
-    assert "may have painted it by then, so up to $0.003 of the budget" in english(outcome)
+    assert "may have painted it by then, which takes up to $0.003 from your budget" in english(outcome)
 
 
 def test_a_failure_of_an_earlier_version_says_that_nothing_was_used() -> None:
