@@ -153,7 +153,9 @@ def _add_costs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "  python -m bot costs                          (this month, by day)\n"
         "  python -m bot costs --by person --since 2026-11-24\n"
         "  python -m bot costs --by server --csv > costs.csv\n"
-        "  python -m bot costs --worst-case                 (the most that can be spent)",
+        "  python -m bot costs --worst-case             (the most that can be spent)\n\n"
+        "OF IT RESERVED is for requests in progress, at the most that they can cost. ESTIMATED is where\n"
+        "fal.ai told no bill or the price of a model is not known.",
     )
     costs.add_argument(
         "--by", choices=["day", "model", "person", "server"], default="day", help="what to add up by (default: day)"

@@ -20,7 +20,7 @@ from discord.ext import commands
 from bot import metrics
 from bot.domain.alerts import SCOPES, Alert, Scope, percents_reached
 from bot.domain.job import Actor
-from bot.domain.money import usd_of
+from bot.domain.money import to_show_as_spent, usd_of
 from bot.errors import EaselError
 from bot.jobs.credit import OUT_SINCE
 from bot.limits import Budgets, midnight, month_end, policy_for
@@ -137,17 +137,18 @@ class Alerts:
         return all(sent)
 
     def _words(self, alert: Alert, balance: WatchedBalance, who: Phrase) -> Phrase:
-        now = self._bot.services.clock()
+        now, budget = self._bot.services.clock(), self._budget(balance) or 0
         by_day = alert.scope in {"g", "a"}
         params: dict[str, Param] = {
             "who": who,
-            "spent": usd_of(balance.usd_micros),
-            "budget": usd_of(self._budget(balance) or 0),
+            "spent": to_show_as_spent(usd_of(balance.usd_micros)),
+            "budget": usd_of(budget),
             "at": midnight(now) if by_day else month_end(now),
         }
         span = "day" if by_day else "month"
         if alert.percent == 100:
-            return Phrase(f"alert_{span}_over", params)
+            is_over = balance.usd_micros >= budget
+            return Phrase(f"alert_{span}_over", params) if is_over else Phrase(f"alert_{span}_refused", params)
         return Phrase(f"alert_{span}", {**params, "percent": alert.percent})
 
     async def _subject(self, alert: Alert) -> Phrase:

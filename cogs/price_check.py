@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot import metrics
 from bot.catalogue import is_well_known
-from bot.domain.money import usd_of
+from bot.domain.money import to_show_as_left, usd_of
 from bot.errors import PriceUnconfirmed
 from bot.limits import Refused, decide, standing
 
@@ -52,6 +52,6 @@ async def check_price(
         model.title,
         request.images,
         usd,
-        left_usd=left.usd_left_today if left is not None else None,
+        left_usd=None if left is None or left.usd_left_today is None else to_show_as_left(left.usd_left_today),
         is_estimate=request.cost_usd is None or not is_well_known(model.price),
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from bot.redaction import redact
 from bot.settings import Settings, load_settings, secrets_of
-from sandbox.discord.world import PATRON_ROLE_ID
+from sandbox.discord.world import BUDGET_CHANNEL_ID, PATRON_ROLE_ID
 
 #: Names that credentials have: ours under all their names, fal_client's own, and those of other programs.
 _CREDENTIAL_NAME = re.compile(
@@ -32,6 +32,8 @@ _WITHHELD: dict[str, Any] = {
 }
 #: The fake fal lists a request as soon as it has it, and nobody who tries an outage waits for eleven minutes.
 _RECONCILE_S = 30
+#: Nor for a quarter of an hour until the bot looks whether there is credit again.
+_CREDIT_CHECK_S = 5
 #: Shorter pieces of a secret are found everywhere.
 _SHORTEST_PIECE = 8
 
@@ -90,6 +92,7 @@ def _as_variables(settings: Settings, cwd: Path) -> dict[str, str]:
     folder = settings.models.folder
     if folder is not None:
         made["models"]["folder"] = str(cwd / folder)
-    made["fal"] = {"reconcile_s": _RECONCILE_S, **made.get("fal", {})}
+    made["fal"] = {"reconcile_s": _RECONCILE_S, "credit_check_s": _CREDIT_CHECK_S, **made.get("fal", {})}
+    made["operator"] = {"alerts_channel": BUDGET_CHANNEL_ID, **made.get("operator", {})}
     made["limits"] = {"tiers": {PATRON_ROLE_ID: _patrons(settings)}, **made.get("limits", {})}
     return {f"EASEL_{section.upper()}": json.dumps(values) for section, values in made.items() if values}

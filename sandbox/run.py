@@ -332,6 +332,7 @@ Easel's sandbox is open:  {url}
     1. Type /imagine, press Tab, give it a prompt such as "a lighthouse in a storm", and watch it being painted.
     2. Press Again, Edit prompt or Details under the picture; be somebody else with the switch at the bottom left.
     3. Open the wrench (Make trouble), restart the bot or drop the gateway while it paints: the picture still comes.
+    4. Go to #budget and press one step after the other: a server spends the five cents that it has for a day.
 
   Going live
     Put DISCORD_TOKEN=… and FAL_KEY=… into .env and run `make run` again; `python -m bot check` tells what is missing.

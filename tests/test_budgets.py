@@ -125,11 +125,11 @@ def test_a_refusal_says_the_budget_the_price_what_is_left_and_when(rule: str, ki
     assert isinstance(verdict, Refused)
     assert verdict.rule == rule
     told = english(verdict.error())
-    assert told.endswith("Nothing was started and no quota was used.")
+    assert told.endswith("No quota was used.")
     assert (f"<t:{int(ends_at.timestamp())}" in told) == (kind == "later")
     assert kind == "zero" or "$1.25" in told
     if rule != "person_usd_day" and kind != "zero":
-        assert ("has $1.8999 left today" in told) == (own is not None)
+        assert ("has $1.89 left today" in told) == (own is not None)
         assert ("no daily budget of your own" in told) == (own is None)
     assert not {"None", "Decimal", "  "} & {word for word in ("None", "Decimal", "  ") if word in told}
 
@@ -152,7 +152,7 @@ def test_the_sentence_about_the_persons_own_budget_reads_well() -> None:
     assert english(error) == (
         "This request may cost up to $0.54, and you have $0.36 left of your $2.00 for today. Your budget starts again "
         f"at <t:{int(MIDNIGHT.timestamp())}:f>. Fewer or smaller pictures, or a cheaper model from `/models`, may "
-        "still fit. Nothing was started and no quota was used."
+        "still fit. No quota was used."
     )
     assert error.fewer_might_do
     assert error.can_pass_later

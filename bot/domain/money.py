@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 _MICROS = Decimal(1_000_000)
+_CENT = Decimal("0.01")
+#: Amounts are shown no finer than this.
+LEAST_USD = Decimal("0.0001")
 
 
 def micros_of(usd: Decimal) -> int:
@@ -16,6 +19,16 @@ def micros_of(usd: Decimal) -> int:
 def usd_of(micros: int) -> Decimal:
     """US dollars; exact."""
     return Decimal(micros) / _MICROS
+
+
+def to_show_as_left(usd: Decimal) -> Decimal:
+    """What is left, in whole cents (below one: as fine as prices are); never more than there is."""
+    return usd.quantize(_CENT if usd >= _CENT else LEAST_USD, ROUND_FLOOR)
+
+
+def to_show_as_spent(usd: Decimal) -> Decimal:
+    """A sum that was spent, in whole cents; below one as fine as prices are, so that something is never nothing."""
+    return usd.quantize(_CENT) if usd >= _CENT else usd.quantize(LEAST_USD).normalize() + 0
 
 
 @dataclass(frozen=True, slots=True)

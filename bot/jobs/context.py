@@ -77,7 +77,8 @@ class RunnerContext:
         self.active = ActiveJobs(self._released)
         #: Budgets that refused somebody since the alerts last looked: scope, and the server's id or 0.
         self.budget_refusals: set[tuple[Scope, int]] = set()
-        self.credit = CreditPause(timings.credit_pauses_s, clocks.monotonic_s)
+        pauses_s = [min(pause_s, settings.credit_check_s) for pause_s in timings.credit_pauses_s]
+        self.credit = CreditPause(pauses_s, clocks.monotonic_s)
         self._catalogue = catalogue
         self._delivery: Delivery | None = None
         self.stopping = asyncio.Event()

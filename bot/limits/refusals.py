@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Decimal
 
+from bot.domain.money import LEAST_USD, to_show_as_left
 from bot.errors import LimitReached
 from bot.phrase import Param, Phrase, phrase
-
-#: Sums are shown to the hundredth of a cent.
-_SHOWN = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +94,8 @@ def _says_usd(refused: Refused) -> Phrase:
     """Which budget, what this request may cost, what is left for this person, and when it returns."""
     if refused.is_closed:
         return Phrase(f"limit_{refused.rule}_zero")
-    left = None if refused.left_usd is None else refused.left_usd.quantize(_SHOWN, ROUND_FLOOR)
-    params: dict[str, Param] = {"cost": (refused.cost_usd or Decimal(0)).quantize(_SHOWN, ROUND_CEILING)}
+    left = None if refused.left_usd is None else to_show_as_left(refused.left_usd)
+    params: dict[str, Param] = {"cost": (refused.cost_usd or Decimal(0)).quantize(LEAST_USD, ROUND_CEILING)}
     if refused.bound_usd is not None:
         params |= {"bound": refused.bound_usd, "left": left}
     else:

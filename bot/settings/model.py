@@ -184,6 +184,11 @@ class FalSettings(Section):
         description="When fal's answer to a new request was lost: how long Easel looks for the request there before it "
         "sends it again. Keep it longer than start_timeout_s, because fal lists only requests that have started.",
     )
+    credit_check_s: float = Field(
+        900,
+        ge=1,
+        description="While the account is out of credit: the longest pause between two looks whether there is some.",
+    )
     job_timeout_s: float = Field(1800, gt=1, description="After this time a request is given up and cancelled at fal.")
     safety_checker: Literal["on", "off_in_age_restricted"] = Field(
         "on", description="fal's safety checker is always on, or off in age-restricted channels only."

@@ -13,7 +13,7 @@ from typing import Any
 import discord
 
 from bot.domain.costs import CostRow, total
-from bot.domain.money import usd_of
+from bot.domain.money import to_show_as_spent, usd_of
 from bot.media.charts import Bar, Chart, Line
 from bot.phrase import Phrase, phrase
 from cogs.ui import text
@@ -31,7 +31,6 @@ _FAR = 3
 _LEAST_SCALE_MICROS = 10_000
 #: Every so many days has its number under the chart.
 _LABEL_EVERY = 7
-_CENT = Decimal("0.01")
 
 
 class Period(StrEnum):
@@ -115,9 +114,7 @@ def _spent(spent: CostRow, bound: int | None) -> Phrase:
 
 
 def _rounded(micros: int) -> Decimal:
-    """To the cent, but never nothing for something."""
-    usd = usd_of(micros)
-    return usd.quantize(_CENT) if usd >= _CENT else usd.quantize(text.LEAST_USD).normalize() + 0
+    return to_show_as_spent(usd_of(micros))
 
 
 def _legend(view: CostsView) -> Phrase:

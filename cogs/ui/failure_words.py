@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from bot.catalogue import option_name
 from bot.catalogue.model import Model, OptionKind
 from bot.domain.job import Failure
-from bot.domain.money import Charge, usd_of
+from bot.domain.money import LEAST_USD, Charge, usd_of
 from bot.domain.ports import CancelOutcome
 from bot.errors import BadPicture, ModelGone
 from bot.phrase import Param, Phrase, phrase
@@ -30,7 +30,7 @@ def charge_phrase(charge: Charge | None) -> Phrase:
 
 def money_shown(usd_micros: int) -> Decimal:
     """US dollars to the hundredth of a cent, rounded up."""
-    return usd_of(usd_micros).quantize(text.LEAST_USD, ROUND_CEILING)
+    return usd_of(usd_micros).quantize(LEAST_USD, ROUND_CEILING)
 
 
 def with_charge(sentence: str, failure: Failure, *, locale: str) -> str:

@@ -13,7 +13,7 @@ from bot.catalogue import describe_option, is_well_known, known_prices, option_n
 from bot.catalogue.folding import SEPARATOR
 from bot.catalogue.model import PROMPT_TASKS, Model, Option, OptionKind
 from bot.domain.job import LIVE, Job, JobState
-from bot.domain.money import usd_of
+from bot.domain.money import to_show_as_left, usd_of
 from bot.domain.request import Json
 from bot.limits import GuildLimits, Policy, Standing
 from bot.phrase import Phrase, phrase
@@ -215,7 +215,7 @@ def _standing(standing: Standing | None) -> Iterator[Phrase]:
 def _money_left(standing: Standing) -> Iterator[Phrase]:
     """The person's own money, and which budgets have none left."""
     if standing.usd_left_today is not None and standing.usd_per_day is not None:
-        left, bound = standing.usd_left_today, standing.usd_per_day
+        left, bound = to_show_as_left(standing.usd_left_today), standing.usd_per_day
         yield phrase("usage_money", left=left, bound=bound, at=standing.day_ends_at)
     for rule, at in standing.used_up:
         if rule != "person_usd_day":

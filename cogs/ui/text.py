@@ -7,6 +7,7 @@ import unicodedata
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from bot import graphemes
+from bot.domain.money import LEAST_USD
 from bot.phrase import Phrase, phrase
 
 #: Lengths are those of `bot.graphemes`, in UTF-16 units.
@@ -15,8 +16,6 @@ length, shorten, head = graphemes.length, graphemes.shorten, graphemes.head
 #: Most combining marks kept on one letter (Hebrew and Vietnamese need up to three).
 MAX_MARKS = 3
 
-#: Amounts are shown to this precision.
-LEAST_USD = Decimal("0.0001")
 
 _ZERO_WIDTH_SPACE = "\u200b"
 _JOINERS = frozenset("\u200c\u200d")

@@ -14,6 +14,9 @@ BOT_ROLE_ID = "1204105214817841153"
 MODERATOR_ROLE_ID = "1204105214817841154"
 PATRON_ROLE_ID = "1204105214817841155"
 MEMBER_ROLE_ID = "1204105214817841156"
+#: The channels of the server have ids from here on; #budget is the fifth.
+_FIRST_CHANNEL = int(GUILD_ID) + 1_000_000_000
+BUDGET_CHANNEL_ID = str(_FIRST_CHANNEL + 4)
 
 _JOINED_AT = "2024-02-05T19:00:00.000000+00:00"
 _PERSON_BASE = 1_204_106_000_000_000_000
@@ -290,13 +293,20 @@ class World:
             ("after-dark", "Age-restricted: flagged pictures are shown behind a spoiler.", True, False, {}),
             ("phone", "The same server on a phone-sized screen.", False, True, {}),
             ("read-only", "The bot may not post or attach here.", False, False, {BOT_ROLE_ID: (0, 0, deny_bot)}),
+            (
+                "budget",
+                "What pictures may cost here; who runs the bot hears here when money runs low.",
+                False,
+                False,
+                {},
+            ),
         )
         for position, (name, topic, nsfw, phone, overwrites) in enumerate(rows):
-            number = int(GUILD_ID) + 1_000_000_000 + position
+            number = _FIRST_CHANNEL + position
             self._add(
                 Channel(str(number), name, "guild", topic, nsfw, phone, GUILD_ID, position, overwrites=dict(overwrites))
             )
-        self.general, self.after_dark, self.phone, self.read_only = tuple(self.channels.values())
+        self.general, self.after_dark, self.phone, self.read_only, self.budget = tuple(self.channels.values())
         for person in (self.ada, self.mo, self.nia, self.pat):
             self.dm(person.id)
         self.group = self._add(

@@ -35,7 +35,9 @@ class InjectedFaults:
     content_policy: int = _next("Prompt not allowed", "The model refuses the next prompt because of its rules.")
     fal_slow: bool = _switch("fal.ai is slow", "Everything takes six times as long.")
     fal_down: bool = _switch("fal.ai is down", "It does not answer at all.")
-    balance_exhausted: bool = _switch("Out of credit", "The account that pays for the pictures has no money left.")
+    balance_exhausted: bool = _switch(
+        "fal.ai is out of credit", "The account that pays for the pictures has no money left. New pictures wait."
+    )
     key_refused: bool = _switch("Key refused", "fal.ai does not accept the bot's key (its password) any more.")
     stuck_queue: bool = _switch("Queue stands still", "No new picture is started; those that wait keep waiting.")
     job_error: int = _next("Painting breaks", "Painting the next picture fails.")

@@ -4,7 +4,7 @@ import { byId, el, icon, morph } from "./dom.js";
 import { gate, gated } from "./gate.js";
 import { buildMessage, buildPending, continues, dayDivider } from "./message.js";
 import { answeredIn, channel, messagesOf, state, uiOf } from "./state.js";
-import { welcome } from "./welcome.js";
+import { storyOf, welcome } from "./welcome.js";
 
 const NEAR_BOTTOM_PX = 48;
 const POINTED_AT_MS = 1600;
@@ -83,7 +83,7 @@ export class MessageList {
     const messages = messagesOf(state.channelId);
     const pending = state.pending.filter((item) => item.channelId === state.channelId);
     const wanted = [];
-    if (!messages.length && !pending.length) {
+    if (storyOf(channel()) || (!messages.length && !pending.length)) {
       wanted.push({ key: "welcome", signature: [state.world.commands, state.world.bot.online, channel()], build: () => welcome(channel()) });
     }
     let previous = null;
@@ -107,7 +107,9 @@ export class MessageList {
   }
 
   #follow() {
-    if (this.stuck) this.scroller.scrollTop = this.scroller.scrollHeight;
+    // A welcome alone is read from its head.
+    const alone = this.drawn.size === 1 && this.drawn.has("welcome");
+    if (this.stuck) this.scroller.scrollTop = alone ? 0 : this.scroller.scrollHeight;
   }
 
   /** Says that a message came while the reader was further up. */

@@ -22,7 +22,7 @@
 //   refused-panel, refused-code, refused-dismiss, provoked-note, provoked-dismiss
 //   answered (the line over an answer to a message), link-preview, broken (a tile without a picture)
 //   gate, gate-back, gate-continue               before an age-restricted channel
-//   welcome, example-0 … example-2, scroller, messages, toast
+//   welcome, example-0 … (#budget has six), scroller, messages, toast
 // document.body.dataset.ready is "true" once the first world is drawn.
 
 import { forgetToken, readHash, slug, writeHash } from "./address.js";
@@ -45,7 +45,10 @@ import { openSelect } from "./selects.js";
 import { firstWorld, Session } from "./session.js";
 import { channel, forget, leafByTitle, LOADING, person, state, uiOf, upsert } from "./state.js";
 import { keepTimesCurrent } from "./times.js";
-import { exampleValues } from "./welcome.js";
+import { exampleAt, valuesFor } from "./welcome.js";
+
+/** The example to open once one has become the person whom it names. */
+let toTake = null;
 
 const list = new MessageList();
 const devtools = new DevTools();
@@ -81,6 +84,18 @@ function become(personId) {
   state.session.start();
 }
 
+/** Open an example's command, as the person whom it names. */
+function take(example) {
+  const someone = state.world.people.find((item) => item.name === example.who);
+  if (someone && someone.id !== state.me.id) {
+    toTake = example;
+    become(someone.id);
+    return;
+  }
+  const leaf = leafByTitle(example.command);
+  if (leaf) composer.begin(leaf, valuesFor(leaf, example));
+}
+
 function takeWorld(world) {
   state.world = world;
   state.me = person(state.session.person) ?? world.people[0];
@@ -93,6 +108,9 @@ function takeWorld(world) {
   for (const id of state.ui.keys()) uiOf(id).busy.clear();
   drawAll();
   document.body.dataset.ready = "true";
+  const example = toTake;
+  toTake = null;
+  if (example) take(example);
 }
 
 /** Where a person lands: the named channel, else one like the channel somebody else was in, else the first. */
@@ -252,9 +270,8 @@ const ACTIONS = {
     if (leaf) composer.begin(leaf);
   },
   example: (node) => {
-    const leaf = leafByTitle("imagine");
-    const values = exampleValues(Number(node.dataset.example));
-    if (leaf && values) composer.begin(leaf, values);
+    const example = exampleAt(channel(), Number(node.dataset.example));
+    if (example) take(example);
   },
   "pending-drop": (node) => {
     const key = node.closest("[data-pending-key]").dataset.pendingKey;

@@ -80,7 +80,7 @@ async def test_each_share_is_told_once_and_names_budget_and_moment(fixture: CogF
     assert half.startswith(r"The server The \*Atelier\* (33) has used 50 % of its budget for today: $0.06 of $0.10.")
     assert "A new day begins at <t:" in half
     assert "has used 80 % of its budget for today: $0.08 of $0.10." in most
-    assert "has used up its budget for today: $0.10 of $0.10. What does not fit is refused until <t:" in whole
+    assert "has used up its budget for today: $0.10 of $0.10. No more pictures until <t:" in whole
 
 
 async def test_several_shares_at_once_are_an_alert_each(fixture: CogFixture, posted: Posted) -> None:
@@ -137,7 +137,9 @@ async def test_a_budget_that_is_nearly_spent_and_refuses_is_used_up(fixture: Cog
     fixture.runner.budget_refusals.update({("g", GUILD), ("g", 99)})
     await alerts.look()
     await alerts.look()
-    assert "used up its budget for today: $0.04 of $0.045" in posted.to(OPERATORS)[2]
+    assert (
+        "nearly used up its budget for today: $0.04 of $0.045. Someone just asked for more" in posted.to(OPERATORS)[2]
+    )
     assert len(posted.messages) == 3
     assert fixture.runner.budget_refusals == set()
 
@@ -218,7 +220,7 @@ async def test_fal_without_credit_is_told_once_an_outage(fixture: CogFixture, po
     await alerts.look()
     await Alerts(fixture.bot).look()
     (text,) = posted.to(OPERATORS)
-    assert text.startswith("fal.ai refuses to paint: the account is out of credit since <t:1777896000:")
+    assert text.startswith("fal.ai refuses to paint: the account has been out of credit since <t:1777896000:")
     await fixture.store.kv.remove(OUT_SINCE)
     await alerts.look()
     await fixture.store.kv.set(OUT_SINCE, "2026-05-04T13:00:00+00:00")

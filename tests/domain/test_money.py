@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.domain.money import Cost
+from bot.domain.money import Cost, to_show_as_left, to_show_as_spent
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,22 @@ def test_an_unknown_price_stays_unknown() -> None:
 
 def test_a_share_costs_in_proportion() -> None:
     assert Cost(4, Decimal("0.20")).share(1) == Cost(1, Decimal("0.05"))
+
+
+@pytest.mark.parametrize(
+    ("usd", "left", "spent"),
+    [
+        ("0", "0", "0"),
+        ("2", "2.00", "2.00"),
+        ("1.958", "1.95", "1.96"),
+        ("1.6499999", "1.64", "1.65"),
+        ("0.01", "0.01", "0.01"),
+        ("0.0099", "0.0099", "0.0099"),
+        ("0.00034", "0.0003", "0.0003"),
+        ("0.042", "0.04", "0.04"),
+        ("12345.678", "12345.67", "12345.68"),
+    ],
+)
+def test_sums_are_shown_in_whole_cents_and_never_more_left_than_there_is(usd: str, left: str, spent: str) -> None:
+    assert to_show_as_left(Decimal(usd)) == Decimal(left) <= Decimal(usd)
+    assert to_show_as_spent(Decimal(usd)) == Decimal(spent)

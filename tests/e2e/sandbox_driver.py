@@ -35,7 +35,7 @@ from sandbox.fal.jobs import Status
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = 9
 #: Long enough for a machine that is busy with other things; nothing waits for its end.
-PATIENCE_S = 30
+PATIENCE_S = 120
 GENEROUS = LimitSettings(
     default=Tier(images_per_hour=10_000, burst_images=1000, images_per_day=10_000, concurrent_jobs=50),
     guild_images_per_day=100_000,

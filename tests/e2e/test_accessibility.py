@@ -50,7 +50,7 @@ def command(name: str) -> Step:
 
 async def a_picture(page: Page) -> None:
     await imagine(page, PROMPT)
-    await expect(message_with(page, PROMPT).get_by_test_id("picture")).to_be_visible(timeout=20_000)
+    await expect(message_with(page, PROMPT).get_by_test_id("picture")).to_be_visible()
 
 
 async def its_details(page: Page) -> None:

@@ -51,9 +51,9 @@ async def test_a_server_is_told_in_its_own_channel_and_those_who_run_the_bot_in_
         assert "come to this channel from now on" in introduced
         assert half.startswith("This server has used 50 % of its budget for today: $0.06 of $0.10.")
         assert most.startswith("This server has used 80 % of its budget for today: $0.08 of $0.10.")
-        assert whole.startswith("This server has used up its budget for today: $0.08 of $0.10.")
+        assert whole.startswith("This server has nearly used up its budget for today: $0.08 of $0.10. Someone just")
         await sandbox.until(lambda: len(told(sandbox, world.phone)) == 3)
-        assert all(f"({world.guild_id}) has used" in text for text in told(sandbox, world.phone))
+        assert all(f"({world.guild_id}) has " in text for text in told(sandbox, world.phone))
 
 
 async def test_fal_without_credit_is_told_to_those_who_run_the_bot_once(tmp_path: Path) -> None:
@@ -66,4 +66,4 @@ async def test_fal_without_credit_is_told_to_those_who_run_the_bot_once(tmp_path
         sandbox.fal.faults.set("balance_exhausted", False)
         await sandbox.picture(waiting)
         (text,) = told(sandbox, world.phone)
-        assert "the account is out of credit since <t:" in text
+        assert "the account has been out of credit since <t:" in text

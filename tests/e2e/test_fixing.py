@@ -59,16 +59,16 @@ async def test_every_way_on_from_a_refusal(chromium_path: str, tmp_path: Path, s
         await page.get_by_test_id("add-option-image").click()
         await page.get_by_test_id("command-option-image").set_input_files(CAT)
         await expect(page.get_by_test_id("field-image")).to_contain_text("cat.png")
-        await expect(page.get_by_test_id("field-image")).not_to_contain_text("Uploading", timeout=15_000)
+        await expect(page.get_by_test_id("field-image")).not_to_contain_text("Uploading")
         await page.get_by_test_id("send").click()
         refused = message_with(page, "can't start from a picture").last
-        await expect(refused).to_contain_text("OmniGen 2", timeout=15_000)
+        await expect(refused).to_contain_text("OmniGen 2")
         await look(page, "no-picture")
         await refused.get_by_test_id("select").click()
         await look(page, "no-picture-models")
         await page.get_by_test_id("menu").get_by_text("Ideogram V3").click()
         painted = message_with(page, "a cat in a spacesuit").filter(has=page.get_by_test_id("picture"))
-        await expect(painted).to_be_visible(timeout=25_000)
+        await expect(painted).to_be_visible()
         await expect(painted).to_contain_text("Ideogram V3")
 
         # A wrong value: the window holds what was typed.
@@ -88,7 +88,7 @@ async def test_every_way_on_from_a_refusal(chromium_path: str, tmp_path: Path, s
         await page.get_by_test_id("modal-input-steps").fill("4")
         await page.get_by_test_id("modal-submit").click()
         painted = message_with(page, "a harbour at night").filter(has=page.get_by_test_id("picture"))
-        await expect(painted).to_be_visible(timeout=25_000)
+        await expect(painted).to_be_visible()
 
         # The window of a model asks for the files that it needs.
         await composer.fill("/compose")
@@ -106,10 +106,10 @@ async def test_every_way_on_from_a_refusal(chromium_path: str, tmp_path: Path, s
         await look(page, "inpaint-window")
         await page.get_by_test_id("modal-input-image").set_input_files(CAT)
         await page.get_by_test_id("modal-input-mask").set_input_files(MASK)
-        await expect(page.get_by_test_id("modal-field-mask")).to_contain_text("mask.png", timeout=15_000)
+        await expect(page.get_by_test_id("modal-field-mask")).to_contain_text("mask.png")
         await page.get_by_test_id("modal-submit").click()
         painted = message_with(page, "a hole in the sky").filter(has=page.get_by_test_id("picture"))
-        await expect(painted).to_be_visible(timeout=25_000)
+        await expect(painted).to_be_visible()
 
         # Delete asks first.
         await button(painted, "Delete").click()
@@ -128,12 +128,12 @@ async def test_a_failed_picture_is_fixed_from_its_card(chromium_path: str, tmp_p
         page, errors = await open_page(browser, url, PHONE)
         await imagine(page, "forbidden-content and a cat", model="schnell")
         failed = message_with(page, "content policy").last
-        await expect(button(failed, "Fix it")).to_be_visible(timeout=25_000)
+        await expect(button(failed, "Fix it")).to_be_visible()
         await look(page, "failed")
         await button(failed, "Fix it").click()
         await page.get_by_test_id("modal-input-prompt").fill("only a cat")
         await look(page, "failed-window")
         await page.get_by_test_id("modal-submit").click()
         painted = message_with(page, "only a cat").filter(has=page.get_by_test_id("picture"))
-        await expect(painted).to_be_visible(timeout=25_000)
+        await expect(painted).to_be_visible()
         assert errors == []

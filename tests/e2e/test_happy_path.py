@@ -15,10 +15,14 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 
 pytestmark = pytest.mark.browser
 
+#: In the bot's log on the page, once it runs again.
+RESTARTED = re.compile(r"The bot is restarting\.[\s\S]*\bready\b")
 ROOT = Path(__file__).resolve().parents[2]
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
-READY_S = 30
+#: Long enough for a machine that is busy with other things; nothing waits for its end.
+READY_S = 120
+PATIENCE_MS = 60_000
 LAUNCH_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -78,6 +82,8 @@ async def the_browser(chromium_path: str) -> AsyncIterator[Browser]:
 async def open_page(browser: Browser, url: str, size: dict[str, int]) -> tuple[Page, list[str]]:
     """The page with everything that went wrong on it so far."""
     page = await browser.new_page(viewport={"width": size["width"], "height": size["height"]}, has_touch=size is PHONE)
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
@@ -118,7 +124,7 @@ async def test_from_the_first_key_to_the_last_button(chromium_path: str, tmp_pat
         first = message_with(page, "a red lighthouse in a storm").first
         await expect(button(first, "Cancel").or_(button(first, "Again"))).to_be_visible()
         picture = first.get_by_test_id("picture")
-        await expect(picture).to_be_visible(timeout=20_000)
+        await expect(picture).to_be_visible()
         alt = await picture.locator("img").get_attribute("alt") if await picture.locator("img").count() else None
         assert "a red lighthouse in a storm" in (alt or await picture.get_attribute("alt") or "")
         await expect(first).to_contain_text("FLUX.1 schnell")
@@ -128,7 +134,7 @@ async def test_from_the_first_key_to_the_last_button(chromium_path: str, tmp_pat
         both = message_with(page, "a red lighthouse in a storm")
         await expect(both).to_have_count(2)
         second = both.nth(1)
-        await expect(second.get_by_test_id("picture")).to_be_visible(timeout=20_000)
+        await expect(second.get_by_test_id("picture")).to_be_visible()
         seeds = [re.search(r"seed\s*(\d+)", await one.inner_text()) for one in (first, second)]
         assert seeds[0] is not None
         assert seeds[1] is not None
@@ -147,9 +153,7 @@ async def test_from_the_first_key_to_the_last_button(chromium_path: str, tmp_pat
         await expect(field).to_have_value("a red lighthouse in a storm")
         await field.fill("a blue whale under the stars")
         await page.get_by_test_id("modal-submit").click()
-        await expect(message_with(page, "a blue whale under the stars").get_by_test_id("picture")).to_be_visible(
-            timeout=20_000
-        )
+        await expect(message_with(page, "a blue whale under the stars").get_by_test_id("picture")).to_be_visible()
 
         overflow_px = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert overflow_px <= 0
@@ -164,7 +168,7 @@ async def test_three_models_then_the_limit_says_why_and_when(chromium_path: str,
         for number, model in enumerate(("schnell", "turbo", "ideogram v2")):
             await imagine(page, f"a teapot number {number}", model=model)
             picture = message_with(page, f"a teapot number {number}").get_by_test_id("picture")
-            await expect(picture).to_be_visible(timeout=25_000)
+            await expect(picture).to_be_visible()
         await imagine(page, "one teapot too many")
         refusal = page.locator("[data-testid=message][data-ephemeral=true]").last
         await expect(refusal).to_be_visible()
@@ -182,7 +186,7 @@ async def test_a_restart_while_it_paints_loses_nothing(chromium_path: str, tmp_p
         await expect(button(message, "Cancel")).to_be_visible()
         await page.get_by_test_id("devtools-toggle").click()
         await page.get_by_test_id("fault-bot_restart").click()
-        await expect(page.get_by_test_id("bot-badge")).to_have_attribute("data-online", "false", timeout=10_000)
-        await expect(message.get_by_test_id("picture")).to_be_visible(timeout=60_000)
+        await expect(page.get_by_test_id("log")).to_contain_text(RESTARTED)
+        await expect(message.get_by_test_id("picture")).to_be_visible()
         assert await message_with(page, "a castle that outlives a restart").count() == 1
         assert errors == []

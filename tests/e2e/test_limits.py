@@ -200,6 +200,7 @@ def edited(message: Message, times: int) -> bool:
     return len(message.edit_times_s) >= times
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("sandbox", [{"discord": {"progress_interval_s": 0.3}}], indirect=True, ids=[""])
 async def test_edits_keep_their_distance_and_happen_only_when_something_changed(sandbox: SandboxDriver) -> None:
     paused = PausedPainting(sandbox.fal)

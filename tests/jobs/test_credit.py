@@ -90,6 +90,15 @@ async def test_one_job_is_the_probe_for_all(build: Build) -> None:
     assert len(fal.refused) == 2
 
 
+async def test_no_pause_between_probes_is_longer_than_the_operator_says(build: Build) -> None:
+    fal = PennilessFal()
+    runner_fixture = await build(fal, timings=LATE, credit_check_s=1)
+    job = await runner_fixture.ask()
+    await until(lambda: told_of_credit(runner_fixture, job))
+    fal.has_credit = True
+    await runner_fixture.until(job, JobState.DELIVERED)
+
+
 async def test_since_when_is_kept_over_a_restart_and_forgotten_afterwards(build: Build) -> None:
     before = await build(PennilessFal(), timings=LATE)
     job = await before.ask()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import LimitSettings, load_settings
-from sandbox.discord.world import PATRON_ROLE_ID
+from bot.settings import LimitSettings, Settings, load_settings
+from sandbox.discord.world import BUDGET_CHANNEL_ID, PATRON_ROLE_ID, World
 from sandbox.environment import bot_environment
 from sandbox.run import open_sandbox
 
@@ -92,6 +92,18 @@ def test_the_sandbox_waits_for_a_lost_answer_less_long_unless_told(tmp_path: Pat
     settings = load_settings(environ=bot_environment({}, environ={}, cwd=tmp_path), cwd=tmp_path)
 
     assert settings.fal.reconcile_s == 30
+
+
+def test_the_sandbox_looks_soon_whether_there_is_credit_again_and_says_in_a_channel_when_there_is_none(
+    tmp_path: Path,
+) -> None:
+    def settings(**environ: str) -> Settings:
+        return load_settings(environ=bot_environment({}, environ=environ, cwd=tmp_path), cwd=tmp_path)
+
+    assert settings().fal.credit_check_s == 5
+    assert settings().operator.alerts_channel == int(World().budget.id) == int(BUDGET_CHANNEL_ID)
+    told = settings(EASEL_FAL__CREDIT_CHECK_S="60", EASEL_OPERATOR__ALERTS_CHANNEL="42")
+    assert (told.fal.credit_check_s, told.operator.alerts_channel) == (60, 42)
 
 
 def test_patrons_have_twice_the_limits_unless_the_operator_says_what_roles_give(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ _DYNAMIC: dict[str, frozenset[str]] = {
     **{
         f"alert_{span}{over}": frozenset({"who", "spent", "budget", "at", *(() if over else ("percent",))})
         for span in ("day", "month")
-        for over in ("", "_over")
+        for over in ("", "_over", "_refused")
     },
     # stored by earlier versions
     **{f"bound_{name}": frozenset({"value"}) for name in ("one_of", "max_bytes")},

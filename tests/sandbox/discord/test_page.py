@@ -75,6 +75,7 @@ async def test_the_world_is_what_the_person_sees(fake_discord: FakeDiscord, sess
         "after-dark",
         "phone",
         "read-only",
+        "budget",
     ]
     assert [one["kind"] for one in hers["channels"]].count("dm") == 1
     assert {one["name"]: one["nsfw"] for one in hers["channels"]}["after-dark"]
@@ -296,6 +297,7 @@ async def test_channels_say_who_may_write_there_and_where_they_are(
         "after-dark": False,
         "phone": True,
         "read-only": False,
+        "budget": True,
         "Easel": True,
         "Pat, you": True,
         "elsewhere": True,

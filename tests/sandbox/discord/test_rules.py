@@ -335,9 +335,9 @@ async def test_commands_are_offered_to_those_who_may_use_them(fake_discord: Fake
             if not fake_discord.commands.why_not(command, person, one)
         }
 
-    assert where("nia", "all") == {"general", "after-dark", "phone", "read-only", "dm"}
-    assert where("ada", "all") == {"general", "after-dark", "phone", "read-only", "dm", "group", "elsewhere"}
-    assert where("mo", "staff") == {"general", "after-dark", "phone", "read-only", "dm"}
+    assert where("nia", "all") == {"general", "after-dark", "phone", "read-only", "budget", "dm"}
+    assert where("ada", "all") == {"general", "after-dark", "phone", "read-only", "budget", "dm", "group", "elsewhere"}
+    assert where("mo", "staff") == {"general", "after-dark", "phone", "read-only", "budget", "dm"}
     assert where("ada", "staff") == {"dm"}
     assert where("ada", "adult") == {"after-dark"}
     with pytest.raises(NotOffered, match="lack the permissions"):

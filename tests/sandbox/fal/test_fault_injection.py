@@ -272,6 +272,7 @@ async def test_the_devtools_list_every_fault_and_are_told_when_one_is_used_up(
     assert all(set(entry) == {"name", "label", "about", "kind", "value"} for entry in entries.values())
     hard = re.compile(r"API|\bsubmit|\bjob|\bstream|nginx|endpoint|NSFW|gateway|poll|truncat|_|\d{3} |\bfal\b(?!\.ai)")
     assert [entry for entry in entries.values() if hard.search(f"{entry['label']} {entry['about']}")] == []
+    assert entries["balance_exhausted"]["label"] == "fal.ai is out of credit"
     assert {entry["kind"] for entry in entries.values()} == {"switch", "number"}
     fake_fal.set("nsfw", "on")
     await finish(http, await submit(http, fake_fal))

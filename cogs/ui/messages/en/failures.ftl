@@ -200,15 +200,15 @@ own_usd_unbounded = You have no daily budget of your own.
 limit_person_usd_day = This request may cost up to { MONEY($cost) }, and you have { MONEY($left) } left of your { MONEY($bound) } for today. Your budget starts again at { CLOCK($at) }. Fewer or smaller pictures, or a cheaper model from `/models`, may still fit. { no_quota }
 limit_person_usd_day_never = This request may cost up to { MONEY($cost) }, which is more than the { MONEY($bound) } that you may spend in a day. You have { MONEY($left) } left today. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { no_quota }
 limit_person_usd_day_zero = This server's budget for each person is 0 a day, so I can't paint for you here. People with Manage Server can change it. { no_quota }
-limit_server_usd_day = This request may cost up to { MONEY($cost) }, and this server's budget for today has less than that left. It starts again at { CLOCK($at) }. { $own } { no_quota }
+limit_server_usd_day = This request may cost up to { MONEY($cost) }, and this server's budget for today has less than that left. It starts again at { CLOCK($at) }; something cheaper may still fit. { $own } { no_quota }
 limit_server_usd_day_never = This request may cost up to { MONEY($cost) }, which is more than this server may spend in a day. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { no_quota }
 limit_server_usd_day_zero = This server's budget is 0 a day, so I can't paint here. People with Manage Server can change it. { no_quota }
-limit_server_usd_month = This request may cost up to { MONEY($cost) }, and this server's budget for this month has less than that left. It starts again at { CLOCK($at) }. { $own } { no_quota }
+limit_server_usd_month = This request may cost up to { MONEY($cost) }, and this server's budget for this month has less than that left. It starts again at { CLOCK($at) }; something cheaper may still fit. { $own } { no_quota }
 limit_server_usd_month_never = This request may cost up to { MONEY($cost) }, which is more than this server may spend in a month. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { no_quota }
 limit_server_usd_month_zero = This server's budget is 0 a month, so I can't paint here. People with Manage Server can change it. { no_quota }
-limit_all_usd_day = This request may cost up to { MONEY($cost) }, and the budget that all users of this bot share for today has less than that left. It starts again at { CLOCK($at) }. { $own } { no_quota }
+limit_all_usd_day = This request may cost up to { MONEY($cost) }, and the budget that all users of this bot share for today has less than that left. It starts again at { CLOCK($at) }; something cheaper may still fit. { $own } { no_quota }
 limit_all_usd_day_never = This request may cost up to { MONEY($cost) }, which is more than all users of this bot together may spend in a day. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { no_quota }
-limit_all_usd_month = This request may cost up to { MONEY($cost) }, and the budget that all users of this bot share for this month has less than that left. It starts again at { CLOCK($at) }. { $own } { no_quota }
+limit_all_usd_month = This request may cost up to { MONEY($cost) }, and the budget that all users of this bot share for this month has less than that left. It starts again at { CLOCK($at) }; something cheaper may still fit. { $own } { no_quota }
 limit_all_usd_month_never = This request may cost up to { MONEY($cost) }, which is more than all users of this bot together may spend in a month. Ask for fewer or smaller pictures, or choose a cheaper model from `/models`. { $own } { no_quota }
 
 ## Failures: accepted, and then no picture came of it
