@@ -1,6 +1,6 @@
 """Processes that hammer `JobStore.accept` while killed and with clocks that jump; what they got in is counted after.
 
-`python -m tests.resilience.limits_exact URL SECONDS [SAFEGUARD REMOVED]` runs it alone, for for any length of time.
+`python -m tests.resilience limits` runs it on both databases for any length of time, as a control without a safeguard.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ import asyncio
 import multiprocessing
 import random
 import secrets
-import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -387,17 +385,3 @@ def _count_rates(connection: Connection, found: Run) -> None:
             found.over.append(f"rate of {user} in all: {in_all} of {earned:.0f}")
         if full > limit.burst_images:
             found.over.append(f"rate of {user}: {full:.2f}")
-
-
-@contextmanager
-def reported(url: str, **options: Any) -> Iterator[Run]:
-    """Run, count, print."""
-    found = asyncio.run(count(url, run(url, **options)))
-    print(found)
-    yield found
-
-
-if __name__ == "__main__":
-    given = {"processes": 1 if sys.argv[1].startswith("sqlite") else 4, "seed": secrets.token_hex(4)}
-    with reported(sys.argv[1], seconds=float(sys.argv[2]), without=" ".join(sys.argv[3:]), **given) as result:
-        sys.exit(bool(result.over))
