@@ -276,6 +276,7 @@ def run(
     seconds: float,
     seed: str,
     attempts: int = 10**12,
+    at_least: int = 0,
     without: str = "",
     every_s: float = 0.5,
     step_s: float | None = None,
@@ -284,6 +285,7 @@ def run(
 
     Args:
         seconds: at most; it ends earlier once there were so many `attempts`.
+        at_least: so many attempts are waited for where a busy machine is slow, up to ten times as long.
         every_s: from one kill to the next, on average.
         step_s: from one setting of the machine's clock to the next; None leaves it.
     """
@@ -308,8 +310,11 @@ def run(
     step_at = began + (step_s or seconds)
     try:
         children = [start() for _ in range(processes)]
-        while time.monotonic() - began < seconds and sum(tally[0] for tally in tallies) < attempts:
-            time.sleep(max(0.0, min(kill_at, step_at, began + seconds) - time.monotonic()))
+        while True:
+            tried, now_s = sum(tally[0] for tally in tallies), time.monotonic()
+            if tried >= attempts or (now_s >= began + seconds and (tried >= at_least or now_s >= began + 10 * seconds)):
+                break
+            time.sleep(max(0.0, min(kill_at, step_at, max(began + seconds, now_s + 0.5)) - now_s))
             if step_s is not None and time.monotonic() >= step_at:
                 machine_us.value = _stepped(machine_us.value, clock_dice, found.steps)
                 step_at += step_s * dice.uniform(0.5, 1.5)
