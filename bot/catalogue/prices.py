@@ -75,9 +75,14 @@ def billed_usd(model: Model, request: GenerationRequest, units: Decimal) -> Deci
     if units == 0:
         return Decimal(0)
     usd = _unit_usd(model.price, request, None)
-    if usd is not None and 0 < units <= _MOST_UNITS and _has_one_price(model.price):
+    if usd is not None and is_billed_in_units(model, units):
         return _to_the_millionth(usd * units)
     return request_cost_usd(model, request)
+
+
+def is_billed_in_units(model: Model, units: Decimal) -> bool:
+    """Whether so many of fal's units are a sum by themselves, so that nothing has to be assumed."""
+    return 0 <= units <= _MOST_UNITS and _has_one_price(model.price)
 
 
 def _to_the_millionth(usd: Decimal) -> Decimal:

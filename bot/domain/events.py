@@ -67,6 +67,14 @@ class ConfirmingSubmit:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancelling:
+    """Cancelled; it ends once fal has told whether it has the request, or what it billed for it."""
+
+    #: When a search for the request ends, aware UTC; None where fal has it.
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Restarting:
     """Accepted while the process is stopping; the next process starts the job."""
 
@@ -79,6 +87,7 @@ Progress = (
     | ProviderUnavailable
     | OutOfCredit
     | ConfirmingSubmit
+    | Cancelling
     | Restarting
 )
 

@@ -116,6 +116,17 @@ TABLE: Mapping[End, Mapping[Told, tuple[Money, Quota]]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Others:
+    """What fal billed for submissions of a job before its last one, of which fal's list tells all."""
+
+    usd_micros: int = 0
+    #: Whether fal did not tell all of it.
+    estimated: bool = False
+    #: How many of them fal says nothing of, so that they count at their worst.
+    at_worst: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What the ledger settles for the last submission of a job."""
 
@@ -127,6 +138,8 @@ class Settlement:
     shown: int = 0
     #: Whether fal did not tell what it billed.
     estimated: bool = False
+    #: What earlier submissions cost; None: the worst case of those of which nobody can know.
+    others: Others | None = None
 
 
 #: Nothing was billed, and nothing counts.

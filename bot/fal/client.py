@@ -26,6 +26,7 @@ from bot.errors import (
     GenerationFailed,
     ProviderError,
     ProviderUnreachable,
+    RequestNotFound,
     ResultUnusable,
 )
 from bot.fal.failures import ModelLabel, failure_of
@@ -301,7 +302,8 @@ class Fal:
         self._check_address(request.response_url)
         answer = await self._once("result", request.response_url, RESULT_BYTES)
         if not answer.ok:
-            return failure_of(answer, ModelLabel.of(model))
+            forgotten = answer.status == 404 and answer.object() is not None
+            return failure_of(answer, ModelLabel.of(model)) or (RequestNotFound() if forgotten else None)
         body = answer.object()
         try:
             return None if body is None or answer.status == 202 else _read(body, answer.headers)

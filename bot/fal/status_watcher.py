@@ -18,7 +18,8 @@ from bot.domain.job import FalRequest
 from bot.domain.provider import CompletedStatus, InQueueStatus, Status
 from bot.domain.request import Json
 from bot.errors import KeyRefused, ProviderError, RequestNotFound
-from bot.fal.http import NETWORK_ERRORS
+from bot.fal.failures import account_failure
+from bot.fal.http import NETWORK_ERRORS, HttpResponse
 from bot.fal.poller import PolledJob, Poller
 from bot.fal.statuses import StatusReader
 from bot.fal.stream import EventParser, NotAStream, polled_url, stream_url
@@ -260,7 +261,7 @@ class StatusWatcher:
         answer = await self._poller.poll(url, after_s=after_s, job=watch.polled_job, at_once=woken or watch.adopted)
         body = answer.object()
         if not answer.ok or body is None:
-            self._count_end(watch, answer.status)
+            self._count_end(watch, answer)
             return None
         watch.ends = 0
         if watch.denied is not None:
@@ -287,14 +288,15 @@ class StatusWatcher:
             log.info("fal's status stream is not offered here; jobs are polled")
         self._streams_missing_until = self._loop.time() + self._timings.stream_missing_s
 
-    def _count_end(self, watch: _Watch, status: int) -> None:
-        """An unknown request or a refused key ends the job only when answered several times in a row."""
+    def _count_end(self, watch: _Watch, answer: HttpResponse) -> None:
+        """An unknown request or a refused key ends the watch only when answered several times in a row."""
         watch.ends += 1
         if watch.ends < self._timings.end_confirmations:
             return
+        status = answer.status
         log.warning("fal ended a watch", extra={"request": watch.request.request_id, "status": status})
         if status in (401, 403):
-            raise KeyRefused
+            raise account_failure(answer) or KeyRefused()
         raise RequestNotFound if status in (404, 410) else ProviderError
 
     @staticmethod

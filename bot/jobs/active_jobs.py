@@ -51,9 +51,12 @@ class ActiveJob:
         "_task",
         "_unsent",
         "adopting",
+        "begun_before_cancel",
         "cancel_requested",
         "cancelled_at_fal",
+        "cancelling",
         "id",
+        "left_to_canceller",
         "lost_attempts",
         "message_id",
         "missed_callback",
@@ -107,8 +110,14 @@ class ActiveJob:
         self.unconfirmed = False
         #: The submit of which nobody knows whether fal has it; None once that is certain.
         self.unsure_attempt: int | None = None
-        #: Whether fal has taken a cancel, so that whoever sent it ends the job.
+        #: Whether the person was told that it is being cancelled, so that no other progress is shown.
+        self.cancelling = False
+        #: Whether fal has taken a cancel: the job is not delivered, and ends once fal tells what it billed.
         self.cancelled_at_fal = False
+        #: Whether fal may have begun to paint it by then.
+        self.begun_before_cancel = True
+        #: Whether whoever sent that cancel ends the job, and not its task.
+        self.left_to_canceller = False
         #: When that search ends, aware UTC; None where that can't be told.
         self.search_ends_at: datetime | None = None
         #: Whether to poll fal before waiting for a callback, because one may have been missed (adopted or found jobs).
@@ -182,7 +191,12 @@ class ActiveJobs:
         return self._jobs.get(job_id)
 
     def is_left_to_canceller(self, job_id: str) -> bool:
-        """Whether fal has taken a cancel of this job, so that whoever sent it ends the job."""
+        """Whether whoever cancelled this job at fal ends it."""
+        job = self._jobs.get(job_id)
+        return job is not None and job.left_to_canceller
+
+    def is_cancelled_at_fal(self, job_id: str) -> bool:
+        """Whether fal has taken a cancel of this job."""
         job = self._jobs.get(job_id)
         return job is not None and job.cancelled_at_fal
 

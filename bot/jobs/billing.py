@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
-from bot.catalogue.prices import billed_usd, result_cost_usd
+from bot.catalogue.prices import billed_usd, is_billed_in_units, result_cost_usd
 from bot.domain.job import Job, JobState, Result
 from bot.domain.ports import ImageBackend
 from bot.domain.settlement import FREE, Bill, End, Settlement, Told, bill_of, settlement
@@ -29,6 +30,8 @@ from bot.jobs.context import RunnerContext
 
 #: Codes of ends in which fal, or a model's maker, did not take the request, also where it first queued it.
 _REFUSED = frozenset(one.code for one in (OptionsRefused, ModelGone, PartnerAccountRefused, PartnerBusy))
+#: Nobody can know what fal billed for what it may have painted.
+WORST_CASE = settlement(End.CANCELLED_PAINTING, Bill())
 _UNSEEN = {ResultWithheld.code: End.WITHHELD, Undeliverable.code: End.UNDELIVERABLE}
 
 
@@ -40,10 +43,10 @@ class Billing:
         self._fal = fal
 
     async def of_failure(self, job: Job, error: ToldError | None) -> Settlement:
-        """As `of_error`; where we gave up on a running job and cancelled it at fal, once fal says what it billed."""
+        """As `of_error`; of a running job that was cancelled at fal, once fal says what it billed."""
         gave_up = isinstance(error, GenerationTimedOut) and not error.told_by_fal
-        if job.state is JobState.RUNNING and gave_up:
-            return await self.after_cancel(job, may_be_painted=True)
+        if job.state is JobState.RUNNING and (gave_up or self._context.active.is_cancelled_at_fal(job.id)):
+            return await self.after_cancel(job)
         return self.of_error(job, error)
 
     def of_error(self, job: Job, error: ToldError | None) -> Settlement:
@@ -79,31 +82,43 @@ class Billing:
         if units == 0:
             return Bill(Told.NOTHING, Decimal(0), 0, is_fals=True)
         model = self._context.model_of(job.request.endpoint)
-        usd = billed_usd(model, job.request, units) if model is not None else None
-        return Bill(Told.SOMETHING) if usd is None else Bill(Told.SUM, usd, is_fals=True)
+        if model is None:
+            return Bill(Told.SOMETHING)
+        usd = billed_usd(model, job.request, units)
+        is_fals = is_billed_in_units(model, units)
+        return Bill(Told.SOMETHING) if usd is None else Bill(Told.SUM, usd, is_fals=is_fals)
 
     # ------------------------------------------------------------------ after a cancel at fal
 
-    async def after_cancel(self, job: Job, *, may_be_painted: bool) -> Settlement:
-        """What is settled for a running job that was cancelled at fal, as soon as fal says what it billed.
+    async def told_soon(self, job: Job) -> Settlement | None:
+        """What is settled for a running job that was cancelled at fal; None while fal does not say how it ended."""
+        return await self._told_within(job, self._context.timings.cancel_bill_pauses_s)
 
-        Args:
-            may_be_painted: whether fal may have begun to paint it, for what it says nothing of.
-        """
-        ended = await self._ended(job)
+    async def after_cancel(self, job: Job) -> Settlement:
+        """The same, where nobody waits for it any more; its worst case where fal says nothing in the end."""
+        settled = await self._told_within(job, self._context.timings.last_bill_pauses_s)
+        return settled or WORST_CASE
+
+    async def _told_within(self, job: Job, pauses_s: Sequence[float]) -> Settlement | None:
+        ended = await self._ended(job, pauses_s)
+        if ended is None:
+            return None
         if isinstance(ended, Result):
             return settlement(End.CANCELLED_PAINTING, self._of_result(job, ended))
         told = self._told(job, ended)
-        if ended is not None and _of_request(ended) in {End.REFUSED, End.PROVIDER_FAILED}:
+        if _of_request(ended) in {End.REFUSED, End.PROVIDER_FAILED}:
             return settlement(_of_request(ended), told)
-        return settlement(End.CANCELLED_PAINTING if may_be_painted else End.CANCELLED_IN_QUEUE, told)
+        # What fal has forgotten, or does not say a sum of, is what it was when it was cancelled.
+        active = self._context.active.get(job.id)
+        begun = active is None or active.begun_before_cancel
+        return settlement(End.CANCELLED_PAINTING if begun else End.CANCELLED_IN_QUEUE, told)
 
-    async def _ended(self, job: Job) -> Result | GenerationFailed | None:
+    async def _ended(self, job: Job, pauses_s: Sequence[float]) -> Result | GenerationFailed | None:
         """How fal ended it; None where it does not say so in time."""
         context, model = self._context, self._context.model_of(job.request.endpoint)
         if job.fal_request is None or model is None:
             return None
-        for pause_s in (*context.timings.cancel_bill_pauses_s, None):
+        for pause_s in (*pauses_s, None):
             try:
                 ended = await self._fal.outcome(job.fal_request, model=model)
             except (ProviderUnreachable, ProviderError):

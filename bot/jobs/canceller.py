@@ -9,11 +9,11 @@ from bot.domain.ports import CancelOutcome, ImageBackend
 from bot.domain.provider import CancelAnswer
 from bot.domain.settlement import FREE
 from bot.errors import EaselError, ProviderError, ProviderUnreachable
-from bot.jobs.billing import Billing
-from bot.jobs.context import RunnerContext
+from bot.jobs.billing import WORST_CASE, Billing
+from bot.jobs.context import RunnerContext, cancelled_in_queue, show_cancelling
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.watcher import Watcher
-from bot.phrase import phrase
+from bot.phrase import Phrase, phrase
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +50,7 @@ class Canceller:
             case JobState.HELD | JobState.QUEUED:
                 return await self._cancel_waiting(job)
             case JobState.SUBMITTING:
-                self._cancel_submitting(job)
-                if self._is_unconfirmed(job):
-                    return CancelOutcome(True, phrase("cancelling_unanswered"))
-                return CancelOutcome(True, phrase("cancelling_submit"))
+                return CancelOutcome(True, self._cancel_submitting(job))
             case JobState.RUNNING:
                 return await self.cancel_running(job)
             case JobState.FINISHED:
@@ -71,10 +68,6 @@ class Canceller:
             await self.cancel(job_id, None)
         except EaselError as error:
             log.warning("a job whose card was deleted goes on for now", extra={"job": job_id, "reason": error.code})
-
-    def _is_unconfirmed(self, job: Job) -> bool:
-        active = self._context.active.get(job.id)
-        return active is not None and active.unconfirmed
 
     async def _ended_elsewhere(self, job: Job, patience_s: float) -> Job:
         """Wait until the process that has claimed the job has ended it, or `patience_s` seconds; return the row."""
@@ -105,23 +98,39 @@ class Canceller:
         elif job is not None and job.state is JobState.RUNNING:
             await self.cancel_running(job)  # repeated by the next poll, while fal can't be reached
 
-    def _cancel_submitting(self, job: Job) -> None:
-        """Request a cancel of a job being submitted; the submitter applies it before or right after the POST."""
+    def _cancel_submitting(self, job: Job) -> Phrase:
+        """Request a cancel of a job being submitted; the submitter applies it before or right after the POST.
+
+        Where its request is looked for at fal, that goes on: it may still be stopped there, and it decides the bill.
+
+        Returns:
+            what the person is told.
+        """
         active = self._context.active.get(job.id)
         if active is not None:
             active.cancel_requested = True
-        self._reconciler.give_up(job.id, job.attempts)
+        if active is None or not active.unconfirmed:
+            return phrase("cancelling_submit")
+        if self._reconciler.give_up(job.id, job.attempts):
+            return phrase("cancelling_unanswered")
+        show_cancelling(self._context, job, active.search_ends_at)
+        return phrase("cancelling_lost")
 
     async def _cancel_waiting(self, job: Job) -> CancelOutcome:
-        ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_early")), FREE)
+        message = cancelled_in_queue(job)
+        ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message), FREE)
         if ended is None:  # claimed meanwhile: the submitter finds the request in the row
             return CancelOutcome(True, phrase("cancelling_handed"))
+        if job.possible_doubles:
+            return CancelOutcome(True, message, ended.failure.charge if ended.failure is not None else None)
         return CancelOutcome(True, phrase("cancelled_early_unused"))
 
     async def cancel_running(self, job: Job) -> CancelOutcome:
         """Cancel a job at fal and end it; when it is too late, clear the stored request so that nobody applies it."""
         if job.fal_request is None:
             raise RuntimeError("a running job has a request")
+        if self._context.active.is_cancelled_at_fal(job.id):
+            return CancelOutcome(True, phrase("cancelling_painted"))
         try:
             answer = await self._fal.cancel(job.fal_request)
         except ProviderUnreachable:
@@ -130,9 +139,14 @@ class Canceller:
             if not job.notified:  # else its initial response failed and it must not be delivered (`Runner.unanswered`)
                 await self._context.store.jobs.annotate(job.id, cancel_requested=False)
             return CancelOutcome(False, phrase("cancel_painted"))
-        begun = self._watcher.has_begun(job.id)
-        self._context.active.open(job.id).cancelled_at_fal = True
-        settlement = await self._billing.after_cancel(job, may_be_painted=begun)
+        begun, active = self._watcher.has_begun(job.id), self._context.active.open(job.id)
+        active.cancelled_at_fal, active.begun_before_cancel, active.left_to_canceller = True, begun, True
+        settlement = await self._billing.told_soon(job)
+        if settlement is None and active.task is not None:
+            active.left_to_canceller = False
+            show_cancelling(self._context, job)
+            return CancelOutcome(True, phrase("cancelling_painted"))
+        settlement = settlement or WORST_CASE
         message = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
         ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message), settlement)
         if ended is None:
@@ -143,6 +157,7 @@ class Canceller:
         """Return the running job, or cancel it at fal and return None if that was requested during its submit.
 
         The person was told that it is being cancelled, so it ends even when fal can't be reached or has finished it.
+        Where fal goes on painting, it is returned, to be watched until fal tells what it billed.
         """
         if running is None or not self._context.is_cancelled(running):
             return running
@@ -155,7 +170,13 @@ class Canceller:
             answer = CancelAnswer.UNKNOWN
         removed = answer is CancelAnswer.REMOVED_OR_REQUESTED
         message = phrase("cancelled_at_once") if removed else phrase("cancelled_maybe_painted")
-        ours = self._context.active.open(running.id).submitted_at_s is not None
-        settlement = await self._billing.after_cancel(running, may_be_painted=not (removed and ours))
+        active = self._context.active.open(running.id)
+        active.cancelled_at_fal = removed
+        active.begun_before_cancel = not removed or active.submitted_at_s is None
+        settlement = await self._billing.told_soon(running)
+        if settlement is None and removed:
+            show_cancelling(self._context, running)
+            return running
+        settlement = settlement or await self._billing.after_cancel(running)
         await self._context.end(running, JobState.CANCELLED, Failure("cancelled", message), settlement)
         return None

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,17 +19,17 @@ from bot import metrics, retry
 from bot.catalogue import Catalogue
 from bot.catalogue.model import Model
 from bot.domain.alerts import Scope
-from bot.domain.events import Progress, ProgressEvent, ProviderUnavailable
+from bot.domain.events import Cancelling, Progress, ProgressEvent, ProviderUnavailable
 from bot.domain.job import TERMINAL, Actor, Failure, Job, JobState
 from bot.domain.ports import Delivery
-from bot.domain.settlement import Settlement
+from bot.domain.settlement import Others, Settlement
 from bot.errors import Cancelled, CardDeleted, EaselError, ModelGone, ProviderError, ProviderUnreachable, StoreUnusable
 from bot.jobs.active_jobs import ActiveJobs
 from bot.jobs.credit_pause import CreditPause
 from bot.jobs.owned_tasks import OwnedTasks
 from bot.jobs.timings import JobTimings
 from bot.limits import Policy
-from bot.phrase import phrase
+from bot.phrase import Phrase, phrase
 from bot.settings import FalSettings
 from bot.store import Store
 
@@ -67,6 +67,8 @@ class RunnerContext:
         self.store = store
         self.policy_of = policy_of
         self.forgiven_per_day = forgiven_per_day
+        #: What fal billed for earlier submissions of a job (`Doubles.billed`).
+        self.doubles_of: Callable[[Job], Awaitable[Others | None]] = _none_known
         #: Whether the operator still lets the bot paint for a job's place and person.
         self.admits = admits
         self.settings = settings
@@ -108,6 +110,8 @@ class RunnerContext:
     def publish(self, job: Job, progress: Progress, *, valid_until_s: float | None = None) -> None:
         """Pass a newer state of a job to the delivery, unless its initial response is still under way.
 
+        Once the person was told that it is being cancelled, that is all that is shown.
+
         Until then it has no card. Where Discord delivers an interaction again whose job was erased, the response is
         refused in the end, and what is edited by that interaction's token is the card of the job before, with its
         picture.
@@ -117,6 +121,8 @@ class RunnerContext:
         """
         active = self.active.get(job.id)
         if active is not None and active.response is not None:
+            return
+        if active is not None and active.cancelling and not isinstance(progress, Cancelling):
             return
         valid_until_s = self.leased_until_s if valid_until_s is None else valid_until_s
         resumed = active is not None and active.resumed
@@ -242,8 +248,9 @@ class RunnerContext:
 
         None when the job was moved first by somebody else.
         """
+        settled = await with_doubles(self, job, settlement)
         ended = await self.transition(
-            job, state, failure=failure, settlement=settlement, forgiven_per_day=self.forgiven_per_day
+            job, state, failure=failure, settlement=settled, forgiven_per_day=self.forgiven_per_day
         )
         if ended is None:
             return None
@@ -325,6 +332,26 @@ class RunnerContext:
         left_s = active.quiet_until_s - self.now_s() if active is not None else 0
         if left_s > 0:
             await self.pause(left_s)
+
+
+def show_cancelling(context: RunnerContext, job: Job, until: datetime | None = None) -> None:
+    """Show that a job is being cancelled, and no other progress from then on."""
+    context.active.open(job.id).cancelling = True
+    context.publish(job, Cancelling(until))
+
+
+async def with_doubles(context: RunnerContext, job: Job, settlement: Settlement) -> Settlement:
+    """The settlement with what fal billed for earlier submissions of a job that was sent again."""
+    return replace(settlement, others=await context.doubles_of(job)) if job.possible_doubles else settlement
+
+
+def cancelled_in_queue(job: Job) -> Phrase:
+    """What is said of a job that was cancelled in our own queue; fal may have had it before, where it was put back."""
+    return phrase("cancelled_unused") if job.possible_doubles else phrase("cancelled_early")
+
+
+async def _none_known(_: Job) -> None:
+    """Before the runner says who looks for doubles."""
 
 
 def _count_end(job: Job) -> None:

@@ -1,6 +1,7 @@
 """What becomes of jobs while fal's account is out of credit: they wait in the queue, for a day at most.
 
-fal refuses a job before it has it, so its job goes back to the queue with its reservation. One job at a time is then
+fal refuses a job before it has it, so its job goes back to the queue with its reservation. One that fal has already
+is asked about again until fal answers. One job at a time is then
 tried, after growing pauses; the first that fal accepts lets all others go on. Since when it lasts is kept in the store,
 where it outlives a restart, and where other processes and the alerts find it.
 """
@@ -15,9 +16,8 @@ from bot.domain.events import OutOfCredit
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.settlement import FREE
 from bot.errors import BalanceExhausted
-from bot.jobs.context import RunnerContext
+from bot.jobs.context import RunnerContext, cancelled_in_queue
 from bot.jobs.queue_positions import QueuePositions
-from bot.phrase import phrase
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class CreditWatch:
         if queued is None:
             return
         if queued.cancel_requested or active.cancel_requested:
-            await context.end(queued, JobState.CANCELLED, Failure("cancelled", phrase("cancelled_early")), FREE)
+            await context.end(queued, JobState.CANCELLED, Failure("cancelled", cancelled_in_queue(queued)), FREE)
             return
         self._positions.accepted(queued)
         context.publish(queued, OutOfCredit())
@@ -93,6 +93,23 @@ class CreditWatch:
                 return
             context.publish(job, OutOfCredit())
             await context.pause(context.timings.credit_poll_s)
+
+    async def outlast(self, job_id: str, pause_s: float) -> Job:
+        """Pause, because fal says nothing of a job that it has for lack of credit; returns its row, to be followed on.
+
+        Raises:
+            BalanceExhausted: fal does not have it, or it has waited long enough.
+        """
+        context = self._context
+        job = await context.retry_store(lambda: context.store.jobs.get(job_id))
+        if job is None or job.state is not JobState.RUNNING:
+            raise BalanceExhausted
+        self._check_patience(job)
+        await self.ran_out(job_id)
+        context.publish(job, OutOfCredit())
+        await context.pause(pause_s)
+        context.active.open(job_id).poll_first = True
+        return await context.retry_store(lambda: context.store.jobs.get(job_id)) or job
 
     def _check_patience(self, job: Job) -> None:
         if self._context.clock() - job.created_at > self._patience:

@@ -12,11 +12,11 @@ from bot.catalogue.model import Model
 from bot.catalogue.prices import result_cost_usd
 from bot.domain.job import TERMINAL, Failure, Job, JobState, RemotePicture, Result
 from bot.domain.ports import DeliverableImages, ImageBackend
-from bot.domain.settlement import End, bill_of, settlement
+from bot.domain.settlement import End, Settlement, bill_of, settlement
 from bot.errors import EaselError, ResultUnusable, ResultWithheld
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.byte_budget import ByteBudget, Grant, OutOfRoom, Room, SizeGuess
-from bot.jobs.context import RunnerContext
+from bot.jobs.context import RunnerContext, with_doubles
 from bot.jobs.initial_response import UNANSWERED
 from bot.media.fit import fit, read_results
 from bot.media.workers import ImageWorkers
@@ -144,17 +144,19 @@ class ResultDeliverer:
                 unseen = settlement(End.UNDELIVERABLE, bill_of(result))
                 await self._context.end(finished, JobState.CANCELLED, Failure("cancelled", UNANSWERED), unseen)
             elif finished is not None:
-                await self._context.tasks.shielded(self._deliver_and_record(finished, ready))
+                settled = settlement(End.DELIVERED, bill_of(result), shown=len(ready.pictures))
+                settled = await with_doubles(self._context, finished, settled)
+                await self._context.tasks.shielded(self._deliver_and_record(finished, ready, settled))
         return None
 
-    async def _deliver_and_record(self, job: Job, ready: DeliverableImages) -> Job | None:
+    async def _deliver_and_record(self, job: Job, ready: DeliverableImages, settled: Settlement) -> Job | None:
         message_id = await self._context.delivery.deliver(job, ready)
         return await self._context.transition(
             job,
             JobState.DELIVERED,
             message_id=message_id,
             notified=True,
-            settlement=settlement(End.DELIVERED, bill_of(job.result or Result(())), shown=len(ready.pictures)),
+            settlement=settled,
             forgiven_per_day=self._context.forgiven_per_day,
         )
 

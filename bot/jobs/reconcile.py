@@ -37,6 +37,10 @@ class _Undecided(Exception):
     code = "equal_request_under_way"
 
 
+class _Unlisted(Exception):
+    """fal does not list the requests of this endpoint for our key, so nothing is known of what is not found."""
+
+
 class Lister(Protocol):
     """What the reconciler needs of fal (see `ImageBackend`)."""
 
@@ -64,7 +68,7 @@ class _Search:
     attempt: LostAttempt
     #: Whether fal's list has the payloads of this model's requests, without which it can't be recognised.
     listed: bool
-    #: Whether the job still needs the outcome (it was not cancelled); else one read of the list decides.
+    #: Whether there is time to wait for the outcome; else one read of the list decides.
     wanted: bool
     #: Until then the request may still appear (by the reconciler's timer, as all times here).
     until_s: float
@@ -72,6 +76,8 @@ class _Search:
     blind_until_s: float
     #: Whether the last read of the list failed.
     was_blind: bool = False
+    #: Whether fal refused us its list when we last asked.
+    was_unlisted: bool = False
     #: After failed reads: from then on a list without the request is conclusive (see `JobTimings.after_blind_s`).
     conclusive_from_s: float = float("-inf")
 
@@ -82,7 +88,8 @@ class _Search:
     @property
     def is_conclusive(self) -> bool:
         """Whether fal certainly does not have it, once the search is decided: its list was read in full, and late."""
-        return self.listed and self.wanted and not self.was_blind and not self.attempt.heard.is_set()
+        read = self.listed and not self.was_blind and not self.was_unlisted
+        return read and self.wanted and not self.attempt.heard.is_set()
 
     def is_decided(self, at_s: float) -> bool:
         """Whether the search ends after a read begun at `at_s` that did not show the request.
@@ -110,6 +117,7 @@ class Reconciler:
         wait_s: age of an attempt, in seconds, from which a list without its request is conclusive.
         give_up_s: age of an attempt, in seconds, at which the search ends although the list can't be read.
         store_payloads: whether fal is asked to keep the payloads of requests, without which its list can't tell.
+        calls_back: whether fal is asked to call back.
         timer: monotonic seconds.
     """
 
@@ -124,6 +132,7 @@ class Reconciler:
         give_up_s: float,
         store_payloads: bool,
         timings: JobTimings,
+        calls_back: bool = False,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._active = active
@@ -135,6 +144,7 @@ class Reconciler:
         self._timings = timings
         self._timer = timer
         self._store_payloads = store_payloads
+        self._calls_back = calls_back
         #: Unanswered submits, by the fingerprint of their endpoint and arguments.
         self._under_way: dict[str, set[asyncio.Future[None]]] = {}
 
@@ -166,12 +176,28 @@ class Reconciler:
             if not self._under_way[fingerprint]:
                 del self._under_way[fingerprint]
 
-    def give_up(self, job_id: str, attempt: int) -> None:
-        """End the search for a job that was cancelled: `find` returns at once."""
+    def give_up(self, job_id: str, attempt: int) -> bool:
+        """End the search for a job that was cancelled, where nothing can be heard of it: `find` returns at once.
+
+        Otherwise it goes on: what is found can be cancelled at fal, and what is not there costs nothing.
+
+        Returns:
+            whether it was given up.
+        """
         active = self._active.get(job_id)
         lost = active.lost_attempts.get(attempt) if active is not None else None
-        if lost is not None:
-            lost.heard.set()
+        if lost is None or not lost.hopeless:
+            return False
+        lost.heard.set()
+        return True
+
+    def is_hopeless(self, *, listed: bool) -> bool:
+        """Whether neither fal's list nor a callback can tell of a request.
+
+        Args:
+            listed: whether fal keeps the payloads of this model's requests.
+        """
+        return not (listed and self._store_payloads) and not self._calls_back
 
     # ------------------------------------------------------------------ the search
 
@@ -215,10 +241,12 @@ class Reconciler:
         now_s = self._timer()
         until_s = now_s + (max(self._wait_s - age_s, 0.0) if wait_s is None else wait_s)
         wanted = wait_s != 0
+        attempt = self._active.open(job.id).lost_attempts.setdefault(job.attempts, LostAttempt())
+        attempt.hopeless = self.is_hopeless(listed=listed)
         return _Search(
             job,
             sent,
-            self._active.open(job.id).lost_attempts.setdefault(job.attempts, LostAttempt()),
+            attempt,
             listed=listed and self._store_payloads,
             wanted=wanted,
             until_s=until_s,
@@ -236,10 +264,14 @@ class Reconciler:
         apart = self._timings.wrong_clock if now_s >= search.until_s else self._timings.clock_difference
         try:
             search.attempt.request_id = await self._matching_request(search, apart)
+        except _Unlisted:
+            search.was_unlisted, search.attempt.hopeless = True, not self._calls_back
+            return
         except (EaselError, _Undecided) as error:
             search.was_blind = True
             log.info("fal's list of requests can't be read", extra={"job": search.job.id, "reason": error.code})
             return
+        search.was_unlisted, search.attempt.hopeless = False, False
         if search.was_blind:
             search.was_blind, search.conclusive_from_s = False, self._timer() + self._timings.after_blind_s
 
@@ -250,6 +282,7 @@ class Reconciler:
             apart: how far fal's clock and ours may be apart.
 
         Raises:
+            _Unlisted: fal does not list this endpoint's requests for us.
             EaselError: the list or the store can't be read, or the part of the list that was read does not have it.
             _Undecided: a matching request may belong to another submit that is still unanswered.
         """
@@ -260,7 +293,9 @@ class Reconciler:
             listed = await self._fal.find_requests(endpoint, since=attempted_at - apart, until=self._clock() + apart)
         except TruncatedList as error:
             cut_off, listed = error, error.found
-        fitting = [one.request_id for one in listed or () if matches(search.sent, one)]
+        if listed is None:
+            raise _Unlisted
+        fitting = [one.request_id for one in listed if matches(search.sent, one)]
         if fitting:
             await self._wait_for_equal_submits(endpoint, search.sent)
         free = await self._first_free(fitting)

@@ -10,7 +10,7 @@ post and storing its message id) runs in critical tasks, which a stop waits for.
     claimer           claims queued jobs              canceller          cancels a job for its owner
     leases            renews leases, adopts jobs      context            what all of these share
     active_jobs       the jobs' state in memory       reconcile          finds lost submits at fal
-    credit            what waits for fal's credit
+    credit            what waits for fal's credit     doubles            finds what was painted twice
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from bot import metrics
 from bot.catalogue import Catalogue
 from bot.domain.job import Actor, Failure, Job, JobState, NewJob
 from bot.domain.ports import AttachmentSource, CancelOutcome, Delivery, ImageBackend
-from bot.errors import EaselError, GenerationFailed, Refusal, StoreUnusable
+from bot.errors import BalanceExhausted, Cancelled, EaselError, GenerationFailed, Refusal, StoreUnusable
 from bot.jobs.acceptance import Acceptance
+from bot.jobs.active_jobs import ActiveJob
 from bot.jobs.billing import Billing
 from bot.jobs.canceller import Canceller
 from bot.jobs.claimer import Claimer
 from bot.jobs.context import Clocks, RunnerContext
 from bot.jobs.credit import CreditWatch
 from bot.jobs.delivery_pipeline import ResultDeliverer
+from bot.jobs.doubles import Doubles
 from bot.jobs.downtime import Downtime
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.input_upload import InputUploader
@@ -48,6 +50,7 @@ from bot.limits import Policy, Refused
 from bot.logs import incident
 from bot.media.workers import ImageWorkers
 from bot.phrase import phrase
+from bot.retry import repeat_last
 from bot.settings import FalSettings
 from bot.store import Accepted, Duplicate, Store
 from bot.supervisor import Supervisor
@@ -116,6 +119,7 @@ class Runner:
             wait_s=settings.reconcile_s,
             give_up_s=settings.job_timeout_s,
             store_payloads=settings.store_payloads,
+            calls_back=callback_url is not None,
             timings=timings,
             timer=clocks.monotonic_s,
         )
@@ -125,6 +129,7 @@ class Runner:
         self._watcher = Watcher(context, fal, self._reconciler, self._durations, calls_back=callback_url is not None)
         self._acceptance = Acceptance(context, self._positions, self._responses, self._watcher, max_waiting=max_waiting)
         self._billing = Billing(context, fal)
+        context.doubles_of = Doubles(context, fal, self._billing).billed
         self._canceller = Canceller(context, fal, self._reconciler, self._watcher, self._billing)
         self._leases = Leases(context, self._resume)
         self._credit = CreditWatch(context, self._positions)
@@ -285,7 +290,8 @@ class Runner:
         self._positions.adopt_all()
         # Jobs that this process accepts meanwhile are about to be responded to; only those of an earlier process may
         # lack a response. (Where processes share the database, InitialResponses handles the other processes' jobs.)
-        unseen = [job for job in self._positions.jobs if self._may_be_unanswered(job, accepted_here)]
+        jobs = () if self._store.shared else self._positions.jobs
+        unseen = [job for job in jobs if job.id not in accepted_here and _is_unseen(job, self._active.get(job.id))]
         await self._downtime.recall()
         for job in self._positions.jobs:
             self._downtime.announce_resume(job)
@@ -297,12 +303,6 @@ class Runner:
         await asyncio.gather(*(self._check_answer(job) for job in unseen))
         for active in list(self._active):  # entries made by callbacks for jobs that had ended
             self._active.release(active.id)
-
-    def _may_be_unanswered(self, job: Job, accepted_here: set[str]) -> bool:
-        active = self._active.get(job.id)
-        answered_here = active is not None and (active.response is not None or active.message_id is not None)
-        unseen = job.reply.message_id is None and not self._store.shared
-        return unseen and not answered_here and job.id not in accepted_here
 
     async def _check_answer(self, job: Job) -> None:
         async with self._submitter.semaphore:
@@ -363,23 +363,15 @@ class Runner:
 
     async def _run_job(self, job: Job, *, left_over: bool) -> None:
         """Run one job from its current state to its end; every error of it is handled here."""
-        job_id = job.id
+        job_id, pauses_s = job.id, repeat_last(self._timings.credit_pauses_s)
         try:
-            match job.state:
-                case JobState.SUBMITTING | JobState.RUNNING:
-                    painting = self._generate(job, left_over=left_over)
+            while True:
+                try:
+                    going_on = self._go_on(job, left_over=left_over)
                     del job  # frees the outdated row: there may be thousands of them for as long as fal takes
-                    finished = await painting
-                    if finished is not None and not self._active.is_left_to_canceller(job_id):
-                        delivering = self._deliverer.run(finished)
-                        del finished, painting
-                        await delivering
-                case JobState.FINISHED:
-                    delivering = self._deliverer.run(job)
-                    del job
-                    await delivering
-                case _:
-                    await self._context.notify_outcome(job)
+                    return await going_on
+                except BalanceExhausted:
+                    job, left_over = await self._credit.outlast(job_id, next(pauses_s)), False
         except (GenerationFailed, Refusal) as error:  # a Refusal: an attachment is no usable picture
             if not self._active.is_left_to_canceller(job_id):
                 settlement_of = partial(self._billing.of_failure, error=error)
@@ -393,6 +385,31 @@ class Runner:
             broke = phrase("unexpected", incident=code)
             settlement_of = partial(self._billing.of_failure, error=None)
             await self._context.fail(job_id, Failure("unexpected", broke, incident=code), settlement_of)
+
+    async def _go_on(self, job: Job, *, left_over: bool) -> None:
+        """Do what is left to do of a job.
+
+        Raises:
+            GenerationFailed, Refusal: it ends without its pictures.
+        """
+        job_id = job.id
+        match job.state:
+            case JobState.SUBMITTING | JobState.RUNNING:
+                painting = self._generate(job, left_over=left_over)
+                del job
+                finished = await painting
+                if finished is not None and not self._active.is_left_to_canceller(job_id):
+                    if self._active.is_cancelled_at_fal(job_id):
+                        raise Cancelled
+                    delivering = self._deliverer.run(finished)
+                    del finished, painting
+                    await delivering
+            case JobState.FINISHED:
+                delivering = self._deliverer.run(job)
+                del job
+                await delivering
+            case _:
+                await self._context.notify_outcome(job)
 
     async def _generate(self, job: Job, *, left_over: bool) -> Job | None:
         """Submit the job and watch it until fal is done; None when it was cancelled."""
@@ -415,3 +432,9 @@ class Runner:
                 active.in_flight_since_s = None
             self._watcher.forget(job_id)
             self._context.wake.set()
+
+
+def _is_unseen(job: Job, active: ActiveJob | None) -> bool:
+    """Whether a job of an earlier process may lack its initial response."""
+    answered_here = active is not None and (active.response is not None or active.message_id is not None)
+    return job.reply.message_id is None and not answered_here

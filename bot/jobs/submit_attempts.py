@@ -14,10 +14,12 @@ from bot.jobs.timings import JobTimings
 class LostAttempt:
     """One submit without an answer, while the reconciler looks for its request."""
 
-    #: Set to end the search at once: fal called back, or the job was cancelled.
+    #: Set to end the search at once: fal called back, or nothing can be heard of a job that was cancelled.
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     #: The request that fal's callback or list gave.
     request_id: str | None = None
+    #: Whether neither a list nor a callback can tell what became of it.
+    hopeless: bool = False
 
     async def heard_within(self, seconds: float) -> None:
         """Wait for `heard`, at most for this long; returns in either case."""

@@ -11,13 +11,13 @@ from datetime import timedelta
 from functools import partial
 
 from bot import metrics
-from bot.catalogue import arguments
-from bot.catalogue.kinds import PICTURE_MEMBERS
-from bot.catalogue.model import Model, OptionKind
+from bot.catalogue.model import Model
 from bot.domain.events import ConfirmingSubmit, ProviderUnavailable
 from bot.domain.job import Failure, FalRequest, Job, JobState
+from bot.domain.money import usd_of
 from bot.domain.ports import ImageBackend
 from bot.domain.request import GenerationRequest, Json
+from bot.domain.settlement import FREE
 from bot.errors import (
     BalanceExhausted,
     Cancelled,
@@ -33,23 +33,19 @@ from bot.errors import (
 from bot.jobs.adaptive_semaphore import AdaptiveSemaphore
 from bot.jobs.billing import Billing
 from bot.jobs.canceller import Canceller
-from bot.jobs.context import RunnerContext
+from bot.jobs.context import RunnerContext, show_cancelling
 from bot.jobs.credit import CreditWatch
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.input_upload import InputUploader
 from bot.jobs.leases import Leases
 from bot.jobs.preparation import MOST_CRASHES, PreparationGate
 from bot.jobs.reconcile import Reconciler
+from bot.jobs.sent_arguments import identifying_arguments, sent_arguments
 from bot.jobs.submit_attempts import Losses
 from bot.limits import Refused
 from bot.phrase import Phrase, phrase
 
 log = logging.getLogger(__name__)
-
-#: Options left out of the comparison with fal's request list: upload URLs differ from attempt to attempt, and secrets
-#: must not be compared.
-PICTURE_KINDS = frozenset({OptionKind.PICTURE, OptionKind.PICTURES, *PICTURE_MEMBERS})
-SECRETS = frozenset({"openai_api_key"})
 
 
 @dataclass(slots=True)
@@ -224,8 +220,10 @@ class Submitter:
 
     async def _end_cancelled(self, job: Job, *, unsure: bool) -> None:
         """End a job that was cancelled before fal's request was known."""
-        message = phrase("cancelled_unanswered") if unsure else phrase("cancelled_early")
         settlement = self._billing.of_error(job, Cancelled())
+        message = phrase("cancelled_early")
+        if unsure:
+            message = phrase("cancelled_never_arrived") if settlement == FREE else phrase("cancelled_unanswered")
         await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message), settlement)
 
     async def _begin_next_attempt(self, submission: _Submission) -> bool:
@@ -245,8 +243,10 @@ class Submitter:
         if isinstance(again, Refused):
             log.warning("no budget has room for another attempt", extra={"job": job.id, "rule": again.rule})
             raise ResubmitOverBudget
-        active.unsure_attempt = None
+        # Nothing is unsure about this one yet, and it is reserved: should fal have no credit, it waits in the queue.
+        active.unsure_attempt, submission.unsure = None, False
         metrics.POSSIBLE_DOUBLES.inc()
+        metrics.RESERVED_USD.inc(float(usd_of(policy.usd_micros(job.request.cost))))
         log.warning("submitting again, possibly a double", extra={"job": again.id, "attempt": again.attempts})
         submission.job = again
         return True
@@ -289,8 +289,8 @@ class Submitter:
 
     async def _post_and_record(self, job: Job, request: GenerationRequest) -> Job | None:
         model = self._context.model(job)
-        with self._reconciler.under_way(model.endpoint, self._identifying_arguments(model, job)):
-            fal_request = await self._post(job, model, self._arguments(model, job, request))
+        with self._reconciler.under_way(model.endpoint, identifying_arguments(model, job, self._context.settings)):
+            fal_request = await self._post(job, model, sent_arguments(model, job, request, self._context.settings))
             for refused in list(self._active.refused.values()):
                 refused.losses = None
             running = await self._context.transition(job, JobState.RUNNING, fal_request=fal_request)
@@ -335,18 +335,6 @@ class Submitter:
                 raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _identifying_arguments(self, model: Model, job: Job) -> dict[str, Json]:
-        """The arguments by which a request is recognised in fal's list: all but pictures and secrets."""
-        private = {option.name for option in model.options if option.kind in PICTURE_KINDS or option.name in SECRETS}
-        return {name: value for name, value in self._arguments(model, job, job.request).items() if name not in private}
-
-    def _arguments(self, model: Model, job: Job, request: GenerationRequest) -> dict[str, Json]:
-        settings = self._context.settings
-        secret = settings.openai_api_key
-        checked = settings.safety_checker == "on" or not job.reply.age_restricted
-        key = secret.get_secret_value() if secret is not None else None
-        return arguments(model, request, safety_checker=checked, openai_api_key=key)
-
     # ------------------------------------------------------------------ after a POST whose answer is missing
 
     async def _note_loss(self, submission: _Submission, error: SubmitUnconfirmed) -> None:
@@ -369,14 +357,15 @@ class Submitter:
         job, losses = submission.job, submission.losses
         model, age_s = self._context.model(job), self._context.age_s(job)
         self._publish_search(job, losses, age_s)
-        wait_s = 0.0 if self._context.is_cancelled(job) else losses.wait_s  # 0: read the list once
+        listed, cancelled = model.store_payload, self._context.is_cancelled(job)
+        wait_s = 0.0 if cancelled and self._reconciler.is_hopeless(listed=listed) else losses.wait_s
         active = self._active.open(job.id)
         active.unconfirmed = True
         try:
             return await self._reconciler.find(
                 job,
-                self._identifying_arguments(model, job),
-                listed=model.store_payload,
+                identifying_arguments(model, job, self._context.settings),
+                listed=listed,
                 age_s=age_s,
                 wait_s=wait_s,
             )
@@ -384,13 +373,17 @@ class Submitter:
             active.unconfirmed, active.search_ends_at = False, None
 
     def _publish_search(self, job: Job, losses: Losses, age_s: float) -> None:
-        if losses.in_outage:
-            self._context.publish(job, ProviderUnavailable())
-        elif not losses.refused:
-            left_s = max(self._context.settings.reconcile_s - age_s, 0.0)
-            ends_at = self._context.clock() + timedelta(seconds=left_s)
+        context, cancelled = self._context, self._context.is_cancelled(job)
+        if losses.in_outage and not cancelled:
+            context.publish(job, ProviderUnavailable())
+        elif cancelled or not losses.refused:
+            left_s = max(context.settings.reconcile_s - age_s, 0.0) if losses.wait_s is None else losses.wait_s
+            ends_at = context.clock() + timedelta(seconds=left_s)
             self._active.open(job.id).search_ends_at = ends_at
-            self._context.publish(job, ConfirmingSubmit(ends_at))
+            if cancelled:
+                show_cancelling(context, job, ends_at)
+            else:
+                context.publish(job, ConfirmingSubmit(ends_at))
 
     async def _resume_found(self, job: Job, fal_request: FalRequest) -> Job | None:
         """Store the request that was found and go on as if the submit had been answered."""

@@ -102,6 +102,9 @@ class JobTimings:
     #: How long one read of the list waits for the answers to other submits with identical arguments.
     equal_submits_s: float = 5.0
 
+    #: Pauses between reads of that list at the end of a job that was sent again, to find what was painted twice.
+    doubles_pauses_s: tuple[float, ...] = (1.0, 3.0)
+
     # ------------------------------------------------------------------ watch
     #: A callback is overdue after this multiple of the expected duration, and after no less than this many seconds.
     callback_patience: float = 2.0
@@ -124,8 +127,11 @@ class JobTimings:
     #: How long a process that stored such a request waits for the job to end, and how often it reads the row meanwhile.
     cancel_elsewhere_s: float = 5.0
     cancel_look_s: float = 0.2
-    #: Pauses between looks at what fal billed for a request that was just cancelled there; then it is assumed.
+    #: Pauses between looks at what fal billed for a request that was just cancelled there; then its job
+    #: is watched until fal has ended it.
     cancel_bill_pauses_s: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)
+    #: The same for one that we gave up on, while nobody waits for it.
+    last_bill_pauses_s: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8, 1.5, 3, 5, 10, 10)
 
     # ------------------------------------------------------------------ delivery
     #: How long a result that waits for room is left at fal, which keeps one for an hour, a large one for some minutes.

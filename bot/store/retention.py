@@ -52,6 +52,8 @@ _PAUSE_S = 0.01
 _PAUSE_SHARE = 2.0
 #: Key in `kv` of an erasure that is not finished; the value is the last job (`seq`) that goes.
 _ERASING = "erasing:"
+#: Key in `kv` of somebody who was erased; the value is that day, whose accounts still count until it is over.
+_FORGETTING = "forgetting:"
 
 
 class Retention:
@@ -99,6 +101,7 @@ class Retention:
             await self._in_batches(partial(_erase_some, user_id=user_id, last_seq=last_seq))
         gone = await self._in_batches(partial(_delete_ended, before_us=to_us(before)))
         await self._in_batches(partial(blank_dead_tokens, now_us=now_us))
+        await self._in_batches(partial(_forget_erased, today=day_of(from_us(now_us - WRONG_CLOCK_US))))
         await self._close_accounts(_first_kept_day(now_us))
         await self._in_batches(partial(_delete_rates, now_us=now_us))
         await self._in_batches(_delete_idle_flows)
@@ -180,7 +183,7 @@ def _erase_user(connection: Connection, user_id: int, now_us: int, rows: int) ->
     """Delete everything that is somebody's; the servers' day counts stay, without a name.
 
     What they used up today stays for as long as it counts: otherwise erasing would be a way around the limits. The
-    next `purge` after that removes it.
+    next `purge` after that takes their name off it; the sums stay.
 
     While a job is under way it stays, and so do its owner's accounts: it is still to be settled.
 
@@ -194,14 +197,11 @@ def _erase_user(connection: Connection, user_id: int, now_us: int, rows: int) ->
     if last_seq is not None:
         write_kv(connection, f"{_ERASING}{user_id}", str(last_seq))
     other = connection.execute(delete(users).where(users.c.user_id == user_id)).rowcount
+    today = day_of(from_us(now_us))
+    if connection.execute(select(ledger.c.job_id).where(ledger.c.user_id == user_id).limit(1)).first() is not None:
+        write_kv(connection, f"{_FORGETTING}{user_id}", str(today))
     if not live:
-        today = day_of(from_us(now_us))
-        connection.execute(update(ledger).where(ledger.c.user_id == user_id, ledger.c.day < today).values(user_id=None))
-        connection.execute(
-            delete(balances).where(
-                balances.c.scope.in_(("u", "f")), balances.c.subject_id == user_id, balances.c.day < today
-            )
-        )
+        _take_name_off(connection, user_id, before_day=today)
         spent = delete(rate_state).where(rate_state.c.user_id == user_id, rate_state.c.tat_us <= now_us)
         other += connection.execute(spent).rowcount
         lock_queue(connection)
@@ -212,6 +212,30 @@ def _erase_user(connection: Connection, user_id: int, now_us: int, rows: int) ->
     if gone or other:
         write_kv(connection, SCRUB_DUE, "1")
     return Erased(jobs=gone, live_jobs=live, other=other), last_seq
+
+
+def _take_name_off(connection: Connection, user_id: int, before_day: int) -> None:
+    """Keep what somebody used up in earlier days without their name. None of their jobs may be under way."""
+    connection.execute(
+        update(ledger).where(ledger.c.user_id == user_id, ledger.c.day < before_day).values(user_id=None)
+    )
+    connection.execute(
+        delete(balances).where(
+            balances.c.scope.in_(("u", "f")), balances.c.subject_id == user_id, balances.c.day < before_day
+        )
+    )
+
+
+def _forget_erased(connection: Connection, rows: int, today: int) -> int:
+    """Take the names of some off what they used up on the day on which they were erased, now that it is over."""
+    noted = connection.execute(select(kv.c.key, kv.c.value).where(kv.c.key.startswith(_FORGETTING))).all()
+    people = {int(row.key.removeprefix(_FORGETTING)): int(row.value) for row in noted if int(row.value) < today}
+    still = select(jobs.c.user_id).where(jobs.c.user_id.in_(people), jobs.c.ended_us.is_(None))
+    due = sorted(people.keys() - set(connection.execute(still).scalars()))[:rows]
+    for user_id in due:
+        _take_name_off(connection, user_id, before_day=people[user_id] + 1)
+        connection.execute(delete(kv).where(kv.c.key == f"{_FORGETTING}{user_id}"))
+    return len(due)
 
 
 def _ended_of(user_id: int) -> Select[int]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, select
 
 from bot import metrics
 from bot.domain.money import Charge, usd_of
-from bot.domain.settlement import Settlement
+from bot.domain.settlement import Others, Settlement
 from bot.store.tables import ledger, rate_state
 from bot.store.times import span_us
 from bot.store.usage import Balance, Count, RateKey, counts_of, lock_gcra_rows, read_counts, take_off, write_counts
@@ -77,27 +77,30 @@ def _count(row: RowMapping, values: Mapping[str, Any]) -> None:
 
 
 def _charge(row: RowMapping, end: Resolution, pardons: _Pardons) -> Charge:
-    """What counts: the bill of the last submission, and the worst case of those before it that nobody can know of."""
+    """What counts: the bill of the last submission, and of those before it, at their worst where nobody can know."""
     settlement, images = end.settlement, row["images"]
+    others = settlement.others or Others(at_worst=row["doubtful"])
     worst = -(-row["usd_micros"] // row["submissions"])
     made = images if settlement.made is None else min(settlement.made, images)
     usd_micros = -(-worst * made // images) if settlement.usd_micros is None else settlement.usd_micros
     shown = min(settlement.shown, made)
     forgiven = pardons.take(row, made - shown, end.forgiven_per_day)
     uncertain = settlement.usd_micros is None and settlement.made is None
-    return Charge(made - forgiven, forgiven, usd_micros + worst * row["doubtful"], uncertain)
+    return Charge(made - forgiven, forgiven, usd_micros + others.usd_micros + worst * others.at_worst, uncertain)
 
 
 def _resolved(
     row: RowMapping, settlement: Settlement, charge: Charge, pace_us: int, now_us: int
 ) -> dict[str, str | int]:
+    others = settlement.others or Others(at_worst=row["doubtful"])
     return {
         "b_job": row["job_id"],
         "state": "released" if charge == Charge() else "settled",
         "counted": charge.counted,
         "counted_usd_micros": charge.usd_micros,
         "forgiven": charge.forgiven,
-        "estimated": int(settlement.estimated or bool(row["doubtful"])),
+        "estimated": int(settlement.estimated or others.estimated or others.at_worst > 0),
+        "doubtful": others.at_worst,
         "pace_us": pace_us,
         "resolved_us": now_us,
     }
@@ -115,7 +118,7 @@ _RESOLVE = (
         {
             name: bindparam(name)
             for name in (
-                *("state", "counted", "counted_usd_micros", "forgiven", "estimated"),
+                *("state", "counted", "counted_usd_micros", "forgiven", "estimated", "doubtful"),
                 *("pace_us", "resolved_us"),
             )
         }

@@ -19,6 +19,7 @@ import discord
 from bot.catalogue.model import Model, Output, Price
 from bot.catalogue.prices import is_well_known, result_cost_usd
 from bot.domain.events import (
+    Cancelling,
     ConfirmingSubmit,
     Delivering,
     InProgress,
@@ -192,9 +193,10 @@ def progress_card(
     Args:
         resumed: whether to say that the job was resumed after a downtime.
     """
-    cancelling = job.cancel_requested or isinstance(progress, Delivering)
+    cancelling = job.cancel_requested or isinstance(progress, Delivering | Cancelling)
     locale = job.reply.locale
-    status = say(locale, "cancelling") if job.cancel_requested else progress_text(progress, locale)
+    is_told = job.cancel_requested and not isinstance(progress, Cancelling)
+    status = say(locale, "cancelling") if is_told else progress_text(progress, locale)
     notes = [*notices(job, locale), *([_small(say(locale, "resumed"))] if resumed else [])]
     waits = (
         isinstance(
@@ -220,7 +222,14 @@ def progress_text(progress: Progress, locale: str) -> str:
 
 
 def _waits_for(
-    progress: Queued | ProviderQueued | Delivering | ProviderUnavailable | OutOfCredit | ConfirmingSubmit | Restarting,
+    progress: Queued
+    | ProviderQueued
+    | Delivering
+    | ProviderUnavailable
+    | OutOfCredit
+    | ConfirmingSubmit
+    | Cancelling
+    | Restarting,
 ) -> Phrase:
     match progress:
         case Queued(capped_by="user"):
@@ -229,22 +238,28 @@ def _waits_for(
             return phrase("progress_capped_guild")
         case Queued():
             return phrase("progress_ahead", ahead=progress.ahead) if progress.ahead else phrase("progress_next")
-        case ProviderQueued(ahead=None):
-            return phrase("progress_handed")
-        case ProviderQueued(ahead=0):
-            return phrase("progress_next_at_fal")
         case ProviderQueued():
-            return phrase("progress_ahead_at_fal", ahead=progress.ahead or 0)
+            return _ahead_at_fal(progress.ahead)
         case Delivering():
             return phrase("progress_delivering")
         case ProviderUnavailable() | OutOfCredit():
             return phrase("fal_away" if isinstance(progress, ProviderUnavailable) else "out_of_credit")
         case ConfirmingSubmit():
             return phrase("progress_confirming", until=progress.until)
+        case Cancelling():
+            if progress.until is None:
+                return phrase("progress_cancelling_painted")
+            return phrase("progress_cancelling_lost", until=progress.until)
         case Restarting():
             return phrase("progress_restarting")
         case _:
             assert_never(progress)
+
+
+def _ahead_at_fal(ahead: int | None) -> Phrase:
+    if ahead is None:
+        return phrase("progress_handed")
+    return phrase("progress_ahead_at_fal", ahead=ahead) if ahead else phrase("progress_next_at_fal")
 
 
 def _painting_text(progress: InProgress, locale: str) -> str:

@@ -40,6 +40,9 @@ def _reasons(why: WaitReason, *, own: bool) -> Iterator[Phrase]:
             yield phrase("waiting_held")
         case JobState.QUEUED if why.queue_status is not None:
             yield from _queued(why, why.queue_status, own=own)
+        case JobState.SUBMITTING | JobState.RUNNING if why.job.cancel_requested:
+            until = why.search_ends_at if why.submit_unconfirmed else None
+            yield phrase("cancelling") if until is None else phrase("progress_cancelling_lost", until=until)
         case JobState.QUEUED | JobState.SUBMITTING:
             yield _being_submitted(why)
         case JobState.RUNNING:

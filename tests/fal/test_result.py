@@ -18,6 +18,7 @@ from bot.errors import (
     OptionsRefused,
     ProviderError,
     ProviderUnreachable,
+    RequestNotFound,
     ResultUnusable,
 )
 from bot.fal import Fal
@@ -295,6 +296,30 @@ async def test_a_hanging_fal_is_unreachable(fake: FakeFal) -> None:
     async with fake.fal(timings=replace(FAST, call_s=0.05, tries=2)) as fal:
         with pytest.raises(ProviderUnreachable):
             await fal.result(fake.request(), model=model())
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (json_reply({"status": "NOT_FOUND"}, 404), RequestNotFound),
+        (json_reply({"detail": "Request was cancelled", "error_type": "client_cancelled"}, 499), Cancelled),
+        (json_reply({"images": []}), ResultUnusable),
+        (json_reply({"detail": "Request is still in progress"}, 400), None),
+        (json_reply({"detail": "Service unavailable"}, 503), None),
+        (html(404), None),
+        (html(502), None),
+    ],
+    ids=["forgotten", "cancelled", "empty", "under way", "broken", "gateway's 404", "gateway's 502"],
+)
+async def test_how_a_request_ended_is_told_by_one_look(
+    fake: FakeFal, fal: Fal, reply: Reply, expected: type[EaselError] | None
+) -> None:
+    fake.always("result", reply)
+
+    ended = await fal.outcome(fake.request(), model=model())
+
+    assert ended is None if expected is None else type(ended) is expected
+    assert len(fake.seen) == 1
 
 
 async def test_the_key_is_not_sent_to_a_strangers_host(fake: FakeFal, fal: Fal) -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from bot.domain.job import FalRequest
-from bot.errors import KeyRefused, ProviderError, RequestNotFound
+from bot.errors import BalanceExhausted, KeyRefused, ProviderError, RequestNotFound
 from bot.fal import CompletedStatus, Fal, InProgressStatus, InQueueStatus, Status
 from bot.fal.stream import EventParser, NotAStream
 from tests.fal.fake import (
@@ -499,6 +499,14 @@ async def test_a_refused_key_ends_the_watch(fake: FakeFal, fal: Fal) -> None:
     fake.always("stream", refused).always("status", refused)
 
     with pytest.raises(KeyRefused):
+        await watched(fal, fake.request())
+
+
+async def test_an_account_without_credit_is_told_apart_from_a_refused_key(fake: FakeFal, fal: Fal) -> None:
+    locked = json_reply({"detail": "User is locked. Reason: Exhausted balance. Top up your balance."}, 403)
+    fake.always("stream", locked).always("status", locked)
+
+    with pytest.raises(BalanceExhausted):
         await watched(fal, fake.request())
 
 

@@ -19,7 +19,7 @@ from bot.domain.picture import InputNeeds, PreparedInput
 from bot.domain.ports import AttachmentSource, DeliverableImages, ServedModel
 from bot.domain.provider import CancelAnswer, CompletedStatus, FoundRequest, InProgressStatus, InQueueStatus, Status
 from bot.domain.request import Json
-from bot.errors import Cancelled, GenerationFailed
+from bot.errors import Cancelled, GenerationFailed, RequestNotFound
 from bot.jobs.context import Clocks
 from bot.jobs.runner import Runner
 from bot.jobs.timings import JobTimings
@@ -59,6 +59,14 @@ class ScriptedFal:
         self.cancel_answer = CancelAnswer.REMOVED_OR_REQUESTED
         #: What fal says it billed for a request that was cancelled; None: it does not say.
         self.cancelled_units: Decimal | None = Decimal(0)
+        #: Whether fal has ended a request as soon as it has taken a cancel.
+        self.cancel_takes_effect = True
+        #: Whether fal no longer knows a request that was cancelled.
+        self.forgets_cancelled = False
+        #: Whether fal shows us its list of requests.
+        self.lists = True
+        #: More requests in that list.
+        self.listed: list[FoundRequest] = []
         self.hold = asyncio.Event()
         self.hold.set()
         self.statuses: list[InQueueStatus | InProgressStatus] = [
@@ -110,6 +118,10 @@ class ScriptedFal:
         return Result((picture,) * len(self.nsfw or (False,)), seed=7, nsfw=self.nsfw, billable_units=Decimal(1))
 
     async def outcome(self, request: FalRequest, *, model: ServedModel) -> Result | GenerationFailed | None:
+        if self.forgets_cancelled:
+            return RequestNotFound()
+        if not self.cancel_takes_effect:
+            return None
         if self.cancel_answer is CancelAnswer.ALREADY_COMPLETED:
             return await self.result(request, model=model)
         error = Cancelled()
@@ -118,8 +130,10 @@ class ScriptedFal:
 
     async def find_requests(self, endpoint: str, *, since: datetime, until: datetime) -> list[FoundRequest] | None:
         self.looks += 1
+        if not self.lists:
+            return None
         if not self.keeps_lost or not self.submitted:
-            return []
+            return self.listed
         return [FoundRequest("lost1", endpoint, dict(self.submitted[0][1]), now(), None)]
 
     def request_for(self, endpoint: str, request_id: str) -> FalRequest:

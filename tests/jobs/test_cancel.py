@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from bot.domain.events import ConfirmingSubmit, InProgress, ProviderUnavailable
+from bot.domain.events import Cancelling, ConfirmingSubmit, InProgress, ProviderQueued, ProviderUnavailable
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.money import Charge
-from bot.domain.provider import CancelAnswer
+from bot.domain.provider import CancelAnswer, InQueueStatus
 from bot.domain.settlement import Settlement
 from bot.errors import Cancelled, SubmitUnconfirmed
 from tests.english import english
@@ -21,6 +22,7 @@ from tests.jobs.scripted import (
     RunnerFixture,
     ScriptedFal,
     now,
+    until,
 )
 
 
@@ -196,24 +198,143 @@ async def test_a_picture_is_not_posted_to_who_saw_no_initial_response(build: Bui
     assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
 
 
-async def test_cancelling_while_an_answer_is_missing_says_that_it_may_cost(build: Build) -> None:
-    fal = ScriptedFal()
+async def with_its_answer_lost(build: Build, fal: ScriptedFal, **options: Any) -> tuple[RunnerFixture, Job]:
+    """A job whose answer was lost, while its request is being looked for."""
     fal.submit_errors = [SubmitUnconfirmed("dropped")]
-    runner_fixture = await build(fal, reconcile_s=600)
-    job = await runner_fixture.ask()
-    async with asyncio.timeout(60):
-        while not fal.looks:
-            await asyncio.sleep(0.005)
-    (until,) = [event.until for _, event in runner_fixture.shown.events if isinstance(event, ConfirmingSubmit)]
-    assert 590 < (until - now()).total_seconds() <= 600
+    runner_fixture = await build(fal, **options)
+    job = await runner_fixture.ask(policy=TIGHT)
+    await until(lambda: any(isinstance(event, ConfirmingSubmit) for _, event in runner_fixture.shown.events))
+    return runner_fixture, job
+
+
+async def charge_of(runner_fixture: RunnerFixture, job: Job) -> Charge | None:
+    ended = await runner_fixture.until(job, JobState.CANCELLED)
+    assert ended.failure is not None
+    assert await runner_fixture.store.check() == []
+    assert (await runner_fixture.store.usage.of(job.actor)).spent.person_day == ended.failure.charge.usd_micros  # type: ignore[union-attr]
+    assert runner_fixture.shown.delivered == []
+    return ended.failure.charge
+
+
+async def test_cancelling_while_an_answer_is_missing_says_that_it_is_looked_for(build: Build) -> None:
+    fal = ScriptedFal()
+    runner_fixture, job = await with_its_answer_lost(build, fal, reconcile_s=600)
+    (shown,) = [event.until for _, event in runner_fixture.shown.events if isinstance(event, ConfirmingSubmit)]
+    assert 590 < (shown - now()).total_seconds() <= 600
     reason = await runner_fixture.runner.wait_reason(job.id)
     assert reason is not None
-    assert (reason.submit_unconfirmed, reason.search_ends_at) == (True, until)
+    assert (reason.submit_unconfirmed, reason.search_ends_at) == (True, shown)
     assert not any(isinstance(event, ProviderUnavailable) for _, event in runner_fixture.shown.events)
     outcome = await runner_fixture.runner.cancel(job.id)
+    assert "If it has, I stop it there" in english(outcome)
+    assert (job.id, Cancelling(shown)) in runner_fixture.shown.events
+    assert (await runner_fixture.until(job, JobState.SUBMITTING)).cancel_requested
+
+
+async def test_what_fal_never_got_costs_nothing_when_it_was_cancelled_meanwhile(build: Build) -> None:
+    fal = ScriptedFal()
+    runner_fixture, job = await with_its_answer_lost(build, fal, reconcile_s=0.5, timings={"list_pauses_s": (0.02,)})
+    await runner_fixture.runner.cancel(job.id)
+    assert await charge_of(runner_fixture, job) == Charge()
+    assert english((await runner_fixture.until(job, JobState.CANCELLED)).failure) == (  # type: ignore[arg-type]
+        "Cancelled. fal.ai never got it. No quota was used."
+    )
+    assert len(fal.submitted) == 1
+
+
+@pytest.mark.parametrize(("units", "expected"), [(0, Charge()), (1, Charge(forgiven=1, usd_micros=3000))])
+async def test_what_turns_up_at_fal_later_is_stopped_there_and_counts_as_billed(
+    build: Build, units: int, expected: Charge
+) -> None:
+    """fal lists a request only once it has begun; until then only the search can stop it."""
+    fal = ScriptedFal()
+    fal.cancelled_units = Decimal(units)
+    runner_fixture, job = await with_its_answer_lost(build, fal, timings={"list_pauses_s": (0.02,)})
+    await runner_fixture.runner.cancel(job.id)
+    fal.keeps_lost = True
+    assert await charge_of(runner_fixture, job) == expected
+    assert [request.request_id for request in fal.cancelled] == ["lost1"]
+    assert len(fal.submitted) == 1
+
+
+async def test_such_a_search_goes_on_after_a_restart(build: Build) -> None:
+    fal = ScriptedFal()
+    runner_fixture, job = await with_its_answer_lost(build, fal)
+    await runner_fixture.runner.cancel(job.id)
+    fal.keeps_lost = True
+    fal.cancelled_units = Decimal(1)
+    restarted = await build(fal, timings={"list_pauses_s": (0.02,)})
+    assert await charge_of(restarted, job) == Charge(forgiven=1, usd_micros=3000)
+    assert len(fal.submitted) == 1
+
+
+async def test_where_nobody_can_know_the_worst_case_counts_at_once(build: Build) -> None:
+    fal = ScriptedFal()
+    runner_fixture, job = await with_its_answer_lost(build, fal, reconcile_s=600, store_payloads=False)
+    outcome = await runner_fixture.runner.cancel(job.id)
     assert "may still paint it, and bill for it" in english(outcome)
+    assert await charge_of(runner_fixture, job) == Charge(forgiven=1, usd_micros=3000, uncertain=True)
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
     assert "up to $0.003 of the budget were used" in english(ended.failure)
-    assert (await runner_fixture.store.usage.of(job.actor)).spent.person_day == 3000
-    assert len(fal.submitted) == 1
+
+
+async def test_a_list_that_fal_refuses_us_does_not_say_that_fal_never_got_it(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.lists = False
+    runner_fixture, job = await with_its_answer_lost(build, fal, reconcile_s=0.3, timings={"list_pauses_s": (0.02,)})
+    await runner_fixture.runner.cancel(job.id)
+    assert await charge_of(runner_fixture, job) == Charge(forgiven=1, usd_micros=3000, uncertain=True)
+
+
+@pytest.mark.parametrize("ends_with", ["picture", "cancel"])
+async def test_what_fal_goes_on_painting_ends_once_fal_says_what_it_billed(build: Build, ends_with: str) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    fal.cancel_takes_effect = False
+    runner_fixture = await build(fal, timings={"cancel_bill_pauses_s": (0.01,)})
+    job = await runner_fixture.ask(policy=TIGHT)
+    await until(lambda: any(isinstance(event, InProgress) for _, event in runner_fixture.shown.events))
+    for _ in range(2):  # the second press changes nothing
+        outcome = await runner_fixture.runner.cancel(job.id)
+        assert outcome.cancelled
+        assert "Your request shows in the end what fal.ai bills" in english(outcome)
+    assert runner_fixture.shown.events[-1] == (job.id, Cancelling())
+    assert (await runner_fixture.store.jobs.get(job.id)).state is JobState.RUNNING  # type: ignore[union-attr]
+    fal.cancel_takes_effect, fal.cancelled_units = True, Decimal(1)
+    if ends_with == "picture":
+        fal.cancel_answer = CancelAnswer.ALREADY_COMPLETED
+    fal.hold.set()
+    assert await charge_of(runner_fixture, job) == Charge(forgiven=1, usd_micros=3000)
+
+
+async def test_what_fal_has_not_begun_as_far_as_we_know_is_not_free_before_fal_says_so(build: Build) -> None:
+    """The status may be old: what has begun by then is billed."""
+    fal = ScriptedFal()
+    fal.statuses = [InQueueStatus(0)]
+    fal.hold.clear()
+    fal.cancel_takes_effect = False
+    runner_fixture = await build(fal, timings={"cancel_bill_pauses_s": (0.01,)})
+    job = await runner_fixture.ask(policy=TIGHT)
+    await until(lambda: any(isinstance(event, ProviderQueued) for _, event in runner_fixture.shown.events))
+    await runner_fixture.runner.cancel(job.id)
+    fal.cancel_takes_effect, fal.cancelled_units = True, Decimal(1)
+    fal.hold.set()
+    assert await charge_of(runner_fixture, job) == Charge(forgiven=1, usd_micros=3000)
+
+
+@pytest.mark.parametrize(("begun", "expected"), [(False, Charge()), (True, Charge(0, 1, 3000, uncertain=True))])
+async def test_what_fal_has_forgotten_after_a_cancel_costs_what_it_was_then(
+    build: Build, begun: bool, expected: Charge
+) -> None:
+    fal = ScriptedFal()
+    fal.hold.clear()
+    if not begun:
+        fal.statuses = [InQueueStatus(0)]
+    fal.forgets_cancelled = True
+    runner_fixture = await build(fal)
+    job = await runner_fixture.ask(policy=TIGHT)
+    kind = InProgress if begun else ProviderQueued
+    await until(lambda: any(isinstance(event, kind) for _, event in runner_fixture.shown.events))
+    await runner_fixture.runner.cancel(job.id)
+    assert await charge_of(runner_fixture, job) == expected

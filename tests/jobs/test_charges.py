@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from bot.catalogue import parse
 from bot.domain.job import Failure, Job, JobState
 from bot.domain.money import Charge
-from bot.domain.provider import InQueueStatus
+from bot.domain.provider import FoundRequest, InQueueStatus
 from bot.errors import (
     Cancelled,
     ContentRefused,
@@ -25,7 +26,7 @@ from bot.errors import (
 from bot.limits import Budgets
 from bot.phrase import phrase
 from tests.english import english
-from tests.jobs.scripted import TIGHT, UNLIMITED, Build, RunnerFixture, ScriptedFal
+from tests.jobs.scripted import CATALOGUE, TIGHT, Build, RunnerFixture, ScriptedFal, now
 
 #: One picture by flux-schnell, which `ScriptedFal` bills as one unit.
 PICTURE = 3000
@@ -145,19 +146,41 @@ async def test_where_no_budget_has_room_for_another_submit_the_job_ends_with_a_s
     assert english(ended.failure).endswith("No quota was used.")
 
 
-async def test_cancelling_what_fal_does_not_say_it_billed_counts_at_its_worst_once_it_was_begun(build: Build) -> None:
+@pytest.mark.parametrize("named", ["fox", "owl"])
+@pytest.mark.parametrize(("units", "counts"), [(Decimal(0), 1), (Decimal(1), 2), (None, 2)])
+async def test_a_double_that_fal_has_in_the_end_is_stopped_there_and_counts_as_billed(
+    build: Build, named: str, units: Decimal | None, counts: int
+) -> None:
+    """It arrived late: at the end of the search fal's list did not have it yet."""
     fal = ScriptedFal()
+    fal.cancelled_units = units
+    fal.submit_errors = [SubmitUnconfirmed("dropped")]
+    fixture = await build(fal, reconcile_s=0.02, timings={"last_bill_pauses_s": ()})
     fal.hold.clear()
-    fal.cancelled_units = None
-    fixture = await build(fal, timings={"cancel_bill_pauses_s": ()})
-    job = await fixture.ask(policy=UNLIMITED)
+    job = await fixture.ask(policy=TIGHT)
     await fixture.until(job, JobState.RUNNING)
-    while not fixture.runner._watcher.has_begun(job.id):
-        await fixture.store.jobs.get(job.id)
-    outcome = await fixture.runner.cancel(job.id)
+    sent = {**fal.submitted[0][1], "prompt": f"a {named}"}
+    fal.listed = [FoundRequest(name, job.request.endpoint, sent, now(), None) for name in ("r2", "late1", "others")]
+    fal.hold.set()
+    await fixture.until(job, JobState.DELIVERED)
 
-    assert outcome.charge == MAYBE
-    assert "may have painted it by then, so up to $0.003 of the budget" in english(outcome)
+    is_ours = named == "fox"
+    assert [request.request_id for request in fal.cancelled] == (["late1"] if is_ours else [])
+    assert (await fixture.store.usage.of(job.actor)).spent.person_day == (counts if is_ours else 1) * PICTURE
+    assert await fixture.store.check() == []
+
+
+async def test_what_fal_bills_in_units_that_are_not_ours_is_assumed_and_marked_so(build: Build) -> None:
+    fal = ScriptedFal()
+    fal.result_error = told(ContentRefused(), Decimal(1))
+    fixture = await build(fal)
+    billing = fixture.runner._billing
+    job = replace(await fixture.ask(policy=TIGHT), state=JobState.RUNNING)
+    by_table = replace(job, request=parse(CATALOGUE.get("ideogram-v3"), {"prompt": "a fox"}))
+
+    assert not billing.of_error(job, fal.result_error).estimated
+    assert billing.of_error(by_table, fal.result_error).estimated
+    assert billing.of_error(by_table, fal.result_error).usd_micros == 60_000
 
 
 def test_a_failure_of_an_earlier_version_says_that_nothing_was_used() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,12 +12,18 @@ import pytest
 
 from bot import metrics
 from bot.domain.events import OutOfCredit
-from bot.domain.job import FalRequest, Job, JobState
+from bot.domain.job import FalRequest, Job, JobState, Result
+from bot.domain.money import Charge
+from bot.domain.ports import ServedModel
+from bot.domain.provider import Status
 from bot.errors import BalanceExhausted, SubmitUnconfirmed
 from bot.jobs.credit import OUT_SINCE
 from bot.jobs.credit_pause import CreditPause
+from tests.english import english
 from tests.jobs.scripted import TIGHT, Build, RunnerFixture, ScriptedFal, until
 
+#: One picture by flux-schnell.
+PICTURE = 3000
 #: Probes so often that a test need not wait, and hardly ever.
 SOON: Mapping[str, Any] = {"credit_pauses_s": (0.02,), "credit_poll_s": 0.01}
 LATE: Mapping[str, Any] = {"credit_pauses_s": (3600.0,), "credit_poll_s": 0.01}
@@ -150,28 +156,91 @@ async def test_what_waits_can_be_cancelled(build: Build) -> None:
     assert (await runner_fixture.store.usage.of(job.actor)).images_today == 0
 
 
-async def test_a_job_that_fal_may_have_keeps_its_place_and_is_a_probe_itself(build: Build) -> None:
+@pytest.mark.parametrize("keeps_payloads", [True, False])
+async def test_a_job_whose_answer_was_lost_is_reserved_anew_once_however_often_it_is_the_probe(
+    build: Build, keeps_payloads: bool
+) -> None:
     fal = PennilessFal()
     fal.submit_errors = [SubmitUnconfirmed("dropped")]
-    runner_fixture = await build(fal, timings=SOON, reconcile_s=0.0)
-    job = await runner_fixture.ask()
-    await until(lambda: told_of_credit(runner_fixture, job))
-    assert (await runner_fixture.until(job, JobState.SUBMITTING)).possible_doubles >= 1
+    before = metrics.RESERVED_USD._value.get()
+    runner_fixture = await build(fal, timings=SOON, reconcile_s=0.0, store_payloads=keeps_payloads)
+    job = await runner_fixture.ask(policy=TIGHT)
+    await until(lambda: len(fal.refused) >= 4)
+    assert (await runner_fixture.store.usage.of(job.actor)).spent.person_day == 2 * PICTURE
+    fal.has_credit = True
+    done = await runner_fixture.until(job, JobState.DELIVERED)
+    assert done.possible_doubles == 1
+    assert len(fal.submitted) == 2
+    assert metrics.RESERVED_USD._value.get() - before == pytest.approx(2 * PICTURE / 1e6)
+    counts = PICTURE if keeps_payloads else 2 * PICTURE
+    assert (await runner_fixture.store.usage.of(job.actor)).spent.person_day == counts
+    assert await runner_fixture.store.check() == []
+
+
+class SilentFal(ScriptedFal):
+    """Has painted it, and says nothing of it until there is money again."""
+
+    def __init__(self, of: str) -> None:
+        super().__init__()
+        self.of = of
+        self.has_credit = False
+        self.asked = 0
+
+    def _ask(self, of: str) -> None:
+        if of == self.of and not self.has_credit:
+            self.asked += 1
+            raise BalanceExhausted
+
+    async def watch(
+        self, request: FalRequest, *, expected_s: float, age_s: float | None = None
+    ) -> AsyncGenerator[Status, None]:
+        self._ask("status")
+        async for status in super().watch(request, expected_s=expected_s, age_s=age_s):
+            yield status
+
+    async def result(self, request: FalRequest, *, model: ServedModel) -> Result:
+        self._ask("result")
+        return await super().result(request, model=model)
+
+
+@pytest.mark.parametrize("of", ["status", "result"])
+async def test_what_fal_has_waits_for_credit_too_and_is_delivered_then(build: Build, of: str) -> None:
+    fal = SilentFal(of)
+    runner_fixture = await build(fal, timings=SOON)
+    job = await runner_fixture.ask(policy=TIGHT)
+    await until(lambda: fal.asked >= 3)
+    assert told_of_credit(runner_fixture, job)
+    assert paused(runner_fixture)
     fal.has_credit = True
     await runner_fixture.until(job, JobState.DELIVERED)
-    assert len(fal.submitted) == 2
+    assert len(fal.submitted) == 1
+    assert (await runner_fixture.store.usage.of(job.actor)).spent.person_day == PICTURE
 
 
-async def test_such_a_job_ends_when_it_is_cancelled(build: Build) -> None:
+@pytest.mark.parametrize("of", ["status", "result"])
+async def test_what_fal_has_waits_for_a_day_at_most_and_counts_at_its_worst(build: Build, of: str) -> None:
+    runner_fixture = await build(SilentFal(of), timings={**SOON, "credit_patience": timedelta(seconds=0.2)})
+    job = await runner_fixture.ask(policy=TIGHT)
+    failed = await runner_fixture.until(job, JobState.FAILED)
+    assert failed.failure is not None
+    assert failed.failure.code == "balance_exhausted"
+    assert failed.failure.charge == Charge(forgiven=1, usd_micros=PICTURE, uncertain=True)
+
+
+@pytest.mark.parametrize(("keeps_payloads", "expected"), [(True, Charge()), (False, Charge(usd_micros=PICTURE))])
+async def test_such_a_job_ends_when_it_is_cancelled(build: Build, keeps_payloads: bool, expected: Charge) -> None:
+    """Where fal's list can't tell, the submit whose answer was lost counts at its worst."""
     fal = PennilessFal()
     fal.submit_errors = [SubmitUnconfirmed("dropped")]
-    runner_fixture = await build(fal, timings=LATE, reconcile_s=0.0)
-    job = await runner_fixture.ask()
+    runner_fixture = await build(fal, timings=LATE, reconcile_s=0.0, store_payloads=keeps_payloads)
+    job = await runner_fixture.ask(policy=TIGHT)
     await until(lambda: told_of_credit(runner_fixture, job))
-    await runner_fixture.runner.cancel(job.id)
+    outcome = await runner_fixture.runner.cancel(job.id)
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
-    assert ended.failure.phrase.code == "cancelled_unanswered"
+    assert ended.failure.charge == outcome.charge == expected
+    assert "nothing was charged" not in english(outcome)
+    assert (await runner_fixture.store.usage.of(job.actor)).spent.person_day == expected.usd_micros
 
 
 @pytest.mark.parametrize("kills", [1, 3])

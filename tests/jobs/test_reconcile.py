@@ -240,23 +240,37 @@ async def test_without_stored_payloads_only_time_and_callbacks_count() -> None:
     assert fal.looks == 0
 
 
-async def test_nobody_waits_for_what_nobody_wants() -> None:
-    clock = Clock()
-    fal = ScriptedList(clock, [])
+@pytest.mark.parametrize(
+    ("listed", "calls_back", "gives_up"), [(False, False, True), (False, True, False), (True, False, False)]
+)
+async def test_nobody_waits_for_what_nobody_wants_and_nobody_can_tell(
+    listed: bool, calls_back: bool, gives_up: bool
+) -> None:
     reconciler = Reconciler(
         active=ActiveJobs(),
         timings=IMPATIENT,
-        fal=fal,
+        fal=ScriptedList(Clock(), []),
         records=Records(),
         clock=lambda: NOW,
         wait_s=60,
         give_up_s=1800,
         store_payloads=True,
+        calls_back=calls_back,
     )
-    looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=True, age_s=0))
+    looking = asyncio.create_task(reconciler.find(a_job(), SENT, listed=listed, age_s=0))
     await asyncio.sleep(0.01)
-    reconciler.give_up("lostjob001", 1)
-    assert await asyncio.wait_for(looking, 5) is None
+    assert reconciler.give_up("lostjob001", 1) is gives_up
+    if gives_up:
+        assert await asyncio.wait_for(looking, 5) is None
+    looking.cancel()
+
+
+async def test_a_list_that_fal_refuses_us_does_not_show_that_it_is_missing() -> None:
+    clock = Clock()
+    reconciler = build(clock, ScriptedList(clock, None), Records())
+    reconciler._active.open("lostjob001").unsure_attempt = 1
+    assert await reconciler.find(a_job(), SENT, listed=True, age_s=0) is None
+    assert reconciler._active.open("lostjob001").unsure_attempt == 1
 
 
 async def test_a_request_of_the_same_order_that_is_just_being_answered_is_not_taken() -> None:

@@ -49,6 +49,41 @@ async def test_everything_of_a_person_goes_and_the_servers_count_stays(store: St
     assert await store.retention.erase_user(1) == Erased(0, 0, 0)
 
 
+async def test_the_name_of_an_erased_person_leaves_the_accounts_once_the_day_is_over(
+    store: Store, clock: Clock
+) -> None:
+    def named(connection: Connection) -> tuple[int, int]:
+        theirs = select(func.count()).select_from(ledger).where(ledger.c.user_id == 1)
+        their_balances = (
+            select(func.count())
+            .select_from(balances)
+            .where(balances.c.scope.in_(("u", "f")), balances.c.subject_id == 1)
+        )
+        return connection.execute(theirs).scalar_one(), connection.execute(their_balances).scalar_one()
+
+    await delivered(store, new_job(images=2))
+    await delivered(store, new_job(user=2))
+    await store.retention.erase_user(1)
+    await store.retention.purge(clock() - timedelta(days=90))
+    assert await store._database.read(named) == (1, 1)  # it still counts
+
+    clock.tick(hours=14)
+    await delivered(store, new_job())  # is here again, and stays
+    under_way = await running(store)
+    await store.retention.purge(clock() - timedelta(days=90))
+    assert await store._database.read(named) == (3, 2)
+    await moved(store, under_way, JobState.FAILED, failure=FAILURE)
+    await store.retention.purge(clock() - timedelta(days=90))
+
+    assert await store._database.read(named) == (2, 1)
+    assert await store._database.read(lambda connection: connection.execute(_SUM).scalar_one()) == 4
+    assert await store.check() == []
+    assert await store.kv.get("forgetting:1") is None
+
+
+_SUM = select(func.sum(ledger.c.counted))
+
+
 async def test_a_persons_state_in_the_queue_goes_too(store: Store) -> None:
     await delivered(store, new_job())
     await delivered(store, new_job(guild=None))

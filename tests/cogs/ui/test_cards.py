@@ -13,6 +13,7 @@ import pytest
 from bot.catalogue import load, parse, with_seed
 from bot.catalogue.model import Model, Option, OptionKind
 from bot.domain.events import (
+    Cancelling,
     ConfirmingSubmit,
     Delivering,
     InProgress,
@@ -85,6 +86,15 @@ def test_alt_texts_count_pictures() -> None:
             "The connection to fal.ai broke before it answered. I am checking whether fal.ai has your request; "
             "if not, I send it again, at the latest by <t:1800000000:f>.",
         ),
+        (
+            Cancelling(datetime.fromtimestamp(1_800_000_000, UTC)),
+            "Cancelling… The connection to fal.ai broke before it answered. I am checking whether fal.ai has your "
+            "request, to stop it there, at the latest until <t:1800000000:f>.",
+        ),
+        (
+            Cancelling(),
+            "Cancelling… fal.ai had begun to paint it. I am waiting for fal.ai to say what it bills.",
+        ),
     ],
 )
 def test_progress_is_said_in_plain_words(progress: Progress, said: str) -> None:
@@ -100,6 +110,9 @@ def test_a_job_under_way_can_be_cancelled_once() -> None:
     assert not disabled(cards.progress_card(a_job(), MODEL, Queued(0)))
     assert disabled(cards.progress_card(a_job(cancel_requested=True), MODEL, Queued(0)))
     assert disabled(cards.progress_card(a_job(), MODEL, Delivering()))
+    cancelling = cards.progress_card(a_job(cancel_requested=True), MODEL, Cancelling())
+    assert disabled(cancelling)
+    assert "I am waiting for fal.ai to say what it bills." in shown_text(cancelling)
 
 
 def test_a_result_shows_prompt_pictures_facts_and_buttons_in_that_order() -> None:

@@ -96,6 +96,10 @@ def test_an_absent_fal_a_lost_answer_and_a_restart_are_reasons_too() -> None:
     lost = said(why(JobState.SUBMITTING, submit_unconfirmed=True, search_ends_at=until))
     assert "I send it again, at the latest by <t:1800000000:f>" in lost  # as on the card
     assert "some minutes" not in lost
+    job = a_job(state=JobState.SUBMITTING, cancel_requested=True)
+    cancelled = WaitReason(job, CAPS, AT_FAL, submit_unconfirmed=True, search_ends_at=until)
+    assert "to stop it there, at the latest until <t:1800000000:f>" in said(cancelled)
+    assert "Cancelling…" in said(replace(cancelled, submit_unconfirmed=False))
     assert "I was restarted a moment ago" in said(why(queue_status=PLACE, recently_restarted=True))
 
 

@@ -46,11 +46,6 @@ ENDS = {
         "`image_url`: the picture could not be read",
     ),
     "content policy": (detail("content_policy_violation", ["prompt"]), "content policy refused this prompt"),
-    "balance": (
-        StoredResponse.of(403, {"detail": "User is locked. Reason: Exhausted balance. Top up your balance."}),
-        "has run out of credit",
-    ),
-    "payment": (StoredResponse.of(402, {"detail": "Payment required"}), "has run out of credit"),
     "key": (StoredResponse.of(401, {"detail": "Cannot access application"}), "does not accept this bot's key"),
     "timeout": (infrastructure(504, "request_timeout"), "took too long and was stopped"),
     "startup timeout": (infrastructure(504, "startup_timeout"), "took too long and was stopped"),

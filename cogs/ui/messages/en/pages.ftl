@@ -175,8 +175,8 @@ privacy_sent_kept = **Sent to fal.ai,** which runs the models: the prompt, the o
 privacy_how_long = **How long:** requests are deleted after { $days ->
         [one] { $days } day
        *[other] { $days } days
-    }, your default model when you reset it.
-privacy_deleting = **Deleting:** the button removes your requests, prompts and settings for good and cancels what is in progress. Only how much you used up today is kept, for as long as it counts. Pictures already posted stay in Discord until you press Delete under them.
+    }, your default model when you reset it. What each person painted and spent, as sums with their Discord id and without any prompt, is kept for this month and the last: up to two months.
+privacy_deleting = **Deleting:** the button removes your requests, prompts and settings for good and cancels what is in progress. How much you used up today keeps counting until the day is over (UTC); older sums stay without your id. Pictures already posted stay in Discord until you press Delete under them.
 erase_question = Delete everything stored about you here? What is being painted is cancelled. Under your old pictures only Delete will still work. This can't be undone.
 erase_dismissed = Nothing was deleted.
 erased = Deleted: { $requests ->
