@@ -219,7 +219,7 @@ async def test_a_waiting_picture_is_cancelled_by_its_owner_only(sandbox: Sandbox
     assert "Only the person who asked" in refused.message.text()
     await sandbox.press("ada", record.message, "Cancel")
     await sandbox.until(lambda: "ancelled" in record.message.text())
-    assert "charged" in record.message.text()
+    assert "No quota was used." in record.message.text()
     assert list(record.message.buttons()) == ["Again", "Edit prompt", "Details", "Delete"]
 
 

@@ -276,7 +276,7 @@ async def test_where_nobody_can_know_the_worst_case_counts_at_once(build: Build)
     assert await charge_of(runner_fixture, job) == Charge(forgiven=1, usd_micros=3000, uncertain=True)
     ended = await runner_fixture.until(job, JobState.CANCELLED)
     assert ended.failure is not None
-    assert "up to $0.003 of the budget were used" in english(ended.failure)
+    assert "takes up to $0.003 from your budget" in english(ended.failure)
 
 
 async def test_a_list_that_fal_refuses_us_does_not_say_that_fal_never_got_it(build: Build) -> None:

@@ -215,9 +215,9 @@ limit_all_usd_month_never = This request may cost up to { MONEY($cost) }, which 
 
 # Comes after each of them: what it means for quota and budget.
 charge_nothing = { no_quota }
-charge_money = None of your pictures were used, but fal.ai may have painted an earlier try, so { MONEY($usd) } of the budget were.
+charge_money = None of your pictures were used, but fal.ai may have painted an earlier try, which takes { MONEY($usd) } from your budget.
 charge_forgiven = fal.ai had painted it by then and bills { MONEY($usd) } for it. None of your pictures were used.
-charge_forgiven_maybe = fal.ai may have painted it by then, so up to { MONEY($usd) } of the budget were used. None of your pictures were used.
+charge_forgiven_maybe = fal.ai may have painted it by then, which takes up to { MONEY($usd) } from your budget. None of your pictures were used.
 charge_counted = fal.ai had painted it by then and bills { MONEY($usd) } for it, so it counts as { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
@@ -225,7 +225,7 @@ charge_counted = fal.ai had painted it by then and bills { MONEY($usd) } for it,
 charge_counted_maybe = fal.ai may have painted it by then, so it counts as { $pictures ->
         [one] { $pictures } picture
        *[other] { $pictures } pictures
-    } of yours, and up to { MONEY($usd) } of the budget were used.
+    } of yours and takes up to { MONEY($usd) } from your budget.
 
 unexpected = Something broke on my side (code { $incident }). You can try again.
 decoder_unavailable = I can't open any pictures right now. Something is wrong with the computer that I run on, not with your file. Please try again in a few minutes.
