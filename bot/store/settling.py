@@ -17,7 +17,7 @@ from bot.store.tables import ledger, rate_state
 from bot.store.times import span_us
 from bot.store.usage import Balance, Count, RateKey, counts_of, lock_gcra_rows, read_counts, take_off, write_counts
 
-#: How far back reservations can still count in the GCRA when one of them is given back.
+#: How far back reservations can still count in the GCRA when one of them is given back, from the time it was made.
 _REPLAY_US = span_us(timedelta(hours=48))
 
 
@@ -56,7 +56,8 @@ def resolve(connection: Connection, ends: Mapping[str, Resolution], now_us: int)
         resolved.append(_resolved(row, ends[row["job_id"]].settlement, charge, pace_us, now_us))
     if resolved:
         connection.execute(_RESOLVE, resolved)
-    _return_rate(connection, returned_us, now_us)
+    # Our clock may have been set far ahead since.
+    _return_rate(connection, returned_us, min([now_us, *(row["reserved_us"] for row in rows)]))
     pardons.write()
     take_off(connection, less)
     for row, values in zip(rows, resolved, strict=True):
@@ -151,10 +152,10 @@ class _Pardons:
         write_counts(self._connection, {key: self._counts[key] for key in self._changed})
 
 
-def _return_rate(connection: Connection, returned_us: Mapping[RateKey, int], now_us: int) -> None:
+def _return_rate(connection: Connection, returned_us: Mapping[RateKey, int], since_us: int) -> None:
     rates = [rate for rate, pace_us in returned_us.items() if pace_us]
     gcra_rows = lock_gcra_rows(connection, rates, lock=True)
-    replayed = _replay(connection, sorted({user for user, _ in rates}), now_us)
+    replayed = _replay(connection, sorted({user for user, _ in rates}), since_us)
     changes = []
     for (user, key), gcra in gcra_rows.items():
         tat_us = min(gcra.tat_us, max(replayed.get((user, key), 0), gcra.tat_us - returned_us[user, key]))
@@ -170,14 +171,14 @@ _SET_RATE = (
 )
 
 
-def _replay(connection: Connection, users: Sequence[int], now_us: int) -> dict[RateKey, int]:
+def _replay(connection: Connection, users: Sequence[int], since_us: int) -> dict[RateKey, int]:
     """The arrival times as if only what still counts had ever been reserved.
 
     Plain subtraction would give too much back: time that passed since has already paid for a part of it.
     """
     tats: dict[RateKey, int] = {}
     if users:
-        rows: Any = connection.execute(_COUNTING, {"users": users, "since": now_us - _REPLAY_US})
+        rows: Any = connection.execute(_COUNTING, {"users": users, "since": since_us - _REPLAY_US})
         for user, key, reserved_us, pace_us in rows:
             tats[user, key] = max(tats.get((user, key), 0), reserved_us) + pace_us
     return tats

@@ -164,6 +164,7 @@ async def _limits(environment: ProofOptions) -> bool:
             attempts=-(-options.attempts // len(shapes)),
             # A soak has other things to do.
             seconds=options.minutes * 60 / len(shapes) / (5 if options.proof == "soak" else 1),
+            without=getattr(options, "without", ""),
             every_s=2.0,
             step_s=1.0,
         )
@@ -342,6 +343,9 @@ def _parser() -> argparse.ArgumentParser:
         if name in {"limits", "soak"}:
             attempts = 1_000_000 if name == "soak" else 100_000
             one.add_argument("--attempts", type=int, default=attempts, help="at the limits (default %(default)s)")
+        if name == "limits":
+            known = [safeguard for safeguard in limits_exact.WITHOUT if safeguard]
+            one.add_argument("--without", default="", choices=known, help="a control: take this safeguard away")
         if name in {"attacker", "soak"}:
             one.add_argument("--orders", type=int, default=10_000, help="of the attacker (default %(default)s)")
         if kills:

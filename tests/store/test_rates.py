@@ -90,3 +90,19 @@ async def test_what_fails_comes_back_to_the_pace_that_it_was_taken_from(store: S
     clock.tick(hours=5)
     await accepted(store, new_job(guild=HOME), rules(HOME))
     assert (await store.usage.of(Actor(1, 70, HOME), rules(HOME))).tat == clock() + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=47), timedelta(hours=49), timedelta(days=31)])
+async def test_a_clock_that_is_wrong_while_a_job_ends_gives_back_no_more_than_was_taken(
+    store: Store, clock: Clock, ahead: timedelta
+) -> None:
+    """What passed since has paid for the first picture already, so its end makes no room in the burst after it."""
+    early = await accepted(store, new_job(guild=OTHER), rules(OTHER))
+    clock.tick(hours=1)
+    assert isinstance(await paint(store, OTHER, 8), Accepted)
+
+    clock.now += ahead
+    await moved(store, early, JobState.FAILED, failure=FAILURE)
+    clock.now -= ahead
+
+    assert isinstance(await paint(store, OTHER), Refused)
