@@ -536,13 +536,15 @@ class SubmitUnconfirmed(Transient):
     """A submit POST left, and no usable answer came: fal may or may not have the job.
 
     Args:
-        refused: fal did answer, with a 5xx of its own: most likely it has nothing.
+        refused: fal did answer, with a 5xx: most likely it has nothing.
+        request_id: the id that this answer names, under which fal has the request if it took it.
     """
 
     code = "submit_unconfirmed"
 
-    def __init__(self, sentence: str, *, refused: bool = False) -> None:
+    def __init__(self, sentence: str, *, refused: bool = False, request_id: str | None = None) -> None:
         self.refused = refused
+        self.request_id = request_id
         super().__init__(sentence)
 
 

@@ -98,6 +98,13 @@ class ImageBackend(Protocol):
     def request_for(self, endpoint: str, request_id: str) -> FalRequest:
         """Build the URLs of a request from its id. Raises ValueError for a malformed id."""
 
+    async def knows(self, request: FalRequest) -> bool | None:
+        """Whether the backend has a request with this id; None where it does not say.
+
+        Raises:
+            ProviderUnreachable: no usable answer; ask again later.
+        """
+
     def wake(self, request_id: str) -> bool:
         """Have the watch of a request that fal called back about poll now. False when it is not watched."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 
@@ -22,6 +23,8 @@ class End(StrEnum):
     CANCELLED_IN_QUEUE = "cancelled_in_queue"
     #: fal's 5xx, or its start timeout.
     PROVIDER_FAILED = "provider_failed"
+    #: fal answered the submit with a 5xx, and may have taken the request all the same.
+    IN_DOUBT = "in_doubt"
     DELIVERED = "delivered"
     #: Every picture was flagged, or painted over, and is not shown.
     WITHHELD = "withheld"
@@ -100,6 +103,8 @@ TABLE: Mapping[End, Mapping[Told, tuple[Money, Quota]]] = {
     End.REFUSED: _UNBILLED,
     End.CANCELLED_IN_QUEUE: _UNBILLED,
     End.PROVIDER_FAILED: _FREE,
+    #: The worst case counts until fal's list of requests tells what is true (`Settlement.in_doubt`).
+    End.IN_DOUBT: dict.fromkeys(Told, (Money.WORST_CASE, Quota.NOTHING)),
     End.DELIVERED: {
         Told.NOTHING: (Money.NOTHING, Quota.SHOWN),
         Told.SUM: (Money.BILLED, Quota.SHOWN),
@@ -124,6 +129,8 @@ class Others:
     estimated: bool = False
     #: How many of them fal says nothing of, so that they count at their worst.
     at_worst: int = 0
+    #: How many of them fal has.
+    found: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,11 @@ class Settlement:
     estimated: bool = False
     #: What earlier submissions cost; None: the worst case of those of which nobody can know.
     others: Others | None = None
+    #: Whether the last one counts at its worst beside that, because fal may have taken it.
+    in_doubt: bool = False
+    #: When fal's list of requests tells what became of those in doubt, so that what counts for them is set right;
+    #: None: it tells now, or never.
+    told_at: datetime | None = None
 
 
 #: Nothing was billed, and nothing counts.
@@ -153,6 +165,8 @@ def settlement(end: End, bill: Bill, *, shown: int = 0) -> Settlement:
         shown: pictures that people were shown.
     """
     money, quota = TABLE[end][bill.told]
+    if end is End.IN_DOUBT:
+        return Settlement(0, made=0, estimated=True, in_doubt=True)
     usd_micros = None if bill.usd is None else micros_of(bill.usd)
     if money is Money.NOTHING:
         usd_micros = 0

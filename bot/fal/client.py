@@ -218,6 +218,18 @@ class Fal:
         """The addresses of a request known by its id alone. Raises ValueError for what can't be an id."""
         return self._origins.request(endpoint, request_id)
 
+    async def knows(self, request: FalRequest) -> bool | None:
+        """Whether fal has a request with this id, asked once; None where it does not say.
+
+        Raises:
+            ProviderUnreachable: no usable answer; ask again later.
+        """
+        self._check_address(request.status_url)
+        answer = await self._get_status(request.status_url)
+        if answer.ok:
+            return True
+        return False if answer.status == 404 else None
+
     # ------------------------------------------------------------------ watch
 
     def wake(self, request_id: str) -> bool:
@@ -281,7 +293,7 @@ class Fal:
             last_answer = answer
             if not answer.ok:
                 if (failure := failure_of(answer, label)) is not None:
-                    self._log_failure(request, answer, failure)
+                    _log_failure(request, answer, failure)
                     raise failure
                 attempt.wait_at_least(answer.retry_after_s(self._timings.retry_max_s))
                 continue
@@ -326,12 +338,6 @@ class Fal:
         """Whether fal answers 5xx even to a status it has given before. Raises ProviderUnreachable."""
         self._check_address(request.status_url)
         return (await self._once("poll", request.status_url, STATUS_BYTES)).status >= 500
-
-    @staticmethod
-    def _log_failure(request: FalRequest, answer: HttpResponse, failure: GenerationFailed) -> None:
-        log.info(
-            "fal ended a request", extra={"request": request.request_id, "status": answer.status, "code": failure.code}
-        )
 
     # ------------------------------------------------------------------ cancel
 
@@ -479,6 +485,12 @@ def _session(
         skip_auto_headers=("Content-Type",),  # a cancel has no body
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=traces,
+    )
+
+
+def _log_failure(request: FalRequest, answer: HttpResponse, failure: GenerationFailed) -> None:
+    log.info(
+        "fal ended a request", extra={"request": request.request_id, "status": answer.status, "code": failure.code}
     )
 
 

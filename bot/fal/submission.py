@@ -92,7 +92,11 @@ class SubmitClient:
                 "fal.ai turned the request away.", answer.retry_after_s(self._timings.retry_after_max_s)
             )
         if answer.status >= 500:
-            raise SubmitUnconfirmed(f"fal.ai answered {answer.status} to a submit.", refused=True)
+            named = answer.headers.get("x-fal-request-id", "")
+            request_id = named if REQUEST_ID.fullmatch(named) else None
+            raise SubmitUnconfirmed(
+                f"fal.ai answered {answer.status} to a submit.", refused=True, request_id=request_id
+            )
         if answer.status == 404:  # no such endpoint, whatever the body says
             answer = HttpResponse(410, {}, answer.body)
         raise failure_of(answer, label) or ProviderError()
@@ -140,7 +144,6 @@ def headers_sent_trace() -> aiohttp.TraceConfig:
 
 def _came_from_ingress(answer: HttpResponse) -> bool:
     """Whether a 503 certainly came from in front of fal's queue, so that fal can't have the request."""
-    if answer.status != 503:
+    if answer.status != 503 or "x-fal-request-id" in answer.headers:
         return False
-    is_ingress_page = "x-fal-request-id" not in answer.headers and b"nginx" in answer.body
-    return is_ingress_page or "Retry-After" in answer.headers
+    return b"nginx" in answer.body or "Retry-After" in answer.headers

@@ -51,6 +51,7 @@ class ActiveJob:
         "_task",
         "_unsent",
         "adopting",
+        "answered_5xx",
         "begun_before_cancel",
         "cancel_requested",
         "cancelled_at_fal",
@@ -110,6 +111,8 @@ class ActiveJob:
         self.unconfirmed = False
         #: The submit of which nobody knows whether fal has it; None once that is certain.
         self.unsure_attempt: int | None = None
+        #: Whether fal answered that submit, with a 5xx.
+        self.answered_5xx = False
         #: Whether the person was told that it is being cancelled, so that no other progress is shown.
         self.cancelling = False
         #: Whether fal has taken a cancel: the job is not delivered, and ends once fal tells what it billed.

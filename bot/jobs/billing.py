@@ -72,7 +72,9 @@ class Billing:
         if error is None or error.code == SubmitUnresolved.code:
             return End.LOST
         active = self._context.active.get(job.id)
-        return End.LOST if active is not None and active.unsure_attempt == job.attempts else End.NEVER_SENT
+        if active is None or active.unsure_attempt != job.attempts:
+            return End.NEVER_SENT
+        return End.IN_DOUBT if active.answered_5xx else End.LOST
 
     def _told(self, job: Job, error: ToldError | None) -> Bill:
         units = error.billable_units if isinstance(error, GenerationFailed) else None

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from bot import metrics, retry
@@ -341,8 +341,24 @@ def show_cancelling(context: RunnerContext, job: Job, until: datetime | None = N
 
 
 async def with_doubles(context: RunnerContext, job: Job, settlement: Settlement) -> Settlement:
-    """The settlement with what fal billed for earlier submissions of a job that was sent again."""
-    return replace(settlement, others=await context.doubles_of(job)) if job.possible_doubles else settlement
+    """The settlement with what fal billed for earlier submissions of a job that was sent again.
+
+    Where fal's list can't tell yet of what is in doubt, also with the time from which on it can.
+    """
+    if not (job.possible_doubles or settlement.in_doubt):
+        return settlement
+    others = await context.doubles_of(job) if job.possible_doubles else None
+    left_s = max(context.settings.reconcile_s - context.age_s(job), 0.0)
+    tells_now = others is not None and not left_s and not settlement.in_doubt
+    tells_later = is_listed(context, job) and not tells_now
+    told_at = context.clock() + timedelta(seconds=left_s) if tells_later else None
+    return replace(settlement, others=others, told_at=told_at)
+
+
+def is_listed(context: RunnerContext, job: Job) -> bool:
+    """Whether fal keeps the payloads of this job's requests, so that its list of requests can tell of them."""
+    model = context.model_of(job.request.endpoint)
+    return model is not None and model.store_payload and context.settings.store_payloads
 
 
 def cancelled_in_queue(job: Job) -> Phrase:

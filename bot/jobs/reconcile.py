@@ -3,6 +3,10 @@
 fal has no idempotency key, so a POST is never blindly repeated. Two sources tell whether it arrived: a webhook callback
 to the attempt's own URL (where fal can reach us), and fal's list of requests with their payloads, which contain our
 random seed. Only when neither has shown it for `wait_s` may the runner submit again, as a possible double.
+
+Where fal answered with a 5xx, it is looked for in a shorter time: most likely fal has nothing. If that answer names a
+request, its status tells. Else the search decides nothing about money: fal lists only what has started, so the
+attempt stays in doubt until the list tells all (`bot.jobs.doubts`).
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ from bot.retry import repeat_last
 log = logging.getLogger(__name__)
 
 
-class _Undecided(Exception):
+class EqualSubmits(Exception):
     """The entry found in fal's list may be another submit with identical arguments that is still unanswered."""
 
     code = "equal_request_under_way"
@@ -49,6 +53,9 @@ class Lister(Protocol):
 
     def request_for(self, endpoint: str, request_id: str) -> FalRequest:
         """The URLs of a request."""
+
+    async def knows(self, request: FalRequest) -> bool | None:
+        """Whether fal has a request with this id; None where it does not say."""
 
 
 class Records(Protocol):
@@ -74,6 +81,12 @@ class _Search:
     until_s: float
     #: Until then an unreadable list keeps the search going.
     blind_until_s: float
+    #: From then on a list without the request shows that fal does not have it: what has not started by then never will.
+    certain_from_s: float
+    #: The id that fal's answer named; None where it named none.
+    named: str | None = None
+    #: Whether fal said that it has no request with that id.
+    is_unknown: bool = False
     #: Whether the last read of the list failed.
     was_blind: bool = False
     #: Whether fal refused us its list when we last asked.
@@ -85,11 +98,15 @@ class _Search:
         """Seconds until a list without the request shows that fal does not have it."""
         return max(self.until_s, self.conclusive_from_s) - at_s
 
-    @property
-    def is_conclusive(self) -> bool:
-        """Whether fal certainly does not have it, once the search is decided: its list was read in full, and late."""
+    def is_conclusive(self, at_s: float) -> bool:
+        """Whether fal certainly does not have it, once a read begun at `at_s` decided the search.
+
+        Either its list was read in full, and late; or fal knows nothing of the id that it had named itself.
+        """
+        if self.attempt.heard.is_set():
+            return False
         read = self.listed and not self.was_blind and not self.was_unlisted
-        return read and self.wanted and not self.attempt.heard.is_set()
+        return self.is_unknown or (read and self.wanted and at_s >= self.certain_from_s)
 
     def is_decided(self, at_s: float) -> bool:
         """Whether the search ends after a read begun at `at_s` that did not show the request.
@@ -202,22 +219,31 @@ class Reconciler:
     # ------------------------------------------------------------------ the search
 
     async def find(
-        self, job: Job, sent: Mapping[str, Json], *, listed: bool, age_s: float, wait_s: float | None = None
+        self,
+        job: Job,
+        sent: Mapping[str, Json],
+        *,
+        listed: bool,
+        age_s: float,
+        wait_s: float | None = None,
+        named: str | None = None,
     ) -> FalRequest | None:
-        """Look for the request that fal has for this attempt; None when it has none.
+        """Look for the request that fal has for this attempt; None when it was not found.
 
-        Only a complete read of the list at the end of the search, or later, shows that there is none.
+        Only a complete read of the list at the end of the default time, or later, shows that there is none.
 
         Args:
             sent: the arguments by which the request is recognised, without URLs of uploads.
             listed: whether fal keeps the payloads of this model's requests.
             age_s: seconds since the attempt.
             wait_s: how long to search, in seconds; by default until the attempt is as old as `Reconciler`'s `wait_s`.
+            named: the request's id, where fal's answer named one.
 
         Raises:
             SubmitUnresolved: the list could not be read for as long as a job may take.
         """
         search = self._begin(job, sent, listed=listed, age_s=age_s, wait_s=wait_s)
+        search.named = named
         log.warning("a submit's answer is missing", extra={"job": job.id, "attempt": job.attempts})
         try:
             for pause_s in repeat_last(self._timings.list_pauses_s):
@@ -226,7 +252,7 @@ class Reconciler:
                 if search.attempt.request_id is not None:
                     return self._found(job, search.attempt.request_id)
                 if search.is_decided(began_s):
-                    if search.is_conclusive:
+                    if search.is_conclusive(began_s):
                         self._active.open(job.id).unsure_attempt = None
                     return None
                 left_s = search.left_s(began_s)
@@ -239,7 +265,8 @@ class Reconciler:
         self, job: Job, sent: Mapping[str, Json], *, listed: bool, age_s: float, wait_s: float | None
     ) -> _Search:
         now_s = self._timer()
-        until_s = now_s + (max(self._wait_s - age_s, 0.0) if wait_s is None else wait_s)
+        certain_from_s = now_s + max(self._wait_s - age_s, 0.0)
+        until_s = certain_from_s if wait_s is None else now_s + wait_s
         wanted = wait_s != 0
         attempt = self._active.open(job.id).lost_attempts.setdefault(job.attempts, LostAttempt())
         attempt.hopeless = self.is_hopeless(listed=listed)
@@ -251,6 +278,7 @@ class Reconciler:
             wanted=wanted,
             until_s=until_s,
             blind_until_s=max(now_s + self._give_up_s - age_s, until_s) if wanted else until_s,
+            certain_from_s=certain_from_s,
         )
 
     def _found(self, job: Job, request_id: str) -> FalRequest:
@@ -258,22 +286,39 @@ class Reconciler:
         return self._fal.request_for(job.request.endpoint, request_id)
 
     async def _look(self, search: _Search, now_s: float) -> None:
-        """Read the list once, if it shows payloads; the last read allows for a clock that is wrong by an hour."""
-        if search.attempt.heard.is_set() or not search.listed:
+        """Ask for the request that was named, and read the list once, if it shows payloads.
+
+        The last read allows for a clock that is wrong by an hour.
+        """
+        if search.attempt.heard.is_set() or not (search.listed or search.named):
             return
         apart = self._timings.wrong_clock if now_s >= search.until_s else self._timings.clock_difference
         try:
-            search.attempt.request_id = await self._matching_request(search, apart)
+            found = await self._named_request(search)
+            if found is None and search.listed:
+                found = await self._matching_request(search, apart)
+            search.attempt.request_id = search.attempt.request_id or found  # a callback may have come meanwhile
         except _Unlisted:
             search.was_unlisted, search.attempt.hopeless = True, not self._calls_back
             return
-        except (EaselError, _Undecided) as error:
+        except (EaselError, EqualSubmits) as error:
             search.was_blind = True
             log.info("fal's list of requests can't be read", extra={"job": search.job.id, "reason": error.code})
             return
         search.was_unlisted, search.attempt.hopeless = False, False
         if search.was_blind:
             search.was_blind, search.conclusive_from_s = False, self._timer() + self._timings.after_blind_s
+
+    async def _named_request(self, search: _Search) -> str | None:
+        """The request that fal's answer named, where fal has it. Raises EaselError where it can't be asked."""
+        if search.named is None:
+            return None
+        known = await self._fal.knows(self._fal.request_for(search.job.request.endpoint, search.named))
+        search.is_unknown = known is False
+        if not known:
+            return None
+        self._active.open(search.job.id).found_request_id = search.named
+        return search.named
 
     async def _matching_request(self, search: _Search, apart: timedelta) -> str | None:
         """The oldest matching request that belongs to no other job; it is assigned to this job.
@@ -284,7 +329,7 @@ class Reconciler:
         Raises:
             _Unlisted: fal does not list this endpoint's requests for us.
             EaselError: the list or the store can't be read, or the part of the list that was read does not have it.
-            _Undecided: a matching request may belong to another submit that is still unanswered.
+            EqualSubmits: a matching request may belong to another submit that is still unanswered.
         """
         endpoint, cut_off = search.job.request.endpoint, None
         attempted_at = search.job.submitted_at or search.job.created_at
@@ -297,7 +342,7 @@ class Reconciler:
             raise _Unlisted
         fitting = [one.request_id for one in listed if matches(search.sent, one)]
         if fitting:
-            await self._wait_for_equal_submits(endpoint, search.sent)
+            await self.wait_for_equal_submits(endpoint, search.sent)
         free = await self._first_free(fitting)
         if free is not None:
             self._active.open(search.job.id).found_request_id = free
@@ -305,17 +350,17 @@ class Reconciler:
             raise cut_off
         return free
 
-    async def _wait_for_equal_submits(self, endpoint: str, sent: Mapping[str, Json]) -> None:
+    async def wait_for_equal_submits(self, endpoint: str, sent: Mapping[str, Json]) -> None:
         """Wait for the answers to other submits with identical arguments, to which a matching request may belong.
 
         Raises:
-            _Undecided: they were not answered within `equal_submits_s`.
+            EqualSubmits: they were not answered within `equal_submits_s`.
         """
         others = self._under_way.get(_fingerprint(endpoint, sent))
         if others:
             _, pending = await asyncio.wait(others, timeout=self._timings.equal_submits_s)
             if pending:
-                raise _Undecided
+                raise EqualSubmits
 
     async def _first_free(self, request_ids: Sequence[str]) -> str | None:
         """The first request that belongs to no job, neither in the store nor among those found and not stored yet."""

@@ -11,6 +11,7 @@ post and storing its message id) runs in critical tasks, which a stop waits for.
     leases            renews leases, adopts jobs      context            what all of these share
     active_jobs       the jobs' state in memory       reconcile          finds lost submits at fal
     credit            what waits for fal's credit     doubles            finds what was painted twice
+    doubts            settles what fal tells late
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from bot.jobs.context import Clocks, RunnerContext
 from bot.jobs.credit import CreditWatch
 from bot.jobs.delivery_pipeline import ResultDeliverer
 from bot.jobs.doubles import Doubles
+from bot.jobs.doubts import Doubts
 from bot.jobs.downtime import Downtime
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.input_upload import InputUploader
@@ -129,7 +131,9 @@ class Runner:
         self._watcher = Watcher(context, fal, self._reconciler, self._durations, calls_back=callback_url is not None)
         self._acceptance = Acceptance(context, self._positions, self._responses, self._watcher, max_waiting=max_waiting)
         self._billing = Billing(context, fal)
-        context.doubles_of = Doubles(context, fal, self._billing).billed
+        doubles = Doubles(context, fal, self._billing, self._reconciler)
+        context.doubles_of = doubles.billed
+        self._doubts = Doubts(context, fal, doubles)
         self._canceller = Canceller(context, fal, self._reconciler, self._watcher, self._billing)
         self._leases = Leases(context, self._resume)
         self._credit = CreditWatch(context, self._positions)
@@ -195,11 +199,17 @@ class Runner:
             self._context.tasks.spawn_background(self._deliverer.repair(job_id), name=f"repair-{job_id}")
 
     async def on_webhook(self, job_id: str, attempt: int, request_id: str) -> None:
-        """Handle a verified callback of fal: it makes a watch poll now, and gives the request id of a lost submit."""
+        """Handle a verified callback of fal: it makes a watch poll now, and gives the request id of a lost submit.
+
+        Of a job that has ended, it may settle what is in doubt.
+        """
         log.debug("callback", extra={"job": job_id, "attempt": attempt})
         known = self._watcher.on_webhook(job_id, request_id)
         if not known and (job_id in self._active.working or not self._recovered):
             self._reconciler.on_webhook(job_id, attempt, request_id)
+        elif not known and not self.stopping:
+            settling = self._doubts.called_back(job_id, request_id)
+            self._context.tasks.spawn_background(settling, name=f"doubt-{job_id}")
         self._fal.wake(request_id)
 
     @property
@@ -255,6 +265,7 @@ class Runner:
             start(self._tick_forever(), name="runner-ticks"),
             start(self._show_positions_forever(), name="runner-positions"),
             start(self._leases.renew_forever(), name="runner-leases"),
+            start(self._doubts.settle_forever(), name="runner-doubts"),
         ]
         if self._store.shared:
             helpers.append(start(self._canceller.poll_cancel_requests(), name="runner-cancel-requests"))

@@ -58,6 +58,8 @@ class _Submission:
     losses: Losses
     #: Holds the semaphore while the job has entered it.
     turn: AsyncExitStack
+    #: The id of a request that fal's answer to the last POST named, although it was an error.
+    named: str | None = None
 
 
 class Submitter:
@@ -338,10 +340,10 @@ class Submitter:
     # ------------------------------------------------------------------ after a POST whose answer is missing
 
     async def _note_loss(self, submission: _Submission, error: SubmitUnconfirmed) -> None:
-        submission.unsure = True
+        submission.unsure, submission.named = True, error.request_id
         submission.losses.count(error, self._context.now_s())
-        # What fal answers with a 5xx it does not bill.
-        self._active.open(submission.job.id).unsure_attempt = None if error.refused else submission.job.attempts
+        active = self._active.open(submission.job.id)
+        active.unsure_attempt, active.answered_5xx = submission.job.attempts, error.refused
         if not submission.losses.refused:
             await submission.turn.aclose()
             return
@@ -368,6 +370,7 @@ class Submitter:
                 listed=listed,
                 age_s=age_s,
                 wait_s=wait_s,
+                named=submission.named,
             )
         finally:
             active.unconfirmed, active.search_ends_at = False, None

@@ -105,6 +105,14 @@ class JobTimings:
     #: Pauses between reads of that list at the end of a job that was sent again, to find what was painted twice.
     doubles_pauses_s: tuple[float, ...] = (1.0, 3.0)
 
+    # ------------------------------------------------------------------ doubts of jobs that have ended
+    #: How often it is looked whether fal's list tells of some by now, and of how many at once.
+    doubts_poll_s: float = 10.0
+    doubts_at_once: int = 100
+    #: Where the list can't be read: pause until it is read again, and how long that goes on; then the worst case stays.
+    doubts_again_s: float = 60.0
+    doubts_patience: timedelta = timedelta(hours=20)
+
     # ------------------------------------------------------------------ watch
     #: A callback is overdue after this multiple of the expected duration, and after no less than this many seconds.
     callback_patience: float = 2.0

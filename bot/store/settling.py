@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from bot import metrics
 from bot.domain.money import Charge, usd_of
 from bot.domain.settlement import Others, Settlement
 from bot.store.tables import ledger, rate_state
-from bot.store.times import span_us
+from bot.store.times import span_us, to_us
 from bot.store.usage import Balance, Count, RateKey, counts_of, lock_gcra_rows, read_counts, take_off, write_counts
 
 #: How far back reservations can still count in the GCRA when one of them is given back, from the time it was made.
@@ -79,20 +79,31 @@ def _count(row: RowMapping, values: Mapping[str, Any]) -> None:
 def _charge(row: RowMapping, end: Resolution, pardons: _Pardons) -> Charge:
     """What counts: the bill of the last submission, and of those before it, at their worst where nobody can know."""
     settlement, images = end.settlement, row["images"]
-    others = settlement.others or Others(at_worst=row["doubtful"])
+    others = _others(row, settlement)
     worst = -(-row["usd_micros"] // row["submissions"])
     made = images if settlement.made is None else min(settlement.made, images)
     usd_micros = -(-worst * made // images) if settlement.usd_micros is None else settlement.usd_micros
     shown = min(settlement.shown, made)
     forgiven = pardons.take(row, made - shown, end.forgiven_per_day)
-    uncertain = settlement.usd_micros is None and settlement.made is None
+    unsettled = settlement.in_doubt or (settlement.told_at is not None and others.at_worst > 0)
+    uncertain = unsettled or (settlement.usd_micros is None and settlement.made is None)
     return Charge(made - forgiven, forgiven, usd_micros + others.usd_micros + worst * others.at_worst, uncertain)
+
+
+def _others(row: RowMapping, settlement: Settlement) -> Others:
+    """What counts beside the last submission's bill. Until fal's list tells all, what it does not have is in doubt."""
+    others = settlement.others or Others(at_worst=row["doubtful"])
+    unlisted = 0
+    if settlement.others is not None and settlement.told_at is not None:
+        unlisted = max(row["doubtful"] - others.found, 0)
+    return replace(others, at_worst=others.at_worst + unlisted + int(settlement.in_doubt))
 
 
 def _resolved(
     row: RowMapping, settlement: Settlement, charge: Charge, pace_us: int, now_us: int
-) -> dict[str, str | int]:
-    others = settlement.others or Others(at_worst=row["doubtful"])
+) -> dict[str, str | int | None]:
+    others = _others(row, settlement)
+    told_at = settlement.told_at if others.at_worst else None
     return {
         "b_job": row["job_id"],
         "state": "released" if charge == Charge() else "settled",
@@ -101,6 +112,8 @@ def _resolved(
         "forgiven": charge.forgiven,
         "estimated": int(settlement.estimated or others.estimated or others.at_worst > 0),
         "doubtful": others.at_worst,
+        "told_us": None if told_at is None else to_us(told_at),
+        "others_usd_micros": others.usd_micros,
         "pace_us": pace_us,
         "resolved_us": now_us,
     }
@@ -119,7 +132,7 @@ _RESOLVE = (
             name: bindparam(name)
             for name in (
                 *("state", "counted", "counted_usd_micros", "forgiven", "estimated", "doubtful"),
-                *("pace_us", "resolved_us"),
+                *("told_us", "others_usd_micros", "pace_us", "resolved_us"),
             )
         }
     )

@@ -15,6 +15,7 @@ from bot.store import integrity, schema_version
 from bot.store.alerts import AlertStore
 from bot.store.costs import CostStore
 from bot.store.database import Database, parse_url
+from bot.store.doubts import DoubtStore
 from bot.store.drafts import DraftStore
 from bot.store.durations import DurationStore
 from bot.store.fair_queue import recount
@@ -59,6 +60,7 @@ class Store:
         self.kv = KeyValueStore(database, self._writer)
         self.drafts = DraftStore(database, self._writer, clock=clock)
         self.costs = CostStore(database)
+        self.doubts = DoubtStore(database, self._writer)
         self.durations = DurationStore(database, self._writer)
         self.alerts = AlertStore(database, self._writer, clock)
         self.retention = Retention(database, self._writer, self._preferences_cache, clock=clock)

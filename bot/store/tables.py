@@ -39,6 +39,7 @@ _IN_QUEUE = text("state = 'queued'")
 _CLAIMED = text("state IN ('submitting', 'running', 'finished')")
 _HELD = text("state = 'held'")
 _HAS_REQUEST = text("request_id IS NOT NULL")
+_TOLD_LATER = text("told_us IS NOT NULL")
 _BACKLOGGED = text("waiting > 0")
 _LIVE = text("ended_us IS NULL")
 _UNNOTIFIED = text("told = 0 AND ended_us IS NOT NULL")
@@ -138,13 +139,19 @@ ledger = Table(
     Column("estimated", SmallInteger, nullable=False, server_default=text("0")),
     #: Images that fal made and that don't count, because nobody was shown them.
     Column("forgiven", Integer, nullable=False, server_default=text("0")),
-    #: Submissions that it is reserved for, and how many before the last one may have been painted for all we know.
+    #: Submissions that it is reserved for, and how many may have been painted for all we know: while reserved of those
+    #: before the last one, then of all. Each of them counts at its worst.
     Column("submissions", Integer, nullable=False, server_default=text("1")),
     Column("doubtful", Integer, nullable=False, server_default=text("0")),
+    #: From when on fal's list of requests tells of those; NULL where nothing is in doubt, or the list never tells.
+    Column("told_us", BigInteger),
+    #: What counts for other submissions than the one on record, as fal billed them; without those in doubt.
+    Column("others_usd_micros", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("state IN ('reserved', 'settled', 'released')", name="state"),
     CheckConstraint("counted >= 0 AND counted <= images", name="counted"),
     Index("ix_ledger_user", "user_id", "reserved_us"),
     Index("ix_ledger_day", "day"),
+    Index("ix_ledger_told", "told_us", sqlite_where=_TOLD_LATER, postgresql_where=_TOLD_LATER),
 )
 
 #: Images and millionths of a US dollar that count: always the sums of `ledger.counted` and `counted_usd_micros`. In a

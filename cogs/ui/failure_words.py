@@ -25,7 +25,9 @@ def charge_phrase(charge: Charge | None) -> Phrase:
     usd, maybe = money_shown(charge.usd_micros), "_maybe" if charge.uncertain else ""
     if charge.counted:
         return Phrase(f"charge_counted{maybe}", {"pictures": charge.counted, "usd": usd})
-    return Phrase(f"charge_forgiven{maybe}", {"usd": usd}) if charge.forgiven else phrase("charge_money", usd=usd)
+    if charge.forgiven:
+        return Phrase(f"charge_forgiven{maybe}", {"usd": usd})
+    return Phrase(f"charge_money{maybe}", {"usd": usd})
 
 
 def money_shown(usd_micros: int) -> Decimal:

@@ -62,6 +62,11 @@ def test_what_was_painted_unseen_is_settled_as_billed_or_at_its_worst_and_is_for
     assert settlement(end, NOTHING) == FREE
 
 
+@pytest.mark.parametrize("bill", [NOTHING, BILLED, RECKONED, UNPRICED, UNKNOWN])
+def test_what_fal_may_have_taken_all_the_same_counts_no_picture_and_its_worst_until_that_is_known(bill: Bill) -> None:
+    assert settlement(End.IN_DOUBT, bill) == Settlement(0, 0, estimated=True, in_doubt=True)
+
+
 def test_every_end_has_a_row_and_every_row_a_value_for_all_that_may_be_known() -> None:
     assert set(TABLE) == set(End)
     assert all(set(row) == set(Told) for row in TABLE.values())

@@ -334,3 +334,28 @@ async def test_a_request_known_by_its_id_has_the_documented_addresses(fake: Fake
 async def test_what_can_be_no_id_makes_no_address(fal: Fal, request_id: str) -> None:
     with pytest.raises(ValueError, match="no such request id"):
         fal.request_for(ENDPOINT, request_id)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "known"),
+    [
+        (202, {"status": "IN_QUEUE", "queue_position": 3}, True),
+        (202, {"status": "IN_PROGRESS", "logs": None}, True),
+        (200, {"status": "COMPLETED", "logs": None}, True),
+        (404, {"status": "NOT_FOUND"}, False),
+        (401, {"detail": "no"}, None),
+        (422, {"detail": "no"}, None),
+    ],
+)
+async def test_a_status_tells_whether_fal_has_a_request(
+    fake: FakeFal, fal: Fal, status: int, body: dict[str, Json], known: bool | None
+) -> None:
+    fake.always("status", json_reply(body, status))
+    assert await fal.knows(fal.request_for(ENDPOINT, "r1")) is known
+
+
+@pytest.mark.parametrize("status", [404, 429, 502])
+async def test_a_page_in_place_of_a_status_tells_nothing(fake: FakeFal, fal: Fal, status: int) -> None:
+    fake.always("status", html(status))
+    with pytest.raises(ProviderUnreachable):
+        await fal.knows(fal.request_for(ENDPOINT, "r1"))

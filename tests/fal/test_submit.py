@@ -88,6 +88,28 @@ async def test_an_ambiguous_answer_is_unconfirmed_after_exactly_one_post(fake: F
     assert fake.calls() == 1
 
 
+#: Answers with a 5xx, and the id of the request that each names.
+NAMED: dict[str, tuple[Reply, str | None]] = {
+    "500": (json_reply({"detail": "Internal Server Error"}, 500, X_Fal_Request_Id="r1"), "r1"),
+    "page": (html(503, x_fal_request_id="r1"), "r1"),
+    "with a time to come back": (json_reply({"detail": "busy"}, 503, Retry_After="30", X_Fal_Request_Id="r1"), "r1"),
+    "gateway": (html(504), None),
+    "a path": (json_reply({"detail": "broken"}, 500, X_Fal_Request_Id="../../evil"), None),
+    "empty": (json_reply({"detail": "broken"}, 500, X_Fal_Request_Id=""), None),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+async def test_a_5xx_says_which_request_fal_may_have_taken(fake: FakeFal, fal: Fal, case: str) -> None:
+    reply, named = NAMED[case]
+    fake.always("submit", reply)
+
+    with pytest.raises(SubmitUnconfirmed) as caught:
+        await fal.submit("owner/alias", ARGUMENTS, start_timeout_s=60)
+
+    assert (caught.value.refused, caught.value.request_id, fake.calls()) == (True, named, 1)
+
+
 async def test_a_server_that_takes_the_request_and_hangs_got_one_post(fake: FakeFal) -> None:
     fake.always("submit", hangs)
 

@@ -65,6 +65,8 @@ class ScriptedFal:
         self.forgets_cancelled = False
         #: Whether fal shows us its list of requests.
         self.lists = True
+        #: Requests of which fal tells the status, although it answered their submits with errors.
+        self.known: set[str] = set()
         #: More requests in that list.
         self.listed: list[FoundRequest] = []
         self.hold = asyncio.Event()
@@ -139,6 +141,9 @@ class ScriptedFal:
     def request_for(self, endpoint: str, request_id: str) -> FalRequest:
         url = f"http://fal.test/requests/{request_id}"
         return FalRequest(request_id, f"{url}/status", url, f"{url}/cancel")
+
+    async def knows(self, request: FalRequest) -> bool | None:
+        return request.request_id in self.known
 
     def wake(self, request_id: str) -> bool:
         return False

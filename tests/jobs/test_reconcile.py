@@ -44,6 +44,8 @@ class ScriptedList:
         self.answers = list(answers)
         self.clock = clock
         self.looks = 0
+        #: What fal says of a request that its own answer named.
+        self.is_known: bool | None = False
 
     async def find_requests(self, endpoint: str, *, since: datetime, until: datetime) -> Sequence[FoundRequest] | None:
         assert since < NOW < until
@@ -56,6 +58,10 @@ class ScriptedList:
 
     def request_for(self, endpoint: str, request_id: str) -> FalRequest:
         return FalRequest(request_id, f"https://q/{request_id}/status", f"https://q/{request_id}", "https://q/cancel")
+
+    async def knows(self, request: FalRequest) -> bool | None:
+        self.clock.now += timedelta(seconds=10)
+        return self.is_known
 
 
 class Records:
@@ -131,6 +137,37 @@ async def test_what_does_not_turn_up_in_time_is_given_up() -> None:
     fal = ScriptedList(clock, [])
     assert await build(clock, fal, Records()).find(a_job(), SENT, listed=True, age_s=0) is None
     assert clock.now - NOW >= timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "age_s", "certain"), [(None, 0, True), (6, 0, False), (6, 40, False), (6, 70, True)]
+)
+async def test_only_a_list_read_late_enough_shows_that_fal_has_nothing(
+    wait_s: float | None, age_s: float, certain: bool
+) -> None:
+    """What waits in fal's queue is not listed, so a short search proves nothing."""
+    clock = Clock()
+    reconciler, job = build(clock, ScriptedList(clock, []), Records()), a_job()
+    reconciler._active.open(job.id).unsure_attempt = 1
+    assert await reconciler.find(job, SENT, listed=True, age_s=age_s, wait_s=wait_s) is None
+    assert (reconciler._active.open(job.id).unsure_attempt is None) is certain
+
+
+@pytest.mark.parametrize(
+    ("is_known", "found_id", "certain"), [(True, "n1", False), (False, None, True), (None, None, False)]
+)
+@pytest.mark.parametrize("listed", [True, False])
+async def test_the_request_that_fals_answer_named_is_asked_for(
+    is_known: bool | None, found_id: str | None, certain: bool, listed: bool
+) -> None:
+    clock = Clock()
+    fal, job = ScriptedList(clock, []), a_job()
+    fal.is_known = is_known
+    reconciler = build(clock, fal, Records())
+    reconciler._active.open(job.id).unsure_attempt = 1
+    request = await reconciler.find(job, SENT, listed=listed, age_s=0, wait_s=6, named="n1")
+    assert (request.request_id if request is not None else None) == found_id
+    assert (reconciler._active.open(job.id).unsure_attempt is None) is certain
 
 
 async def test_a_list_that_cannot_be_read_is_looked_at_again() -> None:

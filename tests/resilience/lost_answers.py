@@ -7,10 +7,12 @@ ones are requests that nothing tells apart: no seed, the same words, at the same
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,8 +24,6 @@ from tests.store.conftest import Postgres
 #: Share of answers that get lost, and how.
 LOST = 0.2
 HOW = ("drop", "half", "drop", "gateway", "drop", "error")
-#: Ways that are answers, of a kind that fal does not bill for.
-REFUSED = ("gateway", "error")
 #: Doubles that are allowed, one in so many submits.
 ONE_IN = 1000
 #: Questions under way at once.
@@ -33,7 +33,15 @@ KINDS = {"plain": 6, "same": 2, "seedless": 1, "two": 1}
 SAME = "the same harbour at the same dusk"
 #: How long a request is looked for before it is sent once more.
 RECONCILE_S = 20.0
+#: Where much waits at fal, it drops only later what has not started.
+CROWDED_START_S = 30.0
+#: The drain ends when nothing has ended for so long.
 DRAIN_S = 120.0
+#: Share of the cancels that wait until fal has the request, and how long they wait at most.
+CANCELLED_AT_FAL = 0.7
+TAKEN_S = 10.0
+#: One in so many submits is answered with a 5xx and not taken.
+NOT_TAKEN = 20
 
 #: What tells of a lost request: fal's list, or its callback alone (payloads are not kept, so the list is blind).
 By = Literal["list", "callback"]
@@ -52,6 +60,8 @@ class Losses:
     shared: tuple[str, ...] = ()
     list_calls: int = 0
     took_s: float = 0.0
+    #: Whether everything had ended in the end.
+    drained: bool = False
     verdict: Verdict = field(default_factory=Verdict)
 
     @property
@@ -63,12 +73,13 @@ class Losses:
     def faultless(self) -> bool:
         """Within the bounds."""
         few = self.doubles * ONE_IN <= max(self.verdict.submits, ONE_IN - 1)
-        return few and not (self.unaccounted or self.shared or self.verdict.faults)
+        return few and self.drained and not (self.unaccounted or self.shared or self.verdict.faults)
 
     def __str__(self) -> str:
         return (
             f"seed {self.seed}, told by the {self.by}: {self.verdict.submits} submits of which {self.lost} lost their "
-            f"answer in {self.took_s:.0f} s, {self.list_calls} pages of fal's list read; {len(self.unaccounted)} "
+            f"answer in {self.took_s:.0f} s{'' if self.drained else ' (NOT ALL ENDED)'}, {self.list_calls} pages of "
+            f"fal's list read; {len(self.unaccounted)} "
             f"pictures unaccounted for, {len(self.shared)} with several jobs (bound: 0), {self.doubles} doubles "
             f"(bound: 1 in {ONE_IN}, all flagged); {self.verdict}"
         )
@@ -101,22 +112,27 @@ async def losses(
         world.fal.queue.keep_jobs = 2 * count
         world.fal.faults.lost_answers = LOST
         world.fal.lost_how = HOW if by == "list" else HOW[:1]
+        world.fal_breaks = by == "list"
         if cancelled:
             world.fal.queue.concurrency = 1  # what waits at fal is not in its list yet
-            world.fal.lost_how = tuple(way for way in HOW if way not in REFUSED)  # those are not looked for that long
+            world.settings["fal"] |= {"start_timeout_s": CROWDED_START_S, "reconcile_s": CROWDED_START_S + 5}
+            world.job_timings = world.job_timings | {"refused_waits_s": [1.0]}  # so many are given up meanwhile
         await world.start()
-        pressing: list[asyncio.Task[None]] = []
+        pressing, taken = list[asyncio.Task[None]](), _Taken(world)
         kinds = chance.choices(list(KINDS), list(KINDS.values()), k=count)
         for number, kind in enumerate(kinds):
             await _ask(world, kind)
+            if cancelled and number % NOT_TAKEN == 0:
+                world.fal.faults.set("server_error" if number % (2 * NOT_TAKEN) else "gateway_error", 1)
             if chance.random() < cancelled:
-                pressing.append(asyncio.create_task(_cancel(world, world.asks[-1], chance.random())))
+                until = taken if chance.random() < CANCELLED_AT_FAL else None
+                pressing.append(asyncio.create_task(_cancel(world, world.asks[-1], chance.random(), until)))
             if number % 10 == 9:
                 await world.until(lambda: _waiting(world) < AT_ONCE)
             if time.monotonic() - began_s > minutes * 60:
                 break
         await asyncio.gather(*pressing)
-        await world.drained(DRAIN_S)
+        done.drained = await world.drained(DRAIN_S) and await world.settled_at_fal(DRAIN_S)
         await world.kill()
         done.verdict = await world.verdict()
         done.lost = world.fal.lost
@@ -134,9 +150,28 @@ async def _ask(world: World, kind: str) -> None:
     world._note(Ask(kind, SAME, record))
 
 
-async def _cancel(world: World, ask: Ask, after_s: float) -> None:
-    await asyncio.sleep(after_s)
+class _Taken:
+    """The prompts that fal has taken."""
+
+    def __init__(self, world: World) -> None:
+        self._accepted = world.fal.accepted
+        self._prompts: set[object] = set()
+        self._seen = 0
+
+    def __contains__(self, prompt: str) -> bool:
+        new = list(itertools.islice(self._accepted, self._seen, None))
+        self._seen += len(new)
+        self._prompts.update(one.arguments.get("prompt") for one in new)
+        return prompt in self._prompts
+
+
+async def _cancel(world: World, ask: Ask, after_s: float, taken: _Taken | None) -> None:
+    """Press Cancel so long after the answer; or, given `taken`, soon after fal has the request."""
     await world.until(lambda: ask.record.state != "waiting")
+    if taken is not None:
+        with suppress(TimeoutError):  # not every request is taken
+            await world.until(lambda: ask.prompt in taken, TAKEN_S)
+    await asyncio.sleep(after_s / 5 if taken is not None else after_s)
     await world.cancel(ask)
 
 

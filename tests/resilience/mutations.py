@@ -13,12 +13,14 @@ import discord
 from bot.discord import http
 from bot.discord.rate_limits import RateLimits
 from bot.domain.job import Job, JobState
+from bot.errors import SubmitUnconfirmed
 from bot.jobs.canceller import Canceller
 from bot.jobs.context import RunnerContext
 from bot.jobs.delivery_pipeline import ResultDeliverer
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.reconcile import Reconciler
 from bot.jobs.runner import Runner
+from bot.jobs.submitter import Submitter
 from bot.jobs.timings import JobTimings
 from bot.store import settling, usage
 from bot.store.jobs import JobStore
@@ -90,6 +92,32 @@ def reconciliation() -> None:
         return None
 
     setattr(Reconciler, "find", blind)  # noqa: B010 - past its type
+
+
+def doubts_of_5xx() -> None:
+    """What fal answers with a 5xx counts as nothing, whether it took it or not."""
+    note_loss = Submitter._note_loss
+
+    async def trusting(self: Submitter, submission: Any, error: SubmitUnconfirmed) -> None:
+        error.request_id = None
+        await note_loss(self, submission, error)
+        if error.refused:
+            self._active.open(submission.job.id).unsure_attempt = None
+
+    setattr(Submitter, "_note_loss", trusting)  # noqa: B010 - past its type
+
+
+def search_after_cancel() -> None:
+    """The search for a lost request ends when its job is cancelled."""
+
+    def always(self: Reconciler, job_id: str, attempt: int) -> bool:
+        active = self._active.get(job_id)
+        lost = active.lost_attempts.get(attempt) if active is not None else None
+        if lost is not None:
+            lost.heard.set()
+        return lost is not None
+
+    setattr(Reconciler, "give_up", always)  # noqa: B010 - past its type
 
 
 def first_answer() -> None:
@@ -231,6 +259,8 @@ WITHOUT: Mapping[str, Callable[[], None]] = {
     "nonce": nonce,
     "single release": single_release,
     "reconciliation": reconciliation,
+    "doubts of 5xx": doubts_of_5xx,
+    "search after cancel": search_after_cancel,
     "first answer": first_answer,
     "answers elsewhere": answers_elsewhere,
     "cancel requests": cancel_requests,

@@ -28,13 +28,34 @@ async def test_lost_answers_cost_nothing(by: By, count: int, forks: Forks, tmp_p
 async def test_what_is_cancelled_while_its_answer_is_missing_counts_as_fal_billed_it(
     forks: Forks, tmp_path: Path
 ) -> None:
-    """The ledger equals fal's own bill, and nothing of it is there because nobody could know."""
+    """Also where that answer is a 5xx, and fal took the request all the same, or did not.
+
+    The ledger equals fal's own bill, and nothing of it is there because nobody could know.
+    """
     done = await losses(forks, tmp_path, seed=secrets.token_hex(4), count=200, cancelled=0.5)
     print(done)
+    assert done.drained
     assert done.lost >= 10
     assert done.verdict.cancelled >= 200 // 10
     assert done.verdict.faults == {}
+    assert done.verdict.unsettled == 0
     assert done.verdict.counted == done.verdict.billed > 0
+
+
+async def test_where_a_5xx_is_believed_the_ledger_is_below_the_bill(forks: Forks, tmp_path: Path) -> None:
+    done = await losses(forks, tmp_path, seed="without doubts", count=120, cancelled=0.3, without=["doubts of 5xx"])
+    print(done)
+    assert done.verdict.shows("ledger_off")
+    assert done.verdict.counted < done.verdict.billed
+
+
+async def test_where_a_cancel_ends_the_search_nobody_knows_what_was_billed(forks: Forks, tmp_path: Path) -> None:
+    """fal paints what it was never asked to stop, and bills the worst case, which is what counts: so sums are equal."""
+    done = await losses(
+        forks, tmp_path, seed="without the search", count=120, cancelled=0.5, without=["search after cancel"]
+    )
+    print(done)
+    assert done.verdict.unsettled > 0
 
 
 async def test_without_reconciliation_they_are_painted_twice(forks: Forks, tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ class Verdict:
     submits: int = 0
     cancelled: int = 0
     refused: int = 0
+    #: Ended because fal answered their submit with a 5xx.
+    broken: int = 0
     never_answered: int = 0
     #: Submitted again by the bot, which flagged each as a possible double; and how many really were.
     flagged: int = 0
@@ -66,6 +68,8 @@ class Verdict:
     billed: int = 0
     counted: int = 0
     uncertain: int = 0
+    #: Jobs of which nobody knows yet what fal billed.
+    unsettled: int = 0
 
     FAULTS = ("lost", "doubled_posts", "doubled_submits", "ledger_off", "uninvited", "untold")
 
@@ -85,6 +89,7 @@ class Verdict:
         figures = (
             f"{self.asked} asked, {self.answered} answered with a card, {self.never_answered} never answered, "
             f"{self.submits} submits, {self.pictures} pictures, {self.cancelled} cancelled, {self.refused} refused, "
+            f"{self.broken} ended by a 5xx, {self.unsettled} unsettled, "
             f"{self.flagged} flagged as possible doubles, of which {self.flagged_doubles} were, "
             f"billed ${self.billed / 1e6:.6f}, counted ${self.counted / 1e6:.6f} (${self.uncertain / 1e6:.6f} of it "
             "because nobody can know)"
@@ -111,6 +116,8 @@ class Evidence:
     jobs_of: Mapping[str, set[str]]
     #: What fal billed, in millionths of a US dollar, by prompt.
     billed: Mapping[str, int]
+    #: Whether fal answered submits with a 5xx, so that jobs may end of that.
+    breaks: bool = False
     _found: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def verdict(self, ledger_faults: Sequence[str]) -> Verdict:
@@ -153,6 +160,8 @@ class Evidence:
                 self._found["uninvited"].append(what)
         elif state == "failed" and (code == "content_refused" or ask.deleted) and "forbidden-content" in ask.prompt:
             counts["refused"] += 1
+        elif state == "failed" and code == "provider_error" and self.breaks:
+            counts["broken"] += 1
         else:
             self._found["lost"].append(what)
         original = ask.record.original
@@ -208,6 +217,7 @@ class Evidence:
             counted[prompt] += row["counted_usd_micros"]
             charge = json.loads(job["failure_json"] or "{}").get("charge", {})
             if charge.get("uncertain") or row["doubtful"]:
+                counts["unsettled"] += 1
                 unsure.add(prompt)
         counts["billed"], counts["counted"] = sum(self.billed.values()), sum(counted.values())
         for prompt in counted.keys() | self.billed.keys():

@@ -10,6 +10,7 @@ import asyncio
 import random
 import re
 import signal
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -46,6 +47,8 @@ BRISK_JOBS: dict[str, Any] = {
     "response_wait_s": 3.0,
     "list_pauses_s": [0.05, 0.1, 0.2],
     "after_blind_s": 0.1,
+    "doubts_poll_s": 0.2,
+    "doubts_again_s": 0.5,
 }
 BRISK_DISCORD: dict[str, Any] = {"delivery_pauses_s": [0.02, 0.05, 0.1] + [0.2] * 20}
 #: Seconds until a request that has not turned up at fal is submitted again; far above what a look takes.
@@ -106,6 +109,8 @@ class World:
         #: Fields of its `JobTimings` and `DiscordTimings`.
         self.job_timings: dict[str, Any] = BRISK_JOBS | (SHARED_JOBS if shared else {})
         self.discord_timings: dict[str, Any] = dict(BRISK_DISCORD)
+        #: Whether fal answers submits with a 5xx, of which a job may end.
+        self.fal_breaks = False
         self._counter = 0
         self._chance = random.Random(str(folder.name))
         self._free = asyncio.Event()
@@ -363,16 +368,30 @@ class World:
         return all(row["ended_us"] is not None and row["told"] for row in found)
 
     async def drained(self, timeout_s: float = PATIENCE_S) -> bool:
-        """Wait until every question has its answer; False when time ran out or the bot died."""
+        """Wait until every question has its answer; False when the bot died.
+
+        Args:
+            timeout_s: False also after this time without any progress, however long all of it takes.
+        """
+        return await self._dwindled(
+            lambda: sum(ask.record.state == "waiting" for ask in self.asks[-200:]) + self.under_way(), timeout_s
+        )
+
+    async def settled_at_fal(self, timeout_s: float = PATIENCE_S) -> bool:
+        """Wait until fal's list has told all that is in doubt; as `drained`."""
+        in_doubt = "SELECT count(*) FROM ledger WHERE told_us IS NOT NULL"
+        return await self._dwindled(lambda: int(self.rows(in_doubt)[0][0]), timeout_s)
+
+    async def _dwindled(self, left: Callable[[], int], timeout_s: float) -> bool:
         fleet = [child for child in self.fleet if child is not None]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                while any(ask.record.state == "waiting" for ask in self.asks[-200:]) or self.under_way():
-                    if any(child.ended.done() for child in fleet):
-                        return False
-                    await asyncio.sleep(0.01)
-                return True
-        return False
+        least, progress_s = left(), time.monotonic()
+        while least:
+            if any(child.ended.done() for child in fleet) or time.monotonic() - progress_s > timeout_s:
+                return False
+            await asyncio.sleep(0.02)
+            if (now := left()) < least:
+                least, progress_s = now, time.monotonic()
+        return True
 
     # ------------------------------------------------------------------ what is true
 
@@ -387,6 +406,7 @@ class World:
             shown=self._shown,
             jobs_of=self._jobs_of,
             billed=self._billed(),
+            breaks=self.fal_breaks,
         )
         return evidence.verdict(await self._check_ledger())
 

@@ -138,6 +138,7 @@ _DYNAMIC: dict[str, frozenset[str]] = {
         for how in ("", "_never")
     },
     **{f"limit_{budget}_zero": frozenset() for budget in ("person_usd_day", "server_usd_day", "server_usd_month")},
+    **{f"charge_money{maybe}": frozenset({"usd"}) for maybe in ("", "_maybe")},
     **{f"charge_forgiven{maybe}": frozenset({"usd"}) for maybe in ("", "_maybe")},
     **{f"charge_counted{maybe}": frozenset({"usd", "pictures"}) for maybe in ("", "_maybe")},
     **{f"settings_model_{origin}": frozenset({"model"}) for origin in ("your", "server", "usual")},

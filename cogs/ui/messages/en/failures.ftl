@@ -216,6 +216,7 @@ limit_all_usd_month_never = This request may cost up to { MONEY($cost) }, which 
 # Comes after each of them: what it means for quota and budget.
 charge_nothing = { no_quota }
 charge_money = None of your pictures were used, but fal.ai may have painted an earlier try, which takes { MONEY($usd) } from your budget.
+charge_money_maybe = fal.ai may have taken it all the same, so up to { MONEY($usd) } counts in your budget until I know. None of your pictures were used.
 charge_forgiven = fal.ai had painted it by then and bills { MONEY($usd) } for it. None of your pictures were used.
 charge_forgiven_maybe = fal.ai may have painted it by then, which takes up to { MONEY($usd) } from your budget. None of your pictures were used.
 charge_counted = fal.ai had painted it by then and bills { MONEY($usd) } for it, so it counts as { $pictures ->
