@@ -44,7 +44,11 @@ class Doubts:
         """Settle every doubt of which fal's list tells by now; those of one model share its reading."""
         store = self._context.store
         due = await store.doubts.due(self._context.clock(), self._context.timings.doubts_at_once)
-        await asyncio.gather(*(self._settle(doubt) for doubt in due))
+        ended = await asyncio.gather(*(self._settle(doubt) for doubt in due), return_exceptions=True)
+        for doubt, error in zip(due, ended, strict=True):
+            # One that the stop of this process has cancelled is left to the next one.
+            if isinstance(error, Exception):
+                log.error("a doubt is not settled", extra={"job": doubt.job_id}, exc_info=error)
 
     async def _settle(self, doubt: Doubt) -> None:
         job = await self._context.store.jobs.get(doubt.job_id)

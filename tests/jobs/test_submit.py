@@ -13,6 +13,7 @@ from bot.jobs.timings import JobTimings
 from tests.jobs.scripted import (
     Build,
     ScriptedFal,
+    until,
 )
 
 
@@ -69,8 +70,11 @@ async def test_while_fal_answers_everybody_with_errors_nobody_fails_and_the_queu
     timings = JobTimings()
     fal = ScriptedFal()
     fal.submit_errors = [SubmitUnconfirmed("500", refused=True)] * 10**6
+    fal.submit_gate.clear()  # a job that is refused a second before all others fails, as it should
     runner_fixture = await build(fal, max_in_flight=0, timings={"refused_waits_s": (1.0,)})
     jobs = [await runner_fixture.ask(user=number) for number in range(150)]
+    await until(lambda: len(fal.submitted) >= timings.outage_jobs)
+    fal.submit_gate.set()
     async with asyncio.timeout(60):
         while len(fal.submitted) < 2 * timings.most_submits:  # the first ones come round again
             await asyncio.sleep(0.01)
