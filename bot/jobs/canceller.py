@@ -147,7 +147,8 @@ class Canceller:
             show_cancelling(self._context, job)
             return CancelOutcome(True, phrase("cancelling_painted"))
         settlement = settlement or WORST_CASE
-        message = phrase("cancelled_midway") if begun else phrase("cancelled_before_fal_began")
+        unpainted = settlement == FREE and not begun
+        message = phrase("cancelled_before_fal_began") if unpainted else phrase("cancelled_midway")
         ended = await self._context.end(job, JobState.CANCELLED, Failure("cancelled", message), settlement)
         if ended is None:
             return CancelOutcome(False, phrase("cancel_too_late"))

@@ -510,6 +510,41 @@ async def test_settings_without_effect_are_only_a_warning(
     assert said is None or said in text
 
 
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        (
+            {"limits": {"tiers": {"345678901234567890": {"usd_per_day": 40}}}},
+            "limits.tiers.345678901234567890.usd_per_day, $40.00, is above budget.all_usd_per_day, $25.00",
+        ),
+        ({"limits": {"tiers": {"345678901234567890": {"usd_per_day": 25}}}}, None),
+        ({"limits": {"tiers": {"345678901234567890": {"usd_per_day": 0}}}}, None),
+        (
+            {"limits": {"servers": {"123456789012345678": {"usd_per_day": "25.5"}}}},
+            "limits.servers.123456789012345678.usd_per_day, $25.50, is above budget.all_usd_per_day, $25.00",
+        ),
+        (
+            {"limits": {"servers": {"123456789012345678": {"usd_per_month": 900}}}},
+            "limits.servers.123456789012345678.usd_per_month, $900.00, is above budget.all_usd_per_month, $250.00",
+        ),
+        (
+            {"budget": {"person_usd_per_day": 30}},
+            "budget.person_usd_per_day, $30.00, is above budget.all_usd_per_day, $25.00",
+        ),
+        ({"budget": {"person_usd_per_day": 30, "all_usd_per_day": 0}}, None),
+        ({"budget": {"person_usd_per_day": 0}}, None),
+    ],
+)
+async def test_a_budget_above_the_total_is_a_warning(
+    tmp_path: Path, sections: dict[str, Any], said: str | None
+) -> None:
+    code, text = await report(tmp_path, token=None, key=None, **sections)
+
+    assert code == 0
+    assert text.count(" is above ") == (said is not None)
+    assert said is None or said in text
+
+
 async def test_the_defaults_have_an_effect(tmp_path: Path) -> None:
     assert "has no effect" not in (await report(tmp_path))[1]
 

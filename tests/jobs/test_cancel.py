@@ -298,7 +298,7 @@ async def test_what_fal_goes_on_painting_ends_once_fal_says_what_it_billed(build
     for _ in range(2):  # the second press changes nothing
         outcome = await runner_fixture.runner.cancel(job.id)
         assert outcome.cancelled
-        assert "Your request shows in the end what fal.ai bills" in english(outcome)
+        assert "If it had begun to paint, it may bill for that" in english(outcome)
     assert runner_fixture.shown.events[-1] == (job.id, Cancelling())
     assert (await runner_fixture.store.jobs.get(job.id)).state is JobState.RUNNING  # type: ignore[union-attr]
     fal.cancel_takes_effect, fal.cancelled_units = True, Decimal(1)
@@ -321,6 +321,20 @@ async def test_what_fal_has_not_begun_as_far_as_we_know_is_not_free_before_fal_s
     fal.cancel_takes_effect, fal.cancelled_units = True, Decimal(1)
     fal.hold.set()
     assert await charge_of(runner_fixture, job) == Charge(forgiven=1, usd_micros=3000)
+
+
+@pytest.mark.parametrize(
+    ("units", "said"), [(0, "Cancelled before fal.ai began."), (1, "Cancelled while it was being")]
+)
+async def test_what_is_said_of_a_cancel_agrees_with_the_bill(build: Build, units: int, said: str) -> None:
+    fal = ScriptedFal()
+    fal.statuses = [InQueueStatus(0)]
+    fal.hold.clear()
+    fal.cancelled_units = Decimal(units)
+    runner_fixture = await build(fal)
+    job = await runner_fixture.ask(policy=TIGHT)
+    await until(lambda: any(isinstance(event, ProviderQueued) for _, event in runner_fixture.shown.events))
+    assert english(await runner_fixture.runner.cancel(job.id)).startswith(said)
 
 
 @pytest.mark.parametrize(("begun", "expected"), [(False, Charge()), (True, Charge(0, 1, 3000, uncertain=True))])

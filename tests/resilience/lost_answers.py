@@ -6,6 +6,7 @@ ones are requests that nothing tells apart: no seed, the same words, at the same
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections import Counter
@@ -21,6 +22,8 @@ from tests.store.conftest import Postgres
 #: Share of answers that get lost, and how.
 LOST = 0.2
 HOW = ("drop", "half", "drop", "gateway", "drop", "error")
+#: Ways that are answers, of a kind that fal does not bill for.
+REFUSED = ("gateway", "error")
 #: Doubles that are allowed, one in so many submits.
 ONE_IN = 1000
 #: Questions under way at once.
@@ -81,8 +84,13 @@ async def losses(
     server: Postgres | None = None,
     without: Sequence[str] = (),
     minutes: float = 10.0,
+    cancelled: float = 0.0,
 ) -> Losses:
-    """Ask `count` times, as fast as it is answered; let everything finish; judge."""
+    """Ask `count` times, as fast as it is answered; let everything finish; judge.
+
+    Args:
+        cancelled: share of the requests that are cancelled soon after, many of them while their answer is missing.
+    """
     chance, done, began_s = random.Random(seed), Losses(seed, by), time.monotonic()
     async with a_world(forks, folder, server=server, without=without, paint_s=0.05) as world:
         world.settings["fal"] = {"reconcile_s": RECONCILE_S, "start_timeout_s": 10.0}
@@ -93,14 +101,21 @@ async def losses(
         world.fal.queue.keep_jobs = 2 * count
         world.fal.faults.lost_answers = LOST
         world.fal.lost_how = HOW if by == "list" else HOW[:1]
+        if cancelled:
+            world.fal.queue.concurrency = 1  # what waits at fal is not in its list yet
+            world.fal.lost_how = tuple(way for way in HOW if way not in REFUSED)  # those are not looked for that long
         await world.start()
+        pressing: list[asyncio.Task[None]] = []
         kinds = chance.choices(list(KINDS), list(KINDS.values()), k=count)
         for number, kind in enumerate(kinds):
             await _ask(world, kind)
+            if chance.random() < cancelled:
+                pressing.append(asyncio.create_task(_cancel(world, world.asks[-1], chance.random())))
             if number % 10 == 9:
                 await world.until(lambda: _waiting(world) < AT_ONCE)
             if time.monotonic() - began_s > minutes * 60:
                 break
+        await asyncio.gather(*pressing)
         await world.drained(DRAIN_S)
         await world.kill()
         done.verdict = await world.verdict()
@@ -117,6 +132,12 @@ async def _ask(world: World, kind: str) -> None:
         return
     record = await world.discord.command("mo", "general", "imagine", {"prompt": SAME, "model": "recraft-v2"})
     world._note(Ask(kind, SAME, record))
+
+
+async def _cancel(world: World, ask: Ask, after_s: float) -> None:
+    await asyncio.sleep(after_s)
+    await world.until(lambda: ask.record.state != "waiting")
+    await world.cancel(ask)
 
 
 def _waiting(world: World) -> int:

@@ -25,6 +25,18 @@ async def test_lost_answers_cost_nothing(by: By, count: int, forks: Forks, tmp_p
     assert done.faultless
 
 
+async def test_what_is_cancelled_while_its_answer_is_missing_counts_as_fal_billed_it(
+    forks: Forks, tmp_path: Path
+) -> None:
+    """The ledger equals fal's own bill, and nothing of it is there because nobody could know."""
+    done = await losses(forks, tmp_path, seed=secrets.token_hex(4), count=200, cancelled=0.5)
+    print(done)
+    assert done.lost >= 10
+    assert done.verdict.cancelled >= 200 // 10
+    assert done.verdict.faults == {}
+    assert done.verdict.counted == done.verdict.billed > 0
+
+
 async def test_without_reconciliation_they_are_painted_twice(forks: Forks, tmp_path: Path) -> None:
     done = await losses(forks, tmp_path, seed="without reconciliation", count=40, without=["reconciliation"])
     print(done)

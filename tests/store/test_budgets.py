@@ -16,8 +16,9 @@ from bot import metrics
 from bot.domain.job import Actor, Failure, Job, JobState
 from bot.domain.money import Charge
 from bot.domain.settlement import Settlement
-from bot.limits import Budgets, Policy, Refused, Spent, decide
+from bot.limits import Budgets, GuildLimits, Policy, Refused, Spent, decide, policy_for
 from bot.phrase import phrase
+from bot.settings import BudgetSettings, LimitSettings, Settings, Tier
 from bot.store import Accepted, Store
 from bot.store.tables import balances, ledger
 from bot.store.times import day_of, month_of
@@ -41,6 +42,28 @@ async def entries(store: Store) -> list[tuple[str, int, int, int, int]]:
 
 
 # ---------------------------------------------------------------------- reserving
+
+
+@pytest.mark.parametrize(("images_per_day", "usd_per_day", "rule"), [(40, 25, "user_day"), (1000, 2, "person_usd_day")])
+async def test_servers_with_paces_of_their_own_lend_a_person_bursts_but_no_pictures_and_no_money(
+    store: Store, images_per_day: int, usd_per_day: int, rule: str
+) -> None:
+    """Each of an attacker's servers has another pace: their bursts add up, the day does not."""
+    usual = Tier(images_per_day=images_per_day, concurrent_jobs=1000, burst_images=4)
+    settings = Settings(
+        limits=LimitSettings(default=usual), budget=BudgetSettings(person_usd_per_day=Decimal(usd_per_day))
+    )
+
+    async def ask(server: int | None) -> int | str:
+        strict = GuildLimits(images_per_hour=10 - (server or 0) / 10)
+        limits = policy_for(settings, strict, Actor(1, 70, server))
+        new = new_job(user=1, guild=server, images=4, cost_usd=Decimal("0.2"))
+        answer = await store.jobs.accept(new, limits, max_waiting=999)
+        assert isinstance(answer, Accepted | Refused)
+        return 4 if isinstance(answer, Accepted) else answer.rule
+
+    assert [await ask(server) for server in (*range(1, 14), None)] == [4] * 10 + [rule] * 4
+    assert (await spent(store)).person_day == 2 * USD
 
 
 async def test_a_worst_case_is_reserved_in_all_five_balances_and_given_back(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 
 from bot.catalogue import Catalogue, usd_text
@@ -68,6 +69,32 @@ def settings_without_effect(settings: Settings) -> list[Finding]:
         if cap and most and cap >= most
     ]
     return found
+
+
+def budgets_above_the_total(settings: Settings) -> list[Finding]:
+    """A warning for each budget of one person, role or server that the total of everybody ends earlier."""
+    budget, limits = settings.budget, settings.limits
+    days = {"budget.person_usd_per_day": budget.person_usd_per_day}
+    days["budget.server_usd_per_day"] = budget.server_usd_per_day
+    days |= {f"limits.tiers.{role}.usd_per_day": tier.usd_per_day or Decimal(0) for role, tier in limits.tiers.items()}
+    days |= {f"limits.servers.{id_}.usd_per_day": own.usd_per_day or Decimal(0) for id_, own in limits.servers.items()}
+    months = {"budget.server_usd_per_month": budget.server_usd_per_month}
+    months |= {
+        f"limits.servers.{id_}.usd_per_month": own.usd_per_month or Decimal(0) for id_, own in limits.servers.items()
+    }
+    totals = (
+        ("budget.all_usd_per_day", budget.all_usd_per_day, days),
+        ("budget.all_usd_per_month", budget.all_usd_per_month, months),
+    )
+    return [
+        warning(
+            f"Configuration: {name}, {usd_text(usd)}, is above {total_name}, {usd_text(total)}",
+            f"Lower it, or raise {total_name}: as it is, the total refuses everybody before that is spent.",
+        )
+        for total_name, total, bounds in totals
+        for name, usd in bounds.items()
+        if total and usd > total
+    ]
 
 
 async def database(url: str) -> AsyncIterator[Finding]:

@@ -93,7 +93,7 @@ def test_alt_texts_count_pictures() -> None:
         ),
         (
             Cancelling(),
-            "Cancelling… fal.ai had begun to paint it. I am waiting for fal.ai to say what it bills.",
+            "Cancelling… I asked fal.ai to stop, and wait for it to say whether it bills anything.",
         ),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_job_under_way_can_be_cancelled_once() -> None:
     assert disabled(cards.progress_card(a_job(), MODEL, Delivering()))
     cancelling = cards.progress_card(a_job(cancel_requested=True), MODEL, Cancelling())
     assert disabled(cancelling)
-    assert "I am waiting for fal.ai to say what it bills." in shown_text(cancelling)
+    assert "wait for it to say whether it bills anything." in shown_text(cancelling)
 
 
 def test_a_result_shows_prompt_pictures_facts_and_buttons_in_that_order() -> None:

@@ -41,7 +41,7 @@ progress_bar = Painting { $bar } { $percent } %
 progress_step = Step { $step } of { $steps }
 progress_delivering = Painted. Posting it here…
 progress_confirming = The connection to fal.ai broke before it answered. I am checking whether fal.ai has your request; if not, I send it again, at the latest by { CLOCK($until) }.
-progress_cancelling_painted = Cancelling… fal.ai had begun to paint it. I am waiting for fal.ai to say what it bills.
+progress_cancelling_painted = Cancelling… I asked fal.ai to stop, and wait for it to say whether it bills anything.
 progress_cancelling_lost = Cancelling… The connection to fal.ai broke before it answered. I am checking whether fal.ai has your request, to stop it there, at the latest until { CLOCK($until) }.
 progress_restarting = I am restarting. Your picture is safe: it starts as soon as I am back.
 
