@@ -545,6 +545,36 @@ async def test_a_budget_above_the_total_is_a_warning(
     assert said is None or said in text
 
 
+SERVERS_LIFTED = {"server_usd_per_day": 0, "server_usd_per_month": 0}
+LIFTED = {"all_usd_per_day": 0, "all_usd_per_month": 0}
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"budget": LIFTED}, "because budget.all_usd_per_day and budget.all_usd_per_month are 0, which lifts them"),
+        ({"limits": {"enabled": False}}, "because limits.enabled is false, which lifts every limit and every budget"),
+        ({"budget": LIFTED, "access": {"servers": [5]}, "limits": {"servers": {"5": {"usd_per_day": 0}}}}, None),
+        (
+            {"budget": {**LIFTED, "server_usd_per_day": 0, "server_usd_per_month": 0}, "access": {"servers": [5]}},
+            "are 0",
+        ),
+        ({"budget": {"all_usd_per_day": 0}}, None),
+        ({"budget": {"all_usd_per_month": 0}}, None),
+        ({"budget": LIFTED, "access": {"servers": [5]}}, None),
+        ({"budget": LIFTED, "access": {"people": [5]}}, None),
+    ],
+)
+async def test_spending_that_nothing_bounds_is_a_warning(
+    tmp_path: Path, sections: dict[str, Any], said: str | None
+) -> None:
+    code, text = await report(tmp_path, token=None, key=None, **sections)
+
+    assert code == 0
+    assert text.count("nothing bounds what all people together may spend") == (said is not None)
+    assert said is None or said in text
+
+
 async def test_the_defaults_have_an_effect(tmp_path: Path) -> None:
     assert "has no effect" not in (await report(tmp_path))[1]
 
