@@ -44,8 +44,9 @@ _NAMES: Mapping[Scope, str] = {scope: rule.replace("_usd", "") for rule, scope i
 class Alerts:
     """Raises and sends alerts."""
 
-    def __init__(self, bot: EaselBot) -> None:
+    def __init__(self, bot: EaselBot, *, most_of_servers: int = _MOST_OF_SERVERS) -> None:
         self._bot = bot
+        self._most_of_servers = most_of_servers
         #: Raised before, as far as this process knows.
         self._known: set[Alert] = set()
         #: Those about single servers that went to who runs the bot today, and which UTC day that is.
@@ -145,9 +146,9 @@ class Alerts:
             return phrase("alert_credit", at=datetime.fromtimestamp(alert.subject_id, UTC))
         if _is_about_a_server(alert):
             self._remember(alert)
-            if len(self._of_servers) > _MOST_OF_SERVERS:
-                is_first = len(self._of_servers) == _MOST_OF_SERVERS + 1
-                return phrase("alert_many_servers", count=_MOST_OF_SERVERS) if is_first else None
+            if len(self._of_servers) > self._most_of_servers:
+                is_first = len(self._of_servers) == self._most_of_servers + 1
+                return phrase("alert_many_servers", count=self._most_of_servers) if is_first else None
         return self._words(alert, balance, await self._subject(alert))
 
     def _remember(self, alert: Alert) -> None:

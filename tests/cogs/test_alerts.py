@@ -116,8 +116,8 @@ async def test_the_servers_own_channel_is_told_of_its_own_server_alone(fixture: 
 async def test_many_servers_drown_neither_the_channel_nor_what_is_about_everybody(
     fixture: CogFixture, posted: Posted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cogs.alerts._MOST_OF_SERVERS", 4)
-    alerts = configured(fixture, budget={**TEN_CENTS, "all_usd_per_day": "1"})
+    configured(fixture, budget={**TEN_CENTS, "all_usd_per_day": "1"})
+    alerts = Alerts(fixture.bot, most_of_servers=4)
     await fixture.store.alerts.set_channel(1009, SERVERS)
     today = (fixture.bot.services.clock() - datetime.fromtimestamp(0, UTC)).days
 
