@@ -200,13 +200,14 @@ class Evidence:
         """The ledger against fal's own bill, to the millionth; it may be above where nobody can know, never below."""
         counted: Counter[str] = Counter()
         unsure: set[str] = set()
+        prompts = self._prompts()
         for job_id, row in self.ledger.items():
-            job = self.jobs.get(job_id)
-            if job is None or not job["order_json"]:
+            prompt = prompts.get(job_id)
+            if prompt is None:
                 continue
-            prompt = json.loads(job["order_json"])["prompt"]
             counted[prompt] += row["counted_usd_micros"]
-            charge = json.loads(job["failure_json"] or "{}").get("charge", {})
+            job = self.jobs.get(job_id)
+            charge = json.loads((job["failure_json"] if job is not None else None) or "{}").get("charge", {})
             if charge.get("uncertain") or row["doubtful"]:
                 unsure.add(prompt)
         counts["billed"], counts["counted"] = sum(self.billed.values()), sum(counted.values())
@@ -216,6 +217,22 @@ class Evidence:
                 counts["uncertain"] += above
             elif above:
                 self._found["ledger_off"].append(f"{prompt!r}: {above} µ$ more counted than fal billed")
+
+    def _prompts(self) -> dict[str, str]:
+        """The prompt of each job; of one whose content was deleted, that of whoever asked for it."""
+        asked = {ask.record.id: ask.prompt for ask in self.asks}
+        prompts = {
+            job_id: asked[interaction]
+            for interaction, job_ids in self.jobs_of.items()
+            if interaction in asked
+            for job_id in job_ids
+        }
+        for job_id, row in self.jobs.items():
+            if row["order_json"]:
+                prompts[job_id] = json.loads(row["order_json"])["prompt"]
+            elif str(row["interaction_id"]) in asked:
+                prompts[job_id] = asked[str(row["interaction_id"])]
+        return prompts
 
 
 def _code(row: Row) -> str:
