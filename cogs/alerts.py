@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Most alerts about single servers that `operator.alerts_channel` gets in a day from one process: strangers may have
+#: many servers, with budgets of a cent.
+_MOST_OF_SERVERS = 30
 #: The budget of each scope, as it is called in the log and at /metrics.
 _NAMES: Mapping[Scope, str] = {scope: rule.replace("_usd", "") for rule, scope in SCOPES.items()}
 
@@ -41,10 +44,14 @@ _NAMES: Mapping[Scope, str] = {scope: rule.replace("_usd", "") for rule, scope i
 class Alerts:
     """Raises and sends alerts."""
 
-    def __init__(self, bot: EaselBot) -> None:
+    def __init__(self, bot: EaselBot, *, most_of_servers: int = _MOST_OF_SERVERS) -> None:
         self._bot = bot
+        self._most_of_servers = most_of_servers
         #: Raised before, as far as this process knows.
         self._known: set[Alert] = set()
+        #: Those about single servers that went to who runs the bot today, and which UTC day that is.
+        self._of_servers: set[Alert] = set()
+        self._of_servers_day = 0
 
     async def run(self) -> None:
         """Look again and again."""
@@ -68,7 +75,8 @@ class Alerts:
         self._known = set(due)
         for alert in raised:
             self._record(alert, watched.get((alert.scope, alert.subject_id, alert.day)))
-        for alert in [*raised, *await store.alerts.take_unsent()]:
+        # About everybody first: however many servers there are, they hold up nothing.
+        for alert in sorted([*raised, *await store.alerts.take_unsent()], key=_is_about_a_server):
             if await self._send(alert, watched.get((alert.scope, alert.subject_id, alert.day))):
                 await store.alerts.mark_sent(alert)
 
@@ -127,14 +135,27 @@ class Alerts:
         if balance is not None and balance.channel_id is not None:
             texts[balance.channel_id] = self._words(alert, balance, phrase("alert_this_server"))
         operators = self._bot.services.settings.operator.alerts_channel
-        if operators is not None and operators not in texts:
-            texts[operators] = (
-                phrase("alert_credit", at=datetime.fromtimestamp(alert.subject_id, UTC))
-                if balance is None
-                else self._words(alert, balance, await self._subject(alert))
-            )
+        if operators is not None and operators not in texts and (words := await self._to_operators(alert, balance)):
+            texts[operators] = words
         sent = [await self._post(channel_id, words, alert) for channel_id, words in texts.items()]
         return all(sent)
+
+    async def _to_operators(self, alert: Alert, balance: WatchedBalance | None) -> Phrase | None:
+        """What who runs the bot is told; None where too many servers are in the same case today."""
+        if balance is None:
+            return phrase("alert_credit", at=datetime.fromtimestamp(alert.subject_id, UTC))
+        if _is_about_a_server(alert):
+            self._remember(alert)
+            if len(self._of_servers) > self._most_of_servers:
+                is_first = len(self._of_servers) == self._most_of_servers + 1
+                return phrase("alert_many_servers", count=self._most_of_servers) if is_first else None
+        return self._words(alert, balance, await self._subject(alert))
+
+    def _remember(self, alert: Alert) -> None:
+        today = (self._bot.services.clock() - datetime.fromtimestamp(0, UTC)).days
+        if today != self._of_servers_day:
+            self._of_servers, self._of_servers_day = set(), today
+        self._of_servers.add(alert)
 
     def _words(self, alert: Alert, balance: WatchedBalance, who: Phrase) -> Phrase:
         now, budget = self._bot.services.clock(), self._budget(balance) or 0
@@ -172,6 +193,10 @@ class Alerts:
             log.info("an alert is posted later", extra={"channel": channel_id, "error": type(error).__name__})
             return False
         return True
+
+
+def _is_about_a_server(alert: Alert) -> bool:
+    return alert.scope in {"g", "m"}
 
 
 def _of_scope(budgets: Budgets, scope: Scope) -> int | None:

@@ -460,10 +460,21 @@ def test_a_servers_limits_survive_json(own: GuildLimits) -> None:
         {"server_usd_day": "lots"},
         {"server_usd_month": 3.5},
         {"server_usd_month": "1e9"},
+        {"server_usd_month": "sNaN"},
+        {"burst_images": math.inf},
+        {"concurrent_jobs": math.nan},
+        {"images_per_hour": math.nan},
+        {"images_per_hour": 10**400},
+        {"guild_images_per_day": 1e300},
     ],
 )
-def test_stored_limits_that_make_no_sense_are_left_out(stored: dict[str, object]) -> None:
+def test_stored_limits_that_make_no_sense_are_left_out_and_lift_nothing_else(stored: dict[str, object]) -> None:
     assert GuildLimits.from_json(stored) == GuildLimits()
+    own = GuildLimits(images_per_day=5, server_usd_day=Decimal("0.05"))
+    assert GuildLimits.from_json({**own.to_json(), **stored}) == replace(own, **dict.fromkeys({*stored} & SET))
+
+
+SET = {"images_per_day", "server_usd_day"}
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from bot.catalogue.model import (
     Rule,
     Task,
 )
-from bot.catalogue.price_file import PriceFile, check_price, with_usd
+from bot.catalogue.price_file import MOST_USD, PriceFile, check_price, with_usd
 from bot.catalogue.registry import Catalogue
 from bot.catalogue.rejections import close_matches, listed
 from bot.domain.request import Json
@@ -372,9 +372,9 @@ def _repriced(models: Sequence[Model], prices_usd: Mapping[str, Decimal]) -> lis
     by_endpoint = {model.endpoint: model for model in models}
     for name, usd in prices_usd.items():
         model = _named(models, name, "models.prices_usd")
-        if not usd.is_finite() or usd < 0:
+        if not usd.is_finite() or not 0 <= usd <= MOST_USD:
             raise SettingsInvalid(
-                f"`models.prices_usd` gives `{name}` the price {usd}; it must be 0 or more US dollars."
+                f"`models.prices_usd` gives `{name}` the price {usd}; it must be from 0 to {MOST_USD} US dollars."
             )
         by_endpoint[model.endpoint] = dataclasses.replace(model, price=with_usd(model.price, usd))
     return list(by_endpoint.values())

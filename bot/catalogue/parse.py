@@ -274,7 +274,7 @@ def _request(model: Model, prompt: str, given: Mapping[str, Json]) -> Generation
         prompt=prompt,
         options=options,
         given=tuple(given),
-        images=images_of(options),
+        images=images_of(model, options),
         size=request_size(model, options),
         cost_usd=None,
     )
@@ -309,5 +309,5 @@ def with_prompt(model: Model, request: GenerationRequest, prompt: str) -> Genera
     )
     if understood.values:
         _check(model, {name: options[name] for name in given if name in options})
-        changed = dataclasses.replace(changed, images=images_of(options), size=request_size(model, options))
+        changed = dataclasses.replace(changed, images=images_of(model, options), size=request_size(model, options))
     return dataclasses.replace(changed, cost_usd=request_cost_usd(model, changed))

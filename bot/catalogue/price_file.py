@@ -16,6 +16,9 @@ from bot.redaction import strictly
 
 UNITS: Final[tuple[PriceUnit, ...]] = get_args(PriceUnit)
 
+#: The highest price of a unit, in US dollars: what is above is a slip of the pen.
+MOST_USD: Final = 1000
+
 _PER_MEGAPIXEL: Final = frozenset({"megapixel", "processed_megapixel"})
 #: How the same units are written elsewhere.
 _OTHER_WORDS: Final[Mapping[str, PriceUnit]] = {
@@ -38,7 +41,7 @@ def _exact(value: object) -> object:
     return str(value) if isinstance(value, float) else value
 
 
-_Usd = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=1000, allow_inf_nan=False)]
+_Usd = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=MOST_USD, allow_inf_nan=False)]
 _Amount = Annotated[Decimal, BeforeValidator(_exact), Field(gt=0, le=100_000, allow_inf_nan=False)]
 _Tokens = Annotated[int, Field(ge=0, le=10_000_000)]
 

@@ -42,7 +42,9 @@ def value_prices(model: Model, option: Option, values: Sequence[Json]) -> Sequen
 
 def _picture_usd(model: Model, options: Mapping[str, Json]) -> Decimal | None:
     size = request_size(model, options)
-    return request_cost_usd(model, GenerationRequest(model.endpoint, "", options, (), images_of(options), size, None))
+    return request_cost_usd(
+        model, GenerationRequest(model.endpoint, "", options, (), images_of(model, options), size, None)
+    )
 
 
 def value_price_texts(model: Model, option: Option, values: Sequence[Json]) -> Sequence[str]:

@@ -7,6 +7,7 @@ options, sizes or tokens decide, a unit is not known to be ours, and the picture
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_UP, Decimal
 
@@ -21,17 +22,26 @@ _CENT_OF_A_CENT = Decimal("0.0001")
 _MICRO = Decimal("0.000001")
 #: How fal rounds parts of a megapixel is not known; rounded up to this, a sum is not too low.
 _PART_OF_A_MEGAPIXEL = Decimal("0.01")
-#: No request is billed more units than this; beyond it the header is a mistake.
-_MOST_UNITS = 1_000_000
+#: A bill of so many times the worst case, or of less than such a part of what came, is a mistake: no person's budget,
+#: and nobody else's, is to pay for that.
+_MOST_TIMES, _LEAST_SHARE = 10, Decimal("0.01")
+#: Options that say how many pictures there are, on models that give them no alias.
+_COUNTS = frozenset({"num_images", "max_images"})
 
 
-def images_of(options: Mapping[str, Json]) -> int:
-    """The most pictures that a request can yield: `num_images` times `max_images`, each 1 if the model lacks it."""
-    most = 1
-    for name in ("num_images", "max_images"):
-        value = options.get(name)
-        most *= value if isinstance(value, int) else 1
-    return most
+def images_of(model: Model, options: Mapping[str, Json]) -> int:
+    """The most pictures that a request can yield: `num_images` times `max_images`, and whatever else is called `count`.
+
+    Each is 1 if the model lacks it.
+    """
+    counts = _COUNTS | {option.name for option in model.options if option.alias == "count"}
+    return math.prod(_whole(options.get(name)) for name in counts)
+
+
+def _whole(value: Json) -> int:
+    """A count that was chosen as a number, or as digits from a list; 1 where it is none."""
+    digits = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    return max(1, int(digits)) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 1
 
 
 def request_size(model: Model, options: Mapping[str, Json]) -> tuple[int, int] | None:
@@ -53,17 +63,21 @@ def request_cost_usd(model: Model, request: GenerationRequest) -> Decimal | None
 def result_cost_usd(model: Model, request: GenerationRequest, result: Result) -> Decimal | None:
     """The cost of what came, in USD and to the millionth: as fal billed it, else by the number and the sizes of the
     pictures. None where the price is unknown.
+
+    Units and sizes that can't be right are not believed.
     """
-    units = result.billable_units
-    if units is not None and 0 < units <= _MOST_UNITS and _has_one_price(model.price):
-        usd = _unit_usd(model.price, request, None)
-        return None if usd is None else _to_the_millionth(usd * units)
     expected = _expected_pixels(model, request)
     pixels = [
         picture.width * picture.height if picture.width and picture.height else expected for picture in result.pictures
     ]
-    usd = _usd(model, request, pixels, result.usage)
-    return None if usd is None else _to_the_millionth(usd)
+    came = _usd(model, request, pixels, result.usage)
+    worst = _usd(model, request, [expected] * max(request.images, len(pixels)))
+    if came is not None and worst is not None and came > worst * _MOST_TIMES:
+        came = worst
+    told = None if not result.billable_units else _told_usd(model, request, result.billable_units)
+    if told is not None and (came is None or told >= min(came, worst or came) * _LEAST_SHARE):
+        return _to_the_millionth(told)
+    return None if came is None else _to_the_millionth(came)
 
 
 def billed_usd(model: Model, request: GenerationRequest, units: Decimal) -> Decimal | None:
@@ -74,15 +88,23 @@ def billed_usd(model: Model, request: GenerationRequest, units: Decimal) -> Deci
     """
     if units == 0:
         return Decimal(0)
-    usd = _unit_usd(model.price, request, None)
-    if usd is not None and is_billed_in_units(model, units):
-        return _to_the_millionth(usd * units)
-    return request_cost_usd(model, request)
+    told = _told_usd(model, request, units)
+    return request_cost_usd(model, request) if told is None else _to_the_millionth(told)
 
 
-def is_billed_in_units(model: Model, units: Decimal) -> bool:
+def is_billed_in_units(model: Model, request: GenerationRequest, units: Decimal) -> bool:
     """Whether so many of fal's units are a sum by themselves, so that nothing has to be assumed."""
-    return 0 <= units <= _MOST_UNITS and _has_one_price(model.price)
+    return units == 0 or _told_usd(model, request, units) is not None
+
+
+def _told_usd(model: Model, request: GenerationRequest, units: Decimal) -> Decimal | None:
+    """The sum that fal's units are; None where they are not ours, or can't be right."""
+    each = _unit_usd(model.price, request, None) if _has_one_price(model.price) else None
+    if each is None or units < 0:
+        return None
+    worst = _usd(model, request, [_expected_pixels(model, request)] * request.images)
+    usd = each * units
+    return None if worst is not None and usd > worst * _MOST_TIMES else usd
 
 
 def _to_the_millionth(usd: Decimal) -> Decimal:

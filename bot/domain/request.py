@@ -28,7 +28,7 @@ class GenerationRequest:
     options: Mapping[str, Json]
     #: Names of the options that the person set, as opposed to defaults; shown in Details.
     given: tuple[str, ...]
-    #: The most pictures this request can yield (num_images × max_images).
+    #: The most pictures this request can yield (`images_of` in `bot.catalogue.prices`).
     images: int
     size: tuple[int, int] | None
     #: Worst-case price in USD, or None where unknown.

@@ -87,7 +87,7 @@ class Billing:
         if model is None:
             return Bill(Told.SOMETHING)
         usd = billed_usd(model, job.request, units)
-        is_fals = is_billed_in_units(model, units)
+        is_fals = is_billed_in_units(model, job.request, units)
         return Bill(Told.SOMETHING) if usd is None else Bill(Told.SUM, usd, is_fals=is_fals)
 
     # ------------------------------------------------------------------ after a cancel at fal

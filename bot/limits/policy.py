@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from bot.domain.job import Actor
 from bot.domain.money import Cost, micros_of
@@ -15,6 +15,8 @@ from bot.settings import ServerLimits, Settings, Tier
 
 _LONGEST_INTERVAL_S = 30 * 24 * 3600
 _MOST_USD = Decimal(1_000_000)
+#: No limit that was ever set is beyond this.
+_MOST_STORED = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +115,30 @@ class GuildLimits:
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Self:
-        """Read what `to_json` wrote. Unknown keys and values of other types are ignored; one out of range voids all."""
-        known: dict[str, float | int | Decimal] = {}
-        for name in ("images_per_hour", *_LEAST):
-            value = data.get(name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                known[name] = float(value) if name == "images_per_hour" else int(value)
-        for name in _MONEY:
-            text = data.get(name)
-            if isinstance(text, str) and (usd := _decimal(text)) is not None:
-                known[name] = usd
-        try:
-            return cls(**known)  # type: ignore[arg-type]  # the names decide the types just above
-        except ValueError:
-            return cls()
+        """Read what `to_json` wrote. Unknown keys and values out of range or of other types are left out."""
+        known: dict[str, Any] = {}
+        for name in cls.__dataclass_fields__:
+            value = _stored(name, data.get(name))
+            if value is not None and _is_in_range(cls, name, value):
+                known[name] = value
+        return cls(**known)
+
+
+def _stored(name: str, value: object) -> float | int | Decimal | None:
+    """A value of a row as its field has it; None where it is none."""
+    if name in _MONEY:
+        return _decimal(value) if isinstance(value, str) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST_STORED:
+        return None
+    return float(value) if name == "images_per_hour" else int(value)
+
+
+def _is_in_range(limits: type[GuildLimits], name: str, value: float | Decimal) -> bool:
+    try:
+        limits(**{name: value})  # type: ignore[arg-type]
+    except ValueError:
+        return False
+    return True
 
 
 _LEAST: Mapping[str, int] = {

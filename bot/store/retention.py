@@ -182,8 +182,9 @@ def _timed(connection: Connection, work: Callable[[Connection, int], int], rows:
 def _erase_user(connection: Connection, user_id: int, now_us: int, rows: int) -> tuple[Erased, int | None]:
     """Delete everything that is somebody's; the servers' day counts stay, without a name.
 
-    What they used up today stays for as long as it counts: otherwise erasing would be a way around the limits. The
-    next `purge` after that takes their name off it; the sums stay.
+    What they used up today stays for as long as it counts: otherwise erasing would be a way around the limits. That of
+    the day before stays as long: our clock may be ahead by a day. The next `purge` after that takes their name off it;
+    the sums stay.
 
     While a job is under way it stays, and so do its owner's accounts: it is still to be settled.
 
@@ -201,7 +202,7 @@ def _erase_user(connection: Connection, user_id: int, now_us: int, rows: int) ->
     if connection.execute(select(ledger.c.job_id).where(ledger.c.user_id == user_id).limit(1)).first() is not None:
         write_kv(connection, f"{_FORGETTING}{user_id}", str(today))
     if not live:
-        _take_name_off(connection, user_id, before_day=today)
+        _take_name_off(connection, user_id, before_day=today - 1)
         spent = delete(rate_state).where(rate_state.c.user_id == user_id, rate_state.c.tat_us <= now_us)
         other += connection.execute(spent).rowcount
         lock_queue(connection)

@@ -204,7 +204,7 @@ def test_names_in_the_settings_must_exist() -> None:
         load(disabled=["flux-shnell"])
     with pytest.raises(SettingsInvalid, match=r"`models.prices_usd` names `nothing`"):
         load(prices_usd={"nothing": Decimal(1)})
-    for price in (Decimal(-1), Decimal("NaN"), Decimal("Infinity")):
+    for price in map(Decimal, ("-1", "-0.000001", "NaN", "Infinity", "1000.01", "1e9", "1e30")):
         with pytest.raises(SettingsInvalid, match="US dollars"):
             load(prices_usd={"flux-schnell": price})
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
-from bot.catalogue import Catalogue, load, price_text
-from bot.catalogue.prices import result_cost_usd
+from bot.catalogue import Catalogue, load, parse, price_text
+from bot.catalogue.load import read_model
+from bot.catalogue.prices import billed_usd, is_billed_in_units, result_cost_usd
 from bot.domain.job import RemotePicture, Result
 from tests.catalogue.parsing import each, request
+from tests.catalogue.test_load import VALID_MODEL
 
 ONE = RemotePicture("https://x", None, None, None)
 
@@ -61,7 +64,16 @@ MADE: list[tuple[str, dict[str, object], Result, str | None]] = [
     ("z-image-turbo", {"size": "1000x1000", "options": "enable_prompt_expansion=yes"}, Result((ONE,)), "0.0075"),
     # units that can't be right
     ("imagen4-fast", {"count": 3}, Result((ONE, ONE), billable_units=Decimal(0)), "0.04"),
+    ("imagen4-fast", {"count": 3}, Result((ONE, ONE), billable_units=Decimal("0.000001")), "0.04"),
+    ("flux-schnell", {"size": "1000x1000"}, Result((ONE,), billable_units=Decimal(999_999)), "0.003"),
+    ("imagen4-fast", {}, Result((ONE,), billable_units=Decimal("10.5")), "0.02"),
+    # much, but it may be
+    ("imagen4-fast", {}, Result((ONE,), billable_units=Decimal(10)), "0.2"),
+    ("imagen4-fast", {"count": 4}, Result((ONE,), billable_units=Decimal(1)), "0.02"),
     ("z-image", {}, Result((ONE,), billable_units=Decimal(3)), None),
+    # sizes that can't be right: at worst
+    ("flux-schnell", {"size": "1000x1000"}, Result((RemotePicture("x", None, 10**6, 10**6),)), "0.003"),
+    ("flux-schnell", {"size": "1000x1000", "count": 2}, Result((RemotePicture("x", None, 10**6, 9000),)), "0.006"),
 ]
 
 
@@ -72,6 +84,47 @@ def test_what_came_is_priced(
     made = request(catalogue, key, **raw)
     cost = result_cost_usd(catalogue.get(key), made, result)
     assert cost == (Decimal(usd) if usd else None)
+
+
+@each(
+    ("key", "units", "usd", "is_told"),
+    [
+        ("flux-schnell", "0", "0", True),
+        ("flux-schnell", "2", "0.006", True),
+        ("flux-schnell", "10", "0.03", True),
+        ("flux-schnell", "11", "0.003", False),  # the worst case, not a fortune
+        ("flux-schnell", "1000000", "0.003", False),
+        ("imagen4-fast", "1e30", "0.02", False),
+        ("recraft-v2", "1", "0.022", False),
+        ("z-image", "1", None, False),
+    ],
+)
+def test_what_fal_says_of_a_request_without_a_picture(
+    catalogue: Catalogue, key: str, units: str, usd: str | None, is_told: bool
+) -> None:
+    model, made = catalogue.get(key), request(catalogue, key, size="1000x1000" if key == "flux-schnell" else None)
+    assert billed_usd(model, made, Decimal(units)) == (Decimal(usd) if usd else None)
+    assert is_billed_in_units(model, made, Decimal(units)) is is_told
+
+
+@each(
+    ("name", "kind", "images"),
+    [
+        ("num_outputs", 'kind = "integer"\nminimum = 1\nmaximum = 4', 4),
+        ("batch_size", 'kind = "integer"\nminimum = 1\nmaximum = 4', 4),
+        ("n", 'kind = "choice"\nchoices = ["1", "2", "4"]', 4),
+        ("quantity", 'kind = "choice"\nchoices = ["one", "4 pictures"]', 1),
+    ],
+)
+def test_however_an_endpoint_calls_the_count_every_picture_is_reserved(
+    tmp_path: Path, name: str, kind: str, images: int
+) -> None:
+    option = f'[[options]]\nname = "{name}"\n{kind}\nalias = "count"\ndescription = "How many."\n'
+    (tmp_path / "counted.toml").write_text(f"{VALID_MODEL}\n{option}", encoding="utf-8")
+    model = read_model(tmp_path / "counted.toml")[1]
+    asked = parse(model, {"prompt": "a red panda", "count": "4" if images > 1 else "4 pictures"})
+    assert asked.images == images
+    assert asked.cost_usd == images * (parse(model, {"prompt": "a red panda"}).cost_usd or 0)
 
 
 @each(

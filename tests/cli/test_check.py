@@ -122,6 +122,7 @@ async def test_the_sandbox_passes_its_own_check(tmp_path: Path) -> None:
             tmp_path,
             discord={"token": discord.token, "api_url": discord.api_url},
             fal={"key": FAL_KEY, "queue_url": fal_url, "rest_url": fal_url},
+            operator={"alerts_channel": int(discord.world.budget.id)},
         )
     finally:
         await fal.stop()
@@ -129,6 +130,7 @@ async def test_the_sandbox_passes_its_own_check(tmp_path: Path) -> None:
 
     assert code == 0, text
     assert "the token is that of Easel" in text
+    assert "Alerts: go to #budget" in text
     assert "the key is accepted" in text
 
 

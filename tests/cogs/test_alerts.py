@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -13,6 +14,7 @@ import pytest
 from bot import metrics
 from bot.jobs.credit import OUT_SINCE
 from bot.settings import Settings
+from bot.store.tables import balances
 from cogs.alerts import Alerts
 from tests.cogs.conftest import CogFixture, a_message, with_services
 from tests.cogs.interactions import GUILD, said
@@ -109,6 +111,35 @@ async def test_the_servers_own_channel_is_told_of_its_own_server_alone(fixture: 
         r"The server The \*Atelier\* (33)",
         "The whole bot",
     ]
+
+
+async def test_many_servers_drown_neither_the_channel_nor_what_is_about_everybody(
+    fixture: CogFixture, posted: Posted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(fixture, budget={**TEN_CENTS, "all_usd_per_day": "1"})
+    alerts = Alerts(fixture.bot, most_of_servers=4)
+    await fixture.store.alerts.set_channel(1009, SERVERS)
+    today = (fixture.bot.services.clock() - datetime.fromtimestamp(0, UTC)).days
+
+    async def spend(servers: Sequence[int], day: int) -> None:
+        rows = [{"scope": "g", "subject_id": one, "day": day, "images": 3, "usd_micros": 60_000} for one in servers]
+        rows.append({"scope": "a", "subject_id": 0, "day": day, "images": 30, "usd_micros": 600_000})
+        await fixture.store._writer.apply(lambda connection: connection.execute(balances.insert(), rows).rowcount)
+
+    await spend(range(1000, 1010), today)
+    await alerts.look()
+    await alerts.look()
+    told = posted.to(OPERATORS)
+    assert told[0].startswith("The whole bot has used 50 % of its budget for today")
+    assert [text.startswith("The server ") for text in told[1:]] == [True] * 4 + [False]
+    assert told[-1].startswith("There were 4 alerts about single servers today, so further ones are only in the log.")
+    assert len(posted.to(SERVERS)) == 1  # its own managers hear of it all the same
+
+    posted.messages.clear()
+    monkeypatch.setattr(alerts, "_of_servers_day", today - 1)  # as if all of that had been yesterday
+    await paint(fixture, 3)
+    await alerts.look()
+    assert any(text.startswith("The server ") for text in posted.to(OPERATORS))
 
 
 async def test_one_channel_for_both_is_told_once(fixture: CogFixture, posted: Posted) -> None:

@@ -81,6 +81,23 @@ async def test_the_name_of_an_erased_person_leaves_the_accounts_once_the_day_is_
     assert await store.kv.get("forgetting:1") is None
 
 
+async def test_erasing_while_the_clock_is_a_day_ahead_gives_no_budget_back(store: Store, clock: Clock) -> None:
+    await delivered(store, new_job(images=2))
+    clock.tick(days=1)
+    await store.retention.erase_user(1)
+    await store.retention.purge(clock() - timedelta(days=90))
+    clock.tick(days=-1)
+
+    usage = await store.usage.of(HERE)
+
+    assert (usage.images_today, usage.spent.person_day) == (2, 200_000)
+    clock.tick(days=2, hours=2)
+    await store.retention.purge(clock() - timedelta(days=90))
+    clock.tick(days=-2, hours=-2)
+    assert (await store.usage.of(HERE)).images_today == 0
+    assert await store.check() == []
+
+
 _SUM = select(func.sum(ledger.c.counted))
 
 

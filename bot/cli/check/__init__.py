@@ -1,10 +1,11 @@
 """`python -m bot check`: examine everything a live bot depends on, and say what to do about each fault.
 
-report.py       the report
-machine.py      settings, database, disk and models
-discord_api.py  token, application, identifies, permissions
-fal_api.py      key, balance, uploads, prices
-findings.py     the lines of the report
+report.py          the report
+machine.py         settings, database, disk and models
+discord_api.py     token, application, identifies, permissions
+alerts_channel.py  whether the bot may post where alerts go
+fal_api.py         key, balance, uploads, prices
+findings.py        the lines of the report
 """
 
 from __future__ import annotations

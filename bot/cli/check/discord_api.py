@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 import aiohttp
 import discord
 
-from bot.cli.check.findings import ExaminationEnded, Finding, counted, fault, ok, unreachable, warning
+from bot.cli.check import alerts_channel
+from bot.cli.check.findings import DiscordAnswered, ExaminationEnded, Finding, counted, fault, ok, unreachable, warning
 from bot.settings import Settings
 
 #: What the bot needs in a channel to show a picture there.
@@ -38,6 +39,7 @@ class DiscordExamination:
         assert settings.discord.token is not None
         self._session = session
         self._base = settings.discord.api_url.rstrip("/")
+        self._alerts_channel = settings.operator.alerts_channel
         self._listed = settings.access.servers != "any"
         self._headers = {
             "Authorization": f"Bot {settings.discord.token.get_secret_value()}",
@@ -59,6 +61,8 @@ class DiscordExamination:
             yield _identifies_left(await self._get("/gateway/bot"))
             async for finding in self._guilds(str(application.get("id", ""))):
                 yield finding
+            if self._alerts_channel is not None:
+                yield await alerts_channel.examine(self._get, self._alerts_channel, str(me.get("id", "")))
         except ExaminationEnded as unusable:
             yield unusable.finding
         if self._skew is not None:
@@ -104,11 +108,12 @@ class DiscordExamination:
                         )
                     )
                 if response.status != 200:
-                    raise ExaminationEnded(
+                    raise DiscordAnswered(
                         fault(
                             f"Discord: answered {response.status} to GET {path.partition('?')[0]}",
                             "Try again in a minute; discordstatus.com shows outages.",
-                        )
+                        ),
+                        response.status,
                     )
                 return await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

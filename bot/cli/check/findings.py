@@ -41,6 +41,14 @@ class ExaminationEnded(Exception):
         super().__init__(finding.what)
 
 
+class DiscordAnswered(ExaminationEnded):
+    """Discord answered, and not with what was asked for."""
+
+    def __init__(self, finding: Finding, status: int) -> None:
+        self.status = status
+        super().__init__(finding)
+
+
 def unreachable(who: str, where: str, error: Exception) -> Finding:
     """A service that did not answer at all."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

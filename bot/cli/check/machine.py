@@ -17,6 +17,7 @@ from bot.redaction import quoted
 from bot.settings import Settings
 from bot.store import Store
 from bot.store.files import SOUND_SQLITE, may_write, sqlite_file, sqlite_version
+from bot.worst_case import worst_case
 
 _LOW_SPACE_BYTES = 500 * 1024 * 1024
 
@@ -69,6 +70,24 @@ def settings_without_effect(settings: Settings) -> list[Finding]:
         if cap and most and cap >= most
     ]
     return found
+
+
+def spending_without_end(settings: Settings) -> Finding | None:
+    """A warning where no setting bounds what everybody together may spend: a 0 that was meant as "nothing", for one."""
+    everybody = next(row for row in worst_case(settings) if row.who == "everybody")
+    if everybody.day.usd is not None:
+        return None
+    why = (
+        "budget.all_usd_per_day and budget.all_usd_per_month are 0, which lifts them"
+        if settings.limits.enabled
+        else "limits.enabled is false, which lifts every limit and every budget"
+    )
+    return warning(
+        f"Configuration: nothing bounds what all people together may spend, because {why}",
+        "To have a bound, set budget.all_usd_per_day, to 25 for example"
+        f"{'' if settings.limits.enabled else ', and take limits.enabled away'}. "
+        "Without one, only the credit on your fal.ai account ends the spending.",
+    )
 
 
 def budgets_above_the_total(settings: Settings) -> list[Finding]:

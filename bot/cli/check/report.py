@@ -49,6 +49,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield machine.configuration(settings)
     if (finding := machine.short_reconcile(settings.fal.reconcile_s, settings.fal.start_timeout_s)) is not None:
         yield finding
+    if (finding := machine.spending_without_end(settings)) is not None:
+        yield finding
     for finding in (*machine.settings_without_effect(settings), *machine.budgets_above_the_total(settings)):
         yield finding
     async for finding in machine.database(settings.database_url):

@@ -236,6 +236,7 @@ alert_day_refused = { $who } has nearly used up its budget for today: { MONEY($s
 alert_month = { $who } has used { $percent } % of its budget for this month: { MONEY($spent) } of { MONEY($budget) }. A new month begins on { $at }.
 alert_month_over = { $who } has used up its budget for this month: { MONEY($spent) } of { MONEY($budget) }. No more pictures until { $at }.
 alert_month_refused = { $who } has nearly used up its budget for this month: { MONEY($spent) } of { MONEY($budget) }. Someone just asked for more than what is left, and was refused. A new month begins on { $at }.
+alert_many_servers = There were { $count } alerts about single servers today, so further ones are only in the log. `python -m bot costs --by server` shows what each server has spent.
 alert_credit = fal.ai refuses to paint: the account has been out of credit since { $at }. Please top it up at fal.ai, under Billing. Requests wait for it, 24 hours at most, and then go on by themselves.
 alerts_here = Alerts about this server's budgets come to this channel from now on.
 alerts_set = Alerts about this server's budgets now come to { $channel }: one each at 50, 80 and 100 %.
