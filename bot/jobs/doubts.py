@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.domain.job import TERMINAL, Job, JobState
+from bot.domain.job import TERMINAL, FalRequest, Job, JobState
 from bot.domain.ports import ImageBackend
 from bot.errors import EaselError
+from bot.jobs.billing import Billing
 from bot.jobs.context import RunnerContext, is_listed
 from bot.jobs.doubles import Doubles, Found
 from bot.store.doubts import Doubt
@@ -26,10 +27,11 @@ log = logging.getLogger(__name__)
 class Doubts:
     """Settles the doubts of jobs that have ended, of whatever process."""
 
-    def __init__(self, context: RunnerContext, fal: ImageBackend, doubles: Doubles) -> None:
+    def __init__(self, context: RunnerContext, fal: ImageBackend, doubles: Doubles, billing: Billing) -> None:
         self._context = context
         self._fal = fal
         self._doubles = doubles
+        self._billing = billing
 
     async def settle_forever(self) -> None:
         """Look at what is due, every few seconds."""
@@ -85,6 +87,29 @@ class Doubts:
                 await self._show(job)
         except (EaselError, ValueError) as error:
             log.warning("a callback about an ended job is lost", extra={"job": job_id, "reason": str(error)})
+
+    async def came_late(self, job: Job, request: FalRequest) -> None:
+        """Settle what fal took after the job had moved elsewhere, where the end of the job can't have seen it.
+
+        That is so when this process hung in the middle of its POST until others had ended the job.
+        """
+        context = self._context
+        try:
+            row = await context.store.jobs.get(job.id)
+            if row is not None and row.state not in TERMINAL:
+                return  # whoever ends it looks for doubles
+            if await context.store.jobs.known_requests([request.request_id]):
+                return  # it was found before its answer came
+            with suppress(EaselError):
+                await self._fal.cancel(request)
+            billed = await self._billing.after_cancel(replace(job, fal_request=request))
+            if not await context.store.doubts.add(job.id, billed.usd_micros, estimated=billed.estimated):
+                return
+            log.warning("fal took a request of a job that had ended", extra={"job": job.id})
+            if row is not None:
+                await self._show(row)
+        except EaselError as error:
+            log.warning("what came late is not settled", extra={"job": job.id, "reason": error.code})
 
     async def _show(self, job: Job) -> None:
         """Say on the card of a job without pictures what counts now."""

@@ -133,7 +133,7 @@ class Runner:
         self._billing = Billing(context, fal)
         doubles = Doubles(context, fal, self._billing, self._reconciler)
         context.doubles_of = doubles.billed
-        self._doubts = Doubts(context, fal, doubles)
+        self._doubts = Doubts(context, fal, doubles, self._billing)
         self._canceller = Canceller(context, fal, self._reconciler, self._watcher, self._billing)
         self._leases = Leases(context, self._resume)
         self._credit = CreditWatch(context, self._positions)
@@ -147,6 +147,7 @@ class Runner:
             leases=self._leases,
             inputs=InputUploader(context, fal, inputs),
             credit=self._credit,
+            doubts=self._doubts,
             callback_url=callback_url,
         )
         self._deliverer = ResultDeliverer(context, fal, images, backpressure=lambda: self.backpressure)

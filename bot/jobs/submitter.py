@@ -35,6 +35,7 @@ from bot.jobs.billing import Billing
 from bot.jobs.canceller import Canceller
 from bot.jobs.context import RunnerContext, show_cancelling
 from bot.jobs.credit import CreditWatch
+from bot.jobs.doubts import Doubts
 from bot.jobs.initial_response import InitialResponses
 from bot.jobs.input_upload import InputUploader
 from bot.jobs.leases import Leases
@@ -81,6 +82,7 @@ class Submitter:
         leases: Leases,
         inputs: InputUploader,
         credit: CreditWatch,
+        doubts: Doubts,
         callback_url: Callable[[str, int], str] | None,
     ) -> None:
         self._context = context
@@ -94,6 +96,7 @@ class Submitter:
         self._leases = leases
         self._inputs = inputs
         self._credit = credit
+        self._doubts = doubts
         self._callback_url = callback_url
         self._gate = PreparationGate()
         #: Bounds concurrent submits; the runner also uses it for its calls to Discord during recovery.
@@ -296,6 +299,8 @@ class Submitter:
             for refused in list(self._active.refused.values()):
                 refused.losses = None
             running = await self._context.transition(job, JobState.RUNNING, fal_request=fal_request)
+        if running is None:
+            self._context.tasks.spawn_critical(self._doubts.came_late(job, fal_request))
         await self._credit.accepted()
         return running
 

@@ -73,6 +73,18 @@ class DoubtStore:
         """
         return await self._writer.apply(partial(_settle, doubt=doubt, others=others, one=one))
 
+    async def add(self, job_id: str, usd_micros: int | None, *, estimated: bool) -> bool:
+        """Count a request that fal took after the job had ended, beside what is settled.
+
+        Args:
+            usd_micros: what fal billed for it; None: its worst case.
+
+        Returns:
+            False where the end of the job is yet to look for doubles, or its doubts are yet to be settled.
+        """
+        work = partial(_add, job_id=job_id, usd_micros=usd_micros, estimated=estimated)
+        return await self._writer.apply(work)
+
 
 def _doubt(row: RowMapping) -> Doubt:
     told_at = None if row["told_us"] is None else from_us(row["told_us"])
@@ -100,6 +112,30 @@ def _settle(connection: Connection, *, doubt: Doubt, others: Others, one: bool) 
     take_off(connection, {count: Balance(usd_micros=less_usd_micros) for count in counts})
     if job is not None and (columns := _on_record(job, doubt, changed)):
         connection.execute(jobs.update().where(jobs.c.id == doubt.job_id).values(**columns))
+    return True
+
+
+def _add(connection: Connection, *, job_id: str, usd_micros: int | None, estimated: bool) -> bool:
+    # Locked before the balances, as wherever a job changes.
+    job = connection.execute(_JOB, {"job": job_id}).mappings().first()
+    row = connection.execute(_OF.with_for_update(), {"job": job_id}).mappings().first()
+    if row is None or row["told_us"] is not None:
+        return False
+    worst = -(-row["usd_micros"] // row["submissions"])
+    more = worst if usd_micros is None else usd_micros
+    changed = {
+        "state": "settled" if more else row["state"],
+        "usd_micros": row["usd_micros"] + worst,
+        "submissions": row["submissions"] + 1,
+        "counted_usd_micros": row["counted_usd_micros"] + more,
+        "others_usd_micros": row["others_usd_micros"] + more,
+        "estimated": max(row["estimated"], int(estimated)),
+    }
+    connection.execute(ledger.update().where(ledger.c.job_id == job_id).values(**changed))
+    counts = counts_of(row["user_id"], row["guild_id"], row["day"])
+    take_off(connection, {count: Balance(usd_micros=-more) for count in counts})
+    if job is not None and (columns := _on_record(job, _doubt(row), {**changed, "doubtful": row["doubtful"]})):
+        connection.execute(jobs.update().where(jobs.c.id == job_id).values(**columns))
     return True
 
 

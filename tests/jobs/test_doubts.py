@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from bot.domain.job import Job, JobState
+from bot.domain.job import Failure, FalRequest, Job, JobState
 from bot.domain.money import Charge
+from bot.domain.request import Json
 from bot.errors import ProviderUnreachable, SubmitUnconfirmed
 from bot.limits import Budgets
+from bot.phrase import phrase
 from tests.english import english
 from tests.jobs.scripted import TIGHT, Build, RunnerFixture, ScriptedFal, now, until
 
@@ -231,3 +233,31 @@ async def test_what_was_in_doubt_is_settled_by_the_next_start(build: Build) -> N
     fixture = await build(fal, reconcile_s=HOURS, timings=SOON)
     await told(fixture, job)
     assert await spent(fixture, job) == (0, 0)
+
+
+class EndedMeanwhile(ScriptedFal):
+    """While it takes a request, somebody else ends the job, as when our process hung in the middle of its POST."""
+
+    fixture: RunnerFixture
+
+    async def submit(self, endpoint: str, arguments: Mapping[str, Json], **how: Any) -> FalRequest:
+        taken = await super().submit(endpoint, arguments, **how)
+        (job,) = await self.fixture.store.jobs.of_user(1, live_only=True, limit=9)
+        failure = Failure("cancelled", phrase("cancelled_early"))
+        ended = await self.fixture.store.jobs.transition(job, JobState.CANCELLED, failure=failure, notified=True)
+        assert ended is not None
+        return taken
+
+
+@pytest.mark.parametrize(("units", "counts"), [(0, 0), (1, PICTURE), (None, PICTURE)])
+async def test_what_fal_takes_after_somebody_else_has_ended_the_job_is_stopped_and_counts(
+    build: Build, units: int | None, counts: int
+) -> None:
+    fal = EndedMeanwhile()
+    fal.cancelled_units = None if units is None else Decimal(units)
+    fal.fixture = fixture = await build(fal, timings=SOON)
+    job = await fixture.ask(user=1, policy=TIGHT)
+    await until(lambda: fixture.shown.repaired)
+
+    assert [request.request_id for request in fal.cancelled] == ["r1"]
+    assert await spent(fixture, job) == (0, counts)

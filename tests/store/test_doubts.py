@@ -88,6 +88,32 @@ async def test_a_doubt_that_was_postponed_is_not_settled_by_who_read_it_before(s
     assert await spent(store) == Spent(*[WORST] * 5)
 
 
+@pytest.mark.parametrize(("billed", "counts"), [(None, WORST), (250_000, 250_000), (0, 0)])
+async def test_what_fal_took_after_the_end_counts_beside_what_was_settled(
+    store: Store, clock: Clock, billed: int | None, counts: int
+) -> None:
+    job = await in_doubt(store, clock)
+    assert not await store.doubts.add(job.id, billed, estimated=False)  # the list is yet to be read
+    assert await store.doubts.settle(await due(store, clock), Others())
+    assert await spent(store) == Spent()
+
+    assert await store.doubts.add(job.id, billed, estimated=billed is None)
+    assert await spent(store) == Spent(*[counts] * 5)
+    assert await store.doubts.add(job.id, 5, estimated=False)
+    assert await spent(store) == Spent(*[counts + 5] * 5)
+    settled = await store.jobs.get(job.id)
+    assert settled is not None
+    assert settled.failure is not None
+    assert settled.failure.charge == Charge(usd_micros=counts + 5)
+
+
+async def test_what_fal_took_of_a_job_under_way_is_left_to_its_end(store: Store, clock: Clock) -> None:
+    await accepted(store, new_job(images=2, cost_usd=Decimal("0.4")))
+    (job,) = await store.jobs.claim(1)
+    assert not await store.doubts.add(job.id, None, estimated=True)
+    assert await spent(store) == Spent(*[WORST] * 5)
+
+
 async def test_one_callback_settles_one_try_and_the_others_stay_in_doubt(store: Store, clock: Clock) -> None:
     job = await in_doubt(store, clock, resubmits=2)
     doubt = await store.doubts.of(job.id)
