@@ -48,7 +48,8 @@ async def test_nothing_is_either_while_the_clock_is_set_over_midnights_and_the_t
     found = await hammered(url, every_s=2.5, step_s=0.5, at_least=ATTEMPTS)
 
     assert found.over == []
-    assert found.judgement.days > 1
+    # Where the servers' month was used up on the first day, no other day had room.
+    assert found.judgement.days > 1 or found.judgement.filled["server_month"] > 0.99
     assert found.steps["back"] > 0
     assert found.steps["midnight"] > found.steps["month"] > 0
     assert max(found.judgement.filled.values()) <= 1
