@@ -3,6 +3,9 @@
 fal's list has only what has started, and a request that has not started by `fal.start_timeout_s` never does. So from
 `fal.reconcile_s` after the last submission on, a list without the request shows that there is none. The person was
 told of the end long before; only the money waits.
+
+Also what fal took after somebody else had ended the job, because this process hung in the middle of its POST: it is
+stopped, and its bill counts beside what was settled (`Doubts.came_late`).
 """
 
 from __future__ import annotations
